@@ -1,1 +1,10 @@
+//! perfgraph: metrics in, answers and live pushes out. The map of the house is ARCHITECTURE.md.
 
+pub mod clock;
+pub mod db;
+pub mod entity;
+pub mod error;
+pub mod ingest;
+pub mod live;
+pub mod model;
+pub mod reports;

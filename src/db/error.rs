@@ -1,0 +1,67 @@
+//! From a database fault to what a caller may learn of it.
+
+use std::sync::Arc;
+
+use sea_orm::{DbErr, RuntimeErr, SqlErr};
+
+use crate::error::Error;
+
+const RETRY_AFTER_S: u32 = 1;
+
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        let transient = match &error {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
+            DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
+                is_transient(cause)
+            }
+            _ => false,
+        };
+        if transient {
+            unavailable(error)
+        } else if let Some(SqlErr::UniqueConstraintViolation(_)) = error.sql_err() {
+            Self::Conflict("another row already holds this name or key".to_owned())
+        } else {
+            Self::internal(error)
+        }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        if is_transient(&error) {
+            unavailable(error)
+        } else {
+            Self::internal(error)
+        }
+    }
+}
+
+fn unavailable(source: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::Unavailable {
+        message: "the database cannot be reached or is busy; try again",
+        retry_after_s: RETRY_AFTER_S,
+        source: Some(Arc::new(source)),
+    }
+}
+
+/// Whether the same statement may succeed later: connection faults, a busy SQLite, and the PostgreSQL classes
+/// connection exception (08), insufficient resources (53), operator intervention (57) and rollback (40).
+fn is_transient(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Tls(_) => true,
+        sqlx::Error::Database(cause) => cause.code().is_some_and(|code| {
+            if cause.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
+                // The primary result code is the low byte: 5 busy, 6 locked, 13 disk full.
+                code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 13))
+            } else {
+                ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class))
+            }
+        }),
+        _ => false,
+    }
+}

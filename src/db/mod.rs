@@ -1,0 +1,13 @@
+//! Connections to SQLite and PostgreSQL: pools, sessions that count statements, migrations, and the few places where
+//! the two dialects differ. Rooms build their own statements; this room never knows what they mean.
+
+pub mod error;
+pub mod migrate;
+pub mod partition;
+pub mod pool;
+pub mod session;
+pub mod statement;
+
+pub use pool::{Backend, Database};
+pub use session::{Session, Transaction};
+pub use statement::{Statement, StatementLog};

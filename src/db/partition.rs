@@ -1,0 +1,87 @@
+//! Time partitions of the metric tables on PostgreSQL, made ahead so that inserts never wait for one.
+//!
+//! A partition is named by its first day (`metric_event_20260131`). SQLite has none: there is nothing to do.
+
+use std::ops::RangeInclusive;
+
+use super::{Backend, Database};
+use crate::{
+    error::Result,
+    model::{
+        Timestamp,
+        timestamp::{DAY_MICROS, TimeRange},
+    },
+};
+
+/// A table that is partitioned by time, and how much time one partition holds.
+struct Partitioned {
+    table: &'static str,
+    days: i64,
+}
+
+const TABLES: [Partitioned; 3] = [
+    Partitioned {
+        table: "metric_event",
+        days: 1,
+    },
+    Partitioned {
+        table: "metric_rollup_1m",
+        days: 1,
+    },
+    Partitioned {
+        table: "metric_rollup_1h",
+        days: 32,
+    },
+];
+
+/// Makes sure that every partition that holds a part of `range` exists.
+///
+/// # Errors
+/// When the database refuses, for instance because the default partition already holds rows of that time.
+pub async fn ensure(database: &Database, range: TimeRange) -> Result<()> {
+    let Backend::Postgres(pool) = database.backend() else {
+        return Ok(());
+    };
+    let existing: Vec<String> = sqlx::query_scalar(
+        "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+         WHERE i.inhparent IN ('metric_event'::regclass, 'metric_rollup_1m'::regclass, 'metric_rollup_1h'::regclass)",
+    )
+    .fetch_all(pool)
+    .await?;
+    for Partitioned { table, days } in TABLES {
+        let width = days * DAY_MICROS;
+        for slot in slots(range, width) {
+            let (from, to) = (slot * width, (slot + 1) * width);
+            let name = format!("{table}_{}", day_name(Timestamp::from_micros(from)));
+            if existing.contains(&name) {
+                continue;
+            }
+            // Names and bounds are made of digits here, nothing of a caller's is in the text. IF NOT EXISTS because
+            // another instance may make the same partition at the same time.
+            let sql =
+                format!("CREATE TABLE IF NOT EXISTS {name} PARTITION OF {table} FOR VALUES FROM ({from}) TO ({to})");
+            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(pool).await?;
+        }
+    }
+    Ok(())
+}
+
+fn slots(range: TimeRange, width: i64) -> RangeInclusive<i64> {
+    range.from().as_micros().div_euclid(width)..=(range.to().as_micros() - 1).div_euclid(width)
+}
+
+fn day_name(day: Timestamp) -> String {
+    day.to_string().chars().take(10).filter(char::is_ascii_digit).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_that_ends_at_midnight_needs_no_further_day() {
+        let range = TimeRange::new(Timestamp::from_micros(0), Timestamp::from_micros(2 * DAY_MICROS)).unwrap();
+        assert_eq!(slots(range, DAY_MICROS), 0..=1);
+        assert_eq!(day_name(Timestamp::from_micros(31 * DAY_MICROS)), "19700201");
+    }
+}

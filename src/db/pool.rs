@@ -1,0 +1,149 @@
+//! Opens the pools: readers and writers apart, so that a burst of writes cannot starve queries.
+//!
+//! SQLite has one writer connection by nature, and readers that see the last commit (WAL).
+
+use std::{path::PathBuf, str::FromStr, time::Duration};
+
+use sea_orm::{DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector};
+use sqlx::{
+    PgPool, SqlitePool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{Session, StatementLog};
+use crate::error::{Error, Result};
+
+/// How to reach the database and how hard to lean on it.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `sqlite://FILE` or `postgres://…`.
+    pub url: String,
+    /// Connections for queries.
+    pub read_connections: u32,
+    /// Connections for writes; SQLite always has one.
+    pub write_connections: u32,
+    /// How long a request waits for a connection before it is refused.
+    pub acquire_timeout: Duration,
+    /// How long SQLite waits for another process's lock.
+    pub busy_timeout: Duration,
+    /// How long PostgreSQL lets one statement run.
+    pub statement_timeout: Duration,
+}
+
+/// The writer pool below the ORM, for COPY and bulk statements.
+#[derive(Clone, Debug)]
+pub enum Backend {
+    /// An embedded file.
+    Sqlite(SqlitePool),
+    /// A server.
+    Postgres(PgPool),
+}
+
+/// The open database.
+#[derive(Clone, Debug)]
+pub struct Database {
+    backend: Backend,
+    pub(super) read: DatabaseConnection,
+    pub(super) write: DatabaseConnection,
+    file: Option<PathBuf>,
+}
+
+impl Database {
+    /// Opens both pools; an SQLite file that is not there is created.
+    ///
+    /// # Errors
+    /// When the database cannot be reached or the URL makes no sense.
+    pub async fn open(options: &Options) -> Result<Self> {
+        if options.url.starts_with("sqlite:") {
+            Self::open_sqlite(options).await
+        } else {
+            Self::open_postgres(options).await
+        }
+    }
+
+    async fn open_sqlite(options: &Options) -> Result<Self> {
+        let connect = SqliteConnectOptions::from_str(&options.url)
+            .map_err(|error| Error::input("database.url", error.to_string()))?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // FULL: an acknowledged metric survives a power cut; with batched commits it costs nothing visible.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(options.busy_timeout)
+            .statement_cache_capacity(256)
+            .pragma("temp_store", "MEMORY")
+            .pragma("cache_size", "-8192");
+        let file = connect.get_filename().to_path_buf();
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(options.acquire_timeout)
+            .connect_with(connect.clone())
+            .await?;
+        let read = SqlitePoolOptions::new()
+            .max_connections(options.read_connections)
+            .acquire_timeout(options.acquire_timeout)
+            .connect_with(connect.pragma("query_only", "ON"))
+            .await?;
+        Ok(Self {
+            backend: Backend::Sqlite(write.clone()),
+            read: SqlxSqliteConnector::from_sqlx_sqlite_pool(read),
+            write: SqlxSqliteConnector::from_sqlx_sqlite_pool(write),
+            file: Some(file),
+        })
+    }
+
+    async fn open_postgres(options: &Options) -> Result<Self> {
+        let timeout = options.statement_timeout.as_millis().to_string();
+        let connect = PgConnectOptions::from_str(&options.url)
+            .map_err(|error| Error::input("database.url", error.to_string()))?
+            .application_name("perfgraph")
+            .statement_cache_capacity(256)
+            .options([("statement_timeout", timeout.as_str())]);
+        let pool = |connections| {
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(options.acquire_timeout)
+                // The round trip of a ping before every use would double the cost of a small query.
+                .test_before_acquire(false)
+                .connect_with(connect.clone())
+        };
+        let (read, write) = (
+            pool(options.read_connections).await?,
+            pool(options.write_connections).await?,
+        );
+        Ok(Self {
+            backend: Backend::Postgres(write.clone()),
+            read: SqlxPostgresConnector::from_sqlx_postgres_pool(read),
+            write: SqlxPostgresConnector::from_sqlx_postgres_pool(write),
+            file: None,
+        })
+    }
+
+    /// The writer pool below the ORM.
+    pub const fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
+    /// The SQLite file, where there is one.
+    pub const fn file(&self) -> Option<&PathBuf> {
+        self.file.as_ref()
+    }
+
+    /// A session for queries that logs to `log`.
+    pub fn reader(&self, log: StatementLog) -> Session {
+        Session::new(self.read.clone(), log)
+    }
+
+    /// A session for writes that logs to `log`.
+    pub fn writer(&self, log: StatementLog) -> Session {
+        Session::new(self.write.clone(), log)
+    }
+
+    /// Closes both pools and waits until every connection is back.
+    pub async fn close(&self) {
+        // A pool that fails to close is gone with the process; there is nobody left to tell.
+        let _ = self.read.clone().close().await;
+        let _ = self.write.clone().close().await;
+    }
+}

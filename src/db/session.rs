@@ -1,0 +1,99 @@
+//! Connections that log what passes through them, so that every request knows its own statements.
+
+use async_trait::async_trait;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
+    Statement as Query, TransactionTrait,
+};
+
+use super::{Statement, StatementLog};
+use crate::{clock::Stopwatch, error::Result};
+
+/// A connection (pool or transaction) with the log of the request that uses it.
+#[derive(Clone, Debug)]
+pub struct Logged<C> {
+    inner: C,
+    log: StatementLog,
+}
+
+/// What a room reads and writes through: one request's view of a pool.
+pub type Session = Logged<DatabaseConnection>;
+
+/// A transaction of one request. Dropped without [`Transaction::commit`] it rolls back.
+pub type Transaction = Logged<DatabaseTransaction>;
+
+impl<C> Logged<C> {
+    /// Logs what passes through `inner` to `log`.
+    pub const fn new(inner: C, log: StatementLog) -> Self {
+        Self { inner, log }
+    }
+
+    /// The statements of this request.
+    pub const fn log(&self) -> &StatementLog {
+        &self.log
+    }
+
+    fn record(&self, sql: String, rows: usize, watch: Stopwatch) {
+        self.log.record(Statement {
+            sql,
+            rows: u64::try_from(rows).unwrap_or(u64::MAX),
+            elapsed_ms: watch.elapsed_ms(),
+        });
+    }
+}
+
+impl Session {
+    /// Starts a transaction that logs to the same request.
+    ///
+    /// # Errors
+    /// When no connection is to be had.
+    pub async fn begin(&self) -> Result<Transaction> {
+        Ok(Logged::new(self.inner.begin().await?, self.log.clone()))
+    }
+}
+
+impl Transaction {
+    /// Makes everything done in this transaction durable.
+    ///
+    /// # Errors
+    /// When the database refuses; nothing was kept then.
+    pub async fn commit(self) -> Result<()> {
+        Ok(self.inner.commit().await?)
+    }
+}
+
+#[async_trait]
+impl<C: ConnectionTrait + Send> ConnectionTrait for Logged<C> {
+    fn get_database_backend(&self) -> DbBackend {
+        self.inner.get_database_backend()
+    }
+
+    async fn execute_raw(&self, query: Query) -> Result<ExecResult, DbErr> {
+        let (sql, watch) = (query.sql.clone(), Stopwatch::start());
+        let answer = self.inner.execute_raw(query).await;
+        let rows = answer.as_ref().map_or(0, ExecResult::rows_affected);
+        self.record(sql, usize::try_from(rows).unwrap_or(usize::MAX), watch);
+        answer
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        let watch = Stopwatch::start();
+        let answer = self.inner.execute_unprepared(sql).await;
+        self.record(sql.to_owned(), 0, watch);
+        answer
+    }
+
+    async fn query_one_raw(&self, query: Query) -> Result<Option<QueryResult>, DbErr> {
+        let (sql, watch) = (query.sql.clone(), Stopwatch::start());
+        let answer = self.inner.query_one_raw(query).await;
+        self.record(sql, usize::from(matches!(answer, Ok(Some(_)))), watch);
+        answer
+    }
+
+    async fn query_all_raw(&self, query: Query) -> Result<Vec<QueryResult>, DbErr> {
+        let (sql, watch) = (query.sql.clone(), Stopwatch::start());
+        let answer = self.inner.query_all_raw(query).await;
+        self.record(sql, answer.as_ref().map_or(0, Vec::len), watch);
+        answer
+    }
+}

@@ -1,0 +1,164 @@
+//! Every fault that leaves a room, and the one table from fault to code, HTTP status and log level.
+//!
+//! Messages are for the caller: what is wrong and what to do. Causes (SQL, paths) stay in `source` and the log.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::model::timestamp::TimeError;
+
+/// A fault in a room, cheap to clone because one failed batch answers many fields.
+#[derive(Clone, Debug, Error)]
+pub enum Error {
+    /// An argument is not acceptable.
+    #[error("{field}: {message}")]
+    Input {
+        /// The argument or column, as the caller spells it.
+        field: String,
+        /// What is wrong and how to put it right.
+        message: String,
+    },
+    /// Nothing there that the caller may see.
+    #[error("{what} was not found")]
+    NotFound {
+        /// What was looked for, as the caller names it.
+        what: String,
+    },
+    /// The caller's role does not reach.
+    #[error("{0}")]
+    Forbidden(String),
+    /// Something else holds the name or the key.
+    #[error("{0}")]
+    Conflict(String),
+    /// A limit of the configuration was passed.
+    #[error("{what} is {actual}, the limit is {limit}: {advice}")]
+    Limit {
+        /// What was counted.
+        what: &'static str,
+        /// How much it is.
+        actual: u64,
+        /// How much it may be.
+        limit: u64,
+        /// What the caller can do.
+        advice: &'static str,
+    },
+    /// The server cannot do it now; the same call may succeed later.
+    #[error("{message}")]
+    Unavailable {
+        /// What is not to be had.
+        message: &'static str,
+        /// After how many seconds to try again.
+        retry_after_s: u32,
+        /// For the log only.
+        #[source]
+        source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    },
+    /// A bug or a broken database: the caller only learns that it happened.
+    #[error("the server failed to answer; the request id names the log entry")]
+    Internal(#[source] Arc<dyn std::error::Error + Send + Sync>),
+}
+
+/// The result of a room function.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The machine-readable kind of a fault: `extensions.code` in GraphQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// The document cannot be parsed.
+    GraphqlParseFailed,
+    /// The document does not fit the schema.
+    GraphqlValidationFailed,
+    /// An argument is not acceptable.
+    BadUserInput,
+    /// No credential, or one that is not valid.
+    Unauthenticated,
+    /// The role does not reach.
+    Forbidden,
+    /// Nothing there.
+    NotFound,
+    /// Something else holds the name or key.
+    Conflict,
+    /// A limit on the shape or size of the request was passed.
+    ComplexityLimit,
+    /// It took too long.
+    Timeout,
+    /// Try again later.
+    Unavailable,
+    /// A bug.
+    InternalServerError,
+}
+
+impl Code {
+    /// The text in `extensions.code`.
+    pub const fn as_str(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The HTTP status where the whole response is this fault.
+    pub const fn http_status(self) -> u16 {
+        self.row().1
+    }
+
+    /// How loud the log is about it.
+    pub const fn log_level(self) -> tracing::Level {
+        self.row().2
+    }
+
+    /// The table.
+    const fn row(self) -> (&'static str, u16, tracing::Level) {
+        use tracing::Level;
+        match self {
+            Self::GraphqlParseFailed => ("GRAPHQL_PARSE_FAILED", 400, Level::DEBUG),
+            Self::GraphqlValidationFailed => ("GRAPHQL_VALIDATION_FAILED", 400, Level::DEBUG),
+            Self::BadUserInput => ("BAD_USER_INPUT", 400, Level::DEBUG),
+            Self::Unauthenticated => ("UNAUTHENTICATED", 401, Level::INFO),
+            Self::Forbidden => ("FORBIDDEN", 403, Level::INFO),
+            Self::NotFound => ("NOT_FOUND", 404, Level::DEBUG),
+            Self::Conflict => ("CONFLICT", 409, Level::DEBUG),
+            Self::ComplexityLimit => ("COMPLEXITY_LIMIT", 400, Level::INFO),
+            Self::Timeout => ("TIMEOUT", 504, Level::WARN),
+            Self::Unavailable => ("UNAVAILABLE", 503, Level::WARN),
+            Self::InternalServerError => ("INTERNAL_SERVER_ERROR", 500, Level::ERROR),
+        }
+    }
+}
+
+impl Error {
+    /// An argument that is not acceptable.
+    pub fn input(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Input {
+            field: field.into(),
+            message: message.into(),
+        }
+    }
+
+    /// Nothing there that the caller may see.
+    pub fn not_found(what: impl Into<String>) -> Self {
+        Self::NotFound { what: what.into() }
+    }
+
+    /// A bug: what happened goes to the log, not to the caller.
+    pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(Arc::from(source.into()))
+    }
+
+    /// The code of this fault.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Input { .. } => Code::BadUserInput,
+            Self::NotFound { .. } => Code::NotFound,
+            Self::Forbidden(_) => Code::Forbidden,
+            Self::Conflict(_) => Code::Conflict,
+            Self::Limit { .. } => Code::ComplexityLimit,
+            Self::Unavailable { .. } => Code::Unavailable,
+            Self::Internal(_) => Code::InternalServerError,
+        }
+    }
+}
+
+impl From<TimeError> for Error {
+    fn from(error: TimeError) -> Self {
+        Self::input("time", error.to_string())
+    }
+}

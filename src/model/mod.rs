@@ -1,0 +1,18 @@
+//! The words of the domain, without I/O: ids, metric types, measurements, time, pages, sketches and scopes.
+//!
+//! Everything else in the house may import this room; it imports nothing but `error`'s plain types.
+
+pub mod cursor;
+pub mod id;
+pub mod metric;
+pub mod page;
+pub mod scope;
+pub mod sketch;
+pub mod timestamp;
+
+pub use cursor::StreamCursor;
+pub use id::{EmployeeId, EndpointId, IdGenerator, Key, MetricId, OrganizationId, ProjectId};
+pub use metric::{Measurement, MetricType, RecordedMetric};
+pub use scope::{Reach, Role, Scope};
+pub use sketch::Sketch;
+pub use timestamp::{TimeRange, Timestamp};

@@ -1,0 +1,28 @@
+//! What every behaviour test stands on: a database of its own, on both engines.
+
+pub mod database;
+
+pub use database::TestDatabase;
+
+/// Writes one behaviour as two tests, `sqlite` and `postgres`, in a module of the behaviour's name.
+#[macro_export]
+macro_rules! on_both_databases {
+    ($(#[$meta:meta])* async fn $name:ident($database:ident: TestDatabase) $body:block) => {
+        $(#[$meta])*
+        mod $name {
+            use super::*;
+
+            async fn check($database: $crate::harness::TestDatabase) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                check($crate::harness::TestDatabase::sqlite().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                check($crate::harness::TestDatabase::postgres().await).await;
+            }
+        }
+    };
+}

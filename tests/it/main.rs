@@ -1,0 +1,4 @@
+//! The one integration binary: behaviour tests by room, on SQLite and on PostgreSQL.
+
+mod harness;
+mod migrations;
