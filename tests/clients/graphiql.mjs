@@ -154,8 +154,8 @@ try {
   } catch (error) {
     failure = error;
   }
-  // Problems first: they are usually why a step failed.
-  if (problems.length > 0) console.error(problems.join('\n'));
+  // Problems first: they are usually why a step failed. One bad rule can repeat a thousand times.
+  for (const problem of [...new Set(problems)].slice(0, 20)) console.error(problem.slice(0, 300));
   if (failure) throw failure;
   if (problems.length > 0) throw new Error(`${problems.length} problem(s) on the page`);
   console.log(JSON.stringify(summary));
