@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod db;
+pub mod directory;
 pub mod entity;
 pub mod error;
 pub mod ingest;

@@ -1,0 +1,28 @@
+//! Who is who: organizations, their employees, projects and teams.
+//!
+//! The base case is a batch: `by_ids` takes many keys, pages are asked for many parents at once, and one is a batch of
+//! one. Every function takes the scope first and answers rows outside of it exactly like rows that do not exist.
+
+mod page;
+mod row;
+
+pub mod employee;
+pub mod organization;
+pub mod project;
+pub mod team;
+
+pub use employee::{Employee, EmployeeFields};
+pub use organization::{Organization, OrganizationFields};
+pub use project::{Project, ProjectFields, ProjectStatus};
+pub use team::Member;
+
+use sea_orm::sea_query::{Expr, ExprTrait, IntoColumnRef, SelectStatement};
+
+use crate::model::{Reach, Scope};
+
+/// Narrows a statement to what the scope sees, by the column that holds the organization.
+fn narrow(select: &mut SelectStatement, scope: &Scope, organization: impl IntoColumnRef) {
+    if let Reach::Organization(own) = scope.reach() {
+        select.and_where(Expr::col(organization).eq(own));
+    }
+}

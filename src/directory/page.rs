@@ -1,0 +1,145 @@
+//! Pages in SQL: one page of a list, or the same page of many parents' lists in one statement.
+//!
+//! Lists are ordered by name and then id, so that the order is total and a page starts beyond a row, not at an offset.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::Hash,
+};
+
+use sea_orm::{
+    ConnectionTrait, QueryResult,
+    sea_query::{Alias, Expr, ExprTrait, Order, Query, SelectStatement, WindowStatement},
+};
+
+use crate::{
+    db::Session,
+    error::Result,
+    model::{
+        Key, OrganizationId,
+        page::{Direction, Page, PageRequest},
+    },
+};
+
+/// The alias of the table whose `name` and `id` order the list.
+pub(super) const LISTED: &str = "l";
+
+fn name() -> Expr {
+    Expr::col((Alias::new(LISTED), Alias::new("name")))
+}
+
+fn id() -> Expr {
+    Expr::col((Alias::new(LISTED), Alias::new("id")))
+}
+
+fn order(page: &PageRequest) -> Order {
+    match page.direction {
+        Direction::Forward => Order::Asc,
+        Direction::Backward => Order::Desc,
+    }
+}
+
+fn start_beyond(select: &mut SelectStatement, page: &PageRequest) {
+    if let Some(position) = &page.beyond {
+        let here = Expr::tuple([name(), id()]);
+        let there = Expr::tuple([Expr::val(position.name.clone()), Expr::val(position.id)]);
+        select.and_where(match page.direction {
+            Direction::Forward => here.gt(there),
+            Direction::Backward => here.lt(there),
+        });
+    }
+}
+
+/// Runs `select` (which lists the columns and filters of a table called [`LISTED`]) for one page.
+pub(super) async fn one<Row>(
+    db: &Session,
+    mut select: SelectStatement,
+    page: &PageRequest,
+    read: impl Fn(&QueryResult) -> Result<Row, sea_orm::DbErr>,
+) -> Result<Page<Row>> {
+    start_beyond(&mut select, page);
+    // One row more than asked for tells whether there is a further page without counting.
+    select
+        .order_by_expr(name(), order(page))
+        .order_by_expr(id(), order(page))
+        .limit(u64::from(page.size) + 1);
+    let rows = db
+        .query_all(&select)
+        .await?
+        .iter()
+        .map(read)
+        .collect::<Result<_, _>>()?;
+    Ok(page.cut(rows))
+}
+
+/// Runs `select` for the same page of many parents, in one statement. `parent` is the column that tells parents apart,
+/// and `read` answers the parent with the row.
+pub(super) async fn many<Parent: Copy + Eq + Hash, Row>(
+    db: &Session,
+    parents: &[Parent],
+    mut select: SelectStatement,
+    parent: (&'static str, &'static str),
+    page: &PageRequest,
+    read: impl Fn(&QueryResult) -> Result<(Parent, Row), sea_orm::DbErr>,
+) -> Result<HashMap<Parent, Page<Row>>> {
+    if let [only] = parents {
+        // An index can stop after one page here, which the numbering below cannot.
+        let found = one(db, select, page, |row| read(row).map(|(_, row)| row)).await?;
+        return Ok(HashMap::from([(*only, found)]));
+    }
+    start_beyond(&mut select, page);
+    let place = Alias::new("place");
+    select.expr_window_as(
+        Expr::cust("ROW_NUMBER()"),
+        WindowStatement::partition_by((Alias::new(parent.0), Alias::new(parent.1)))
+            .order_by_expr(name(), order(page))
+            .order_by_expr(id(), order(page))
+            .take(),
+        place.clone(),
+    );
+    let numbered = Query::select()
+        .expr(Expr::cust("*"))
+        .from_subquery(select, Alias::new("numbered"))
+        .and_where(Expr::col(place.clone()).lte(u64::from(page.size) + 1))
+        .order_by(place, Order::Asc)
+        .take();
+    let mut found: HashMap<Parent, Vec<Row>> = parents.iter().map(|parent| (*parent, Vec::new())).collect();
+    for row in db.query_all(&numbered).await? {
+        let (parent, row) = read(&row)?;
+        if let Some(rows) = found.get_mut(&parent) {
+            rows.push(row);
+        }
+    }
+    Ok(found
+        .into_iter()
+        .map(|(parent, rows)| (parent, page.cut(rows)))
+        .collect())
+}
+
+/// Runs a statement that counts.
+pub(super) async fn count(db: &Session, select: &SelectStatement) -> Result<u64> {
+    let row = db.query_one(select).await?;
+    let count: i64 = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or(0);
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+/// Runs a statement whose rows are an organization, an id and a count.
+pub(super) async fn counts_by_key<Id>(db: &Session, select: &SelectStatement) -> Result<HashMap<Key<Id>, u64>>
+where
+    Id: Eq + Hash + sea_orm::TryGetable,
+{
+    let mut counts = HashMap::new();
+    for row in db.query_all(select).await? {
+        let count: i64 = row.try_get_by_index(2)?;
+        counts.insert(
+            Key::new(row.try_get_by_index(0)?, row.try_get_by_index(1)?),
+            u64::try_from(count).unwrap_or(0),
+        );
+    }
+    Ok(counts)
+}
+
+/// The organizations that keys name, each once.
+pub(super) fn organizations_of<Id>(keys: &[Key<Id>]) -> BTreeSet<OrganizationId> {
+    keys.iter().map(|key| key.organization).collect()
+}

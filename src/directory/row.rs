@@ -1,0 +1,79 @@
+//! Rows of which only the asked-for columns were read.
+//!
+//! A row knows what it holds: reading a field that was not asked for is an error, never an empty value.
+
+use thiserror::Error;
+
+/// A field was used that the statement had not selected: a bug in whoever asked for the row.
+#[derive(Debug, Error)]
+#[error("field `{0}` was used but not selected")]
+pub struct FieldNotRead(pub &'static str);
+
+/// Declares a row type, the set of its optional fields, and how both map to columns.
+macro_rules! row {
+    (
+        $(#[$row_doc:meta])* $row:ident, $fields:ident, $entity:ident, $key:ty = $read_key:expr;
+        $($(#[$($doc:tt)*])* $flag:ident = $bit:literal, $field:ident: $type:ty, $column:ident;)*
+    ) => {
+        bitflags::bitflags! {
+            /// Which fields of a row are to be read.
+            #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+            pub struct $fields: u16 {
+                $($(#[$($doc)*])* const $flag = 1 << $bit;)*
+            }
+        }
+
+        $(#[$row_doc])*
+        #[derive(Clone, Debug)]
+        pub struct $row {
+            /// The primary key, always read.
+            pub key: $key,
+            $($field: Option<$type>,)*
+        }
+
+        impl $row {
+            $(
+                $(#[$($doc)*])*
+                ///
+                /// # Errors
+                /// When the field was not among those asked for.
+                pub fn $field(&self) -> $crate::error::Result<&$type> {
+                    self.$field.as_ref().ok_or_else(|| {
+                        $crate::error::Error::internal($crate::directory::row::FieldNotRead(stringify!($field)))
+                    })
+                }
+            )*
+
+            /// The columns behind `fields`, in the order that [`Self::read`] expects after the key's.
+            fn columns(fields: $fields) -> Vec<$crate::entity::$entity::Column> {
+                let mut columns = Vec::new();
+                $(if fields.contains($fields::$flag) {
+                    columns.push($crate::entity::$entity::Column::$column);
+                })*
+                columns
+            }
+
+            /// Reads a row whose columns from `at` on are the key's and then [`Self::columns`].
+            fn read(
+                row: &sea_orm::QueryResult,
+                mut at: usize,
+                fields: $fields,
+            ) -> Result<Self, sea_orm::DbErr> {
+                let read_key: fn(&sea_orm::QueryResult, &mut usize) -> Result<$key, sea_orm::DbErr> = $read_key;
+                let key = read_key(row, &mut at)?;
+                $(
+                    let $field = if fields.contains($fields::$flag) {
+                        let value = row.try_get_by_index::<$type>(at)?;
+                        at += 1;
+                        Some(value)
+                    } else {
+                        None
+                    };
+                )*
+                let _ = at;
+                Ok(Self { key, $($field,)* })
+            }
+        }
+    };
+}
+pub(super) use row;
