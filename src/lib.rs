@@ -1,6 +1,8 @@
 //! perfgraph: metrics in, answers and live pushes out. The map of the house is ARCHITECTURE.md.
 
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod db;
 pub mod directory;
 pub mod entity;

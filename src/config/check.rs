@@ -1,0 +1,235 @@
+//! Which settings contradict each other or make no sense: pure, and complete in one pass.
+//!
+//! Zero and absurdly large numbers are refused for every key by its unit, so a new setting is covered without a line
+//! here; what only a relation between keys shows is listed below, by section.
+
+use super::error::Problem;
+use super::section::Key;
+use super::{Config, DatabaseUrl};
+
+/// Ids hold 14 bits of sequence, and the rows of one call take an unbroken range of them.
+const INGEST_ROWS_CEILING: usize = 16_384;
+/// PostgreSQL refuses index entries of more than about 2,700 bytes, and endpoints are unique by path.
+const ENDPOINT_BYTES_CEILING: usize = 2_000;
+const MINUTES_PER_DAY: u64 = 24 * 60;
+
+/// Here zero has a meaning; everywhere else it would turn the server off.
+const MAY_BE_ZERO: [&str; 2] = ["server.drain_timeout_ms", "ingest.time_window_future_minutes"];
+
+/// The largest number by the end of a key. Beyond it lie overflowing clocks and integers that no database takes.
+const UNIT_CEILINGS: [(&str, u64, &str); 7] = [
+    ("_ms", 86_400_000, "a day"),
+    ("_minutes", 525_600, "a year"),
+    ("_hours", 876_000, "a century"),
+    ("_days", 36_500, "a century"),
+    ("_days_ahead", 366, "a year"),
+    ("_connections", 10_000, "more than databases serve"),
+    ("_max", 2_147_483_647, "the largest 32-bit integer"),
+];
+
+/// Everything that is wrong with these settings.
+pub(super) fn check(config: &Config) -> Vec<Problem> {
+    let mut problems: Vec<_> = config.keys().iter().filter_map(number).collect();
+    problems.extend(listen(config));
+    problems.extend(database_url(&config.database.url));
+    problems.extend(ceilings(config));
+    problems.extend(orders_of_sizes(config).iter().filter_map(broken));
+    problems.extend(orders_of_times(config).iter().filter_map(broken));
+    problems.extend(graphiql(config));
+    problems
+}
+
+fn number(key: &Key) -> Option<Problem> {
+    let (path, number) = (key.path.as_str(), key.number?);
+    let ceiling = UNIT_CEILINGS.iter().find(|(unit, ..)| path.ends_with(unit));
+    let sentence = match ceiling {
+        _ if number == 0 && !MAY_BE_ZERO.contains(&path) => format!("{path} = 0 makes no sense: it must be at least 1"),
+        Some((_, ceiling, words)) if number > *ceiling => {
+            format!("{path} = {number} is too large: it must be at most {ceiling} ({words})")
+        }
+        _ => return None,
+    };
+    Some(Problem::new(&[path], sentence))
+}
+
+fn ceilings(Config { limits, ingest, .. }: &Config) -> Vec<Problem> {
+    let ceilings = [
+        (
+            "limits.ingest_rows_max",
+            limits.ingest_rows_max,
+            INGEST_ROWS_CEILING,
+            "the ids of one call are an unbroken range of so many",
+        ),
+        (
+            "ingest.endpoint_bytes_max",
+            ingest.endpoint_bytes_max,
+            ENDPOINT_BYTES_CEILING,
+            "the database's index takes no longer ones",
+        ),
+    ];
+    let above = ceilings.iter().filter(|(_, number, ceiling, _)| number > ceiling);
+    let problem = |(key, number, ceiling, because): &(&str, usize, usize, &str)| {
+        Problem::new(&[key], format!("{key} = {number} must be at most {ceiling}: {because}"))
+    };
+    above.map(problem).collect()
+}
+
+fn listen(config: &Config) -> Option<Problem> {
+    let listen = config.server.listen;
+    let reachable = !listen.ip().to_canonical().is_loopback();
+    reachable.then(|| {
+        let sentence = format!(
+            "server.listen = {listen} is reachable from other machines, and no authentication is configured (there is \
+             none to configure yet), so anyone could read and write everything: listen on 127.0.0.1:{}, behind a \
+             reverse proxy that authenticates if others need it",
+            listen.port()
+        );
+        Problem::new(&["server.listen"], sentence)
+    })
+}
+
+fn database_url(url: &DatabaseUrl) -> Option<Problem> {
+    let text = url.reveal();
+    let file = text.strip_prefix("sqlite:").map(|rest| rest.trim_start_matches('/'));
+    let sentence = match (url.scheme(), file) {
+        ("sqlite", Some(file)) if file.is_empty() || file.starts_with('?') => {
+            "database.url names no file: write sqlite://FILE, for example sqlite://perfgraph.sqlite".to_owned()
+        }
+        ("sqlite", _) if text.contains(":memory:") || text.contains("mode=memory") => {
+            "database.url names a database in memory, which every connection would see empty: write sqlite://FILE"
+                .to_owned()
+        }
+        ("postgres" | "postgresql", _) if !text.contains("://") => {
+            "database.url is incomplete: write postgres://USER:PASSWORD@HOST/DATABASE".to_owned()
+        }
+        ("sqlite" | "postgres" | "postgresql", _) => return None,
+        (scheme, _) => {
+            let found = if scheme.is_empty() {
+                String::new()
+            } else {
+                format!(", not {scheme}:")
+            };
+            format!("database.url must begin with sqlite:// or postgres:// (or postgresql://){found}")
+        }
+    };
+    Some(Problem::new(&["database.url"], sentence))
+}
+
+/// A setting with its number as it is written, and in the unit that it is compared in.
+struct Amount {
+    key: &'static str,
+    written: u64,
+    compared: u64,
+}
+
+fn amount(key: &'static str, number: impl TryInto<u64>) -> Amount {
+    time(key, number, 1)
+}
+
+/// Times in different units are compared in minutes.
+fn time(key: &'static str, number: impl TryInto<u64>, minutes_each: u64) -> Amount {
+    let written = number.try_into().unwrap_or(u64::MAX);
+    Amount {
+        key,
+        written,
+        compared: written.saturating_mul(minutes_each),
+    }
+}
+
+/// The first amount must not be above the second, for this reason.
+type Order = (Amount, Amount, &'static str);
+
+fn orders_of_sizes(Config { limits, ingest, .. }: &Config) -> Vec<Order> {
+    let document = || amount("limits.document_bytes_max", limits.document_bytes_max);
+    let commit = || amount("ingest.commit_rows_max", ingest.commit_rows_max);
+    vec![
+        (
+            amount("limits.page_size_default", limits.page_size_default),
+            amount("limits.page_size_max", limits.page_size_max),
+            "a list asked for without a size would be refused",
+        ),
+        (
+            amount("limits.ingest_rows_max", limits.ingest_rows_max),
+            commit(),
+            "one call is written in one transaction",
+        ),
+        (
+            commit(),
+            amount("ingest.queue_rows_max", ingest.queue_rows_max),
+            "a transaction is filled from those that wait",
+        ),
+        (
+            document(),
+            amount("limits.body_bytes_max", limits.body_bytes_max),
+            "a document that long could never arrive",
+        ),
+        (
+            document(),
+            amount("limits.websocket_message_bytes_max", limits.websocket_message_bytes_max),
+            "a document that long could never be subscribed to",
+        ),
+    ]
+}
+
+fn orders_of_times(
+    Config {
+        server,
+        database,
+        ingest,
+        retention,
+        ..
+    }: &Config,
+) -> Vec<Order> {
+    let raw = || time("retention.raw_days", retention.raw_days, MINUTES_PER_DAY);
+    let minute = || time("retention.minute_days", retention.minute_days, MINUTES_PER_DAY);
+    vec![
+        (
+            amount("database.acquire_timeout_ms", database.acquire_timeout_ms),
+            amount("server.request_timeout_ms", server.request_timeout_ms),
+            "the request would be over before the wait for a connection is",
+        ),
+        (
+            time("ingest.time_window_past_hours", ingest.time_window_past_hours, 60),
+            raw(),
+            "measurements would be accepted that are deleted at once",
+        ),
+        (
+            time(
+                "ingest.time_window_future_minutes",
+                ingest.time_window_future_minutes,
+                1,
+            ),
+            time(
+                "database.partition_days_ahead",
+                database.partition_days_ahead,
+                MINUTES_PER_DAY,
+            ),
+            "measurements would be accepted for which there is no partition",
+        ),
+        (raw(), minute(), "summaries stand in for what they outlive"),
+        (
+            minute(),
+            time("retention.hour_days", retention.hour_days, MINUTES_PER_DAY),
+            "summaries stand in for what they outlive",
+        ),
+    ]
+}
+
+fn broken((small, large, because): &Order) -> Option<Problem> {
+    (small.compared > large.compared).then(|| {
+        let Amount { key, written, .. } = small;
+        let (other, ceiling) = (large.key, large.written);
+        let sentence =
+            format!("{key} = {written} is more than {other} = {ceiling}: {because}; lower it, or raise {other}");
+        Problem::new(&[key, other], sentence)
+    })
+}
+
+fn graphiql(config: &Config) -> Option<Problem> {
+    let blind = config.graphql.graphiql && !config.graphql.introspection;
+    blind.then(|| {
+        let sentence = "graphql.graphiql = true needs graphql.introspection = true, because the page reads the schema: \
+                        set both to false, or both to true";
+        Problem::new(&["graphql.graphiql", "graphql.introspection"], sentence.to_owned())
+    })
+}

@@ -1,0 +1,114 @@
+//! The environment: the only place of the program that reads it.
+//!
+//! An empty variable counts as not set, as compose files and unit files cannot leave one out.
+
+use std::env;
+use std::fs;
+
+use super::error::Problem;
+use super::section::Key;
+use super::source::{Given, Raw, Source};
+
+const PREFIX: &str = "PERFGRAPH_";
+/// Names that hosting platforms set by custom; the prefixed name of the same key wins over them.
+const CUSTOMARY: [(&str, &str); 1] = [("DATABASE_URL", "database.url")];
+const FILE_SUFFIX: &str = "_FILE";
+
+/// The variables of this process that are meant for perfgraph.
+pub(super) fn variables(problems: &mut Vec<Problem>) -> Vec<(String, String)> {
+    let mut variables = Vec::new();
+    for (name, value) in env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if !is_ours(&name) {
+            continue;
+        }
+        match value.into_string() {
+            Ok(value) => variables.push((name, value)),
+            Err(_) => problems.push(Problem::new(&[], format!("{name} in the environment is not UTF-8"))),
+        }
+    }
+    variables
+}
+
+/// Every value in these variables, with the path of its key; the strongest come last.
+pub(super) fn given(variables: &[(String, String)], keys: &[Key], problems: &mut Vec<Problem>) -> Vec<Given> {
+    let mut ours: Vec<_> = variables
+        .iter()
+        .filter(|(name, value)| is_ours(name) && !value.is_empty() && !is_service_link(name, value))
+        .collect();
+    ours.sort_by_key(|(name, _)| (name.starts_with(PREFIX), name.as_str()));
+
+    let mut given = Vec::new();
+    for (name, value) in &ours {
+        let Some((plain, key)) = secret_in_file(name, keys) else {
+            given.push(one(key_of(name), value.clone(), name));
+            continue;
+        };
+        if ours.iter().any(|(other, _)| other == plain) {
+            let sentence = format!("{plain} and {name} are both set: keep one of them");
+            problems.push(Problem::new(&[&key], sentence));
+            continue;
+        }
+        match fs::read_to_string(value) {
+            Ok(text) => given.push(one(key, text.trim_end_matches(['\r', '\n']).to_owned(), name)),
+            Err(cause) => {
+                problems.push(Problem::new(
+                    &[&key],
+                    format!("cannot read {value}, which {name} names: {cause}"),
+                ));
+            }
+        }
+    }
+    given
+}
+
+fn one(key: String, text: String, variable: &str) -> Given {
+    Given {
+        key,
+        raw: Raw::Text(text),
+        source: Source::Environment(variable.to_owned()),
+    }
+}
+
+fn is_ours(name: &str) -> bool {
+    let plain = name.strip_suffix(FILE_SUFFIX).unwrap_or(name);
+    name.starts_with(PREFIX) || CUSTOMARY.iter().any(|(customary, _)| *customary == plain)
+}
+
+fn key_of(name: &str) -> String {
+    let customary = CUSTOMARY.iter().find(|(customary, _)| *customary == name);
+    customary.map_or_else(
+        || {
+            name.strip_prefix(PREFIX)
+                .unwrap_or(name)
+                .to_lowercase()
+                .replace("__", ".")
+        },
+        |(_, key)| (*key).to_owned(),
+    )
+}
+
+/// The variable that this one replaces and the secret it holds, when it names a file with a secret in it.
+fn secret_in_file<'name>(name: &'name str, keys: &[Key]) -> Option<(&'name str, String)> {
+    let plain = name.strip_suffix(FILE_SUFFIX)?;
+    let key = key_of(plain);
+    keys.iter()
+        .any(|known| known.secret && known.path == key)
+        .then_some((plain, key))
+}
+
+/// Kubernetes gives every container such variables for a service called `perfgraph`: refusing to start over a name
+/// that nobody here wrote would help no one.
+fn is_service_link(name: &str, value: &str) -> bool {
+    let Some(rest) = name.strip_prefix(PREFIX) else {
+        return false;
+    };
+    let numbered_port = rest
+        .strip_prefix("PORT_")
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    numbered_port
+        || rest == "PORT" && value.contains("://")
+        || rest == "SERVICE_HOST"
+        || rest == "SERVICE_PORT"
+        || rest.starts_with("SERVICE_PORT_")
+}

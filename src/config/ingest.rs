@@ -1,0 +1,19 @@
+//! Section `ingest`: what is accepted, and how much waits or commits together.
+
+use super::section::section;
+
+section! {
+    /// How measurements are accepted and written.
+    "ingest" => Ingest {
+        /// Hours into the past: an older measurement is refused.
+        time_window_past_hours: u32 = 168,
+        /// Minutes into the future: a later measurement is refused. Covers clocks that run fast; 0 allows none.
+        time_window_future_minutes: u32 = 10,
+        /// Measurements waiting to be written. When as many wait, callers are told to come back later.
+        queue_rows_max: usize = 100_000,
+        /// Measurements written in one transaction. Callers that arrive together share one.
+        commit_rows_max: usize = 20_000,
+        /// Bytes of an endpoint's path or name.
+        endpoint_bytes_max: usize = 500,
+    }
+}

@@ -1,0 +1,47 @@
+//! Section `limits`: what one request may cost, so that no client can hurt another.
+//!
+//! Limits of an operation are counted with every fragment spread out, since that is what is executed.
+
+use super::section::section;
+
+section! {
+    /// What one request may cost. Whatever goes beyond is refused before it reaches the database.
+    "limits" => Limits {
+        /// Bytes of a request's body, also after decompression.
+        body_bytes_max: usize = 1_048_576,
+        /// Bytes of a body at the addresses that take metrics, also after decompression.
+        ingest_body_bytes_max: usize = 5_242_880,
+        /// Bytes of a GraphQL document without its variables: 16 for each of the tokens allowed by default.
+        document_bytes_max: usize = 32_768,
+        /// Tokens (names, values, punctuation) of a document.
+        tokens_max: usize = 2_000,
+        /// Operations and fragments defined in a document.
+        definitions_max: usize = 50,
+        /// Levels of fields inside each other. Introspection is measured apart, as its standard query nests deeper.
+        depth_max: usize = 12,
+        /// Aliased fields of an operation.
+        aliases_max: usize = 30,
+        /// Fields at the top of an operation.
+        root_fields_max: usize = 20,
+        /// Directives of an operation.
+        directives_max: usize = 20,
+        /// Fields of an operation, with every fragment spread out.
+        fields_max: usize = 2_000,
+        /// Cost of an operation: fields times the sizes of the lists they stand in.
+        cost_max: u64 = 5_000,
+        /// Items of a list that was asked for without a size.
+        page_size_default: u32 = 20,
+        /// Items of a list at most.
+        page_size_max: u32 = 100,
+        /// Measurements in one call; at most 16384.
+        ingest_rows_max: usize = 10_000,
+        /// Subscriptions open at once on one WebSocket.
+        subscriptions_per_socket_max: usize = 50,
+        /// Sockets open at once.
+        sockets_max: usize = 10_000,
+        /// Bytes of one message from a client on a WebSocket: room for a document with its variables.
+        websocket_message_bytes_max: usize = 65_536,
+        /// Milliseconds that a new WebSocket has to send `connection_init` before it is closed with 4408.
+        connection_init_timeout_ms: u64 = 5_000,
+    }
+}

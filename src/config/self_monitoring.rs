@@ -1,0 +1,13 @@
+//! Section `self_monitoring`: perfgraph's requests as measurements of its own project.
+
+use super::section::section;
+
+section! {
+    /// Whether perfgraph records the requests that it serves, as a project of its own organization.
+    "self_monitoring" => SelfMonitoring {
+        /// Whether requests are recorded.
+        enabled: bool = true,
+        /// Milliseconds for which requests are collected before they are written together.
+        flush_interval_ms: u64 = 500,
+    }
+}

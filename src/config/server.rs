@@ -1,0 +1,21 @@
+//! Section `server`: the listener and its patience.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::section::section;
+
+section! {
+    /// Where the server listens and how long it waits.
+    "server" => Server {
+        /// Address and port of the one listener, for example `127.0.0.1:8000`, `[::1]:8000` or `localhost:8000`. Port 0
+        /// takes a free one. As long as there is no authentication, only addresses of this machine are accepted.
+        listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
+        /// Milliseconds after which a request is answered with the code TIMEOUT. Subscriptions are not requests.
+        request_timeout_ms: u64 = 10_000,
+        /// Milliseconds that requests under way get to finish after SIGTERM or Ctrl-C; 0 waits for nobody.
+        drain_timeout_ms: u64 = 10_000,
+        /// Number of this instance in the ids it makes, 0 to 255: give each instance on one database its own. Unset, it
+        /// is chosen at start.
+        node: Option<u8> = None,
+    }
+}
