@@ -1,0 +1,2 @@
+//! The one integration binary (placeholder: the harness and the cases come with it).
+mod tidy;
