@@ -294,7 +294,9 @@ pub fn is_name(text: &str) -> bool {
 fn paths(tokens: &[Token]) -> Vec<NamePath> {
     let (mut found, mut index) = (Vec::new(), 0);
     while index < tokens.len() {
-        index = if is_name(&tokens[index].text) {
+        let text = tokens[index].text.as_str();
+        let begins = is_name(text) && !KEYWORDS.contains(&text);
+        index = if begins {
             read_path(tokens, index, &[], &mut found)
         } else {
             index + 1
@@ -359,11 +361,9 @@ mod tests {
         assert_eq!(
             written("use crate::{db::{self, Db as D}, model::Id, *};\nfn f() { ::axum::serve::<X>() }"),
             [
-                "use",
                 "crate::db",
                 "crate::db::Db",
                 "crate::model::Id",
-                "fn",
                 "f",
                 "axum::serve",
                 "X"
