@@ -1,0 +1,53 @@
+# The verbs of this project. Long steps live in scripts/, so that a line here can be read aloud.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run test fix lint schema seed bench web ci
+
+SIZE ?= small
+RNG_SEED ?= 1
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: ## build what is missing and serve on 127.0.0.1:8000
+	@if [ -f web/package.json ] && [ ! -d web/dist ]; then \
+		if command -v npm >/dev/null; then $(MAKE) --no-print-directory web; \
+		else echo "npm is not here: serving without GraphiQL and the dashboard (the small built-in page instead)" >&2; fi; \
+	fi
+	cargo run --release -- serve
+
+test: ## run every test, on SQLite and PostgreSQL (KEEP_POSTGRES=1 leaves the server running)
+	@trap '[ "$${KEEP_POSTGRES:-}" = 1 ] || scripts/test-teardown' EXIT; \
+	scripts/test-setup; \
+	TEST_POSTGRES_URL="$$(cat target/test-postgres.url)" cargo test --workspace
+
+fix: ## repair what the machine can: clippy's suggestions, then the format
+	cargo clippy --fix --allow-dirty --allow-staged --workspace --all-targets
+	cargo fmt --all
+
+lint: ## format, clippy and documentation, warnings are errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Through a second file: a failed build must not leave an empty schema behind.
+schema: ## write schema.graphql from the code
+	cargo run -- schema print > schema.graphql.new || { rm -f schema.graphql.new; exit 1; }
+	mv schema.graphql.new schema.graphql
+
+seed: ## fill the configured database (SIZE=small|medium|large RNG_SEED=1)
+	cargo run --release -- seed --size $(SIZE) --rng-seed $(RNG_SEED)
+
+# A durable server: figures taken without fsync would flatter us.
+bench: ## measure, as ratios beside hand-written endpoints (release build)
+	@trap '[ "$${KEEP_POSTGRES:-}" = 1 ] || scripts/test-teardown' EXIT; \
+	scripts/test-setup durable; \
+	TEST_POSTGRES_URL="$$(cat target/test-postgres.url)" cargo bench --workspace
+
+# The folder's time is what scripts/test-setup compares the sources with.
+web: ## build the web bundle: GraphiQL and the dashboard
+	cd web && npm ci --no-audit --no-fund && npm run build && touch dist
+
+ci: ## what the build machine runs: lint and test
+	.ci/run
