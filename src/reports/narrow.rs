@@ -1,0 +1,276 @@
+//! From a scope and a question to the rows that count: the FROM and WHERE of every report.
+//!
+//! Organization, project and type are always named, because the indexes of the metric tables begin with them. Text is
+//! compared without LIKE, which ignores case on one of the databases.
+
+use sea_orm::sea_query::{Cond, Expr, ExprTrait, Func, Query, SelectStatement};
+
+use super::{
+    Projects, Question, StatusFilter, TextFilter,
+    plan::{Piece, Resolution, Tables, plan},
+};
+use crate::{
+    error::{Error, Result},
+    model::{EndpointId, Key, MetricType, OrganizationId, ProjectId, Reach, Scope},
+};
+
+/// The alias of the metric table in every statement.
+pub(super) const M: &str = "m";
+
+/// More alternatives than this in one condition are refused; the databases have limits of their own further up.
+const ALTERNATIVES_MAX: usize = 1_000;
+
+/// A question as far as its caller may ask it.
+pub(super) struct Narrowed<'a> {
+    question: &'a Question,
+    projects: Reached<'a>,
+    kinds: Vec<MetricType>,
+    pieces: Vec<Piece>,
+}
+
+/// The projects asked for that the scope reaches.
+enum Reached<'a> {
+    /// Those of every organization.
+    Everything,
+    Organization(OrganizationId),
+    Keys(Vec<&'a Key<ProjectId>>),
+    Nothing,
+}
+
+/// Which rows of a rollup: either the ones of all endpoints together or the ones of single endpoints, never both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Endpoints {
+    Together,
+    Single,
+}
+
+impl<'a> Narrowed<'a> {
+    /// # Errors
+    /// When a condition cannot be judged: too many alternatives, or text that no path can hold.
+    pub(super) fn new(scope: &Scope, question: &'a Question) -> Result<Self> {
+        check(question)?;
+        let projects = match (&question.projects, scope.reach()) {
+            (Projects::All, Reach::Everything) => Reached::Everything,
+            (Projects::All, Reach::Organization(own)) => Reached::Organization(own),
+            (Projects::Organization(id), _) if scope.sees(*id) => Reached::Organization(*id),
+            (Projects::Organization(_), _) => Reached::Nothing,
+            (Projects::Keys(keys), _) => {
+                Reached::Keys(keys.iter().filter(|key| scope.sees(key.organization)).collect())
+            }
+        };
+        let tables = match question.status {
+            Some(_) => Tables::RawOnly,
+            None => Tables::Any,
+        };
+        Ok(Self {
+            question,
+            projects,
+            kinds: question.kinds(),
+            pieces: plan(question.window, tables),
+        })
+    }
+
+    /// Whether the scope leaves nothing to ask the database for.
+    pub(super) const fn is_empty(&self) -> bool {
+        match &self.projects {
+            Reached::Nothing => true,
+            Reached::Keys(keys) => keys.is_empty(),
+            Reached::Everything | Reached::Organization(_) => false,
+        }
+    }
+
+    /// The types asked for, each once.
+    pub(super) fn kinds(&self) -> &[MetricType] {
+        &self.kinds
+    }
+
+    /// The pieces of the window, in order of time.
+    pub(super) fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    /// `FROM table AS m WHERE …` for one piece, without columns.
+    pub(super) fn rows(&self, piece: Piece, endpoints: Endpoints) -> SelectStatement {
+        let time = piece.resolution.time_column();
+        let mut select = Query::select();
+        select
+            .from_as(piece.resolution.table(), M)
+            .cond_where(self.projects.condition())
+            .and_where(Expr::col((M, "kind")).is_in(self.kinds.iter().map(|kind| kind.code())))
+            .and_where(Expr::col((M, time)).gte(piece.range.from().as_micros()))
+            .and_where(Expr::col((M, time)).lt(piece.range.to().as_micros()));
+        let endpoint = || Expr::col((M, "endpoint_id"));
+        match (&self.question.endpoint, endpoints, piece.resolution) {
+            (Some(filter), _, resolution) => {
+                if resolution != Resolution::Raw {
+                    select.and_where(endpoint().ne(EndpointId::ALL.0));
+                }
+                select.and_where(
+                    Expr::tuple([Expr::col((M, "organization_id")), endpoint()])
+                        .in_subquery(self.endpoints_with(filter)),
+                );
+            }
+            (None, _, Resolution::Raw) => {}
+            (None, Endpoints::Together, _) => {
+                select.and_where(endpoint().eq(EndpointId::ALL.0));
+            }
+            (None, Endpoints::Single, _) => {
+                select.and_where(endpoint().ne(EndpointId::ALL.0));
+            }
+        }
+        if let Some(filter) = &self.question.status {
+            select.cond_where(status(filter));
+        }
+        select
+    }
+
+    fn endpoints_with(&self, filter: &TextFilter) -> SelectStatement {
+        let mut select = Query::select();
+        select
+            .columns(["organization_id", "id"])
+            .from_as("endpoint", "n")
+            .cond_where(self.projects.condition_on("n", "project_id"))
+            .cond_where(path(filter));
+        select
+    }
+}
+
+impl Reached<'_> {
+    fn condition(&self) -> Cond {
+        self.condition_on(M, "project_id")
+    }
+
+    fn condition_on(&self, table: &'static str, project: &'static str) -> Cond {
+        let organization = || Expr::col((table, "organization_id"));
+        let project = || Expr::col((table, project));
+        match self {
+            Self::Everything => {
+                let mut every = Query::select();
+                every.columns(["organization_id", "id"]).from("project");
+                Cond::all().add(Expr::tuple([organization(), project()]).in_subquery(every))
+            }
+            Self::Organization(id) => {
+                let mut own = Query::select();
+                own.column("id")
+                    .from("project")
+                    .and_where(Expr::col("organization_id").eq(id.0));
+                Cond::all().add(organization().eq(id.0)).add(project().in_subquery(own))
+            }
+            Self::Keys(keys) => {
+                let mut organizations: Vec<i64> = keys.iter().map(|key| key.organization.0).collect();
+                organizations.sort_unstable();
+                organizations.dedup();
+                // The two lists find the rows by index; the pairs keep out projects of the same id elsewhere.
+                let pairs = (organizations.len() > 1).then(|| {
+                    keys.iter().fold(Cond::any(), |any, key| {
+                        any.add(organization().eq(key.organization.0).and(project().eq(key.id.0)))
+                    })
+                });
+                Cond::all()
+                    .add(organization().is_in(organizations))
+                    .add(project().is_in(keys.iter().map(|key| key.id.0)))
+                    .add_option(pairs)
+            }
+            Self::Nothing => Cond::all().add(Expr::cust("1 = 0")),
+        }
+    }
+}
+
+fn path(filter: &TextFilter) -> Cond {
+    let path = || Expr::col(("n", "path"));
+    let mut all = Cond::all();
+    if let Some(text) = &filter.eq {
+        all = all.add(path().eq(text.as_str()));
+    }
+    if let Some(text) = &filter.ne {
+        all = all.add(path().ne(text.as_str()));
+    }
+    if let Some(texts) = &filter.one_of {
+        all = all.add(path().is_in(texts.iter().map(String::as_str)));
+    }
+    if let Some(prefix) = &filter.starts_with {
+        all = all.add(path().gte(prefix.as_str()));
+        if let Some(end) = end_of_prefix(prefix) {
+            all = all.add(path().lt(end));
+        }
+    }
+    if let Some(part) = filter.contains.as_deref().filter(|part| !part.is_empty()) {
+        // Portable, and minds the case: what contains the part is shorter without it.
+        let without = Func::cust("REPLACE").args([path(), Expr::val(part), Expr::val("")]);
+        all = all.add(path().ne(without));
+    }
+    all
+}
+
+/// The first text, by bytes, after all that begin with `prefix`; `None` when there is none.
+fn end_of_prefix(prefix: &str) -> Option<String> {
+    let mut end = prefix.to_owned();
+    while let Some(last) = end.pop() {
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            end.push(next);
+            return Some(end);
+        }
+    }
+    None
+}
+
+fn status(filter: &StatusFilter) -> Cond {
+    let status = || Expr::col((M, "status"));
+    Cond::all()
+        .add_option(filter.eq.map(|code| status().eq(code)))
+        .add_option(
+            filter
+                .one_of
+                .as_ref()
+                .map(|codes| status().is_in(codes.iter().copied())),
+        )
+        .add_option(filter.gt.map(|code| status().gt(code)))
+        .add_option(filter.gte.map(|code| status().gte(code)))
+        .add_option(filter.lt.map(|code| status().lt(code)))
+        .add_option(filter.lte.map(|code| status().lte(code)))
+}
+
+fn check(question: &Question) -> Result<()> {
+    let count = |field: &str, count: usize| {
+        if count > ALTERNATIVES_MAX {
+            let message = format!("holds {count} alternatives, at most {ALTERNATIVES_MAX} can be asked for at once");
+            Err(Error::input(field, message))
+        } else {
+            Ok(())
+        }
+    };
+    if let Projects::Keys(keys) = &question.projects {
+        count("projectIds", keys.len())?;
+    }
+    if let Some(codes) = question.status.as_ref().and_then(|filter| filter.one_of.as_ref()) {
+        count("statusCode", codes.len())?;
+    }
+    if let Some(filter) = &question.endpoint {
+        let alternatives = filter.one_of.as_deref().unwrap_or_default();
+        count("endpoint", alternatives.len())?;
+        let single = [&filter.eq, &filter.ne, &filter.starts_with, &filter.contains];
+        let mut texts = single.into_iter().flatten().chain(alternatives);
+        // PostgreSQL takes no zero byte in a text, so no path holds one.
+        if texts.any(|text| text.contains('\0')) {
+            return Err(Error::input(
+                "endpoint",
+                "holds a zero byte, which no path does; remove it",
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_prefix_is_the_next_text_that_does_not_begin_with_it() {
+        assert_eq!(end_of_prefix("/a"), Some("/b".to_owned()));
+        assert_eq!(end_of_prefix("/\u{d7ff}"), Some("/\u{e000}".to_owned()));
+        assert_eq!(end_of_prefix("a\u{10ffff}"), Some("b".to_owned()));
+        assert_eq!(end_of_prefix("\u{10ffff}"), None);
+        assert_eq!(end_of_prefix(""), None);
+    }
+}
