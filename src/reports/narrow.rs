@@ -3,6 +3,8 @@
 //! Organization, project and type are always named, because the indexes of the metric tables begin with them. Text is
 //! compared without LIKE, which ignores case on one of the databases.
 
+use std::collections::BTreeMap;
+
 use sea_orm::sea_query::{Cond, Expr, ExprTrait, Func, Query, SelectStatement};
 
 use super::{
@@ -17,8 +19,9 @@ use crate::{
 /// The alias of the metric table in every statement.
 pub(super) const M: &str = "m";
 
-/// More alternatives than this in one condition are refused; the databases have limits of their own further up.
-const ALTERNATIVES_MAX: usize = 1_000;
+/// More alternatives than this in one condition are refused: SQLite takes 32,766 values a statement and 1,000 levels of
+/// nesting, and every piece of a window repeats the conditions.
+pub(super) const ALTERNATIVES_MAX: usize = 500;
 
 /// A question as far as its caller may ask it.
 pub(super) struct Narrowed<'a> {
@@ -95,7 +98,7 @@ impl<'a> Narrowed<'a> {
         let mut select = Query::select();
         select
             .from_as(piece.resolution.table(), M)
-            .cond_where(self.projects.condition())
+            .cond_where(self.projects.condition(M))
             .and_where(Expr::col((M, "kind")).is_in(self.kinds.iter().map(|kind| kind.code())))
             .and_where(Expr::col((M, time)).gte(piece.range.from().as_micros()))
             .and_where(Expr::col((M, time)).lt(piece.range.to().as_micros()));
@@ -129,20 +132,16 @@ impl<'a> Narrowed<'a> {
         select
             .columns(["organization_id", "id"])
             .from_as("endpoint", "n")
-            .cond_where(self.projects.condition_on("n", "project_id"))
+            .cond_where(self.projects.condition("n"))
             .cond_where(path(filter));
         select
     }
 }
 
 impl Reached<'_> {
-    fn condition(&self) -> Cond {
-        self.condition_on(M, "project_id")
-    }
-
-    fn condition_on(&self, table: &'static str, project: &'static str) -> Cond {
+    fn condition(&self, table: &'static str) -> Cond {
         let organization = || Expr::col((table, "organization_id"));
-        let project = || Expr::col((table, project));
+        let project = || Expr::col((table, "project_id"));
         match self {
             Self::Everything => {
                 let mut every = Query::select();
@@ -157,19 +156,20 @@ impl Reached<'_> {
                 Cond::all().add(organization().eq(id.0)).add(project().in_subquery(own))
             }
             Self::Keys(keys) => {
-                let mut organizations: Vec<i64> = keys.iter().map(|key| key.organization.0).collect();
-                organizations.sort_unstable();
-                organizations.dedup();
+                let mut by_organization: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+                for key in keys {
+                    by_organization.entry(key.organization.0).or_default().push(key.id.0);
+                }
                 // The two lists find the rows by index; the pairs keep out projects of the same id elsewhere.
-                let pairs = (organizations.len() > 1).then(|| {
-                    keys.iter().fold(Cond::any(), |any, key| {
-                        any.add(organization().eq(key.organization.0).and(project().eq(key.id.0)))
-                    })
-                });
-                Cond::all()
-                    .add(organization().is_in(organizations))
-                    .add(project().is_in(keys.iter().map(|key| key.id.0)))
-                    .add_option(pairs)
+                let lists = Cond::all()
+                    .add(organization().is_in(by_organization.keys().copied()))
+                    .add(project().is_in(keys.iter().map(|key| key.id.0)));
+                if by_organization.len() < 2 {
+                    return lists;
+                }
+                lists.add(by_organization.into_iter().fold(Cond::any(), |pairs, (id, projects)| {
+                    pairs.add(organization().eq(id).and(project().is_in(projects)))
+                }))
             }
             Self::Nothing => Cond::all().add(Expr::cust("1 = 0")),
         }

@@ -7,7 +7,7 @@ use std::{cmp::Ordering, collections::HashMap};
 
 use sea_orm::{
     ConnectionTrait,
-    sea_query::{Cond, Expr, ExprTrait, JoinType, Order, Query, SelectStatement},
+    sea_query::{Expr, ExprTrait, IntoTableRef, Order, Query, SelectStatement},
 };
 
 use super::{
@@ -99,20 +99,15 @@ fn ranked(narrowed: &Narrowed, value: Expr, worst: Worst, limit: u32) -> SelectS
 /// The groups with their endpoint's path as last column.
 fn with_path(groups: SelectStatement, columns: &[&'static str]) -> SelectStatement {
     let keys = Grouping::Endpoint.columns();
-    let endpoint = |name: &'static str, key: &'static str| Expr::col(("e", name)).equals(("g", key));
     let mut select = Query::select();
     select
         .columns(keys.iter().chain(columns).map(|column| ("g", *column)))
         .column(("e", "path"))
         .from_subquery(groups, "g")
-        .join_as(
-            JoinType::InnerJoin,
-            "endpoint",
-            "e",
-            Cond::all()
-                .add(endpoint("organization_id", "organization_id"))
-                .add(endpoint("id", "endpoint_id")),
-        );
+        // CROSS JOIN is what keeps SQLite from beginning with the endpoints of every tenant.
+        .cross_join("endpoint".into_table_ref().alias("e"))
+        .and_where(Expr::col(("e", "organization_id")).equals(("g", "organization_id")))
+        .and_where(Expr::col(("e", "id")).equals(("g", "endpoint_id")));
     select
 }
 

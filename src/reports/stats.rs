@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::{
     Projects, Question, Want,
-    narrow::Narrowed,
+    narrow::{ALTERNATIVES_MAX, Narrowed},
     plan::{Piece, Resolution},
     sql::{self, Group, Grouping},
 };
@@ -118,7 +118,7 @@ pub async fn run(scope: &Scope, session: &Session, question: &Question, want: Wa
         .unwrap_or_else(|| Stats::empty(&narrowed, want)))
 }
 
-/// The same for each of these projects, which take the place of the question's. One statement for any number.
+/// The same for each of these projects, which take the place of the question's. One statement for up to 500.
 ///
 /// Every project has an answer: one without measurements, one that does not exist and one outside of the scope all have
 /// the same empty one.
@@ -132,24 +132,28 @@ pub async fn by_project(
     projects: &[Key<ProjectId>],
     want: Want,
 ) -> Result<HashMap<Key<ProjectId>, Stats>> {
-    let question = Question {
-        projects: Projects::Keys(projects.to_vec()),
-        ..question.clone()
-    };
-    let narrowed = Narrowed::new(scope, &question)?;
-    let mut groups = sql::fetch(session, &narrowed, Grouping::Project, want).await?;
-    Ok(projects
-        .iter()
-        .map(|key| {
+    let mut answers = HashMap::with_capacity(projects.len());
+    for chunk in projects.chunks(ALTERNATIVES_MAX) {
+        let question = Question {
+            projects: Projects::Keys(chunk.to_vec()),
+            ..question.clone()
+        };
+        let narrowed = Narrowed::new(scope, &question)?;
+        let mut groups = sql::fetch(session, &narrowed, Grouping::Project, want).await?;
+        for key in chunk {
             let group = Group {
                 organization: key.organization.0,
                 project: key.id.0,
                 endpoint: 0,
             };
             let stats = groups.remove(&group);
-            (*key, stats.unwrap_or_else(|| Stats::empty(&narrowed, want)))
-        })
-        .collect())
+            // Only the first of a key named twice finds its group.
+            answers
+                .entry(*key)
+                .or_insert_with(|| stats.unwrap_or_else(|| Stats::empty(&narrowed, want)));
+        }
+    }
+    Ok(answers)
 }
 
 fn source(pieces: &[Piece]) -> Source {

@@ -1,9 +1,9 @@
 //! The single worst measurement of each of a set of endpoints: which status it had and when it happened.
 //!
-//! One statement for any number of endpoints. Where a rollup covers the window, its extremes name the one bucket that
+//! One statement for up to 500 endpoints. Where a rollup covers the window, its extremes name the one bucket that
 //! holds the worst measurement, so that only that bucket's raw rows are read instead of the whole window's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sea_orm::{
     ConnectionTrait, QueryResult,
@@ -12,7 +12,7 @@ use sea_orm::{
 
 use super::{
     Projects, Question,
-    narrow::{Endpoints, M, Narrowed},
+    narrow::{ALTERNATIVES_MAX, Endpoints, M, Narrowed},
     plan::{Piece, Resolution},
     sql::{self, Grouping},
     statistic::Worst,
@@ -60,36 +60,39 @@ const COLUMNS: [&str; 8] = [
 ];
 
 /// The worst measurement of each endpoint that the question's window, types and status leave; of equals the latest.
-/// The endpoints take the place of the question's projects and paths. One statement for any number.
+/// The endpoints take the place of the question's projects and paths. One statement for up to 500.
 ///
 /// The worst is the largest value, except where the question names cache hits alone: there it is the smallest.
 /// Endpoints without a measurement, outside of the scope, or whose raw rows retention has removed are not in the answer.
 ///
 /// # Errors
-/// When there are too many endpoints, or the database fails.
+/// When a condition of the question cannot be judged, or the database fails.
 pub async fn by_endpoint(
     scope: &Scope,
     session: &Session,
     question: &Question,
     endpoints: &[EndpointKey],
 ) -> Result<HashMap<EndpointKey, Sample>> {
-    let mut projects: Vec<_> = endpoints.iter().map(|key| key.project).collect();
-    projects.sort_unstable();
-    projects.dedup();
-    let question = Question {
-        projects: Projects::Keys(projects),
-        endpoint: None,
-        ..question.clone()
-    };
-    let narrowed = Narrowed::new(scope, &question)?;
-    if narrowed.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let mut samples = HashMap::new();
-    for row in session.query_all(&first_of_each(&narrowed, endpoints)).await? {
-        // An endpoint's id is only unique inside its organization, so rows of others may have come along.
-        if let Some((key, sample)) = read(&row)?.filter(|(key, _)| endpoints.contains(key)) {
-            samples.insert(key, sample);
+    let mut samples = HashMap::with_capacity(endpoints.len());
+    for chunk in endpoints.chunks(ALTERNATIVES_MAX) {
+        let mut projects: Vec<_> = chunk.iter().map(|key| key.project).collect();
+        projects.sort_unstable();
+        projects.dedup();
+        let question = Question {
+            projects: Projects::Keys(projects),
+            endpoint: None,
+            ..question.clone()
+        };
+        let narrowed = Narrowed::new(scope, &question)?;
+        if narrowed.is_empty() {
+            continue;
+        }
+        // An endpoint's id is only unique inside its organization, so rows of others may come along.
+        let asked: HashSet<_> = chunk.iter().collect();
+        for row in session.query_all(&first_of_each(&narrowed, chunk)).await? {
+            if let Some((key, sample)) = read(&row)?.filter(|(key, _)| asked.contains(key)) {
+                samples.insert(key, sample);
+            }
         }
     }
     Ok(samples)

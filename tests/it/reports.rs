@@ -7,12 +7,18 @@ mod world;
 use std::collections::{BTreeMap, HashMap};
 
 use perfgraph::{
-    db::StatementLog,
-    model::{Key, MetricType, ProjectId, Role, Scope, sketch::RELATIVE_ERROR, timestamp::MINUTE_MICROS},
+    db::{Backend, StatementLog},
+    error::Code,
+    model::{
+        EndpointId, Key, MetricType, OrganizationId, ProjectId, Role, Scope, sketch::RELATIVE_ERROR,
+        timestamp::MINUTE_MICROS,
+    },
     reports::{
         EndpointKey, Projects, Question, Sample, Source, Statistic, Stats, TextFilter, Want, slowest, stats, worst,
     },
 };
+
+use sea_orm::ConnectionTrait;
 
 use self::world::{Event, OURS, THEIRS, World, questions, range};
 use crate::{harness::TestDatabase, on_both_databases};
@@ -167,6 +173,51 @@ on_both_databases! {
                     }
                 }
             }
+        }
+    }
+}
+
+on_both_databases! {
+    async fn many_keys_of_many_tenants_are_asked_for_in_portions(database: TestDatabase) {
+        let world = filled(&database).await;
+        let strangers = (100..1_098).map(|id| Key::new(OrganizationId(id), ProjectId(10)));
+        let projects: Vec<_> = strangers.chain([world.projects[0], world.projects[0]]).collect();
+        let question = Question::over(range(1, 100 * MINUTE_MICROS));
+        let session = database.reader();
+        let scope = Scope::everything();
+        for want in [Want::Scalars, Want::Percentiles] {
+            let answers = stats::by_project(&scope, &session, &question, &projects, want).await.unwrap();
+            assert_eq!(answers.len(), 999);
+            assert_eq!(answers.values().filter(|stats| stats.count > 0).count(), 1);
+        }
+        let keys: Vec<_> = projects.iter()
+            .map(|project| EndpointKey { project: *project, endpoint: EndpointId(1_000) })
+            .collect();
+        assert_eq!(worst::by_endpoint(&scope, &session, &question, &keys).await.unwrap().len(), 1);
+        assert_eq!(session.log().count(), 3 * 2);
+        let question = Question { projects: Projects::Keys(projects), ..question };
+        let refused = stats::run(&scope, &session, &question, Want::Scalars).await.unwrap_err();
+        assert!(refused.to_string().starts_with("projectIds: "), "{refused}");
+    }
+}
+
+on_both_databases! {
+    async fn damaged_rows_are_a_fault_and_never_a_panic(database: TestDatabase) {
+        filled(&database).await;
+        let writer = database.writer();
+        // A format of the future, and a count below zero.
+        for change in ["sketch = ", "n = -1, n_err = -1, sketch = "] {
+            let blob = match database.database.backend() {
+                Backend::Sqlite(_) => "x'09'",
+                Backend::Postgres(_) => "'\\x09'::bytea",
+            };
+            writer.execute_unprepared(&format!("UPDATE metric_rollup_1m SET {change}{blob}")).await.unwrap();
+            let question = Question::over(range(0, 100 * MINUTE_MICROS));
+            let (scope, session) = (Scope::everything(), database.reader());
+            stats::run(&scope, &session, &question, Want::Scalars).await.unwrap();
+            let fault = stats::run(&scope, &session, &question, Want::Percentiles).await.unwrap_err();
+            assert_eq!(fault.code(), Code::InternalServerError);
+            slowest::run(&scope, &session, &question, Statistic::P95, 10, Want::Scalars).await.unwrap_err();
         }
     }
 }
