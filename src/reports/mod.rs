@@ -3,6 +3,7 @@
 //! Every report is narrowed by its caller's scope, costs a constant number of statements and writes nothing. What is
 //! counted, summed or compared is exact; percentiles come from sketches and say how far off they may be.
 
+mod filter;
 mod narrow;
 pub mod plan;
 pub mod question;

@@ -1,27 +1,20 @@
 //! From a scope and a question to the rows that count: the FROM and WHERE of every report.
 //!
-//! Organization, project and type are always named, because the indexes of the metric tables begin with them. Text is
-//! compared without LIKE, which ignores case on one of the databases.
+//! Organization, project and type are always named, because the indexes of the metric tables begin with them.
 
 use std::collections::BTreeMap;
 
-use sea_orm::sea_query::{Cond, Expr, ExprTrait, Func, Query, SelectStatement};
+use sea_orm::sea_query::{Cond, Expr, ExprTrait, Query, SelectStatement};
 
 use super::{
-    Projects, Question, StatusFilter, TextFilter,
+    Projects, Question, TextFilter,
+    filter::{self, ENDPOINT, M},
     plan::{Piece, Resolution, Tables, plan},
 };
 use crate::{
-    error::{Error, Result},
+    error::Result,
     model::{EndpointId, Key, MetricType, OrganizationId, ProjectId, Reach, Scope},
 };
-
-/// The alias of the metric table in every statement.
-pub(super) const M: &str = "m";
-
-/// More alternatives than this in one condition are refused: SQLite takes 32,766 values a statement and 1,000 levels of
-/// nesting, and every piece of a window repeats the conditions.
-pub(super) const ALTERNATIVES_MAX: usize = 500;
 
 /// A question as far as its caller may ask it.
 pub(super) struct Narrowed<'a> {
@@ -51,7 +44,7 @@ impl<'a> Narrowed<'a> {
     /// # Errors
     /// When a condition cannot be judged: too many alternatives, or text that no path can hold.
     pub(super) fn new(scope: &Scope, question: &'a Question) -> Result<Self> {
-        check(question)?;
+        filter::check(question)?;
         let projects = match (&question.projects, scope.reach()) {
             (Projects::All, Reach::Everything) => Reached::Everything,
             (Projects::All, Reach::Organization(own)) => Reached::Organization(own),
@@ -122,7 +115,7 @@ impl<'a> Narrowed<'a> {
             }
         }
         if let Some(filter) = &self.question.status {
-            select.cond_where(status(filter));
+            select.cond_where(filter::status(filter));
         }
         select
     }
@@ -131,9 +124,9 @@ impl<'a> Narrowed<'a> {
         let mut select = Query::select();
         select
             .columns(["organization_id", "id"])
-            .from_as("endpoint", "n")
-            .cond_where(self.projects.condition("n"))
-            .cond_where(path(filter));
+            .from_as("endpoint", ENDPOINT)
+            .cond_where(self.projects.condition(ENDPOINT))
+            .cond_where(filter::path(filter));
         select
     }
 }
@@ -173,104 +166,5 @@ impl Reached<'_> {
             }
             Self::Nothing => Cond::all().add(Expr::cust("1 = 0")),
         }
-    }
-}
-
-fn path(filter: &TextFilter) -> Cond {
-    let path = || Expr::col(("n", "path"));
-    let mut all = Cond::all();
-    if let Some(text) = &filter.eq {
-        all = all.add(path().eq(text.as_str()));
-    }
-    if let Some(text) = &filter.ne {
-        all = all.add(path().ne(text.as_str()));
-    }
-    if let Some(texts) = &filter.one_of {
-        all = all.add(path().is_in(texts.iter().map(String::as_str)));
-    }
-    if let Some(prefix) = &filter.starts_with {
-        all = all.add(path().gte(prefix.as_str()));
-        if let Some(end) = end_of_prefix(prefix) {
-            all = all.add(path().lt(end));
-        }
-    }
-    if let Some(part) = filter.contains.as_deref().filter(|part| !part.is_empty()) {
-        // Portable, and minds the case: what contains the part is shorter without it.
-        let without = Func::cust("REPLACE").args([path(), Expr::val(part), Expr::val("")]);
-        all = all.add(path().ne(without));
-    }
-    all
-}
-
-/// The first text, by bytes, after all that begin with `prefix`; `None` when there is none.
-fn end_of_prefix(prefix: &str) -> Option<String> {
-    let mut end = prefix.to_owned();
-    while let Some(last) = end.pop() {
-        if let Some(next) = (last..=char::MAX).nth(1) {
-            end.push(next);
-            return Some(end);
-        }
-    }
-    None
-}
-
-fn status(filter: &StatusFilter) -> Cond {
-    let status = || Expr::col((M, "status"));
-    Cond::all()
-        .add_option(filter.eq.map(|code| status().eq(code)))
-        .add_option(
-            filter
-                .one_of
-                .as_ref()
-                .map(|codes| status().is_in(codes.iter().copied())),
-        )
-        .add_option(filter.gt.map(|code| status().gt(code)))
-        .add_option(filter.gte.map(|code| status().gte(code)))
-        .add_option(filter.lt.map(|code| status().lt(code)))
-        .add_option(filter.lte.map(|code| status().lte(code)))
-}
-
-fn check(question: &Question) -> Result<()> {
-    let count = |field: &str, count: usize| {
-        if count > ALTERNATIVES_MAX {
-            let message = format!("holds {count} alternatives, at most {ALTERNATIVES_MAX} can be asked for at once");
-            Err(Error::input(field, message))
-        } else {
-            Ok(())
-        }
-    };
-    if let Projects::Keys(keys) = &question.projects {
-        count("projectIds", keys.len())?;
-    }
-    if let Some(codes) = question.status.as_ref().and_then(|filter| filter.one_of.as_ref()) {
-        count("statusCode", codes.len())?;
-    }
-    if let Some(filter) = &question.endpoint {
-        let alternatives = filter.one_of.as_deref().unwrap_or_default();
-        count("endpoint", alternatives.len())?;
-        let single = [&filter.eq, &filter.ne, &filter.starts_with, &filter.contains];
-        let mut texts = single.into_iter().flatten().chain(alternatives);
-        // PostgreSQL takes no zero byte in a text, so no path holds one.
-        if texts.any(|text| text.contains('\0')) {
-            return Err(Error::input(
-                "endpoint",
-                "holds a zero byte, which no path does; remove it",
-            ));
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_end_of_a_prefix_is_the_next_text_that_does_not_begin_with_it() {
-        assert_eq!(end_of_prefix("/a"), Some("/b".to_owned()));
-        assert_eq!(end_of_prefix("/\u{d7ff}"), Some("/\u{e000}".to_owned()));
-        assert_eq!(end_of_prefix("a\u{10ffff}"), Some("b".to_owned()));
-        assert_eq!(end_of_prefix("\u{10ffff}"), None);
-        assert_eq!(end_of_prefix(""), None);
     }
 }

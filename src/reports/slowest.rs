@@ -65,12 +65,12 @@ pub async fn run(
         return Ok(Vec::new());
     }
     let worst = rank_by.worst(narrowed.kinds());
-    let (statement, want) = match (rank_by.in_sql("g"), want) {
-        (Some(value), Want::Scalars) => (ranked(&narrowed, value, worst, limit), Want::Scalars),
-        _ => {
-            let cells = sql::cells(&narrowed, Grouping::Endpoint);
-            (with_path(cells, &sql::CELLS), Want::Percentiles)
-        }
+    let by_figure = rank_by.in_sql("g").filter(|_| want == Want::Scalars);
+    let (statement, want) = if let Some(value) = by_figure {
+        (ranked(&narrowed, value, worst, limit), Want::Scalars)
+    } else {
+        let cells = sql::cells(&narrowed, Grouping::Endpoint);
+        (with_path(cells, &sql::CELLS), Want::Percentiles)
     };
     let mut endpoints = fetch(session, &narrowed, &statement, want).await?;
     for endpoint in &mut endpoints {

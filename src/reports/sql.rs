@@ -13,7 +13,8 @@ use sea_orm::{
 
 use super::{
     Stats, Want,
-    narrow::{Endpoints, M, Narrowed},
+    filter::M,
+    narrow::{Endpoints, Narrowed},
     plan::Resolution,
 };
 use crate::{

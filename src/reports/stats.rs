@@ -6,7 +6,8 @@ use std::collections::HashMap;
 
 use super::{
     Projects, Question, Want,
-    narrow::{ALTERNATIVES_MAX, Narrowed},
+    filter::ALTERNATIVES_MAX,
+    narrow::Narrowed,
     plan::{Piece, Resolution},
     sql::{self, Group, Grouping},
 };

@@ -12,7 +12,8 @@ use sea_orm::{
 
 use super::{
     Projects, Question,
-    narrow::{ALTERNATIVES_MAX, Endpoints, M, Narrowed},
+    filter::{ALTERNATIVES_MAX, M},
+    narrow::{Endpoints, Narrowed},
     plan::{Piece, Resolution},
     sql::{self, Grouping},
     statistic::Worst,

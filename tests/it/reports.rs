@@ -2,6 +2,7 @@
 //! from another tenant's rows.
 
 mod explain;
+mod questions;
 mod world;
 
 use std::collections::{BTreeMap, HashMap};
@@ -20,7 +21,10 @@ use perfgraph::{
 
 use sea_orm::ConnectionTrait;
 
-use self::world::{Event, OURS, THEIRS, World, questions, range};
+use self::{
+    questions::questions,
+    world::{Event, OURS, THEIRS, World, range},
+};
 use crate::{harness::TestDatabase, on_both_databases};
 
 const SEED: u64 = 20_261_121;
