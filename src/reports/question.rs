@@ -1,0 +1,94 @@
+//! What can be asked of the measurements. Plain values: no SQL, no database.
+
+use crate::model::{Key, MetricType, OrganizationId, ProjectId, TimeRange};
+
+/// A set of measurements. Conditions narrow each other: a measurement counts when it meets all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Question {
+    /// When they happened.
+    pub window: TimeRange,
+    /// Where they were recorded.
+    pub projects: Projects,
+    /// What they are about; none named means every type.
+    pub kinds: Vec<MetricType>,
+    /// Which endpoints they belong to.
+    pub endpoint: Option<TextFilter>,
+    /// Which status they carry. Rollups do not know it, so such a question is answered from raw rows.
+    pub status: Option<StatusFilter>,
+}
+
+impl Question {
+    /// Everything that was recorded in a window, as far as the caller's scope reaches.
+    pub const fn over(window: TimeRange) -> Self {
+        Self {
+            window,
+            projects: Projects::All,
+            kinds: Vec::new(),
+            endpoint: None,
+            status: None,
+        }
+    }
+
+    /// The types asked for: the named ones once each, or all.
+    pub(super) fn kinds(&self) -> Vec<MetricType> {
+        let mut kinds = self.kinds.clone();
+        if kinds.is_empty() {
+            kinds.extend(MetricType::ALL);
+        }
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds
+    }
+}
+
+/// The projects that a question is about. What lies outside of the caller's scope is as good as not there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Projects {
+    /// Every project that the caller sees.
+    All,
+    /// The projects of one organization.
+    Organization(OrganizationId),
+    /// These projects.
+    Keys(Vec<Key<ProjectId>>),
+}
+
+/// Conditions on an endpoint's path, compared byte by byte: upper and lower case differ.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct TextFilter {
+    /// Is this.
+    pub eq: Option<String>,
+    /// Is not this.
+    pub ne: Option<String>,
+    /// Is one of these; an empty list matches nothing.
+    pub one_of: Option<Vec<String>>,
+    /// Begins with this.
+    pub starts_with: Option<String>,
+    /// Has this somewhere inside.
+    pub contains: Option<String>,
+}
+
+/// Conditions on the HTTP status; measurements without one carry 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct StatusFilter {
+    /// Is this.
+    pub eq: Option<i32>,
+    /// Is one of these; an empty list matches nothing.
+    pub one_of: Option<Vec<i32>>,
+    /// Is greater.
+    pub gt: Option<i32>,
+    /// Is greater or equal.
+    pub gte: Option<i32>,
+    /// Is less.
+    pub lt: Option<i32>,
+    /// Is less or equal.
+    pub lte: Option<i32>,
+}
+
+/// How much of an answer is fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Want {
+    /// Count, errors, sum, minimum and maximum: added up in the database, one row comes back.
+    Scalars,
+    /// Those and percentiles: the sketch of every rollup cell is fetched and merged here.
+    Percentiles,
+}

@@ -1,0 +1,207 @@
+//! The two shapes that every aggregate is fetched in, and how their rows become [`Stats`].
+//!
+//! Totals are added up in the database: one row per group. Cells come one by one with their sketches (a rollup part, or
+//! the raw rows of one bin), because merging sketches here costs a fifteenth of doing it in SQL. Both are one statement,
+//! and so one snapshot: a compactor at work cannot make a row count twice.
+
+use std::collections::HashMap;
+
+use sea_orm::{
+    ConnectionTrait, QueryResult,
+    sea_query::{CaseStatement, Expr, ExprTrait, Query, SelectStatement, UnionType},
+};
+
+use super::{
+    Stats, Want,
+    filter::M,
+    narrow::{Endpoints, Narrowed},
+    plan::Resolution,
+};
+use crate::{
+    db::Session,
+    error::{Error, Result},
+    model::metric::ERROR_STATUS_MIN,
+};
+
+/// What an answer is grouped by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Grouping {
+    /// Everything together.
+    Whole,
+    /// Per project.
+    Project,
+    /// Per endpoint.
+    Endpoint,
+}
+
+/// The columns of totals after those of the grouping.
+pub(super) const TOTALS: [&str; 5] = ["n", "n_err", "sum", "min", "max"];
+/// The columns of cells after those of the grouping.
+pub(super) const CELLS: [&str; 7] = ["n", "n_err", "sum", "min", "max", "bin", "sketch"];
+
+impl Grouping {
+    /// The columns that tell groups apart; they come first in every row.
+    pub(super) const fn columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Whole => &[],
+            Self::Project => &["organization_id", "project_id"],
+            Self::Endpoint => &["organization_id", "project_id", "endpoint_id"],
+        }
+    }
+
+    const fn endpoints(self) -> Endpoints {
+        match self {
+            Self::Whole | Self::Project => Endpoints::Together,
+            Self::Endpoint => Endpoints::Single,
+        }
+    }
+}
+
+/// One row per group, everything added up.
+pub(super) fn totals(narrowed: &Narrowed, grouping: Grouping) -> SelectStatement {
+    let rows = union(narrowed.pieces().iter().map(|&piece| {
+        let mut rows = narrowed.rows(piece, grouping.endpoints());
+        rows.columns(grouping.columns().iter().map(|column| (M, *column)));
+        match piece.resolution {
+            Resolution::Raw => rows
+                .expr_as(Expr::cust("1"), "n")
+                .expr_as(is_error(), "n_err")
+                .expr_as(Expr::col((M, "value")), "sum")
+                .expr_as(Expr::col((M, "value")), "min")
+                .expr_as(Expr::col((M, "value")), "max"),
+            Resolution::Minute => rows.columns(TOTALS.map(|column| (M, column))),
+        };
+        rows
+    }));
+    let column = |name: &'static str| Expr::col(("c", name));
+    let mut totals = Query::select();
+    totals
+        .columns(grouping.columns().iter().map(|name| ("c", *name)))
+        // PostgreSQL adds integers up to a NUMERIC.
+        .expr_as(column("n").sum().cast_as("BIGINT"), "n")
+        .expr_as(column("n_err").sum().cast_as("BIGINT"), "n_err")
+        .expr_as(column("sum").sum(), "sum")
+        .expr_as(column("min").min(), "min")
+        .expr_as(column("max").max(), "max")
+        .from_subquery(rows, "c")
+        .group_by_columns(grouping.columns().iter().map(|name| ("c", *name)));
+    totals
+}
+
+/// One row per rollup part and per bin of raw rows.
+pub(super) fn cells(narrowed: &Narrowed, grouping: Grouping) -> SelectStatement {
+    union(narrowed.pieces().iter().map(|&piece| {
+        let mut rows = narrowed.rows(piece, grouping.endpoints());
+        let keys = || grouping.columns().iter().map(|column| (M, *column));
+        rows.columns(keys());
+        match piece.resolution {
+            Resolution::Raw => {
+                let value = || Expr::col((M, "value"));
+                rows.expr_as(Expr::cust("COUNT(*)"), "n")
+                    .expr_as(is_error().sum(), "n_err")
+                    .expr_as(value().sum(), "sum")
+                    .expr_as(value().min(), "min")
+                    .expr_as(value().max(), "max")
+                    .column((M, "bin"))
+                    .expr_as(Expr::cust("CAST(NULL AS BYTEA)"), "sketch")
+                    .group_by_columns(keys().chain([(M, "bin")]))
+            }
+            Resolution::Minute => rows
+                .columns(TOTALS.map(|column| (M, column)))
+                .expr_as(Expr::cust("CAST(NULL AS SMALLINT)"), "bin")
+                .column((M, "sketch")),
+        };
+        rows
+    }))
+}
+
+/// All rows of all statements, which must have the same columns.
+pub(super) fn union(selects: impl IntoIterator<Item = SelectStatement>) -> SelectStatement {
+    let mut selects = selects.into_iter();
+    let mut first = selects.next().unwrap_or_default();
+    first.unions(selects.map(|select| (UnionType::All, select)));
+    first
+}
+
+fn is_error() -> Expr {
+    CaseStatement::new()
+        .case(Expr::col((M, "status")).gte(ERROR_STATUS_MIN), Expr::cust("1"))
+        .finally(Expr::cust("0"))
+        .into()
+}
+
+/// What a row belongs to; zero where the grouping does not tell apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Group {
+    pub organization: i64,
+    pub project: i64,
+    pub endpoint: i64,
+}
+
+impl Group {
+    pub(super) fn of(row: &QueryResult, grouping: Grouping) -> Result<Self> {
+        let mut numbers = [0; 3];
+        for (index, number) in numbers.iter_mut().enumerate().take(grouping.columns().len()) {
+            *number = row.try_get_by_index(index)?;
+        }
+        let [organization, project, endpoint] = numbers;
+        Ok(Self {
+            organization,
+            project,
+            endpoint,
+        })
+    }
+}
+
+/// Asks for what is wanted and adds it up per group. One statement, or none where the scope leaves nothing to ask for.
+pub(super) async fn fetch(
+    session: &Session,
+    narrowed: &Narrowed<'_>,
+    grouping: Grouping,
+    want: Want,
+) -> Result<HashMap<Group, Stats>> {
+    let mut groups = HashMap::new();
+    if narrowed.is_empty() {
+        return Ok(groups);
+    }
+    let statement = match want {
+        Want::Scalars => totals(narrowed, grouping),
+        Want::Percentiles => cells(narrowed, grouping),
+    };
+    for row in session.query_all(&statement).await? {
+        let stats = groups
+            .entry(Group::of(&row, grouping)?)
+            .or_insert_with(|| Stats::empty(narrowed, want));
+        add(stats, &row, grouping, want)?;
+    }
+    Ok(groups)
+}
+
+/// Adds one row of the statement that was made for `grouping` and `want`.
+pub(super) fn add(stats: &mut Stats, row: &QueryResult, grouping: Grouping, want: Want) -> Result<()> {
+    let first = grouping.columns().len();
+    // Everything together has a row even where there is nothing, and nothing adds up to NULL.
+    let count = unsigned(row.try_get_by_index(first)?);
+    let errors = unsigned(row.try_get_by_index(first + 1)?);
+    let sum: Option<f64> = row.try_get_by_index(first + 2)?;
+    let least: Option<f64> = row.try_get_by_index(first + 3)?;
+    let greatest: Option<f64> = row.try_get_by_index(first + 4)?;
+    stats.count = stats.count.saturating_add(count);
+    stats.errors = stats.errors.saturating_add(errors);
+    stats.sum += sum.unwrap_or(0.0);
+    stats.min = stats.min.into_iter().chain(least).reduce(f64::min);
+    stats.max = stats.max.into_iter().chain(greatest).reduce(f64::max);
+    if want == Want::Percentiles {
+        let sketch = stats.sketch.get_or_insert_default();
+        if let Some(bin) = row.try_get_by_index::<Option<i16>>(first + 5)? {
+            sketch.record(bin, count);
+        } else if let Some(bytes) = row.try_get_by_index::<Option<Vec<u8>>>(first + 6)? {
+            sketch.merge_encoded(&bytes).map_err(Error::internal)?;
+        }
+    }
+    Ok(())
+}
+
+fn unsigned(count: Option<i64>) -> u64 {
+    count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0)
+}

@@ -1,0 +1,177 @@
+//! No report reads a metric table from end to end: every access is an index search, on both databases.
+
+use perfgraph::{
+    db::{Backend, StatementLog, partition},
+    model::{EndpointId, Key, MetricType, OrganizationId, ProjectId, Scope, timestamp::DAY_MICROS},
+    reports::{EndpointKey, Projects, Question, Statistic, StatusFilter, TextFilter, Want, slowest, stats, worst},
+};
+use sqlx::{AssertSqlSafe, Executor, Row};
+
+use super::world::{START, range};
+use crate::{harness::TestDatabase, on_both_databases};
+
+const ORGANIZATION: OrganizationId = OrganizationId(3);
+
+/// A day of 20 projects in 4 organizations: enough rows that a planner who could not use an index would show it.
+async fn fill(database: &TestDatabase) {
+    partition::ensure(&database.database, range(0, DAY_MICROS))
+        .await
+        .unwrap();
+    let start = START.as_micros();
+    let sketch = match database.database.backend() {
+        Backend::Sqlite(_) => "x'01'",
+        Backend::Postgres(_) => "'\\x01'::bytea",
+    };
+    let numbers = |count: i64, sql: &str| {
+        format!("WITH RECURSIVE s (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM s WHERE i < {count} - 1) {sql}")
+    };
+    for sql in [
+        numbers(
+            4,
+            "INSERT INTO organization (id, slug, name, created_at, updated_at) \
+             SELECT i + 1, 'o' || i, 'o' || i, 0, 0 FROM s",
+        ),
+        numbers(
+            20,
+            "INSERT INTO project (organization_id, id, slug, name, status, created_at, updated_at) \
+             SELECT i % 4 + 1, i, 'p' || i, 'p' || i, 0, 0, 0 FROM s",
+        ),
+        numbers(
+            60,
+            "INSERT INTO endpoint (organization_id, id, project_id, path) \
+             SELECT i % 20 % 4 + 1, i + 1, i % 20, '/e/' || i FROM s",
+        ),
+        // A row per second, of one project after the other.
+        numbers(
+            86_400,
+            &format!(
+                "INSERT INTO metric_event (organization_id, project_id, kind, ts, id, value, endpoint_id, status, bin) \
+                 SELECT i % 20 % 4 + 1, i % 20, 1, {start} + CAST(i AS BIGINT) * 1000000, i, 1.5, i % 60 + 1, 200, 7 \
+                 FROM s"
+            ),
+        ),
+        // A part per project, endpoint (and all of them) and minute.
+        numbers(
+            1_440 * 80,
+            &format!(
+                "INSERT INTO metric_rollup_1m \
+                 (organization_id, project_id, kind, bucket, endpoint_id, part, n, n_err, sum, min, max, sketch) \
+                 SELECT i % 20 % 4 + 1, i % 20, 1, {start} + CAST(i / 80 AS BIGINT) * 60000000, \
+                 CASE WHEN i % 80 < 20 THEN 0 ELSE i % 80 - 19 END, 1, 1, 0, 1.5, 1.5, 1.5, {sketch} FROM s"
+            ),
+        ),
+        "ANALYZE".to_owned(),
+    ] {
+        match database.database.backend() {
+            Backend::Sqlite(pool) => drop(pool.execute(AssertSqlSafe(sql)).await.unwrap()),
+            Backend::Postgres(pool) => drop(pool.execute(AssertSqlSafe(sql)).await.unwrap()),
+        }
+    }
+}
+
+/// The plan of a statement for any values, as the database keeps it for a prepared statement.
+async fn plan(database: &TestDatabase, sql: &str) -> Vec<String> {
+    match database.database.backend() {
+        Backend::Sqlite(pool) => sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
+            .fetch_all(pool)
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.get("detail"))
+            .collect(),
+        Backend::Postgres(pool) => {
+            let mut connection = pool.acquire().await.unwrap();
+            let parameters = (1..10_000)
+                .take_while(|number| sql.contains(&format!("${number}")))
+                .count();
+            let nulls = vec!["NULL"; parameters].join(", ");
+            // Without pruning, because no partition would survive a window of NULLs.
+            for setting in ["plan_cache_mode = force_generic_plan", "enable_partition_pruning = off"] {
+                connection
+                    .execute(AssertSqlSafe(format!("SET {setting}")))
+                    .await
+                    .unwrap();
+            }
+            connection
+                .execute(AssertSqlSafe(format!("PREPARE asked AS {sql}")))
+                .await
+                .unwrap();
+            let rows = connection
+                .fetch_all(AssertSqlSafe(format!("EXPLAIN (COSTS OFF) EXECUTE asked ({nulls})")))
+                .await
+                .unwrap();
+            connection.execute("DEALLOCATE asked").await.unwrap();
+            rows.iter().map(|row| row.get(0)).collect()
+        }
+    }
+}
+
+fn assert_no_full_scan(plan: &[String], sql: &str) {
+    let all = plan.join("\n");
+    let mut searches = 0;
+    for line in plan.iter().map(|line| line.trim()) {
+        // The default partition is empty: reading it whole is reading nothing.
+        let is_scan = line == "SCAN m" || line.starts_with("SCAN m ") || line.contains("Seq Scan on metric_");
+        assert!(line != "SCAN e", "endpoints of every tenant are read: {sql}\n{all}");
+        assert!(!is_scan || line.contains("_default"), "{sql}\n{all}");
+        // By organization or project, by type, and up to the time: a search by less reads too much.
+        let sqlite = line.starts_with("SEARCH m ");
+        if sqlite {
+            let by_time = line.contains("ts>? AND ts<?") || line.contains("bucket>? AND bucket<?");
+            assert!(
+                by_time && line.contains("(organization_id=? AND project_id=? AND kind=? AND"),
+                "{sql}\n{all}"
+            );
+        }
+        let postgres = line.starts_with("Index Cond:") && (line.contains("ts >= ") || line.contains("bucket >= "));
+        if postgres {
+            // Whoever asks for every project of every tenant wants all rows of that time: searching by time is right.
+            let is_everything = sql.contains(r#"("m"."organization_id", "m"."project_id") IN (SELECT"#);
+            let by_series = line.contains("project_id = ") && line.contains("kind = ");
+            assert!(by_series || is_everything, "{sql}\n{all}");
+        }
+        searches += usize::from(sqlite || postgres);
+    }
+    assert!(searches > 0, "{sql}\n{all}");
+}
+
+on_both_databases! {
+    async fn every_statement_searches_by_index(database: TestDatabase) {
+        fill(&database).await;
+        let own: Vec<_> = [2, 6, 10].map(|id| Key::new(ORGANIZATION, ProjectId(id))).into();
+        let several: Vec<_> = own.iter().copied().chain([Key::new(OrganizationId(1), ProjectId(4))]).collect();
+        let endpoints: Vec<_> = [3, 7].map(EndpointId).map(|endpoint| EndpointKey { project: own[0], endpoint }).into();
+        // Ragged on both sides, so that raw rows and rollups are both read.
+        let everything = Question::over(range(3_600_000_001, 1_800_000_000));
+        let session = database.database.reader(StatementLog::default());
+        let scope = Scope::everything();
+        for projects in [
+            Projects::All, Projects::Organization(ORGANIZATION), Projects::Keys(own.clone()), Projects::Keys(several),
+        ] {
+            for kinds in [vec![], vec![MetricType::ApiResponse]] {
+                let plain = Question { projects: projects.clone(), kinds, ..everything.clone() };
+                let path = TextFilter { starts_with: Some("/e/1".to_owned()), ..TextFilter::default() };
+                let status = StatusFilter { gte: Some(400), ..StatusFilter::default() };
+                for question in [
+                    plain.clone(),
+                    Question { endpoint: Some(path), ..plain.clone() },
+                    Question { status: Some(status), ..plain },
+                ] {
+                    for want in [Want::Scalars, Want::Percentiles] {
+                        stats::run(&scope, &session, &question, want).await.unwrap();
+                        stats::by_project(&scope, &session, &question, &own, want).await.unwrap();
+                        slowest::run(&scope, &session, &question, Statistic::Average, 10, want).await.unwrap();
+                    }
+                    worst::by_endpoint(&scope, &session, &question, &endpoints).await.unwrap();
+                }
+            }
+        }
+        let mut statements: Vec<_> = session.log().statements().into_iter().map(|statement| statement.sql).collect();
+        statements.sort_unstable();
+        statements.dedup();
+        assert!(statements.len() > 30, "every shape: {}", statements.len());
+        for sql in statements {
+            assert_no_full_scan(&plan(&database, &sql).await, &sql);
+        }
+    }
+}

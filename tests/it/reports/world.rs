@@ -1,0 +1,247 @@
+//! Seeded measurements of two organizations, written as ingest writes them, and answers by brute force to compare with.
+
+use std::collections::BTreeMap;
+
+use perfgraph::{
+    db::Session,
+    entity::{endpoint, metric_event, metric_rollup_minute, organization, project},
+    model::{
+        EndpointId, Key, MetricId, MetricType, OrganizationId, ProjectId, Scope, Sketch, TimeRange, Timestamp,
+        metric::ERROR_STATUS_MIN, sketch::bin_of, timestamp::MINUTE_MICROS,
+    },
+    reports::{Projects, Question, StatusFilter, TextFilter},
+};
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use sea_orm::{EntityTrait, IntoActiveModel};
+
+/// The organization that most tests ask for.
+pub const OURS: OrganizationId = OrganizationId(1);
+/// Another one, with a project and endpoints of the same ids.
+pub const THEIRS: OrganizationId = OrganizationId(2);
+/// 2026-11-01T00:00:00Z.
+pub const START: Timestamp = Timestamp::from_millis(1_793_491_200_000);
+const MINUTES: i64 = 180;
+const EVENTS: usize = 6_000;
+const BATCH: usize = 700;
+const CHUNK: usize = 500;
+const PATHS: [&str; 6] = [
+    "/api/users",
+    "/API/users",
+    "/api/user_s",
+    "/api/user%s",
+    "/checkout",
+    "/ünï/🦀",
+];
+
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub project: Key<ProjectId>,
+    pub kind: MetricType,
+    pub ts: Timestamp,
+    pub id: MetricId,
+    pub value: f64,
+    pub endpoint: EndpointId,
+    pub path: &'static str,
+    pub status: i16,
+    part: i64,
+}
+
+pub struct World {
+    pub events: Vec<Event>,
+    pub projects: Vec<Key<ProjectId>>,
+}
+
+impl World {
+    pub fn seeded(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        // Project 10 and the endpoints' ids are in both organizations; project 12 has no measurements.
+        let projects: Vec<_> = [(OURS, 10), (OURS, 11), (OURS, 12), (THEIRS, 10), (THEIRS, 20)]
+            .map(|(organization, id)| Key::new(organization, ProjectId(id)))
+            .into();
+        let measured: Vec<_> = projects.iter().copied().filter(|key| key.id.0 != 12).collect();
+        let events = (0..EVENTS)
+            .map(|index| {
+                let project = *measured.choose(&mut rng).unwrap();
+                let kind = *MetricType::ALL.choose(&mut rng).unwrap();
+                let place = rng.random_range(0..PATHS.len());
+                let value = match rng.random_range(0..20) {
+                    0 => 0.0,
+                    _ => 10_f64.powf(rng.random_range(-3.0..4.0)),
+                };
+                Event {
+                    project,
+                    kind,
+                    ts: START.plus_micros(rng.random_range(0..MINUTES * MINUTE_MICROS)),
+                    id: MetricId(i64::try_from(index).unwrap() + 1),
+                    value: kind.value_max().map_or(value, |max| value.min(max)),
+                    endpoint: endpoint_id(project, place),
+                    path: PATHS[place],
+                    status: *[0, 200, 200, 204, 399, 400, 404, 500].choose(&mut rng).unwrap(),
+                    part: i64::try_from(index / BATCH * BATCH).unwrap() + 1,
+                }
+            })
+            .collect();
+        Self { events, projects }
+    }
+
+    /// Writes raw rows, and per batch one rollup part for every series and minute and for all endpoints together.
+    pub async fn write(&self, session: &Session) {
+        for (id, slug) in [(OURS, "ours"), (THEIRS, "theirs")] {
+            insert::<organization::Entity>(
+                session,
+                vec![organization::Model {
+                    id,
+                    slug: slug.to_owned(),
+                    name: slug.to_owned(),
+                    is_active: true,
+                    employee_count: 0,
+                    created_at: START,
+                    updated_at: START,
+                }],
+            )
+            .await;
+        }
+        for key in &self.projects {
+            let model = project::Model {
+                organization_id: key.organization,
+                id: key.id,
+                slug: format!("p{}", key.id.0),
+                name: "project".to_owned(),
+                status: 0,
+                created_at: START,
+                updated_at: START,
+            };
+            insert::<project::Entity>(session, vec![model]).await;
+            let endpoints = PATHS.iter().enumerate().map(|(place, path)| endpoint::Model {
+                organization_id: key.organization,
+                id: endpoint_id(*key, place),
+                project_id: key.id,
+                path: (*path).to_owned(),
+            });
+            insert::<endpoint::Entity>(session, endpoints.collect()).await;
+        }
+        let raw = self.events.iter().map(|event| metric_event::Model {
+            organization_id: event.project.organization,
+            project_id: event.project.id,
+            kind: event.kind.code(),
+            ts: event.ts,
+            id: event.id,
+            value: event.value,
+            endpoint_id: event.endpoint,
+            status: event.status,
+            bin: bin_of(event.value),
+        });
+        insert::<metric_event::Entity>(session, raw.collect()).await;
+        insert::<metric_rollup_minute::Entity>(session, self.parts()).await;
+    }
+
+    fn parts(&self) -> Vec<metric_rollup_minute::Model> {
+        let mut parts: BTreeMap<_, Vec<&Event>> = BTreeMap::new();
+        for event in &self.events {
+            for endpoint in [event.endpoint, EndpointId::ALL] {
+                let minute = event.ts.floor(MINUTE_MICROS);
+                let key = (event.project, event.kind, minute, endpoint, event.part);
+                parts.entry(key).or_default().push(event);
+            }
+        }
+        let part = |((project, kind, bucket, endpoint_id, part), events): (
+            (Key<ProjectId>, MetricType, _, _, _),
+            Vec<&Event>,
+        )| {
+            let mut sketch = Sketch::new();
+            for event in &events {
+                sketch.record(bin_of(event.value), 1);
+            }
+            metric_rollup_minute::Model {
+                organization_id: project.organization,
+                project_id: project.id,
+                kind: kind.code(),
+                bucket,
+                endpoint_id,
+                part,
+                n: i64::try_from(events.len()).unwrap(),
+                n_err: i64::try_from(events.iter().filter(|event| event.is_error()).count()).unwrap(),
+                sum: events.iter().map(|event| event.value).sum(),
+                min: events.iter().map(|event| event.value).fold(f64::INFINITY, f64::min),
+                max: events.iter().map(|event| event.value).fold(0.0, f64::max),
+                sketch: sketch.encode(),
+            }
+        };
+        parts.into_iter().map(part).collect()
+    }
+
+    /// The events that a question is about, as its caller may see them.
+    pub fn matching(&self, scope: &Scope, question: &Question) -> Vec<&Event> {
+        self.events
+            .iter()
+            .filter(|event| {
+                scope.sees(event.project.organization)
+                    && question.window.from() <= event.ts
+                    && event.ts < question.window.to()
+                    && (question.kinds.is_empty() || question.kinds.contains(&event.kind))
+                    && match &question.projects {
+                        Projects::All => true,
+                        Projects::Organization(id) => *id == event.project.organization,
+                        Projects::Keys(keys) => keys.contains(&event.project),
+                    }
+                    && question
+                        .endpoint
+                        .as_ref()
+                        .is_none_or(|filter| path_matches(filter, event.path))
+                    && question
+                        .status
+                        .as_ref()
+                        .is_none_or(|filter| status_matches(filter, event.status))
+            })
+            .collect()
+    }
+}
+
+impl Event {
+    pub fn is_error(&self) -> bool {
+        self.status >= ERROR_STATUS_MIN
+    }
+}
+
+fn endpoint_id(project: Key<ProjectId>, place: usize) -> EndpointId {
+    EndpointId(project.id.0 * 100 + i64::try_from(place).unwrap())
+}
+
+async fn insert<E>(session: &Session, models: Vec<E::Model>)
+where
+    E: EntityTrait,
+    E::Model: IntoActiveModel<E::ActiveModel> + Clone,
+    E::ActiveModel: Send,
+{
+    for chunk in models.chunks(CHUNK) {
+        let rows = chunk.iter().cloned().map(IntoActiveModel::into_active_model);
+        E::insert_many(rows).exec_without_returning(session).await.unwrap();
+    }
+}
+
+fn path_matches(filter: &TextFilter, path: &str) -> bool {
+    filter.eq.as_deref().is_none_or(|text| path == text)
+        && filter.ne.as_deref().is_none_or(|text| path != text)
+        && filter
+            .one_of
+            .as_ref()
+            .is_none_or(|texts| texts.iter().any(|text| path == text))
+        && filter.starts_with.as_deref().is_none_or(|text| path.starts_with(text))
+        && filter.contains.as_deref().is_none_or(|text| path.contains(text))
+}
+
+fn status_matches(filter: &StatusFilter, status: i16) -> bool {
+    let status = i32::from(status);
+    filter.eq.is_none_or(|code| status == code)
+        && filter.one_of.as_ref().is_none_or(|codes| codes.contains(&status))
+        && filter.gt.is_none_or(|code| status > code)
+        && filter.gte.is_none_or(|code| status >= code)
+        && filter.lt.is_none_or(|code| status < code)
+        && filter.lte.is_none_or(|code| status <= code)
+}
+
+/// A window that begins so many microseconds after [`START`].
+pub fn range(from: i64, length: i64) -> TimeRange {
+    let from = START.plus_micros(from);
+    TimeRange::new(from, from.plus_micros(length)).unwrap()
+}
