@@ -1,1 +1,131 @@
-//! The ingest room.
+//! The write path: accept, validate, resolve endpoints, share a commit, write, acknowledge, publish.
+//!
+//! A submission is acknowledged after COMMIT and never before; the same idempotency key stores once. The room answers no
+//! question and starts no task: [`Batcher::run`] is a future that `app` runs.
+
+mod accept;
+mod batch;
+mod endpoint;
+mod group;
+mod rollup;
+mod submission;
+mod turnstile;
+mod validate;
+mod write;
+
+use std::{sync::Arc, time::Duration};
+
+pub use batch::Batcher;
+pub use submission::{Candidate, Mode, Receipt, Rejection, RejectionCode, Submission};
+
+use crate::{
+    clock::Clock,
+    db::{Database, StatementLog},
+    error::Result,
+    live::Publisher,
+    model::{IdGenerator, Key, ProjectId, Scope, id::RESERVATION_MAX},
+};
+
+/// Bounds of the write path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Rows in one call.
+    pub rows_max: u32,
+    /// How old a measurement may be.
+    pub past: Duration,
+    /// How far ahead of the server's clock a measurement may be.
+    pub future: Duration,
+    /// Rows that wait for or are in a commit; beyond it callers are told to come back.
+    pub queue_rows_max: u32,
+    /// Bytes of an endpoint's path.
+    pub endpoint_bytes_max: usize,
+    /// Rows that one transaction writes for all who share it.
+    pub commit_rows_max: u32,
+    /// Commits in preparation or under way at once. SQLite writes one at a time; there a second one is prepared meanwhile.
+    pub committers: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            rows_max: 10_000,
+            past: Duration::from_hours(7 * 24),
+            future: Duration::from_mins(10),
+            queue_rows_max: 200_000,
+            endpoint_bytes_max: 500,
+            commit_rows_max: 20_000,
+            committers: 2,
+        }
+    }
+}
+
+impl Settings {
+    /// The same with every bound made workable: a call must fit into one id reservation and into the queue.
+    fn workable(mut self) -> Self {
+        self.rows_max = self.rows_max.clamp(1, RESERVATION_MAX);
+        self.queue_rows_max = self.queue_rows_max.max(self.rows_max);
+        self.commit_rows_max = self.commit_rows_max.max(1);
+        self.committers = self.committers.max(1);
+        self
+    }
+}
+
+/// The way in for measurements; clones share one queue.
+#[derive(Clone, Debug)]
+pub struct Ingest {
+    settings: Arc<Settings>,
+    clock: Clock,
+    projects: accept::Projects,
+    queue: batch::Queue,
+}
+
+impl Ingest {
+    /// The handle for callers, and the future that commits what they submit.
+    pub fn new(
+        database: Database,
+        ids: Arc<IdGenerator>,
+        clock: Clock,
+        publisher: Publisher,
+        settings: Settings,
+    ) -> (Self, Batcher) {
+        let settings = Arc::new(settings.workable());
+        let endpoints = endpoint::Endpoints::new(database.clone(), Arc::clone(&ids), clock.clone());
+        let (queue, batcher) = batch::new(database.clone(), ids, endpoints, publisher, &settings);
+        let projects = accept::Projects::new(database);
+        let ingest = Self {
+            settings,
+            clock,
+            projects,
+            queue,
+        };
+        (ingest, batcher)
+    }
+
+    /// Checks a submission row by row, stores it exactly once and answers when it is durable.
+    ///
+    /// A caller that goes away after this started waiting does not undo anything: the rows are still stored.
+    ///
+    /// # Errors
+    /// When the submission as a whole is refused, the queue is full, or the database fails. Rows that are refused are
+    /// no error: the receipt names them.
+    pub async fn submit(&self, scope: &Scope, submission: Submission, log: &StatementLog) -> Result<Receipt> {
+        accept::shape(scope, &submission, &self.settings)?;
+        self.projects.check(submission.project, log).await?;
+        let now = self.clock.now();
+        let job = accept::into_job(submission, now, &self.settings, log);
+        match job {
+            accept::Accepted::Nothing(receipt) => Ok(receipt),
+            accept::Accepted::Job(job) => self.queue.put(*job).await,
+        }
+    }
+
+    /// Forgets what is remembered about a project, so that its removal or archiving counts at once.
+    pub async fn forget_project(&self, project: Key<ProjectId>) {
+        self.projects.forget(project).await;
+    }
+
+    /// Takes no further submissions. [`Batcher::run`] commits and acknowledges what is queued, then returns.
+    pub fn close(&self) {
+        self.queue.close();
+    }
+}

@@ -1,1 +1,10 @@
-//! The live room.
+//! The push path: what was just committed, carried to whoever watches.
+//!
+//! Delivery here is never the record: a stream that missed something reads it again from the database.
+
+mod publisher;
+mod replay;
+pub mod stream;
+
+pub use publisher::{CommittedBatch, Publisher};
+pub use stream::{Filter, StreamEvent};

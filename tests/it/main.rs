@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed; helpers of tests are no different")]
 
 mod harness;
+mod ingest;
+mod live;
 mod migrations;
 mod reports;
 mod tidy;

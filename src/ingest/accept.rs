@@ -1,0 +1,218 @@
+//! The first step: may this caller write there, is the submission as a whole acceptable, and what would be stored.
+
+use std::{sync::Arc, time::Duration};
+
+use moka::future::Cache;
+use sea_orm::EntityTrait;
+
+use super::{Mode, Receipt, Settings, Submission, batch::Job, validate::validate};
+use crate::{
+    db::{Database, StatementLog},
+    entity,
+    error::{Error, Result},
+    model::{Key, ProjectId, Role, Scope, Timestamp},
+};
+
+/// The longest idempotency key, in bytes; a UUID or a hash in hex fits several times.
+const KEY_BYTES_MAX: usize = 200;
+/// How long a project counts as known and open without asking again.
+const PROJECT_REMEMBERED: Duration = Duration::from_secs(5);
+const PROJECTS_REMEMBERED_MAX: u64 = 10_000;
+/// `project.status` of an archived project.
+const ARCHIVED: i16 = 2;
+
+/// Checks what needs no database. A role that may not write sees the project as absent, like a foreign one.
+pub fn shape(scope: &Scope, submission: &Submission, settings: &Settings) -> Result<()> {
+    if scope.role() < Role::Member || !scope.sees(submission.project.organization) {
+        return Err(unknown_project());
+    }
+    let rows = submission.candidates.len();
+    if rows == 0 {
+        return Err(Error::input("metrics", "is empty; send at least one metric"));
+    }
+    if u32::try_from(rows).is_ok_and(|rows| rows <= settings.rows_max) {
+        submission.idempotency_key.as_deref().map_or(Ok(()), check_key)
+    } else {
+        Err(Error::Limit {
+            what: "the number of metrics in one call",
+            actual: u64::try_from(rows).unwrap_or(u64::MAX),
+            limit: u64::from(settings.rows_max),
+            advice: "send them in several calls, each with an idempotency key of its own",
+        })
+    }
+}
+
+/// What a caller learns about a project that is absent, foreign or not theirs to write to.
+pub fn unknown_project() -> Error {
+    Error::not_found("project")
+}
+
+fn check_key(key: &str) -> Result<()> {
+    let message = if key.is_empty() {
+        "is empty; send a text that is unique to this batch, such as a UUID, or leave it out"
+    } else if key.len() > KEY_BYTES_MAX {
+        "is longer than 200 bytes; send a shorter text that is unique to this batch, such as a UUID"
+    } else if key.chars().any(char::is_control) {
+        // Also keeps callers out of the room of generated keys, which start with a control character.
+        "contains control characters; send printable text such as a UUID"
+    } else {
+        return Ok(());
+    };
+    Err(Error::input("idempotencyKey", message))
+}
+
+/// Which projects exist and take metrics, remembered for a few seconds per (organization, project).
+#[derive(Clone, Debug)]
+pub struct Projects {
+    database: Database,
+    status: Cache<Key<ProjectId>, i16>,
+}
+
+impl Projects {
+    pub fn new(database: Database) -> Self {
+        let status = Cache::builder()
+            .max_capacity(PROJECTS_REMEMBERED_MAX)
+            .time_to_live(PROJECT_REMEMBERED)
+            .build();
+        Self { database, status }
+    }
+
+    /// Refuses projects that are absent or archived. Absence is not remembered: a project just made counts at once.
+    pub async fn check(&self, project: Key<ProjectId>, log: &StatementLog) -> Result<()> {
+        let status = self
+            .status
+            .try_get_with(project, self.read(project, log))
+            .await
+            .map_err(|error: Arc<Error>| Error::clone(&error))?;
+        if status == ARCHIVED {
+            return Err(Error::Conflict(
+                "the project is archived and takes no metrics; make it active first".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    pub async fn forget(&self, project: Key<ProjectId>) {
+        self.status.invalidate(&project).await;
+    }
+
+    async fn read(&self, project: Key<ProjectId>, log: &StatementLog) -> Result<i16> {
+        let session = self.database.reader(log.clone());
+        entity::project::Entity::find_by_id((project.organization, project.id))
+            .one(&session)
+            .await?
+            .map(|found| found.status)
+            .ok_or_else(unknown_project)
+    }
+}
+
+/// What is left to do for a submission.
+pub enum Accepted {
+    /// Nothing to store and no key to remember the answer under.
+    Nothing(Receipt),
+    /// Something to write.
+    Job(Box<Job>),
+}
+
+/// Validates the rows and decides what is to be written.
+pub fn into_job(submission: Submission, now: Timestamp, settings: &Settings, log: &StatementLog) -> Accepted {
+    // Before validation: the same body is the same body, whatever the clock says about its rows by now.
+    let body_hash = submission
+        .idempotency_key
+        .as_ref()
+        .map_or_else(Vec::new, |_| body_hash(&submission));
+    let Submission {
+        project,
+        candidates,
+        idempotency_key,
+        source,
+        mode,
+    } = submission;
+    let (mut measurements, rejected) = validate(candidates, now, settings);
+    if mode == Mode::Atomic && !rejected.is_empty() {
+        measurements.clear();
+    }
+    if measurements.is_empty() && idempotency_key.is_none() {
+        return Accepted::Nothing(Receipt {
+            accepted: 0,
+            rejected,
+            duplicate: false,
+            cursor: None,
+        });
+    }
+    Accepted::Job(Box::new(Job {
+        project,
+        source,
+        key: idempotency_key,
+        body_hash,
+        measurements,
+        rejected,
+        received_at: now,
+        log: log.clone(),
+    }))
+}
+
+/// A hash over everything that makes two submissions the same. Lengths are part of it, so fields cannot run together.
+fn body_hash(submission: &Submission) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(64 * submission.candidates.len() + 32);
+    bytes.extend(submission.project.id.0.to_le_bytes());
+    bytes.push(u8::from(submission.mode == Mode::Atomic));
+    for candidate in &submission.candidates {
+        bytes.extend(candidate.kind.code().to_le_bytes());
+        bytes.extend(candidate.value.to_bits().to_le_bytes());
+        // Statuses are i32 and times i64, so one width more tells "missing" from every number.
+        bytes.extend(candidate.status.map_or(i64::MIN, i64::from).to_le_bytes());
+        let micros = candidate.timestamp.map_or(i128::MIN, |at| i128::from(at.as_micros()));
+        bytes.extend(micros.to_le_bytes());
+        bytes.extend(candidate.endpoint.len().to_le_bytes());
+        bytes.extend(candidate.endpoint.as_bytes());
+    }
+    blake3::hash(&bytes).as_bytes().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ingest::Candidate,
+        model::{MetricType, OrganizationId},
+    };
+
+    fn submission(endpoints: &[&str]) -> Submission {
+        let candidate = |endpoint: &&str| Candidate {
+            kind: MetricType::Custom,
+            value: 1.0,
+            endpoint: (*endpoint).to_owned(),
+            status: None,
+            timestamp: None,
+        };
+        Submission {
+            project: Key::new(OrganizationId(1), ProjectId(2)),
+            candidates: endpoints.iter().map(candidate).collect(),
+            idempotency_key: Some("key".to_owned()),
+            source: "test".to_owned(),
+            mode: Mode::Partial,
+        }
+    }
+
+    #[test]
+    fn the_hash_tells_bodies_apart() {
+        let base = body_hash(&submission(&["ab", "c"]));
+        assert_eq!(base, body_hash(&submission(&["ab", "c"])));
+        assert_ne!(base, body_hash(&submission(&["a", "bc"])));
+        let mut other = submission(&["ab", "c"]);
+        other.candidates[0].status = Some(0);
+        assert_ne!(base, body_hash(&other));
+        let mut other = submission(&["ab", "c"]);
+        other.mode = Mode::Atomic;
+        assert_ne!(base, body_hash(&other));
+    }
+
+    #[test]
+    fn keys_are_short_printable_text() {
+        assert!(check_key("0190f3c2-7d0a-7c3e-8d52-2f1f6a3b9c11").is_ok());
+        for wrong in ["", "a\u{1}", &"x".repeat(201)] {
+            assert!(check_key(wrong).is_err());
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! From the rows of a commit to the parts of the minute rollup. Pure.
+
+use crate::model::{
+    EndpointId, Sketch,
+    metric::ERROR_STATUS_MIN,
+    sketch::bin_of,
+    timestamp::{MINUTE_MICROS, Timestamp},
+};
+
+use super::group::Entry;
+
+/// A raw row as both databases store it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Row {
+    pub organization: i64,
+    pub project: i64,
+    pub kind: i16,
+    pub ts: i64,
+    pub id: i64,
+    pub value: f64,
+    pub endpoint: i64,
+    pub status: i16,
+    pub bin: i16,
+}
+
+/// What one commit adds to one cell of the minute rollup.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cell {
+    pub organization: i64,
+    pub project: i64,
+    pub kind: i16,
+    pub bucket: i64,
+    pub endpoint: i64,
+    pub n: i64,
+    pub n_err: i64,
+    pub sum: f64,
+    pub min: f64,
+    pub max: f64,
+    pub sketch: Vec<u8>,
+}
+
+/// The rows of these entries in the order of the raw table's index: sorted inserts touch 40 times fewer pages.
+pub fn rows<'a>(entries: impl IntoIterator<Item = &'a Entry<'a>>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for entry in entries {
+        let project = entry.job.project;
+        let numbered = (entry.first_id..).zip(&entry.job.measurements).zip(&entry.endpoints);
+        rows.extend(numbered.map(|((id, measurement), endpoint)| Row {
+            organization: project.organization.0,
+            project: project.id.0,
+            kind: measurement.kind.code(),
+            ts: measurement.timestamp.as_micros(),
+            id,
+            value: measurement.value,
+            endpoint: endpoint.0,
+            status: measurement.status,
+            bin: bin_of(measurement.value),
+        }));
+    }
+    rows.sort_unstable_by_key(|row| (row.organization, row.project, row.kind, row.ts, row.id));
+    rows
+}
+
+/// The cells of `rows`, which [`rows`] has sorted: one per endpoint and one for all endpoints, per minute.
+pub fn cells(rows: &[Row]) -> Vec<Cell> {
+    let series = |row: &Row| (row.organization, row.project, row.kind, bucket(row));
+    let mut cells = Vec::new();
+    let mut minute = Vec::new();
+    for run in rows.chunk_by(|a, b| series(a) == series(b)) {
+        minute.clear();
+        minute.extend_from_slice(run);
+        // By bin inside an endpoint, so that a sketch only ever grows at its end.
+        minute.sort_unstable_by_key(|row| (row.endpoint, row.bin));
+        cells.extend(cell(run, EndpointId::ALL.0));
+        for own in minute.chunk_by(|a, b| a.endpoint == b.endpoint) {
+            cells.extend(own.first().and_then(|row| cell(own, row.endpoint)));
+        }
+    }
+    cells
+}
+
+fn bucket(row: &Row) -> i64 {
+    Timestamp::from_micros(row.ts).floor(MINUTE_MICROS).as_micros()
+}
+
+fn cell(rows: &[Row], endpoint: i64) -> Option<Cell> {
+    let first = rows.first()?;
+    let mut sketch = Sketch::new();
+    let mut cell = Cell {
+        organization: first.organization,
+        project: first.project,
+        kind: first.kind,
+        bucket: bucket(first),
+        endpoint,
+        n: 0,
+        n_err: 0,
+        sum: 0.0,
+        min: first.value,
+        max: first.value,
+        sketch: Vec::new(),
+    };
+    for row in rows {
+        cell.n += 1;
+        cell.n_err += i64::from(row.status >= ERROR_STATUS_MIN);
+        cell.sum += row.value;
+        cell.min = cell.min.min(row.value);
+        cell.max = cell.max.max(row.value);
+        sketch.record(row.bin, 1);
+    }
+    cell.sketch = sketch.encode();
+    Some(cell)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(ts: i64, endpoint: i64, value: f64, status: i16) -> Row {
+        Row {
+            organization: 1,
+            project: 2,
+            kind: 1,
+            ts,
+            id: ts,
+            value,
+            endpoint,
+            status,
+            bin: bin_of(value),
+        }
+    }
+
+    #[test]
+    fn a_minute_has_one_cell_per_endpoint_and_one_for_all() {
+        let rows = [
+            row(0, 7, 3.0, 200),
+            row(1, 8, 1.0, 500),
+            row(59_999_999, 7, 2.0, 404),
+            row(60_000_000, 7, 9.0, 399),
+        ];
+        let cells = cells(&rows);
+        let summary: Vec<_> = cells
+            .iter()
+            .map(|cell| {
+                (
+                    cell.bucket,
+                    cell.endpoint,
+                    cell.n,
+                    cell.n_err,
+                    cell.sum,
+                    cell.min,
+                    cell.max,
+                )
+            })
+            .collect();
+        assert_eq!(
+            summary,
+            [
+                (0, 0, 3, 2, 6.0, 1.0, 3.0),
+                (0, 7, 2, 1, 5.0, 2.0, 3.0),
+                (0, 8, 1, 1, 1.0, 1.0, 1.0),
+                (60_000_000, 0, 1, 0, 9.0, 9.0, 9.0),
+                (60_000_000, 7, 1, 0, 9.0, 9.0, 9.0),
+            ]
+        );
+        let mut all = Sketch::new();
+        all.merge_encoded(&cells[1].sketch).unwrap();
+        all.merge_encoded(&cells[2].sketch).unwrap();
+        assert_eq!(all.encode(), cells[0].sketch);
+    }
+}

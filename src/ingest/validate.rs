@@ -1,0 +1,243 @@
+//! Row by row: a candidate becomes a measurement, or a refusal that names the field and the fix. Pure.
+
+use std::time::Duration;
+
+use super::{Candidate, Rejection, RejectionCode, Settings};
+use crate::model::{Measurement, Timestamp, sketch::VALUE_MAX};
+
+/// Sorts candidates into good rows, in their order, and refusals by index.
+pub fn validate(candidates: Vec<Candidate>, now: Timestamp, settings: &Settings) -> (Vec<Measurement>, Vec<Rejection>) {
+    let window = Window::around(now, settings);
+    let mut measurements = Vec::with_capacity(candidates.len());
+    let mut rejected = Vec::new();
+    for (index, candidate) in (0_u32..).zip(candidates) {
+        match check(candidate, &window, settings) {
+            Ok(measurement) => measurements.push(measurement),
+            Err((code, message)) => rejected.push(Rejection { index, code, message }),
+        }
+    }
+    (measurements, rejected)
+}
+
+type Refusal = (RejectionCode, String);
+
+/// The times that are taken in.
+struct Window {
+    now: Timestamp,
+    from: Timestamp,
+    to: Timestamp,
+}
+
+impl Window {
+    fn around(now: Timestamp, settings: &Settings) -> Self {
+        Self {
+            now,
+            from: now.plus_micros(-micros(settings.past)),
+            to: now.plus_micros(micros(settings.future)),
+        }
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn check(candidate: Candidate, window: &Window, settings: &Settings) -> Result<Measurement, Refusal> {
+    let Candidate {
+        kind,
+        value,
+        endpoint,
+        status,
+        timestamp,
+    } = candidate;
+    Ok(Measurement {
+        kind,
+        value: check_value(value, kind.value_max())?,
+        endpoint: check_endpoint(endpoint, settings.endpoint_bytes_max)?,
+        status: check_status(status)?,
+        timestamp: check_timestamp(timestamp, window)?,
+    })
+}
+
+fn check_value(value: f64, value_max: Option<f64>) -> Result<f64, Refusal> {
+    let max = value_max.unwrap_or(VALUE_MAX);
+    if !value.is_finite() {
+        let message = format!("value: {value} is not a number that can be averaged; send a finite number");
+        Err((RejectionCode::ValueNotFinite, message))
+    } else if value < 0.0 {
+        let message = format!("value: {value} is negative; send a number from 0 to {max}");
+        Err((RejectionCode::ValueNegative, message))
+    } else if value > max {
+        let message = format!("value: {value} is above the largest value of this type; send a number from 0 to {max}");
+        Err((RejectionCode::ValueTooLarge, message))
+    } else {
+        // Turns -0.0 into 0.0, which every engine sorts and prints alike.
+        Ok(value + 0.0)
+    }
+}
+
+fn check_endpoint(endpoint: String, bytes_max: usize) -> Result<String, Refusal> {
+    if endpoint.is_empty() {
+        let message = "endpoint: is empty; send the route, page, query or cache that was measured".to_owned();
+        Err((RejectionCode::EndpointEmpty, message))
+    } else if endpoint.len() > bytes_max {
+        let message = format!(
+            "endpoint: is {} bytes long; send at most {bytes_max}, with ids in paths replaced by a placeholder",
+            endpoint.len()
+        );
+        Err((RejectionCode::EndpointTooLong, message))
+    } else if endpoint.chars().any(char::is_control) {
+        let message = "endpoint: contains control characters; send printable text".to_owned();
+        Err((RejectionCode::EndpointInvalid, message))
+    } else {
+        Ok(endpoint)
+    }
+}
+
+fn check_status(status: Option<i32>) -> Result<i16, Refusal> {
+    match status {
+        None | Some(0) => Ok(0),
+        Some(code @ 100..=599) => Ok(i16::try_from(code).unwrap_or(0)),
+        Some(code) => {
+            let message = format!("status: {code} is not an HTTP status; send 100 to 599, or 0 or nothing for none");
+            Err((RejectionCode::StatusOutOfRange, message))
+        }
+    }
+}
+
+fn check_timestamp(timestamp: Option<Timestamp>, window: &Window) -> Result<Timestamp, Refusal> {
+    let timestamp = timestamp.unwrap_or(window.now);
+    let refuse = |code, side| {
+        let Window { from, to, .. } = window;
+        let message = format!("timestamp: {timestamp} is {side} the allowed window; send a time from {from} to {to}");
+        Err((code, message))
+    };
+    if timestamp < window.from {
+        refuse(RejectionCode::TimestampTooOld, "before")
+    } else if timestamp > window.to {
+        refuse(RejectionCode::TimestampTooNew, "after")
+    } else {
+        Ok(timestamp)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::model::MetricType;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+
+    fn good() -> Candidate {
+        Candidate {
+            kind: MetricType::ApiResponse,
+            value: 12.5,
+            endpoint: "GET /orders".to_owned(),
+            status: Some(200),
+            timestamp: None,
+        }
+    }
+
+    fn refusal(candidate: Candidate) -> (RejectionCode, String) {
+        let (kept, mut rejected) = validate(vec![good(), candidate], NOW, &Settings::default());
+        assert_eq!(kept.len(), 1);
+        let rejection = rejected.pop().unwrap();
+        assert_eq!(rejection.index, 1);
+        (rejection.code, rejection.message)
+    }
+
+    #[test]
+    fn every_fault_has_its_code_and_names_its_field() {
+        let value = |value| refusal(Candidate { value, ..good() });
+        assert_eq!(value(f64::NAN).0, RejectionCode::ValueNotFinite);
+        assert_eq!(value(f64::INFINITY).0, RejectionCode::ValueNotFinite);
+        assert_eq!(value(f64::NEG_INFINITY).0, RejectionCode::ValueNotFinite);
+        assert_eq!(value(-1e-300).0, RejectionCode::ValueNegative);
+        assert_eq!(value(1e308).0, RejectionCode::ValueTooLarge);
+        let cache = Candidate {
+            kind: MetricType::CacheHit,
+            value: 100.1,
+            ..good()
+        };
+        assert_eq!(refusal(cache).0, RejectionCode::ValueTooLarge);
+        let endpoint = |text: &str| {
+            refusal(Candidate {
+                endpoint: text.to_owned(),
+                ..good()
+            })
+        };
+        assert_eq!(endpoint("").0, RejectionCode::EndpointEmpty);
+        assert_eq!(endpoint("a\0b").0, RejectionCode::EndpointInvalid);
+        assert_eq!(endpoint(&"ä".repeat(251)).0, RejectionCode::EndpointTooLong);
+        for status in [-1, 1, 99, 600, i32::MAX] {
+            let (code, message) = refusal(Candidate {
+                status: Some(status),
+                ..good()
+            });
+            assert_eq!(code, RejectionCode::StatusOutOfRange);
+            assert!(message.starts_with("status: "), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_window_is_inclusive_and_stands_in_the_message() {
+        let at = |micros| Candidate {
+            timestamp: Some(NOW.plus_micros(micros)),
+            ..good()
+        };
+        let (past, future) = (-7 * 86_400_000_000, 600_000_000);
+        let (kept, rejected) = validate(vec![at(past), at(future)], NOW, &Settings::default());
+        assert_eq!((kept.len(), rejected.len()), (2, 0));
+        let (code, message) = refusal(at(past - 1));
+        assert_eq!(code, RejectionCode::TimestampTooOld);
+        let (from, to) = (NOW.plus_micros(past), NOW.plus_micros(future));
+        assert!(
+            message.contains(&from.to_string()) && message.contains(&to.to_string()),
+            "{message}"
+        );
+        assert_eq!(refusal(at(future + 1)).0, RejectionCode::TimestampTooNew);
+    }
+
+    #[test]
+    fn negative_zero_becomes_zero_and_now_is_the_default() {
+        let zero = Candidate {
+            value: -0.0,
+            status: None,
+            ..good()
+        };
+        let (kept, _) = validate(vec![zero], NOW, &Settings::default());
+        assert!(kept[0].value.is_sign_positive());
+        assert_eq!((kept[0].timestamp, kept[0].status), (NOW, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn kept_and_refused_together_are_all_rows_and_kept_ones_are_valid(
+            rows in vec((any::<f64>(), ".{0,4}", any::<Option<i16>>(), any::<Option<i64>>(), 0_usize..5), 0..50)
+        ) {
+            let candidates: Vec<_> = rows
+                .into_iter()
+                .map(|(value, endpoint, status, at, kind)| Candidate {
+                    kind: MetricType::ALL[kind],
+                    value,
+                    endpoint,
+                    status: status.map(i32::from),
+                    timestamp: at.map(|at| NOW.plus_micros(at % 1_000_000_000_000)),
+                })
+                .collect();
+            let settings = Settings::default();
+            let (kept, rejected) = validate(candidates.clone(), NOW, &settings);
+            prop_assert_eq!(kept.len() + rejected.len(), candidates.len());
+            prop_assert!(rejected.is_sorted_by_key(|rejection| rejection.index));
+            for row in kept {
+                prop_assert!(row.value >= 0.0 && row.value <= row.kind.value_max().unwrap_or(VALUE_MAX));
+                prop_assert!(row.status == 0 || (100..=599).contains(&row.status));
+                prop_assert!(!row.endpoint.is_empty() && !row.endpoint.chars().any(char::is_control));
+                prop_assert!(row.timestamp >= NOW.plus_micros(-micros(settings.past)));
+                prop_assert!(row.timestamp <= NOW.plus_micros(micros(settings.future)));
+            }
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! One transaction per group: ledger, raw rows, rollup parts, and the sequence last, so that the order of sequences is
+//! the order of commits. What the steps mean is here; how a database spells them is below.
+
+mod postgres;
+mod sqlite;
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    future::Future,
+};
+
+use super::{
+    accept::unknown_project,
+    endpoint::{Found, Path},
+    group::{Entry, Leaders, LedgerKey, Outcome, Stored},
+    rollup::{self, Cell, Row},
+    turnstile::{Turn, Turnstile},
+};
+use crate::{
+    clock::Stopwatch,
+    db::{Backend, Statement, StatementLog},
+    error::{Error, Result},
+    model::OrganizationId,
+};
+
+/// A committed group.
+#[derive(Debug)]
+pub struct Written {
+    /// One per entry, in their order; sequences of an organization ascend.
+    pub outcomes: Vec<Outcome>,
+    /// To be held until the rows are published.
+    pub turn: Turn,
+}
+
+/// The ledger row that gets a sequence.
+#[derive(Debug)]
+struct Numbered<'a> {
+    key: LedgerKey<'a>,
+    sequence: i64,
+}
+
+/// An open transaction of one database. Dropped without `commit` it rolls back.
+trait Transaction: Send + Sized {
+    /// Inserts ledger rows where the key is new; answers the first ids of those.
+    fn claim(&mut self, entries: &[&Entry<'_>]) -> impl Future<Output = sqlx::Result<Vec<i64>>> + Send;
+
+    /// Reads the ledger rows of keys that were not new.
+    fn earlier(&mut self, keys: &[LedgerKey<'_>]) -> impl Future<Output = sqlx::Result<Vec<Stored>>> + Send;
+
+    fn insert_rows(&mut self, rows: &[Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    fn insert_cells(&mut self, part: i64, cells: &[Cell]) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Moves the sequences of organizations (ascending) on; answers the last one of each.
+    fn advance(&mut self, steps: &[(i64, i64)]) -> impl Future<Output = sqlx::Result<Vec<(i64, i64)>>> + Send;
+
+    /// Writes sequences into the ledger.
+    fn number(&mut self, numbered: &[Numbered<'_>]) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    fn commit(self) -> impl Future<Output = sqlx::Result<()>> + Send;
+}
+
+/// Stores a group of entries in one transaction and answers when it is durable.
+pub async fn group(backend: &Backend, turnstile: &Turnstile, entries: &[Entry<'_>]) -> Result<Written> {
+    // Sorting and sketching before the transaction keeps it, and SQLite's only writer, free of our arithmetic.
+    let leaders = Leaders::of(entries);
+    let claiming = leaders.in_lock_order(entries);
+    let load = Load::of(claiming.iter().copied());
+    let log = entries.first().map(|entry| entry.job.log.clone()).unwrap_or_default();
+    let prepared = Prepared {
+        entries,
+        leaders,
+        claiming,
+        load,
+    };
+    match backend {
+        Backend::Sqlite(pool) => prepared.write(sqlite::begin(pool, log).await?, turnstile).await,
+        Backend::Postgres(pool) => prepared.write(postgres::begin(pool, log).await?, turnstile).await,
+    }
+}
+
+/// The rows of a commit and what they add to the rollup.
+struct Load {
+    rows: Vec<Row>,
+    cells: Vec<Cell>,
+}
+
+impl Load {
+    fn of<'a>(entries: impl IntoIterator<Item = &'a Entry<'a>>) -> Self {
+        let rows = rollup::rows(entries);
+        let cells = rollup::cells(&rows);
+        Self { rows, cells }
+    }
+}
+
+struct Prepared<'e, 'j> {
+    entries: &'e [Entry<'j>],
+    leaders: Leaders,
+    claiming: Vec<&'e Entry<'j>>,
+    load: Load,
+}
+
+impl Prepared<'_, '_> {
+    async fn write(self, mut transaction: impl Transaction, turnstile: &Turnstile) -> Result<Written> {
+        let claimed: HashSet<i64> = transaction.claim(&self.claiming).await?.into_iter().collect();
+        let earlier = self.earlier(&mut transaction, &claimed).await?;
+        let load = if earlier.is_empty() {
+            self.load
+        } else {
+            let fresh = self.claiming.iter().copied();
+            Load::of(fresh.filter(|entry| claimed.contains(&entry.first_id)))
+        };
+        // In the order of arrival: whoever came first gets the lower sequence.
+        let storing = self
+            .entries
+            .iter()
+            .filter(|entry| claimed.contains(&entry.first_id) && !entry.job.measurements.is_empty());
+        let storing: Vec<&Entry<'_>> = storing.collect();
+        let mut turn = Turn::default();
+        let mut sequences = HashMap::new();
+        if let Some(part) = storing.iter().map(|entry| entry.first_id).min() {
+            transaction.insert_rows(&load.rows).await?;
+            transaction.insert_cells(part, &load.cells).await?;
+            turn = turnstile.enter(organizations(&storing)).await;
+            let last = transaction.advance(&steps(&storing)).await?;
+            let numbered = number(&storing, last)?;
+            transaction.number(&numbered).await?;
+            sequences.extend(
+                storing
+                    .iter()
+                    .zip(&numbered)
+                    .map(|(entry, row)| (entry.first_id, row.sequence)),
+            );
+        }
+        transaction.commit().await.map_err(unconfirmed)?;
+        Ok(Written {
+            outcomes: self.leaders.outcomes(self.entries, &claimed, &earlier, &sequences),
+            turn,
+        })
+    }
+
+    async fn earlier(&self, transaction: &mut impl Transaction, claimed: &HashSet<i64>) -> Result<Vec<Stored>> {
+        let seen_before = self.claiming.iter().filter(|entry| !claimed.contains(&entry.first_id));
+        let keys: Vec<LedgerKey<'_>> = seen_before.map(|entry| entry.ledger_key()).collect();
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(transaction.earlier(&keys).await?)
+    }
+}
+
+fn organizations<'a>(storing: &'a [&Entry<'_>]) -> impl Iterator<Item = OrganizationId> + 'a {
+    storing.iter().map(|entry| entry.job.project.organization)
+}
+
+/// How far each organization's sequence moves, ascending by organization: the order in which rows are locked.
+fn steps(storing: &[&Entry<'_>]) -> Vec<(i64, i64)> {
+    let mut steps = BTreeMap::new();
+    for organization in organizations(storing) {
+        *steps.entry(organization.0).or_insert(0) += 1;
+    }
+    steps.into_iter().collect()
+}
+
+/// Hands out the sequences up to `last` of each organization.
+fn number<'a>(storing: &[&'a Entry<'_>], last: Vec<(i64, i64)>) -> Result<Vec<Numbered<'a>>> {
+    let mut next: HashMap<i64, i64> = last.into_iter().collect();
+    for organization in organizations(storing) {
+        next.entry(organization.0).and_modify(|sequence| *sequence -= 1);
+    }
+    let mut numbered = Vec::with_capacity(storing.len());
+    for entry in storing {
+        let sequence = next
+            .get_mut(&entry.job.project.organization.0)
+            .ok_or_else(|| Error::internal("the database handed out no sequence"))?;
+        *sequence += 1;
+        numbered.push(Numbered {
+            key: entry.ledger_key(),
+            sequence: *sequence,
+        });
+    }
+    Ok(numbered)
+}
+
+/// Whether a COMMIT that failed took effect is not known here. Never retried by ourselves: it could store twice.
+fn unconfirmed(error: sqlx::Error) -> Error {
+    Error::Unavailable {
+        message: "the database did not confirm the batch; send it again with the same idempotency key",
+        retry_after_s: 1,
+        source: Some(std::sync::Arc::new(error)),
+    }
+}
+
+/// Inserts the paths that are new and reads all of them back. Outside of any transaction.
+pub async fn endpoints(backend: &Backend, log: &StatementLog, paths: &[Path<'_>]) -> Result<Vec<Found>> {
+    let found = match backend {
+        Backend::Sqlite(pool) => sqlite::endpoints(pool, log, paths).await,
+        Backend::Postgres(pool) => postgres::endpoints(pool, log, paths).await,
+    };
+    found.map_err(|error| match &error {
+        // Its project went away while it was still remembered as known.
+        sqlx::Error::Database(cause) if cause.is_foreign_key_violation() => unknown_project(),
+        _ => error.into(),
+    })
+}
+
+/// Records a statement in the log of the first submitter of the group.
+fn record(log: &StatementLog, sql: &str, rows: usize, watch: Stopwatch) {
+    log.record(Statement {
+        sql: sql.to_owned(),
+        rows: u64::try_from(rows).unwrap_or(u64::MAX),
+        elapsed_ms: watch.elapsed_ms(),
+    });
+}
+
+/// The times of a ledger row: those of its measurements, or of its arrival where there are none.
+fn times(entry: &Entry<'_>) -> (i64, i64) {
+    let times = || {
+        entry
+            .job
+            .measurements
+            .iter()
+            .map(|measurement| measurement.timestamp.as_micros())
+    };
+    let arrival = entry.job.received_at.as_micros();
+    (times().min().unwrap_or(arrival), times().max().unwrap_or(arrival))
+}
+
+/// A count as the ledger stores it; a call has far fewer rows than fit.
+fn count(rows: usize) -> i32 {
+    i32::try_from(rows).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,248 @@
+//! The steps on SQLite: multi-row VALUES in a few fixed sizes for rows and cells, so that their statements are prepared
+//! once, and one JSON array as the only parameter of everything small.
+
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+use sqlx::{Sqlite, SqlitePool, query::Query, sqlite::SqliteArguments};
+
+use super::{Numbered, count, record, times};
+use crate::{
+    clock::Stopwatch,
+    db::StatementLog,
+    ingest::{
+        endpoint::{Found, Path},
+        group::{Entry, LedgerKey, Stored},
+        rollup::{Cell, Row},
+    },
+    model::{EndpointId, Key, OrganizationId, ProjectId},
+};
+
+// `WHERE true` tells the parser that ON CONFLICT is not the ON of a join.
+const CLAIM: &str = "INSERT INTO ingest_batch (organization_id, source, idem_key, project_id, first_id, body_hash, \
+    n_accepted, n_rejected, min_ts, max_ts, received_at, rejections) \
+    SELECT value->>0, value->>1, value->>2, value->>3, value->>4, unhex(value->>5), value->>6, value->>7, value->>8, \
+    value->>9, value->>10, value->>11 FROM json_each(?1) WHERE true \
+    ON CONFLICT (organization_id, source, idem_key) DO NOTHING RETURNING first_id";
+// CROSS JOIN keeps the order: the asked keys outside, the ledger by its primary key inside.
+const EARLIER: &str = "SELECT organization_id, source, idem_key, seq, body_hash, n_accepted, rejections \
+    FROM json_each(?1) AS asked CROSS JOIN ingest_batch \
+    ON organization_id = asked.value->>0 AND source = asked.value->>1 AND idem_key = asked.value->>2";
+const ADVANCE: &str = "INSERT INTO organization_stream (organization_id, last_seq) \
+    SELECT value->>0, value->>1 FROM json_each(?1) WHERE true ON CONFLICT (organization_id) \
+    DO UPDATE SET last_seq = organization_stream.last_seq + excluded.last_seq RETURNING organization_id, last_seq";
+const NUMBER: &str = "UPDATE ingest_batch SET seq = given.value->>3 FROM json_each(?1) AS given \
+    WHERE organization_id = given.value->>0 AND source = given.value->>1 AND idem_key = given.value->>2";
+const INSERT_ENDPOINTS: &str = "INSERT INTO endpoint (organization_id, project_id, path, id) \
+    SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING";
+const SELECT_ENDPOINTS: &str = "SELECT organization_id, project_id, endpoint.path, endpoint.id \
+    FROM json_each(?1) AS asked CROSS JOIN endpoint \
+    ON organization_id = asked.value->>0 AND project_id = asked.value->>1 AND endpoint.path = asked.value->>2";
+
+const ROW_COLUMNS: &str = "organization_id, project_id, kind, ts, id, value, endpoint_id, status, bin";
+const CELL_COLUMNS: &str =
+    "organization_id, project_id, kind, bucket, endpoint_id, part, n, n_err, sum, min, max, sketch";
+
+/// Rows per statement. The largest stays below SQLite's 32,766 parameters; steps of four keep a rest short.
+const CHUNKS: [usize; 6] = [1_000, 250, 64, 16, 4, 1];
+
+/// An INSERT for every size in [`CHUNKS`].
+struct Inserts {
+    /// For the log, where a thousand rows of question marks say nothing.
+    short: String,
+    by_size: Vec<(usize, String)>,
+}
+
+static ROWS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_event", ROW_COLUMNS));
+static CELLS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_rollup_1m", CELL_COLUMNS));
+
+impl Inserts {
+    fn new(table: &str, columns: &str) -> Self {
+        let marks = vec!["?"; columns.split(',').count()].join(", ");
+        let head = format!("INSERT INTO {table} ({columns}) VALUES ");
+        let by_size = CHUNKS.map(|size| {
+            let rows = vec![format!("({marks})"); size].join(", ");
+            (size, format!("{head}{rows}"))
+        });
+        Self {
+            short: format!("{head}({marks}), …"),
+            by_size: by_size.into(),
+        }
+    }
+}
+
+type Bound = Query<'static, Sqlite, SqliteArguments>;
+
+pub struct Transaction {
+    inner: sqlx::Transaction<'static, Sqlite>,
+    log: StatementLog,
+}
+
+pub async fn begin(pool: &SqlitePool, log: StatementLog) -> sqlx::Result<Transaction> {
+    // Takes the write lock at once: a lock taken later could fail as busy without waiting.
+    let inner = pool.begin_with("BEGIN IMMEDIATE").await?;
+    Ok(Transaction { inner, log })
+}
+
+impl super::Transaction for Transaction {
+    async fn claim(&mut self, entries: &[&Entry<'_>]) -> sqlx::Result<Vec<i64>> {
+        let watch = Stopwatch::start();
+        let rows = entries.iter().map(|entry| {
+            let (job, (min, max)) = (entry.job, times(entry));
+            let body_hash = hex(&job.body_hash);
+            json!([
+                job.project.organization.0,
+                job.source,
+                entry.key,
+                job.project.id.0,
+                entry.first_id,
+                body_hash,
+                count(job.measurements.len()),
+                count(job.rejected.len()),
+                min,
+                max,
+                job.received_at.as_micros(),
+                entry.rejections,
+            ])
+        });
+        let claimed: Vec<i64> = sqlx::query_scalar(CLAIM)
+            .bind(array(rows))
+            .fetch_all(&mut *self.inner)
+            .await?;
+        record(&self.log, CLAIM, claimed.len(), watch);
+        Ok(claimed)
+    }
+
+    async fn earlier(&mut self, keys: &[LedgerKey<'_>]) -> sqlx::Result<Vec<Stored>> {
+        let watch = Stopwatch::start();
+        let found: Vec<(i64, String, String, Option<i64>, Vec<u8>, u32, Option<String>)> = sqlx::query_as(EARLIER)
+            .bind(array(keys.iter().map(|key| json!(key))))
+            .fetch_all(&mut *self.inner)
+            .await?;
+        record(&self.log, EARLIER, found.len(), watch);
+        let stored = |(organization, source, key, sequence, body_hash, accepted, rejections)| Stored {
+            organization,
+            source,
+            key,
+            sequence,
+            body_hash,
+            accepted,
+            rejections,
+        };
+        Ok(found.into_iter().map(stored).collect())
+    }
+
+    async fn insert_rows(&mut self, rows: &[Row]) -> sqlx::Result<()> {
+        self.insert(&ROWS, rows, |query, row| {
+            query
+                .bind(row.organization)
+                .bind(row.project)
+                .bind(row.kind)
+                .bind(row.ts)
+                .bind(row.id)
+                .bind(row.value)
+                .bind(row.endpoint)
+                .bind(row.status)
+                .bind(row.bin)
+        })
+        .await
+    }
+
+    async fn insert_cells(&mut self, part: i64, cells: &[Cell]) -> sqlx::Result<()> {
+        self.insert(&CELLS, cells, |query, cell| {
+            query
+                .bind(cell.organization)
+                .bind(cell.project)
+                .bind(cell.kind)
+                .bind(cell.bucket)
+                .bind(cell.endpoint)
+                .bind(part)
+                .bind(cell.n)
+                .bind(cell.n_err)
+                .bind(cell.sum)
+                .bind(cell.min)
+                .bind(cell.max)
+                .bind(cell.sketch.clone())
+        })
+        .await
+    }
+
+    async fn advance(&mut self, steps: &[(i64, i64)]) -> sqlx::Result<Vec<(i64, i64)>> {
+        let watch = Stopwatch::start();
+        let last: Vec<(i64, i64)> = sqlx::query_as(ADVANCE)
+            .bind(array(steps.iter().map(|step| json!(step))))
+            .fetch_all(&mut *self.inner)
+            .await?;
+        record(&self.log, ADVANCE, last.len(), watch);
+        Ok(last)
+    }
+
+    async fn number(&mut self, numbered: &[Numbered<'_>]) -> sqlx::Result<()> {
+        let watch = Stopwatch::start();
+        let rows = numbered
+            .iter()
+            .map(|row| json!([row.key.0, row.key.1, row.key.2, row.sequence]));
+        sqlx::query(NUMBER).bind(array(rows)).execute(&mut *self.inner).await?;
+        record(&self.log, NUMBER, numbered.len(), watch);
+        Ok(())
+    }
+
+    async fn commit(self) -> sqlx::Result<()> {
+        self.inner.commit().await
+    }
+}
+
+impl Transaction {
+    async fn insert<T: Sync>(
+        &mut self,
+        inserts: &'static Inserts,
+        mut items: &[T],
+        bind: impl Fn(Bound, &T) -> Bound + Send + Sync,
+    ) -> sqlx::Result<()> {
+        for (size, sql) in &inserts.by_size {
+            while let Some((chunk, rest)) = items.split_at_checked(*size) {
+                let watch = Stopwatch::start();
+                let query = chunk.iter().fold(sqlx::query(sql.as_str()), &bind);
+                query.execute(&mut *self.inner).await?;
+                record(&self.log, &inserts.short, *size, watch);
+                items = rest;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub async fn endpoints(pool: &SqlitePool, log: &StatementLog, paths: &[Path<'_>]) -> sqlx::Result<Vec<Found>> {
+    let rows = paths
+        .iter()
+        .map(|Path { project, path, id }| json!([project.organization.0, project.id.0, path, id.0]));
+    let rows = array(rows);
+    let watch = Stopwatch::start();
+    let inserted = sqlx::query(INSERT_ENDPOINTS).bind(rows.as_str()).execute(pool).await?;
+    let count = usize::try_from(inserted.rows_affected()).unwrap_or(usize::MAX);
+    record(log, INSERT_ENDPOINTS, count, watch);
+
+    let watch = Stopwatch::start();
+    let found: Vec<(i64, i64, String, i64)> = sqlx::query_as(SELECT_ENDPOINTS).bind(rows).fetch_all(pool).await?;
+    record(log, SELECT_ENDPOINTS, found.len(), watch);
+    let key = |organization, project| Key::new(OrganizationId(organization), ProjectId(project));
+    Ok(found
+        .into_iter()
+        .map(|(organization, project, path, id)| (key(organization, project), path, EndpointId(id)))
+        .collect())
+}
+
+fn array(rows: impl Iterator<Item = Value>) -> String {
+    Value::Array(rows.collect()).to_string()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
