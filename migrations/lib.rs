@@ -57,10 +57,7 @@ async fn apply<C: Change>(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 
 async fn revert<C: Change>(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     for table in C::TABLES {
-        manager
-            .get_connection()
-            .execute_unprepared(&format!("DROP TABLE IF EXISTS {table}"))
-            .await?;
+        manager.get_connection().execute_unprepared(&format!("DROP TABLE IF EXISTS {table}")).await?;
     }
     Ok(())
 }

@@ -76,11 +76,8 @@ macro_rules! postgres_table {
 }
 
 impl Change for Migration {
-    const SQLITE: &'static [&'static str] = &[
-        sqlite_table!("metric_rollup_1m"),
-        sqlite_table!("metric_rollup_1h"),
-        sqlite_table!("metric_rollup_1d"),
-    ];
+    const SQLITE: &'static [&'static str] =
+        &[sqlite_table!("metric_rollup_1m"), sqlite_table!("metric_rollup_1h"), sqlite_table!("metric_rollup_1d")];
     const POSTGRES: &'static [&'static str] = &[
         postgres_table!("metric_rollup_1m", " PARTITION BY RANGE (bucket)"),
         "CREATE TABLE metric_rollup_1m_default PARTITION OF metric_rollup_1m DEFAULT",

@@ -127,10 +127,7 @@ impl Code {
 impl Error {
     /// An argument that is not acceptable.
     pub fn input(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Input {
-            field: field.into(),
-            message: message.into(),
-        }
+        Self::Input { field: field.into(), message: message.into() }
     }
 
     /// Nothing there that the caller may see.

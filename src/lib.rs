@@ -1,5 +1,7 @@
 //! perfgraph: metrics in, answers and live pushes out. The map of the house is ARCHITECTURE.md.
 
+pub mod app;
+pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -7,7 +9,11 @@ pub mod db;
 pub mod directory;
 pub mod entity;
 pub mod error;
+pub mod graphql;
+pub mod http;
 pub mod ingest;
+pub mod jobs;
 pub mod live;
 pub mod model;
 pub mod reports;
+pub mod seed;

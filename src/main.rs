@@ -1,1 +1,10 @@
-fn main() {}
+//! Parse, run, exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use perfgraph::cli::{self, arguments::Arguments};
+
+fn main() -> ExitCode {
+    cli::run(&Arguments::parse())
+}

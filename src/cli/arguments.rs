@@ -35,10 +35,7 @@ impl Arguments {
             Some(Command::Serve(serve)) => serve.listen.clone(),
             _ => None,
         };
-        Overrides {
-            listen,
-            database_url: self.database_url.clone(),
-        }
+        Overrides { listen, database_url: self.database_url.clone() }
     }
 }
 
@@ -157,45 +154,27 @@ mod tests {
         assert_eq!(arguments.config.as_deref(), Some("a.toml".as_ref()));
         assert_eq!(arguments.overrides().listen.as_deref(), Some("[::1]:1"));
         let arguments = parse("perfgraph --database-url postgres://me:hunter2@host/db migrate up").unwrap();
-        assert_eq!(
-            arguments.overrides().database_url.unwrap().reveal(),
-            "postgres://me:hunter2@host/db"
-        );
+        assert_eq!(arguments.overrides().database_url.unwrap().reveal(), "postgres://me:hunter2@host/db");
         assert!(!format!("{arguments:?}").contains("hunter2"));
     }
 
     #[test]
     fn commands_have_the_defaults_that_their_help_tells() {
         let command = |line| parse(line).unwrap().command;
-        assert!(matches!(
-            command("perfgraph migrate down"),
-            Some(Command::Migrate(Migrate::Down { steps: 1 }))
-        ));
-        assert!(matches!(
-            command("perfgraph migrate up"),
-            Some(Command::Migrate(Migrate::Up { steps: None }))
-        ));
+        assert!(matches!(command("perfgraph migrate down"), Some(Command::Migrate(Migrate::Down { steps: 1 }))));
+        assert!(matches!(command("perfgraph migrate up"), Some(Command::Migrate(Migrate::Up { steps: None }))));
         assert!(matches!(command("perfgraph config print"), Some(Command::Config(_))));
-        let Some(Command::Schema(Schema::Check { file })) = command("perfgraph schema check") else {
-            panic!()
-        };
+        let Some(Command::Schema(Schema::Check { file })) = command("perfgraph schema check") else { panic!() };
         assert_eq!(file.to_str(), Some("schema.graphql"));
         let line = "perfgraph seed --size large --rng-seed 7 --until 2026-01-31T12:00:00Z";
-        let Some(Command::Seed(seed)) = command(line) else {
-            panic!()
-        };
+        let Some(Command::Seed(seed)) = command(line) else { panic!() };
         assert_eq!((seed.size, seed.rng_seed), (SeedSize::Large, 7));
         assert_eq!(seed.until, Some("2026-01-31T12:00:00Z".parse().unwrap()));
     }
 
     #[test]
     fn slips_are_usage_errors() {
-        for line in [
-            "serve --lisen x",
-            "seed --size huge",
-            "migrate down --steps 0",
-            "seed --until today",
-        ] {
+        for line in ["serve --lisen x", "seed --size huge", "migrate down --steps 0", "seed --until today"] {
             let error = parse(&format!("perfgraph {line}")).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line}");
             assert_ne!(error.kind(), ErrorKind::DisplayHelp, "{line}");

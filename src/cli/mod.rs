@@ -1,3 +1,47 @@
 //! The command line: one file per command, none of which knows how the parts work inside.
+//!
+//! Data goes to standard output, talk to standard error. Exit codes: 0 done, 1 failed, 2 usage, 65 data differs,
+//! 69 unavailable, 78 configuration.
 
 pub mod arguments;
+mod config;
+mod failure;
+mod migrate;
+mod schema;
+mod seed;
+mod serve;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use arguments::{Arguments, Command};
+use failure::Failure;
+
+use crate::config::Config;
+
+/// Does what the command line says.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    match dispatch(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
+    // These two need neither a configuration nor a runtime.
+    match &arguments.command {
+        Some(Command::Schema(command)) => return schema::run(command),
+        Some(Command::Config(command)) => return config::run(command),
+        _ => {}
+    }
+    let config = Config::load(arguments.config.as_deref(), &arguments.overrides())?;
+    telemetry::start(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::internal)?;
+    runtime.block_on(async {
+        match &arguments.command {
+            Some(Command::Migrate(command)) => migrate::run(&config, command).await,
+            Some(Command::Seed(command)) => seed::run(&config, command).await,
+            _ => serve::run(&config).await,
+        }
+    })
+}

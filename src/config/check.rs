@@ -104,11 +104,7 @@ fn database_url(url: &DatabaseUrl) -> Option<Problem> {
         }
         ("sqlite" | "postgres" | "postgresql", _) => return None,
         (scheme, _) => {
-            let found = if scheme.is_empty() {
-                String::new()
-            } else {
-                format!(", not {scheme}:")
-            };
+            let found = if scheme.is_empty() { String::new() } else { format!(", not {scheme}:") };
             format!("database.url must begin with sqlite:// or postgres:// (or postgresql://){found}")
         }
     };
@@ -129,11 +125,7 @@ fn amount(key: &'static str, number: impl TryInto<u64>) -> Amount {
 /// Times in different units are compared in minutes.
 fn time(key: &'static str, number: impl TryInto<u64>, minutes_each: u64) -> Amount {
     let written = number.try_into().unwrap_or(u64::MAX);
-    Amount {
-        key,
-        written,
-        compared: written.saturating_mul(minutes_each),
-    }
+    Amount { key, written, compared: written.saturating_mul(minutes_each) }
 }
 
 /// The first amount must not be above the second, for this reason.
@@ -148,21 +140,13 @@ fn orders_of_sizes(Config { limits, ingest, .. }: &Config) -> Vec<Order> {
             amount("limits.page_size_max", limits.page_size_max),
             "a list asked for without a size would be refused",
         ),
-        (
-            amount("limits.ingest_rows_max", limits.ingest_rows_max),
-            commit(),
-            "one call is written in one transaction",
-        ),
+        (amount("limits.ingest_rows_max", limits.ingest_rows_max), commit(), "one call is written in one transaction"),
         (
             commit(),
             amount("ingest.queue_rows_max", ingest.queue_rows_max),
             "a transaction is filled from those that wait",
         ),
-        (
-            document(),
-            amount("limits.body_bytes_max", limits.body_bytes_max),
-            "a document that long could never arrive",
-        ),
+        (document(), amount("limits.body_bytes_max", limits.body_bytes_max), "a document that long could never arrive"),
         (
             document(),
             amount("limits.websocket_message_bytes_max", limits.websocket_message_bytes_max),
@@ -171,15 +155,7 @@ fn orders_of_sizes(Config { limits, ingest, .. }: &Config) -> Vec<Order> {
     ]
 }
 
-fn orders_of_times(
-    Config {
-        server,
-        database,
-        ingest,
-        retention,
-        ..
-    }: &Config,
-) -> Vec<Order> {
+fn orders_of_times(Config { server, database, ingest, retention, .. }: &Config) -> Vec<Order> {
     let raw = || time("retention.raw_days", retention.raw_days, MINUTES_PER_DAY);
     let minute = || time("retention.minute_days", retention.minute_days, MINUTES_PER_DAY);
     vec![
@@ -194,16 +170,8 @@ fn orders_of_times(
             "measurements would be accepted that are deleted at once",
         ),
         (
-            time(
-                "ingest.time_window_future_minutes",
-                ingest.time_window_future_minutes,
-                1,
-            ),
-            time(
-                "database.partition_days_ahead",
-                database.partition_days_ahead,
-                MINUTES_PER_DAY,
-            ),
+            time("ingest.time_window_future_minutes", ingest.time_window_future_minutes, 1),
+            time("database.partition_days_ahead", database.partition_days_ahead, MINUTES_PER_DAY),
             "measurements would be accepted for which there is no partition",
         ),
         (raw(), minute(), "summaries stand in for what they outlive"),

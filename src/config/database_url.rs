@@ -21,11 +21,7 @@ impl DatabaseUrl {
     #[must_use]
     pub fn scheme(&self) -> &str {
         let scheme = self.0.split_once(':').map_or("", |(scheme, _)| scheme);
-        if scheme.bytes().all(|byte| byte.is_ascii_lowercase()) {
-            scheme
-        } else {
-            ""
-        }
+        if scheme.bytes().all(|byte| byte.is_ascii_lowercase()) { scheme } else { "" }
     }
 
     /// Whether the database is a SQLite file.
@@ -77,9 +73,9 @@ fn masked(url: &DatabaseUrl) -> String {
     };
     // The last @, because a password may hold one that was not escaped.
     let shown = match rest.rsplit_once('@') {
-        Some((user, host)) => user
-            .split_once(':')
-            .map_or_else(|| rest.to_owned(), |(user, _)| format!("{user}:***@{host}")),
+        Some((user, host)) => {
+            user.split_once(':').map_or_else(|| rest.to_owned(), |(user, _)| format!("{user}:***@{host}"))
+        }
         None => mask_misplaced_password(rest),
     };
     mask_parameters(&format!("{scheme}://{shown}"))
@@ -120,24 +116,15 @@ mod tests {
     fn no_form_of_url_shows_its_password() {
         for (url, shown) in [
             ("postgres://user:hunter2@host/db", "postgres://user:***@host/db"),
-            (
-                "postgres://user:hun@ter2@host:5432/db",
-                "postgres://user:***@host:5432/db",
-            ),
+            ("postgres://user:hun@ter2@host:5432/db", "postgres://user:***@host:5432/db"),
             ("postgres://user:hun/ter?2@host/db", "postgres://user:***@host/db"),
-            (
-                "postgres://host/db?user=me&password=hunter2",
-                "postgres://host/db?user=me&password=***",
-            ),
+            ("postgres://host/db?user=me&password=hunter2", "postgres://host/db?user=me&password=***"),
             ("postgres://user:hunter2/db", "postgres://user:***/db"),
             ("postgres://host:5432/db", "postgres://host:5432/db"),
             ("postgres://user@host/db", "postgres://user@host/db"),
             ("postgres://[::1]:5432/db", "postgres://[::1]:5432/db"),
             ("host=localhost password=hunter2", "***"),
-            (
-                "sqlite://perfgraph.sqlite?mode=rwc",
-                "sqlite://perfgraph.sqlite?mode=rwc",
-            ),
+            ("sqlite://perfgraph.sqlite?mode=rwc", "sqlite://perfgraph.sqlite?mode=rwc"),
         ] {
             let secret = DatabaseUrl::from(url);
             assert_eq!(secret.to_string(), shown);

@@ -52,10 +52,7 @@ pub(super) fn given(variables: &[(String, String)], keys: &[Key], problems: &mut
         match fs::read_to_string(value) {
             Ok(text) => given.push(one(key, text.trim_end_matches(['\r', '\n']).to_owned(), name)),
             Err(cause) => {
-                problems.push(Problem::new(
-                    &[&key],
-                    format!("cannot read {value}, which {name} names: {cause}"),
-                ));
+                problems.push(Problem::new(&[&key], format!("cannot read {value}, which {name} names: {cause}")));
             }
         }
     }
@@ -63,11 +60,7 @@ pub(super) fn given(variables: &[(String, String)], keys: &[Key], problems: &mut
 }
 
 fn one(key: String, text: String, variable: &str) -> Given {
-    Given {
-        key,
-        raw: Raw::Text(text),
-        source: Source::Environment(variable.to_owned()),
-    }
+    Given { key, raw: Raw::Text(text), source: Source::Environment(variable.to_owned()) }
 }
 
 fn is_ours(name: &str) -> bool {
@@ -78,12 +71,7 @@ fn is_ours(name: &str) -> bool {
 fn key_of(name: &str) -> String {
     let customary = CUSTOMARY.iter().find(|(customary, _)| *customary == name);
     customary.map_or_else(
-        || {
-            name.strip_prefix(PREFIX)
-                .unwrap_or(name)
-                .to_lowercase()
-                .replace("__", ".")
-        },
+        || name.strip_prefix(PREFIX).unwrap_or(name).to_lowercase().replace("__", "."),
         |(_, key)| (*key).to_owned(),
     )
 }
@@ -92,9 +80,7 @@ fn key_of(name: &str) -> String {
 fn secret_in_file<'name>(name: &'name str, keys: &[Key]) -> Option<(&'name str, String)> {
     let plain = name.strip_suffix(FILE_SUFFIX)?;
     let key = key_of(plain);
-    keys.iter()
-        .any(|known| known.secret && known.path == key)
-        .then_some((plain, key))
+    keys.iter().any(|known| known.secret && known.path == key).then_some((plain, key))
 }
 
 /// Kubernetes gives every container such variables for a service called `perfgraph`: refusing to start over a name
@@ -103,9 +89,7 @@ fn is_service_link(name: &str, value: &str) -> bool {
     let Some(rest) = name.strip_prefix(PREFIX) else {
         return false;
     };
-    let numbered_port = rest
-        .strip_prefix("PORT_")
-        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let numbered_port = rest.strip_prefix("PORT_").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
     numbered_port
         || rest == "PORT" && value.contains("://")
         || rest == "SERVICE_HOST"

@@ -40,10 +40,7 @@ pub struct Problem {
 
 impl Problem {
     pub(super) fn new(keys: &[&str], sentence: String) -> Self {
-        Self {
-            keys: keys.iter().map(|&key| key.to_owned()).collect(),
-            sentence,
-        }
+        Self { keys: keys.iter().map(|&key| key.to_owned()).collect(), sentence }
     }
 
     /// The settings it is about (`section.name`); empty when it is about a file as a whole.

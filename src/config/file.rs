@@ -21,10 +21,7 @@ pub(super) fn read(named: Option<&Path>) -> Result<Option<(String, String)>, Pro
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some((path.display().to_string(), text))),
         Err(cause) if cause.kind() == ErrorKind::NotFound && named.is_none() => Ok(None),
-        Err(cause) => Err(Problem::new(
-            &[],
-            format!("cannot read the configuration file {}: {cause}", path.display()),
-        )),
+        Err(cause) => Err(Problem::new(&[], format!("cannot read the configuration file {}: {cause}", path.display()))),
     }
 }
 
@@ -37,10 +34,7 @@ pub(super) fn given(file: &str, text: &str, keys: &[Key], problems: &mut Vec<Pro
             let before = cause.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
             let message = cause.message().replace('\n', ", ");
-            problems.push(Problem::new(
-                &[],
-                format!("{file}, line {line}, is not TOML: {message}"),
-            ));
+            problems.push(Problem::new(&[], format!("{file}, line {line}, is not TOML: {message}")));
             return Vec::new();
         }
     };
@@ -48,11 +42,7 @@ pub(super) fn given(file: &str, text: &str, keys: &[Key], problems: &mut Vec<Pro
     for (section, value) in table {
         match value {
             Value::Dict(_, entries) if !entries.is_empty() => {
-                given.extend(
-                    entries
-                        .into_iter()
-                        .map(|(name, value)| one(file, format!("{section}.{name}"), value)),
-                );
+                given.extend(entries.into_iter().map(|(name, value)| one(file, format!("{section}.{name}"), value)));
             }
             _ if keys.iter().any(|key| in_section(key, &section)) => {
                 problems.extend(not_a_section(file, &section, &value));
@@ -85,11 +75,7 @@ pub(super) fn commented(config: &Config) -> String {
 }
 
 fn one(file: &str, key: String, value: Value) -> Given {
-    Given {
-        key,
-        raw: Raw::Value(value),
-        source: Source::File(file.to_owned()),
-    }
+    Given { key, raw: Raw::Value(value), source: Source::File(file.to_owned()) }
 }
 
 fn in_section(key: &Key, section: &str) -> bool {

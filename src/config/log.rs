@@ -7,7 +7,7 @@ section! {
     /// What is logged, and how. The log goes to standard error.
     "log" => Log {
         /// `error`, `warn`, `info`, `debug` or `trace`, also by module: `info,perfgraph::ingest=debug`.
-        filter: String = String::from("info"),
+        filter: String = String::from("info,sea_orm_migration=warn"),
         /// `text` to read, `json` for a log collector.
         format: LogFormat = LogFormat::Text,
     }

@@ -108,12 +108,7 @@ impl Config {
         environment: &[(String, String)],
         overrides: &Overrides,
     ) -> Result<Self, ConfigError> {
-        Self::assemble(
-            toml.map(|text| (file::DEFAULT, text)),
-            environment,
-            overrides,
-            Vec::new(),
-        )
+        Self::assemble(toml.map(|text| (file::DEFAULT, text)), environment, overrides, Vec::new())
     }
 
     /// The commented default file: every key with its meaning and its default.
@@ -155,11 +150,7 @@ impl Config {
                 problem.name_sources(&given);
             }
         }
-        if problems.is_empty() {
-            Ok(config)
-        } else {
-            Err(ConfigError::new(problems))
-        }
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError::new(problems)) }
     }
 
     fn set(&mut self, given: &Given, keys: &[Key]) -> Result<(), Problem> {

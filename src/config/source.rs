@@ -61,11 +61,7 @@ impl Given {
     /// The value could not be read as the type of its setting.
     pub fn wrong_type(&self, expected: &str, keys: &[Key]) -> Problem {
         let secret = keys.iter().any(|key| key.secret && key.path == self.key);
-        let found = if secret {
-            String::new()
-        } else {
-            format!(", not {}", self.raw.describe())
-        };
+        let found = if secret { String::new() } else { format!(", not {}", self.raw.describe()) };
         Problem::new(&[&self.key], format!("{} must be {expected}{found}", self.place()))
     }
 
@@ -91,9 +87,7 @@ impl Raw {
             Self::Value(Value::Bool(_, value)) => value.to_string(),
             Self::Value(Value::Num(_, number)) => {
                 let whole = number.to_i128().map(|value| value.to_string());
-                whole
-                    .or_else(|| number.to_f64().map(|value| value.to_string()))
-                    .unwrap_or_else(|| "that number".into())
+                whole.or_else(|| number.to_f64().map(|value| value.to_string())).unwrap_or_else(|| "that number".into())
             }
             Self::Value(Value::Array(..)) => "a list".to_owned(),
             Self::Value(_) => "a table".to_owned(),

@@ -7,10 +7,7 @@ use std::path::Path;
 use super::{Config, ConfigError, DatabaseUrl, LogFormat, Overrides};
 
 fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 fn read(toml: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -18,12 +15,7 @@ fn read(toml: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError>
 }
 
 fn problems(toml: &str, environment: &[(&str, &str)]) -> Vec<String> {
-    read(toml, environment)
-        .unwrap_err()
-        .problems()
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    read(toml, environment).unwrap_err().problems().iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -39,29 +31,17 @@ fn the_file_is_below_the_environment_and_that_below_the_flags() {
 
     let config = read(toml, &[]).unwrap();
     assert_eq!((config.server.listen, config.server.node), (listen(1), Some(7)));
-    assert_eq!(
-        (config.database.url.reveal(), config.log.format),
-        ("sqlite://file", LogFormat::Json)
-    );
+    assert_eq!((config.database.url.reveal(), config.log.format), ("sqlite://file", LogFormat::Json));
 
-    let mut environment = vec![
-        ("PERFGRAPH_SERVER__LISTEN", "localhost:2"),
-        ("DATABASE_URL", "sqlite://customary"),
-    ];
+    let mut environment = vec![("PERFGRAPH_SERVER__LISTEN", "localhost:2"), ("DATABASE_URL", "sqlite://customary")];
     let config = read(toml, &environment).unwrap();
     assert_eq!((config.server.listen, config.server.node), (listen(2), Some(7)));
     assert_eq!(config.database.url.reveal(), "sqlite://customary");
 
     environment.insert(0, ("PERFGRAPH_DATABASE__URL", "sqlite://prefixed"));
-    assert_eq!(
-        read(toml, &environment).unwrap().database.url.reveal(),
-        "sqlite://prefixed"
-    );
+    assert_eq!(read(toml, &environment).unwrap().database.url.reveal(), "sqlite://prefixed");
 
-    let overrides = Overrides {
-        listen: Some("[::1]:3".into()),
-        database_url: Some("sqlite://flag".into()),
-    };
+    let overrides = Overrides { listen: Some("[::1]:3".into()), database_url: Some("sqlite://flag".into()) };
     let config = Config::from_sources(Some(toml), &variables(&environment), &overrides).unwrap();
     assert_eq!(config.server.listen.to_string(), "[::1]:3");
     assert_eq!(config.database.url.reveal(), "sqlite://flag");
@@ -93,10 +73,7 @@ fn unknown_keys_are_answered_with_the_nearest_known_one() {
         ["unknown key `server.lisen` in perfgraph.toml: did you mean `server.listen`?"]
     );
     assert_eq!(
-        problems(
-            "page_size_max = 1\n[sever]\nnode = 1\n[limits.deep]\nx = 1\n[zzz]",
-            &[("PERFGRAPH_LISTEN", "x")]
-        ),
+        problems("page_size_max = 1\n[sever]\nnode = 1\n[limits.deep]\nx = 1\n[zzz]", &[("PERFGRAPH_LISTEN", "x")]),
         [
             "unknown key `limits.deep` in perfgraph.toml: `perfgraph config print` lists all keys",
             "unknown key `page_size_max` in perfgraph.toml: did you mean `limits.page_size_max`?",
@@ -112,10 +89,7 @@ fn wrong_types_name_the_key_and_what_it_expects() {
     let toml = "log = 1\n[server]\nlisten = ':8000'\nnode = 256\ndrain_timeout_ms = 1.5\n\
                 request_timeout_ms = '5'\n[graphql]\ngraphiql = [1]\n\
                 [database]\nurl = {a = 'hunter2'}\nread_connections = -1";
-    let environment = [
-        ("PERFGRAPH_LIMITS__DEPTH_MAX", "many"),
-        ("PERFGRAPH_LOG__FORMAT", "xml"),
-    ];
+    let environment = [("PERFGRAPH_LIMITS__DEPTH_MAX", "many"), ("PERFGRAPH_LOG__FORMAT", "xml")];
     assert_eq!(
         problems(toml, &environment),
         [
@@ -139,10 +113,7 @@ fn all_contradictions_are_said_at_once_and_name_who_set_them() {
     let toml = "[limits]\npage_size_default = 200\ningest_rows_max = 16385\ndepth_max = 0\n\
                 [database]\nurl = 'mysql://me:hunter2@host/db'\nacquire_timeout_ms = 90000000\n\
                 [retention]\nraw_days = 1";
-    let environment = [
-        ("PERFGRAPH_SERVER__LISTEN", "0.0.0.0:8000"),
-        ("PERFGRAPH_GRAPHQL__INTROSPECTION", "false"),
-    ];
+    let environment = [("PERFGRAPH_SERVER__LISTEN", "0.0.0.0:8000"), ("PERFGRAPH_GRAPHQL__INTROSPECTION", "false")];
     assert_eq!(
         problems(toml, &environment),
         [
@@ -181,11 +152,7 @@ fn only_addresses_of_this_machine_are_listened_on() {
         ("[::]:80", false),
         ("192.0.2.1:80", false),
     ] {
-        assert_eq!(
-            read("", &[("PERFGRAPH_SERVER__LISTEN", listen)]).is_ok(),
-            accepted,
-            "{listen}"
-        );
+        assert_eq!(read("", &[("PERFGRAPH_SERVER__LISTEN", listen)]).is_ok(), accepted, "{listen}");
     }
 }
 
@@ -205,10 +172,7 @@ fn database_urls_that_cannot_work_are_refused() {
     ] {
         let read = read("", &[("DATABASE_URL", url)]);
         assert_eq!(read.is_ok(), accepted, "{url}");
-        assert!(
-            read.is_ok() || !format!("{:?}", read.unwrap_err()).contains("hunter2"),
-            "{url}"
-        );
+        assert!(read.is_ok() || !format!("{:?}", read.unwrap_err()).contains("hunter2"), "{url}");
     }
 }
 
@@ -228,37 +192,22 @@ fn a_secret_can_come_from_a_file_but_not_from_two_places() {
         ["DATABASE_URL and DATABASE_URL_FILE are both set: keep one of them"]
     );
     let absent = problems("", &[("DATABASE_URL_FILE", "absent")]);
-    assert!(
-        absent[0].starts_with("cannot read absent, which DATABASE_URL_FILE names: "),
-        "{absent:?}"
-    );
+    assert!(absent[0].starts_with("cannot read absent, which DATABASE_URL_FILE names: "), "{absent:?}");
     let unknown = problems("", &[("PERFGRAPH_LOG__FILTER_FILE", path)]);
-    assert!(
-        unknown[0].starts_with("unknown key PERFGRAPH_LOG__FILTER_FILE"),
-        "only secrets come from files"
-    );
+    assert!(unknown[0].starts_with("unknown key PERFGRAPH_LOG__FILTER_FILE"), "only secrets come from files");
 }
 
 #[test]
 fn nothing_shows_a_secret() {
     let url = "postgres://user:hunter2@host/db";
     let config = read("", &[("DATABASE_URL", url)]).unwrap();
-    let overrides = Overrides {
-        listen: None,
-        database_url: Some(DatabaseUrl::from(url)),
-    };
+    let overrides = Overrides { listen: None, database_url: Some(DatabaseUrl::from(url)) };
     for shown in [format!("{config:?}"), format!("{overrides:?}")] {
-        assert!(
-            shown.contains("postgres://user:***@host/db") && !shown.contains("hunter2"),
-            "{shown}"
-        );
+        assert!(shown.contains("postgres://user:***@host/db") && !shown.contains("hunter2"), "{shown}");
     }
 
     let broken = problems("[log]\n[database]\nurl = \"postgres://user:hunter2@host/db", &[]);
-    assert!(
-        broken[0].starts_with("perfgraph.toml, line 3, is not TOML: "),
-        "{broken:?}"
-    );
+    assert!(broken[0].starts_with("perfgraph.toml, line 3, is not TOML: "), "{broken:?}");
     assert!(!broken[0].contains("hunter2"), "{broken:?}");
 }
 
@@ -271,10 +220,7 @@ fn variables_that_an_orchestrator_adds_are_not_ours() {
         ("PERFGRAPH_PORT_8000_TCP_ADDR", "192.0.2.1"),
     ];
     assert_eq!(read("", &links).unwrap(), Config::default());
-    assert!(
-        read("", &[("PERFGRAPH_PORT", "8000")]).is_err(),
-        "written by hand, it is a slip"
-    );
+    assert!(read("", &[("PERFGRAPH_PORT", "8000")]).is_err(), "written by hand, it is a slip");
 }
 
 #[test]
@@ -282,20 +228,12 @@ fn a_named_file_must_exist() {
     let folder = tempfile::tempdir().unwrap();
     let absent = folder.path().join("absent.toml");
     let error = Config::load(Some(&absent), &Overrides::default()).unwrap_err();
-    assert!(
-        error.to_string().contains("cannot read the configuration file"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("cannot read the configuration file"), "{error}");
 
     let present = folder.path().join("present.toml");
     fs::write(&present, "[limits]\ndepth = 1").unwrap();
-    let error = Config::load(Some(Path::new(&present)), &Overrides::default())
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("present.toml") && error.contains("did you mean `limits.depth_max`?"),
-        "{error}"
-    );
+    let error = Config::load(Some(Path::new(&present)), &Overrides::default()).unwrap_err().to_string();
+    assert!(error.contains("present.toml") && error.contains("did you mean `limits.depth_max`?"), "{error}");
 }
 
 #[test]
@@ -304,11 +242,7 @@ fn the_default_file_says_exactly_the_defaults() {
     assert_eq!(read(&text, &[]).unwrap(), Config::default());
 
     let with_node = text.replace("# node = 1", "node = 1");
-    assert_eq!(
-        read(&with_node, &[]).unwrap().server.node,
-        Some(1),
-        "an unset key only needs its mark removed"
-    );
+    assert_eq!(read(&with_node, &[]).unwrap().server.node, Some(1), "an unset key only needs its mark removed");
 
     let lines: Vec<_> = text.lines().collect();
     for key in Config::default().keys() {

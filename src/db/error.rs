@@ -29,11 +29,7 @@ impl From<DbErr> for Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        if is_transient(&error) {
-            unavailable(error)
-        } else {
-            Self::internal(error)
-        }
+        if is_transient(&error) { unavailable(error) } else { Self::internal(error) }
     }
 }
 

@@ -88,10 +88,7 @@ impl Lock {
             Backend::Postgres(pool) => {
                 let options = (*pool.connect_options()).clone().options([("statement_timeout", "0")]);
                 let mut connection = PgConnection::connect_with(&options).await?;
-                sqlx::query("SELECT pg_advisory_lock($1)")
-                    .bind(LOCK_KEY)
-                    .execute(&mut connection)
-                    .await?;
+                sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK_KEY).execute(&mut connection).await?;
                 Ok(Self::Advisory(Box::new(connection)))
             }
         }

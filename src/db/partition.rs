@@ -20,18 +20,9 @@ struct Partitioned {
 }
 
 const TABLES: [Partitioned; 3] = [
-    Partitioned {
-        table: "metric_event",
-        days: 1,
-    },
-    Partitioned {
-        table: "metric_rollup_1m",
-        days: 1,
-    },
-    Partitioned {
-        table: "metric_rollup_1h",
-        days: 32,
-    },
+    Partitioned { table: "metric_event", days: 1 },
+    Partitioned { table: "metric_rollup_1m", days: 1 },
+    Partitioned { table: "metric_rollup_1h", days: 32 },
 ];
 
 /// Makes sure that every partition that holds a part of `range` exists.

@@ -108,10 +108,7 @@ impl Database {
                 .test_before_acquire(false)
                 .connect_with(connect.clone())
         };
-        let (read, write) = (
-            pool(options.read_connections).await?,
-            pool(options.write_connections).await?,
-        );
+        let (read, write) = (pool(options.read_connections).await?, pool(options.write_connections).await?);
         Ok(Self {
             backend: Backend::Postgres(write.clone()),
             read: SqlxPostgresConnector::from_sqlx_postgres_pool(read),

@@ -1,6 +1,6 @@
 //! Employees: the people of an organization, who own projects.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use sea_orm::{
     ActiveValue::Set,
@@ -51,9 +51,7 @@ fn column(column: table::Column) -> (Alias, table::Column) {
 }
 
 fn add_columns(select: &mut SelectStatement, fields: EmployeeFields) {
-    select
-        .column(column(table::Column::OrganizationId))
-        .column(column(table::Column::Id));
+    select.column(column(table::Column::OrganizationId)).column(column(table::Column::Id));
     for name in Employee::columns(fields) {
         select.column(column(name));
     }
@@ -95,10 +93,15 @@ fn collect(rows: &[QueryResult], fields: EmployeeFields) -> Result<HashMap<Key<E
 ///
 /// # Errors
 /// When the database cannot answer.
-pub async fn list(scope: &Scope, db: &Session, page: &PageRequest, fields: EmployeeFields) -> Result<Page<Employee>> {
+pub async fn list(
+    scope: &Scope,
+    db: &Session,
+    page: &PageRequest,
+    fields: EmployeeFields,
+) -> Result<Page<Arc<Employee>>> {
     let mut select = select(fields);
     narrow(&mut select, scope, column(table::Column::OrganizationId));
-    page::one(db, select, page, |row| Employee::read(row, 0, fields)).await
+    page::one(db, select, page, |row| Employee::read(row, 0, fields).map(Arc::new)).await
 }
 
 /// How many people the scope sees.
@@ -107,9 +110,7 @@ pub async fn list(scope: &Scope, db: &Session, page: &PageRequest, fields: Emplo
 /// When the database cannot answer.
 pub async fn count(scope: &Scope, db: &Session) -> Result<u64> {
     let mut select = Query::select();
-    select
-        .expr(Expr::cust("COUNT(*)"))
-        .from_as(table::Entity, Alias::new(LISTED));
+    select.expr(Expr::cust("COUNT(*)")).from_as(table::Entity, Alias::new(LISTED));
     narrow(&mut select, scope, column(table::Column::OrganizationId));
     page::count(db, &select).await
 }
@@ -124,12 +125,12 @@ pub async fn by_organizations(
     organizations: &[OrganizationId],
     page: &PageRequest,
     fields: EmployeeFields,
-) -> Result<HashMap<OrganizationId, Page<Employee>>> {
+) -> Result<HashMap<OrganizationId, Page<Arc<Employee>>>> {
     let mut select = select(fields);
     select.and_where(Expr::col(column(table::Column::OrganizationId)).is_in(organizations.iter().copied()));
     narrow(&mut select, scope, column(table::Column::OrganizationId));
     page::many(db, organizations, select, (LISTED, "organization_id"), page, |row| {
-        Employee::read(row, 0, fields).map(|employee| (employee.key.organization, employee))
+        Employee::read(row, 0, fields).map(|employee| (employee.key.organization, Arc::new(employee)))
     })
     .await
 }
@@ -138,7 +139,7 @@ pub async fn by_organizations(
 #[derive(Clone, Debug)]
 pub struct TeamRow {
     /// The person.
-    pub employee: Employee,
+    pub employee: Arc<Employee>,
     /// What the person does in the project.
     pub role: String,
     /// Since when.
@@ -178,12 +179,8 @@ pub async fn by_projects(
     narrow(&mut select, scope, member(project_member::Column::OrganizationId));
     page::many(db, projects, select, (MEMBER, "project_id"), page, |row| {
         let project: ProjectId = row.try_get_by_index(0)?;
-        let employee = Employee::read(row, 3, fields)?;
-        let team_row = TeamRow {
-            role: row.try_get_by_index(1)?,
-            joined_at: row.try_get_by_index(2)?,
-            employee,
-        };
+        let employee = Arc::new(Employee::read(row, 3, fields)?);
+        let team_row = TeamRow { role: row.try_get_by_index(1)?, joined_at: row.try_get_by_index(2)?, employee };
         Ok((Key::new(team_row.employee.key.organization, project), team_row))
     })
     .await
@@ -222,9 +219,7 @@ pub async fn create(
         return Err(Error::not_found("the organization"));
     }
     if scope.role() < Role::Admin {
-        return Err(Error::Forbidden(
-            "only an administrator may create employees".to_owned(),
-        ));
+        return Err(Error::Forbidden("only an administrator may create employees".to_owned()));
     }
     let transaction = db.begin().await?;
     for chunk in new.chunks(INSERT_ROWS) {
@@ -244,10 +239,7 @@ pub async fn create(
     }
     let added = i64::try_from(new.len()).unwrap_or(i64::MAX);
     organization::Entity::update_many()
-        .col_expr(
-            organization::Column::EmployeeCount,
-            Expr::col(organization::Column::EmployeeCount).add(added),
-        )
+        .col_expr(organization::Column::EmployeeCount, Expr::col(organization::Column::EmployeeCount).add(added))
         .filter(organization::Column::Id.eq(organization))
         .exec(&transaction)
         .await?;

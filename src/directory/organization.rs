@@ -1,6 +1,6 @@
 //! Organizations: the tenants.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use sea_orm::{
     ActiveValue::Set,
@@ -46,9 +46,7 @@ row! {
 
 fn select(fields: OrganizationFields) -> SelectStatement {
     let mut select = Query::select();
-    select
-        .from_as(table::Entity, Alias::new(LISTED))
-        .column((Alias::new(LISTED), table::Column::Id));
+    select.from_as(table::Entity, Alias::new(LISTED)).column((Alias::new(LISTED), table::Column::Id));
     for column in Organization::columns(fields) {
         select.column((Alias::new(LISTED), column));
     }
@@ -104,10 +102,10 @@ pub async fn list(
     db: &Session,
     page: &PageRequest,
     fields: OrganizationFields,
-) -> Result<Page<Organization>> {
+) -> Result<Page<Arc<Organization>>> {
     let mut select = select(fields);
     narrow(&mut select, scope, (Alias::new(LISTED), table::Column::Id));
-    page::one(db, select, page, |row| Organization::read(row, 0, fields)).await
+    page::one(db, select, page, |row| Organization::read(row, 0, fields).map(Arc::new)).await
 }
 
 /// How many organizations the scope sees.
@@ -116,9 +114,7 @@ pub async fn list(
 /// When the database cannot answer.
 pub async fn count(scope: &Scope, db: &Session) -> Result<u64> {
     let mut select = Query::select();
-    select
-        .expr(Expr::cust("COUNT(*)"))
-        .from_as(table::Entity, Alias::new(LISTED));
+    select.expr(Expr::cust("COUNT(*)")).from_as(table::Entity, Alias::new(LISTED));
     narrow(&mut select, scope, (Alias::new(LISTED), table::Column::Id));
     page::count(db, &select).await
 }

@@ -59,16 +59,8 @@ pub(super) async fn one<Row>(
 ) -> Result<Page<Row>> {
     start_beyond(&mut select, page);
     // One row more than asked for tells whether there is a further page without counting.
-    select
-        .order_by_expr(name(), order(page))
-        .order_by_expr(id(), order(page))
-        .limit(u64::from(page.size) + 1);
-    let rows = db
-        .query_all(&select)
-        .await?
-        .iter()
-        .map(read)
-        .collect::<Result<_, _>>()?;
+    select.order_by_expr(name(), order(page)).order_by_expr(id(), order(page)).limit(u64::from(page.size) + 1);
+    let rows = db.query_all(&select).await?.iter().map(read).collect::<Result<_, _>>()?;
     Ok(page.cut(rows))
 }
 
@@ -110,10 +102,7 @@ pub(super) async fn many<Parent: Copy + Eq + Hash, Row>(
             rows.push(row);
         }
     }
-    Ok(found
-        .into_iter()
-        .map(|(parent, rows)| (parent, page.cut(rows)))
-        .collect())
+    Ok(found.into_iter().map(|(parent, rows)| (parent, page.cut(rows))).collect())
 }
 
 /// Runs a statement that counts.
@@ -131,10 +120,7 @@ where
     let mut counts = HashMap::new();
     for row in db.query_all(select).await? {
         let count: i64 = row.try_get_by_index(2)?;
-        counts.insert(
-            Key::new(row.try_get_by_index(0)?, row.try_get_by_index(1)?),
-            u64::try_from(count).unwrap_or(0),
-        );
+        counts.insert(Key::new(row.try_get_by_index(0)?, row.try_get_by_index(1)?), u64::try_from(count).unwrap_or(0));
     }
     Ok(counts)
 }

@@ -1,6 +1,6 @@
 //! Projects: the monitored services of an organization.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use sea_orm::{
     ActiveValue::Set,
@@ -84,9 +84,7 @@ fn column(column: table::Column) -> (Alias, table::Column) {
 }
 
 fn add_columns(select: &mut SelectStatement, fields: ProjectFields) {
-    select
-        .column(column(table::Column::OrganizationId))
-        .column(column(table::Column::Id));
+    select.column(column(table::Column::OrganizationId)).column(column(table::Column::Id));
     for name in Project::columns(fields) {
         select.column(column(name));
     }
@@ -148,10 +146,15 @@ pub async fn by_slug(
 ///
 /// # Errors
 /// When the database cannot answer.
-pub async fn list(scope: &Scope, db: &Session, page: &PageRequest, fields: ProjectFields) -> Result<Page<Project>> {
+pub async fn list(
+    scope: &Scope,
+    db: &Session,
+    page: &PageRequest,
+    fields: ProjectFields,
+) -> Result<Page<Arc<Project>>> {
     let mut select = select(fields);
     narrow(&mut select, scope, column(table::Column::OrganizationId));
-    page::one(db, select, page, |row| Project::read(row, 0, fields)).await
+    page::one(db, select, page, |row| Project::read(row, 0, fields).map(Arc::new)).await
 }
 
 /// How many projects the scope sees.
@@ -160,9 +163,7 @@ pub async fn list(scope: &Scope, db: &Session, page: &PageRequest, fields: Proje
 /// When the database cannot answer.
 pub async fn count(scope: &Scope, db: &Session) -> Result<u64> {
     let mut select = Query::select();
-    select
-        .expr(Expr::cust("COUNT(*)"))
-        .from_as(table::Entity, Alias::new(LISTED));
+    select.expr(Expr::cust("COUNT(*)")).from_as(table::Entity, Alias::new(LISTED));
     narrow(&mut select, scope, column(table::Column::OrganizationId));
     page::count(db, &select).await
 }
@@ -177,12 +178,12 @@ pub async fn by_organizations(
     organizations: &[OrganizationId],
     page: &PageRequest,
     fields: ProjectFields,
-) -> Result<HashMap<OrganizationId, Page<Project>>> {
+) -> Result<HashMap<OrganizationId, Page<Arc<Project>>>> {
     let mut select = select(fields);
     select.and_where(Expr::col(column(table::Column::OrganizationId)).is_in(organizations.iter().copied()));
     narrow(&mut select, scope, column(table::Column::OrganizationId));
     page::many(db, organizations, select, (LISTED, "organization_id"), page, |row| {
-        Project::read(row, 0, fields).map(|project| (project.key.organization, project))
+        Project::read(row, 0, fields).map(|project| (project.key.organization, Arc::new(project)))
     })
     .await
 }
@@ -219,7 +220,7 @@ pub async fn by_employees(
     employees: &[Key<EmployeeId>],
     page: &PageRequest,
     fields: ProjectFields,
-) -> Result<HashMap<Key<EmployeeId>, Page<Project>>> {
+) -> Result<HashMap<Key<EmployeeId>, Page<Arc<Project>>>> {
     const MEMBER: &str = "m";
     let member = |column: project_member::Column| (Alias::new(MEMBER), column);
     let mut select = Query::select();
@@ -241,7 +242,7 @@ pub async fn by_employees(
     page::many(db, employees, select, (MEMBER, "employee_id"), page, |row| {
         let employee: EmployeeId = row.try_get_by_index(0)?;
         let project = Project::read(row, 1, fields)?;
-        Ok((Key::new(project.key.organization, employee), project))
+        Ok((Key::new(project.key.organization, employee), Arc::new(project)))
     })
     .await
 }

@@ -92,13 +92,9 @@ pub async fn add(
         joined_at: Set(now),
     }))
     .on_conflict(
-        OnConflict::columns([
-            table::Column::OrganizationId,
-            table::Column::ProjectId,
-            table::Column::EmployeeId,
-        ])
-        .do_nothing()
-        .to_owned(),
+        OnConflict::columns([table::Column::OrganizationId, table::Column::ProjectId, table::Column::EmployeeId])
+            .do_nothing()
+            .to_owned(),
     )
     .exec_without_returning(db)
     .await?;

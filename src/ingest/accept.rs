@@ -70,10 +70,7 @@ pub struct Projects {
 
 impl Projects {
     pub fn new(database: Database) -> Self {
-        let status = Cache::builder()
-            .max_capacity(PROJECTS_REMEMBERED_MAX)
-            .time_to_live(PROJECT_REMEMBERED)
-            .build();
+        let status = Cache::builder().max_capacity(PROJECTS_REMEMBERED_MAX).time_to_live(PROJECT_REMEMBERED).build();
         Self { database, status }
     }
 
@@ -117,28 +114,14 @@ pub enum Accepted {
 /// Validates the rows and decides what is to be written.
 pub fn into_job(submission: Submission, now: Timestamp, settings: &Settings, log: &StatementLog) -> Accepted {
     // Before validation: the same body is the same body, whatever the clock says about its rows by now.
-    let body_hash = submission
-        .idempotency_key
-        .as_ref()
-        .map_or_else(Vec::new, |_| body_hash(&submission));
-    let Submission {
-        project,
-        candidates,
-        idempotency_key,
-        source,
-        mode,
-    } = submission;
+    let body_hash = submission.idempotency_key.as_ref().map_or_else(Vec::new, |_| body_hash(&submission));
+    let Submission { project, candidates, idempotency_key, source, mode } = submission;
     let (mut measurements, rejected) = validate(candidates, now, settings);
     if mode == Mode::Atomic && !rejected.is_empty() {
         measurements.clear();
     }
     if measurements.is_empty() && idempotency_key.is_none() {
-        return Accepted::Nothing(Receipt {
-            accepted: 0,
-            rejected,
-            duplicate: false,
-            cursor: None,
-        });
+        return Accepted::Nothing(Receipt { accepted: 0, rejected, duplicate: false, cursor: None });
     }
     Accepted::Job(Box::new(Job {
         project,

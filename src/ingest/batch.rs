@@ -84,12 +84,8 @@ pub fn new(
         room: Arc::new(Semaphore::new(rows_max.min(Semaphore::MAX_PERMITS))),
         closing: CancellationToken::new(),
     };
-    let intake = Intake {
-        receiver,
-        carried: None,
-        closing: queue.closing.clone(),
-        commit_rows_max: settings.commit_rows_max,
-    };
+    let intake =
+        Intake { receiver, carried: None, closing: queue.closing.clone(), commit_rows_max: settings.commit_rows_max };
     let batcher = Batcher {
         database,
         ids,
@@ -105,12 +101,10 @@ pub fn new(
 impl Queue {
     /// Queues a job and waits until it is durable.
     pub async fn put(&self, job: Job) -> Result<Receipt> {
-        let room = Arc::clone(&self.room)
-            .try_acquire_many_owned(job.weight())
-            .map_err(|error| match error {
-                TryAcquireError::NoPermits => unavailable("the ingest queue is full; send the same batch again"),
-                TryAcquireError::Closed => stopping(),
-            })?;
+        let room = Arc::clone(&self.room).try_acquire_many_owned(job.weight()).map_err(|error| match error {
+            TryAcquireError::NoPermits => unavailable("the ingest queue is full; send the same batch again"),
+            TryAcquireError::Closed => stopping(),
+        })?;
         let (caller, receipt) = oneshot::channel();
         let queued = Queued { job, caller, room };
         self.sender.send(queued).map_err(|_| stopping())?;
@@ -132,11 +126,7 @@ fn stopping() -> Error {
 }
 
 fn unavailable(message: &'static str) -> Error {
-    Error::Unavailable {
-        message,
-        retry_after_s: RETRY_AFTER_S,
-        source: None,
-    }
+    Error::Unavailable { message, retry_after_s: RETRY_AFTER_S, source: None }
 }
 
 /// The receiving end of the queue.

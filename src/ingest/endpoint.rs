@@ -46,12 +46,7 @@ pub struct Endpoints {
 
 impl Endpoints {
     pub fn new(database: Database, ids: Arc<IdGenerator>, clock: Clock) -> Self {
-        Self {
-            database,
-            ids,
-            clock,
-            known: Cache::new(PROJECTS_MAX),
-        }
+        Self { database, ids, clock, known: Cache::new(PROJECTS_MAX) }
     }
 
     /// The endpoint of every measurement, per job; all that are missing cost two statements together.
@@ -95,13 +90,8 @@ impl Endpoints {
         jobs: &[&Job],
     ) -> Result<HashMap<Key<ProjectId>, HashMap<Box<str>, EndpointId>>> {
         let now = self.clock.now();
-        let paths: Vec<Path<'a>> = paths
-            .map(|(project, path)| Path {
-                project,
-                path,
-                id: EndpointId(self.ids.next(now)),
-            })
-            .collect();
+        let paths: Vec<Path<'a>> =
+            paths.map(|(project, path)| Path { project, path, id: EndpointId(self.ids.next(now)) }).collect();
         let log = jobs.first().map(|job| job.log.clone()).unwrap_or_default();
         let mut found: HashMap<_, HashMap<Box<str>, EndpointId>> = HashMap::new();
         for (project, path, id) in write::endpoints(self.database.backend(), &log, &paths).await? {

@@ -39,13 +39,7 @@ impl<'a> Entry<'a> {
             // Callers' keys have no control characters, so a generated one never meets them.
             None => Cow::Owned(format!("\u{1}{first_id}")),
         };
-        Ok(Self {
-            job,
-            first_id,
-            key,
-            rejections,
-            endpoints,
-        })
+        Ok(Self { job, first_id, key, rejections, endpoints })
     }
 
     pub fn ledger_key(&self) -> LedgerKey<'_> {
@@ -82,11 +76,7 @@ impl Leaders {
     pub fn of(entries: &[Entry<'_>]) -> Self {
         let mut first = HashMap::with_capacity(entries.len());
         let leaders = entries.iter().enumerate();
-        Self(
-            leaders
-                .map(|(index, entry)| *first.entry(entry.ledger_key()).or_insert(index))
-                .collect(),
-        )
+        Self(leaders.map(|(index, entry)| *first.entry(entry.ledger_key()).or_insert(index)).collect())
     }
 
     /// Those who claim, in the order in which every instance locks ledger rows.
@@ -110,16 +100,10 @@ impl Leaders {
         earlier: &[Stored],
         sequences: &HashMap<i64, i64>,
     ) -> Vec<Outcome> {
-        let earlier: HashMap<LedgerKey<'_>, &Stored> = earlier
-            .iter()
-            .map(|row| ((row.organization, row.source.as_str(), row.key.as_str()), row))
-            .collect();
+        let earlier: HashMap<LedgerKey<'_>, &Stored> =
+            earlier.iter().map(|row| ((row.organization, row.source.as_str(), row.key.as_str()), row)).collect();
         let outcome = |(index, entry): (usize, &Entry<'_>)| {
-            let leader = self
-                .0
-                .get(index)
-                .and_then(|leader| entries.get(*leader))
-                .unwrap_or(entry);
+            let leader = self.0.get(index).and_then(|leader| entries.get(*leader)).unwrap_or(entry);
             let sequence = sequences.get(&leader.first_id).copied();
             if !claimed.contains(&leader.first_id) {
                 Outcome::Answered(match earlier.get(&entry.ledger_key()) {
@@ -128,14 +112,9 @@ impl Leaders {
                     None => Err(Error::internal("a ledger row was neither claimed nor found")),
                 })
             } else if leader.first_id == entry.first_id {
-                Outcome::Stored {
-                    sequence,
-                    first_id: entry.first_id,
-                }
+                Outcome::Stored { sequence, first_id: entry.first_id }
             } else {
-                Outcome::Answered(again(entry, &leader.job.body_hash, || {
-                    Ok(receipt(leader.job, sequence, true))
-                }))
+                Outcome::Answered(again(entry, &leader.job.body_hash, || Ok(receipt(leader.job, sequence, true))))
             }
         };
         entries.iter().enumerate().map(outcome).collect()

@@ -92,12 +92,7 @@ impl Ingest {
         let endpoints = endpoint::Endpoints::new(database.clone(), Arc::clone(&ids), clock.clone());
         let (queue, batcher) = batch::new(database.clone(), ids, endpoints, publisher, &settings);
         let projects = accept::Projects::new(database);
-        let ingest = Self {
-            settings,
-            clock,
-            projects,
-            queue,
-        };
+        let ingest = Self { settings, clock, projects, queue };
         (ingest, batcher)
     }
 

@@ -116,41 +116,17 @@ mod tests {
     use super::*;
 
     fn row(ts: i64, endpoint: i64, value: f64, status: i16) -> Row {
-        Row {
-            organization: 1,
-            project: 2,
-            kind: 1,
-            ts,
-            id: ts,
-            value,
-            endpoint,
-            status,
-            bin: bin_of(value),
-        }
+        Row { organization: 1, project: 2, kind: 1, ts, id: ts, value, endpoint, status, bin: bin_of(value) }
     }
 
     #[test]
     fn a_minute_has_one_cell_per_endpoint_and_one_for_all() {
-        let rows = [
-            row(0, 7, 3.0, 200),
-            row(1, 8, 1.0, 500),
-            row(59_999_999, 7, 2.0, 404),
-            row(60_000_000, 7, 9.0, 399),
-        ];
+        let rows =
+            [row(0, 7, 3.0, 200), row(1, 8, 1.0, 500), row(59_999_999, 7, 2.0, 404), row(60_000_000, 7, 9.0, 399)];
         let cells = cells(&rows);
         let summary: Vec<_> = cells
             .iter()
-            .map(|cell| {
-                (
-                    cell.bucket,
-                    cell.endpoint,
-                    cell.n,
-                    cell.n_err,
-                    cell.sum,
-                    cell.min,
-                    cell.max,
-                )
-            })
+            .map(|cell| (cell.bucket, cell.endpoint, cell.n, cell.n_err, cell.sum, cell.min, cell.max))
             .collect();
         assert_eq!(
             summary,

@@ -53,9 +53,7 @@ mod tests {
     #[tokio::test]
     async fn the_same_organization_waits_and_others_do_not() {
         let turnstile = Turnstile::new();
-        let turn = turnstile
-            .enter([OrganizationId(1), OrganizationId(1), OrganizationId(65)])
-            .await;
+        let turn = turnstile.enter([OrganizationId(1), OrganizationId(1), OrganizationId(65)]).await;
         let second = turnstile.enter([OrganizationId(1)]);
         tokio::pin!(second);
         assert!(futures_util::poll!(second.as_mut()).is_pending());

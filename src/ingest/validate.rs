@@ -30,11 +30,7 @@ struct Window {
 
 impl Window {
     fn around(now: Timestamp, settings: &Settings) -> Self {
-        Self {
-            now,
-            from: now.plus_micros(-micros(settings.past)),
-            to: now.plus_micros(micros(settings.future)),
-        }
+        Self { now, from: now.plus_micros(-micros(settings.past)), to: now.plus_micros(micros(settings.future)) }
     }
 }
 
@@ -43,13 +39,7 @@ fn micros(duration: Duration) -> i64 {
 }
 
 fn check(candidate: Candidate, window: &Window, settings: &Settings) -> Result<Measurement, Refusal> {
-    let Candidate {
-        kind,
-        value,
-        endpoint,
-        status,
-        timestamp,
-    } = candidate;
+    let Candidate { kind, value, endpoint, status, timestamp } = candidate;
     Ok(Measurement {
         kind,
         value: check_value(value, kind.value_max())?,
@@ -156,26 +146,14 @@ mod tests {
         assert_eq!(value(f64::NEG_INFINITY).0, RejectionCode::ValueNotFinite);
         assert_eq!(value(-1e-300).0, RejectionCode::ValueNegative);
         assert_eq!(value(1e308).0, RejectionCode::ValueTooLarge);
-        let cache = Candidate {
-            kind: MetricType::CacheHit,
-            value: 100.1,
-            ..good()
-        };
+        let cache = Candidate { kind: MetricType::CacheHit, value: 100.1, ..good() };
         assert_eq!(refusal(cache).0, RejectionCode::ValueTooLarge);
-        let endpoint = |text: &str| {
-            refusal(Candidate {
-                endpoint: text.to_owned(),
-                ..good()
-            })
-        };
+        let endpoint = |text: &str| refusal(Candidate { endpoint: text.to_owned(), ..good() });
         assert_eq!(endpoint("").0, RejectionCode::EndpointEmpty);
         assert_eq!(endpoint("a\0b").0, RejectionCode::EndpointInvalid);
         assert_eq!(endpoint(&"ä".repeat(251)).0, RejectionCode::EndpointTooLong);
         for status in [-1, 1, 99, 600, i32::MAX] {
-            let (code, message) = refusal(Candidate {
-                status: Some(status),
-                ..good()
-            });
+            let (code, message) = refusal(Candidate { status: Some(status), ..good() });
             assert_eq!(code, RejectionCode::StatusOutOfRange);
             assert!(message.starts_with("status: "), "{message}");
         }
@@ -183,30 +161,20 @@ mod tests {
 
     #[test]
     fn the_window_is_inclusive_and_stands_in_the_message() {
-        let at = |micros| Candidate {
-            timestamp: Some(NOW.plus_micros(micros)),
-            ..good()
-        };
+        let at = |micros| Candidate { timestamp: Some(NOW.plus_micros(micros)), ..good() };
         let (past, future) = (-7 * 86_400_000_000, 600_000_000);
         let (kept, rejected) = validate(vec![at(past), at(future)], NOW, &Settings::default());
         assert_eq!((kept.len(), rejected.len()), (2, 0));
         let (code, message) = refusal(at(past - 1));
         assert_eq!(code, RejectionCode::TimestampTooOld);
         let (from, to) = (NOW.plus_micros(past), NOW.plus_micros(future));
-        assert!(
-            message.contains(&from.to_string()) && message.contains(&to.to_string()),
-            "{message}"
-        );
+        assert!(message.contains(&from.to_string()) && message.contains(&to.to_string()), "{message}");
         assert_eq!(refusal(at(future + 1)).0, RejectionCode::TimestampTooNew);
     }
 
     #[test]
     fn negative_zero_becomes_zero_and_now_is_the_default() {
-        let zero = Candidate {
-            value: -0.0,
-            status: None,
-            ..good()
-        };
+        let zero = Candidate { value: -0.0, status: None, ..good() };
         let (kept, _) = validate(vec![zero], NOW, &Settings::default());
         assert!(kept[0].value.is_sign_positive());
         assert_eq!((kept[0].timestamp, kept[0].status), (NOW, 0));

@@ -67,12 +67,7 @@ pub async fn group(backend: &Backend, turnstile: &Turnstile, entries: &[Entry<'_
     let claiming = leaders.in_lock_order(entries);
     let load = Load::of(claiming.iter().copied());
     let log = entries.first().map(|entry| entry.job.log.clone()).unwrap_or_default();
-    let prepared = Prepared {
-        entries,
-        leaders,
-        claiming,
-        load,
-    };
+    let prepared = Prepared { entries, leaders, claiming, load };
     match backend {
         Backend::Sqlite(pool) => prepared.write(sqlite::begin(pool, log).await?, turnstile).await,
         Backend::Postgres(pool) => prepared.write(postgres::begin(pool, log).await?, turnstile).await,
@@ -111,10 +106,8 @@ impl Prepared<'_, '_> {
             Load::of(fresh.filter(|entry| claimed.contains(&entry.first_id)))
         };
         // In the order of arrival: whoever came first gets the lower sequence.
-        let storing = self
-            .entries
-            .iter()
-            .filter(|entry| claimed.contains(&entry.first_id) && !entry.job.measurements.is_empty());
+        let storing =
+            self.entries.iter().filter(|entry| claimed.contains(&entry.first_id) && !entry.job.measurements.is_empty());
         let storing: Vec<&Entry<'_>> = storing.collect();
         let mut turn = Turn::default();
         let mut sequences = HashMap::new();
@@ -125,18 +118,10 @@ impl Prepared<'_, '_> {
             let last = transaction.advance(&steps(&storing)).await?;
             let numbered = number(&storing, last)?;
             transaction.number(&numbered).await?;
-            sequences.extend(
-                storing
-                    .iter()
-                    .zip(&numbered)
-                    .map(|(entry, row)| (entry.first_id, row.sequence)),
-            );
+            sequences.extend(storing.iter().zip(&numbered).map(|(entry, row)| (entry.first_id, row.sequence)));
         }
         transaction.commit().await.map_err(unconfirmed)?;
-        Ok(Written {
-            outcomes: self.leaders.outcomes(self.entries, &claimed, &earlier, &sequences),
-            turn,
-        })
+        Ok(Written { outcomes: self.leaders.outcomes(self.entries, &claimed, &earlier, &sequences), turn })
     }
 
     async fn earlier(&self, transaction: &mut impl Transaction, claimed: &HashSet<i64>) -> Result<Vec<Stored>> {
@@ -174,10 +159,7 @@ fn number<'a>(storing: &[&'a Entry<'_>], last: Vec<(i64, i64)>) -> Result<Vec<Nu
             .get_mut(&entry.job.project.organization.0)
             .ok_or_else(|| Error::internal("the database handed out no sequence"))?;
         *sequence += 1;
-        numbered.push(Numbered {
-            key: entry.ledger_key(),
-            sequence: *sequence,
-        });
+        numbered.push(Numbered { key: entry.ledger_key(), sequence: *sequence });
     }
     Ok(numbered)
 }
@@ -215,13 +197,7 @@ fn record(log: &StatementLog, sql: &str, rows: usize, watch: Stopwatch) {
 
 /// The times of a ledger row: those of its measurements, or of its arrival where there are none.
 fn times(entry: &Entry<'_>) -> (i64, i64) {
-    let times = || {
-        entry
-            .job
-            .measurements
-            .iter()
-            .map(|measurement| measurement.timestamp.as_micros())
-    };
+    let times = || entry.job.measurements.iter().map(|measurement| measurement.timestamp.as_micros());
     let arrival = entry.job.received_at.as_micros();
     (times().min().unwrap_or(arrival), times().max().unwrap_or(arrival))
 }

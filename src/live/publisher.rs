@@ -27,11 +27,7 @@ impl CommittedBatch {
     /// The position of the last row.
     pub fn end(&self) -> StreamCursor {
         let rows = u32::try_from(self.measurements.len()).unwrap_or(u32::MAX);
-        StreamCursor {
-            organization: self.organization,
-            sequence: self.sequence,
-            ordinal: rows.saturating_sub(1),
-        }
+        StreamCursor { organization: self.organization, sequence: self.sequence, ordinal: rows.saturating_sub(1) }
     }
 
     /// The rows that pass, as streams carry them.

@@ -28,10 +28,7 @@ pub async fn last_sequences<'a>(
         query = query.filter(organization_stream::Column::OrganizationId.is_in(organizations.into_iter().copied()));
     }
     let rows = query.all(&database.reader(StatementLog::default())).await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.organization_id, row.last_seq))
-        .collect())
+    Ok(rows.into_iter().map(|row| (row.organization_id, row.last_seq)).collect())
 }
 
 /// What was read, and how far.
@@ -55,11 +52,7 @@ impl Start {
     /// The batch `sequence`, without the rows up to `resume` where that stands in this very batch.
     pub fn at(organization: OrganizationId, sequence: i64, resume: Option<&StreamCursor>) -> Self {
         let inside = resume.filter(|cursor| cursor.organization == organization && cursor.sequence == sequence);
-        Self {
-            organization,
-            sequence,
-            ordinal: inside.map_or(0, |cursor| cursor.ordinal.saturating_add(1)),
-        }
+        Self { organization, sequence, ordinal: inside.map_or(0, |cursor| cursor.ordinal.saturating_add(1)) }
     }
 }
 
@@ -67,24 +60,14 @@ impl Start {
 pub async fn page(database: &Database, filter: &Filter, start: Start, to: i64) -> Result<Page> {
     let ledger = ledger(database, start, to).await?;
     let last = ledger.last().and_then(|batch| batch.seq).unwrap_or(to);
-    let watched: Vec<&ingest_batch::Model> = ledger
-        .iter()
-        .filter(|batch| filter.watches(Key::new(batch.organization_id, batch.project_id)))
-        .collect();
+    let watched: Vec<&ingest_batch::Model> =
+        ledger.iter().filter(|batch| filter.watches(Key::new(batch.organization_id, batch.project_id))).collect();
     if watched.is_empty() {
-        return Ok(Page {
-            events: Vec::new(),
-            last,
-        });
+        return Ok(Page { events: Vec::new(), last });
     }
     let mut rows = Rows::of(measurements(database, filter, &watched).await?);
-    let events = watched
-        .into_iter()
-        .filter_map(|batch| event(batch, &mut rows, filter, start));
-    Ok(Page {
-        events: events.collect(),
-        last,
-    })
+    let events = watched.into_iter().filter_map(|batch| event(batch, &mut rows, filter, start));
+    Ok(Page { events: events.collect(), last })
 }
 
 /// The ledger rows of a page, without gaps.
@@ -200,10 +183,7 @@ fn event(batch: &ingest_batch::Model, rows: &mut Rows, filter: &Filter, start: S
             received_at: batch.received_at,
         })
     };
-    let metrics: Vec<_> = rows
-        .take(batch.first_id + i64::from(seen), last_id(batch))
-        .filter_map(recorded)
-        .collect();
+    let metrics: Vec<_> = rows.take(batch.first_id + i64::from(seen), last_id(batch)).filter_map(recorded).collect();
     let cursor = StreamCursor {
         organization: batch.organization_id,
         sequence,

@@ -105,9 +105,7 @@ pub async fn open(
     if let Some(after) = after {
         tail.resume_after(after)?;
     }
-    Ok(try_unfold(tail, |mut tail| async move {
-        Ok(tail.next().await?.map(|event| (event, tail)))
-    }))
+    Ok(try_unfold(tail, |mut tail| async move { Ok(tail.next().await?.map(|event| (event, tail))) }))
 }
 
 /// Whether everything that the filter names is there and in sight.
@@ -126,22 +124,13 @@ async fn check(scope: &Scope, database: &Database, filter: &Filter) -> Result<()
     let named: BTreeSet<Key<ProjectId>> = filter.projects.iter().copied().collect();
     let mut of_organization: HashMap<OrganizationId, Vec<ProjectId>> = HashMap::new();
     for project in named.iter().filter(|project| scope.sees(project.organization)) {
-        of_organization
-            .entry(project.organization)
-            .or_default()
-            .push(project.id);
+        of_organization.entry(project.organization).or_default().push(project.id);
     }
     let any = of_organization.into_iter().map(|(organization, ids)| {
-        Condition::all()
-            .add(project::Column::OrganizationId.eq(organization))
-            .add(project::Column::Id.is_in(ids))
+        Condition::all().add(project::Column::OrganizationId.eq(organization)).add(project::Column::Id.is_in(ids))
     });
     let any = any.fold(Condition::any(), Condition::add);
-    let found = if any.is_empty() {
-        0
-    } else {
-        project::Entity::find().filter(any).count(&session).await?
-    };
+    let found = if any.is_empty() { 0 } else { project::Entity::find().filter(any).count(&session).await? };
     if usize::try_from(found).is_ok_and(|found| found == named.len()) {
         Ok(())
     } else {
@@ -168,9 +157,7 @@ struct Tail {
 
 impl Tail {
     fn watches(&self, organization: OrganizationId) -> bool {
-        self.organizations
-            .as_ref()
-            .is_none_or(|watched| watched.contains(&organization))
+        self.organizations.as_ref().is_none_or(|watched| watched.contains(&organization))
     }
 
     fn reached(&self, organization: OrganizationId) -> i64 {
@@ -183,10 +170,7 @@ impl Tail {
         }
         let last = self.reached(after.organization);
         if after.sequence < 1 || after.sequence > last {
-            return Err(Error::input(
-                "after",
-                "is not a position of this stream; use a cursor as the server sent it",
-            ));
+            return Err(Error::input("after", "is not a position of this stream; use a cursor as the server sent it"));
         }
         self.behind.push_back((after.organization, last));
         // Its own batch is read again: the cursor may stand in the middle of it.

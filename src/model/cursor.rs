@@ -39,22 +39,12 @@ impl FromStr for StreamCursor {
     type Err = CursorError;
 
     fn from_str(text: &str) -> Result<Self, CursorError> {
-        let bytes: [u8; BYTES] = URL_SAFE_NO_PAD
-            .decode(text)
-            .map_err(|_| CursorError)?
-            .try_into()
-            .map_err(|_| CursorError)?;
+        let bytes: [u8; BYTES] =
+            URL_SAFE_NO_PAD.decode(text).map_err(|_| CursorError)?.try_into().map_err(|_| CursorError)?;
         let number = |range: std::ops::Range<usize>| {
-            bytes
-                .get(range)
-                .and_then(|part| part.try_into().ok())
-                .map(i64::from_be_bytes)
-                .ok_or(CursorError)
+            bytes.get(range).and_then(|part| part.try_into().ok()).map(i64::from_be_bytes).ok_or(CursorError)
         };
-        let ordinal = bytes
-            .get(16..20)
-            .and_then(|part| part.try_into().ok())
-            .map(u32::from_be_bytes);
+        let ordinal = bytes.get(16..20).and_then(|part| part.try_into().ok()).map(u32::from_be_bytes);
         Ok(Self {
             organization: OrganizationId(number(0..8)?),
             sequence: number(8..16)?,
@@ -69,11 +59,7 @@ mod tests {
 
     #[test]
     fn text_round_trips_and_nonsense_is_refused() {
-        let cursor = StreamCursor {
-            organization: OrganizationId(7),
-            sequence: i64::MAX,
-            ordinal: 9_999,
-        };
+        let cursor = StreamCursor { organization: OrganizationId(7), sequence: i64::MAX, ordinal: 9_999 };
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
         for wrong in ["", "abc", "!!!", &"A".repeat(28)] {
             assert_eq!(wrong.parse::<StreamCursor>(), Err(CursorError));

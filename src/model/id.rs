@@ -78,10 +78,7 @@ pub struct IdGenerator {
 impl IdGenerator {
     /// A generator for one instance; `node` tells instances apart.
     pub const fn new(node: u8) -> Self {
-        Self {
-            node,
-            next: AtomicI64::new(0),
-        }
+        Self { node, next: AtomicI64::new(0) }
     }
 
     /// The next id.
@@ -105,9 +102,8 @@ impl IdGenerator {
             }
         };
         // The closure always answers Some, so both arms carry the previous value.
-        let (Ok(previous) | Err(previous)) = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
-            Some(start_after(next) + count)
-        });
+        let (Ok(previous) | Err(previous)) =
+            self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| Some(start_after(next) + count));
         let start = start_after(previous);
         let milliseconds = start >> SEQUENCE_BITS;
         let sequence = start & (i64::from(RESERVATION_MAX) - 1);

@@ -19,13 +19,7 @@ pub enum MetricType {
 
 impl MetricType {
     /// Every type, in the order of [`Self::code`].
-    pub const ALL: [Self; 5] = [
-        Self::PageLoad,
-        Self::ApiResponse,
-        Self::Database,
-        Self::CacheHit,
-        Self::Custom,
-    ];
+    pub const ALL: [Self; 5] = [Self::PageLoad, Self::ApiResponse, Self::Database, Self::CacheHit, Self::Custom];
 
     /// The number stored in the database.
     pub const fn code(self) -> i16 {
@@ -40,10 +34,7 @@ impl MetricType {
 
     /// The type behind a stored number.
     pub fn from_code(code: i16) -> Option<Self> {
-        usize::try_from(code)
-            .ok()
-            .and_then(|index| Self::ALL.get(index))
-            .copied()
+        usize::try_from(code).ok().and_then(|index| Self::ALL.get(index)).copied()
     }
 
     /// The unit of every value of this type.
@@ -90,6 +81,19 @@ pub struct RecordedMetric {
     pub measurement: Measurement,
     /// When the server took it in.
     pub received_at: Timestamp,
+}
+
+/// Where a recorded measurement stands: all that its primary key holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MetricKey {
+    /// The project.
+    pub project: Key<ProjectId>,
+    /// The type.
+    pub kind: MetricType,
+    /// When it happened.
+    pub timestamp: Timestamp,
+    /// Its own id.
+    pub id: MetricId,
 }
 
 /// The lowest HTTP status that counts as an error in error rates.

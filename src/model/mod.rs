@@ -12,7 +12,7 @@ pub mod timestamp;
 
 pub use cursor::StreamCursor;
 pub use id::{EmployeeId, EndpointId, IdGenerator, Key, MetricId, OrganizationId, ProjectId};
-pub use metric::{Measurement, MetricType, RecordedMetric};
+pub use metric::{Measurement, MetricKey, MetricType, RecordedMetric};
 pub use scope::{Reach, Role, Scope};
 pub use sketch::Sketch;
 pub use timestamp::{TimeRange, Timestamp};

@@ -45,11 +45,7 @@ pub struct Page<Row> {
 
 impl<Row> Default for Page<Row> {
     fn default() -> Self {
-        Self {
-            rows: Vec::new(),
-            has_next: false,
-            has_previous: false,
-        }
+        Self { rows: Vec::new(), has_next: false, has_previous: false }
     }
 }
 
@@ -80,11 +76,7 @@ impl PageRequest {
                 .filter(|size| (1..=size_max).contains(size))
                 .ok_or_else(|| Error::input(name, format!("must be between 1 and {size_max}, got {size}")))?,
         };
-        Ok(Self {
-            size,
-            direction,
-            beyond,
-        })
+        Ok(Self { size, direction, beyond })
     }
 
     /// Cuts what a statement with one row too many answered (in reading direction) down to a page in list order.
@@ -93,18 +85,10 @@ impl PageRequest {
         let more = rows.len() > size;
         rows.truncate(size);
         match self.direction {
-            Direction::Forward => Page {
-                rows,
-                has_next: more,
-                has_previous: self.beyond.is_some(),
-            },
+            Direction::Forward => Page { rows, has_next: more, has_previous: self.beyond.is_some() },
             Direction::Backward => {
                 rows.reverse();
-                Page {
-                    rows,
-                    has_next: self.beyond.is_some(),
-                    has_previous: more,
-                }
+                Page { rows, has_next: self.beyond.is_some(), has_previous: more }
             }
         }
     }
@@ -119,31 +103,19 @@ mod tests {
         let ask = |first, last| PageRequest::from_arguments((first, None), (last, None), 20, 100);
         assert_eq!(ask(None, None).unwrap().size, 20);
         assert_eq!(ask(Some(100), None).unwrap().size, 100);
-        for (first, last) in [
-            (Some(0), None),
-            (Some(-1), None),
-            (Some(101), None),
-            (None, Some(101)),
-            (Some(1), Some(1)),
-        ] {
+        for (first, last) in
+            [(Some(0), None), (Some(-1), None), (Some(101), None), (None, Some(101)), (Some(1), Some(1))]
+        {
             assert!(ask(first, last).is_err(), "{first:?} {last:?}");
         }
     }
 
     #[test]
     fn a_page_knows_its_neighbours() {
-        let forward = PageRequest {
-            size: 2,
-            direction: Direction::Forward,
-            beyond: None,
-        };
+        let forward = PageRequest { size: 2, direction: Direction::Forward, beyond: None };
         let page = forward.cut(vec![1, 2, 3]);
         assert_eq!((page.rows, page.has_next, page.has_previous), (vec![1, 2], true, false));
-        let backward = PageRequest {
-            size: 2,
-            direction: Direction::Backward,
-            beyond: None,
-        };
+        let backward = PageRequest { size: 2, direction: Direction::Backward, beyond: None };
         let page = backward.cut(vec![9, 8, 7]);
         assert_eq!((page.rows, page.has_next, page.has_previous), (vec![8, 9], false, true));
     }

@@ -36,18 +36,12 @@ pub struct Scope {
 impl Scope {
     /// Everything, as owner. Only for `auth` and tests.
     pub const fn everything() -> Self {
-        Self {
-            reach: Reach::Everything,
-            role: Role::Owner,
-        }
+        Self { reach: Reach::Everything, role: Role::Owner }
     }
 
     /// One organization in a role. Only for `auth` and tests.
     pub const fn organization(id: OrganizationId, role: Role) -> Self {
-        Self {
-            reach: Reach::Organization(id),
-            role,
-        }
+        Self { reach: Reach::Organization(id), role }
     }
 
     /// Which organizations are seen.

@@ -27,10 +27,7 @@ pub fn bin_of(value: f64) -> i16 {
     }
     let bin = (value.ln() / GAMMA.ln()).ceil();
     // The clamp keeps the number inside i16, so the cast cannot wrap.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "clamped to the range of bins just before"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "clamped to the range of bins just before")]
     let bin = bin.clamp(f64::from(ZERO_BIN), f64::from(BIN_MAX)) as i16;
     bin
 }
@@ -69,11 +66,7 @@ pub struct Sketch {
 impl Sketch {
     /// Nothing recorded yet.
     pub const fn new() -> Self {
-        Self {
-            first_bin: 0,
-            counts: Vec::new(),
-            total: 0,
-        }
+        Self { first_bin: 0, counts: Vec::new(), total: 0 }
     }
 
     /// How many values were recorded.
@@ -93,8 +86,9 @@ impl Sketch {
         }
         let bin = bin.clamp(ZERO_BIN, BIN_MAX);
         let index = self.index_for(bin);
-        self.counts[index] += count;
-        self.total += count;
+        // A damaged blob may hold any count; it must not bring the server down.
+        self.counts[index] = self.counts[index].saturating_add(count);
+        self.total = self.total.saturating_add(count);
     }
 
     /// Adds everything that another sketch holds. Loses nothing, in any order.
@@ -117,14 +111,8 @@ impl Sketch {
         while !rest.is_empty() {
             let step = take_varint(&mut rest)?;
             let count = take_varint(&mut rest)?;
-            bin = i64::try_from(step)
-                .ok()
-                .and_then(|step| bin.checked_add(step))
-                .ok_or(SketchError::Damaged)?;
-            let bin = i16::try_from(bin)
-                .ok()
-                .filter(|bin| *bin <= BIN_MAX)
-                .ok_or(SketchError::Damaged)?;
+            bin = i64::try_from(step).ok().and_then(|step| bin.checked_add(step)).ok_or(SketchError::Damaged)?;
+            let bin = i16::try_from(bin).ok().filter(|bin| *bin <= BIN_MAX).ok_or(SketchError::Damaged)?;
             self.record(bin, count);
         }
         Ok(())
@@ -159,9 +147,9 @@ impl Sketch {
             reason = "a rank among up to 2^53 values; q is clamped, so the product is neither negative nor too large"
         )]
         let rank = (q.clamp(0.0, 1.0) * (self.total - 1) as f64) as u64;
-        let mut seen = 0;
+        let mut seen = 0_u64;
         for (offset, count) in (0_i16..).zip(&self.counts) {
-            seen += count;
+            seen = seen.saturating_add(*count);
             if seen > rank {
                 return Some(Self::of_bin(self.first_bin + offset));
             }
@@ -171,18 +159,10 @@ impl Sketch {
 
     fn of_bin(bin: i16) -> Quantile {
         if bin == ZERO_BIN {
-            return Quantile {
-                value: 0.0,
-                lower: 0.0,
-                upper: GAMMA.powi(i32::from(ZERO_BIN)),
-            };
+            return Quantile { value: 0.0, lower: 0.0, upper: GAMMA.powi(i32::from(ZERO_BIN)) };
         }
         let upper = GAMMA.powi(i32::from(bin));
-        Quantile {
-            value: 2.0 * upper / (GAMMA + 1.0),
-            lower: upper / GAMMA,
-            upper,
-        }
+        Quantile { value: 2.0 * upper / (GAMMA + 1.0), lower: upper / GAMMA, upper }
     }
 
     fn index_for(&mut self, bin: i16) -> usize {
@@ -279,12 +259,7 @@ mod tests {
     #[test]
     fn an_empty_sketch_has_no_quantile_and_zeros_count() {
         assert_eq!(Sketch::new().quantile(0.5), None);
-        assert_eq!(
-            sketch(&[0.0, -0.0, 1e-300])
-                .quantile(0.5)
-                .map(|quantile| quantile.value),
-            Some(0.0)
-        );
+        assert_eq!(sketch(&[0.0, -0.0, 1e-300]).quantile(0.5).map(|quantile| quantile.value), Some(0.0));
     }
 
     #[test]

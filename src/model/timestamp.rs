@@ -110,13 +110,8 @@ pub fn duration_micros(text: &str) -> Result<i64, TimeError> {
     if span.get_years() != 0 || span.get_months() != 0 {
         return Err(refuse());
     }
-    let duration = span
-        .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
-        .map_err(|_| refuse())?;
-    i64::try_from(duration.as_micros())
-        .ok()
-        .filter(|micros| *micros > 0)
-        .ok_or_else(refuse)
+    let duration = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| refuse())?;
+    i64::try_from(duration.as_micros()).ok().filter(|micros| *micros > 0).ok_or_else(refuse)
 }
 
 /// Writes microseconds as an ISO 8601 duration (`PT1H30M`).
@@ -142,19 +137,12 @@ impl TimeRange {
     /// # Errors
     /// [`TimeError::Reversed`] when `to` is not after `from`.
     pub fn new(from: Timestamp, to: Timestamp) -> Result<Self, TimeError> {
-        if from < to {
-            Ok(Self { from, to })
-        } else {
-            Err(TimeError::Reversed { from, to })
-        }
+        if from < to { Ok(Self { from, to }) } else { Err(TimeError::Reversed { from, to }) }
     }
 
     /// The `micros` before `end`. `micros` must be above zero, as [`duration_micros`] guarantees.
     pub fn last(micros: i64, end: Timestamp) -> Self {
-        Self {
-            from: end.plus_micros(-micros.max(1)),
-            to: end,
-        }
+        Self { from: end.plus_micros(-micros.max(1)), to: end }
     }
 
     /// The first moment inside.

@@ -60,12 +60,7 @@ pub(super) fn status(filter: &StatusFilter) -> Cond {
     let status = || Expr::col((M, "status"));
     Cond::all()
         .add_option(filter.eq.map(|code| status().eq(code)))
-        .add_option(
-            filter
-                .one_of
-                .as_ref()
-                .map(|codes| status().is_in(codes.iter().copied())),
-        )
+        .add_option(filter.one_of.as_ref().map(|codes| status().is_in(codes.iter().copied())))
         .add_option(filter.gt.map(|code| status().gt(code)))
         .add_option(filter.gte.map(|code| status().gte(code)))
         .add_option(filter.lt.map(|code| status().lt(code)))
@@ -95,10 +90,7 @@ pub(super) fn check(question: &Question) -> Result<()> {
         let mut texts = single.into_iter().flatten().chain(alternatives);
         // PostgreSQL takes no zero byte in a text, so no path holds one.
         if texts.any(|text| text.contains('\0')) {
-            return Err(Error::input(
-                "endpoint",
-                "holds a zero byte, which no path does; remove it",
-            ));
+            return Err(Error::input("endpoint", "holds a zero byte, which no path does; remove it"));
         }
     }
     Ok(())

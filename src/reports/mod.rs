@@ -4,6 +4,7 @@
 //! counted, summed or compared is exact; percentiles come from sketches and say how far off they may be.
 
 mod filter;
+pub mod metric;
 mod narrow;
 pub mod plan;
 pub mod question;

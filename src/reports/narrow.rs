@@ -58,12 +58,7 @@ impl<'a> Narrowed<'a> {
             Some(_) => Tables::RawOnly,
             None => Tables::Any,
         };
-        Ok(Self {
-            question,
-            projects,
-            kinds: question.kinds(),
-            pieces: plan(question.window, tables),
-        })
+        Ok(Self { question, projects, kinds: question.kinds(), pieces: plan(question.window, tables) })
     }
 
     /// Whether the scope leaves nothing to ask the database for.
@@ -143,9 +138,7 @@ impl Reached<'_> {
             }
             Self::Organization(id) => {
                 let mut own = Query::select();
-                own.column("id")
-                    .from("project")
-                    .and_where(Expr::col("organization_id").eq(id.0));
+                own.column("id").from("project").and_where(Expr::col("organization_id").eq(id.0));
                 Cond::all().add(organization().eq(id.0)).add(project().in_subquery(own))
             }
             Self::Keys(keys) => {

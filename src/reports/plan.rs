@@ -66,11 +66,7 @@ pub enum Tables {
 /// Cuts a window into pieces in order of time that neither overlap nor leave a gap.
 pub fn plan(window: TimeRange, tables: Tables) -> Vec<Piece> {
     let is_short = window.to().as_micros().saturating_sub(window.from().as_micros()) < RAW_BELOW_MICROS;
-    let ladder: &[Resolution] = if is_short || tables == Tables::RawOnly {
-        &[]
-    } else {
-        &LADDER
-    };
+    let ladder: &[Resolution] = if is_short || tables == Tables::RawOnly { &[] } else { &LADDER };
     let mut pieces = Vec::with_capacity(1 + 2 * ladder.len());
     cut(window.from(), window.to(), ladder, &mut pieces);
     pieces
@@ -80,10 +76,7 @@ fn cut(from: Timestamp, to: Timestamp, ladder: &[Resolution], pieces: &mut Vec<P
     // An edge of no length is no piece.
     let Ok(range) = TimeRange::new(from, to) else { return };
     let Some((&resolution, finer)) = ladder.split_first() else {
-        pieces.push(Piece {
-            resolution: Resolution::Raw,
-            range,
-        });
+        pieces.push(Piece { resolution: Resolution::Raw, range });
         return;
     };
     let width = resolution.width_micros();

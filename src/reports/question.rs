@@ -20,13 +20,7 @@ pub struct Question {
 impl Question {
     /// Everything that was recorded in a window, as far as the caller's scope reaches.
     pub const fn over(window: TimeRange) -> Self {
-        Self {
-            window,
-            projects: Projects::All,
-            kinds: Vec::new(),
-            endpoint: None,
-            status: None,
-        }
+        Self { window, projects: Projects::All, kinds: Vec::new(), endpoint: None, status: None }
     }
 
     /// The types asked for: the named ones once each, or all.

@@ -148,7 +148,5 @@ fn order(a: &EndpointStats, b: &EndpointStats, worst: Worst) -> Ordering {
         Worst::Highest => b.value.total_cmp(&a.value),
         Worst::Lowest => a.value.total_cmp(&b.value),
     };
-    by_value
-        .then_with(|| a.project.cmp(&b.project))
-        .then_with(|| a.endpoint.cmp(&b.endpoint))
+    by_value.then_with(|| a.project.cmp(&b.project)).then_with(|| a.endpoint.cmp(&b.endpoint))
 }

@@ -145,11 +145,7 @@ impl Group {
             *number = row.try_get_by_index(index)?;
         }
         let [organization, project, endpoint] = numbers;
-        Ok(Self {
-            organization,
-            project,
-            endpoint,
-        })
+        Ok(Self { organization, project, endpoint })
     }
 }
 
@@ -169,9 +165,7 @@ pub(super) async fn fetch(
         Want::Percentiles => cells(narrowed, grouping),
     };
     for row in session.query_all(&statement).await? {
-        let stats = groups
-            .entry(Group::of(&row, grouping)?)
-            .or_insert_with(|| Stats::empty(narrowed, want));
+        let stats = groups.entry(Group::of(&row, grouping)?).or_insert_with(|| Stats::empty(narrowed, want));
         add(stats, &row, grouping, want)?;
     }
     Ok(groups)

@@ -46,11 +46,7 @@ pub enum Worst {
 impl Worst {
     /// For the measured values of these types: lowest when all of them are of a kind where higher is better.
     pub fn of_values(kinds: &[MetricType]) -> Self {
-        if kinds == [MetricType::CacheHit] {
-            Self::Lowest
-        } else {
-            Self::Highest
-        }
+        if kinds == [MetricType::CacheHit] { Self::Lowest } else { Self::Highest }
     }
 }
 
@@ -78,10 +74,9 @@ impl Statistic {
             Self::Max => stats.max,
             Self::Sum => Some(stats.sum),
             Self::ErrorRate => stats.error_rate(),
-            Self::P50 | Self::P75 | Self::P90 | Self::P95 | Self::P99 | Self::P999 => self
-                .percentile()
-                .and_then(|p| stats.percentile(p))
-                .map(|quantile| quantile.value),
+            Self::P50 | Self::P75 | Self::P90 | Self::P95 | Self::P99 | Self::P999 => {
+                self.percentile().and_then(|p| stats.percentile(p)).map(|quantile| quantile.value)
+            }
         }
     }
 

@@ -80,11 +80,7 @@ impl Stats {
         let (quantile, min, max) = (self.sketch.as_ref()?.quantile(p / 100.0)?, self.min?, self.max?);
         // The extremes are exact, so no estimate passes them. Not `clamp`: it panics where min > max.
         let inside = |value: f64| value.max(min).min(max);
-        Some(Quantile {
-            value: inside(quantile.value),
-            lower: inside(quantile.lower),
-            upper: inside(quantile.upper),
-        })
+        Some(Quantile { value: inside(quantile.value), lower: inside(quantile.lower), upper: inside(quantile.upper) })
     }
 
     pub(super) fn empty(narrowed: &Narrowed, want: Want) -> Self {
@@ -114,9 +110,7 @@ impl Stats {
 pub async fn run(scope: &Scope, session: &Session, question: &Question, want: Want) -> Result<Stats> {
     let narrowed = Narrowed::new(scope, question)?;
     let mut groups = sql::fetch(session, &narrowed, Grouping::Whole, want).await?;
-    Ok(groups
-        .remove(&Group::default())
-        .unwrap_or_else(|| Stats::empty(&narrowed, want)))
+    Ok(groups.remove(&Group::default()).unwrap_or_else(|| Stats::empty(&narrowed, want)))
 }
 
 /// The same for each of these projects, which take the place of the question's. One statement for up to 500.
@@ -135,33 +129,21 @@ pub async fn by_project(
 ) -> Result<HashMap<Key<ProjectId>, Stats>> {
     let mut answers = HashMap::with_capacity(projects.len());
     for chunk in projects.chunks(ALTERNATIVES_MAX) {
-        let question = Question {
-            projects: Projects::Keys(chunk.to_vec()),
-            ..question.clone()
-        };
+        let question = Question { projects: Projects::Keys(chunk.to_vec()), ..question.clone() };
         let narrowed = Narrowed::new(scope, &question)?;
         let mut groups = sql::fetch(session, &narrowed, Grouping::Project, want).await?;
         for key in chunk {
-            let group = Group {
-                organization: key.organization.0,
-                project: key.id.0,
-                endpoint: 0,
-            };
+            let group = Group { organization: key.organization.0, project: key.id.0, endpoint: 0 };
             let stats = groups.remove(&group);
             // Only the first of a key named twice finds its group.
-            answers
-                .entry(*key)
-                .or_insert_with(|| stats.unwrap_or_else(|| Stats::empty(&narrowed, want)));
+            answers.entry(*key).or_insert_with(|| stats.unwrap_or_else(|| Stats::empty(&narrowed, want)));
         }
     }
     Ok(answers)
 }
 
 fn source(pieces: &[Piece]) -> Source {
-    let raw = pieces
-        .iter()
-        .filter(|piece| piece.resolution == Resolution::Raw)
-        .count();
+    let raw = pieces.iter().filter(|piece| piece.resolution == Resolution::Raw).count();
     match raw {
         0 => Source::Rollup,
         _ if raw == pieces.len() => Source::Raw,

@@ -49,16 +49,7 @@ pub struct Sample {
 }
 
 /// The columns of a measurement, in the order in which they are read.
-const COLUMNS: [&str; 8] = [
-    "organization_id",
-    "project_id",
-    "endpoint_id",
-    "id",
-    "kind",
-    "value",
-    "status",
-    "ts",
-];
+const COLUMNS: [&str; 8] = ["organization_id", "project_id", "endpoint_id", "id", "kind", "value", "status", "ts"];
 
 /// The worst measurement of each endpoint that the question's window, types and status leave; of equals the latest.
 /// The endpoints take the place of the question's projects and paths. One statement for up to 500.
@@ -79,11 +70,7 @@ pub async fn by_endpoint(
         let mut projects: Vec<_> = chunk.iter().map(|key| key.project).collect();
         projects.sort_unstable();
         projects.dedup();
-        let question = Question {
-            projects: Projects::Keys(projects),
-            endpoint: None,
-            ..question.clone()
-        };
+        let question = Question { projects: Projects::Keys(projects), endpoint: None, ..question.clone() };
         let narrowed = Narrowed::new(scope, &question)?;
         if narrowed.is_empty() {
             continue;
@@ -104,10 +91,8 @@ fn first_of_each(narrowed: &Narrowed, endpoints: &[EndpointKey]) -> SelectStatem
         Worst::Highest => Order::Desc,
         Worst::Lowest => Order::Asc,
     };
-    let (raw, rollups): (Vec<Piece>, Vec<Piece>) = narrowed
-        .pieces()
-        .iter()
-        .partition(|piece| piece.resolution == Resolution::Raw);
+    let (raw, rollups): (Vec<Piece>, Vec<Piece>) =
+        narrowed.pieces().iter().partition(|piece| piece.resolution == Resolution::Raw);
     let mut candidates: Vec<_> = raw
         .into_iter()
         .map(|piece| {
@@ -187,10 +172,7 @@ fn first_place(
 }
 
 fn read(row: &QueryResult) -> Result<Option<(EndpointKey, Sample)>> {
-    let project = Key::new(
-        OrganizationId(row.try_get_by_index(0)?),
-        ProjectId(row.try_get_by_index(1)?),
-    );
+    let project = Key::new(OrganizationId(row.try_get_by_index(0)?), ProjectId(row.try_get_by_index(1)?));
     let endpoint = EndpointId(row.try_get_by_index(2)?);
     let Some(kind) = MetricType::from_code(row.try_get_by_index(4)?) else {
         return Ok(None);

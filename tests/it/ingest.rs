@@ -53,12 +53,7 @@ impl Rig {
     fn over(database: Database, node: u8, settings: Settings, capacity: usize) -> Self {
         let (ingest, batcher, publisher, clock) = parts(database, node, settings, capacity);
         let batcher = tokio::spawn(batcher.run());
-        Self {
-            ingest,
-            publisher,
-            clock,
-            batcher,
-        }
+        Self { ingest, publisher, clock, batcher }
     }
 
     pub async fn submit(&self, submission: Submission) -> Result<Receipt> {
@@ -123,20 +118,11 @@ pub fn candidate(value: f64) -> Candidate {
 }
 
 pub fn submission(project: Key<ProjectId>, candidates: Vec<Candidate>) -> Submission {
-    Submission {
-        project,
-        candidates,
-        idempotency_key: None,
-        source: "test".to_owned(),
-        mode: Mode::Partial,
-    }
+    Submission { project, candidates, idempotency_key: None, source: "test".to_owned(), mode: Mode::Partial }
 }
 
 fn keyed(key: &str, candidates: Vec<Candidate>) -> Submission {
-    Submission {
-        idempotency_key: Some(key.to_owned()),
-        ..submission(ACME, candidates)
-    }
+    Submission { idempotency_key: Some(key.to_owned()), ..submission(ACME, candidates) }
 }
 
 /// Rows of all types, some endpoints, an hour and all statuses.
@@ -161,11 +147,7 @@ async fn ledger(database: &TestDatabase) -> Vec<ingest_batch::Model> {
 }
 
 fn cursor(sequence: i64, ordinal: u32) -> Option<StreamCursor> {
-    Some(StreamCursor {
-        organization: ACME.organization,
-        sequence,
-        ordinal,
-    })
+    Some(StreamCursor { organization: ACME.organization, sequence, ordinal })
 }
 
 on_both_databases! {

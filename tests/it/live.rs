@@ -52,10 +52,7 @@ fn ids(events: &[StreamEvent]) -> Vec<i64> {
 }
 
 fn of(organization: OrganizationId) -> Filter {
-    Filter {
-        organization: Some(organization),
-        ..Filter::default()
-    }
+    Filter { organization: Some(organization), ..Filter::default() }
 }
 
 on_both_databases! {

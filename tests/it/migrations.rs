@@ -7,10 +7,7 @@ use crate::harness::TestDatabase;
 async fn up_down_up(database: TestDatabase) {
     migrate::up(&database.database, None).await.unwrap();
     let status = migrate::status(&database.database).await.unwrap();
-    assert!(
-        status.len() >= 6 && status.iter().all(|change| change.is_applied),
-        "{status:?}"
-    );
+    assert!(status.len() >= 6 && status.iter().all(|change| change.is_applied), "{status:?}");
     migrate::down(&database.database, None).await.unwrap();
     let status = migrate::status(&database.database).await.unwrap();
     assert!(status.iter().all(|change| !change.is_applied), "{status:?}");

@@ -44,11 +44,7 @@ const STATISTICS: [Statistic; 12] = [
 ];
 
 fn scopes() -> [Scope; 3] {
-    [
-        Scope::everything(),
-        Scope::organization(OURS, Role::Viewer),
-        Scope::organization(THEIRS, Role::Owner),
-    ]
+    [Scope::everything(), Scope::organization(OURS, Role::Viewer), Scope::organization(THEIRS, Role::Owner)]
 }
 
 async fn filled(database: &TestDatabase) -> World {
@@ -67,11 +63,7 @@ fn is_close(left: f64, right: f64) -> bool {
 }
 
 /// The value of rank `floor(p / 100 * (n - 1))`.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a rank among a few thousand"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank among a few thousand")]
 fn percentile(events: &[&Event], p: f64) -> Option<f64> {
     let mut values: Vec<f64> = events.iter().map(|event| event.value).collect();
     values.sort_by(f64::total_cmp);
@@ -112,23 +104,14 @@ fn assert_matches(stats: &Stats, events: &[&Event], want: Want, question: &Quest
         let (told, exact) = (statistic.of(stats), by_force(events, statistic));
         match (told, exact) {
             (Some(told), Some(exact)) if statistic.percentile().is_some() => {
-                assert!(
-                    (told - exact).abs() <= exact * RELATIVE_ERROR + 1e-9,
-                    "{statistic:?} {told} {exact}"
-                );
+                assert!((told - exact).abs() <= exact * RELATIVE_ERROR + 1e-9, "{statistic:?} {told} {exact}");
                 let quantile = stats.percentile(statistic.percentile().unwrap()).unwrap();
                 let slack = exact * 1e-9 + 1e-6;
-                assert!(
-                    quantile.lower <= exact + slack && exact <= quantile.upper + slack,
-                    "{quantile:?} {exact}"
-                );
+                assert!(quantile.lower <= exact + slack && exact <= quantile.upper + slack, "{quantile:?} {exact}");
                 assert!(stats.min <= Some(told) && Some(told) <= stats.max);
             }
             (Some(told), Some(exact)) if matches!(statistic, Statistic::Min | Statistic::Max) => {
-                assert!(
-                    told.to_bits() == exact.to_bits(),
-                    "{statistic:?} {told} {exact} {question:?}"
-                );
+                assert!(told.to_bits() == exact.to_bits(), "{statistic:?} {told} {exact} {question:?}");
             }
             (Some(told), Some(exact)) => assert!(is_close(told, exact), "{statistic:?} {told} {exact} {question:?}"),
             (None, _) if want == Want::Scalars && statistic.percentile().is_some() => {}
@@ -394,18 +377,13 @@ async fn both_databases_give_the_same_answers() {
     for question in questions(5, 60) {
         let mut answers = Vec::new();
         for database in [&sqlite, &postgres] {
-            let mut stats = stats::run(&scope, &database.reader(), &question, Want::Percentiles)
-                .await
-                .unwrap();
+            let mut stats = stats::run(&scope, &database.reader(), &question, Want::Percentiles).await.unwrap();
             // Floats are added in another order.
             let sum = std::mem::take(&mut stats.sum);
-            let slowest = slowest::run(&scope, &database.reader(), &question, Statistic::P95, 10, Want::Scalars)
-                .await
-                .unwrap();
-            let slowest: Vec<_> = slowest
-                .into_iter()
-                .map(|each| (each.project, each.endpoint, each.value, each.stats.sketch))
-                .collect();
+            let slowest =
+                slowest::run(&scope, &database.reader(), &question, Statistic::P95, 10, Want::Scalars).await.unwrap();
+            let slowest: Vec<_> =
+                slowest.into_iter().map(|each| (each.project, each.endpoint, each.value, each.stats.sketch)).collect();
             answers.push((sum, (stats, slowest)));
         }
         assert!(is_close(answers[0].0, answers[1].0), "{question:?}");

@@ -11,121 +11,46 @@ use source::Source;
 /// Who may import whom, from the top of the house to its ground. A room that is missing here fails.
 const ROOMS: &[Room] = &[
     // Start: builds the parts and hands them to each other.
-    Room {
-        name: "main",
-        may_import: &["cli"],
-    },
-    Room {
-        name: "cli",
-        may_import: EVERYTHING,
-    },
-    Room {
-        name: "app",
-        may_import: EVERYTHING,
-    },
-    Room {
-        name: "seed",
-        may_import: EVERYTHING,
-    },
+    Room { name: "main", may_import: &["cli"] },
+    Room { name: "cli", may_import: EVERYTHING },
+    Room { name: "app", may_import: EVERYTHING },
+    Room { name: "seed", may_import: EVERYTHING },
     // Protocol: translates and never decides. It passes the database handle on, so it may name that one type.
     Room {
         name: "http",
-        may_import: &[
-            "graphql", "auth", "ingest", "live", "db::Db", "model", "error", "clock", "config",
-        ],
+        may_import: &["graphql", "auth", "ingest", "live", "db::Db", "model", "error", "clock", "config"],
     },
     Room {
         name: "graphql",
-        may_import: &[
-            "auth",
-            "directory",
-            "ingest",
-            "reports",
-            "live",
-            "db::Db",
-            "model",
-            "error",
-            "clock",
-            "config",
-        ],
+        may_import: &["auth", "directory", "ingest", "reports", "live", "db::Db", "model", "error", "clock", "config"],
     },
     // Rooms. The only arrows between them: auth -> directory, ingest -> live.
-    Room {
-        name: "auth",
-        may_import: &["directory", "db::Db", "model", "error", "clock", "config"],
-    },
-    Room {
-        name: "directory",
-        may_import: &["entity", "db", "model", "error", "clock", "config"],
-    },
-    Room {
-        name: "ingest",
-        may_import: &["live", "entity", "db", "model", "error", "clock", "config"],
-    },
-    Room {
-        name: "reports",
-        may_import: &["entity", "db", "model", "error", "clock", "config"],
-    },
-    Room {
-        name: "jobs",
-        may_import: &["entity", "db", "model", "error", "clock", "config"],
-    },
-    Room {
-        name: "live",
-        may_import: &["entity", "db", "model", "error", "clock", "config"],
-    },
+    Room { name: "auth", may_import: &["directory", "db::Db", "model", "error", "clock", "config"] },
+    Room { name: "directory", may_import: &["entity", "db", "model", "error", "clock", "config"] },
+    Room { name: "ingest", may_import: &["live", "entity", "db", "model", "error", "clock", "config"] },
+    Room { name: "reports", may_import: &["entity", "db", "model", "error", "clock", "config"] },
+    Room { name: "jobs", may_import: &["entity", "db", "model", "error", "clock", "config"] },
+    Room { name: "live", may_import: &["entity", "db", "model", "error", "clock", "config"] },
     // Storage words.
-    Room {
-        name: "db",
-        may_import: &["entity", "model", "error", "clock", "config"],
-    },
-    Room {
-        name: "entity",
-        may_import: &["model"],
-    },
+    Room { name: "db", may_import: &["entity", "model", "error", "clock", "config"] },
+    Room { name: "entity", may_import: &["model"] },
     // Ground: no framework, no database.
-    Room {
-        name: "config",
-        may_import: &["model", "error"],
-    },
-    Room {
-        name: "clock",
-        may_import: &["model"],
-    },
-    Room {
-        name: "error",
-        may_import: &["model"],
-    },
-    Room {
-        name: "model",
-        may_import: &[],
-    },
+    Room { name: "config", may_import: &["model", "error"] },
+    Room { name: "clock", may_import: &["model"] },
+    Room { name: "error", may_import: &["model"] },
+    Room { name: "model", may_import: &[] },
 ];
 
 /// An id may derive what an entity needs to hold it.
 const NO_DATABASE: Places = Places::Never(
-    &[
-        "src/http",
-        "src/graphql",
-        "src/auth",
-        "src/model",
-        "src/config",
-        "src/clock",
-        "src/error",
-    ],
+    &["src/http", "src/graphql", "src/auth", "src/model", "src/config", "src/clock", "src/error"],
     &["src/model/id"],
 );
 
 const FRAMEWORKS: &[Framework] = &[
     Framework {
         name: "async_graphql",
-        places: Places::Only(&[
-            "src/graphql",
-            "src/http/graphql",
-            "src/http/websocket",
-            "src/http/sse",
-            "src/app",
-        ]),
+        places: Places::Only(&["src/graphql", "src/http/graphql", "src/http/websocket", "src/http/sse", "src/app"]),
         fix: "return a model type and translate it in graphql/",
     },
     Framework {
@@ -138,37 +63,19 @@ const FRAMEWORKS: &[Framework] = &[
         places: Places::Only(&["src/http", "src/app", "src/cli"]),
         fix: "keep the protocol in http/; return error::Error and let http/ make a response of it",
     },
-    Framework {
-        name: "sea_orm",
-        places: NO_DATABASE,
-        fix: "ask a room; put conversions of its errors into db/",
-    },
-    Framework {
-        name: "sqlx",
-        places: NO_DATABASE,
-        fix: "ask a room; put conversions of its errors into db/",
-    },
+    Framework { name: "sea_orm", places: NO_DATABASE, fix: "ask a room; put conversions of its errors into db/" },
+    Framework { name: "sqlx", places: NO_DATABASE, fix: "ask a room; put conversions of its errors into db/" },
     Framework {
         name: "dataloader",
         places: Places::Only(&["src/graphql/loaders"]),
         fix: "load through graphql/loaders, which alone knows the library",
     },
-    Framework {
-        name: "figment",
-        places: Places::Only(&["src/config"]),
-        fix: "read settings from config",
-    },
+    Framework { name: "figment", places: Places::Only(&["src/config"]), fix: "read settings from config" },
 ];
 
 const CALLS: &[Call] = &[
     Call {
-        functions: &[
-            ("SystemTime", "now"),
-            ("Instant", "now"),
-            ("Timestamp", "now"),
-            ("Zoned", "now"),
-            ("Utc", "now"),
-        ],
+        functions: &[("SystemTime", "now"), ("Instant", "now"), ("Timestamp", "now"), ("Zoned", "now"), ("Utc", "now")],
         only_in: &["src/clock"],
         fix: "take a Clock, which tests can stop",
     },
@@ -210,12 +117,7 @@ const CODE: &[&str] = &["src/", "tests/", "benches/", "migrations/"];
 #[track_caller]
 fn assert_kept(found: &[Finding]) {
     let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
-    assert!(
-        found.is_empty(),
-        "\n{} house rule(s) broken:\n  {}\n",
-        found.len(),
-        lines.join("\n  ")
-    );
+    assert!(found.is_empty(), "\n{} house rule(s) broken:\n  {}\n", found.len(), lines.join("\n  "));
 }
 
 /// The planted breach must be found once, on the line where it stands.
@@ -261,11 +163,7 @@ fn every_file_has_a_head() {
 #[test]
 fn files_stay_short() {
     let mut found = each(&["src/"], |source| rules::length(source, LINES_MAX, LONGER_FILES));
-    found.extend(rules::stale_exceptions(
-        &source::sources(&["src/"]),
-        LINES_MAX,
-        LONGER_FILES,
-    ));
+    found.extend(rules::stale_exceptions(&source::sources(&["src/"]), LINES_MAX, LONGER_FILES));
     assert_kept(&found);
 }
 
@@ -273,40 +171,31 @@ fn files_stay_short() {
 fn room_functions_take_the_scope_first() {
     assert_kept(&each(&["src/"], |source| {
         let is_asked = source.is_within_any(&["src/directory", "src/reports"]) && !source.is_test_module();
-        if is_asked {
-            rules::scope_first(source, WITHOUT_SCOPE)
-        } else {
-            Vec::new()
-        }
+        if is_asked { rules::scope_first(source, WITHOUT_SCOPE) } else { Vec::new() }
     }));
 }
 
 #[test]
 fn reports_write_nothing() {
-    assert_kept(&each(&["src/"], |source| {
-        if source.is_within("src/reports") {
-            rules::writes(source)
-        } else {
-            Vec::new()
-        }
-    }));
+    assert_kept(&each(
+        &["src/"],
+        |source| {
+            if source.is_within("src/reports") { rules::writes(source) } else { Vec::new() }
+        },
+    ));
 }
 
 #[test]
 fn nothing_is_called_a_drawer() {
     let files = source::repository_files();
-    let ours = files
-        .iter()
-        .filter(|path| CODE.iter().any(|folder| path.starts_with(folder)));
+    let ours = files.iter().filter(|path| CODE.iter().any(|folder| path.starts_with(folder)));
     assert_kept(&ours.flat_map(|path| rules::drawers(path)).collect::<Vec<_>>());
 }
 
 #[test]
 fn nothing_points_at_one_machine() {
     let files = source::repository_files();
-    let found = files
-        .iter()
-        .flat_map(|path| rules::machine_paths(path, &source::text(path), MACHINE_ROOTS));
+    let found = files.iter().flat_map(|path| rules::machine_paths(path, &source::text(path), MACHINE_ROOTS));
     assert_kept(&found.collect::<Vec<_>>());
 }
 
@@ -319,16 +208,8 @@ fn the_map_is_short_and_complete() {
         .map(|(folder, _)| folder.to_owned())
         .collect();
     folders.dedup();
-    assert_kept(&rules::map(
-        "ARCHITECTURE.md",
-        &source::text("ARCHITECTURE.md"),
-        150,
-        &folders,
-    ));
-    assert!(
-        files.iter().any(|path| path == "CHANGELOG.md"),
-        "CHANGELOG.md is missing: users read there what changed"
-    );
+    assert_kept(&rules::map("ARCHITECTURE.md", &source::text("ARCHITECTURE.md"), 150, &folders));
+    assert!(files.iter().any(|path| path == "CHANGELOG.md"), "CHANGELOG.md is missing: users read there what changed");
 }
 
 /// Each checker against a text that breaks its rule, and against the nearest text that keeps it.
@@ -342,38 +223,13 @@ mod planted {
     #[test]
     fn a_sideways_import() {
         let check = |path, raw| rules::imports(&at(path, raw), ROOMS);
-        assert_found(
-            &check("src/reports/slowest.rs", "\nuse crate::{db::Db, ingest::batch};"),
-            2,
-            "ingest::batch",
-        );
-        assert_found(
-            &check(
-                "src/graphql/types/project.rs",
-                "fn f(_: crate::entity::project::Model) {}",
-            ),
-            1,
-            "entity",
-        );
+        assert_found(&check("src/reports/slowest.rs", "\nuse crate::{db::Db, ingest::batch};"), 2, "ingest::batch");
+        assert_found(&check("src/graphql/types/project.rs", "fn f(_: crate::entity::project::Model) {}"), 1, "entity");
         assert_found(&check("src/live.rs", "use super::directory;"), 1, "directory");
-        assert_found(
-            &check("src/http/health.rs", "use crate::db::{Db, dialect};"),
-            1,
-            "db::dialect",
-        );
-        assert_found(
-            &check("src/model/id.rs", "use crate::error::Error;"),
-            1,
-            "nothing of this crate",
-        );
-        assert_kept(&check(
-            "src/ingest/write.rs",
-            "// crate::reports\nuse crate::{live::Publisher, entity, db::Db};",
-        ));
-        assert_kept(&check(
-            "src/live/bus.rs",
-            "#[cfg(test)]\nmod tests { use crate::directory; }",
-        ));
+        assert_found(&check("src/http/health.rs", "use crate::db::{Db, dialect};"), 1, "db::dialect");
+        assert_found(&check("src/model/id.rs", "use crate::error::Error;"), 1, "nothing of this crate");
+        assert_kept(&check("src/ingest/write.rs", "// crate::reports\nuse crate::{live::Publisher, entity, db::Db};"));
+        assert_kept(&check("src/live/bus.rs", "#[cfg(test)]\nmod tests { use crate::directory; }"));
     }
 
     #[test]
@@ -384,82 +240,31 @@ mod planted {
     #[test]
     fn a_framework_in_the_wrong_room() {
         let check = |path, raw| rules::frameworks(&at(path, raw), FRAMEWORKS);
-        assert_found(
-            &check("src/reports/slowest.rs", "use async_graphql::SimpleObject;"),
-            1,
-            "async_graphql",
-        );
-        assert_found(
-            &check("src/error.rs", "impl ::axum::response::IntoResponse for X {}"),
-            1,
-            "axum",
-        );
-        assert_found(
-            &check("src/graphql/query.rs", "#[derive(sea_orm::FromQueryResult)]"),
-            1,
-            "sea_orm",
-        );
+        assert_found(&check("src/reports/slowest.rs", "use async_graphql::SimpleObject;"), 1, "async_graphql");
+        assert_found(&check("src/error.rs", "impl ::axum::response::IntoResponse for X {}"), 1, "axum");
+        assert_found(&check("src/graphql/query.rs", "#[derive(sea_orm::FromQueryResult)]"), 1, "sea_orm");
         assert_found(&check("src/auth/scope.rs", "\n\nuse {sqlx::Row};"), 3, "sqlx");
         assert_found(&check("src/model/sketch.rs", "use sea_orm::Value;"), 1, "sea_orm");
-        assert_found(
-            &check("src/graphql/query.rs", "use dataloader::cached::Loader;"),
-            1,
-            "dataloader",
-        );
+        assert_found(&check("src/graphql/query.rs", "use dataloader::cached::Loader;"), 1, "dataloader");
         assert_found(&check("src/cli/serve.rs", "use figment::Figment;"), 1, "figment");
-        assert_kept(&check(
-            "src/graphql/loaders/project.rs",
-            "use dataloader::cached::Loader; use async_graphql::ID;",
-        ));
-        assert_kept(&check(
-            "src/model/id.rs",
-            "#[derive(sea_orm::DeriveValueType)] struct Id(i64);",
-        ));
+        assert_kept(&check("src/graphql/loaders/project.rs", "use dataloader::cached::Loader; use async_graphql::ID;"));
+        assert_kept(&check("src/model/id.rs", "#[derive(sea_orm::DeriveValueType)] struct Id(i64);"));
         assert_kept(&check("src/http/router.rs", "use axum::Router; let axum = 1;"));
     }
 
     #[test]
     fn a_call_past_the_one_place() {
         let check = |path, raw| rules::calls(&at(path, raw), CALLS);
-        assert_found(
-            &check("src/ingest/batch.rs", "let now = std::time::Instant::now();"),
-            1,
-            "Clock",
-        );
-        assert_found(
-            &check("src/db/pool.rs", "use jiff::Timestamp;\nlet t = Timestamp::now();"),
-            2,
-            "Timestamp::now",
-        );
+        assert_found(&check("src/ingest/batch.rs", "let now = std::time::Instant::now();"), 1, "Clock");
+        assert_found(&check("src/db/pool.rs", "use jiff::Timestamp;\nlet t = Timestamp::now();"), 2, "Timestamp::now");
         assert_found(&check("src/cli.rs", "std::env::var_os(\"X\")"), 1, "config");
-        assert_found(
-            &check("src/live/bus.rs", "use tokio::task;\ntask::spawn(run());"),
-            2,
-            "task::spawn",
-        );
-        assert_found(
-            &check("src/graphql/query.rs", "project::Entity::find_by_id(1)"),
-            1,
-            "find_by_id",
-        );
-        assert_found(
-            &check("src/http/graphql.rs", "let s = model::Scope::everything();"),
-            1,
-            "only src/auth",
-        );
+        assert_found(&check("src/live/bus.rs", "use tokio::task;\ntask::spawn(run());"), 2, "task::spawn");
+        assert_found(&check("src/graphql/query.rs", "project::Entity::find_by_id(1)"), 1, "find_by_id");
+        assert_found(&check("src/http/graphql.rs", "let s = model::Scope::everything();"), 1, "only src/auth");
         assert_kept(&check("src/clock.rs", "Instant::now()"));
-        assert_kept(&check(
-            "src/jobs/compaction.rs",
-            "tokio::spawn(x); metric::Entity::find()",
-        ));
-        assert_kept(&check(
-            "src/http/websocket.rs",
-            "#[cfg(test)] mod tests { fn f() { tokio::spawn(x); } }",
-        ));
-        assert_kept(&check(
-            "src/http/websocket.rs",
-            "env!(\"CARGO_PKG_VERSION\"); \"tokio::spawn\"",
-        ));
+        assert_kept(&check("src/jobs/compaction.rs", "tokio::spawn(x); metric::Entity::find()"));
+        assert_kept(&check("src/http/websocket.rs", "#[cfg(test)] mod tests { fn f() { tokio::spawn(x); } }"));
+        assert_kept(&check("src/http/websocket.rs", "env!(\"CARGO_PKG_VERSION\"); \"tokio::spawn\""));
     }
 
     #[test]
@@ -484,11 +289,7 @@ mod planted {
         assert_found(&rules::length(&long, 2, &[]), 3, "3 lines");
         assert_kept(&rules::length(&long, 3, &[]));
         assert_kept(&rules::length(&long, 2, &[("src/a.rs", "one table")]));
-        assert_found(
-            &rules::stale_exceptions(&[long], 3, &[("src/a.rs", "one table")]),
-            1,
-            "without need",
-        );
+        assert_found(&rules::stale_exceptions(&[long], 3, &[("src/a.rs", "one table")]), 1, "without need");
     }
 
     #[test]
@@ -498,13 +299,9 @@ mod planted {
         assert_found(&check("pub(crate) async fn list() {}"), 1, "`list`");
         assert_found(&check("pub async fn list(scope: Scope) {}"), 1, "`list`");
         assert_found(&check("pub async fn list<F: Fn(&Scope)>(f: F) {}"), 1, "`list`");
-        assert_kept(&check(
-            "pub async fn list<'a, T: Into<Id>>(scope: &'a auth::Scope, db: &Db) {}",
-        ));
+        assert_kept(&check("pub async fn list<'a, T: Into<Id>>(scope: &'a auth::Scope, db: &Db) {}"));
         assert_kept(&check("pub async fn list(&self, scope: &Scope) {}"));
-        assert_kept(&check(
-            "pub async fn by_hash(db: &Db) {} async fn rows(db: &Db) {} pub fn plan(x: X) {}",
-        ));
+        assert_kept(&check("pub async fn by_hash(db: &Db) {} async fn rows(db: &Db) {} pub fn plan(x: X) {}"));
     }
 
     #[test]

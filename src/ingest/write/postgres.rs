@@ -47,10 +47,7 @@ pub struct Transaction {
 }
 
 pub async fn begin(pool: &PgPool, log: StatementLog) -> sqlx::Result<Transaction> {
-    Ok(Transaction {
-        inner: pool.begin().await?,
-        log,
-    })
+    Ok(Transaction { inner: pool.begin().await?, log })
 }
 
 impl super::Transaction for Transaction {
@@ -70,12 +67,7 @@ impl super::Transaction for Transaction {
             .bind(min)
             .bind(max)
             .bind(jobs().map(|job| job.received_at.as_micros()).collect::<Vec<_>>())
-            .bind(
-                entries
-                    .iter()
-                    .map(|entry| entry.rejections.as_deref())
-                    .collect::<Vec<_>>(),
-            )
+            .bind(entries.iter().map(|entry| entry.rejections.as_deref()).collect::<Vec<_>>())
             .fetch_all(&mut *self.inner)
             .await?;
         record(&self.log, CLAIM, claimed.len(), watch);
@@ -131,11 +123,8 @@ impl super::Transaction for Transaction {
     async fn advance(&mut self, steps: &[(i64, i64)]) -> sqlx::Result<Vec<(i64, i64)>> {
         let watch = Stopwatch::start();
         let (organizations, steps): (Vec<i64>, Vec<i64>) = steps.iter().copied().unzip();
-        let last: Vec<(i64, i64)> = sqlx::query_as(ADVANCE)
-            .bind(organizations)
-            .bind(steps)
-            .fetch_all(&mut *self.inner)
-            .await?;
+        let last: Vec<(i64, i64)> =
+            sqlx::query_as(ADVANCE).bind(organizations).bind(steps).fetch_all(&mut *self.inner).await?;
         record(&self.log, ADVANCE, last.len(), watch);
         Ok(last)
     }
@@ -191,23 +180,14 @@ pub async fn endpoints(pool: &PgPool, log: &StatementLog, paths: &[Path<'_>]) ->
     let ids: Vec<i64> = paths.iter().map(|path| path.id.0).collect();
 
     let watch = Stopwatch::start();
-    let inserted = sqlx::query(INSERT_ENDPOINTS)
-        .bind(&organizations)
-        .bind(&projects)
-        .bind(&names)
-        .bind(ids)
-        .execute(pool)
-        .await?;
+    let inserted =
+        sqlx::query(INSERT_ENDPOINTS).bind(&organizations).bind(&projects).bind(&names).bind(ids).execute(pool).await?;
     let rows = usize::try_from(inserted.rows_affected()).unwrap_or(usize::MAX);
     record(log, INSERT_ENDPOINTS, rows, watch);
 
     let watch = Stopwatch::start();
-    let found: Vec<(i64, i64, String, i64)> = sqlx::query_as(SELECT_ENDPOINTS)
-        .bind(organizations)
-        .bind(projects)
-        .bind(names)
-        .fetch_all(pool)
-        .await?;
+    let found: Vec<(i64, i64, String, i64)> =
+        sqlx::query_as(SELECT_ENDPOINTS).bind(organizations).bind(projects).bind(names).fetch_all(pool).await?;
     record(log, SELECT_ENDPOINTS, found.len(), watch);
     let key = |organization, project| Key::new(OrganizationId(organization), ProjectId(project));
     Ok(found

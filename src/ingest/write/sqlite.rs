@@ -64,10 +64,7 @@ impl Inserts {
             let rows = vec![format!("({marks})"); size].join(", ");
             (size, format!("{head}{rows}"))
         });
-        Self {
-            short: format!("{head}({marks}), …"),
-            by_size: by_size.into(),
-        }
+        Self { short: format!("{head}({marks}), …"), by_size: by_size.into() }
     }
 }
 
@@ -105,20 +102,15 @@ impl super::Transaction for Transaction {
                 entry.rejections,
             ])
         });
-        let claimed: Vec<i64> = sqlx::query_scalar(CLAIM)
-            .bind(array(rows))
-            .fetch_all(&mut *self.inner)
-            .await?;
+        let claimed: Vec<i64> = sqlx::query_scalar(CLAIM).bind(array(rows)).fetch_all(&mut *self.inner).await?;
         record(&self.log, CLAIM, claimed.len(), watch);
         Ok(claimed)
     }
 
     async fn earlier(&mut self, keys: &[LedgerKey<'_>]) -> sqlx::Result<Vec<Stored>> {
         let watch = Stopwatch::start();
-        let found: Vec<(i64, String, String, Option<i64>, Vec<u8>, u32, Option<String>)> = sqlx::query_as(EARLIER)
-            .bind(array(keys.iter().map(|key| json!(key))))
-            .fetch_all(&mut *self.inner)
-            .await?;
+        let found: Vec<(i64, String, String, Option<i64>, Vec<u8>, u32, Option<String>)> =
+            sqlx::query_as(EARLIER).bind(array(keys.iter().map(|key| json!(key)))).fetch_all(&mut *self.inner).await?;
         record(&self.log, EARLIER, found.len(), watch);
         let stored = |(organization, source, key, sequence, body_hash, accepted, rejections)| Stored {
             organization,
@@ -179,9 +171,7 @@ impl super::Transaction for Transaction {
 
     async fn number(&mut self, numbered: &[Numbered<'_>]) -> sqlx::Result<()> {
         let watch = Stopwatch::start();
-        let rows = numbered
-            .iter()
-            .map(|row| json!([row.key.0, row.key.1, row.key.2, row.sequence]));
+        let rows = numbered.iter().map(|row| json!([row.key.0, row.key.1, row.key.2, row.sequence]));
         sqlx::query(NUMBER).bind(array(rows)).execute(&mut *self.inner).await?;
         record(&self.log, NUMBER, numbered.len(), watch);
         Ok(())
@@ -213,9 +203,7 @@ impl Transaction {
 }
 
 pub async fn endpoints(pool: &SqlitePool, log: &StatementLog, paths: &[Path<'_>]) -> sqlx::Result<Vec<Found>> {
-    let rows = paths
-        .iter()
-        .map(|Path { project, path, id }| json!([project.organization.0, project.id.0, path, id.0]));
+    let rows = paths.iter().map(|Path { project, path, id }| json!([project.organization.0, project.id.0, path, id.0]));
     let rows = array(rows);
     let watch = Stopwatch::start();
     let inserted = sqlx::query(INSERT_ENDPOINTS).bind(rows.as_str()).execute(pool).await?;
@@ -238,11 +226,9 @@ fn array(rows: impl Iterator<Item = Value>) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -39,11 +39,7 @@ impl TestDatabase {
         let file = folder.path().join("perfgraph.sqlite");
         std::fs::copy(template, &file).unwrap();
         let url = sqlite_url(&file);
-        Self {
-            database: Database::open(&options(&url)).await.unwrap(),
-            url,
-            _folder: Some(folder),
-        }
+        Self { database: Database::open(&options(&url)).await.unwrap(), url, _folder: Some(folder) }
     }
 
     pub async fn postgres() -> Self {
@@ -58,47 +54,27 @@ impl TestDatabase {
                 name
             })
             .await;
-        let name = format!(
-            "perfgraph_test_{}_{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
+        let name = format!("perfgraph_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         admin(&format!("DROP DATABASE IF EXISTS {name}")).await;
         admin(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
         let url = postgres_url(&name);
-        Self {
-            database: Database::open(&options(&url)).await.unwrap(),
-            url,
-            _folder: None,
-        }
+        Self { database: Database::open(&options(&url)).await.unwrap(), url, _folder: None }
     }
 
     /// An empty database without any table, for tests of the migrations themselves.
     pub async fn unmigrated_postgres() -> Self {
-        let name = format!(
-            "perfgraph_test_{}_{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
+        let name = format!("perfgraph_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         admin(&format!("DROP DATABASE IF EXISTS {name}")).await;
         admin(&format!("CREATE DATABASE {name}")).await;
         let url = postgres_url(&name);
-        Self {
-            database: Database::open(&options(&url)).await.unwrap(),
-            url,
-            _folder: None,
-        }
+        Self { database: Database::open(&options(&url)).await.unwrap(), url, _folder: None }
     }
 
     /// The same on SQLite.
     pub async fn unmigrated_sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = sqlite_url(&folder.path().join("perfgraph.sqlite"));
-        Self {
-            database: Database::open(&options(&url)).await.unwrap(),
-            url,
-            _folder: Some(folder),
-        }
+        Self { database: Database::open(&options(&url)).await.unwrap(), url, _folder: Some(folder) }
     }
 
     /// A second set of pools on the same database, as another process would have.
@@ -135,9 +111,8 @@ fn sqlite_url(file: &Path) -> String {
 /// The private PostgreSQL that `scripts/test-setup` started: a test without it fails, it never skips.
 fn server() -> PgConnectOptions {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-postgres.url");
-    let url = std::env::var("PERFGRAPH_TEST_POSTGRES_URL")
-        .or_else(|_| std::fs::read_to_string(&file))
-        .unwrap_or_else(|_| {
+    let url =
+        std::env::var("PERFGRAPH_TEST_POSTGRES_URL").or_else(|_| std::fs::read_to_string(&file)).unwrap_or_else(|_| {
             panic!("no test PostgreSQL: run `make test`, or `scripts/test-setup` once before `cargo test`")
         });
     PgConnectOptions::from_str(url.trim()).expect("the test PostgreSQL's URL is valid")
@@ -151,9 +126,6 @@ async fn admin(sql: &str) {
     let mut connection = PgConnection::connect_with(&server())
         .await
         .expect("the test PostgreSQL answers; run `scripts/test-setup` to start it");
-    sqlx::query(AssertSqlSafe(sql.to_owned()))
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
 }

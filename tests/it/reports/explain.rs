@@ -14,9 +14,7 @@ const ORGANIZATION: OrganizationId = OrganizationId(3);
 
 /// A day of 20 projects in 4 organizations: enough rows that a planner who could not use an index would show it.
 async fn fill(database: &TestDatabase) {
-    partition::ensure(&database.database, range(0, DAY_MICROS))
-        .await
-        .unwrap();
+    partition::ensure(&database.database, range(0, DAY_MICROS)).await.unwrap();
     let start = START.as_micros();
     let sketch = match database.database.backend() {
         Backend::Sqlite(_) => "x'01'",
@@ -81,21 +79,13 @@ async fn plan(database: &TestDatabase, sql: &str) -> Vec<String> {
             .collect(),
         Backend::Postgres(pool) => {
             let mut connection = pool.acquire().await.unwrap();
-            let parameters = (1..10_000)
-                .take_while(|number| sql.contains(&format!("${number}")))
-                .count();
+            let parameters = (1..10_000).take_while(|number| sql.contains(&format!("${number}"))).count();
             let nulls = vec!["NULL"; parameters].join(", ");
             // Without pruning, because no partition would survive a window of NULLs.
             for setting in ["plan_cache_mode = force_generic_plan", "enable_partition_pruning = off"] {
-                connection
-                    .execute(AssertSqlSafe(format!("SET {setting}")))
-                    .await
-                    .unwrap();
+                connection.execute(AssertSqlSafe(format!("SET {setting}"))).await.unwrap();
             }
-            connection
-                .execute(AssertSqlSafe(format!("PREPARE asked AS {sql}")))
-                .await
-                .unwrap();
+            connection.execute(AssertSqlSafe(format!("PREPARE asked AS {sql}"))).await.unwrap();
             let rows = connection
                 .fetch_all(AssertSqlSafe(format!("EXPLAIN (COSTS OFF) EXECUTE asked ({nulls})")))
                 .await
@@ -118,10 +108,7 @@ fn assert_no_full_scan(plan: &[String], sql: &str) {
         let sqlite = line.starts_with("SEARCH m ");
         if sqlite {
             let by_time = line.contains("ts>? AND ts<?") || line.contains("bucket>? AND bucket<?");
-            assert!(
-                by_time && line.contains("(organization_id=? AND project_id=? AND kind=? AND"),
-                "{sql}\n{all}"
-            );
+            assert!(by_time && line.contains("(organization_id=? AND project_id=? AND kind=? AND"), "{sql}\n{all}");
         }
         let postgres = line.starts_with("Index Cond:") && (line.contains("ts >= ") || line.contains("bucket >= "));
         if postgres {

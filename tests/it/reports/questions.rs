@@ -22,42 +22,23 @@ fn question(rng: &mut StdRng) -> Question {
         1 => vec![MetricType::ApiResponse, MetricType::Database, MetricType::ApiResponse],
         _ => vec![*MetricType::ALL.choose(rng).unwrap()],
     };
-    Question {
-        window,
-        projects,
-        kinds,
-        endpoint: endpoint(rng),
-        status: status(rng),
-    }
+    Question { window, projects, kinds, endpoint: endpoint(rng), status: status(rng) }
 }
 
 fn window(rng: &mut StdRng) -> TimeRange {
     match rng.random_range(0..6) {
-        0 => range(
-            rng.random_range(0..60) * MINUTE_MICROS,
-            rng.random_range(1..130) * MINUTE_MICROS,
-        ),
+        0 => range(rng.random_range(0..60) * MINUTE_MICROS, rng.random_range(1..130) * MINUTE_MICROS),
         // Shorter than two minutes: raw.
-        1 => range(
-            rng.random_range(0..170 * MINUTE_MICROS),
-            rng.random_range(1..2 * MINUTE_MICROS),
-        ),
+        1 => range(rng.random_range(0..170 * MINUTE_MICROS), rng.random_range(1..2 * MINUTE_MICROS)),
         // Around or beside all that there is.
         2 => range(-MINUTE_MICROS * 5 - 7, rng.random_range(1..400 * MINUTE_MICROS)),
-        _ => range(
-            rng.random_range(0..100 * MINUTE_MICROS),
-            rng.random_range(1..80 * MINUTE_MICROS),
-        ),
+        _ => range(rng.random_range(0..100 * MINUTE_MICROS), rng.random_range(1..80 * MINUTE_MICROS)),
     }
 }
 
 fn projects(rng: &mut StdRng) -> Projects {
     let keys = |ids: &[(OrganizationId, i64)]| {
-        Projects::Keys(
-            ids.iter()
-                .map(|(organization, id)| Key::new(*organization, ProjectId(*id)))
-                .collect(),
-        )
+        Projects::Keys(ids.iter().map(|(organization, id)| Key::new(*organization, ProjectId(*id))).collect())
     };
     match rng.random_range(0..6) {
         0 => Projects::All,
@@ -74,45 +55,15 @@ fn endpoint(rng: &mut StdRng) -> Option<TextFilter> {
     let text = |text: &str| Some(text.to_owned());
     let none = TextFilter::default();
     match rng.random_range(0..14) {
-        0 => Some(TextFilter {
-            eq: text("/api/users"),
-            ..none
-        }),
-        1 => Some(TextFilter {
-            ne: text("/api/users"),
-            ..none
-        }),
-        2 => Some(TextFilter {
-            one_of: Some(vec!["/checkout".into(), "/api/user%s".into(), "/none".into()]),
-            ..none
-        }),
-        3 => Some(TextFilter {
-            one_of: Some(vec![]),
-            ..none
-        }),
-        4 => Some(TextFilter {
-            starts_with: text("/api/user_"),
-            ..none
-        }),
-        5 => Some(TextFilter {
-            starts_with: text(""),
-            contains: text(""),
-            ..none
-        }),
-        6 => Some(TextFilter {
-            contains: text("r%"),
-            ..none
-        }),
-        7 => Some(TextFilter {
-            contains: text("🦀"),
-            starts_with: text("/ü"),
-            ..none
-        }),
-        8 => Some(TextFilter {
-            starts_with: text("/api"),
-            ne: text("/api/users"),
-            ..none
-        }),
+        0 => Some(TextFilter { eq: text("/api/users"), ..none }),
+        1 => Some(TextFilter { ne: text("/api/users"), ..none }),
+        2 => Some(TextFilter { one_of: Some(vec!["/checkout".into(), "/api/user%s".into(), "/none".into()]), ..none }),
+        3 => Some(TextFilter { one_of: Some(vec![]), ..none }),
+        4 => Some(TextFilter { starts_with: text("/api/user_"), ..none }),
+        5 => Some(TextFilter { starts_with: text(""), contains: text(""), ..none }),
+        6 => Some(TextFilter { contains: text("r%"), ..none }),
+        7 => Some(TextFilter { contains: text("🦀"), starts_with: text("/ü"), ..none }),
+        8 => Some(TextFilter { starts_with: text("/api"), ne: text("/api/users"), ..none }),
         _ => None,
     }
 }
@@ -121,20 +72,9 @@ fn status(rng: &mut StdRng) -> Option<StatusFilter> {
     let none = StatusFilter::default();
     match rng.random_range(0..12) {
         0 => Some(StatusFilter { eq: Some(404), ..none }),
-        1 => Some(StatusFilter {
-            one_of: Some(vec![200, 500, 99_999]),
-            ..none
-        }),
-        2 => Some(StatusFilter {
-            gte: Some(200),
-            lt: Some(400),
-            ..none
-        }),
-        3 => Some(StatusFilter {
-            gt: Some(399),
-            lte: Some(500),
-            ..none
-        }),
+        1 => Some(StatusFilter { one_of: Some(vec![200, 500, 99_999]), ..none }),
+        2 => Some(StatusFilter { gte: Some(200), lt: Some(400), ..none }),
+        3 => Some(StatusFilter { gt: Some(399), lte: Some(500), ..none }),
         _ => None,
     }
 }

@@ -24,14 +24,7 @@ const MINUTES: i64 = 180;
 const EVENTS: usize = 6_000;
 const BATCH: usize = 700;
 const CHUNK: usize = 500;
-const PATHS: [&str; 6] = [
-    "/api/users",
-    "/API/users",
-    "/api/user_s",
-    "/api/user%s",
-    "/checkout",
-    "/ünï/🦀",
-];
+const PATHS: [&str; 6] = ["/api/users", "/API/users", "/api/user_s", "/api/user%s", "/checkout", "/ünï/🦀"];
 
 #[derive(Clone, Debug)]
 pub struct Event {
@@ -184,14 +177,8 @@ impl World {
                         Projects::Organization(id) => *id == event.project.organization,
                         Projects::Keys(keys) => keys.contains(&event.project),
                     }
-                    && question
-                        .endpoint
-                        .as_ref()
-                        .is_none_or(|filter| path_matches(filter, event.path))
-                    && question
-                        .status
-                        .as_ref()
-                        .is_none_or(|filter| status_matches(filter, event.status))
+                    && question.endpoint.as_ref().is_none_or(|filter| path_matches(filter, event.path))
+                    && question.status.as_ref().is_none_or(|filter| status_matches(filter, event.status))
             })
             .collect()
     }
@@ -222,10 +209,7 @@ where
 fn path_matches(filter: &TextFilter, path: &str) -> bool {
     filter.eq.as_deref().is_none_or(|text| path == text)
         && filter.ne.as_deref().is_none_or(|text| path != text)
-        && filter
-            .one_of
-            .as_ref()
-            .is_none_or(|texts| texts.iter().any(|text| path == text))
+        && filter.one_of.as_ref().is_none_or(|texts| texts.iter().any(|text| path == text))
         && filter.starts_with.as_deref().is_none_or(|text| path.starts_with(text))
         && filter.contains.as_deref().is_none_or(|text| path.contains(text))
 }

@@ -20,12 +20,7 @@ impl fmt::Display for Finding {
 
 impl Finding {
     pub fn new(path: &str, line: usize, rule: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self {
-            path: path.to_owned(),
-            line,
-            rule: rule.into(),
-            fix: fix.into(),
-        }
+        Self { path: path.to_owned(), line, rule: rule.into(), fix: fix.into() }
     }
 }
 
@@ -44,12 +39,7 @@ pub fn imports(source: &Source, rooms: &[Room]) -> Vec<Finding> {
     let Some(room) = rooms.iter().find(|room| room.name == *own) else {
         let fix =
             format!("decide what `{own}` may import and add it to ROOMS in tests/it/tidy.rs and to ARCHITECTURE.md");
-        return vec![Finding::new(
-            &source.path,
-            1,
-            format!("`{own}` is a room that nobody placed"),
-            fix,
-        )];
+        return vec![Finding::new(&source.path, 1, format!("`{own}` is a room that nobody placed"), fix)];
     };
     if room.may_import == EVERYTHING {
         return Vec::new();
@@ -64,24 +54,14 @@ pub fn imports(source: &Source, rooms: &[Room]) -> Vec<Finding> {
         if target == own || !rooms.iter().any(|room| room.name == target) {
             continue;
         }
-        let item = resolved
-            .get(1)
-            .map(|second| format!("{target}::{second}"))
-            .unwrap_or_default();
-        if !room
-            .may_import
-            .iter()
-            .any(|allowed| *allowed == target || *allowed == item)
-        {
+        let item = resolved.get(1).map(|second| format!("{target}::{second}")).unwrap_or_default();
+        if !room.may_import.iter().any(|allowed| *allowed == target || *allowed == item) {
             let named = if item.is_empty() { target } else { &item };
             found.push(Finding::new(
                 &source.path,
                 path.line,
                 format!("`{own}` may not import `{named}`"),
-                format!(
-                    "it may import {}; let the caller hand the value in, or move the code",
-                    list(room.may_import)
-                ),
+                format!("it may import {}; let the caller hand the value in, or move the code", list(room.may_import)),
             ));
         }
     }
@@ -89,11 +69,7 @@ pub fn imports(source: &Source, rooms: &[Room]) -> Vec<Finding> {
 }
 
 fn list(names: &[&str]) -> String {
-    if names.is_empty() {
-        "nothing of this crate".to_owned()
-    } else {
-        names.join(", ")
-    }
+    if names.is_empty() { "nothing of this crate".to_owned() } else { names.join(", ") }
 }
 
 /// Where something may stand.
@@ -129,11 +105,7 @@ pub struct Framework {
 pub fn frameworks(source: &Source, rules: &[Framework]) -> Vec<Finding> {
     let mut found = Vec::new();
     for rule in rules.iter().filter(|rule| !rule.places.allow(source)) {
-        for path in source
-            .paths
-            .iter()
-            .filter(|path| path.names.len() > 1 && path.names[0] == rule.name)
-        {
+        for path in source.paths.iter().filter(|path| path.names.len() > 1 && path.names[0] == rule.name) {
             let says = format!("`{}` is named here, but {}", rule.name, rule.places.describe());
             found.push(Finding::new(&source.path, path.line, says, rule.fix));
         }
@@ -153,17 +125,9 @@ pub fn calls(source: &Source, rules: &[Call]) -> Vec<Finding> {
     for rule in rules.iter().filter(|rule| !source.is_within_any(rule.only_in)) {
         for path in &source.paths {
             for pair in path.names.windows(2) {
-                if rule
-                    .functions
-                    .iter()
-                    .any(|(owner, name)| pair[0] == *owner && matches_name(&pair[1], name))
-                {
-                    let says = format!(
-                        "`{}::{}` is named here, but only {} may",
-                        pair[0],
-                        pair[1],
-                        rule.only_in.join(", ")
-                    );
+                if rule.functions.iter().any(|(owner, name)| pair[0] == *owner && matches_name(&pair[1], name)) {
+                    let says =
+                        format!("`{}::{}` is named here, but only {} may", pair[0], pair[1], rule.only_in.join(", "));
                     found.push(Finding::new(&source.path, path.line, says, rule.fix));
                 }
             }
@@ -173,9 +137,7 @@ pub fn calls(source: &Source, rules: &[Call]) -> Vec<Finding> {
 }
 
 fn matches_name(name: &str, pattern: &str) -> bool {
-    pattern
-        .strip_suffix('*')
-        .map_or(name == pattern, |start| name.starts_with(start))
+    pattern.strip_suffix('*').map_or(name == pattern, |start| name.starts_with(start))
 }
 
 /// Macros and attributes that never stand in the repository.
@@ -186,12 +148,7 @@ pub fn unfinished(source: &Source) -> Vec<Finding> {
         let word = token.text.as_str();
         if matches!(word, "todo" | "unimplemented" | "dbg") && text(index + 1) == "!" && text(index + 2) != "=" {
             let fix = "finish it, return an error, or leave it out";
-            found.push(Finding::new(
-                &source.path,
-                token.line,
-                format!("`{word}!` is unfinished work"),
-                fix,
-            ));
+            found.push(Finding::new(&source.path, token.line, format!("`{word}!` is unfinished work"), fix));
         }
         if word == "#" && text(index + 1) == "[" && text(index + 2) == "ignore" {
             let fix = "make the test pass and quick, or remove it";
@@ -212,21 +169,12 @@ pub fn head(source: &Source) -> Vec<Finding> {
 
 /// Lines before the tests; `longer` names the files that may pass, each with its reason.
 pub fn length(source: &Source, lines_max: usize, longer: &[(&str, &str)]) -> Vec<Finding> {
-    let lines = source
-        .raw
-        .lines()
-        .take_while(|line| line.trim() != "#[cfg(test)]")
-        .count();
+    let lines = source.raw.lines().take_while(|line| line.trim() != "#[cfg(test)]").count();
     if lines <= lines_max || source.is_test_module() || longer.iter().any(|(path, _)| *path == source.path) {
         return Vec::new();
     }
     let fix = "split it by what a reader asks, or name it with a reason in LONGER_FILES";
-    vec![Finding::new(
-        &source.path,
-        lines,
-        format!("{lines} lines without tests, at most {lines_max}"),
-        fix,
-    )]
+    vec![Finding::new(&source.path, lines, format!("{lines} lines without tests, at most {lines_max}"), fix)]
 }
 
 /// An exception that nothing needs any more only hides the next breach.
@@ -234,9 +182,7 @@ pub fn stale_exceptions(sources: &[Source], lines_max: usize, longer: &[(&str, &
     longer
         .iter()
         .filter(|(path, _)| {
-            !sources
-                .iter()
-                .any(|source| source.path == *path && !length(source, lines_max, &[]).is_empty())
+            !sources.iter().any(|source| source.path == *path && !length(source, lines_max, &[]).is_empty())
         })
         .map(|(path, _)| Finding::new(path, 1, "is in LONGER_FILES without need", "remove it from the list"))
         .collect()
@@ -304,28 +250,16 @@ fn takes_scope_first(tokens: &[&str]) -> bool {
 /// Statements that change data, in a room that only reads.
 pub fn writes(source: &Source) -> Vec<Finding> {
     let fix = "reports only read; a write belongs to ingest, directory or jobs";
-    let names = [
-        "ActiveModel",
-        "insert_many",
-        "update_many",
-        "delete_many",
-        "delete_by_id",
-    ];
+    let names = ["ActiveModel", "insert_many", "update_many", "delete_many", "delete_by_id"];
     let by_name = source
         .tokens
         .iter()
         .filter(|token| names.contains(&token.text.as_str()))
         .map(|token| Finding::new(&source.path, token.line, format!("`{}` writes", token.text), fix));
     let by_statement = source.raw.lines().enumerate().filter_map(|(index, line)| {
-        let statement = ["INSERT INTO ", "DELETE FROM ", "UPDATE "]
-            .iter()
-            .find(|statement| line.contains(**statement))?;
-        Some(Finding::new(
-            &source.path,
-            index + 1,
-            format!("`{}` writes", statement.trim()),
-            fix,
-        ))
+        let statement =
+            ["INSERT INTO ", "DELETE FROM ", "UPDATE "].iter().find(|statement| line.contains(**statement))?;
+        Some(Finding::new(&source.path, index + 1, format!("`{}` writes", statement.trim()), fix))
     });
     by_name.chain(by_statement).collect()
 }
@@ -333,22 +267,12 @@ pub fn writes(source: &Source) -> Vec<Finding> {
 /// Drawer names: whatever is in them belongs somewhere else.
 pub fn drawers(path: &str) -> Vec<Finding> {
     let is_drawer = |word: &str| {
-        matches!(
-            word,
-            "util" | "utils" | "helper" | "helpers" | "common" | "manager" | "managers" | "misc"
-        )
+        matches!(word, "util" | "utils" | "helper" | "helpers" | "common" | "manager" | "managers" | "misc")
     };
     path.split('/')
         .map(|part| part.split('.').next().unwrap_or_default())
         .filter(|stem| stem.split(['_', '-']).any(is_drawer))
-        .map(|stem| {
-            Finding::new(
-                path,
-                1,
-                format!("`{stem}` says nothing"),
-                "name it after what it does or knows",
-            )
-        })
+        .map(|stem| Finding::new(path, 1, format!("`{stem}` says nothing"), "name it after what it does or knows"))
         .collect()
 }
 
@@ -362,12 +286,7 @@ pub fn machine_paths(path: &str, text: &str, roots: &[&str]) -> Vec<Finding> {
             });
             if stands {
                 let fix = "use a path from the repository's root";
-                found.push(Finding::new(
-                    path,
-                    index + 1,
-                    format!("`{root}` is a folder of one machine"),
-                    fix,
-                ));
+                found.push(Finding::new(path, index + 1, format!("`{root}` is a folder of one machine"), fix));
             }
         }
     }
@@ -379,23 +298,10 @@ pub fn map(path: &str, text: &str, lines_max: usize, folders: &[String]) -> Vec<
     let lines = text.lines().count();
     let long = (lines >= lines_max).then(|| {
         let fix = "move the details into the heads of the files";
-        Finding::new(
-            path,
-            lines,
-            format!("the map has {lines} lines and must stay under {lines_max}"),
-            fix,
-        )
+        Finding::new(path, lines, format!("the map has {lines} lines and must stay under {lines_max}"), fix)
     });
-    let absent = folders
-        .iter()
-        .filter(|folder| !text.contains(&format!("{folder}/")))
-        .map(|folder| {
-            Finding::new(
-                path,
-                1,
-                format!("the map does not name `{folder}/`"),
-                "add the line that says what lives there",
-            )
-        });
+    let absent = folders.iter().filter(|folder| !text.contains(&format!("{folder}/"))).map(|folder| {
+        Finding::new(path, 1, format!("the map does not name `{folder}/`"), "add the line that says what lives there")
+    });
     long.into_iter().chain(absent).collect()
 }

@@ -30,19 +30,12 @@ impl Source {
     pub fn new(path: &str, raw: &str) -> Self {
         let tokens = without_test_items(tokens(raw));
         let paths = paths(&tokens);
-        Self {
-            path: path.to_owned(),
-            raw: raw.to_owned(),
-            tokens,
-            paths,
-        }
+        Self { path: path.to_owned(), raw: raw.to_owned(), tokens, paths }
     }
 
     /// Is this file the module `place` or below it? `src/live` is `src/live.rs` and all of `src/live/`.
     pub fn is_within(&self, place: &str) -> bool {
-        self.path
-            .strip_prefix(place)
-            .is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+        self.path.strip_prefix(place).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
     }
 
     pub fn is_within_any(&self, places: &[&str]) -> bool {
@@ -56,16 +49,8 @@ impl Source {
 
     /// `src/graphql/types/project.rs` is `["graphql", "types", "project"]`.
     pub fn module(&self) -> Vec<&str> {
-        let inner = self
-            .path
-            .trim_start_matches("src/")
-            .trim_end_matches(".rs")
-            .trim_end_matches("/mod");
-        if inner == "lib" {
-            Vec::new()
-        } else {
-            inner.split('/').collect()
-        }
+        let inner = self.path.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod");
+        if inner == "lib" { Vec::new() } else { inner.split('/').collect() }
     }
 
     /// The path from the crate's root, when `path` stays inside the crate.
@@ -78,13 +63,7 @@ impl Source {
                 let up = names.iter().take_while(|name| *name == "super").count();
                 let start = up + usize::from(names[0] == "self");
                 let kept = module.len().checked_sub(up)?;
-                Some(
-                    module[..kept]
-                        .iter()
-                        .map(ToString::to_string)
-                        .chain(names[start..].iter().cloned())
-                        .collect(),
-                )
+                Some(module[..kept].iter().map(ToString::to_string).chain(names[start..].iter().cloned()).collect())
             }
             _ => None,
         }
@@ -100,23 +79,11 @@ pub fn root() -> PathBuf {
 pub fn repository_files() -> Vec<String> {
     let output = Command::new("git")
         // A clone that another user made is still only read here.
-        .args([
-            "-c",
-            "safe.directory=*",
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
+        .args(["-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(root())
         .output()
         .unwrap_or_else(|error| panic!("the house rules need `git` in PATH: {error}"));
-    assert!(
-        output.status.success(),
-        "git ls-files failed: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "git ls-files failed: {}", String::from_utf8_lossy(&output.stderr));
     let mut files: Vec<String> = String::from_utf8_lossy(&output.stdout)
         .split('\0')
         .filter(|path| !path.is_empty() && root().join(path).is_file())
@@ -202,10 +169,7 @@ fn tokens(raw: &str) -> Vec<Token> {
             }
         }
         found.extend(text.map(|text| Token { text, line }));
-        line += chars[start..index.min(chars.len())]
-            .iter()
-            .filter(|c| **c == '\n')
-            .count();
+        line += chars[start..index.min(chars.len())].iter().filter(|c| **c == '\n').count();
     }
     found
 }
@@ -296,11 +260,7 @@ fn paths(tokens: &[Token]) -> Vec<NamePath> {
     while index < tokens.len() {
         let text = tokens[index].text.as_str();
         let begins = is_name(text) && !KEYWORDS.contains(&text);
-        index = if begins {
-            read_path(tokens, index, &[], &mut found)
-        } else {
-            index + 1
-        };
+        index = if begins { read_path(tokens, index, &[], &mut found) } else { index + 1 };
     }
     found
 }
@@ -321,11 +281,7 @@ fn read_path(tokens: &[Token], start: usize, prefix: &[String], found: &mut Vec<
             index += 1;
             while index < tokens.len() && text(index) != "}" {
                 let branch = is_name(text(index));
-                index = if branch {
-                    read_path(tokens, index, &names, found)
-                } else {
-                    index + 1
-                };
+                index = if branch { read_path(tokens, index, &names, found) } else { index + 1 };
                 if text(index) == "as" {
                     index += 2;
                 }
@@ -337,10 +293,7 @@ fn read_path(tokens: &[Token], start: usize, prefix: &[String], found: &mut Vec<
         }
         index += 1;
     }
-    found.push(NamePath {
-        names,
-        line: tokens[start].line,
-    });
+    found.push(NamePath { names, line: tokens[start].line });
     index
 }
 
@@ -349,25 +302,14 @@ mod tests {
     use super::*;
 
     fn written(raw: &str) -> Vec<String> {
-        Source::new("src/live/window.rs", raw)
-            .paths
-            .iter()
-            .map(|path| path.names.join("::"))
-            .collect()
+        Source::new("src/live/window.rs", raw).paths.iter().map(|path| path.names.join("::")).collect()
     }
 
     #[test]
     fn a_use_tree_is_written_out_in_full() {
         assert_eq!(
             written("use crate::{db::{self, Db as D}, model::Id, *};\nfn f() { ::axum::serve::<X>() }"),
-            [
-                "crate::db",
-                "crate::db::Db",
-                "crate::model::Id",
-                "f",
-                "axum::serve",
-                "X"
-            ]
+            ["crate::db", "crate::db::Db", "crate::model::Id", "f", "axum::serve", "X"]
         );
     }
 
@@ -380,27 +322,15 @@ mod tests {
 
     #[test]
     fn lines_are_counted_through_literals() {
-        assert_eq!(
-            Source::new("src/a.rs", "\"\n\n\" // x\n\nword").tokens,
-            [Token {
-                text: "word".into(),
-                line: 5
-            }]
-        );
+        assert_eq!(Source::new("src/a.rs", "\"\n\n\" // x\n\nword").tokens, [Token { text: "word".into(), line: 5 }]);
     }
 
     #[test]
     fn super_is_resolved_from_the_file() {
-        let source = Source::new(
-            "src/live/window.rs",
-            "use super::super::db::Db; use super::Poke; use self::ring::Ring;",
-        );
-        let resolved: Vec<_> = source
-            .paths
-            .iter()
-            .filter_map(|path| source.resolved(path))
-            .map(|p| p.join("::"))
-            .collect();
+        let source =
+            Source::new("src/live/window.rs", "use super::super::db::Db; use super::Poke; use self::ring::Ring;");
+        let resolved: Vec<_> =
+            source.paths.iter().filter_map(|path| source.resolved(path)).map(|p| p.join("::")).collect();
         assert_eq!(resolved, ["db::Db", "live::Poke", "live::window::ring::Ring"]);
     }
 }

@@ -1,0 +1,75 @@
+//! `perfgraph seed`: fills a database with sample data and shows how far it is.
+
+use std::{io::IsTerminal, time::Duration};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{
+    arguments::{Seed, SeedSize},
+    failure::Failure,
+};
+use crate::{
+    app::Core,
+    clock::{Clock, Stopwatch},
+    config::Config,
+    model::{IdGenerator, Timestamp},
+    seed::{self, Plan, Size},
+};
+
+/// How often a line says how far it is where no bar can be drawn, in milliseconds.
+const LINE_INTERVAL_MS: f64 = 5_000.0;
+
+/// Ids of sample data come from node 0 and the fixed clock, so that the same plan makes the same ids.
+pub const fn id_generator() -> IdGenerator {
+    IdGenerator::new(0)
+}
+
+/// Fills the database.
+#[expect(clippy::print_stderr, reason = "progress is talk for the person at the terminal")]
+pub async fn run(config: &Config, command: &Seed) -> Result<(), Failure> {
+    let until =
+        command.until.map_or_else(|| Clock::system().now(), |until| Timestamp::from_micros(until.as_microsecond()));
+    let size = match command.size {
+        SeedSize::Small => Size::Small,
+        SeedSize::Medium => Size::Medium,
+        SeedSize::Large => Size::Large,
+    };
+    let plan = Plan { size, rng_seed: command.rng_seed };
+    let core = Core::open(config, Clock::fixed(until), id_generator()).await?;
+    if !seed::is_empty(&core).await? {
+        core.close().await;
+        return Err(Failure::Data("the database is not empty: seed a fresh one".to_owned()));
+    }
+    let watch = Stopwatch::start();
+    let total = seed::expected_rows(&plan);
+    let bar = if std::io::stderr().is_terminal() { bar(total) } else { ProgressBar::hidden() };
+    let mut last_line = 0.0;
+    let filled = seed::fill(&core, &plan, &mut |rows| {
+        bar.set_position(rows);
+        if bar.is_hidden() && watch.elapsed_ms() - last_line > LINE_INTERVAL_MS {
+            last_line = watch.elapsed_ms();
+            eprintln!("{rows} of about {total} metrics, {:.0} a second", rate(rows, &watch));
+        }
+    })
+    .await;
+    bar.finish_and_clear();
+    core.close().await;
+    let rows = filled?;
+    eprintln!("{rows} metrics in {:.1} s, {:.0} a second", watch.elapsed_ms() / 1_000.0, rate(rows, &watch));
+    Ok(())
+}
+
+fn bar(total: u64) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    let style = "{bar:40} {human_pos} of {human_len} metrics, {per_sec}, {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(style) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate to read")]
+fn rate(rows: u64, watch: &Stopwatch) -> f64 {
+    rows as f64 / (watch.elapsed_ms() / 1_000.0).max(0.001)
+}

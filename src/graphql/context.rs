@@ -1,0 +1,110 @@
+//! What every resolver of a request shares: the viewer, the session that logs statements, the loaders and the services.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use async_graphql::Context;
+
+use super::loaders::Loaders;
+use crate::{
+    auth::Viewer,
+    clock::Clock,
+    db::{Database, Session, StatementLog},
+    error::{Error, Result},
+    ingest::Ingest,
+    live::Publisher,
+    model::Scope,
+};
+
+/// Bounds on what one operation may ask for.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Items of a list that was asked for without a size.
+    pub page_size_default: u32,
+    /// Items of a list at most.
+    pub page_size_max: u32,
+    /// Bytes of a document.
+    pub document_bytes_max: usize,
+    /// Tokens of a document.
+    pub tokens_max: usize,
+    /// Operations and fragments of a document.
+    pub definitions_max: usize,
+    /// Levels of fields inside each other.
+    pub depth_max: usize,
+    /// Aliased fields of an operation.
+    pub aliases_max: usize,
+    /// Fields at the top of an operation.
+    pub root_fields_max: usize,
+    /// Directives of an operation.
+    pub directives_max: usize,
+    /// Fields of an operation with every fragment spread out.
+    pub fields_max: usize,
+    /// Fields times the sizes of the lists they stand in.
+    pub cost_max: u64,
+}
+
+/// The parts of the house that resolvers call.
+pub struct Services {
+    /// The pools.
+    pub database: Database,
+    /// The write path.
+    pub ingest: Ingest,
+    /// What was just written.
+    pub publisher: Publisher,
+    /// The time.
+    pub clock: Clock,
+    /// Bounds on operations.
+    pub limits: Limits,
+    /// Whether the schema may be asked for by clients.
+    pub introspection: bool,
+}
+
+/// One request, or one subscription with its changing loaders.
+pub struct RequestContext {
+    /// Who is calling.
+    pub viewer: Viewer,
+    /// The parts of the house.
+    pub services: Arc<Services>,
+    /// The statements of this request.
+    pub log: StatementLog,
+    session: Session,
+    loaders: RwLock<Arc<Loaders>>,
+}
+
+impl RequestContext {
+    /// A context with fresh loaders.
+    pub fn new(viewer: Viewer, services: Arc<Services>) -> Self {
+        let log = StatementLog::default();
+        let session = services.database.reader(log.clone());
+        let loaders = RwLock::new(Arc::new(Loaders::new(*viewer.scope(), &session)));
+        Self { viewer, services, log, session, loaders }
+    }
+
+    /// What the caller may reach.
+    pub const fn scope(&self) -> &Scope {
+        self.viewer.scope()
+    }
+
+    /// The session to read through.
+    pub const fn db(&self) -> &Session {
+        &self.session
+    }
+
+    /// The loaders of this request, or of this event of a subscription.
+    pub fn loaders(&self) -> Arc<Loaders> {
+        Arc::clone(&self.loaders.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Forgets what was loaded: the next event of a subscription must see the rows of its own time.
+    pub fn renew_loaders(&self) {
+        let fresh = Arc::new(Loaders::new(*self.viewer.scope(), &self.session));
+        *self.loaders.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+    }
+}
+
+/// The request that a resolver works for.
+///
+/// # Errors
+/// Never for requests that came through the engine, which puts the context there.
+pub fn request<'a>(context: &Context<'a>) -> Result<&'a Arc<RequestContext>> {
+    context.data_opt().ok_or_else(|| Error::internal("no request context in a GraphQL execution"))
+}

@@ -1,0 +1,179 @@
+//! Runs operations: guard, execution with fresh loaders, codes for every error.
+
+use std::sync::Arc;
+
+use async_graphql::{
+    Data, Executor, Name, Request, Response, Schema, ServerError,
+    parser::types::{ExecutableDocument, OperationDefinition, OperationType},
+};
+use futures_util::{StreamExt, stream::BoxStream};
+
+use super::{
+    context::{RequestContext, Services},
+    error::{self, Phase},
+    guard::{self, Refusal},
+    mutation::Mutation,
+    query::Query,
+    subscription::LiveSubscription,
+};
+use crate::{
+    auth::Viewer,
+    db::Statement,
+    error::{Code, Error},
+};
+
+type PerfgraphSchema = Schema<Query, Mutation, LiveSubscription>;
+
+/// The executable schema with what its resolvers need.
+#[derive(Clone)]
+pub struct Engine {
+    schema: PerfgraphSchema,
+    services: Arc<Services>,
+}
+
+/// How an operation came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// May change nothing.
+    Get,
+    /// May be anything.
+    Post,
+}
+
+impl Method {
+    /// The method's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
+/// What came of an operation.
+pub struct Answer {
+    /// What ran: `query Name`, where the document could be read and the operation has a name.
+    pub operation: Option<String>,
+    /// The HTTP status, where the transport itself was misused.
+    pub status: Option<u16>,
+    /// For the client.
+    pub response: Response,
+    /// How far it came.
+    pub phase: Phase,
+    /// What was asked of the database.
+    pub statements: Vec<Statement>,
+}
+
+/// The schema by itself, for printing.
+pub fn schema() -> PerfgraphSchema {
+    // The guard bounds documents before validation; the library's own limits would measure the same again.
+    Schema::build(Query::default(), Mutation, LiveSubscription).finish()
+}
+
+/// The schema in the definition language, as `schema.graphql` holds it.
+pub fn sdl() -> String {
+    let options = async_graphql::SDLExportOptions::new().prefer_single_line_descriptions().sorted_enum_items();
+    let mut text = schema().sdl_with_options(options);
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+impl Engine {
+    /// Puts the schema and its services together.
+    pub fn new(services: Services) -> Self {
+        Self { schema: schema(), services: Arc::new(services) }
+    }
+
+    /// Runs a query or mutation.
+    pub async fn execute(&self, viewer: Viewer, method: Method, request: Request) -> Answer {
+        let refused = |status, response| Answer {
+            operation: None,
+            status,
+            response,
+            phase: Phase::Request,
+            statements: Vec::new(),
+        };
+        let (mut request, document) = match self.admit(request) {
+            Ok(admitted) => admitted,
+            Err(response) => return refused(None, response),
+        };
+        let operation = select(&document, request.operation_name.as_deref());
+        let kind = operation.map(|(_, operation)| operation.ty);
+        let name = operation.and_then(|(name, operation)| Some(format!("{} {}", operation.ty, name?)));
+        if method == Method::Get && kind.is_some_and(|kind| kind != OperationType::Query) {
+            let fault = Error::input("method", "only queries may be sent by GET; send this operation by POST");
+            return refused(Some(405), error::refuse(&fault));
+        }
+        if kind == Some(OperationType::Subscription) {
+            let fault = Error::input("query", "subscriptions are served over WebSocket (graphql-transport-ws) here");
+            return refused(None, error::refuse(&fault));
+        }
+        request.set_parsed_query(document);
+        let context = Arc::new(RequestContext::new(viewer, Arc::clone(&self.services)));
+        let response = self.schema.execute(request.data(Arc::clone(&context))).await;
+        let (response, phase) = error::finish(response);
+        Answer { operation: name, status: None, response, phase, statements: context.log.statements() }
+    }
+
+    /// Runs any operation as a stream of answers: one for queries and mutations, one per event for subscriptions.
+    pub fn subscribe(&self, viewer: Viewer, request: Request) -> BoxStream<'static, Response> {
+        match self.admit(request) {
+            Ok((mut request, document)) => {
+                request.set_parsed_query(document);
+                let context = Arc::new(RequestContext::new(viewer, Arc::clone(&self.services)));
+                let request = request.data(context);
+                self.schema.execute_stream(request).map(|response| error::finish(response).0).boxed()
+            }
+            Err(response) => futures_util::stream::once(async { response }).boxed(),
+        }
+    }
+
+    /// Parses and measures the document of a request.
+    fn admit(&self, mut request: Request) -> Result<(Request, ExecutableDocument), Response> {
+        let document = match guard::parse(&request.query, &request.variables, &self.services.limits) {
+            Ok(document) => document,
+            Err(Refusal::Limit(fault)) => return Err(error::refuse(&fault)),
+            Err(Refusal::Syntax(fault)) => {
+                let fault = ServerError::from(fault);
+                return Err(error::refuse_as(fault, Code::GraphqlParseFailed));
+            }
+        };
+        if !self.services.introspection {
+            request = request.disable_introspection();
+        }
+        Ok((request, document))
+    }
+}
+
+/// The operation that a request means; validation reports a name that fits none or is missing.
+fn select<'a>(
+    document: &'a ExecutableDocument,
+    wanted: Option<&str>,
+) -> Option<(Option<&'a Name>, &'a OperationDefinition)> {
+    let mut operations = document.operations.iter().map(|(name, operation)| (name, &operation.node));
+    match wanted {
+        Some(wanted) => operations.find(|(name, _)| name.is_some_and(|name| name == wanted)),
+        None => operations.next().filter(|_| operations.next().is_none()),
+    }
+}
+
+/// An engine on behalf of one caller, as the library's WebSocket wants it.
+#[derive(Clone)]
+pub struct ViewerEngine {
+    /// The engine.
+    pub engine: Engine,
+    /// The caller, for as long as the socket lasts.
+    pub viewer: Viewer,
+}
+
+impl Executor for ViewerEngine {
+    async fn execute(&self, request: Request) -> Response {
+        self.engine.execute(self.viewer, Method::Post, request).await.response
+    }
+
+    fn execute_stream(&self, request: Request, _session: Option<Arc<Data>>) -> BoxStream<'static, Response> {
+        self.engine.subscribe(self.viewer, request)
+    }
+}

@@ -1,0 +1,101 @@
+//! From faults to GraphQL errors: the one place that gives every error its `extensions.code`.
+
+use async_graphql::{ErrorExtensionValues, Response, ServerError, Value};
+
+use crate::error::{Code, Error};
+
+/// How far a request had come when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Parsing and validation: nothing was executed.
+    Request,
+    /// Resolving fields.
+    Execution,
+}
+
+/// Gives every error of a response its code, and logs what must not reach the client.
+pub fn finish(mut response: Response) -> (Response, Phase) {
+    let phase = if response.errors.iter().any(|error| error.path.is_empty()) && response.data == Value::Null {
+        Phase::Request
+    } else {
+        Phase::Execution
+    };
+    for error in &mut response.errors {
+        let code = classify(error, phase);
+        set_code(error, code);
+    }
+    (response, phase)
+}
+
+/// A response that is nothing but one fault.
+pub fn refuse(error: &Error) -> Response {
+    let mut answer = ServerError::new(error.to_string(), None);
+    set_code(&mut answer, error.code());
+    add_details(&mut answer, error);
+    Response::from_errors(vec![answer])
+}
+
+/// A response that is nothing but one error of the library, under a code.
+pub fn refuse_as(mut error: ServerError, code: Code) -> Response {
+    set_code(&mut error, code);
+    Response::from_errors(vec![error])
+}
+
+fn classify(error: &mut ServerError, phase: Phase) -> Code {
+    if let Some(fault) = error.source::<Error>().cloned() {
+        log(&fault);
+        add_details(error, &fault);
+        return fault.code();
+    }
+    match phase {
+        // The library reports variables and literals that do not fit their type with the same kind of error.
+        Phase::Request if error.message.starts_with("Failed to parse") || is_argument(error) => Code::BadUserInput,
+        Phase::Request => Code::GraphqlValidationFailed,
+        Phase::Execution => Code::BadUserInput,
+    }
+}
+
+fn is_argument(error: &ServerError) -> bool {
+    error.message.starts_with("Invalid value for argument")
+        || (error.message.starts_with("Variable ") && error.message.contains("required by the operation"))
+}
+
+fn log(fault: &Error) {
+    if let Error::Internal(cause) = fault {
+        tracing::error!(cause = %chain(cause.as_ref()), "a resolver failed");
+    } else if let Error::Unavailable { source: Some(cause), .. } = fault {
+        tracing::warn!(cause = %chain(cause.as_ref()), "a resolver could not reach what it needs");
+    }
+}
+
+/// An error with everything behind it, for the log.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
+fn extensions(error: &mut ServerError) -> &mut ErrorExtensionValues {
+    error.extensions.get_or_insert_with(ErrorExtensionValues::default)
+}
+
+fn set_code(error: &mut ServerError, code: Code) {
+    extensions(error).set("code", code.as_str());
+}
+
+fn add_details(error: &mut ServerError, fault: &Error) {
+    match fault {
+        Error::Input { field, .. } => extensions(error).set("field", field.as_str()),
+        Error::Limit { actual, limit, .. } => {
+            extensions(error).set("actual", *actual);
+            extensions(error).set("limit", *limit);
+        }
+        Error::Unavailable { retry_after_s, .. } => extensions(error).set("retryAfter", *retry_after_s),
+        _ => {}
+    }
+}

@@ -1,0 +1,20 @@
+//! The GraphQL layer: it translates between clients and rooms and never decides.
+//!
+//! A request passes the guard (bounds before validation), then the schema; `error` gives every fault its code.
+
+pub mod context;
+pub mod engine;
+pub mod error;
+pub mod guard;
+pub mod loaders;
+pub mod mutation;
+pub mod node;
+pub mod page;
+pub mod query;
+pub mod scalars;
+pub mod selection;
+pub mod subscription;
+pub mod types;
+
+pub use context::{Limits, RequestContext, Services};
+pub use engine::{Answer, Engine};

@@ -1,0 +1,63 @@
+//! The changes: inputs become calls of a room, expected failures become `userErrors`.
+
+use async_graphql::{Context, Object};
+
+use super::{
+    context::request,
+    node::NodeId,
+    types::ingest::{IngestMetricsInput, IngestMetricsPayload, UserError},
+};
+use crate::{
+    error::{Error, Result},
+    ingest::{Candidate, Receipt, Submission},
+};
+
+/// The door that the ledger names for metrics that came through GraphQL.
+const SOURCE: &str = "graphql";
+
+/// Everything that can be changed.
+#[derive(Default)]
+pub struct Mutation;
+
+#[Object]
+impl Mutation {
+    /// Records measurements. The answer comes when they are durable; with an idempotency key a retry stores nothing
+    /// twice. Bad rows are named by index.
+    async fn ingest_metrics(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The project, the measurements, and how to treat them.")] input: IngestMetricsInput,
+    ) -> Result<IngestMetricsPayload> {
+        match ingest(context, input).await {
+            Ok(receipt) => Ok(receipt.into()),
+            Err(fault) => {
+                let user_errors = vec![UserError::expected(fault)?];
+                Ok(IngestMetricsPayload { user_errors, ..IngestMetricsPayload::default() })
+            }
+        }
+    }
+}
+
+async fn ingest(context: &Context<'_>, input: IngestMetricsInput) -> Result<Receipt> {
+    let request = request(context)?;
+    let project = NodeId::project(&input.project_id).ok_or_else(|| Error::not_found("the project"))?;
+    let candidates = input
+        .metrics
+        .into_iter()
+        .map(|metric| Candidate {
+            kind: metric.kind.into(),
+            value: metric.value,
+            endpoint: metric.endpoint,
+            status: metric.status_code,
+            timestamp: metric.timestamp.map(|timestamp| timestamp.0),
+        })
+        .collect();
+    let submission = Submission {
+        project,
+        candidates,
+        idempotency_key: input.idempotency_key,
+        source: SOURCE.to_owned(),
+        mode: input.mode.into(),
+    };
+    request.services.ingest.submit(request.scope(), submission, &request.log).await
+}

@@ -1,0 +1,112 @@
+//! Opaque node ids: the type, the organization and the id, so that one lookup finds the row and a foreign or mistyped
+//! id is simply nothing.
+
+use async_graphql::ID;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use crate::model::{EmployeeId, Key, MetricId, MetricKey, MetricType, OrganizationId, ProjectId, Timestamp};
+
+/// What a node id names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeId {
+    /// An organization.
+    Organization(OrganizationId),
+    /// An employee.
+    Employee(Key<EmployeeId>),
+    /// A project.
+    Project(Key<ProjectId>),
+    /// A measurement.
+    Metric(MetricKey),
+}
+
+impl NodeId {
+    /// Reads an id that a client sent; anything that this server did not make is `None`.
+    pub fn decode(id: &ID) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(id.as_bytes()).ok()?;
+        let text = std::str::from_utf8(&bytes).ok()?;
+        let mut parts = text.split(':');
+        let (kind, organization) = (parts.next()?, OrganizationId(parts.next()?.parse().ok()?));
+        let node = match kind {
+            "Organization" => Self::Organization(organization),
+            "Employee" => Self::Employee(Key::new(organization, EmployeeId(parts.next()?.parse().ok()?))),
+            "Project" => Self::Project(Key::new(organization, ProjectId(parts.next()?.parse().ok()?))),
+            "Metric" => Self::Metric(MetricKey {
+                project: Key::new(organization, ProjectId(parts.next()?.parse().ok()?)),
+                kind: MetricType::from_code(parts.next()?.parse().ok()?)?,
+                timestamp: Timestamp::from_micros(parts.next()?.parse().ok()?),
+                id: MetricId(parts.next()?.parse().ok()?),
+            }),
+            _ => return None,
+        };
+        parts.next().is_none().then_some(node)
+    }
+
+    /// The id as clients see it.
+    pub fn encode(self) -> ID {
+        let text = match self {
+            Self::Organization(id) => format!("Organization:{}", id.0),
+            Self::Employee(key) => format!("Employee:{}:{}", key.organization.0, key.id.0),
+            Self::Project(key) => format!("Project:{}:{}", key.organization.0, key.id.0),
+            Self::Metric(MetricKey { project, kind, timestamp, id }) => format!(
+                "Metric:{}:{}:{}:{}:{}",
+                project.organization.0,
+                project.id.0,
+                kind.code(),
+                timestamp.as_micros(),
+                id.0
+            ),
+        };
+        ID(URL_SAFE_NO_PAD.encode(text))
+    }
+
+    /// The organization that an id names, if it names one.
+    pub fn organization(id: &ID) -> Option<OrganizationId> {
+        match Self::decode(id) {
+            Some(Self::Organization(id)) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// The employee that an id names, if it names one.
+    pub fn employee(id: &ID) -> Option<Key<EmployeeId>> {
+        match Self::decode(id) {
+            Some(Self::Employee(key)) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// The project that an id names, if it names one.
+    pub fn project(id: &ID) -> Option<Key<ProjectId>> {
+        match Self::decode(id) {
+            Some(Self::Project(key)) => Some(key),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_round_trip_and_nonsense_is_nothing() {
+        let nodes = [
+            NodeId::Organization(OrganizationId(7)),
+            NodeId::Employee(Key::new(OrganizationId(7), EmployeeId(i64::MAX))),
+            NodeId::Project(Key::new(OrganizationId(7), ProjectId(9))),
+        ];
+        for node in nodes {
+            assert_eq!(NodeId::decode(&node.encode()), Some(node));
+        }
+        for wrong in [
+            "",
+            "7",
+            "T3JnYW5pemF0aW9u",
+            "äöü",
+            &URL_SAFE_NO_PAD.encode("Project:1"),
+            &URL_SAFE_NO_PAD.encode("Organization:1:2"),
+        ] {
+            assert_eq!(NodeId::decode(&ID(wrong.to_owned())), None, "{wrong}");
+        }
+    }
+}

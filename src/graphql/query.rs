@@ -1,0 +1,251 @@
+//! The questions: arguments become model values, rooms and loaders answer.
+
+use async_graphql::{Context, ID, MergedObject, Object};
+
+use super::{
+    context::request,
+    loaders::Asked,
+    node::NodeId,
+    page::PageArguments,
+    selection,
+    types::{
+        self, Employee, EmployeeConnection, Node, Organization, OrganizationConnection, Project, ProjectConnection,
+        connection::Total,
+        endpoint::EndpointStats,
+        filter::{self, MetricFilter},
+        stats::{self, MetricAggregate, PerformanceSummary, Statistic},
+        viewer::Viewer,
+    },
+};
+use crate::{
+    directory::{EmployeeFields, OrganizationFields, ProjectFields, employee, organization, project},
+    error::{Error, Result},
+    model::MetricType,
+    reports,
+};
+
+/// Everything that can be asked.
+#[derive(Default, MergedObject)]
+pub struct Query(DirectoryQuery, MetricQuery);
+
+/// Questions about who is who.
+#[derive(Default)]
+pub struct DirectoryQuery;
+
+#[Object]
+impl DirectoryQuery {
+    /// Anything by its id; null when there is nothing that the caller may see.
+    async fn node(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "An id as some field answered it.")] id: ID,
+    ) -> Result<Option<Node>> {
+        node(context, &id).await
+    }
+
+    /// Many things by their ids, in the order asked, null where there is nothing that the caller may see. At most 100.
+    async fn nodes(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Ids as some fields answered them, at most 100.")] ids: Vec<ID>,
+    ) -> Result<Vec<Option<Node>>> {
+        let limit = usize::try_from(request(context)?.services.limits.page_size_max).unwrap_or(usize::MAX);
+        if ids.len() > limit {
+            return Err(Error::input("ids", format!("at most {limit} at once, got {}", ids.len())));
+        }
+        futures_util::future::try_join_all(ids.iter().map(|id| node(context, id))).await
+    }
+
+    /// Who is asking.
+    async fn viewer(&self, context: &Context<'_>) -> Result<Option<Viewer>> {
+        Ok(Some(Viewer(request(context)?.viewer)))
+    }
+
+    /// One organization, by id or by slug; null when there is none that the caller may see.
+    async fn organization(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The organization's id.")] id: Option<ID>,
+        #[graphql(desc = "The organization's slug.")] slug: Option<String>,
+    ) -> Result<Option<Organization>> {
+        let request = request(context)?;
+        let fields = selection::of_object(context.field());
+        match (id, slug) {
+            (Some(id), None) => {
+                let Some(id) = NodeId::organization(&id) else {
+                    return Ok(None);
+                };
+                let row = request.loaders().organization.load(Asked { id, fields }).await?;
+                Ok(row.map(Organization))
+            }
+            (None, Some(slug)) => {
+                // PostgreSQL cannot hold NUL in text, so nothing can be called that.
+                if slug.contains('\0') {
+                    return Ok(None);
+                }
+                let row = organization::by_slug(request.scope(), request.db(), &slug, fields).await?;
+                Ok(row.map(|row| Organization(row.into())))
+            }
+            _ => Err(Error::input("id", "give either id or slug, and only one of them")),
+        }
+    }
+
+    /// The organizations that the caller sees, by name.
+    async fn organizations(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The first so many, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+        #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+    ) -> Result<OrganizationConnection> {
+        let request = request(context)?;
+        let page = PageArguments { first, after, last, before }.request(&request.services.limits)?;
+        let fields: OrganizationFields = selection::of_connection(context.field());
+        let page = organization::list(request.scope(), request.db(), &page, fields).await?;
+        Ok(OrganizationConnection::new(page.into(), Total::Organizations))
+    }
+
+    /// One employee; null when there is none that the caller may see.
+    async fn employee(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The employee's id.")] id: ID,
+    ) -> Result<Option<Employee>> {
+        let Some(id) = NodeId::employee(&id) else {
+            return Ok(None);
+        };
+        let asked = Asked { id, fields: selection::of_object(context.field()) };
+        Ok(request(context)?.loaders().employee.load(asked).await?.map(Employee))
+    }
+
+    /// The employees that the caller sees, by name.
+    async fn employees(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The first so many, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+        #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+    ) -> Result<EmployeeConnection> {
+        let request = request(context)?;
+        let page = PageArguments { first, after, last, before }.request(&request.services.limits)?;
+        let fields: EmployeeFields = selection::of_connection(context.field());
+        let page = employee::list(request.scope(), request.db(), &page, fields).await?;
+        Ok(EmployeeConnection::new(page.into(), Total::Employees))
+    }
+
+    /// One project; null when there is none that the caller may see.
+    async fn project(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The project's id.")] id: ID,
+    ) -> Result<Option<Project>> {
+        let Some(id) = NodeId::project(&id) else {
+            return Ok(None);
+        };
+        let asked = Asked { id, fields: selection::of_object(context.field()) };
+        Ok(request(context)?.loaders().project.load(asked).await?.map(Project))
+    }
+
+    /// The projects that the caller sees, by name.
+    async fn projects(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The first so many, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+        #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+    ) -> Result<ProjectConnection> {
+        let request = request(context)?;
+        let page = PageArguments { first, after, last, before }.request(&request.services.limits)?;
+        let fields: ProjectFields = selection::of_connection(context.field());
+        let page = project::list(request.scope(), request.db(), &page, fields).await?;
+        Ok(ProjectConnection::new(page.into(), Total::Projects))
+    }
+}
+
+async fn node(context: &Context<'_>, id: &ID) -> Result<Option<Node>> {
+    let loaders = request(context)?.loaders();
+    // A selection on an interface may ask for fields of several types: each type takes those it knows.
+    Ok(match NodeId::decode(id) {
+        Some(NodeId::Organization(id)) => {
+            let asked = Asked { id, fields: selection::of_object(context.field()) };
+            loaders.organization.load(asked).await?.map(|row| Node::Organization(Organization(row)))
+        }
+        Some(NodeId::Employee(id)) => {
+            let asked = Asked { id, fields: selection::of_object(context.field()) };
+            loaders.employee.load(asked).await?.map(|row| Node::Employee(Employee(row)))
+        }
+        Some(NodeId::Project(id)) => {
+            let asked = Asked { id, fields: selection::of_object(context.field()) };
+            loaders.project.load(asked).await?.map(|row| Node::Project(Project(row)))
+        }
+        Some(NodeId::Metric(key)) => loaders.metric.load(key).await?.map(Node::Metric),
+        None => None,
+    })
+}
+
+/// Questions about measurements.
+#[derive(Default)]
+pub struct MetricQuery;
+
+#[Object]
+impl MetricQuery {
+    /// Figures about all measurements that pass the filter, together.
+    async fn metric_stats(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which measurements.")] filter: MetricFilter,
+    ) -> Result<MetricAggregate> {
+        let request = request(context)?;
+        let as_of = request.services.clock.now();
+        let question = filter::question(Some(filter), as_of)?;
+        let want = stats::wants(context.field());
+        let stats = reports::stats::run(request.scope(), request.db(), &question, want).await?;
+        Ok(MetricAggregate { stats, as_of })
+    }
+
+    /// The slowest endpoints, worst first, with the people who own them. Without types in the filter these are the
+    /// types that measure time (page loads, API responses, databases); for cache hits alone, the lowest rate is worst.
+    async fn slowest_endpoints(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The worst so many, 1 to 100.", default = 10)] limit: i32,
+        #[graphql(desc = "Which measurements; those of the last 24 hours when left out.")] filter: Option<MetricFilter>,
+        #[graphql(desc = "What makes an endpoint slow.", default_with = "Statistic::P95")] rank_by: Statistic,
+    ) -> Result<Vec<EndpointStats>> {
+        let request = request(context)?;
+        let as_of = request.services.clock.now();
+        let mut question = filter::question(filter, as_of)?;
+        if question.kinds.is_empty() {
+            question.kinds = vec![MetricType::PageLoad, MetricType::ApiResponse, MetricType::Database];
+        }
+        let limit =
+            u32::try_from(limit).map_err(|_| Error::input("limit", format!("must be 1 to 100, got {limit}")))?;
+        let want = stats::wants_in_stats(context.field());
+        let rank_by = rank_by.into();
+        let rows = reports::slowest::run(request.scope(), request.db(), &question, rank_by, limit, want).await?;
+        Ok(rows.into_iter().map(|row| EndpointStats { row, question: question.clone(), as_of }).collect())
+    }
+
+    /// The figures of one type of measurement at a glance.
+    async fn performance_summary(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which type.")] metric_type: types::metric::MetricType,
+        #[graphql(desc = "Which measurements; those of the last 24 hours when left out. Leave `types` out here.")]
+        filter: Option<MetricFilter>,
+    ) -> Result<PerformanceSummary> {
+        let request = request(context)?;
+        let as_of = request.services.clock.now();
+        let mut question = filter::question(filter, as_of)?;
+        if !question.kinds.is_empty() {
+            return Err(Error::input("filter.types", "leave it out: metricType says which type"));
+        }
+        question.kinds = vec![metric_type.into()];
+        let want = stats::wants_in_stats(context.field());
+        let stats = reports::stats::run(request.scope(), request.db(), &question, want).await?;
+        Ok(PerformanceSummary { kind: metric_type, aggregate: MetricAggregate { stats, as_of } })
+    }
+}

@@ -1,0 +1,92 @@
+//! Scalars that say their unit: times, durations, long counts and stream cursors.
+
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+
+use crate::model::{self, timestamp};
+
+/// A point in time, RFC 3339, always UTC with `Z` on output; microseconds are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DateTime(pub model::Timestamp);
+
+/// A point in time as RFC 3339 text, always UTC with `Z` on output (`2026-01-31T12:00:00.123456Z`). Microseconds are
+/// kept; on input any offset is accepted.
+#[Scalar(specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html")]
+impl ScalarType for DateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match value {
+            Value::String(text) => Ok(Self(text.parse()?)),
+            other => Err(InputValueError::expected_type(other)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}
+
+/// A length of time in microseconds, written in ISO 8601.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Duration(pub i64);
+
+/// A length of time as ISO 8601 text: `PT5M` is five minutes, `PT24H` a day, `P7D` a week. Always longer than zero;
+/// months and years are refused because they have no fixed length.
+#[Scalar]
+impl ScalarType for Duration {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match value {
+            Value::String(text) => Ok(Self(timestamp::duration_micros(&text)?)),
+            other => Err(InputValueError::expected_type(other)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(timestamp::duration_text(self.0))
+    }
+}
+
+/// A count that can pass 2^31.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Long(pub i64);
+
+impl From<u64> for Long {
+    fn from(count: u64) -> Self {
+        Self(i64::try_from(count).unwrap_or(i64::MAX))
+    }
+}
+
+/// A whole number beyond the 32 bits of Int, as a JSON number; exact up to 2^53 in JavaScript.
+#[Scalar]
+impl ScalarType for Long {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::Number(number) => match number.as_i64() {
+                Some(number) => Ok(Self(number)),
+                None => Err(InputValueError::expected_type(value)),
+            },
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Number(self.0.into())
+    }
+}
+
+/// Where a stream stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamCursor(pub model::StreamCursor);
+
+/// Where a stream of metrics stands, opaque. Send it back as it came to go on from there.
+#[Scalar]
+impl ScalarType for StreamCursor {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match value {
+            Value::String(text) => Ok(Self(text.parse()?)),
+            other => Err(InputValueError::expected_type(other)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}

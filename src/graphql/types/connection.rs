@@ -1,0 +1,171 @@
+//! What all connections share: page info, and the macro that makes a connection of a noun.
+
+use async_graphql::SimpleObject;
+
+/// Where a page stands in its list.
+#[derive(SimpleObject)]
+pub struct PageInfo {
+    /// Whether more items follow. Exact when paging forward.
+    pub has_next_page: bool,
+    /// Whether items precede. Exact when paging backward.
+    pub has_previous_page: bool,
+    /// The cursor of the first item, for `before`.
+    pub start_cursor: Option<String>,
+    /// The cursor of the last item, for `after`.
+    pub end_cursor: Option<String>,
+}
+
+/// How to count a whole list, in case a client asks for it.
+#[derive(Clone, Copy, Debug)]
+pub enum Total {
+    /// Every organization that the caller sees.
+    Organizations,
+    /// Every employee that the caller sees.
+    Employees,
+    /// Every project that the caller sees.
+    Projects,
+    /// The employees of an organization.
+    EmployeesOf(crate::model::OrganizationId),
+    /// The projects of an organization.
+    ProjectsOf(crate::model::OrganizationId),
+    /// The team of a project.
+    TeamOf(crate::model::Key<crate::model::ProjectId>),
+    /// The projects of an employee.
+    ProjectsOfEmployee(crate::model::Key<crate::model::EmployeeId>),
+}
+
+impl Total {
+    /// Counts; one statement at most, shared with all siblings of the same kind.
+    ///
+    /// # Errors
+    /// When the database cannot answer.
+    pub async fn count(
+        self,
+        request: &crate::graphql::context::RequestContext,
+    ) -> crate::error::Result<crate::graphql::scalars::Long> {
+        use crate::directory::{OrganizationFields, employee, organization, project};
+        let loaders = request.loaders();
+        let (scope, db) = (request.scope(), request.db());
+        let count = match self {
+            Self::Organizations => organization::count(scope, db).await?,
+            Self::Employees => employee::count(scope, db).await?,
+            Self::Projects => project::count(scope, db).await?,
+            Self::EmployeesOf(id) => {
+                let fields = OrganizationFields::EMPLOYEE_COUNT;
+                let asked = crate::graphql::loaders::Asked { id, fields };
+                let organization = loaders.organization.load(asked).await?;
+                let count = organization.map(|organization| organization.employee_count().copied()).transpose()?;
+                u64::try_from(count.unwrap_or(0)).unwrap_or(0)
+            }
+            Self::ProjectsOf(id) => loaders.organization_project_count.load(id).await?.unwrap_or(0),
+            Self::TeamOf(key) => loaders.team_size.load(key).await?.unwrap_or(0),
+            Self::ProjectsOfEmployee(key) => loaders.employee_project_count.load(key).await?.unwrap_or(0),
+        };
+        Ok(count.into())
+    }
+}
+
+/// Makes the connection and edge types of a noun: `$node` wraps an `Arc` of `$row`, `$position` tells where a row
+/// stands.
+macro_rules! connection {
+    (
+        $(#[doc = $connection_doc:literal])+ $connection:ident,
+        $(#[doc = $edge_doc:literal])+ $edge:ident { $($(#[doc = $extra_doc:literal])+ $extra:ident: $extra_type:ty = $extra_read:expr,)* },
+        $node:ident($row:ty) = $wrap:expr, $position:expr
+    ) => {
+        $(#[doc = $connection_doc])+
+        pub struct $connection {
+            page: std::sync::Arc<$crate::model::page::Page<$row>>,
+            total: $crate::graphql::types::connection::Total,
+        }
+
+        impl $connection {
+            /// Wraps a page; `total` says how to count the whole list when that is asked for.
+            pub fn new(
+                page: std::sync::Arc<$crate::model::page::Page<$row>>,
+                total: $crate::graphql::types::connection::Total,
+            ) -> Self {
+                Self { page, total }
+            }
+
+            fn cursor(row: &$row) -> $crate::error::Result<String> {
+                let position: fn(&$row) -> $crate::error::Result<$crate::model::page::Position> = $position;
+                position(row).map(|position| $crate::graphql::page::encode(&position))
+            }
+        }
+
+        $(#[doc = $connection_doc])+
+        #[async_graphql::Object]
+        impl $connection {
+            /// The items with their cursors.
+            async fn edges(&self) -> Vec<$edge> {
+                (0..self.page.rows.len()).map(|index| $edge { page: std::sync::Arc::clone(&self.page), index }).collect()
+            }
+
+            /// The items alone.
+            async fn nodes(&self) -> Vec<$node> {
+                let wrap: fn(&$row) -> $node = $wrap;
+                self.page.rows.iter().map(wrap).collect()
+            }
+
+            /// Where this page stands in the list.
+            async fn page_info(
+                &self,
+                context: &async_graphql::Context<'_>,
+            ) -> $crate::error::Result<$crate::graphql::types::connection::PageInfo> {
+                let wants = |name| $crate::graphql::selection::has(context.field(), name);
+                let cursor = |row: Option<&$row>| row.map(Self::cursor).transpose();
+                Ok($crate::graphql::types::connection::PageInfo {
+                    has_next_page: self.page.has_next,
+                    has_previous_page: self.page.has_previous,
+                    start_cursor: if wants("startCursor") { cursor(self.page.rows.first())? } else { None },
+                    end_cursor: if wants("endCursor") { cursor(self.page.rows.last())? } else { None },
+                })
+            }
+
+            /// How many items the whole list has. Counted only when asked for.
+            async fn total_count(
+                &self,
+                context: &async_graphql::Context<'_>,
+            ) -> $crate::error::Result<$crate::graphql::scalars::Long> {
+                self.total.count($crate::graphql::context::request(context)?).await
+            }
+        }
+
+        $(#[doc = $edge_doc])+
+        pub struct $edge {
+            page: std::sync::Arc<$crate::model::page::Page<$row>>,
+            index: usize,
+        }
+
+        impl $edge {
+            fn row(&self) -> $crate::error::Result<&$row> {
+                self.page.rows.get(self.index).ok_or_else(|| $crate::error::Error::internal("an edge beyond its page"))
+            }
+        }
+
+        $(#[doc = $edge_doc])+
+        #[async_graphql::Object]
+        impl $edge {
+            /// Where the item stands, for `after` and `before`.
+            async fn cursor(&self) -> $crate::error::Result<String> {
+                $connection::cursor(self.row()?)
+            }
+
+            /// The item.
+            async fn node(&self) -> $crate::error::Result<$node> {
+                let wrap: fn(&$row) -> $node = $wrap;
+                self.row().map(wrap)
+            }
+
+            $(
+                $(#[doc = $extra_doc])+
+                async fn $extra(&self) -> $crate::error::Result<$extra_type> {
+                    let read: fn(&$row) -> $extra_type = $extra_read;
+                    self.row().map(read)
+                }
+            )*
+        }
+    };
+}
+pub(super) use connection;

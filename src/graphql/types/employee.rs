@@ -1,0 +1,101 @@
+//! An employee and the list of employees.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object};
+
+use super::{Organization, ProjectConnection, connection, connection::Total};
+use crate::{
+    directory,
+    error::Result,
+    graphql::{
+        context::request,
+        loaders::{Asked, AskedPage},
+        node::NodeId,
+        page::PageArguments,
+        scalars::DateTime,
+        selection,
+    },
+    model::{Role, page::Position},
+};
+
+/// A person of an organization.
+#[derive(Clone)]
+pub struct Employee(pub Arc<directory::Employee>);
+
+/// A person of an organization, who works on projects and so owns their endpoints.
+#[Object]
+impl Employee {
+    /// Opaque, unique among everything; fetch it again with `node`.
+    pub async fn id(&self) -> ID {
+        NodeId::Employee(self.0.key).encode()
+    }
+
+    /// The full name.
+    async fn name(&self) -> Result<&str> {
+        self.0.name().map(String::as_str)
+    }
+
+    /// The e-mail address, unique in the organization.
+    async fn email(&self) -> Result<&str> {
+        self.0.email().map(String::as_str)
+    }
+
+    /// The department, as free text.
+    async fn department(&self) -> Result<&str> {
+        self.0.department().map(String::as_str)
+    }
+
+    /// Whether the person still works there.
+    async fn is_active(&self) -> Result<bool> {
+        self.0.is_active().copied()
+    }
+
+    /// When the record was created.
+    async fn created_at(&self) -> Result<DateTime> {
+        self.0.created_at().copied().map(DateTime)
+    }
+
+    /// When the record was last changed.
+    async fn updated_at(&self) -> Result<DateTime> {
+        self.0.updated_at().copied().map(DateTime)
+    }
+
+    /// The yearly salary in the organization's currency; null when unknown, and for callers below administrator.
+    async fn salary(&self, context: &Context<'_>) -> Result<Option<f64>> {
+        if request(context)?.viewer.role() < Role::Admin {
+            return Ok(None);
+        }
+        self.0.salary().copied()
+    }
+
+    /// The organization that the person belongs to.
+    async fn organization(&self, context: &Context<'_>) -> Result<Option<Organization>> {
+        let asked = Asked { id: self.0.key.organization, fields: selection::of_object(context.field()) };
+        Ok(request(context)?.loaders().organization.load(asked).await?.map(Organization))
+    }
+
+    /// The projects that the person works on, by name.
+    async fn projects(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The first so many, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+    ) -> Result<ProjectConnection> {
+        let request = request(context)?;
+        let page = PageArguments { first, after, ..PageArguments::default() }.request(&request.services.limits)?;
+        let fields = selection::of_connection(context.field());
+        let asked = AskedPage { parent: self.0.key, page, fields };
+        let page = request.loaders().employee_projects.load(asked).await?.unwrap_or_default();
+        Ok(ProjectConnection::new(page, Total::ProjectsOfEmployee(self.0.key)))
+    }
+}
+
+connection::connection! {
+    /// A page of employees.
+    EmployeeConnection,
+    /// An employee in a list.
+    EmployeeEdge {},
+    Employee(Arc<directory::Employee>) = |row| Employee(Arc::clone(row)),
+    |row| Ok(Position { name: row.name()?.clone(), id: row.key.id.0 })
+}

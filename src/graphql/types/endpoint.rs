@@ -1,0 +1,99 @@
+//! An endpoint in a ranking: how it did, what happened in its worst moment, and who owns it.
+
+use async_graphql::{Context, Object};
+
+use super::{Employee, Project, metric::Metric, stats::MetricAggregate};
+use crate::{
+    error::Result,
+    graphql::{
+        context::request,
+        loaders::{Asked, AskedPage, AskedSample},
+        page::PageArguments,
+        scalars::DateTime,
+        selection,
+    },
+    model::{Measurement, Timestamp},
+    reports::{self, EndpointKey, Question, Sample},
+};
+
+/// An endpoint in a ranking.
+pub struct EndpointStats {
+    /// What was read.
+    pub row: reports::EndpointStats,
+    /// What was asked: the worst sample is of the same measurements.
+    pub question: Question,
+    /// When it was read.
+    pub as_of: Timestamp,
+}
+
+impl EndpointStats {
+    async fn sample(&self, context: &Context<'_>) -> Result<Option<Sample>> {
+        let endpoint = EndpointKey { project: self.row.project, endpoint: self.row.endpoint_id };
+        let asked = AskedSample { question: self.question.clone(), endpoint };
+        request(context)?.loaders().worst_sample.load(asked).await
+    }
+}
+
+/// An endpoint in a ranking: which, how slow, what happened, when, and who owns it.
+#[Object]
+impl EndpointStats {
+    /// The project that the endpoint belongs to.
+    async fn project(&self, context: &Context<'_>) -> Result<Option<Project>> {
+        let asked = Asked { id: self.row.project, fields: selection::of_object(context.field()) };
+        Ok(request(context)?.loaders().project.load(asked).await?.map(Project))
+    }
+
+    /// The route, page, query or cache.
+    async fn endpoint(&self) -> &str {
+        &self.row.endpoint
+    }
+
+    /// Everything that is known of it in the window.
+    async fn stats(&self) -> MetricAggregate {
+        MetricAggregate { stats: self.row.stats.clone(), as_of: self.as_of }
+    }
+
+    /// The statistic that it was ranked by.
+    async fn value(&self) -> f64 {
+        self.row.value
+    }
+
+    /// Its worst single measurement in the window; null when raw measurements of that time are no longer kept.
+    async fn worst_sample(&self, context: &Context<'_>) -> Result<Option<Metric>> {
+        Ok(self.sample(context).await?.map(|sample| Metric {
+            id: sample.id,
+            project: self.row.project,
+            measurement: Measurement {
+                kind: sample.kind,
+                value: sample.value,
+                endpoint: self.row.endpoint.clone(),
+                status: sample.status.unwrap_or(0),
+                timestamp: sample.timestamp,
+            },
+        }))
+    }
+
+    /// The HTTP status of the worst measurement; null where there was none.
+    async fn status_code(&self, context: &Context<'_>) -> Result<Option<i32>> {
+        Ok(self.sample(context).await?.and_then(|sample| sample.status).map(i32::from))
+    }
+
+    /// When the worst measurement happened; null when raw measurements of that time are no longer kept.
+    async fn timestamp(&self, context: &Context<'_>) -> Result<Option<DateTime>> {
+        Ok(self.sample(context).await?.map(|sample| DateTime(sample.timestamp)))
+    }
+
+    /// Who owns the endpoint: the team of its project, by name.
+    async fn owners(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The first so many, at most 100.", default = 10)] first: i32,
+    ) -> Result<Vec<Employee>> {
+        let request = request(context)?;
+        let arguments = PageArguments { first: Some(first), ..PageArguments::default() };
+        let page = arguments.request(&request.services.limits)?;
+        let asked = AskedPage { parent: self.row.project, page, fields: selection::of_object(context.field()) };
+        let page = request.loaders().team.load(asked).await?.unwrap_or_default();
+        Ok(page.rows.iter().map(|member| Employee(member.employee.clone())).collect())
+    }
+}

@@ -1,0 +1,141 @@
+//! What clients send to record metrics, and what they get back.
+
+use async_graphql::{Enum, ID, InputObject, SimpleObject};
+
+use super::metric::MetricType;
+use crate::{
+    error::Error,
+    graphql::scalars::{DateTime, StreamCursor},
+    ingest,
+};
+
+/// What a bad row does to the good ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "ingest::Mode")]
+pub enum IngestMode {
+    /// Good rows are kept, bad ones are named.
+    Partial,
+    /// One bad row, and none is kept.
+    Atomic,
+}
+
+/// One measurement to record.
+#[derive(Clone, Debug, InputObject)]
+pub struct MetricInput {
+    /// What was measured.
+    #[graphql(name = "type")]
+    pub kind: MetricType,
+    /// The value in the unit of the type: milliseconds, or percent for CACHE_HIT. Not negative.
+    pub value: f64,
+    /// The route, page, query or cache that was measured, at most 500 bytes.
+    pub endpoint: String,
+    /// The HTTP status, 100 to 599, where there is one.
+    pub status_code: Option<i32>,
+    /// When it happened; the server's now when left out. At most 7 days back and 10 minutes ahead by default.
+    pub timestamp: Option<DateTime>,
+}
+
+/// Measurements to record for one project.
+#[derive(Clone, Debug, InputObject)]
+pub struct IngestMetricsInput {
+    /// The project that they belong to.
+    pub project_id: ID,
+    /// The measurements, at most 10,000.
+    pub metrics: Vec<MetricInput>,
+    /// Makes a retry safe: the same key stores once and gets the same answer. Any text up to 200 bytes.
+    pub idempotency_key: Option<String>,
+    /// What a bad row does to the good ones.
+    #[graphql(default_with = "IngestMode::Partial")]
+    pub mode: IngestMode,
+}
+
+/// The kind of an expected failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum UserErrorCode {
+    /// A value is not acceptable.
+    Invalid,
+    /// There is no such thing that the caller may see.
+    NotFound,
+    /// The idempotency key was used for something else.
+    Conflict,
+    /// The caller's role does not reach.
+    Forbidden,
+    /// More than allowed at once.
+    TooLarge,
+}
+
+/// An expected failure: data for a form, not an error of the request.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct UserError {
+    /// What is wrong and how to put it right.
+    pub message: String,
+    /// The path of the input field that it is about.
+    pub field: Option<Vec<String>>,
+    /// The kind of failure.
+    pub code: UserErrorCode,
+}
+
+impl UserError {
+    /// The failure behind a fault, or the fault itself when it is not one that a caller can put right.
+    ///
+    /// # Errors
+    /// The fault, where it is the server's.
+    pub fn expected(fault: Error) -> Result<Self, Error> {
+        let (code, field) = match &fault {
+            Error::Input { field, .. } => (UserErrorCode::Invalid, Some(field.split('.').map(str::to_owned).collect())),
+            Error::NotFound { .. } => (UserErrorCode::NotFound, None),
+            Error::Conflict(_) => (UserErrorCode::Conflict, None),
+            Error::Forbidden(_) => (UserErrorCode::Forbidden, None),
+            Error::Limit { .. } => (UserErrorCode::TooLarge, None),
+            Error::Unavailable { .. } | Error::Internal(_) => return Err(fault),
+        };
+        Ok(Self { message: fault.to_string(), field, code })
+    }
+}
+
+/// A measurement that was not recorded.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct RejectedMetric {
+    /// Its position in `metrics`, from zero.
+    pub index: i32,
+    /// The field, what is wrong with it and how to put it right.
+    pub message: String,
+    /// The kind of failure.
+    pub code: UserErrorCode,
+}
+
+/// What became of the measurements. What is counted as accepted is durable.
+#[derive(Clone, Debug, Default, SimpleObject)]
+pub struct IngestMetricsPayload {
+    /// How many were recorded, now or when the idempotency key was first used.
+    pub accepted: i32,
+    /// Those that were not recorded.
+    pub rejected: Vec<RejectedMetric>,
+    /// Whether the idempotency key had been used before: nothing was recorded again.
+    pub duplicate: bool,
+    /// Where the stream of metrics stands after this; null when nothing was recorded.
+    pub cursor: Option<StreamCursor>,
+    /// Why the call as a whole was refused.
+    pub user_errors: Vec<UserError>,
+}
+
+impl From<ingest::Receipt> for IngestMetricsPayload {
+    fn from(receipt: ingest::Receipt) -> Self {
+        let number = |count| i32::try_from(count).unwrap_or(i32::MAX);
+        Self {
+            accepted: number(receipt.accepted),
+            rejected: receipt
+                .rejected
+                .into_iter()
+                .map(|row| RejectedMetric {
+                    index: number(row.index),
+                    message: row.message,
+                    code: UserErrorCode::Invalid,
+                })
+                .collect(),
+            duplicate: receipt.duplicate,
+            cursor: receipt.cursor.map(StreamCursor),
+            user_errors: Vec::new(),
+        }
+    }
+}

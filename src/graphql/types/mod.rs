@@ -1,0 +1,35 @@
+//! The nouns of the schema, one file each: they wrap what rooms return and ask loaders for what they relate to.
+
+pub mod connection;
+pub mod employee;
+pub mod endpoint;
+pub mod filter;
+pub mod ingest;
+pub mod metric;
+pub mod organization;
+pub mod project;
+pub mod stats;
+pub mod team;
+pub mod viewer;
+
+use async_graphql::{ID, Interface};
+
+pub use employee::{Employee, EmployeeConnection};
+pub use metric::Metric;
+pub use organization::{Organization, OrganizationConnection};
+pub use project::{Project, ProjectConnection};
+pub use team::TeamConnection;
+
+/// Anything that can be fetched again by its id alone.
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "ID", desc = "Opaque, unique among everything; fetch it again with `node`."))]
+pub enum Node {
+    /// A tenant.
+    Organization(Organization),
+    /// A person.
+    Employee(Employee),
+    /// A monitored service.
+    Project(Project),
+    /// A measurement.
+    Metric(Metric),
+}

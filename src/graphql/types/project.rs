@@ -1,0 +1,127 @@
+//! A project and the list of projects.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, Object};
+
+use super::{
+    Organization, TeamConnection, connection,
+    connection::Total,
+    filter::{self, MetricFilter},
+    stats::{self, MetricAggregate},
+};
+use crate::{
+    directory,
+    error::{Error, Result},
+    graphql::{
+        context::request,
+        loaders::{Asked, AskedPage, AskedStats},
+        node::NodeId,
+        page::PageArguments,
+        scalars::DateTime,
+        selection,
+    },
+    model::page::Position,
+};
+
+/// Whether a project is monitored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "directory::ProjectStatus")]
+pub enum ProjectStatus {
+    /// Monitored.
+    Active,
+    /// Not watched for now; metrics are still taken.
+    Paused,
+    /// Kept for reading; metrics are refused.
+    Archived,
+}
+
+/// A monitored service of an organization.
+#[derive(Clone)]
+pub struct Project(pub Arc<directory::Project>);
+
+/// A monitored service of an organization, with a team that owns it and the metrics recorded for it.
+#[Object]
+impl Project {
+    /// Opaque, unique among everything; fetch it again with `node`.
+    pub async fn id(&self) -> ID {
+        NodeId::Project(self.0.key).encode()
+    }
+
+    /// The name that people read.
+    async fn name(&self) -> Result<&str> {
+        self.0.name().map(String::as_str)
+    }
+
+    /// The name in addresses, unique in the organization.
+    async fn slug(&self) -> Result<&str> {
+        self.0.slug().map(String::as_str)
+    }
+
+    /// Whether the project is monitored.
+    async fn status(&self) -> Result<ProjectStatus> {
+        self.0.status().map(ProjectStatus::from)
+    }
+
+    /// When the record was created.
+    async fn created_at(&self) -> Result<DateTime> {
+        self.0.created_at().copied().map(DateTime)
+    }
+
+    /// When the record was last changed.
+    async fn updated_at(&self) -> Result<DateTime> {
+        self.0.updated_at().copied().map(DateTime)
+    }
+
+    /// The organization that the project belongs to.
+    async fn organization(&self, context: &Context<'_>) -> Result<Option<Organization>> {
+        let asked = Asked { id: self.0.key.organization, fields: selection::of_object(context.field()) };
+        Ok(request(context)?.loaders().organization.load(asked).await?.map(Organization))
+    }
+
+    /// How many people work on the project.
+    async fn team_size(&self, context: &Context<'_>) -> Result<i32> {
+        let size = request(context)?.loaders().team_size.load(self.0.key).await?.unwrap_or(0);
+        Ok(i32::try_from(size).unwrap_or(i32::MAX))
+    }
+
+    /// The people who work on the project, by name; each edge carries the membership.
+    async fn team(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The first so many, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+    ) -> Result<TeamConnection> {
+        let request = request(context)?;
+        let page = PageArguments { first, after, ..PageArguments::default() }.request(&request.services.limits)?;
+        let fields = selection::of_connection(context.field());
+        let asked = AskedPage { parent: self.0.key, page, fields };
+        let page = request.loaders().team.load(asked).await?.unwrap_or_default();
+        Ok(TeamConnection::new(page, Total::TeamOf(self.0.key)))
+    }
+
+    /// Figures about the project's measurements that pass the filter; one statement for a whole list of projects.
+    async fn metric_stats(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which measurements; projects named in it are left out of account here.")]
+        filter: MetricFilter,
+    ) -> Result<MetricAggregate> {
+        let request = request(context)?;
+        let as_of = request.services.clock.now();
+        let question = filter::question(Some(filter), as_of)?;
+        let asked = AskedStats { project: self.0.key, question, want: stats::wants(context.field()) };
+        let stats = request.loaders().metric_stats.load(asked).await?;
+        let stats = stats.ok_or_else(|| Error::internal("a report left out a project"))?;
+        Ok(MetricAggregate { stats, as_of })
+    }
+}
+
+connection::connection! {
+    /// A page of projects.
+    ProjectConnection,
+    /// A project in a list.
+    ProjectEdge {},
+    Project(Arc<directory::Project>) = |row| Project(Arc::clone(row)),
+    |row| Ok(Position { name: row.name()?.clone(), id: row.key.id.0 })
+}

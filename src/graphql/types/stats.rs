@@ -1,0 +1,234 @@
+//! Figures about a set of measurements, and how true they are.
+
+use async_graphql::{Context, Enum, Object, SelectionField, SimpleObject};
+
+use super::metric::MetricType;
+use crate::{
+    error::{Error, Result},
+    graphql::{
+        scalars::{DateTime, Long},
+        selection,
+    },
+    model::Timestamp,
+    reports::{self, Stats, Want},
+};
+
+/// A figure that endpoints can be ranked by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "reports::Statistic")]
+pub enum Statistic {
+    /// How many measurements.
+    Count,
+    /// Their mean.
+    Average,
+    /// The smallest.
+    Min,
+    /// The largest.
+    Max,
+    /// All added up.
+    Sum,
+    /// The median.
+    P50,
+    /// Three quarters are not above.
+    P75,
+    /// 90 % are not above.
+    P90,
+    /// 95 % are not above.
+    P95,
+    /// 99 % are not above.
+    P99,
+    /// 99.9 % are not above.
+    P999,
+    /// The share with an error status, 0 to 1.
+    ErrorRate,
+}
+
+/// Where an answer was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "reports::Source")]
+pub enum AggregateSource {
+    /// Single measurements.
+    Raw,
+    /// Rollups per minute or coarser.
+    Rollup,
+    /// Rollups, and single measurements at the edges of the window.
+    Mixed,
+}
+
+/// How true an answer is.
+#[derive(SimpleObject)]
+pub struct Accuracy {
+    /// Whether every figure is exact. Percentiles are not, everything else is.
+    pub is_exact: bool,
+    /// How far a percentile may be off, as a share of its true value: 0.01 is 1 %.
+    pub relative_error_bound: f64,
+    /// The moment up to which measurements are in the answer.
+    pub as_of: DateTime,
+    /// Where it was read.
+    pub source: AggregateSource,
+}
+
+/// A percentile with the interval that surely holds the true one.
+#[derive(SimpleObject)]
+pub struct PercentileValue {
+    /// Which percentile, 0 to 100.
+    pub p: f64,
+    /// The value, within the error bound; null when nothing was measured.
+    pub value: Option<f64>,
+    /// The true value is not below.
+    pub lower: Option<f64>,
+    /// The true value is not above.
+    pub upper: Option<f64>,
+}
+
+/// Figures about a set of measurements.
+#[derive(Clone)]
+pub struct MetricAggregate {
+    /// What was read.
+    pub stats: Stats,
+    /// When it was read.
+    pub as_of: Timestamp,
+}
+
+/// Figures about a set of measurements, in the unit of their type. Null where nothing was measured.
+#[Object]
+impl MetricAggregate {
+    /// How many measurements.
+    async fn count(&self) -> Long {
+        self.stats.count.into()
+    }
+
+    /// The mean.
+    async fn average(&self) -> Option<f64> {
+        self.stats.average()
+    }
+
+    /// The smallest.
+    async fn min(&self) -> Option<f64> {
+        self.stats.min
+    }
+
+    /// The largest.
+    async fn max(&self) -> Option<f64> {
+        self.stats.max
+    }
+
+    /// All added up.
+    async fn sum(&self) -> Option<f64> {
+        (self.stats.count > 0).then_some(self.stats.sum)
+    }
+
+    /// How many carry an error status (400 and above).
+    async fn error_count(&self) -> Long {
+        self.stats.errors.into()
+    }
+
+    /// The share that carries an error status, 0 to 1.
+    async fn error_rate(&self) -> Option<f64> {
+        self.stats.error_rate()
+    }
+
+    /// The value that `p` percent of the measurements do not pass, within the error bound of `accuracy`.
+    async fn percentile(&self, #[graphql(desc = "Which percentile, 0 to 100.")] p: f64) -> Result<Option<f64>> {
+        check(p)?;
+        Ok(self.stats.percentile(p).map(|quantile| quantile.value))
+    }
+
+    /// Several percentiles at once, with the intervals that surely hold the true ones. At most 20.
+    async fn percentiles(
+        &self,
+        #[graphql(desc = "Which percentiles, 0 to 100 each.", default_with = "vec![50.0, 75.0, 90.0, 95.0, 99.0]")]
+        p: Vec<f64>,
+    ) -> Result<Vec<PercentileValue>> {
+        const PERCENTILES_MAX: usize = 20;
+        if p.len() > PERCENTILES_MAX {
+            return Err(Error::input("p", format!("at most {PERCENTILES_MAX} at once, got {}", p.len())));
+        }
+        p.into_iter()
+            .map(|p| {
+                check(p)?;
+                let quantile = self.stats.percentile(p);
+                Ok(PercentileValue {
+                    p,
+                    value: quantile.map(|quantile| quantile.value),
+                    lower: quantile.map(|quantile| quantile.lower),
+                    upper: quantile.map(|quantile| quantile.upper),
+                })
+            })
+            .collect()
+    }
+
+    /// How true these figures are.
+    async fn accuracy(&self) -> Accuracy {
+        let accuracy = self.stats.accuracy;
+        Accuracy {
+            is_exact: accuracy.is_exact,
+            relative_error_bound: accuracy.relative_error_bound,
+            as_of: DateTime(self.as_of),
+            source: accuracy.source.into(),
+        }
+    }
+}
+
+fn check(p: f64) -> Result<()> {
+    if (0.0..=100.0).contains(&p) {
+        Ok(())
+    } else {
+        Err(Error::input("p", format!("must be between 0 and 100, got {p}")))
+    }
+}
+
+/// What a selection on an aggregate needs: percentiles cost more, so they are fetched only for those who ask.
+pub fn wants(field: SelectionField<'_>) -> Want {
+    let asks = |name| selection::has(field, name);
+    if asks("percentile") || asks("percentiles") { Want::Percentiles } else { Want::Scalars }
+}
+
+/// The same where the aggregate is a field called `stats` of the selected object.
+pub fn wants_in_stats(field: SelectionField<'_>) -> Want {
+    let percentiles =
+        field.selection_set().filter(|child| child.name() == "stats").any(|stats| wants(stats) == Want::Percentiles);
+    if percentiles { Want::Percentiles } else { Want::Scalars }
+}
+
+/// The figures of one type of measurement at a glance.
+pub struct PerformanceSummary {
+    /// Of which type.
+    pub kind: MetricType,
+    /// What was read.
+    pub aggregate: MetricAggregate,
+}
+
+/// The figures of one type of measurement at a glance, in the unit of that type.
+#[Object]
+impl PerformanceSummary {
+    /// What was measured.
+    async fn metric_type(&self) -> MetricType {
+        self.kind
+    }
+
+    /// The mean; null when nothing was measured.
+    async fn average_value(&self) -> Option<f64> {
+        self.aggregate.stats.average()
+    }
+
+    /// How many measurements.
+    async fn count(&self) -> Long {
+        self.aggregate.stats.count.into()
+    }
+
+    /// The largest; null when nothing was measured.
+    async fn max_value(&self) -> Option<f64> {
+        self.aggregate.stats.max
+    }
+
+    /// The smallest; null when nothing was measured.
+    async fn min_value(&self) -> Option<f64> {
+        self.aggregate.stats.min
+    }
+
+    /// Everything that is known, percentiles among it.
+    async fn stats(&self, _context: &Context<'_>) -> &MetricAggregate {
+        &self.aggregate
+    }
+}

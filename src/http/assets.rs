@@ -1,0 +1,73 @@
+//! The pages that come with the binary: the bundled explorer where it was built, a small hand-written page otherwise.
+
+use axum::{
+    extract::Path,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+/// What `make web` builds. Absent in a plain `cargo build`.
+#[derive(RustEmbed)]
+#[folder = "web/dist"]
+#[allow_missing = true]
+struct Bundle;
+
+const FALLBACK_PAGE: &str = include_str!("page/explorer.html");
+const FALLBACK_SCRIPT: &str = include_str!("page/explorer.js");
+const FALLBACK_STYLE: &str = include_str!("page/explorer.css");
+
+/// Everything from this server. The editor styles itself inline and runs its language service in blob workers.
+const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; font-src 'self' data:; \
+     img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+);
+
+/// The explorer for browsers.
+pub fn graphiql() -> Response {
+    let page =
+        Bundle::get("graphiql.html").map_or_else(|| FALLBACK_PAGE.as_bytes().to_vec(), |file| file.data.into_owned());
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    ];
+    (headers, page).into_response()
+}
+
+/// `GET /assets/…`.
+pub async fn asset(Path(path): Path<String>) -> Response {
+    match path.as_str() {
+        "explorer.js" => text("text/javascript", FALLBACK_SCRIPT),
+        "explorer.css" => text("text/css", FALLBACK_STYLE),
+        _ => match Bundle::get(&format!("assets/{path}")) {
+            Some(file) => bundled(&path, file),
+            None => (StatusCode::NOT_FOUND, "no such asset\n").into_response(),
+        },
+    }
+}
+
+fn text(media_type: &'static str, body: &'static str) -> Response {
+    let headers = [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "no-cache")];
+    (headers, body).into_response()
+}
+
+fn bundled(path: &str, file: EmbeddedFile) -> Response {
+    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let media_type = match extension {
+        "js" => "text/javascript",
+        "css" => "text/css",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "ttf" => "font/ttf",
+        "woff" => "font/woff",
+        "woff2" => "font/woff2",
+        "json" | "map" => "application/json",
+        "wasm" => "application/wasm",
+        _ => "application/octet-stream",
+    };
+    // Names carry a hash of the content, so what is there never changes.
+    let headers = [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    (headers, file.data.into_owned()).into_response()
+}

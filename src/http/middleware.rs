@@ -1,0 +1,84 @@
+//! What happens to every request: an id, a log line, a measurement of its own, a guard against panics and against
+//! pages that pretend to be this machine.
+
+use std::any::Any;
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::{graphql, origin, router::HttpState};
+use crate::{
+    clock::Stopwatch,
+    error::{Code, Error},
+};
+
+/// Names a request in the log and in the answer.
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What a handler says about the request for the server's own metrics, where the route says too little.
+#[derive(Clone, Debug)]
+pub struct Operation(pub String);
+
+/// Gives the request an id, logs it and records how long it took.
+pub async fn observe(State(state): State<HttpState>, request: Request, next: Next) -> Response {
+    let watch = Stopwatch::start();
+    let id = request_id(&request);
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let is_upgrade = request.headers().contains_key(header::UPGRADE);
+    let span = tracing::info_span!("request", %id);
+    let mut response = tracing::Instrument::instrument(next.run(request), span.clone()).await;
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID.clone(), value);
+    }
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let operation = response.extensions_mut().remove::<Operation>().map(|operation| operation.0);
+    let status = response.status().as_u16();
+    let elapsed_ms = watch.elapsed_ms();
+    let _entered = span.enter();
+    tracing::debug!(%method, route, operation, status, elapsed_ms, "served");
+    // A socket lives as long as its client likes: that is not a response time. Addresses that do not exist are made up
+    // by callers and would fill the list of endpoints.
+    if let (Some(route), false) = (route, is_upgrade) {
+        state.recorder.record(operation.unwrap_or_else(|| format!("{method} {route}")), status, elapsed_ms);
+    }
+    response
+}
+
+fn request_id(request: &Request) -> String {
+    let given = request.headers().get(&REQUEST_ID).and_then(|value| value.to_str().ok());
+    // What a caller sends ends up in the log: keep what looks like an id, nothing else.
+    match given.filter(|id| {
+        !id.is_empty() && id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    }) {
+        Some(id) => id.to_owned(),
+        None => format!("{:016x}", rand::random::<u64>()),
+    }
+}
+
+/// Turns a panic into one failed response; the server lives on.
+pub fn on_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let message = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    tracing::error!(message, "a request panicked");
+    graphql::failure(&Error::internal("panic"), StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// Without authentication everybody who reaches the server is its administrator, so a page on the web must not reach
+/// it by a name that it made resolve to loopback.
+pub async fn require_local_host(State(state): State<HttpState>, request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
+    if state.settings.listen.is_loopback() && !host.is_none_or(origin::is_loopback) {
+        let fault = Error::Forbidden("this server answers local names only (localhost, 127.0.0.1, [::1])".to_owned());
+        let status = StatusCode::from_u16(Code::Forbidden.http_status()).unwrap_or(StatusCode::FORBIDDEN);
+        return graphql::failure(&fault, status).into_response();
+    }
+    next.run(request).await
+}

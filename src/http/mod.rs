@@ -1,0 +1,14 @@
+//! The protocol layer: addresses, middleware, GraphQL over HTTP and WebSocket, health and the embedded pages.
+//!
+//! It turns bytes into calls and answers into bytes; what a call means is decided further in.
+
+pub mod assets;
+pub mod graphql;
+pub mod health;
+pub mod middleware;
+pub mod origin;
+pub mod request_body;
+pub mod router;
+pub mod websocket;
+
+pub use router::{HttpSettings, router};

@@ -1,0 +1,72 @@
+//! Every address of the server on one page, and the middleware around them.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    http::StatusCode,
+    middleware::from_fn_with_state,
+    response::{IntoResponse, Redirect},
+    routing::{any, get},
+};
+use tokio_util::sync::CancellationToken;
+use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
+
+use super::{assets, graphql, health, middleware, websocket};
+use crate::{db::Database, graphql::Engine, jobs::self_monitoring::Recorder};
+
+/// What the protocol layer may do and how long it waits.
+#[derive(Clone, Debug)]
+pub struct HttpSettings {
+    /// Where the server listens: on loopback without authentication, callers must have meant this very machine.
+    pub listen: IpAddr,
+    /// Bytes of a request body.
+    pub body_bytes_max: usize,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+    /// Whether browsers get `GraphiQL`.
+    pub graphiql: bool,
+    /// Bytes of one message on a WebSocket.
+    pub websocket_message_bytes_max: usize,
+    /// How many sockets may be open at once.
+    pub sockets_max: usize,
+    /// How long a socket may take to introduce itself.
+    pub connection_init_timeout: Duration,
+}
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct HttpState {
+    /// The executable schema.
+    pub engine: Engine,
+    /// For readiness.
+    pub database: Database,
+    /// Bounds and choices.
+    pub settings: Arc<HttpSettings>,
+    /// Where served requests are recorded.
+    pub recorder: Recorder,
+    /// Cancelled when the server drains.
+    pub draining: CancellationToken,
+    /// One permit for each socket that may be open.
+    pub sockets: Arc<tokio::sync::Semaphore>,
+}
+
+/// The whole URL space.
+pub fn router(state: HttpState) -> Router {
+    let timeout = state.settings.request_timeout;
+    Router::new()
+        .route("/", get(|| async { Redirect::temporary("/graphql") }))
+        .route("/graphql", get(websocket::upgrade_or_get).post(graphql::post).fallback(graphql::method_not_allowed))
+        .route("/assets/{*path}", get(assets::asset))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/version", get(health::version))
+        .fallback(any(|| async {
+            (StatusCode::NOT_FOUND, "no such address; GraphQL is at /graphql\n").into_response()
+        }))
+        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, timeout))
+        .layer(CatchPanicLayer::custom(middleware::on_panic))
+        .layer(from_fn_with_state(state.clone(), middleware::observe))
+        .layer(from_fn_with_state(state.clone(), middleware::require_local_host))
+        .with_state(state)
+}

@@ -1,0 +1,179 @@
+//! The server measures itself: every request it serves becomes a metric of its own project, through the same write path
+//! as everybody's, so that the first look at a fresh server shows real numbers.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::Clock,
+    db::{Session, StatementLog},
+    directory::{self, OrganizationFields, ProjectFields, ProjectStatus, organization, project},
+    error::{Error, Result},
+    ingest::{Candidate, Ingest, Mode, Submission},
+    model::{IdGenerator, Key, MetricType, OrganizationId, ProjectId, Scope, Timestamp},
+};
+
+/// The organization and the project that the server's own metrics belong to.
+const SLUG: &str = "perfgraph";
+
+/// Requests that wait to be written; beyond that they are counted and dropped rather than slow anybody down.
+const QUEUE_MAX: usize = 10_000;
+
+/// Names of operations are made up by clients: after so many different ones the rest shares a name.
+const ENDPOINTS_MAX: usize = 200;
+const OTHER_ENDPOINTS: &str = "other operations";
+
+/// One served request.
+struct Served {
+    endpoint: String,
+    status: u16,
+    elapsed_ms: f64,
+    at: Timestamp,
+}
+
+/// Takes served requests from the protocol layer. Cloning is cheap; recording never waits.
+#[derive(Clone)]
+pub struct Recorder {
+    queue: Option<mpsc::Sender<Served>>,
+    dropped: Arc<AtomicU64>,
+    clock: Clock,
+}
+
+impl Recorder {
+    /// A recorder that forgets everything, for servers that do not monitor themselves.
+    pub fn disabled(clock: Clock) -> Self {
+        Self { queue: None, dropped: Arc::default(), clock }
+    }
+
+    /// A recorder and the job that writes what it takes.
+    pub fn new(clock: Clock) -> (Self, Inbox) {
+        let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+        let recorder = Self { queue: Some(sender), dropped: Arc::default(), clock };
+        (recorder.clone(), Inbox { queue: receiver, dropped: recorder.dropped, endpoints: HashSet::new() })
+    }
+
+    /// Records that a request was answered after so many milliseconds.
+    pub fn record(&self, endpoint: String, status: u16, elapsed_ms: f64) {
+        if let Some(queue) = &self.queue {
+            let served = Served { endpoint, status, elapsed_ms, at: self.clock.now() };
+            if queue.try_send(served).is_err() {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// What was recorded and not yet written.
+pub struct Inbox {
+    queue: mpsc::Receiver<Served>,
+    dropped: Arc<AtomicU64>,
+    endpoints: HashSet<String>,
+}
+
+impl Inbox {
+    /// Writes what was recorded every `interval` until the server drains, and what is left then.
+    pub async fn run(
+        mut self,
+        scope: Scope,
+        ingest: Ingest,
+        project: Key<ProjectId>,
+        interval: Duration,
+        draining: CancellationToken,
+    ) {
+        loop {
+            let goes_on = draining.run_until_cancelled(tokio::time::sleep(interval)).await.is_some();
+            self.flush(&scope, &ingest, project).await;
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    async fn flush(&mut self, scope: &Scope, ingest: &Ingest, project: Key<ProjectId>) {
+        let mut candidates = Vec::new();
+        while let Ok(served) = self.queue.try_recv() {
+            candidates.push(self.candidate(served));
+        }
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            tracing::warn!(dropped, "requests were served faster than the server's own metrics can be written");
+        }
+        if candidates.is_empty() {
+            return;
+        }
+        let submission =
+            Submission { project, candidates, idempotency_key: None, source: "self".to_owned(), mode: Mode::Partial };
+        if let Err(error) = ingest.submit(scope, submission, &StatementLog::default()).await {
+            tracing::warn!(%error, "the server's own metrics could not be written");
+        }
+    }
+
+    fn candidate(&mut self, served: Served) -> Candidate {
+        let known = self.endpoints.contains(&served.endpoint)
+            || (self.endpoints.len() < ENDPOINTS_MAX && self.endpoints.insert(served.endpoint.clone()));
+        Candidate {
+            kind: MetricType::ApiResponse,
+            value: served.elapsed_ms,
+            endpoint: if known { served.endpoint } else { OTHER_ENDPOINTS.to_owned() },
+            status: Some(i32::from(served.status)),
+            timestamp: Some(served.at),
+        }
+    }
+}
+
+/// The project that the server's own metrics belong to; made with its organization on the first start.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn own_project(scope: &Scope, db: &Session, ids: &IdGenerator, now: Timestamp) -> Result<Key<ProjectId>> {
+    let organization = match organization::by_slug(scope, db, SLUG, OrganizationFields::empty()).await? {
+        Some(found) => found.key,
+        None => {
+            let new = organization::NewOrganization {
+                id: OrganizationId(ids.next(now)),
+                slug: SLUG.to_owned(),
+                name: "perfgraph".to_owned(),
+            };
+            let made = organization::create(scope, db, new, now).await;
+            unless_taken(made, async || {
+                Ok(organization::by_slug(scope, db, SLUG, OrganizationFields::empty()).await?.map(|found| found.key))
+            })
+            .await?
+        }
+    };
+    match project::by_slug(scope, db, organization, SLUG, ProjectFields::empty()).await? {
+        Some(found) => Ok(found.key),
+        None => {
+            let new = project::NewProject {
+                id: ProjectId(ids.next(now)),
+                slug: SLUG.to_owned(),
+                name: "perfgraph server".to_owned(),
+                status: ProjectStatus::Active,
+            };
+            let made = directory::project::create(scope, db, organization, new, now).await;
+            unless_taken(made, async || {
+                Ok(project::by_slug(scope, db, organization, SLUG, ProjectFields::empty())
+                    .await?
+                    .map(|found| found.key))
+            })
+            .await
+        }
+    }
+}
+
+/// What was made, or what another instance made in the same moment.
+async fn unless_taken<T>(made: Result<T>, look: impl AsyncFnOnce() -> Result<Option<T>>) -> Result<T> {
+    match made {
+        Err(Error::Conflict(_)) => look().await?.ok_or_else(|| Error::not_found("the server's own project")),
+        other => other,
+    }
+}
