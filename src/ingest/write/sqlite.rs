@@ -71,6 +71,8 @@ impl Inserts {
     }
 }
 
+type LedgerRow = (i64, String, String, Option<i64>, Vec<u8>, u32, Option<String>);
+
 type Bound = Query<'static, Sqlite, SqliteArguments>;
 
 pub struct Transaction {
@@ -115,7 +117,7 @@ impl super::Transaction for Transaction {
 
     async fn earlier(&mut self, keys: &[LedgerKey<'_>]) -> sqlx::Result<Vec<Stored>> {
         let watch = Stopwatch::start();
-        let found: Vec<(i64, String, String, Option<i64>, Vec<u8>, u32, Option<String>)> = sqlx::query_as(EARLIER)
+        let found: Vec<LedgerRow> = sqlx::query_as(EARLIER)
             .bind(array(keys.iter().map(|key| json!(key))))
             .fetch_all(&mut *self.inner)
             .await?;
