@@ -31,9 +31,9 @@ impl Failure {
 
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) => ConfigError::EXIT_CODE,
+            // What a part refuses at the start was configured.
+            Self::Config(_) | Self::Part(error::Error::Input { .. }) => ConfigError::EXIT_CODE,
             Self::Part(error::Error::Unavailable { .. }) => 69,
-            Self::Part(error::Error::Input { .. }) => ConfigError::EXIT_CODE,
             Self::Data(_) => 65,
             Self::Part(_) | Self::Internal(_) => 1,
         }

@@ -15,6 +15,7 @@ const CUSTOMARY: [(&str, &str); 1] = [("DATABASE_URL", "database.url")];
 const FILE_SUFFIX: &str = "_FILE";
 
 /// The variables of this process that are meant for perfgraph.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub(super) fn variables(problems: &mut Vec<Problem>) -> Vec<(String, String)> {
     let mut variables = Vec::new();
     for (name, value) in env::vars_os() {

@@ -97,7 +97,7 @@ impl Engine {
         };
         let (mut request, document) = match self.admit(request) {
             Ok(admitted) => admitted,
-            Err(response) => return refused(None, response),
+            Err(response) => return refused(None, *response),
         };
         let operation = select(&document, request.operation_name.as_deref());
         let kind = operation.map(|(_, operation)| operation.ty);
@@ -126,18 +126,18 @@ impl Engine {
                 let request = request.data(context);
                 self.schema.execute_stream(request).map(|response| error::finish(response).0).boxed()
             }
-            Err(response) => futures_util::stream::once(async { response }).boxed(),
+            Err(response) => futures_util::stream::once(async { *response }).boxed(),
         }
     }
 
     /// Parses and measures the document of a request.
-    fn admit(&self, mut request: Request) -> Result<(Request, ExecutableDocument), Response> {
+    fn admit(&self, mut request: Request) -> Result<(Request, ExecutableDocument), Box<Response>> {
         let document = match guard::parse(&request.query, &request.variables, &self.services.limits) {
             Ok(document) => document,
-            Err(Refusal::Limit(fault)) => return Err(error::refuse(&fault)),
+            Err(Refusal::Limit(fault)) => return Err(Box::new(error::refuse(&fault))),
             Err(Refusal::Syntax(fault)) => {
-                let fault = ServerError::from(fault);
-                return Err(error::refuse_as(fault, Code::GraphqlParseFailed));
+                let fault = ServerError::from(*fault);
+                return Err(Box::new(error::refuse_as(fault, Code::GraphqlParseFailed)));
             }
         };
         if !self.services.introspection {

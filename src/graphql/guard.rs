@@ -21,7 +21,7 @@ use crate::error::Error;
 #[derive(Debug)]
 pub enum Refusal {
     /// It is not GraphQL.
-    Syntax(async_graphql::parser::Error),
+    Syntax(Box<async_graphql::parser::Error>),
     /// It asks for too much.
     Limit(Error),
 }
@@ -47,7 +47,7 @@ pub fn parse(text: &str, variables: &Variables, limits: &Limits) -> Result<Execu
     let shape = scan(text);
     within("the number of tokens in the document", shape.tokens, limits.tokens_max, "ask for less in one document")?;
     within("the nesting of the document", shape.nesting, NESTING_MAX, "nest fields, lists and objects less deeply")?;
-    let document = parse_query(text).map_err(Refusal::Syntax)?;
+    let document = parse_query(text).map_err(|error| Refusal::Syntax(Box::new(error)))?;
     measure(&document, variables, limits)?;
     Ok(document)
 }
@@ -257,16 +257,14 @@ impl<'a> Scales<'a> {
         let Some((name, fragment)) = self.fragments.get_key_value(name) else {
             return Weight::default();
         };
-        match self.measured.get(name.as_str()) {
-            Some(known) => known.unwrap_or_default(),
-            None => {
-                self.measured.insert(name.as_str(), None);
-                let mut weight = self.selection_set(&fragment.node.selection_set.node);
-                weight.directives = weight.directives.saturating_add(fragment.node.directives.len());
-                self.measured.insert(name.as_str(), Some(weight));
-                weight
-            }
+        if let Some(known) = self.measured.get(name.as_str()) {
+            return known.unwrap_or_default();
         }
+        self.measured.insert(name.as_str(), None);
+        let mut weight = self.selection_set(&fragment.node.selection_set.node);
+        weight.directives = weight.directives.saturating_add(fragment.node.directives.len());
+        self.measured.insert(name.as_str(), Some(weight));
+        weight
     }
 
     /// How many items a field may answer with: its `first`, `last` or `limit`, or the default page of a connection.
@@ -326,6 +324,7 @@ mod tests {
         }
     }
 
+    /// Fragments that each spread the next one twice: twice the fields for every level.
     fn bomb(levels: usize) -> String {
         use std::fmt::Write;
         let mut text = "query { ...F0 }".to_owned();
@@ -346,6 +345,8 @@ mod tests {
     #[test]
     fn every_limit_names_itself() {
         let deep = format!("{{ {} id {} }}", "a {".repeat(12), "}".repeat(12));
+        let many: Vec<_> = (0..51).map(|number| format!("fragment F{number} on Query {{ a }}")).collect();
+        let many = format!("query Q {{ a }} {}", many.join(" "));
         let cases = [
             ("{ a ".repeat(200), "nesting"),
             (deep, "depth"),
@@ -354,11 +355,7 @@ mod tests {
             (format!("{{ a {{ {} }} }}", "a @include(if: true) ".repeat(21)), "directives"),
             (format!("{{ a {{ {} }} }}", "a ".repeat(2_100)), "tokens"),
             (format!("{{ a(x: \"{}\") }}", "y".repeat(40_000)), "bytes"),
-            (
-                "query Q { a } ".repeat(1)
-                    + &(0..51).map(|n| format!("fragment F{n} on Query {{ a }} ")).collect::<String>(),
-                "definitions",
-            ),
+            (many, "definitions"),
             ("{ a(first: 100) { nodes { b(first: 100) { nodes { c } } } } }".to_owned(), "cost"),
         ];
         for (document, name) in cases {

@@ -352,17 +352,17 @@ mod tests {
     async fn a_caller_that_goes_away_in_the_middle_hurts_nobody() {
         let batches = Arc::default();
         let loader = counting(&batches);
-        let mut leader = Box::pin(loader.load(1));
+        let mut first = Box::pin(loader.load(1));
         let mut others = Box::pin(join_all([2, 3, 200].map(|key| loader.load(key))));
         // Everybody enlists, then the first caller takes all keys into its batch ...
         for _ in 0..10 {
-            assert!(leader.as_mut().now_or_never().is_none());
+            assert!(first.as_mut().now_or_never().is_none());
             assert!(others.as_mut().now_or_never().is_none());
             tokio::task::yield_now().await;
         }
-        assert_eq!(batches.load(Ordering::SeqCst), 1, "the leader's batch is under way");
+        assert_eq!(batches.load(Ordering::SeqCst), 1, "the first caller's batch is under way");
         // ... and is dropped there.
-        drop(leader);
+        drop(first);
         let answers: Vec<_> = others.await.into_iter().map(Result::unwrap).collect();
         assert_eq!(answers, [Some(4), Some(6), None]);
     }

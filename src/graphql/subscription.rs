@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, SimpleObject, Subscription};
-use futures_util::{Stream, StreamExt};
+use tokio_stream::{Stream, StreamExt};
 
 use super::{
     context::request,

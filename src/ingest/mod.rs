@@ -20,7 +20,7 @@ pub use submission::{Candidate, Mode, Receipt, Rejection, RejectionCode, Submiss
 
 use crate::{
     clock::Clock,
-    db::{Database, StatementLog},
+    db::{Backend, Database, StatementLog},
     error::Result,
     live::Publisher,
     model::{IdGenerator, Key, ProjectId, Scope, id::RESERVATION_MAX},
@@ -41,7 +41,8 @@ pub struct Settings {
     pub endpoint_bytes_max: usize,
     /// Rows that one transaction writes for all who share it.
     pub commit_rows_max: u32,
-    /// Commits in preparation or under way at once. SQLite writes one at a time; there a second one is prepared meanwhile.
+    /// Commits under way at once on PostgreSQL. SQLite writes one at a time, and a second committer would only make the
+    /// groups smaller (measured), so there it is always one.
     pub committers: usize,
 }
 
@@ -61,11 +62,14 @@ impl Default for Settings {
 
 impl Settings {
     /// The same with every bound made workable: a call must fit into one id reservation and into the queue.
-    fn workable(mut self) -> Self {
+    fn workable(mut self, backend: &Backend) -> Self {
         self.rows_max = self.rows_max.clamp(1, RESERVATION_MAX);
         self.queue_rows_max = self.queue_rows_max.max(self.rows_max);
         self.commit_rows_max = self.commit_rows_max.max(1);
-        self.committers = self.committers.max(1);
+        self.committers = match backend {
+            Backend::Sqlite(_) => 1,
+            Backend::Postgres(_) => self.committers.max(1),
+        };
         self
     }
 }
@@ -88,7 +92,7 @@ impl Ingest {
         publisher: Publisher,
         settings: Settings,
     ) -> (Self, Batcher) {
-        let settings = Arc::new(settings.workable());
+        let settings = Arc::new(settings.workable(database.backend()));
         let endpoints = endpoint::Endpoints::new(database.clone(), Arc::clone(&ids), clock.clone());
         let (queue, batcher) = batch::new(database.clone(), ids, endpoints, publisher, &settings);
         let projects = accept::Projects::new(database);

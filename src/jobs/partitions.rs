@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How often the next days are looked at; days are made well ahead, so an hour is soon enough.
-const INTERVAL: Duration = Duration::from_secs(3_600);
+const INTERVAL: Duration = Duration::from_hours(1);
 
 /// How many days to keep ready around now.
 #[derive(Clone, Copy, Debug)]

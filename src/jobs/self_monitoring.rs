@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     db::{Session, StatementLog},
-    directory::{self, OrganizationFields, ProjectFields, ProjectStatus, organization, project},
+    directory::{OrganizationFields, ProjectFields, ProjectStatus, organization, project},
     error::{Error, Result},
     ingest::{Candidate, Ingest, Mode, Submission},
     model::{IdGenerator, Key, MetricType, OrganizationId, ProjectId, Scope, Timestamp},
@@ -135,45 +135,43 @@ impl Inbox {
 /// # Errors
 /// When the database cannot answer.
 pub async fn own_project(scope: &Scope, db: &Session, ids: &IdGenerator, now: Timestamp) -> Result<Key<ProjectId>> {
-    let organization = match organization::by_slug(scope, db, SLUG, OrganizationFields::empty()).await? {
-        Some(found) => found.key,
-        None => {
-            let new = organization::NewOrganization {
-                id: OrganizationId(ids.next(now)),
-                slug: SLUG.to_owned(),
-                name: "perfgraph".to_owned(),
-            };
-            let made = organization::create(scope, db, new, now).await;
-            unless_taken(made, async || {
-                Ok(organization::by_slug(scope, db, SLUG, OrganizationFields::empty()).await?.map(|found| found.key))
-            })
-            .await?
-        }
+    let organization = own_organization(scope, db, ids, now).await?;
+    let find = async || {
+        let found = project::by_slug(scope, db, organization, SLUG, ProjectFields::empty()).await?;
+        Ok(found.map(|found| found.key))
     };
-    match project::by_slug(scope, db, organization, SLUG, ProjectFields::empty()).await? {
-        Some(found) => Ok(found.key),
-        None => {
-            let new = project::NewProject {
-                id: ProjectId(ids.next(now)),
-                slug: SLUG.to_owned(),
-                name: "perfgraph server".to_owned(),
-                status: ProjectStatus::Active,
-            };
-            let made = directory::project::create(scope, db, organization, new, now).await;
-            unless_taken(made, async || {
-                Ok(project::by_slug(scope, db, organization, SLUG, ProjectFields::empty())
-                    .await?
-                    .map(|found| found.key))
-            })
-            .await
-        }
+    if let Some(found) = find().await? {
+        return Ok(found);
     }
+    let new = project::NewProject {
+        id: ProjectId(ids.next(now)),
+        slug: SLUG.to_owned(),
+        name: "perfgraph server".to_owned(),
+        status: ProjectStatus::Active,
+    };
+    unless_taken(project::create(scope, db, organization, new, now).await, find).await
+}
+
+async fn own_organization(scope: &Scope, db: &Session, ids: &IdGenerator, now: Timestamp) -> Result<OrganizationId> {
+    let find = async || {
+        let found = organization::by_slug(scope, db, SLUG, OrganizationFields::empty()).await?;
+        Ok(found.map(|found| found.key))
+    };
+    if let Some(found) = find().await? {
+        return Ok(found);
+    }
+    let new = organization::NewOrganization {
+        id: OrganizationId(ids.next(now)),
+        slug: SLUG.to_owned(),
+        name: "perfgraph".to_owned(),
+    };
+    unless_taken(organization::create(scope, db, new, now).await, find).await
 }
 
 /// What was made, or what another instance made in the same moment.
-async fn unless_taken<T>(made: Result<T>, look: impl AsyncFnOnce() -> Result<Option<T>>) -> Result<T> {
+async fn unless_taken<T>(made: Result<T>, find: impl AsyncFnOnce() -> Result<Option<T>>) -> Result<T> {
     match made {
-        Err(Error::Conflict(_)) => look().await?.ok_or_else(|| Error::not_found("the server's own project")),
+        Err(Error::Conflict(_)) => find().await?.ok_or_else(|| Error::not_found("the server's own project")),
         other => other,
     }
 }

@@ -231,7 +231,7 @@ mod tests {
         fn every_quantile_is_within_one_percent(mut values in vec(value(), 1..400), q in 0.0..=1.0_f64) {
             let estimate = sketch(&values).quantile(q).unwrap();
             values.sort_by(f64::total_cmp);
-            #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank")]
             let exact = values[(q * (values.len() - 1) as f64) as usize];
             let slack = exact * 1e-9 + 1e-12;
             prop_assert!((estimate.value - exact).abs() <= exact * RELATIVE_ERROR + slack, "{estimate:?} for {exact}");

@@ -1,5 +1,11 @@
 //! The one integration binary: behaviour tests by room, on SQLite and on PostgreSQL.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed; helpers of tests are no different")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    clippy::unnecessary_wraps,
+    reason = "a test that cannot go on has failed, it may start tasks, and it is told where the test server is"
+)]
 
 mod cases;
 mod harness;

@@ -25,7 +25,7 @@ pub struct MetricInput {
     /// What was measured.
     #[graphql(name = "type")]
     pub kind: MetricType,
-    /// The value in the unit of the type: milliseconds, or percent for CACHE_HIT. Not negative.
+    /// The value in the unit of the type: milliseconds, or percent for `CACHE_HIT`. Not negative.
     pub value: f64,
     /// The route, page, query or cache that was measured, at most 500 bytes.
     pub endpoint: String,

@@ -68,6 +68,8 @@ impl Inserts {
     }
 }
 
+type LedgerRow = (i64, String, String, Option<i64>, Vec<u8>, u32, Option<String>);
+
 type Bound = Query<'static, Sqlite, SqliteArguments>;
 
 pub struct Transaction {
@@ -109,7 +111,7 @@ impl super::Transaction for Transaction {
 
     async fn earlier(&mut self, keys: &[LedgerKey<'_>]) -> sqlx::Result<Vec<Stored>> {
         let watch = Stopwatch::start();
-        let found: Vec<(i64, String, String, Option<i64>, Vec<u8>, u32, Option<String>)> =
+        let found: Vec<LedgerRow> =
             sqlx::query_as(EARLIER).bind(array(keys.iter().map(|key| json!(key)))).fetch_all(&mut *self.inner).await?;
         record(&self.log, EARLIER, found.len(), watch);
         let stored = |(organization, source, key, sequence, body_hash, accepted, rejections)| Stored {

@@ -107,7 +107,7 @@ pub fn compare(case: &Path, database: &str, outcome: &Outcome) -> Option<String>
     answer
 }
 
-#[expect(clippy::disallowed_methods, reason = "how the person who runs the tests says yes")]
+/// How the person who runs the tests says yes.
 fn wants_update() -> bool {
     std::env::var("UPDATE_SNAPSHOTS").is_ok_and(|value| value == "1")
 }
