@@ -377,7 +377,10 @@ on_both_databases! {
 on_both_databases! {
     async fn a_kill_loses_nothing_and_doubles_nothing(database: TestDatabase) {
         let rng_seed: u64 = rand::random();
-        println!("rng seed {rng_seed}");
+        #[expect(clippy::print_stdout, reason = "shown when the test fails, so that the run can be repeated")]
+        {
+            println!("rng seed {rng_seed}");
+        }
         let mut rng = StdRng::seed_from_u64(rng_seed);
         let folder = tempfile::tempdir().unwrap();
         let (database, mut writers) = prepared(database).await;

@@ -70,7 +70,7 @@ impl Case {
         assert_eq!(needed("viewer"), "administrator", "{name}: no such viewer");
         let (seed, statements) = (Seed::parse(&needed("seed")), needed("statements"));
         let variables = given("variables").unwrap_or_else(|| "{}".to_owned());
-        Self { seed, variables, statements, document, file }
+        Self { file, seed, variables, statements, document }
     }
 
     /// How many statements the head allows on this database.

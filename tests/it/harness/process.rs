@@ -10,7 +10,7 @@ use tokio::{
 };
 
 /// Longer than anything takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How a command ended.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Served {
         });
         let mut served = Self { child, lines, address: String::new() };
         let before = served.lines_until("perfgraph serves on http://").await;
-        served.address = before.last().unwrap().rsplit('/').next().unwrap().to_owned();
+        before.last().unwrap().rsplit('/').next().unwrap().clone_into(&mut served.address);
         served
     }
 

@@ -54,7 +54,9 @@ impl Snapshot {
             let count = statements.len();
             let noun = if count == 1 { "statement" } else { "statements" };
             write!(text, "\n-- {count} {noun} on {database}\n").unwrap();
-            statements.iter().for_each(|statement| writeln!(text, "{statement}").unwrap());
+            for statement in statements {
+                writeln!(text, "{statement}").unwrap();
+            }
         };
         match (self.statements.get("sqlite"), self.statements.get("postgres")) {
             (Some(sqlite), Some(postgres)) if sqlite == postgres => section(BOTH, sqlite),
@@ -120,7 +122,9 @@ fn differences(old: &str, new: &str) -> String {
     let start = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
     let end = old[start..].iter().rev().zip(new[start..].iter().rev()).take_while(|(a, b)| a == b).count();
     for (sign, lines) in [('-', &old[start..old.len() - end]), ('+', &new[start..new.len() - end])] {
-        lines.iter().take(SHOWN_MAX).for_each(|line| writeln!(text, "    {sign} {line}").unwrap());
+        for line in lines.iter().take(SHOWN_MAX) {
+            writeln!(text, "    {sign} {line}").unwrap();
+        }
     }
     text
 }
