@@ -1,17 +1,26 @@
 //! Every case file on both databases: the answer and the statements are as the snapshot beside it says.
 
-use std::fmt::Write;
+use std::{collections::HashMap, fmt::Write};
 
-use crate::harness::{TestDatabase, case, server::repository, snapshot};
+use crate::harness::{Server, TestDatabase, World, case, server::repository, snapshot};
 
 async fn run(database: &str, make: impl AsyncFn() -> TestDatabase) {
     let folder = repository("tests/it/cases");
     let cases = case::all(&folder);
     assert!(!cases.is_empty(), "no case below {}", folder.display());
     let mut report = String::new();
+    let mut servers: HashMap<String, (Server, World)> = HashMap::new();
     for case in &cases {
         let name = case.file.strip_prefix(&folder).unwrap().display();
-        let outcome = case.run(make().await).await;
+        // Queries change nothing, so those of the same seed share a database; a mutation has one of its own.
+        let place = if case.is_mutation() { name.to_string() } else { case.seed.clone() };
+        if !servers.contains_key(&place) {
+            let server = Server::fixed(make().await).await;
+            let world = server.seed(&case.seed).await;
+            servers.insert(place.clone(), (server, world));
+        }
+        let (server, world) = &servers[&place];
+        let outcome = case.run(server, world).await;
         let (count, allowed) = (outcome.statements.len(), case.statements(database));
         if count != allowed {
             writeln!(report, "{name}: {count} statements on {database}, its head says {allowed}").unwrap();
@@ -32,7 +41,7 @@ async fn all_on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_on_postgres() {
-    run("postgres", TestDatabase::postgres).await;
+    run("postgres", TestDatabase::postgres_with_partitions).await;
 }
 
 /// A snapshot without a case would be kept for ever.

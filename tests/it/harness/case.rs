@@ -24,12 +24,13 @@ use perfgraph::{
 };
 use sea_orm::{EntityTrait, QueryOrder};
 
-use super::{Seed, Server, TestDatabase, World, server::send, snapshot::Outcome};
+use super::{Server, World, server::send, snapshot::Outcome};
 
 /// A case as its file says it.
 pub struct Case {
     pub file: PathBuf,
-    seed: Seed,
+    /// As the head says it.
+    pub seed: String,
     variables: String,
     statements: String,
     document: String,
@@ -68,7 +69,7 @@ impl Case {
         assert!(!needed("goal").trim().is_empty(), "{name}: says no goal");
         // The only viewer there is without authentication; the word is there so that cases need not change later.
         assert_eq!(needed("viewer"), "administrator", "{name}: no such viewer");
-        let (seed, statements) = (Seed::parse(&needed("seed")), needed("statements"));
+        let (seed, statements) = (needed("seed"), needed("statements"));
         let variables = given("variables").unwrap_or_else(|| "{}".to_owned());
         Self { file, seed, variables, statements, document }
     }
@@ -80,21 +81,19 @@ impl Case {
         count.parse().unwrap_or_else(|_| panic!("{}: `{count}` is not a number of statements", self.file.display()))
     }
 
-    pub async fn run(&self, database: TestDatabase) -> Outcome {
-        let server = Server::fixed(database).await;
-        let world = World::build(server.app.core(), &self.seed).await;
-        let variables = self.filled(&self.variables, &server, &world).await;
+    /// Sends the operation to a server over what the seed says.
+    pub async fn run(&self, server: &Server, world: &World) -> Outcome {
+        let variables = self.filled(&self.variables, server, world).await;
         let variables: serde_json::Value = serde_json::from_str(&variables)
             .unwrap_or_else(|error| panic!("{}: variables are not JSON: {error}", self.file.display()));
-        let document = self.filled(&self.document, &server, &world).await;
+        let document = self.filled(&self.document, server, world).await;
         let body = serde_json::json!({ "query": document, "variables": variables });
         let request = server.request(reqwest::Method::POST, "/graphql").header("perfgraph-explain", "1").json(&body);
         let reply = send(request).await;
-        server.stop().await;
         outcome(&reply.text, self.is_mutation())
     }
 
-    fn is_mutation(&self) -> bool {
+    pub fn is_mutation(&self) -> bool {
         self.document.lines().any(|line| line.starts_with("mutation"))
     }
 

@@ -12,13 +12,22 @@ use std::{
     time::Duration,
 };
 
-use perfgraph::db::{Database, StatementLog, migrate, pool};
+use perfgraph::{
+    clock::Clock,
+    db::{Database, StatementLog, migrate, pool},
+    jobs::partitions::{self, Days},
+};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
+use super::server::NOW;
+
 static SQLITE_TEMPLATE: OnceCell<(TempDir, PathBuf)> = OnceCell::const_new();
 static POSTGRES_TEMPLATE: OnceCell<String> = OnceCell::const_new();
+static PARTITIONED_TEMPLATE: OnceCell<String> = OnceCell::const_new();
+/// Once, and before anything is made: what carries our own process id then is of an earlier process of that id.
+static SWEPT: OnceCell<()> = OnceCell::const_new();
 static NEXT: AtomicU32 = AtomicU32::new(0);
 /// PostgreSQL databases whose test is over.
 static FINISHED: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -66,13 +75,18 @@ impl TestDatabase {
     }
 
     pub async fn postgres() -> Self {
-        let template = POSTGRES_TEMPLATE
+        Self::created(&format!("TEMPLATE {}", template().await)).await
+    }
+
+    /// The same with the partitions that servers whose clock stands at [`NOW`] would each make first.
+    pub async fn postgres_with_partitions() -> Self {
+        let template = PARTITIONED_TEMPLATE
             .get_or_init(|| async {
-                sweep().await;
-                let name = format!("{PREFIX}{}_template", std::process::id());
-                admin(&[format!("CREATE DATABASE {name}")]).await;
+                let name = format!("{PREFIX}{}_partitioned", std::process::id());
+                admin(&[format!("CREATE DATABASE {name} TEMPLATE {}", template().await)]).await;
                 let database = Database::open(&options(&postgres_url(&name))).await.unwrap();
-                migrate::up(&database, None).await.unwrap();
+                let days = Days { past: 7, future: 3 };
+                partitions::ensure(&database, &Clock::fixed(NOW), days).await.unwrap();
                 database.close().await;
                 name
             })
@@ -86,6 +100,7 @@ impl TestDatabase {
     }
 
     async fn created(how: &str) -> Self {
+        SWEPT.get_or_init(sweep).await;
         let finished = std::mem::take(&mut *FINISHED.lock().unwrap_or_else(PoisonError::into_inner));
         let mut statements: Vec<_> = finished.iter().map(drop_database).collect();
         let name = format!("{PREFIX}{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -144,6 +159,20 @@ fn server() -> PgConnectOptions {
 
 fn postgres_url(database: &str) -> String {
     server().database(database).to_url_lossy().to_string()
+}
+
+async fn template() -> &'static str {
+    POSTGRES_TEMPLATE
+        .get_or_init(|| async {
+            SWEPT.get_or_init(sweep).await;
+            let name = format!("{PREFIX}{}_template", std::process::id());
+            admin(&[format!("CREATE DATABASE {name}")]).await;
+            let database = Database::open(&options(&postgres_url(&name))).await.unwrap();
+            migrate::up(&database, None).await.unwrap();
+            database.close().await;
+            name
+        })
+        .await
 }
 
 /// FORCE: what a test left running has nothing to lose.
