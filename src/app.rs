@@ -248,7 +248,7 @@ fn http_settings(config: &Config) -> HttpSettings {
         request_timeout: Duration::from_millis(config.server.request_timeout_ms),
         graphiql: config.graphql.graphiql,
         websocket_message_bytes_max: config.limits.websocket_message_bytes_max,
-        sockets_max: config.limits.sockets_max,
+        subscriptions_per_socket_max: config.limits.subscriptions_per_socket_max,
         connection_init_timeout: Duration::from_millis(config.limits.connection_init_timeout_ms),
     }
 }

@@ -172,8 +172,11 @@ fn measure(document: &ExecutableDocument, variables: &Variables, limits: &Limits
         check_operation(&mut scales, &operation.node, limits)?;
     }
     // Fragments that no operation uses still reach validation.
-    for fragment in document.fragments.keys() {
-        let weight = scales.fragment(fragment.as_str());
+    for (name, fragment) in &document.fragments {
+        let mut weight = scales.fragment(name.as_str());
+        if fragment.node.type_condition.node.on.node.starts_with("__") {
+            weight = Weight { depth: 0, introspection_depth: weight.depth, cost: 0, ..weight };
+        }
         check(weight, limits)?;
     }
     Ok(())
@@ -340,6 +343,19 @@ mod tests {
     fn a_fragment_bomb_is_weighed_without_being_spread_out() {
         assert!(refusal(&bomb(30)).contains("the limit is"), "{}", refusal(&bomb(30)));
         assert_eq!(refusal(&bomb(2)), "passed");
+    }
+
+    #[test]
+    fn introspection_nests_deeper_than_data_may() {
+        let levels = |count: usize| format!("{} name {}", "ofType {".repeat(count), "}".repeat(count));
+        let document = |count| {
+            format!(
+                "{{ __schema {{ types {{ ...T }} }} }} fragment T on __Type {{ fields {{ type {{ {} }} }} }}",
+                levels(count)
+            )
+        };
+        assert_eq!(refusal(&document(13)), "passed");
+        assert!(refusal(&document(30)).contains("depth of introspection"), "{}", refusal(&document(30)));
     }
 
     #[test]

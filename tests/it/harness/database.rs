@@ -111,10 +111,9 @@ fn sqlite_url(file: &Path) -> String {
 /// The private PostgreSQL that `scripts/test-setup` started: a test without it fails, it never skips.
 fn server() -> PgConnectOptions {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-postgres.url");
-    let url =
-        std::env::var("TEST_POSTGRES_URL").or_else(|_| std::fs::read_to_string(&file)).unwrap_or_else(|_| {
-            panic!("no test PostgreSQL: run `make test`, or `scripts/test-setup` once before `cargo test`")
-        });
+    let url = std::env::var("TEST_POSTGRES_URL").or_else(|_| std::fs::read_to_string(&file)).unwrap_or_else(|_| {
+        panic!("no test PostgreSQL: run `make test`, or `scripts/test-setup` once before `cargo test`")
+    });
     PgConnectOptions::from_str(url.trim()).expect("the test PostgreSQL's URL is valid")
 }
 
