@@ -31,16 +31,29 @@ impl Mutation {
         match ingest(context, input).await {
             Ok(receipt) => Ok(receipt.into()),
             Err(fault) => {
-                let user_errors = vec![UserError::expected(fault)?];
+                let about = field(&fault);
+                let mut failure = UserError::expected(fault)?;
+                failure.field = failure.field.or(about);
+                let user_errors = vec![failure];
                 Ok(IngestMetricsPayload { user_errors, ..IngestMetricsPayload::default() })
             }
         }
     }
 }
 
+/// What a fault of the write path is about, where it does not say so itself.
+fn field(fault: &Error) -> Option<Vec<String>> {
+    let name = match fault {
+        Error::NotFound { .. } => "projectId",
+        Error::Limit { .. } => "metrics",
+        _ => return None,
+    };
+    Some(vec![name.to_owned()])
+}
+
 async fn ingest(context: &Context<'_>, input: IngestMetricsInput) -> Result<Receipt> {
     let request = request(context)?;
-    let project = NodeId::project(&input.project_id).ok_or_else(|| Error::not_found("the project"))?;
+    let project = NodeId::project(&input.project_id).ok_or_else(|| Error::not_found("project"))?;
     let candidates = input
         .metrics
         .into_iter()

@@ -1,4 +1,7 @@
 //! The questions: arguments become model values, rooms and loaders answer.
+//!
+//! A nullable field answers `Option<Result<_>>`, here and in `types`: a failure makes it null and hurts no sibling. The
+//! library would let `Result<Option<_>>` take the parent with it.
 
 use async_graphql::{Context, ID, MergedObject, Object};
 
@@ -39,8 +42,8 @@ impl DirectoryQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "An id as some field answered it.")] id: ID,
-    ) -> Result<Option<Node>> {
-        node(context, &id).await
+    ) -> Option<Result<Node>> {
+        node(context, &id).await.transpose()
     }
 
     /// Many things by their ids, in the order asked, null where there is nothing that the caller may see. At most 100.
@@ -48,17 +51,17 @@ impl DirectoryQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Ids as some fields answered them, at most 100.")] ids: Vec<ID>,
-    ) -> Result<Vec<Option<Node>>> {
+    ) -> Result<Vec<Option<Result<Node>>>> {
         let limit = usize::try_from(request(context)?.services.limits.page_size_max).unwrap_or(usize::MAX);
         if ids.len() > limit {
             return Err(Error::input("ids", format!("at most {limit} at once, got {}", ids.len())));
         }
-        futures_util::future::try_join_all(ids.iter().map(|id| node(context, id))).await
+        Ok(futures_util::future::join_all(ids.iter().map(async |id| node(context, id).await.transpose())).await)
     }
 
     /// Who is asking.
-    async fn viewer(&self, context: &Context<'_>) -> Result<Option<Viewer>> {
-        Ok(Some(Viewer(request(context)?.viewer)))
+    async fn viewer(&self, context: &Context<'_>) -> Option<Result<Viewer>> {
+        Some(request(context).map(|request| Viewer(request.viewer)))
     }
 
     /// One organization, by id or by slug; null when there is none that the caller may see.
@@ -67,27 +70,31 @@ impl DirectoryQuery {
         context: &Context<'_>,
         #[graphql(desc = "The organization's id.")] id: Option<ID>,
         #[graphql(desc = "The organization's slug.")] slug: Option<String>,
-    ) -> Result<Option<Organization>> {
-        let request = request(context)?;
-        let fields = selection::of_object(context.field());
-        match (id, slug) {
-            (Some(id), None) => {
-                let Some(id) = NodeId::organization(&id) else {
-                    return Ok(None);
-                };
-                let row = request.loaders().organization.load(Asked { id, fields }).await?;
-                Ok(row.map(Organization))
-            }
-            (None, Some(slug)) => {
-                // PostgreSQL cannot hold NUL in text, so nothing can be called that.
-                if slug.contains('\0') {
-                    return Ok(None);
+    ) -> Option<Result<Organization>> {
+        async {
+            let request = request(context)?;
+            let fields = selection::of_object(context.field());
+            match (id, slug) {
+                (Some(id), None) => {
+                    let Some(id) = NodeId::organization(&id) else {
+                        return Ok(None);
+                    };
+                    let row = request.loaders().organization.load(Asked { id, fields }).await?;
+                    Ok(row.map(Organization))
                 }
-                let row = organization::by_slug(request.scope(), request.db(), &slug, fields).await?;
-                Ok(row.map(|row| Organization(row.into())))
+                (None, Some(slug)) => {
+                    // PostgreSQL cannot hold NUL in text, so nothing can be called that.
+                    if slug.contains('\0') {
+                        return Ok(None);
+                    }
+                    let row = organization::by_slug(request.scope(), request.db(), &slug, fields).await?;
+                    Ok(row.map(|row| Organization(row.into())))
+                }
+                _ => Err(Error::input("id", "give either id or slug, and only one of them")),
             }
-            _ => Err(Error::input("id", "give either id or slug, and only one of them")),
         }
+        .await
+        .transpose()
     }
 
     /// The organizations that the caller sees, by name.
@@ -111,12 +118,16 @@ impl DirectoryQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The employee's id.")] id: ID,
-    ) -> Result<Option<Employee>> {
-        let Some(id) = NodeId::employee(&id) else {
-            return Ok(None);
-        };
-        let asked = Asked { id, fields: selection::of_object(context.field()) };
-        Ok(request(context)?.loaders().employee.load(asked).await?.map(Employee))
+    ) -> Option<Result<Employee>> {
+        async {
+            let Some(id) = NodeId::employee(&id) else {
+                return Ok(None);
+            };
+            let asked = Asked { id, fields: selection::of_object(context.field()) };
+            Ok(request(context)?.loaders().employee.load(asked).await?.map(Employee))
+        }
+        .await
+        .transpose()
     }
 
     /// The employees that the caller sees, by name.
@@ -140,12 +151,16 @@ impl DirectoryQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The project's id.")] id: ID,
-    ) -> Result<Option<Project>> {
-        let Some(id) = NodeId::project(&id) else {
-            return Ok(None);
-        };
-        let asked = Asked { id, fields: selection::of_object(context.field()) };
-        Ok(request(context)?.loaders().project.load(asked).await?.map(Project))
+    ) -> Option<Result<Project>> {
+        async {
+            let Some(id) = NodeId::project(&id) else {
+                return Ok(None);
+            };
+            let asked = Asked { id, fields: selection::of_object(context.field()) };
+            Ok(request(context)?.loaders().project.load(asked).await?.map(Project))
+        }
+        .await
+        .transpose()
     }
 
     /// The projects that the caller sees, by name.

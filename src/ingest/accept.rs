@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use moka::future::Cache;
-use sea_orm::EntityTrait;
+use sea_orm::{EntityTrait, QuerySelect};
 
 use super::{Mode, Receipt, Settings, Submission, batch::Job, validate::validate};
 use crate::{
@@ -96,9 +96,11 @@ impl Projects {
     async fn read(&self, project: Key<ProjectId>, log: &StatementLog) -> Result<i16> {
         let session = self.database.reader(log.clone());
         entity::project::Entity::find_by_id((project.organization, project.id))
+            .select_only()
+            .column(entity::project::Column::Status)
+            .into_tuple()
             .one(&session)
             .await?
-            .map(|found| found.status)
             .ok_or_else(unknown_project)
     }
 }

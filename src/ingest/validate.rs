@@ -89,7 +89,8 @@ fn check_status(status: Option<i32>) -> Result<i16, Refusal> {
         None | Some(0) => Ok(0),
         Some(code @ 100..=599) => Ok(i16::try_from(code).unwrap_or(0)),
         Some(code) => {
-            let message = format!("status: {code} is not an HTTP status; send 100 to 599, or 0 or nothing for none");
+            let message =
+                format!("statusCode: {code} is not an HTTP status; send 100 to 599, or 0 or nothing for none");
             Err((RejectionCode::StatusOutOfRange, message))
         }
     }
@@ -155,7 +156,7 @@ mod tests {
         for status in [-1, 1, 99, 600, i32::MAX] {
             let (code, message) = refusal(Candidate { status: Some(status), ..good() });
             assert_eq!(code, RejectionCode::StatusOutOfRange);
-            assert!(message.starts_with("status: "), "{message}");
+            assert!(message.starts_with("statusCode: "), "{message}");
         }
     }
 

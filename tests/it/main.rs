@@ -7,6 +7,7 @@
     reason = "a test that cannot go on has failed, it may start tasks, and it is told where the test server is"
 )]
 
+mod cases;
 mod harness;
 mod ingest;
 mod live;

@@ -62,17 +62,25 @@ impl Employee {
     }
 
     /// The yearly salary in the organization's currency; null when unknown, and for callers below administrator.
-    async fn salary(&self, context: &Context<'_>) -> Result<Option<f64>> {
-        if request(context)?.viewer.role() < Role::Admin {
-            return Ok(None);
+    async fn salary(&self, context: &Context<'_>) -> Option<Result<f64>> {
+        async {
+            if request(context)?.viewer.role() < Role::Admin {
+                return Ok(None);
+            }
+            self.0.salary().copied()
         }
-        self.0.salary().copied()
+        .await
+        .transpose()
     }
 
     /// The organization that the person belongs to.
-    async fn organization(&self, context: &Context<'_>) -> Result<Option<Organization>> {
-        let asked = Asked { id: self.0.key.organization, fields: selection::of_object(context.field()) };
-        Ok(request(context)?.loaders().organization.load(asked).await?.map(Organization))
+    async fn organization(&self, context: &Context<'_>) -> Option<Result<Organization>> {
+        async {
+            let asked = Asked { id: self.0.key.organization, fields: selection::of_object(context.field()) };
+            Ok(request(context)?.loaders().organization.load(asked).await?.map(Organization))
+        }
+        .await
+        .transpose()
     }
 
     /// The projects that the person works on, by name.

@@ -38,9 +38,13 @@ impl EndpointStats {
 #[Object]
 impl EndpointStats {
     /// The project that the endpoint belongs to.
-    async fn project(&self, context: &Context<'_>) -> Result<Option<Project>> {
-        let asked = Asked { id: self.row.project, fields: selection::of_object(context.field()) };
-        Ok(request(context)?.loaders().project.load(asked).await?.map(Project))
+    async fn project(&self, context: &Context<'_>) -> Option<Result<Project>> {
+        async {
+            let asked = Asked { id: self.row.project, fields: selection::of_object(context.field()) };
+            Ok(request(context)?.loaders().project.load(asked).await?.map(Project))
+        }
+        .await
+        .transpose()
     }
 
     /// The route, page, query or cache.
@@ -59,28 +63,32 @@ impl EndpointStats {
     }
 
     /// Its worst single measurement in the window; null when raw measurements of that time are no longer kept.
-    async fn worst_sample(&self, context: &Context<'_>) -> Result<Option<Metric>> {
-        Ok(self.sample(context).await?.map(|sample| Metric {
-            id: sample.id,
-            project: self.row.project,
-            measurement: Measurement {
-                kind: sample.kind,
-                value: sample.value,
-                endpoint: self.row.endpoint.clone(),
-                status: sample.status.unwrap_or(0),
-                timestamp: sample.timestamp,
-            },
-        }))
+    async fn worst_sample(&self, context: &Context<'_>) -> Option<Result<Metric>> {
+        async {
+            Ok(self.sample(context).await?.map(|sample| Metric {
+                id: sample.id,
+                project: self.row.project,
+                measurement: Measurement {
+                    kind: sample.kind,
+                    value: sample.value,
+                    endpoint: self.row.endpoint.clone(),
+                    status: sample.status.unwrap_or(0),
+                    timestamp: sample.timestamp,
+                },
+            }))
+        }
+        .await
+        .transpose()
     }
 
     /// The HTTP status of the worst measurement; null where there was none.
-    async fn status_code(&self, context: &Context<'_>) -> Result<Option<i32>> {
-        Ok(self.sample(context).await?.and_then(|sample| sample.status).map(i32::from))
+    async fn status_code(&self, context: &Context<'_>) -> Option<Result<i32>> {
+        async { Ok(self.sample(context).await?.and_then(|sample| sample.status).map(i32::from)) }.await.transpose()
     }
 
     /// When the worst measurement happened; null when raw measurements of that time are no longer kept.
-    async fn timestamp(&self, context: &Context<'_>) -> Result<Option<DateTime>> {
-        Ok(self.sample(context).await?.map(|sample| DateTime(sample.timestamp)))
+    async fn timestamp(&self, context: &Context<'_>) -> Option<Result<DateTime>> {
+        async { Ok(self.sample(context).await?.map(|sample| DateTime(sample.timestamp))) }.await.transpose()
     }
 
     /// Who owns the endpoint: the team of its project, by name.

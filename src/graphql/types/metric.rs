@@ -57,9 +57,13 @@ impl Metric {
     }
 
     /// The project that the measurement was recorded for.
-    async fn project(&self, context: &Context<'_>) -> Result<Option<Project>> {
-        let asked = Asked { id: self.project, fields: selection::of_object(context.field()) };
-        Ok(request(context)?.loaders().project.load(asked).await?.map(Project))
+    async fn project(&self, context: &Context<'_>) -> Option<Result<Project>> {
+        async {
+            let asked = Asked { id: self.project, fields: selection::of_object(context.field()) };
+            Ok(request(context)?.loaders().project.load(asked).await?.map(Project))
+        }
+        .await
+        .transpose()
     }
 
     /// What was measured.

@@ -74,9 +74,13 @@ impl Project {
     }
 
     /// The organization that the project belongs to.
-    async fn organization(&self, context: &Context<'_>) -> Result<Option<Organization>> {
-        let asked = Asked { id: self.0.key.organization, fields: selection::of_object(context.field()) };
-        Ok(request(context)?.loaders().organization.load(asked).await?.map(Organization))
+    async fn organization(&self, context: &Context<'_>) -> Option<Result<Organization>> {
+        async {
+            let asked = Asked { id: self.0.key.organization, fields: selection::of_object(context.field()) };
+            Ok(request(context)?.loaders().organization.load(asked).await?.map(Organization))
+        }
+        .await
+        .transpose()
     }
 
     /// How many people work on the project.

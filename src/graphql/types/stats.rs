@@ -129,9 +129,13 @@ impl MetricAggregate {
     }
 
     /// The value that `p` percent of the measurements do not pass, within the error bound of `accuracy`.
-    async fn percentile(&self, #[graphql(desc = "Which percentile, 0 to 100.")] p: f64) -> Result<Option<f64>> {
-        check(p)?;
-        Ok(self.stats.percentile(p).map(|quantile| quantile.value))
+    async fn percentile(&self, #[graphql(desc = "Which percentile, 0 to 100.")] p: f64) -> Option<Result<f64>> {
+        async {
+            check(p)?;
+            Ok(self.stats.percentile(p).map(|quantile| quantile.value))
+        }
+        .await
+        .transpose()
     }
 
     /// Several percentiles at once, with the intervals that surely hold the true ones. At most 20.

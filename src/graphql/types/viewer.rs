@@ -42,11 +42,15 @@ impl Viewer {
     }
 
     /// The organization that the caller is confined to; null when the caller sees all of them.
-    async fn organization(&self, context: &Context<'_>) -> Result<Option<Organization>> {
-        let Reach::Organization(id) = self.0.scope().reach() else {
-            return Ok(None);
-        };
-        let asked = Asked { id, fields: selection::of_object(context.field()) };
-        Ok(request(context)?.loaders().organization.load(asked).await?.map(Organization))
+    async fn organization(&self, context: &Context<'_>) -> Option<Result<Organization>> {
+        async {
+            let Reach::Organization(id) = self.0.scope().reach() else {
+                return Ok(None);
+            };
+            let asked = Asked { id, fields: selection::of_object(context.field()) };
+            Ok(request(context)?.loaders().organization.load(asked).await?.map(Organization))
+        }
+        .await
+        .transpose()
     }
 }

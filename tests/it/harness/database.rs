@@ -1,9 +1,14 @@
 //! A migrated database per test: an SQLite file copied from a template, or a PostgreSQL database cloned from one.
+//!
+//! A PostgreSQL database goes when the next test asks for one; what a run leaves behind goes at the start of the next run.
 
 use std::{
     path::{Path, PathBuf},
     str::FromStr,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,12 +20,30 @@ use tokio::sync::OnceCell;
 static SQLITE_TEMPLATE: OnceCell<(TempDir, PathBuf)> = OnceCell::const_new();
 static POSTGRES_TEMPLATE: OnceCell<String> = OnceCell::const_new();
 static NEXT: AtomicU32 = AtomicU32::new(0);
+/// PostgreSQL databases whose test is over.
+static FINISHED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+const PREFIX: &str = "perfgraph_test_";
+
+/// Where a database lives, and that it goes with its test.
+enum Home {
+    Folder(#[expect(dead_code, reason = "removes the folder when it is dropped")] TempDir),
+    Server(String),
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // Dropping a database needs a connection, and this may run inside of a runtime: the next test does it.
+        if let Self::Server(name) = self {
+            FINISHED.lock().unwrap_or_else(PoisonError::into_inner).push(std::mem::take(name));
+        }
+    }
+}
 
 /// An empty, migrated database that belongs to one test.
 pub struct TestDatabase {
     pub database: Database,
     pub url: String,
-    _folder: Option<TempDir>,
+    _home: Home,
 }
 
 impl TestDatabase {
@@ -39,42 +62,44 @@ impl TestDatabase {
         let file = folder.path().join("perfgraph.sqlite");
         std::fs::copy(template, &file).unwrap();
         let url = sqlite_url(&file);
-        Self { database: Database::open(&options(&url)).await.unwrap(), url, _folder: Some(folder) }
+        Self { database: Database::open(&options(&url)).await.unwrap(), url, _home: Home::Folder(folder) }
     }
 
     pub async fn postgres() -> Self {
         let template = POSTGRES_TEMPLATE
             .get_or_init(|| async {
-                let name = format!("perfgraph_template_{}", std::process::id());
-                admin(&format!("DROP DATABASE IF EXISTS {name}")).await;
-                admin(&format!("CREATE DATABASE {name}")).await;
+                sweep().await;
+                let name = format!("{PREFIX}{}_template", std::process::id());
+                admin(&[format!("CREATE DATABASE {name}")]).await;
                 let database = Database::open(&options(&postgres_url(&name))).await.unwrap();
                 migrate::up(&database, None).await.unwrap();
                 database.close().await;
                 name
             })
             .await;
-        let name = format!("perfgraph_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        admin(&format!("DROP DATABASE IF EXISTS {name}")).await;
-        admin(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
-        let url = postgres_url(&name);
-        Self { database: Database::open(&options(&url)).await.unwrap(), url, _folder: None }
+        Self::created(&format!("TEMPLATE {template}")).await
     }
 
     /// An empty database without any table, for tests of the migrations themselves.
     pub async fn unmigrated_postgres() -> Self {
-        let name = format!("perfgraph_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        admin(&format!("DROP DATABASE IF EXISTS {name}")).await;
-        admin(&format!("CREATE DATABASE {name}")).await;
+        Self::created("").await
+    }
+
+    async fn created(how: &str) -> Self {
+        let finished = std::mem::take(&mut *FINISHED.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut statements: Vec<_> = finished.iter().map(drop_database).collect();
+        let name = format!("{PREFIX}{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        statements.push(format!("CREATE DATABASE {name} {how}"));
+        admin(&statements).await;
         let url = postgres_url(&name);
-        Self { database: Database::open(&options(&url)).await.unwrap(), url, _folder: None }
+        Self { database: Database::open(&options(&url)).await.unwrap(), url, _home: Home::Server(name) }
     }
 
     /// The same on SQLite.
     pub async fn unmigrated_sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = sqlite_url(&folder.path().join("perfgraph.sqlite"));
-        Self { database: Database::open(&options(&url)).await.unwrap(), url, _folder: Some(folder) }
+        Self { database: Database::open(&options(&url)).await.unwrap(), url, _home: Home::Folder(folder) }
     }
 
     /// A second set of pools on the same database, as another process would have.
@@ -121,10 +146,39 @@ fn postgres_url(database: &str) -> String {
     server().database(database).to_url_lossy().to_string()
 }
 
-async fn admin(sql: &str) {
-    let mut connection = PgConnection::connect_with(&server())
+/// FORCE: what a test left running has nothing to lose.
+fn drop_database(name: &String) -> String {
+    format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+}
+
+async fn connect() -> PgConnection {
+    PgConnection::connect_with(&server())
         .await
-        .expect("the test PostgreSQL answers; run `scripts/test-setup` to start it");
-    sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+        .expect("the test PostgreSQL answers; run `scripts/test-setup` to start it")
+}
+
+async fn admin(statements: &[String]) {
+    let mut connection = connect().await;
+    for sql in statements {
+        sqlx::query(AssertSqlSafe(sql.clone())).execute(&mut connection).await.unwrap();
+    }
     connection.close().await.unwrap();
+}
+
+/// Drops what processes left that are no more; another run on the same server keeps its own.
+async fn sweep() {
+    let mut connection = connect().await;
+    let names: Vec<String> =
+        sqlx::query_scalar("SELECT datname FROM pg_database WHERE starts_with(datname, 'perfgraph_te')")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+    connection.close().await.unwrap();
+    let is_left = |name: &&String| {
+        let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('_').next());
+        process.is_none_or(|process| {
+            !Path::new("/proc").join(process).exists() || process == std::process::id().to_string()
+        })
+    };
+    admin(&names.iter().filter(is_left).map(drop_database).collect::<Vec<_>>()).await;
 }

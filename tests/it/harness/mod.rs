@@ -1,8 +1,15 @@
-//! What every behaviour test stands on: a database of its own, on both engines.
+//! What every behaviour test stands on: a database of its own on both engines, a real server on top of it, builders for
+//! what stands in it, and case files with their snapshots.
 
+pub mod builders;
+pub mod case;
 pub mod database;
+pub mod server;
+pub mod snapshot;
 
+pub use builders::{Seed, World};
 pub use database::TestDatabase;
+pub use server::{Reply, Server};
 
 /// Writes one behaviour as two tests, `sqlite` and `postgres`, in a module of the behaviour's name.
 #[macro_export]

@@ -1,0 +1,48 @@
+//! Every case file on both databases: the answer and the statements are as the snapshot beside it says.
+
+use std::fmt::Write;
+
+use crate::harness::{TestDatabase, case, server::repository, snapshot};
+
+async fn run(database: &str, make: impl AsyncFn() -> TestDatabase) {
+    let folder = repository("tests/it/cases");
+    let cases = case::all(&folder);
+    assert!(!cases.is_empty(), "no case below {}", folder.display());
+    let mut report = String::new();
+    for case in &cases {
+        let name = case.file.strip_prefix(&folder).unwrap().display();
+        let outcome = case.run(make().await).await;
+        let (count, allowed) = (outcome.statements.len(), case.statements(database));
+        if count != allowed {
+            writeln!(report, "{name}: {count} statements on {database}, its head says {allowed}").unwrap();
+        }
+        if let Some(difference) = snapshot::compare(&case.file, database, &outcome) {
+            writeln!(report, "{name} on {database}:\n{difference}").unwrap();
+        }
+    }
+    let advice =
+        "read each NAME.snap.new; when it is right, rename it to NAME.snap, or accept all by UPDATE_SNAPSHOTS=1";
+    assert!(report.is_empty(), "\n{report}\n{advice}\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_on_sqlite() {
+    run("sqlite", TestDatabase::sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_on_postgres() {
+    run("postgres", TestDatabase::postgres).await;
+}
+
+/// A snapshot without a case would be kept for ever.
+#[test]
+fn every_snapshot_has_its_case() {
+    let rooms = std::fs::read_dir(repository("tests/it/cases")).unwrap().map(|room| room.unwrap().path());
+    let files = rooms.flat_map(|room| std::fs::read_dir(room).unwrap().map(|file| file.unwrap().path()));
+    let orphans: Vec<_> = files
+        .filter(|file| file.extension().is_some_and(|extension| extension == "snap"))
+        .filter(|file| !file.with_extension("graphql").exists())
+        .collect();
+    assert!(orphans.is_empty(), "{orphans:?}");
+}

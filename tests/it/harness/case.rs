@@ -1,0 +1,193 @@
+//! A case is a file: a head of `# key: value` lines, then the operation. It is sent over HTTP to a server over a database
+//! that the head describes.
+//!
+//! ```graphql
+//! # goal: what this case protects, in a sentence
+//! # seed: organizations=1 employees=20
+//! # viewer: administrator
+//! # variables: {"id": "{{employee.3}}"}
+//! # statements: 2
+//! ```
+//! `statements: sqlite 8, postgres 9` where the databases differ. `{{employee.3}}` is the id of the third employee made,
+//! `{{employee.3.cursor}}` its place in a list, `{{metric}}` the id of the newest metric.
+
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+};
+
+use async_graphql::Value;
+use perfgraph::{
+    entity::metric_event,
+    graphql::node::NodeId,
+    model::{Key, MetricKey, MetricType},
+};
+use sea_orm::{EntityTrait, QueryOrder};
+
+use super::{Seed, Server, TestDatabase, World, server::send, snapshot::Outcome};
+
+/// A case as its file says it.
+pub struct Case {
+    pub file: PathBuf,
+    seed: Seed,
+    variables: String,
+    statements: String,
+    document: String,
+}
+
+/// Every case below `folder`, by path.
+pub fn all(folder: &Path) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            cases.extend(all(&path));
+        } else if path.extension().is_some_and(|extension| extension == "graphql") {
+            cases.push(Case::read(path));
+        }
+    }
+    cases.sort_by(|a, b| a.file.cmp(&b.file));
+    cases
+}
+
+impl Case {
+    fn read(file: PathBuf) -> Self {
+        let document = std::fs::read_to_string(&file).unwrap();
+        let name = file.display();
+        let head: Vec<_> = document
+            .lines()
+            .map_while(|line| line.strip_prefix("# "))
+            .map(|line| line.split_once(": ").unwrap_or_else(|| panic!("{name}: `{line}` is not `key: value`")))
+            .collect();
+        for (key, _) in &head {
+            let is_known = ["goal", "seed", "viewer", "variables", "statements"].contains(key);
+            assert!(is_known, "{name}: a head has goal, seed, viewer, variables and statements, not `{key}`");
+        }
+        let given = |wanted: &str| head.iter().find(|(key, _)| *key == wanted).map(|(_, value)| (*value).to_owned());
+        let needed = |key: &str| given(key).unwrap_or_else(|| panic!("{name}: the head lacks `# {key}: `"));
+        assert!(!needed("goal").trim().is_empty(), "{name}: says no goal");
+        // The only viewer there is without authentication; the word is there so that cases need not change later.
+        assert_eq!(needed("viewer"), "administrator", "{name}: no such viewer");
+        let (seed, statements) = (Seed::parse(&needed("seed")), needed("statements"));
+        let variables = given("variables").unwrap_or_else(|| "{}".to_owned());
+        Self { seed, variables, statements, document, file }
+    }
+
+    /// How many statements the head allows on this database.
+    pub fn statements(&self, database: &str) -> usize {
+        let of_database = self.statements.split(',').find_map(|part| part.trim().strip_prefix(database));
+        let count = of_database.unwrap_or(&self.statements).trim();
+        count.parse().unwrap_or_else(|_| panic!("{}: `{count}` is not a number of statements", self.file.display()))
+    }
+
+    pub async fn run(&self, database: TestDatabase) -> Outcome {
+        let server = Server::fixed(database).await;
+        let world = World::build(server.app.core(), &self.seed).await;
+        let variables = self.filled(&self.variables, &server, &world).await;
+        let variables: serde_json::Value = serde_json::from_str(&variables)
+            .unwrap_or_else(|error| panic!("{}: variables are not JSON: {error}", self.file.display()));
+        let document = self.filled(&self.document, &server, &world).await;
+        let body = serde_json::json!({ "query": document, "variables": variables });
+        let request = server.request(reqwest::Method::POST, "/graphql").header("perfgraph-explain", "1").json(&body);
+        let reply = send(request).await;
+        server.stop().await;
+        outcome(&reply.text, self.is_mutation())
+    }
+
+    fn is_mutation(&self) -> bool {
+        self.document.lines().any(|line| line.starts_with("mutation"))
+    }
+
+    /// The text with its placeholders replaced.
+    async fn filled(&self, text: &str, server: &Server, world: &World) -> String {
+        let mut filled = String::new();
+        let mut rest = text;
+        // Without a dot inside it is no placeholder but two braces of a document or of JSON.
+        while let Some((before, inside)) = rest.split_once("{{") {
+            let (name, after) =
+                inside.split_once("}}").unwrap_or_else(|| panic!("{}: {{{{ without }}}}", self.file.display()));
+            let parts: Vec<_> = name.split('.').collect();
+            let number = || {
+                let number = parts.get(1).and_then(|number| number.parse().ok());
+                number.unwrap_or_else(|| panic!("{}: {{{{{name}}}}} names nothing", self.file.display()))
+            };
+            let value = match parts[..] {
+                ["metric"] => newest_metric(server).await,
+                [noun, _, "cursor"] => world.page_cursor(noun, number()),
+                _ => world.id(parts[0], number()),
+            };
+            write!(filled, "{before}{value}").unwrap();
+            rest = after;
+        }
+        filled + rest
+    }
+}
+
+async fn newest_metric(server: &Server) -> String {
+    let session = server.database.reader();
+    let newest = metric_event::Entity::find().order_by_desc(metric_event::Column::Ts).one(&session).await;
+    let row = newest.unwrap().expect("the seed makes metrics");
+    let key = MetricKey {
+        project: Key::new(row.organization_id, row.project_id),
+        kind: MetricType::from_code(row.kind).unwrap(),
+        timestamp: row.ts,
+        id: row.id,
+    };
+    NodeId::Metric(key).encode().0
+}
+
+/// Read as the library's own values, which keep the order of keys.
+fn outcome(body: &str, is_mutation: bool) -> Outcome {
+    let Ok(Value::Object(mut body)) = serde_json::from_str(body) else { panic!("not a JSON object: {body}") };
+    let mut answer = String::new();
+    for name in ["errors", "data"] {
+        if let Some(value) = body.get(name) {
+            writeln!(answer, "{name}: {}", serde_json::to_string_pretty(value).unwrap()).unwrap();
+        }
+    }
+    let explained = body.swap_remove("extensions").expect("the server explains what it was asked to explain");
+    let statements = explained.into_json().unwrap()["db"]["sql"].as_array().unwrap().clone();
+    let sql = statements.iter().map(|statement| normalised(statement["sql"].as_str().unwrap()));
+    let mut statements: Vec<_> = sql.collect();
+    // The fields of a query are resolved at once, so their statements come in any order. A mutation's have one.
+    if !is_mutation {
+        statements.sort();
+    }
+    Outcome { answer, statements }
+}
+
+/// One line, `?` for every placeholder, and a list of them as one: what is left is the same on both databases wherever
+/// the statement is the same.
+fn normalised(sql: &str) -> String {
+    let mut text = String::new();
+    let mut characters = sql.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '$' | '?' => {
+                text.push('?');
+                while characters.next_if(char::is_ascii_digit).is_some() {}
+            }
+            _ if character.is_whitespace() => {
+                if !text.ends_with(' ') {
+                    text.push(' ');
+                }
+            }
+            _ => text.push(character),
+        }
+    }
+    while let Some(place) = text.find("?, ?") {
+        text.replace_range(place..place + "?, ?".len(), "?");
+    }
+    text.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_are_compared_without_numbers_of_placeholders() {
+        let normal = normalised("SELECT $1\n  WHERE a IN (?2, ?3, ?4) AND b = $12");
+        assert_eq!(normal, "SELECT ? WHERE a IN (?) AND b = ?");
+    }
+}

@@ -1,0 +1,131 @@
+//! The real server, in this process, on a free port, over a test's own database; and an HTTP client for it.
+
+use std::path::PathBuf;
+
+use perfgraph::{app::App, clock::Clock, config::Config, model::Timestamp};
+use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
+use serde_json::{Value, json};
+
+use super::{Seed, TestDatabase, World};
+
+/// Where fixed clocks stand: 2026-11-01T12:00:00Z.
+pub const NOW: Timestamp = Timestamp::from_millis(1_793_534_400_000);
+
+/// The node of the server's ids is fixed, or no snapshot could show an id. Waiting long for a connection is for machines
+/// that run two test binaries at once.
+const SETTINGS: &str = "
+server.listen = '127.0.0.1:0'
+server.node = 0
+database.acquire_timeout_ms = 10000
+";
+
+/// A server that listens. Dropped without [`Server::stop`] it ends with the test's runtime.
+pub struct Server {
+    pub app: App,
+    pub database: TestDatabase,
+    pub client: reqwest::Client,
+}
+
+impl Server {
+    /// A server whose clock stands at [`NOW`], and which does not measure itself.
+    pub async fn fixed(database: TestDatabase) -> Self {
+        Self::start(database, Clock::fixed(NOW), "self_monitoring.enabled = false").await
+    }
+
+    /// A server with settings of its own, as lines of `perfgraph.toml` with dotted keys.
+    pub async fn start(database: TestDatabase, clock: Clock, settings: &str) -> Self {
+        let environment = [("DATABASE_URL".to_owned(), database.url.clone())];
+        let toml = format!("{SETTINGS}{settings}\n");
+        let config = Config::from_sources(Some(&toml), &environment, &perfgraph::config::Overrides::default()).unwrap();
+        let app = App::start(&config, clock).await.unwrap();
+        Self { app, database, client: client() }
+    }
+
+    /// Fills the database by its builders.
+    pub async fn seed(&self, seed: &str) -> World {
+        World::build(self.app.core(), &Seed::parse(seed)).await
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.app.address())
+    }
+
+    pub fn websocket_url(&self) -> String {
+        format!("ws://{}/graphql", self.app.address())
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, self.url(path))
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        send(self.request(Method::GET, path)).await
+    }
+
+    /// A POST to `/graphql` with any body.
+    pub async fn post(&self, content_type: &str, body: impl Into<reqwest::Body>) -> Reply {
+        send(self.request(Method::POST, "/graphql").header("content-type", content_type).body(body)).await
+    }
+
+    /// An operation as most clients send it.
+    pub async fn graphql(&self, query: &str, variables: Value) -> Reply {
+        let body = json!({ "query": query, "variables": variables }).to_string();
+        self.post("application/json", body).await
+    }
+
+    pub async fn stop(self) -> TestDatabase {
+        self.app.stop().await;
+        self.database
+    }
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Reply {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.text))
+    }
+
+    /// The data of an answer without errors.
+    #[track_caller]
+    pub fn data(&self) -> Value {
+        let mut body = self.json();
+        assert!(body.get("errors").is_none() && self.status == 200, "{} {}", self.status, self.text);
+        body["data"].take()
+    }
+
+    /// The code and the message of the first error.
+    #[track_caller]
+    pub fn error(&self) -> (String, String) {
+        let body = self.json();
+        let error = &body["errors"][0];
+        let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("no error: {}", self.text)).to_owned();
+        (text(&error["extensions"]["code"]), text(&error["message"]))
+    }
+}
+
+pub async fn send(request: RequestBuilder) -> Reply {
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    Reply { status, headers, text: response.text().await.unwrap() }
+}
+
+/// A proxy in the environment of whoever runs the tests is none of theirs.
+pub fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
+/// A path of this repository.
+pub fn repository(path: &str) -> PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}

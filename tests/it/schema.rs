@@ -1,0 +1,129 @@
+//! The schema: the file on disk is the code's, everything in it is described, and the examples of the explorer fit it.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use async_graphql::{Request, Response, Variables};
+use futures_util::StreamExt;
+use perfgraph::{auth, graphql::engine};
+use serde_json::{Value, json};
+
+use crate::harness::{Server, TestDatabase, World, server::repository};
+
+#[test]
+fn the_file_is_what_the_code_says() {
+    let file = std::fs::read_to_string(repository("schema.graphql")).unwrap();
+    assert!(file == engine::sdl(), "schema.graphql differs from the code: run `make schema`");
+}
+
+/// As GraphiQL asks: it must pass the guard, too.
+const INTROSPECTION: &str = "query IntrospectionQuery {
+  __schema {
+    types {
+      kind name description
+      fields(includeDeprecated: true) { name description args(includeDeprecated: true) { name description type { ...Ref } } type { ...Ref } }
+      inputFields(includeDeprecated: true) { name description type { ...Ref } }
+      enumValues(includeDeprecated: true) { name description }
+      possibleTypes { ...Ref }
+    }
+    directives { name description args { name description } }
+  }
+}
+fragment Ref on __Type {
+  kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } } }
+}";
+
+fn items<'a>(of: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+    of[name].as_array().into_iter().flatten()
+}
+
+fn lacks_description(of: &Value) -> bool {
+    of["description"].as_str().is_none_or(|text| text.trim().is_empty())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_is_described() {
+    let server = Server::fixed(TestDatabase::sqlite().await).await;
+    let data = server.graphql(INTROSPECTION, json!({})).await.data();
+    let mut seen = 0;
+    let mut bare = Vec::new();
+    for of in items(&data["__schema"], "types").filter(|of| !of["name"].as_str().unwrap().starts_with("__")) {
+        let name = of["name"].as_str().unwrap();
+        let mut check = |path: String, of: &Value| {
+            seen += 1;
+            if lacks_description(of) {
+                bare.push(path);
+            }
+        };
+        check(name.to_owned(), of);
+        for member in ["fields", "inputFields", "enumValues"].into_iter().flat_map(|kind| items(of, kind)) {
+            let path = format!("{name}.{}", member["name"].as_str().unwrap());
+            check(path.clone(), member);
+            for argument in items(member, "args") {
+                check(format!("{path}({})", argument["name"].as_str().unwrap()), argument);
+            }
+        }
+    }
+    assert!(seen > 200, "introspection showed only {seen} elements");
+    assert_eq!(bare, Vec::<String>::new(), "elements without a description");
+}
+
+/// The documents that GraphiQL offers as tabs.
+fn examples() -> BTreeMap<PathBuf, String> {
+    let folder = repository("web/src/graphiql/examples");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let documents = files.filter(|file| file.extension().is_some_and(|extension| extension == "graphql"));
+    documents.map(|file| (file.clone(), std::fs::read_to_string(file).unwrap())).collect()
+}
+
+/// The variables beside an example, with the id that a visitor is told to put in.
+fn variables(file: &std::path::Path, world: &World) -> Value {
+    let Ok(text) = std::fs::read_to_string(file.with_extension("variables.json")) else { return json!({}) };
+    let mut variables: Value = serde_json::from_str(&text).unwrap();
+    if let Some(id) = variables.pointer_mut("/input/projectId") {
+        *id = json!(world.id("project", 1));
+    }
+    variables
+}
+
+async fn first(server: &Server, world: &World, file: &std::path::Path, document: &str, name: &str) -> Response {
+    let variables = Variables::from_json(variables(file, world));
+    let request = Request::new(document).variables(variables).operation_name(name);
+    let mut answers = server.app.engine().subscribe(auth::development_viewer(), request);
+    // A stream answers when something is committed; a refusal comes at once.
+    let answer = answers.next();
+    let commit = async {
+        loop {
+            let project = world.projects[0].key;
+            let now = server.app.core().clock.now();
+            crate::harness::builders::ingest(server.app.core(), project, crate::harness::builders::metrics(now, 3)).await;
+        }
+    };
+    tokio::select! {
+        answer = answer => answer.unwrap(),
+        () = commit => unreachable!("it goes on for ever"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_example_of_the_explorer_is_answered() {
+    let server = Server::fixed(TestDatabase::sqlite().await).await;
+    let world = server.seed("organizations=1 employees=3 projects=2 members=2 metrics=6").await;
+    let examples = examples();
+    assert!(examples.len() >= 6, "{:?}", examples.keys());
+    let mut problems = Vec::new();
+    for (file, document) in &examples {
+        let parsed = async_graphql::parser::parse_query(document).unwrap();
+        for (name, _) in parsed.operations.iter() {
+            let name = name.expect("an operation without a name makes no tab").as_str();
+            let answer = first(&server, &world, file, document, name).await;
+            let data = answer.data.clone().into_json().unwrap();
+            if !answer.errors.is_empty() || data.is_null() {
+                problems.push(format!("{name} in {}: {:?}", file.file_name().unwrap().display(), answer.errors));
+            }
+            if let Some(rejected) = data.pointer("/ingestMetrics/rejected").filter(|rejected| **rejected != json!([])) {
+                problems.push(format!("{name}: {rejected}"));
+            }
+        }
+    }
+    assert_eq!(problems, Vec::<String>::new());
+}
