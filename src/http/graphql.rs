@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{middleware::Operation, payload::Payload, request_body, router::HttpState};
+use super::{middleware::Operation, request_body, router::HttpState};
 use crate::{
     auth,
     error::Error,
@@ -17,6 +17,7 @@ use crate::{
         Answer,
         engine::Method,
         error::{Phase, refuse},
+        payload::Payload,
     },
 };
 

@@ -7,7 +7,6 @@ pub mod graphql;
 pub mod health;
 pub mod middleware;
 pub mod origin;
-mod payload;
 pub mod request_body;
 pub mod router;
 pub mod websocket;

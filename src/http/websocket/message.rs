@@ -8,7 +8,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{graphql::error::Phase, http::payload::Payload};
+use crate::graphql::{error::Phase, payload::Payload};
 
 /// What a client says.
 #[derive(Deserialize)]

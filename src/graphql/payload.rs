@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_graphql::{Response, ServerError, Value};
 use serde::Serialize;
 
-use crate::graphql::error::Phase;
+use super::error::Phase;
 
 /// An answer; `data` is absent when nothing was executed.
 #[derive(Serialize)]
