@@ -14,3 +14,4 @@ mod live;
 mod migrations;
 mod reports;
 mod tidy;
+mod websocket;

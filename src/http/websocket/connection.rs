@@ -94,7 +94,7 @@ impl Connection {
                 self.is_acknowledged = true;
                 self.send(message::acknowledge()).await
             }
-            Incoming::Ping { payload } => self.send(message::pong(payload.as_deref())).await,
+            Incoming::Ping { payload } => self.send(message::pong(payload.as_ref())).await,
             Incoming::Pong {} => Flow::Continue(()),
             Incoming::Subscribe { .. } if !self.is_acknowledged => Flow::Break(Some(Close::Unauthorized)),
             Incoming::Subscribe { id, payload } => self.start(id, *payload).await,

@@ -6,7 +6,7 @@ use axum::{
     extract::ws::{CloseFrame, Message},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::graphql::{error::Phase, payload::Payload};
 
@@ -18,13 +18,13 @@ pub enum Incoming {
     ConnectionInit {
         /// Credentials, for servers that want some.
         #[serde(default, rename = "payload")]
-        _payload: Option<serde_json::Map<String, serde_json::Value>>,
+        _payload: Option<Map<String, Value>>,
     },
     /// Are you there?
     Ping {
         /// Sent back as it came.
         #[serde(default)]
-        payload: Option<Box<RawValue>>,
+        payload: Option<Value>,
     },
     /// I am here.
     Pong {},
@@ -50,7 +50,7 @@ enum Outgoing<'a> {
     Ping,
     Pong {
         #[serde(skip_serializing_if = "Option::is_none")]
-        payload: Option<&'a RawValue>,
+        payload: Option<&'a Value>,
     },
     Next {
         id: &'a str,
@@ -81,7 +81,7 @@ pub fn ping() -> Message {
 }
 
 /// I am here, with what you sent along.
-pub fn pong(payload: Option<&RawValue>) -> Message {
+pub fn pong(payload: Option<&Value>) -> Message {
     text(&Outgoing::Pong { payload })
 }
 
