@@ -12,6 +12,7 @@ mod harness;
 mod ingest;
 mod live;
 mod migrations;
+mod postman;
 mod reports;
 mod tidy;
 mod websocket;
