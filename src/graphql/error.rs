@@ -49,7 +49,10 @@ fn classify(error: &mut ServerError, phase: Phase) -> Code {
     }
     match phase {
         // The library reports variables and literals that do not fit their type with the same kind of error.
-        Phase::Request if error.message.starts_with("Failed to parse") || is_argument(error) => Code::BadUserInput,
+        Phase::Request if error.message.starts_with("Failed to parse") || is_argument(error) => {
+            advise(error);
+            Code::BadUserInput
+        }
         Phase::Request => Code::GraphqlValidationFailed,
         Phase::Execution => Code::BadUserInput,
     }
@@ -58,6 +61,19 @@ fn classify(error: &mut ServerError, phase: Phase) -> Code {
 fn is_argument(error: &ServerError) -> bool {
     error.message.starts_with("Invalid value for argument")
         || (error.message.starts_with("Variable ") && error.message.contains("required by the operation"))
+}
+
+/// What a scalar wants to see, where the library only names its type.
+const EXPECTED: [(&str, &str); 2] = [
+    ("\"DateTime\"", "an RFC 3339 time such as 2026-01-31T12:00:00Z"),
+    ("\"Duration\"", "an ISO 8601 duration of fixed length such as PT5M, PT24H or P7D"),
+];
+
+fn advise(error: &mut ServerError) {
+    let expected = EXPECTED.iter().find(|(name, _)| error.message.trim_end_matches('!').ends_with(name));
+    if let Some((_, what)) = expected {
+        error.message = format!("{}: {what}", error.message);
+    }
 }
 
 fn log(fault: &Error) {

@@ -152,6 +152,13 @@ impl Weight {
     }
 }
 
+impl Weight {
+    /// The same below `__schema` or `__type`.
+    fn of_introspection(self) -> Self {
+        Self { depth: 0, introspection_depth: self.introspection_depth.max(self.depth), cost: 1, ..self }
+    }
+}
+
 struct Scales<'a> {
     fragments: &'a HashMap<Name, async_graphql::Positioned<FragmentDefinition>>,
     variables: &'a Variables,
@@ -173,11 +180,9 @@ fn measure(document: &ExecutableDocument, variables: &Variables, limits: &Limits
     }
     // Fragments that no operation uses still reach validation.
     for (name, fragment) in &document.fragments {
-        let mut weight = scales.fragment(name.as_str());
-        if fragment.node.type_condition.node.on.node.starts_with("__") {
-            weight = Weight { depth: 0, introspection_depth: weight.depth, cost: 0, ..weight };
-        }
-        check(weight, limits)?;
+        let weight = scales.fragment(name.as_str());
+        let is_introspection = fragment.node.type_condition.node.on.node.starts_with("__");
+        check(if is_introspection { weight.of_introspection() } else { weight }, limits)?;
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ const SOURCE: &str = "graphql";
 #[derive(Default)]
 pub struct Mutation;
 
+/// Everything that can be changed.
 #[Object]
 impl Mutation {
     /// Records measurements. The answer comes when they are durable; with an idempotency key a retry stores nothing

@@ -19,6 +19,11 @@ impl ScalarType for DateTime {
         }
     }
 
+    /// Here a refusal names the argument and the row; in `parse` it could not.
+    fn is_valid(value: &Value) -> bool {
+        Self::parse(value.clone()).is_ok()
+    }
+
     fn to_value(&self) -> Value {
         Value::String(self.0.to_string())
     }
@@ -37,6 +42,11 @@ impl ScalarType for Duration {
             Value::String(text) => Ok(Self(timestamp::duration_micros(&text)?)),
             other => Err(InputValueError::expected_type(other)),
         }
+    }
+
+    /// Here a refusal names the argument and the row; in `parse` it could not.
+    fn is_valid(value: &Value) -> bool {
+        Self::parse(value.clone()).is_ok()
     }
 
     fn to_value(&self) -> Value {
@@ -84,6 +94,11 @@ impl ScalarType for StreamCursor {
             Value::String(text) => Ok(Self(text.parse()?)),
             other => Err(InputValueError::expected_type(other)),
         }
+    }
+
+    /// Here a refusal names the argument and the row; in `parse` it could not.
+    fn is_valid(value: &Value) -> bool {
+        Self::parse(value.clone()).is_ok()
     }
 
     fn to_value(&self) -> Value {

@@ -28,6 +28,7 @@ pub struct MetricStreamEvent {
 #[derive(Default)]
 pub struct LiveSubscription;
 
+/// Everything that can be watched.
 #[Subscription(name = "Subscription")]
 impl LiveSubscription {
     /// Measurements as they are committed. Nothing is lost silently: what a slow client missed is read again from the

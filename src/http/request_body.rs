@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
 };
 use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
 
 use crate::error::{Error, Result};
 
@@ -48,7 +49,8 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|first| {
         let mut reader = serde_json::Deserializer::from_slice(bytes);
         match serde_path_to_error::deserialize::<_, T>(&mut reader) {
-            Err(error) if error.path().iter().next().is_some() => {
+            // What breaks off before its first property has a place but no name.
+            Err(error) if matches!(error.path().iter().next(), Some(Segment::Map { .. })) => {
                 Error::input(error.path().to_string(), error.inner().to_string())
             }
             _ => Error::input("body", format!("is not a GraphQL request in JSON: {first}")),

@@ -7,12 +7,18 @@
     reason = "a test that cannot go on has failed, it may start tasks, and it is told where the test server is"
 )]
 
+mod browser;
 mod cases;
+mod cli;
 mod harness;
+mod http;
 mod ingest;
 mod live;
 mod migrations;
 mod postman;
 mod reports;
+mod schema;
+mod statements;
+mod subscriptions;
 mod tidy;
 mod websocket;

@@ -5,10 +5,7 @@ use std::path::Path;
 use perfgraph::{clock::Clock, seed};
 use tokio::process::Command;
 
-use crate::{
-    harness::{Server, TestDatabase},
-    on_both_databases,
-};
+use crate::{harness::Server, on_both_databases};
 
 on_both_databases! {
     async fn every_request_of_the_collection_passes(database: TestDatabase) {

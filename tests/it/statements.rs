@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Server, TestDatabase, server::send},
+    harness::{Server, server::send},
     on_both_databases,
 };
 

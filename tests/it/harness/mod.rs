@@ -1,9 +1,11 @@
 //! What every behaviour test stands on: a database of its own on both engines, a real server on top of it, builders for
 //! what stands in it, and case files with their snapshots.
 
+pub mod books;
 pub mod builders;
 pub mod case;
 pub mod database;
+pub mod process;
 pub mod server;
 pub mod snapshot;
 

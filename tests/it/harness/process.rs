@@ -1,0 +1,92 @@
+//! The real binary as a child process: commands that end, and servers that are stopped by signals.
+
+use std::{path::Path, process::Stdio, time::Duration};
+
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    time::timeout,
+};
+
+/// Longer than anything takes on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// A command with nothing of the caller's environment but the path: settings of whoever runs the tests are not ours.
+pub fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_perfgraph"));
+    command.args(arguments).current_dir(folder).env_clear().stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+pub async fn run(mut command: Command) -> Ended {
+    let output = timeout(PATIENCE, command.output()).await.expect("the command ends in time").unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// A server in a process of its own.
+pub struct Served {
+    child: Child,
+    lines: UnboundedReceiver<String>,
+    /// As it printed it: `127.0.0.1:40001`.
+    pub address: String,
+}
+
+impl Served {
+    /// Starts a server and waits until it says where it listens.
+    pub async fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (sender, lines) = unbounded_channel();
+        // Read to the end whoever listens: a full pipe would stop the server.
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = stderr.next_line().await {
+                drop(sender.send(line));
+            }
+        });
+        let mut served = Self { child, lines, address: String::new() };
+        let before = served.lines_until("perfgraph serves on http://").await;
+        served.address = before.last().unwrap().rsplit('/').next().unwrap().to_owned();
+        served
+    }
+
+    /// What it says up to and with the line that has `part` in it.
+    pub async fn lines_until(&mut self, part: &str) -> Vec<String> {
+        let mut said = Vec::new();
+        loop {
+            let Some(line) = timeout(PATIENCE, self.lines.recv()).await.expect("the server says more in time") else {
+                panic!("the server ended before it said {part:?}:\n{}", said.join("\n"));
+            };
+            let is_last = line.contains(part);
+            said.push(line);
+            if is_last {
+                return said;
+            }
+        }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Sends a signal by name: `TERM`, `INT`, `KILL`.
+    pub async fn signal(&self, name: &str) {
+        let pid = self.child.id().expect("the server still runs").to_string();
+        let status = Command::new("kill").args(["-s", name, &pid]).status().await.unwrap();
+        assert!(status.success(), "kill -s {name} {pid}");
+    }
+
+    /// Waits for the end: the exit code, or nothing when a signal ended it.
+    pub async fn ended(mut self) -> Option<i32> {
+        timeout(PATIENCE, self.child.wait()).await.expect("the server ends in time").unwrap().code()
+    }
+}

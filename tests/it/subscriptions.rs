@@ -1,0 +1,297 @@
+//! The stream as clients see it: the real `graphql-ws` client over a real socket, and the protocol frame by frame.
+
+use std::{process::Stdio, time::Duration};
+
+use futures_util::{SinkExt, StreamExt};
+use perfgraph::model::{Key, ProjectId};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
+    net::TcpStream,
+    process::{Child, ChildStdout, Command},
+    time::timeout,
+};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Message, client::IntoClientRequest},
+};
+
+use crate::{
+    harness::{Server, TestDatabase, World, builders, server::repository},
+    on_both_databases,
+};
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const STREAM: &str = "subscription ($filter: StreamFilter!, $after: StreamCursor) {
+    metricStream(filter: $filter, after: $after) { cursor metrics { endpoint value project { name } } }
+}";
+
+/// The npm client, and its lines.
+struct Client {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Client {
+    fn start(server: &Server, count: usize, variables: &Value) -> Self {
+        let folder = repository("tests/clients");
+        let is_installed = folder.join("node_modules/graphql-ws").exists();
+        assert!(is_installed, "the npm client is not installed: run `make test`, or `scripts/test-setup` once");
+        let mut command = Command::new("node");
+        command.arg("subscribe.mjs").args([
+            server.websocket_url(),
+            count.to_string(),
+            STREAM.to_owned(),
+            variables.to_string(),
+        ]);
+        command.current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().expect("node is not in PATH: install Node.js 20 or newer and run `make test`");
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    async fn next(&mut self) -> Value {
+        let line = timeout(PATIENCE, self.lines.next_line()).await.expect("the client says something in time").unwrap();
+        match line {
+            Some(line) => serde_json::from_str(&line).unwrap(),
+            None => panic!("the client ended: {}", self.stderr().await),
+        }
+    }
+
+    async fn stderr(&mut self) -> String {
+        let mut text = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    async fn connected(mut self) -> Self {
+        assert_eq!(self.next().await, json!({ "connected": true }));
+        self
+    }
+
+    async fn exit_code(&mut self) -> Option<i32> {
+        timeout(PATIENCE, self.child.wait()).await.expect("the client ends in time").unwrap().code()
+    }
+}
+
+/// Sends rows over HTTP, each with a number as its value, and answers the cursor.
+async fn ingest(server: &Server, world: &World, project: usize, values: &[i32]) -> Value {
+    let metrics: Vec<_> =
+        values.iter().map(|value| json!({ "type": "CUSTOM", "endpoint": "numbered", "value": value })).collect();
+    let mutation = "mutation ($input: IngestMetricsInput!) { ingestMetrics(input: $input) { accepted cursor } }";
+    let variables = json!({ "input": { "projectId": world.id("project", project), "metrics": metrics } });
+    let data = server.graphql(mutation, variables).await.data();
+    assert_eq!(data["ingestMetrics"]["accepted"], values.len());
+    data["ingestMetrics"]["cursor"].clone()
+}
+
+fn event(payload: &Value) -> &Value {
+    let event = &payload["data"]["metricStream"];
+    assert!(payload.get("errors").is_none() && event.is_object(), "{payload}");
+    event
+}
+
+fn values(payload: &Value) -> Vec<f64> {
+    let metrics = event(payload)["metrics"].as_array().unwrap();
+    metrics.iter().map(|metric| metric["value"].as_f64().unwrap()).collect()
+}
+
+on_both_databases! {
+    async fn a_subscriber_sees_exactly_what_is_committed_in_order(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=1 projects=2").await;
+        let filter = json!({ "filter": { "projectIds": [world.id("project", 1)] } });
+        // Enough that the client does not leave before we have seen all that we sent.
+        let mut client = Client::start(&server, 1_000, &filter).connected().await;
+        // An acknowledged socket is not yet a running stream: the first event says that it is.
+        let mut last = 0;
+        let mut first = loop {
+            last += 1;
+            ingest(&server, &world, 1, &[last]).await;
+            if let Ok(payload) = timeout(Duration::from_millis(20), client.lines.next_line()).await {
+                break serde_json::from_str::<Value>(&payload.unwrap().unwrap()).unwrap();
+            }
+        };
+        // From the first number that was seen there is no gap and no repeat.
+        let start = values(&first)[0];
+        let mut next = start;
+        while next < f64::from(last) {
+            assert_eq!(values(&first), [next]);
+            first = client.next().await;
+            next += 1.0;
+        }
+        assert_eq!(values(&first), [f64::from(last)]);
+        // A batch is one event; what goes to another project is none.
+        ingest(&server, &world, 2, &[7]).await;
+        let cursor = ingest(&server, &world, 1, &[101, 102, 103]).await;
+        let batch = client.next().await;
+        assert_eq!(values(&batch), [101.0, 102.0, 103.0]);
+        assert_eq!(event(&batch)["cursor"], cursor);
+        assert_eq!(event(&batch)["metrics"][0], json!({
+            "endpoint": "numbered", "value": 101, "project": { "name": "Project 001" }
+        }));
+    }
+}
+
+on_both_databases! {
+    async fn a_stream_resumes_where_its_cursor_stands(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=1 projects=2").await;
+        ingest(&server, &world, 1, &[1]).await;
+        let after = ingest(&server, &world, 1, &[2, 3]).await;
+        ingest(&server, &world, 1, &[4]).await;
+        ingest(&server, &world, 2, &[99]).await;
+        ingest(&server, &world, 1, &[5, 6]).await;
+        let filter = json!({ "projectIds": [world.id("project", 1)] });
+        let mut client = Client::start(&server, 3, &json!({ "filter": filter, "after": after })).connected().await;
+        assert_eq!(values(&client.next().await), [4.0]);
+        assert_eq!(values(&client.next().await), [5.0, 6.0]);
+        // The live tail joins on without a gap.
+        ingest(&server, &world, 1, &[7]).await;
+        assert_eq!(values(&client.next().await), [7.0]);
+        assert_eq!(client.exit_code().await, Some(0));
+    }
+}
+
+on_both_databases! {
+    async fn a_filter_that_names_nothing_is_an_error(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=1 projects=1").await;
+        let absent = Key::new(world.projects[0].key.organization, ProjectId(1));
+        let absent = perfgraph::graphql::node::NodeId::Project(absent).encode().0;
+        let variables = [
+            (json!({ "filter": { "projectIds": ["nonsense"] } }), "NOT_FOUND"),
+            (json!({ "filter": { "projectIds": [world.id("project", 1), absent] } }), "NOT_FOUND"),
+            (json!({ "filter": { "organizationId": "nonsense" } }), "NOT_FOUND"),
+            (json!({ "filter": {}, "after": "nonsense" }), "BAD_USER_INPUT"),
+            (json!({ "filter": { "minValue": "much" } }), "BAD_USER_INPUT"),
+            (json!({}), "BAD_USER_INPUT"),
+        ];
+        for (variables, code) in variables {
+            let mut client = Client::start(&server, 1, &variables).connected().await;
+            // The library answers a refusal as an event with errors, or as an error.
+            let line = timeout(PATIENCE, client.lines.next_line()).await.unwrap().unwrap();
+            let text = match line {
+                Some(line) => line,
+                None => client.stderr().await,
+            };
+            assert!(text.contains(&format!("\"code\":\"{code}\"")), "{variables}: {text}");
+        }
+    }
+}
+
+struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Socket {
+    async fn open(server: &Server) -> Self {
+        let mut request = server.websocket_url().into_client_request().unwrap();
+        request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
+        let (socket, response) = connect_async(request).await.unwrap();
+        assert_eq!(response.headers()["sec-websocket-protocol"], "graphql-transport-ws");
+        Self(socket)
+    }
+
+    async fn acknowledged(server: &Server) -> Self {
+        let mut socket = Self::open(server).await;
+        socket.send(json!({ "type": "connection_init" })).await;
+        assert_eq!(socket.receive().await, json!({ "type": "connection_ack" }));
+        socket
+    }
+
+    async fn send(&mut self, message: Value) {
+        self.0.send(Message::text(message.to_string())).await.unwrap();
+    }
+
+    async fn frame(&mut self) -> Message {
+        timeout(PATIENCE, self.0.next()).await.expect("a frame comes in time").expect("the socket is open").unwrap()
+    }
+
+    async fn receive(&mut self) -> Value {
+        match self.frame().await {
+            Message::Text(text) => serde_json::from_str(&text).unwrap(),
+            other => panic!("expected a message, got {other:?}"),
+        }
+    }
+
+    /// Reads to the end: what was said until then, and whether the server said good-bye.
+    async fn closed(&mut self) -> Vec<Value> {
+        let mut said = Vec::new();
+        loop {
+            match self.frame().await {
+                Message::Text(text) => said.push(serde_json::from_str(&text).unwrap()),
+                Message::Close(Some(_)) => return said,
+                Message::Close(None) => panic!("closed without a code"),
+                _ => {}
+            }
+        }
+    }
+}
+
+on_both_databases! {
+    async fn the_protocol_frame_by_frame(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=1 projects=1").await;
+        let mut socket = Socket::acknowledged(&server).await;
+        socket.send(json!({ "type": "ping" })).await;
+        assert_eq!(socket.receive().await["type"], "pong");
+        // A query is one answer and its end.
+        let query = json!({ "query": "{ viewer { role } }" });
+        socket.send(json!({ "id": "q", "type": "subscribe", "payload": query })).await;
+        let answer = json!({ "id": "q", "type": "next", "payload": { "data": { "viewer": { "role": "OWNER" } } } });
+        assert_eq!(socket.receive().await, answer);
+        assert_eq!(socket.receive().await, json!({ "id": "q", "type": "complete" }));
+        // A stream from a cursor needs nobody to wait until it runs.
+        let after = ingest(&server, &world, 1, &[1]).await;
+        ingest(&server, &world, 1, &[2]).await;
+        let payload = json!({ "query": STREAM, "variables": { "filter": {}, "after": after } });
+        socket.send(json!({ "id": "s", "type": "subscribe", "payload": payload })).await;
+        let event = socket.receive().await;
+        assert_eq!((&event["id"], &event["type"], values(&event["payload"])), (&json!("s"), &json!("next"), vec![2.0]));
+        socket.send(json!({ "id": "s", "type": "complete" })).await;
+        // After the client's complete no event of it comes: at most its own end does, before the answer to the ping.
+        ingest(&server, &world, 1, &[3]).await;
+        socket.send(json!({ "type": "ping" })).await;
+        let mut message = socket.receive().await;
+        if message == json!({ "id": "s", "type": "complete" }) {
+            message = socket.receive().await;
+        }
+        assert_eq!(message["type"], "pong");
+        // The id is free again.
+        socket.send(json!({ "id": "s", "type": "subscribe", "payload": { "query": "{ viewer { role } }" } })).await;
+        assert_eq!(socket.receive().await["type"], "next");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_socket_that_breaks_the_protocol_is_closed_and_nothing_is_run() {
+    let server = Server::fixed(TestDatabase::sqlite().await).await;
+    let mut early = Socket::open(&server).await;
+    early.send(json!({ "id": "1", "type": "subscribe", "payload": { "query": "{ viewer { role } }" } })).await;
+    assert_eq!(early.closed().await, Vec::<Value>::new());
+    let mut twice = Socket::acknowledged(&server).await;
+    twice.send(json!({ "type": "connection_init" })).await;
+    assert_eq!(twice.closed().await, Vec::<Value>::new());
+    // Others are not disturbed.
+    drop(Socket::acknowledged(&server).await);
+}
+
+on_both_databases! {
+    async fn a_stop_ends_sockets_and_streams(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=1 projects=1").await;
+        let after = builders::ingest(server.app.core(), world.projects[0].key, builders::metrics(server.app.core().clock.now(), 1)).await;
+        ingest(&server, &world, 1, &[1]).await;
+        let mut socket = Socket::acknowledged(&server).await;
+        let payload = json!({ "query": STREAM, "variables": { "filter": {}, "after": after.unwrap().to_string() } });
+        socket.send(json!({ "id": "s", "type": "subscribe", "payload": payload })).await;
+        assert_eq!(socket.receive().await["type"], "next");
+        let ended = async {
+            while let Ok(Some(Ok(frame))) = timeout(PATIENCE, socket.0.next()).await {
+                assert!(matches!(frame, Message::Text(_) | Message::Close(_) | Message::Ping(_)), "{frame:?}");
+            }
+        };
+        let (_, ()) = timeout(PATIENCE, async { tokio::join!(server.stop(), ended) }).await.expect("the server stops");
+    }
+}
