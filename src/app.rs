@@ -65,7 +65,9 @@ impl Core {
         if timeout(STOP_TIMEOUT, self.batcher).await.is_err() {
             tracing::error!("queued metrics could not be written in time");
         }
-        self.database.close().await;
+        if timeout(STOP_TIMEOUT, self.database.close()).await.is_err() {
+            tracing::warn!("the database's connections did not come back in time");
+        }
     }
 }
 
@@ -76,7 +78,12 @@ pub struct App {
     core: Core,
     jobs: Vec<JoinHandle<()>>,
     server: JoinHandle<std::io::Result<()>>,
+    /// Cancelled first: no new requests, sockets are told.
     draining: CancellationToken,
+    /// Cancelled when the last request was answered: jobs write what they hold.
+    stopping: CancellationToken,
+    sockets: Arc<Semaphore>,
+    sockets_max: u32,
     drain_timeout: Duration,
 }
 
@@ -95,7 +102,8 @@ impl App {
     /// # Errors
     /// When the address is taken, or the database refuses the server's own project.
     pub async fn serve(config: &Config, core: Core) -> Result<Self> {
-        let draining = CancellationToken::new();
+        let (draining, stopping) = (CancellationToken::new(), CancellationToken::new());
+        let sockets = Arc::new(Semaphore::new(config.limits.sockets_max));
         let engine = Engine::new(Services {
             database: core.database.clone(),
             ingest: core.ingest.clone(),
@@ -104,7 +112,7 @@ impl App {
             limits: limits(config),
             introspection: config.graphql.introspection,
         });
-        let (recorder, jobs) = start_jobs(config, &core, &draining).await?;
+        let (recorder, jobs) = start_jobs(config, &core, &stopping).await?;
         let listener = TcpListener::bind(config.server.listen).await.map_err(|error| {
             Error::input("server.listen", format!("cannot listen on {}: {error}", config.server.listen))
         })?;
@@ -115,7 +123,7 @@ impl App {
             settings: Arc::new(http_settings(config)),
             recorder,
             draining: draining.clone(),
-            sockets: Arc::new(Semaphore::new(config.limits.sockets_max)),
+            sockets: Arc::clone(&sockets),
         });
         let stop = draining.clone();
         let server =
@@ -127,6 +135,9 @@ impl App {
             jobs,
             server,
             draining,
+            stopping,
+            sockets,
+            sockets_max: narrow(config.limits.sockets_max),
             drain_timeout: Duration::from_millis(config.server.drain_timeout_ms),
         })
     }
@@ -149,9 +160,14 @@ impl App {
     /// Stops in reverse: no new work, requests and sockets finish, jobs write what they hold, pools close.
     pub async fn stop(self) {
         self.draining.cancel();
-        if timeout(self.drain_timeout, self.server).await.is_err() {
-            tracing::warn!("some requests did not finish in time");
+        let finished = async {
+            // Upgraded sockets are no longer the listener's: each holds a permit until it has been told.
+            let (_, _) = tokio::join!(self.server, self.sockets.acquire_many(self.sockets_max));
+        };
+        if timeout(self.drain_timeout, finished).await.is_err() {
+            tracing::warn!("some requests or sockets did not finish in time");
         }
+        self.stopping.cancel();
         for job in self.jobs {
             if timeout(STOP_TIMEOUT, job).await.is_err() {
                 tracing::warn!("a job did not finish in time");
@@ -164,10 +180,10 @@ impl App {
 async fn start_jobs(
     config: &Config,
     core: &Core,
-    draining: &CancellationToken,
+    stopping: &CancellationToken,
 ) -> Result<(Recorder, Vec<JoinHandle<()>>)> {
     let partitions =
-        partitions::run(core.database.clone(), core.clock.clone(), partition_days(config), draining.clone());
+        partitions::run(core.database.clone(), core.clock.clone(), partition_days(config), stopping.clone());
     let mut jobs = vec![spawn(partitions)];
     if !config.self_monitoring.enabled {
         return Ok((Recorder::disabled(core.clock.clone()), jobs));
@@ -177,7 +193,7 @@ async fn start_jobs(
     let project = self_monitoring::own_project(&scope, &session, &core.ids, core.clock.now()).await?;
     let (recorder, inbox) = Recorder::new(core.clock.clone());
     let interval = Duration::from_millis(config.self_monitoring.flush_interval_ms);
-    jobs.push(spawn(inbox.run(scope, core.ingest.clone(), project, interval, draining.clone())));
+    jobs.push(spawn(inbox.run(scope, core.ingest.clone(), project, interval, stopping.clone())));
     Ok((recorder, jobs))
 }
 
@@ -248,7 +264,7 @@ fn http_settings(config: &Config) -> HttpSettings {
         request_timeout: Duration::from_millis(config.server.request_timeout_ms),
         graphiql: config.graphql.graphiql,
         websocket_message_bytes_max: config.limits.websocket_message_bytes_max,
-        sockets_max: config.limits.sockets_max,
+        subscriptions_per_socket_max: config.limits.subscriptions_per_socket_max,
         connection_init_timeout: Duration::from_millis(config.limits.connection_init_timeout_ms),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::model::timestamp::TimeError;
+use crate::model::{page::PageError, timestamp::TimeError};
 
 /// A fault in a room, cheap to clone because one failed batch answers many fields.
 #[derive(Clone, Debug, Error)]
@@ -151,6 +151,12 @@ impl Error {
             Self::Unavailable { .. } => Code::Unavailable,
             Self::Internal(_) => Code::InternalServerError,
         }
+    }
+}
+
+impl From<PageError> for Error {
+    fn from(error: PageError) -> Self {
+        Self::input(error.argument(), error.to_string())
     }
 }
 

@@ -17,11 +17,10 @@ const MINUTES_PER_DAY: u64 = 24 * 60;
 const MAY_BE_ZERO: [&str; 2] = ["server.drain_timeout_ms", "ingest.time_window_future_minutes"];
 
 /// The largest number by the end of a key. Beyond it lie overflowing clocks and integers that no database takes.
-const UNIT_CEILINGS: [(&str, u64, &str); 7] = [
+const UNIT_CEILINGS: [(&str, u64, &str); 6] = [
     ("_ms", 86_400_000, "a day"),
     ("_minutes", 525_600, "a year"),
     ("_hours", 876_000, "a century"),
-    ("_days", 36_500, "a century"),
     ("_days_ahead", 366, "a year"),
     ("_connections", 10_000, "more than databases serve"),
     ("_max", 2_147_483_647, "the largest 32-bit integer"),
@@ -155,9 +154,7 @@ fn orders_of_sizes(Config { limits, ingest, .. }: &Config) -> Vec<Order> {
     ]
 }
 
-fn orders_of_times(Config { server, database, ingest, retention, .. }: &Config) -> Vec<Order> {
-    let raw = || time("retention.raw_days", retention.raw_days, MINUTES_PER_DAY);
-    let minute = || time("retention.minute_days", retention.minute_days, MINUTES_PER_DAY);
+fn orders_of_times(Config { server, database, ingest, .. }: &Config) -> Vec<Order> {
     vec![
         (
             amount("database.acquire_timeout_ms", database.acquire_timeout_ms),
@@ -165,20 +162,9 @@ fn orders_of_times(Config { server, database, ingest, retention, .. }: &Config) 
             "the request would be over before the wait for a connection is",
         ),
         (
-            time("ingest.time_window_past_hours", ingest.time_window_past_hours, 60),
-            raw(),
-            "measurements would be accepted that are deleted at once",
-        ),
-        (
             time("ingest.time_window_future_minutes", ingest.time_window_future_minutes, 1),
             time("database.partition_days_ahead", database.partition_days_ahead, MINUTES_PER_DAY),
             "measurements would be accepted for which there is no partition",
-        ),
-        (raw(), minute(), "summaries stand in for what they outlive"),
-        (
-            minute(),
-            time("retention.hour_days", retention.hour_days, MINUTES_PER_DAY),
-            "summaries stand in for what they outlive",
         ),
     ]
 }

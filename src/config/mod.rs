@@ -20,7 +20,6 @@ mod ingest;
 mod limits;
 mod live;
 mod log;
-mod retention;
 mod self_monitoring;
 mod server;
 
@@ -37,7 +36,6 @@ pub use ingest::Ingest;
 pub use limits::Limits;
 pub use live::Live;
 pub use log::{Log, LogFormat};
-pub use retention::Retention;
 pub use self_monitoring::SelfMonitoring;
 pub use server::Server;
 
@@ -60,8 +58,6 @@ pub struct Config {
     pub ingest: Ingest,
     /// How committed measurements reach those who watch.
     pub live: Live,
-    /// How long measurements are kept.
-    pub retention: Retention,
     /// Whether perfgraph measures itself.
     pub self_monitoring: SelfMonitoring,
     /// What the GraphQL address offers besides answers.
@@ -167,28 +163,26 @@ impl Config {
         self.sections().into_iter().flat_map(Section::keys).collect()
     }
 
-    fn sections(&self) -> [&dyn Section; 9] {
+    fn sections(&self) -> [&dyn Section; 8] {
         [
             &self.server,
             &self.database,
             &self.limits,
             &self.ingest,
             &self.live,
-            &self.retention,
             &self.self_monitoring,
             &self.graphql,
             &self.log,
         ]
     }
 
-    fn sections_mut(&mut self) -> [&mut dyn Section; 9] {
+    fn sections_mut(&mut self) -> [&mut dyn Section; 8] {
         [
             &mut self.server,
             &mut self.database,
             &mut self.limits,
             &mut self.ingest,
             &mut self.live,
-            &mut self.retention,
             &mut self.self_monitoring,
             &mut self.graphql,
             &mut self.log,

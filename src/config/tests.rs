@@ -111,8 +111,7 @@ fn wrong_types_name_the_key_and_what_it_expects() {
 #[test]
 fn all_contradictions_are_said_at_once_and_name_who_set_them() {
     let toml = "[limits]\npage_size_default = 200\ningest_rows_max = 16385\ndepth_max = 0\n\
-                [database]\nurl = 'mysql://me:hunter2@host/db'\nacquire_timeout_ms = 90000000\n\
-                [retention]\nraw_days = 1";
+                [database]\nurl = 'mysql://me:hunter2@host/db'\nacquire_timeout_ms = 90000000";
     let environment = [("PERFGRAPH_SERVER__LISTEN", "0.0.0.0:8000"), ("PERFGRAPH_GRAPHQL__INTROSPECTION", "false")];
     assert_eq!(
         problems(toml, &environment),
@@ -133,9 +132,6 @@ fn all_contradictions_are_said_at_once_and_name_who_set_them() {
             "database.acquire_timeout_ms = 90000000 is more than server.request_timeout_ms = 10000: the request would \
              be over before the wait for a connection is; lower it, or raise server.request_timeout_ms (set by \
              `database.acquire_timeout_ms` in perfgraph.toml)",
-            "ingest.time_window_past_hours = 168 is more than retention.raw_days = 1: measurements would be accepted \
-             that are deleted at once; lower it, or raise retention.raw_days (set by `retention.raw_days` in \
-             perfgraph.toml)",
             "graphql.graphiql = true needs graphql.introspection = true, because the page reads the schema: set both \
              to false, or both to true (set by PERFGRAPH_GRAPHQL__INTROSPECTION)",
         ]

@@ -3,7 +3,6 @@
 use std::{fs::File, path::Path};
 
 use perfgraph_migrations::Migrator;
-use sea_orm::ConnectionTrait;
 use sea_orm_migration::{MigrationStatus, MigratorTrait};
 use sqlx::{Connection, PgConnection};
 
@@ -101,13 +100,4 @@ impl Lock {
             Self::Private => Ok(()),
         }
     }
-}
-
-/// Answers when the database is reachable.
-///
-/// # Errors
-/// When it is not.
-pub async fn ping(database: &Database) -> Result<()> {
-    database.read.execute_unprepared("SELECT 1").await?;
-    Ok(())
 }

@@ -4,7 +4,7 @@
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
-use sea_orm::{DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector};
+use sea_orm::{ConnectionTrait, DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector};
 use sqlx::{
     PgPool, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -135,6 +135,15 @@ impl Database {
     /// A session for writes that logs to `log`.
     pub fn writer(&self, log: StatementLog) -> Session {
         Session::new(self.write.clone(), log)
+    }
+
+    /// Answers when the database is reachable.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub async fn ping(&self) -> Result<()> {
+        self.read.execute_unprepared("SELECT 1").await?;
+        Ok(())
     }
 
     /// Closes both pools and waits until every connection is back.

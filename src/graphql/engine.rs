@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{
-    Data, Executor, Name, Request, Response, Schema, ServerError,
+    Name, Request, Response, Schema, ServerError,
     parser::types::{ExecutableDocument, OperationDefinition, OperationType},
 };
 use futures_util::{StreamExt, stream::BoxStream};
@@ -64,6 +64,21 @@ pub struct Answer {
     pub statements: Vec<Statement>,
 }
 
+/// One answer of an operation that runs as a stream.
+pub struct Event {
+    /// For the client.
+    pub response: Response,
+    /// Whether the operation began at all.
+    pub phase: Phase,
+}
+
+impl Event {
+    fn of(response: Response) -> Self {
+        let (response, phase) = error::finish(response);
+        Self { response, phase }
+    }
+}
+
 /// The schema by itself, for printing.
 pub fn schema() -> PerfgraphSchema {
     // The guard bounds documents before validation; the library's own limits would measure the same again.
@@ -118,15 +133,17 @@ impl Engine {
     }
 
     /// Runs any operation as a stream of answers: one for queries and mutations, one per event for subscriptions.
-    pub fn subscribe(&self, viewer: Viewer, request: Request) -> BoxStream<'static, Response> {
+    pub fn subscribe(&self, viewer: Viewer, request: Request) -> BoxStream<'static, Event> {
         match self.admit(request) {
             Ok((mut request, document)) => {
                 request.set_parsed_query(document);
                 let context = Arc::new(RequestContext::new(viewer, Arc::clone(&self.services)));
                 let request = request.data(context);
-                self.schema.execute_stream(request).map(|response| error::finish(response).0).boxed()
+                self.schema.execute_stream(request).map(Event::of).boxed()
             }
-            Err(response) => futures_util::stream::once(async { *response }).boxed(),
+            Err(response) => {
+                futures_util::stream::once(async { Event { response: *response, phase: Phase::Request } }).boxed()
+            }
         }
     }
 
@@ -156,24 +173,5 @@ fn select<'a>(
     match wanted {
         Some(wanted) => operations.find(|(name, _)| name.is_some_and(|name| name == wanted)),
         None => operations.next().filter(|_| operations.next().is_none()),
-    }
-}
-
-/// An engine on behalf of one caller, as the library's WebSocket wants it.
-#[derive(Clone)]
-pub struct ViewerEngine {
-    /// The engine.
-    pub engine: Engine,
-    /// The caller, for as long as the socket lasts.
-    pub viewer: Viewer,
-}
-
-impl Executor for ViewerEngine {
-    async fn execute(&self, request: Request) -> Response {
-        self.engine.execute(self.viewer, Method::Post, request).await.response
-    }
-
-    fn execute_stream(&self, request: Request, _session: Option<Arc<Data>>) -> BoxStream<'static, Response> {
-        self.engine.subscribe(self.viewer, request)
     }
 }

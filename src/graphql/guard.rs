@@ -351,6 +351,19 @@ mod tests {
     }
 
     #[test]
+    fn introspection_nests_deeper_than_data_may() {
+        let levels = |count: usize| format!("{} name {}", "ofType {".repeat(count), "}".repeat(count));
+        let document = |count| {
+            format!(
+                "{{ __schema {{ types {{ ...T }} }} }} fragment T on __Type {{ fields {{ type {{ {} }} }} }}",
+                levels(count)
+            )
+        };
+        assert_eq!(refusal(&document(13)), "passed");
+        assert!(refusal(&document(30)).contains("depth of introspection"), "{}", refusal(&document(30)));
+    }
+
+    #[test]
     fn every_limit_names_itself() {
         let deep = format!("{{ {} id {} }}", "a {".repeat(12), "}".repeat(12));
         let many: Vec<_> = (0..51).map(|number| format!("fragment F{number} on Query {{ a }}")).collect();

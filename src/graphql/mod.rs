@@ -10,6 +10,7 @@ pub mod loaders;
 pub mod mutation;
 pub mod node;
 pub mod page;
+pub mod payload;
 pub mod query;
 pub mod scalars;
 pub mod selection;

@@ -29,12 +29,12 @@ impl PageArguments {
     pub fn request(self, limits: &Limits) -> Result<PageRequest> {
         let after = self.after.map(|cursor| decode("after", &cursor)).transpose()?;
         let before = self.before.map(|cursor| decode("before", &cursor)).transpose()?;
-        PageRequest::from_arguments(
+        Ok(PageRequest::from_arguments(
             (self.first, after),
             (self.last, before),
             limits.page_size_default,
             limits.page_size_max,
-        )
+        )?)
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
         Answer,
         engine::Method,
         error::{Phase, refuse},
+        payload::Payload,
     },
 };
 
@@ -71,17 +72,6 @@ impl MediaType {
             Self::Json => HeaderValue::from_static("application/json; charset=utf-8"),
         }
     }
-}
-
-/// A GraphQL answer as it goes out: `data` is absent when nothing was executed.
-#[derive(Serialize)]
-struct Payload<'a> {
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    errors: &'a [async_graphql::ServerError],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<&'a async_graphql::Value>,
-    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    extensions: &'a std::collections::BTreeMap<String, async_graphql::Value>,
 }
 
 /// `POST /graphql`.
@@ -184,12 +174,7 @@ fn respond(media_type: MediaType, answer: &Answer) -> Response {
         (None, MediaType::GraphqlResponse) if is_request_error => StatusCode::BAD_REQUEST,
         (None, _) => StatusCode::OK,
     };
-    let body = Payload {
-        errors: &answer.response.errors,
-        data: (!is_request_error).then_some(&answer.response.data),
-        extensions: &answer.response.extensions,
-    };
-    let mut response = json(&body, media_type.header());
+    let mut response = json(&Payload::new(&answer.response, answer.phase), media_type.header());
     *response.status_mut() = status;
     if status == StatusCode::METHOD_NOT_ALLOWED {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
@@ -200,8 +185,7 @@ fn respond(media_type: MediaType, answer: &Answer) -> Response {
 /// A whole response that is one fault, also outside of GraphQL proper.
 pub fn failure(fault: &Error, status: StatusCode) -> Response {
     let answer = refuse(fault);
-    let body = Payload { errors: &answer.errors, data: None, extensions: &answer.extensions };
-    let mut response = json(&body, MediaType::Json.header());
+    let mut response = json(&Payload::new(&answer, Phase::Request), MediaType::Json.header());
     *response.status_mut() = status;
     response
 }

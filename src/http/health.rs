@@ -8,7 +8,6 @@ use axum::{
 };
 
 use super::router::HttpState;
-use crate::db::migrate;
 
 /// `GET /healthz`: the process answers.
 pub async fn alive() -> &'static str {
@@ -20,7 +19,7 @@ pub async fn ready(State(state): State<HttpState>) -> Response {
     if state.draining.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
     }
-    match migrate::ping(&state.database).await {
+    match state.database.ping().await {
         Ok(()) => "ready\n".into_response(),
         Err(error) => {
             tracing::warn!(%error, "not ready");

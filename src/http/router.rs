@@ -28,8 +28,8 @@ pub struct HttpSettings {
     pub graphiql: bool,
     /// Bytes of one message on a WebSocket.
     pub websocket_message_bytes_max: usize,
-    /// How many sockets may be open at once.
-    pub sockets_max: usize,
+    /// Operations under way at once on one socket.
+    pub subscriptions_per_socket_max: usize,
     /// How long a socket may take to introduce itself.
     pub connection_init_timeout: Duration,
 }

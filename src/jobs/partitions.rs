@@ -34,9 +34,9 @@ pub async fn ensure(database: &Database, clock: &Clock, days: Days) -> Result<()
     partition::ensure(database, TimeRange::new(from, to)?).await
 }
 
-/// Runs until the server drains.
-pub async fn run(database: Database, clock: Clock, days: Days, draining: CancellationToken) {
-    while draining.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
+/// Runs until the server stops.
+pub async fn run(database: Database, clock: Clock, days: Days, stopping: CancellationToken) {
+    while stopping.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
         if let Err(error) = ensure(&database, &clock, days).await {
             tracing::warn!(%error, "partitions could not be made ahead; rows go to the default partition");
         }

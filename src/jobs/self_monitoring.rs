@@ -80,17 +80,17 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Writes what was recorded every `interval` until the server drains, and what is left then.
+    /// Writes what was recorded every `interval` until the server stops, and what is left then.
     pub async fn run(
         mut self,
         scope: Scope,
         ingest: Ingest,
         project: Key<ProjectId>,
         interval: Duration,
-        draining: CancellationToken,
+        stopping: CancellationToken,
     ) {
         loop {
-            let goes_on = draining.run_until_cancelled(tokio::time::sleep(interval)).await.is_some();
+            let goes_on = stopping.run_until_cancelled(tokio::time::sleep(interval)).await.is_some();
             self.flush(&scope, &ingest, project).await;
             if !goes_on {
                 return;

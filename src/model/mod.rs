@@ -1,6 +1,6 @@
 //! The words of the domain, without I/O: ids, metric types, measurements, time, pages, sketches and scopes.
 //!
-//! Everything else in the house may import this room; it imports nothing but `error`'s plain types.
+//! Everything else in the house may import this room; it imports none of it.
 
 pub mod cursor;
 pub mod id;

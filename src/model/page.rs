@@ -1,6 +1,34 @@
 //! Keyset paging: a page is asked for by size, direction and a row to start beyond, never by offset.
 
-use crate::error::{Error, Result};
+use thiserror::Error;
+
+/// Why the arguments of a connection make no page.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum PageError {
+    /// Both ends at once.
+    #[error("use either first/after or last/before, not both")]
+    BothEnds,
+    /// A size that is not allowed.
+    #[error("must be between 1 and {size_max}, got {size}")]
+    Size {
+        /// `first` or `last`.
+        argument: &'static str,
+        /// What was asked for.
+        size: i32,
+        /// What is allowed.
+        size_max: u32,
+    },
+}
+
+impl PageError {
+    /// The argument to put right.
+    pub const fn argument(&self) -> &'static str {
+        match self {
+            Self::BothEnds => "last",
+            Self::Size { argument, .. } => argument,
+        }
+    }
+}
 
 /// From which end a page is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,16 +81,16 @@ impl PageRequest {
     /// From the four arguments of a Relay connection.
     ///
     /// # Errors
-    /// [`Error::Input`] naming the argument: both ends at once, a size below 1 or above `size_max`.
+    /// [`PageError`] naming the argument: both ends at once, a size below 1 or above `size_max`.
     pub fn from_arguments(
         (first, after): (Option<i32>, Option<Position>),
         (last, before): (Option<i32>, Option<Position>),
         size_default: u32,
         size_max: u32,
-    ) -> Result<Self> {
+    ) -> Result<Self, PageError> {
         let backward = last.is_some() || before.is_some();
         if backward && (first.is_some() || after.is_some()) {
-            return Err(Error::input("last", "use either first/after or last/before, not both"));
+            return Err(PageError::BothEnds);
         }
         let (name, size, direction, beyond) = if backward {
             ("last", last, Direction::Backward, before)
@@ -74,7 +102,7 @@ impl PageRequest {
             Some(size) => u32::try_from(size)
                 .ok()
                 .filter(|size| (1..=size_max).contains(size))
-                .ok_or_else(|| Error::input(name, format!("must be between 1 and {size_max}, got {size}")))?,
+                .ok_or(PageError::Size { argument: name, size, size_max })?,
         };
         Ok(Self { size, direction, beyond })
     }

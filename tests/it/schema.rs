@@ -191,7 +191,7 @@ async fn first(server: &Server, world: &World, file: &std::path::Path, document:
         }
     };
     tokio::select! {
-        answer = answer => answer.unwrap(),
+        answer = answer => answer.unwrap().response,
         () = commit => unreachable!("it goes on for ever"),
     }
 }

@@ -1,0 +1,61 @@
+//! The GET address of GraphQL: a WebSocket for those who upgrade, the explorer for browsers, queries for the rest.
+
+mod connection;
+mod message;
+
+use async_graphql_axum::GraphQLProtocol;
+use axum::{
+    extract::{FromRequestParts, Query, Request, State, WebSocketUpgrade},
+    http::{StatusCode, header, request::Parts},
+    response::Response,
+};
+
+use super::{assets, graphql, origin, router::HttpState};
+use crate::{auth, error::Error};
+
+/// The one sub-protocol spoken here; the older `graphql-ws` of the same library family is not.
+const PROTOCOL: &str = "graphql-transport-ws";
+
+/// Read and write buffers of a socket: the default of 128 KiB would be most of a watcher's memory.
+const BUFFER_BYTES: usize = 1_024;
+
+/// `GET /graphql`.
+pub async fn upgrade_or_get(State(state): State<HttpState>, request: Request) -> Response {
+    let (mut parts, _) = request.into_parts();
+    if parts.headers.contains_key(header::UPGRADE) {
+        return upgrade(state, &mut parts).await;
+    }
+    let accept = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let is_browser = accept.is_some_and(|accept| accept.contains("text/html"));
+    let has_query = parts.uri.query().is_some_and(|query| query.contains("query="));
+    if is_browser && !has_query && state.settings.graphiql {
+        return assets::graphiql();
+    }
+    let parameters = Query::from_request_parts(&mut parts, &()).await.ok();
+    graphql::get(state, parts.headers, parameters).await
+}
+
+async fn upgrade(state: HttpState, parts: &mut Parts) -> Response {
+    if !origin::is_same(&parts.headers) {
+        let fault = Error::Forbidden("a page of another origin may not open a socket here".to_owned());
+        return graphql::failure(&fault, StatusCode::FORBIDDEN);
+    }
+    let known = GraphQLProtocol::from_request_parts(parts, &()).await.is_ok();
+    let upgrade = WebSocketUpgrade::from_request_parts(parts, &()).await.map(|upgrade| upgrade.protocols([PROTOCOL]));
+    let Some(upgrade) = upgrade.ok().filter(|upgrade| known && upgrade.selected_protocol().is_some()) else {
+        let fault = Error::input("Sec-WebSocket-Protocol", format!("a WebSocket here speaks {PROTOCOL}"));
+        return graphql::failure(&fault, StatusCode::BAD_REQUEST);
+    };
+    let Ok(permit) = state.sockets.clone().try_acquire_owned() else {
+        let fault = Error::Unavailable { message: "too many sockets are open", retry_after_s: 1, source: None };
+        return graphql::failure(&fault, StatusCode::SERVICE_UNAVAILABLE);
+    };
+    upgrade
+        .read_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(BUFFER_BYTES)
+        .max_message_size(state.settings.websocket_message_bytes_max)
+        .on_upgrade(|socket| async move {
+            connection::serve(socket, state, auth::development_viewer()).await;
+            drop(permit);
+        })
+}

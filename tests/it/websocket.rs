@@ -1,0 +1,198 @@
+//! graphql-transport-ws on the raw socket: every close code, rule and limit that the protocol and the limits name.
+
+use futures_util::{SinkExt, StreamExt};
+use perfgraph::clock::Clock;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Error, Message, client::IntoClientRequest, http::HeaderValue, protocol::frame::CloseFrame},
+};
+
+use crate::harness::{Server, TestDatabase, server::NOW};
+
+const SUBSCRIPTION: &str = "subscription { metricStream(filter: {}) { cursor } }";
+
+struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Socket {
+    async fn open(server: &Server) -> Self {
+        Self::with_headers(server, &[("sec-websocket-protocol", "graphql-transport-ws")]).await.unwrap()
+    }
+
+    async fn with_headers(server: &Server, headers: &[(&'static str, &'static str)]) -> Result<Self, Error> {
+        let mut request = server.websocket_url().into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, HeaderValue::from_static(value));
+        }
+        connect_async(request).await.map(|(socket, _)| Self(socket))
+    }
+
+    /// An open socket that has introduced itself.
+    async fn acknowledged(server: &Server) -> Self {
+        let mut socket = Self::open(server).await;
+        socket.say(json!({ "type": "connection_init" })).await;
+        assert_eq!(socket.hear().await, json!({ "type": "connection_ack" }));
+        socket
+    }
+
+    async fn say(&mut self, message: Value) {
+        self.0.send(Message::text(message.to_string())).await.unwrap();
+    }
+
+    async fn subscribe(&mut self, id: &str, query: &str) {
+        self.say(json!({ "type": "subscribe", "id": id, "payload": { "query": query } })).await;
+    }
+
+    async fn hear(&mut self) -> Value {
+        match self.0.next().await.unwrap().unwrap() {
+            Message::Text(text) => serde_json::from_str(&text).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn closed(&mut self) -> (u16, String) {
+        loop {
+            match self.0.next().await.unwrap().unwrap() {
+                Message::Close(Some(CloseFrame { code, reason })) => return (code.into(), reason.to_string()),
+                Message::Close(None) => panic!("closed without a code"),
+                _ => {}
+            }
+        }
+    }
+}
+
+async fn server(settings: &str) -> Server {
+    let settings = format!("self_monitoring.enabled = false\n{settings}");
+    Server::start(TestDatabase::sqlite().await, Clock::fixed(NOW), &settings).await
+}
+
+#[tokio::test]
+async fn only_the_one_sub_protocol_and_pages_of_this_server_get_a_socket() {
+    let server = server("").await;
+    let refused = [
+        vec![],
+        vec![("sec-websocket-protocol", "graphql-ws")],
+        vec![("sec-websocket-protocol", "graphql-transport-ws"), ("origin", "https://example.com")],
+    ];
+    for headers in refused {
+        match Socket::with_headers(&server, &headers).await {
+            Err(Error::Http(response)) => assert!([400, 403].contains(&response.status().as_u16()), "{headers:?}"),
+            other => panic!("{headers:?}: {}", other.is_ok()),
+        }
+    }
+    let several = [("sec-websocket-protocol", "graphql-ws, graphql-transport-ws")];
+    assert!(Socket::with_headers(&server, &several).await.is_ok());
+}
+
+#[tokio::test]
+async fn breaches_of_the_protocol_close_with_its_codes() {
+    let server = server("").await;
+
+    let mut socket = Socket::open(&server).await;
+    socket.subscribe("1", SUBSCRIPTION).await;
+    assert_eq!(socket.closed().await, (4401, "Unauthorized".to_owned()));
+
+    let mut socket = Socket::acknowledged(&server).await;
+    socket.say(json!({ "type": "connection_init" })).await;
+    assert_eq!(socket.closed().await, (4429, "Too many initialisation requests".to_owned()));
+
+    let mut socket = Socket::acknowledged(&server).await;
+    socket.subscribe("a", SUBSCRIPTION).await;
+    socket.subscribe("a", SUBSCRIPTION).await;
+    assert_eq!(socket.closed().await, (4409, "Subscriber for a already exists".to_owned()));
+
+    for wrong in [r#"{"type":"start"}"#, "{", r#"{"type":"subscribe","id":"","payload":{"query":"{a}"}}"#, "[1]"] {
+        let mut socket = Socket::acknowledged(&server).await;
+        socket.0.send(Message::text(wrong)).await.unwrap();
+        assert_eq!(socket.closed().await.0, 4400, "{wrong}");
+    }
+    let mut socket = Socket::acknowledged(&server).await;
+    socket.0.send(Message::binary(vec![1, 2, 3])).await.unwrap();
+    assert_eq!(socket.closed().await.0, 4400);
+}
+
+#[tokio::test]
+async fn a_silent_newcomer_is_closed() {
+    let server = server("limits.connection_init_timeout_ms = 50").await;
+    let mut socket = Socket::open(&server).await;
+    assert_eq!(socket.closed().await, (4408, "Connection initialisation timeout".to_owned()));
+}
+
+#[tokio::test]
+async fn pings_are_answered_with_their_payload_also_before_the_introduction() {
+    let server = server("").await;
+    let mut socket = Socket::open(&server).await;
+    socket.say(json!({ "type": "ping", "payload": { "n": 1 } })).await;
+    assert_eq!(socket.hear().await, json!({ "type": "pong", "payload": { "n": 1 } }));
+    socket.say(json!({ "type": "ping" })).await;
+    assert_eq!(socket.hear().await, json!({ "type": "pong" }));
+}
+
+#[tokio::test]
+async fn queries_answer_once_and_ids_are_free_again() {
+    let server = server("").await;
+    let mut socket = Socket::acknowledged(&server).await;
+    for _ in 0..2 {
+        socket.subscribe("q", "{ viewer { role } }").await;
+        let next = json!({ "type": "next", "id": "q", "payload": { "data": { "viewer": { "role": "OWNER" } } } });
+        assert_eq!(socket.hear().await, next);
+        assert_eq!(socket.hear().await, json!({ "type": "complete", "id": "q" }));
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_begin_is_an_error_and_others_go_on() {
+    let server = server("limits.subscriptions_per_socket_max = 2").await;
+    let mut socket = Socket::acknowledged(&server).await;
+    for (document, code) in [
+        ("{", "GRAPHQL_PARSE_FAILED"),
+        ("subscription { nothing }", "GRAPHQL_VALIDATION_FAILED"),
+        (&format!("{{ {} id {} }}", "a {".repeat(20), "}".repeat(20)), "COMPLEXITY_LIMIT"),
+    ] {
+        socket.subscribe("x", document).await;
+        let answer = socket.hear().await;
+        assert_eq!(answer["type"], "error", "{answer}");
+        assert_eq!(answer["payload"][0]["extensions"]["code"], code, "{answer}");
+    }
+    socket.subscribe("1", SUBSCRIPTION).await;
+    socket.subscribe("2", SUBSCRIPTION).await;
+    socket.subscribe("3", "{ viewer { role } }").await;
+    let answer = socket.hear().await;
+    assert_eq!((&answer["type"], &answer["id"]), (&json!("error"), &json!("3")), "{answer}");
+    assert_eq!(answer["payload"][0]["extensions"]["code"], "COMPLEXITY_LIMIT", "{answer}");
+    socket.say(json!({ "type": "complete", "id": "2" })).await;
+    socket.subscribe("3", "{ viewer { role } }").await;
+    assert_eq!(socket.hear().await["type"], "next");
+}
+
+#[tokio::test]
+async fn too_many_sockets_and_too_large_messages_are_refused() {
+    let server = server("limits.sockets_max = 1").await;
+    let mut only = Socket::acknowledged(&server).await;
+    let protocol = [("sec-websocket-protocol", "graphql-transport-ws")];
+    match Socket::with_headers(&server, &protocol).await {
+        Err(Error::Http(response)) => assert_eq!(response.status().as_u16(), 503),
+        other => panic!("{}", other.is_ok()),
+    }
+    // The server may hang up before it has taken all of it in.
+    let _ = only.0.send(Message::text("x".repeat(5_000_000))).await;
+    let mut ended = false;
+    while let Some(frame) = only.0.next().await {
+        ended = matches!(frame, Err(_) | Ok(Message::Close(_)));
+        if ended {
+            break;
+        }
+    }
+    assert!(ended, "a message of 5 MB ends the socket");
+    assert_eq!(server.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_draining_server_tells_its_sockets() {
+    let server = server("").await;
+    let mut socket = Socket::acknowledged(&server).await;
+    socket.subscribe("1", SUBSCRIPTION).await;
+    let (closed, _) = tokio::join!(socket.closed(), server.stop());
+    assert_eq!(closed.0, 1012);
+}
