@@ -13,7 +13,7 @@ help: ## list the verbs
 run: ## build what is missing and serve on 127.0.0.1:8000
 	@if [ -f web/package.json ] && [ ! -d web/dist ]; then \
 		if command -v npm >/dev/null; then $(MAKE) --no-print-directory web; \
-		else echo "npm is not here: serving without GraphiQL and the dashboard (the small built-in page instead)" >&2; fi; \
+		else echo "npm is not here: serving without GraphiQL (the small built-in page instead)" >&2; fi; \
 	fi
 	cargo run --release -- serve
 
@@ -46,7 +46,7 @@ bench: ## measure, as ratios beside hand-written endpoints (release build)
 	TEST_POSTGRES_URL="$$(cat target/test-postgres.url)" cargo bench --workspace
 
 # The folder's time is what scripts/test-setup compares the sources with.
-web: ## build the web bundle: GraphiQL and the dashboard
+web: ## build the web bundle: GraphiQL
 	cd web && npm ci --no-audit --no-fund && npm run build && touch dist
 
 ci: ## what the build machine runs: lint and test

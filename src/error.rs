@@ -54,6 +54,9 @@ pub enum Error {
         #[source]
         source: Option<Arc<dyn std::error::Error + Send + Sync>>,
     },
+    /// It took longer than a request may.
+    #[error("the request took too long; ask for less, or try again later")]
+    Timeout,
     /// A bug or a broken database: the caller only learns that it happened.
     #[error("the server failed to answer; the request id names the log entry")]
     Internal(#[source] Arc<dyn std::error::Error + Send + Sync>),
@@ -71,8 +74,6 @@ pub enum Code {
     GraphqlValidationFailed,
     /// An argument is not acceptable.
     BadUserInput,
-    /// No credential, or one that is not valid.
-    Unauthenticated,
     /// The role does not reach.
     Forbidden,
     /// Nothing there.
@@ -112,7 +113,6 @@ impl Code {
             Self::GraphqlParseFailed => ("GRAPHQL_PARSE_FAILED", 400, Level::DEBUG),
             Self::GraphqlValidationFailed => ("GRAPHQL_VALIDATION_FAILED", 400, Level::DEBUG),
             Self::BadUserInput => ("BAD_USER_INPUT", 400, Level::DEBUG),
-            Self::Unauthenticated => ("UNAUTHENTICATED", 401, Level::INFO),
             Self::Forbidden => ("FORBIDDEN", 403, Level::INFO),
             Self::NotFound => ("NOT_FOUND", 404, Level::DEBUG),
             Self::Conflict => ("CONFLICT", 409, Level::DEBUG),
@@ -149,6 +149,7 @@ impl Error {
             Self::Conflict(_) => Code::Conflict,
             Self::Limit { .. } => Code::ComplexityLimit,
             Self::Unavailable { .. } => Code::Unavailable,
+            Self::Timeout => Code::Timeout,
             Self::Internal(_) => Code::InternalServerError,
         }
     }

@@ -7,8 +7,8 @@ use super::section::section;
 section! {
     /// What one request may cost. Whatever goes beyond is refused before it reaches the database.
     "limits" => Limits {
-        /// Bytes of a request's body.
-        body_bytes_max: usize = 1_048_576,
+        /// Bytes of a request's body: room for 10,000 measurements in one call. Documents have a limit of their own.
+        body_bytes_max: usize = 5_242_880,
         /// Bytes of a GraphQL document without its variables: 16 for each of the tokens allowed by default.
         document_bytes_max: usize = 32_768,
         /// Tokens (names, values, punctuation) of a document.

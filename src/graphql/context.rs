@@ -64,7 +64,7 @@ pub struct RequestContext {
     pub viewer: Viewer,
     /// The parts of the house.
     pub services: Arc<Services>,
-    /// The statements of this request.
+    /// The statements of this request. A subscription's events log apart: nobody would ever read them here.
     pub log: StatementLog,
     session: Session,
     loaders: RwLock<Arc<Loaders>>,
@@ -96,7 +96,8 @@ impl RequestContext {
 
     /// Forgets what was loaded: the next event of a subscription must see the rows of its own time.
     pub fn renew_loaders(&self) {
-        let fresh = Arc::new(Loaders::new(*self.viewer.scope(), &self.session));
+        let session = self.services.database.reader(StatementLog::default());
+        let fresh = Arc::new(Loaders::new(*self.viewer.scope(), &session));
         *self.loaders.write().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 }

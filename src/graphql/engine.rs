@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use async_graphql::{
-    Name, Request, Response, Schema, ServerError,
+    Name, Request, Response, Schema, ServerError, Value,
     parser::types::{ExecutableDocument, OperationDefinition, OperationType},
 };
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 
 use super::{
     context::{RequestContext, Services},
@@ -72,11 +75,14 @@ pub struct Event {
     pub phase: Phase,
 }
 
-impl Event {
-    fn of(response: Response) -> Self {
-        let (response, phase) = error::finish(response);
-        Self { response, phase }
-    }
+/// An operation under way.
+pub struct Operation {
+    /// `query Name`, where the operation has a name.
+    pub name: Option<String>,
+    /// Whether it goes on until somebody ends it.
+    pub is_subscription: bool,
+    /// Its answers.
+    pub events: BoxStream<'static, Event>,
 }
 
 /// The schema by itself, for printing.
@@ -110,45 +116,47 @@ impl Engine {
             phase: Phase::Request,
             statements: Vec::new(),
         };
-        let (mut request, document) = match self.admit(request) {
+        let admitted = match self.admit(request) {
             Ok(admitted) => admitted,
             Err(response) => return refused(None, *response),
         };
-        let operation = select(&document, request.operation_name.as_deref());
-        let kind = operation.map(|(_, operation)| operation.ty);
-        let name = operation.and_then(|(name, operation)| Some(format!("{} {}", operation.ty, name?)));
-        if method == Method::Get && kind.is_some_and(|kind| kind != OperationType::Query) {
+        if method == Method::Get && admitted.kind.is_some_and(|kind| kind != OperationType::Query) {
             let fault = Error::input("method", "only queries may be sent by GET; send this operation by POST");
             return refused(Some(405), error::refuse(&fault));
         }
-        if kind == Some(OperationType::Subscription) {
+        if admitted.kind == Some(OperationType::Subscription) {
             let fault = Error::input("query", "subscriptions are served over WebSocket (graphql-transport-ws) here");
             return refused(None, error::refuse(&fault));
         }
-        request.set_parsed_query(document);
         let context = Arc::new(RequestContext::new(viewer, Arc::clone(&self.services)));
-        let response = self.schema.execute(request.data(Arc::clone(&context))).await;
+        let response = self.schema.execute(admitted.request.data(Arc::clone(&context))).await;
         let (response, phase) = error::finish(response);
-        Answer { operation: name, status: None, response, phase, statements: context.log.statements() }
+        Answer { operation: admitted.name, status: None, response, phase, statements: context.log.statements() }
     }
 
     /// Runs any operation as a stream of answers: one for queries and mutations, one per event for subscriptions.
-    pub fn subscribe(&self, viewer: Viewer, request: Request) -> BoxStream<'static, Event> {
-        match self.admit(request) {
-            Ok((mut request, document)) => {
-                request.set_parsed_query(document);
-                let context = Arc::new(RequestContext::new(viewer, Arc::clone(&self.services)));
-                let request = request.data(context);
-                self.schema.execute_stream(request).map(Event::of).boxed()
-            }
+    pub fn subscribe(&self, viewer: Viewer, request: Request) -> Operation {
+        let admitted = match self.admit(request) {
+            Ok(admitted) => admitted,
             Err(response) => {
-                futures_util::stream::once(async { Event { response: *response, phase: Phase::Request } }).boxed()
+                let refusal = async { Event { response: *response, phase: Phase::Request } };
+                return Operation { name: None, is_subscription: false, events: stream::once(refusal).boxed() };
             }
-        }
+        };
+        let is_subscription = admitted.kind == Some(OperationType::Subscription);
+        let context = Arc::new(RequestContext::new(viewer, Arc::clone(&self.services)));
+        let answers = self.schema.execute_stream(admitted.request.data(context));
+        let events = answers.enumerate().map(move |(place, response)| {
+            // A stream that fails before its first event never began.
+            let never_began = is_subscription && place == 0 && response.data == Value::Null;
+            let (response, phase) = error::finish(response);
+            Event { response, phase: if never_began { Phase::Request } else { phase } }
+        });
+        Operation { name: admitted.name, is_subscription, events: events.boxed() }
     }
 
     /// Parses and measures the document of a request.
-    fn admit(&self, mut request: Request) -> Result<(Request, ExecutableDocument), Box<Response>> {
+    fn admit(&self, mut request: Request) -> Result<Admitted, Box<Response>> {
         let document = match guard::parse(&request.query, &request.variables, &self.services.limits) {
             Ok(document) => document,
             Err(Refusal::Limit(fault)) => return Err(Box::new(error::refuse(&fault))),
@@ -160,8 +168,21 @@ impl Engine {
         if !self.services.introspection {
             request = request.disable_introspection();
         }
-        Ok((request, document))
+        let operation = select(&document, request.operation_name.as_deref());
+        let kind = operation.map(|(_, operation)| operation.ty);
+        let name = operation.and_then(|(name, operation)| Some(format!("{} {}", operation.ty, name?)));
+        request.set_parsed_query(document);
+        Ok(Admitted { request, kind, name })
     }
+}
+
+/// A request that passed the guard.
+struct Admitted {
+    request: Request,
+    /// What it means to run; validation says why when that cannot be told.
+    kind: Option<OperationType>,
+    /// `query Name`, where the operation has a name.
+    name: Option<String>,
 }
 
 /// The operation that a request means; validation reports a name that fits none or is missing.

@@ -207,7 +207,8 @@ pub struct MetricQuery;
 
 #[Object]
 impl MetricQuery {
-    /// Figures about all measurements that pass the filter, together.
+    /// Figures about all measurements that pass the filter, together. Name one type in the filter (or types of one unit):
+    /// milliseconds and percentages are not kept apart here.
     async fn metric_stats(
         &self,
         context: &Context<'_>,

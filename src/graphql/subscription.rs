@@ -37,9 +37,10 @@ impl LiveSubscription {
         &self,
         context: &Context<'a>,
         #[graphql(desc = "Which measurements.")] filter: StreamFilter,
-        #[graphql(desc = "Go on after this cursor: what was committed since then comes first.")] after: Option<
-            StreamCursor,
-        >,
+        #[graphql(
+            desc = "Go on after this cursor: what was committed since then comes first. The filter must stay within one organization."
+        )]
+        after: Option<StreamCursor>,
     ) -> Result<impl Stream<Item = Result<MetricStreamEvent>> + 'a> {
         let request = Arc::clone(request(context)?);
         let services = &request.services;

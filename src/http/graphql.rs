@@ -88,7 +88,7 @@ pub async fn post(State(state): State<HttpState>, headers: HeaderMap, body: Body
         Ok(bytes) => bytes,
         Err((status, fault)) => return failure(&fault, status),
     };
-    match request_body::parse::<GraphqlRequest>(&bytes) {
+    match request_body::body(&bytes) {
         Ok(request) => execute(&state, &headers, media_type, Method::Post, request).await,
         Err(fault) => failure(&fault, StatusCode::BAD_REQUEST),
     }
@@ -187,6 +187,16 @@ pub fn failure(fault: &Error, status: StatusCode) -> Response {
     let answer = refuse(fault);
     let mut response = json(&Payload::new(&answer, Phase::Request), MediaType::Json.header());
     *response.status_mut() = status;
+    response
+}
+
+/// The same with the status that the table of codes has for the fault, and when to come back where that helps.
+pub fn failure_by_code(fault: &Error) -> Response {
+    let status = StatusCode::from_u16(fault.code().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = failure(fault, status);
+    if let Error::Unavailable { retry_after_s, .. } = fault {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_s));
+    }
     response
 }
 

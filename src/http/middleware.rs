@@ -5,16 +5,14 @@ use std::any::Any;
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, header},
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
 };
+use tokio::time::timeout;
 
 use super::{graphql, origin, router::HttpState};
-use crate::{
-    clock::Stopwatch,
-    error::{Code, Error},
-};
+use crate::{clock::Stopwatch, error::Error};
 
 /// Names a request in the log and in the answer.
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -44,7 +42,7 @@ pub async fn observe(State(state): State<HttpState>, request: Request, next: Nex
     // A socket lives as long as its client likes: that is not a response time. Addresses that do not exist are made up
     // by callers and would fill the list of endpoints.
     if let (Some(route), false) = (route, is_upgrade) {
-        state.recorder.record(operation.unwrap_or_else(|| format!("{method} {route}")), status, elapsed_ms);
+        state.recorder.record(&operation.unwrap_or_else(|| format!("{method} {route}")), status, elapsed_ms);
     }
     response
 }
@@ -60,6 +58,14 @@ fn request_id(request: &Request) -> String {
     }
 }
 
+/// Ends a request that takes too long with an answer that says so.
+pub async fn bound(State(state): State<HttpState>, request: Request, next: Next) -> Response {
+    match timeout(state.settings.request_timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => graphql::failure_by_code(&Error::Timeout),
+    }
+}
+
 /// Turns a panic into one failed response; the server lives on.
 pub fn on_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
     let message = panic
@@ -68,17 +74,16 @@ pub fn on_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no message");
     tracing::error!(message, "a request panicked");
-    graphql::failure(&Error::internal("panic"), StatusCode::INTERNAL_SERVER_ERROR)
+    graphql::failure_by_code(&Error::internal("panic"))
 }
 
 /// Without authentication everybody who reaches the server is its administrator, so a page on the web must not reach
 /// it by a name that it made resolve to loopback.
 pub async fn require_local_host(State(state): State<HttpState>, request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
-    if state.settings.listen.is_loopback() && !host.is_none_or(origin::is_loopback) {
+    if state.settings.listen.to_canonical().is_loopback() && !host.is_none_or(origin::is_loopback) {
         let fault = Error::Forbidden("this server answers local names only (localhost, 127.0.0.1, [::1])".to_owned());
-        let status = StatusCode::from_u16(Code::Forbidden.http_status()).unwrap_or(StatusCode::FORBIDDEN);
-        return graphql::failure(&fault, status).into_response();
+        return graphql::failure_by_code(&fault);
     }
     next.run(request).await
 }

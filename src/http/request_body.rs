@@ -1,10 +1,12 @@
 //! From bytes to a GraphQL request: media type, size and JSON, with errors that name the property.
 
+use async_graphql::Request;
 use axum::{
     body::Body,
     http::{HeaderMap, StatusCode, header},
 };
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
 
 use crate::error::{Error, Result};
@@ -39,6 +41,34 @@ pub async fn read(body: Body, limit: usize) -> Result<bytes::Bytes, (StatusCode,
             (StatusCode::BAD_REQUEST, Error::input("body", "the body ended before it was complete"))
         }
     })
+}
+
+/// From the properties of a request to the request; unknown ones are ignored.
+///
+/// # Errors
+/// [`Error::Input`] naming the property.
+pub fn request(properties: Map<String, Value>) -> Result<Request> {
+    if !matches!(properties.get("query"), Some(Value::String(_))) {
+        return Err(Error::input("query", "must be the text of a GraphQL document"));
+    }
+    serde_path_to_error::deserialize(Value::Object(properties))
+        .map_err(|error| Error::input(error.path().to_string(), error.inner().to_string()))
+}
+
+/// Reads a request as it stands in a body.
+///
+/// # Errors
+/// [`Error::Input`] naming the property.
+pub fn body(bytes: &[u8]) -> Result<Request> {
+    // A sequence would be taken for the properties in their order.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Error::input("body", "batches of operations are not taken yet; send one operation as an object"));
+    }
+    let request: Request = parse(bytes)?;
+    if request.query.is_empty() {
+        return Err(Error::input("query", "must be the text of a GraphQL document"));
+    }
+    Ok(request)
 }
 
 /// Parses JSON; on failure it is read once more to name the property that is wrong.

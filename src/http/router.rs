@@ -10,7 +10,7 @@ use axum::{
     routing::{any, get},
 };
 use tokio_util::sync::CancellationToken;
-use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
+use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{assets, graphql, health, middleware, websocket};
 use crate::{db::Database, graphql::Engine, jobs::self_monitoring::Recorder};
@@ -53,7 +53,6 @@ pub struct HttpState {
 
 /// The whole URL space.
 pub fn router(state: HttpState) -> Router {
-    let timeout = state.settings.request_timeout;
     Router::new()
         .route("/", get(|| async { Redirect::temporary("/graphql") }))
         .route("/graphql", get(websocket::upgrade_or_get).post(graphql::post).fallback(graphql::method_not_allowed))
@@ -64,7 +63,7 @@ pub fn router(state: HttpState) -> Router {
         .fallback(any(|| async {
             (StatusCode::NOT_FOUND, "no such address; GraphQL is at /graphql\n").into_response()
         }))
-        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, timeout))
+        .layer(from_fn_with_state(state.clone(), middleware::bound))
         .layer(CatchPanicLayer::custom(middleware::on_panic))
         .layer(from_fn_with_state(state.clone(), middleware::observe))
         .layer(from_fn_with_state(state.clone(), middleware::require_local_host))

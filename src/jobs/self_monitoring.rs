@@ -28,6 +28,12 @@ const SLUG: &str = "perfgraph";
 /// Requests that wait to be written; beyond that they are counted and dropped rather than slow anybody down.
 const QUEUE_MAX: usize = 10_000;
 
+/// Rows of one submission: small enough for any sensible limit of rows in a call.
+const SUBMISSION_ROWS: usize = 500;
+
+/// Bytes of a name; names of operations can be as long as a document.
+const ENDPOINT_BYTES_MAX: usize = 200;
+
 /// Names of operations are made up by clients: after so many different ones the rest shares a name.
 const ENDPOINTS_MAX: usize = 200;
 const OTHER_ENDPOINTS: &str = "other operations";
@@ -62,8 +68,9 @@ impl Recorder {
     }
 
     /// Records that a request was answered after so many milliseconds.
-    pub fn record(&self, endpoint: String, status: u16, elapsed_ms: f64) {
+    pub fn record(&self, endpoint: &str, status: u16, elapsed_ms: f64) {
         if let Some(queue) = &self.queue {
+            let endpoint = endpoint[..endpoint.floor_char_boundary(ENDPOINT_BYTES_MAX)].to_owned();
             let served = Served { endpoint, status, elapsed_ms, at: self.clock.now() };
             if queue.try_send(served).is_err() {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -100,20 +107,31 @@ impl Inbox {
 
     async fn flush(&mut self, scope: &Scope, ingest: &Ingest, project: Key<ProjectId>) {
         let mut candidates = Vec::new();
-        while let Ok(served) = self.queue.try_recv() {
+        // No more than were waiting when it began: a busy server must not keep the flush from ending.
+        for _ in 0..self.queue.len() {
+            let Ok(served) = self.queue.try_recv() else { break };
             candidates.push(self.candidate(served));
         }
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             tracing::warn!(dropped, "requests were served faster than the server's own metrics can be written");
         }
-        if candidates.is_empty() {
-            return;
-        }
-        let submission =
-            Submission { project, candidates, idempotency_key: None, source: "self".to_owned(), mode: Mode::Partial };
-        if let Err(error) = ingest.submit(scope, submission, &StatementLog::default()).await {
-            tracing::warn!(%error, "the server's own metrics could not be written");
+        for candidates in candidates.chunks(SUBMISSION_ROWS) {
+            let submission = Submission {
+                project,
+                candidates: candidates.to_vec(),
+                idempotency_key: None,
+                source: "self".to_owned(),
+                mode: Mode::Partial,
+            };
+            match ingest.submit(scope, submission, &StatementLog::default()).await {
+                Ok(receipt) => {
+                    for rejection in receipt.rejected {
+                        tracing::warn!(reason = rejection.message, "one of the server's own metrics was refused");
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "the server's own metrics could not be written"),
+            }
         }
     }
 

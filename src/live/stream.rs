@@ -80,7 +80,8 @@ pub struct StreamEvent {
 ///
 /// # Errors
 /// [`Error::NotFound`] for an organization or project that is absent or outside the scope, [`Error::Input`] for a cursor
-/// that belongs to another organization or lies ahead of the stream.
+/// that belongs to another organization or lies ahead of the stream, or where the filter spans several organizations: a
+/// cursor cannot say where the others stood.
 pub async fn open(
     scope: &Scope,
     database: Database,
@@ -165,6 +166,10 @@ impl Tail {
     }
 
     fn resume_after(&mut self, after: StreamCursor) -> Result<()> {
+        if self.organizations.as_ref().is_none_or(|watched| watched.len() > 1) {
+            let advice = "a cursor stands in the stream of one organization: name it, or projects of it, in the filter";
+            return Err(Error::input("after", advice));
+        }
         if !self.watches(after.organization) {
             return Err(Error::input("after", "belongs to a stream of another organization"));
         }

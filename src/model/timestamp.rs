@@ -83,9 +83,52 @@ impl FromStr for Timestamp {
     type Err = TimeError;
 
     fn from_str(text: &str) -> Result<Self, TimeError> {
-        text.parse::<jiff::Timestamp>()
-            .map(|moment| Self(moment.as_microsecond()))
-            .map_err(|_| TimeError::NotRfc3339(shortened(text)))
+        let refuse = || TimeError::NotRfc3339(shortened(text));
+        let parts = Rfc3339::split(text).ok_or_else(refuse)?;
+        let trimmed = format!("{}T{}{}{}", parts.date, parts.time, parts.fraction, parts.offset);
+        match trimmed.parse::<jiff::Timestamp>() {
+            Ok(moment) => Ok(Self(moment.as_microsecond())),
+            // A date that exists, but not as a moment that can be held: the last hours of year 9999. What takes times
+            // in has bounds of its own, and says there which row it is about.
+            Err(_) if format!("{}T{}", parts.date, parts.time).parse::<jiff::civil::DateTime>().is_ok() => {
+                let far = if parts.date.starts_with('9') { jiff::Timestamp::MAX } else { jiff::Timestamp::MIN };
+                parts.offset_is_valid().then(|| Self(far.as_microsecond())).ok_or_else(refuse)
+            }
+            Err(_) => Err(refuse()),
+        }
+    }
+}
+
+/// The parts of `2026-01-31T12:00:00.123456Z`; the library takes more than RFC 3339 allows.
+struct Rfc3339<'a> {
+    date: &'a str,
+    time: &'a str,
+    /// With its point, cut to the nine digits that the library reads; empty when there is none.
+    fraction: &'a str,
+    offset: &'a str,
+}
+
+impl<'a> Rfc3339<'a> {
+    fn split(text: &'a str) -> Option<Self> {
+        let shaped = |part: &str, shape: &str| {
+            part.len() == shape.len()
+                && part.bytes().zip(shape.bytes()).all(|(byte, wanted)| match wanted {
+                    b'0' => byte.is_ascii_digit(),
+                    other => byte == other,
+                })
+        };
+        let (date, rest) = text.split_at_checked(10)?;
+        let rest = rest.strip_prefix(['T', 't', ' '])?;
+        let (time, rest) = rest.split_at_checked(8)?;
+        let digits = rest.strip_prefix('.').map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
+        let (fraction, offset) = rest.split_at_checked(if rest.starts_with('.') { digits + 1 } else { 0 })?;
+        let is_offset = matches!(offset, "Z" | "z") || shaped(offset, "+00:00") || shaped(offset, "-00:00");
+        let is_right = shaped(date, "0000-00-00") && shaped(time, "00:00:00") && fraction != "." && is_offset;
+        is_right.then_some(Self { date, time, fraction: &fraction[..fraction.len().min(10)], offset })
+    }
+
+    fn offset_is_valid(&self) -> bool {
+        format!("2000-01-01T00:00:00{}", self.offset).parse::<jiff::Timestamp>().is_ok()
     }
 }
 
@@ -165,6 +208,30 @@ mod tests {
         let moment: Timestamp = "2026-01-31T13:00:00.123456+01:00".parse().unwrap();
         assert_eq!(moment.to_string(), "2026-01-31T12:00:00.123456Z");
         assert_eq!(moment.to_string().parse::<Timestamp>(), Ok(moment));
+    }
+
+    #[test]
+    fn only_rfc_3339_is_a_time_and_the_ends_of_the_calendar_saturate() {
+        for wrong in [
+            "20261122T07Z",
+            "2026-11-22T07:00Z",
+            "2026-11-22T07:00:00+00:00[Europe/Berlin]",
+            "2026-11-22",
+            "2026-11-22T07:00:00",
+            "2026-13-01T00:00:00Z",
+            "2026-11-22T07:00:00.Z",
+            "9999-12-31T23:59:59+99:00",
+            "now",
+            "",
+        ] {
+            assert!(wrong.parse::<Timestamp>().is_err(), "{wrong}");
+        }
+        let last: Timestamp = "9999-12-31T23:59:59Z".parse().unwrap();
+        assert_eq!(last.as_micros(), jiff::Timestamp::MAX.as_microsecond());
+        assert!("0000-01-01T00:00:00Z".parse::<Timestamp>().unwrap() < Timestamp::from_micros(0));
+        let long: Timestamp = "2026-11-22T07:00:00.1234567890123+00:00".parse().unwrap();
+        assert_eq!(long.to_string(), "2026-11-22T07:00:00.123456Z");
+        assert_eq!("2026-11-22t07:00:00z".parse::<Timestamp>(), "2026-11-22 07:00:00Z".parse());
     }
 
     #[test]

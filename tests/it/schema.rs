@@ -179,7 +179,7 @@ fn variables(file: &std::path::Path, world: &World) -> Value {
 async fn first(server: &Server, world: &World, file: &std::path::Path, document: &str, name: &str) -> Response {
     let variables = Variables::from_json(variables(file, world));
     let request = Request::new(document).variables(variables).operation_name(name);
-    let mut answers = server.app.engine().subscribe(auth::development_viewer(), request);
+    let mut answers = server.app.engine().subscribe(auth::development_viewer(), request).events;
     // A stream answers when something is committed; a refusal comes at once.
     let answer = answers.next();
     let commit = async {

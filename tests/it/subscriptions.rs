@@ -245,7 +245,8 @@ on_both_databases! {
         // A stream from a cursor needs nobody to wait until it runs.
         let after = ingest(&server, &world, 1, &[1]).await;
         ingest(&server, &world, 1, &[2]).await;
-        let payload = json!({ "query": STREAM, "variables": { "filter": {}, "after": after } });
+        let filter = json!({ "projectIds": [world.id("project", 1)] });
+        let payload = json!({ "query": STREAM, "variables": { "filter": filter, "after": after } });
         socket.send(json!({ "id": "s", "type": "subscribe", "payload": payload })).await;
         let event = socket.receive().await;
         assert_eq!((&event["id"], &event["type"], values(&event["payload"])), (&json!("s"), &json!("next"), vec![2.0]));
@@ -282,7 +283,8 @@ on_both_databases! {
         let after = builders::ingest(server.app.core(), world.projects[0].key, builders::metrics(server.app.core().clock.now(), 1)).await;
         ingest(&server, &world, 1, &[1]).await;
         let mut socket = Socket::acknowledged(&server).await;
-        let payload = json!({ "query": STREAM, "variables": { "filter": {}, "after": after.unwrap().to_string() } });
+        let filter = json!({ "projectIds": [world.id("project", 1)] });
+        let payload = json!({ "query": STREAM, "variables": { "filter": filter, "after": after.unwrap().to_string() } });
         socket.send(json!({ "id": "s", "type": "subscribe", "payload": payload })).await;
         assert_eq!(socket.receive().await["type"], "next");
         let ended = async {

@@ -9,7 +9,7 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, client::IntoClientRequest, http::HeaderValue, protocol::frame::CloseFrame},
 };
 
-use crate::harness::{Server, TestDatabase, server::NOW};
+use crate::harness::{Server, TestDatabase, builders, server::NOW};
 
 const SUBSCRIPTION: &str = "subscription { metricStream(filter: {}) { cursor } }";
 
@@ -195,4 +195,60 @@ async fn a_draining_server_tells_its_sockets() {
     socket.subscribe("1", SUBSCRIPTION).await;
     let (closed, _) = tokio::join!(socket.closed(), server.stop());
     assert_eq!(closed.0, 1012);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_one_operation_concerns_its_id_alone() {
+    let server = server("").await;
+    let mut socket = Socket::acknowledged(&server).await;
+    for (payload, field) in [
+        (json!({}), "query"),
+        (json!({ "query": 1 }), "query"),
+        (json!({ "query": "{ viewer { role } }", "variables": [1] }), "variables"),
+        (json!({ "query": "{ viewer { role } }", "operationName": 7 }), "operationName"),
+    ] {
+        socket.say(json!({ "type": "subscribe", "id": "1", "payload": payload })).await;
+        let answer = socket.hear().await;
+        assert_eq!(answer["type"], "error", "{answer}");
+        assert_eq!(answer["payload"][0]["extensions"]["field"], field, "{answer}");
+    }
+    socket.subscribe("1", "{ viewer { role } }").await;
+    assert_eq!(socket.hear().await["type"], "next");
+}
+
+#[tokio::test]
+async fn a_cursor_cannot_resume_streams_of_several_organizations() {
+    let server = server("").await;
+    let world = server.seed("organizations=2 projects=1").await;
+    let now = server.app.core().clock.now();
+    let cursor = builders::ingest(server.app.core(), world.projects[0].key, builders::metrics(now, 1)).await.unwrap();
+    let mut socket = Socket::acknowledged(&server).await;
+    let query = format!("subscription {{ metricStream(filter: {{}}, after: \"{cursor}\") {{ cursor }} }}");
+    socket.subscribe("1", &query).await;
+    let answer = socket.hear().await;
+    assert_eq!((&answer["type"], &answer["payload"][0]["extensions"]["field"]), (&json!("error"), &json!("after")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_draining_server_answers_what_it_has_begun() {
+    let server = server("").await;
+    let world = server.seed("organizations=1 projects=1").await;
+    let mut socket = Socket::acknowledged(&server).await;
+    let metric = json!({ "type": "CUSTOM", "endpoint": "e", "value": 1 });
+    let input = json!({ "projectId": world.id("project", 1), "metrics": vec![metric; 500] });
+    let query = "mutation($input: IngestMetricsInput!) { ingestMetrics(input: $input) { accepted } }";
+    // Both arrive in one go: the mutation is under way when the second answer comes back.
+    socket
+        .say(json!({ "type": "subscribe", "id": "m", "payload": { "query": query, "variables": { "input": input } } }))
+        .await;
+    socket.say(json!({ "type": "ping" })).await;
+    let (first, stopped) = (socket.hear().await, tokio::spawn(server.stop()));
+    let mut heard = vec![first];
+    while heard.last().unwrap()["type"] != "complete" {
+        heard.push(socket.hear().await);
+    }
+    let answer = heard.iter().find(|message| message["type"] == "next").unwrap();
+    assert_eq!(answer["payload"]["data"]["ingestMetrics"]["accepted"], 500, "{answer}");
+    assert_eq!(socket.closed().await.0, 1012);
+    stopped.await.unwrap();
 }

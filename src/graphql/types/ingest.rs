@@ -27,7 +27,7 @@ pub struct MetricInput {
     pub kind: MetricType,
     /// The value in the unit of the type: milliseconds, or percent for `CACHE_HIT`. Not negative.
     pub value: f64,
-    /// The route, page, query or cache that was measured, at most 500 bytes.
+    /// The route, page, query or cache that was measured, at most 500 bytes by default.
     pub endpoint: String,
     /// The HTTP status, 100 to 599, where there is one.
     pub status_code: Option<i32>,
@@ -40,9 +40,10 @@ pub struct MetricInput {
 pub struct IngestMetricsInput {
     /// The project that they belong to.
     pub project_id: ID,
-    /// The measurements, at most 10,000.
+    /// The measurements, at most 10,000 by default.
     pub metrics: Vec<MetricInput>,
-    /// Makes a retry safe: the same key stores once and gets the same answer. Any text up to 200 bytes.
+    /// Makes a retry safe: the same key stores once and gets the same answer. Any text up to 200 bytes, unique among the
+    /// calls of the organization.
     pub idempotency_key: Option<String>,
     /// What a bad row does to the good ones.
     #[graphql(default_with = "IngestMode::Partial")]
@@ -56,7 +57,7 @@ pub enum UserErrorCode {
     Invalid,
     /// There is no such thing that the caller may see.
     NotFound,
-    /// The idempotency key was used for something else.
+    /// The idempotency key was used for other measurements, or the project takes none because it is archived.
     Conflict,
     /// The caller's role does not reach.
     Forbidden,
@@ -87,7 +88,7 @@ impl UserError {
             Error::Conflict(_) => (UserErrorCode::Conflict, None),
             Error::Forbidden(_) => (UserErrorCode::Forbidden, None),
             Error::Limit { .. } => (UserErrorCode::TooLarge, None),
-            Error::Unavailable { .. } | Error::Internal(_) => return Err(fault),
+            Error::Unavailable { .. } | Error::Timeout | Error::Internal(_) => return Err(fault),
         };
         Ok(Self { message: fault.to_string(), field, code })
     }

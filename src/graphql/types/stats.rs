@@ -43,7 +43,7 @@ pub enum Statistic {
     ErrorRate,
 }
 
-/// Where an answer was read.
+/// Where an answer was read. A rollup is a summary of all measurements of a minute, made when they are recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "reports::Source")]
 pub enum AggregateSource {
@@ -58,7 +58,8 @@ pub enum AggregateSource {
 /// How true an answer is.
 #[derive(SimpleObject)]
 pub struct Accuracy {
-    /// Whether every figure is exact. Percentiles are not, everything else is.
+    /// Whether every figure of this answer is exact. Percentiles are estimates within `relativeErrorBound`; counts, means,
+    /// sums, smallest and largest are exact in any case.
     pub is_exact: bool,
     /// How far a percentile may be off, as a share of its true value: 0.01 is 1 %.
     pub relative_error_bound: f64,

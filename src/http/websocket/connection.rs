@@ -3,23 +3,28 @@
 //! Everything of a socket runs in one task. While a message is being sent no operation is polled: a slow client slows
 //! its own operations down, and nothing piles up for it.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::{collections::HashSet, ops::ControlFlow, time::Duration};
 
 use async_graphql::Request;
 use axum::extract::ws::{Message, WebSocket};
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use serde_json::{Map, Value};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_stream::StreamMap;
 
 use super::message::{self, Close, Frame, Incoming};
 use crate::{
     auth::Viewer,
-    error::Error,
+    clock::Stopwatch,
+    error::{Error, Result},
     graphql::{
-        engine::Event,
+        engine::{Event, Operation},
         error::{Phase, refuse},
     },
-    http::router::HttpState,
+    http::{request_body, router::HttpState},
 };
 
 /// How often the server asks for a sign of life.
@@ -31,8 +36,16 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves a socket until either side ends it.
 pub async fn serve(socket: WebSocket, state: HttpState, viewer: Viewer) {
-    let mut connection =
-        Connection { socket, state, viewer, is_acknowledged: false, operations: StreamMap::new(), missed_pings: 0 };
+    let mut connection = Connection {
+        socket,
+        state,
+        viewer,
+        is_acknowledged: false,
+        operations: StreamMap::new(),
+        subscriptions: HashSet::new(),
+        is_draining: false,
+        missed_pings: 0,
+    };
     if let ControlFlow::Break(Some(close)) = connection.run().await {
         connection.close(&close).await;
     }
@@ -53,6 +66,9 @@ struct Connection {
     viewer: Viewer,
     is_acknowledged: bool,
     operations: StreamMap<String, BoxStream<'static, Progress>>,
+    /// Those of the operations that go on until somebody ends them.
+    subscriptions: HashSet<String>,
+    is_draining: bool,
     missed_pings: u32,
 }
 
@@ -66,6 +82,10 @@ impl Connection {
         pings.tick().await;
         let draining = self.state.draining.clone();
         loop {
+            // What changes something is finished and told before the socket goes.
+            if self.is_draining && self.operations.is_empty() {
+                return Flow::Break(Some(Close::Restart));
+            }
             tokio::select! {
                 frame = self.socket.recv() => match frame {
                     Some(Ok(frame)) => self.hear(frame).await?,
@@ -75,8 +95,16 @@ impl Connection {
                 Some((id, progress)) = self.operations.next() => self.tell(&id, progress).await?,
                 () = &mut introduction, if !self.is_acknowledged => return Flow::Break(Some(Close::InitialisationTimeout)),
                 _ = pings.tick() => self.ping().await?,
-                () = draining.cancelled() => return Flow::Break(Some(Close::Restart)),
+                () = draining.cancelled(), if !self.is_draining => self.drain(),
             }
+        }
+    }
+
+    /// Streams end here: they resume elsewhere after their last cursor. Queries and mutations go on to their answer.
+    fn drain(&mut self) {
+        self.is_draining = true;
+        for id in self.subscriptions.drain() {
+            self.operations.remove(&id);
         }
     }
 
@@ -96,48 +124,84 @@ impl Connection {
             }
             Incoming::Ping { payload } => self.send(message::pong(payload.as_ref())).await,
             Incoming::Pong {} => Flow::Continue(()),
+            // Nothing new is begun here any more; the close that follows says so.
+            Incoming::Subscribe { .. } if self.is_draining => Flow::Continue(()),
             Incoming::Subscribe { .. } if !self.is_acknowledged => Flow::Break(Some(Close::Unauthorized)),
-            Incoming::Subscribe { id, payload } => self.start(id, *payload).await,
+            Incoming::Subscribe { id, payload } => self.start(id, payload).await,
             Incoming::Complete { id } => {
-                self.operations.remove(&id);
+                self.forget(&id);
                 Flow::Continue(())
             }
         }
     }
 
-    async fn start(&mut self, id: String, request: Request) -> Flow {
+    fn forget(&mut self, id: &str) {
+        self.operations.remove(id);
+        self.subscriptions.remove(id);
+    }
+
+    async fn start(&mut self, id: String, payload: Map<String, Value>) -> Flow {
         if id.is_empty() {
             return Flow::Break(Some(Close::Malformed("an id must not be empty".to_owned())));
         }
         if self.operations.contains_key(&id) {
             return Flow::Break(Some(Close::SubscriberExists(id)));
         }
+        match self.admit(payload) {
+            Ok(request) => {
+                let operation = self.state.engine.subscribe(self.viewer, request);
+                if operation.is_subscription {
+                    self.subscriptions.insert(id.clone());
+                }
+                self.operations.insert(id, self.bounded(operation));
+                Flow::Continue(())
+            }
+            Err(fault) => self.send(message::error(&id, &refuse(&fault).errors)).await,
+        }
+    }
+
+    fn admit(&self, payload: Map<String, Value>) -> Result<Request> {
         let limit = self.state.settings.subscriptions_per_socket_max;
         if self.operations.len() >= limit {
             let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-            let response = refuse(&Error::Limit {
+            return Err(Error::Limit {
                 what: "the number of operations on one socket",
                 actual: count(limit) + 1,
                 limit: count(limit),
                 advice: "complete one first, or open another socket",
             });
-            return self.send(message::error(&id, &response.errors)).await;
         }
-        let events = self.state.engine.subscribe(self.viewer, request);
-        let end = futures_util::stream::once(async { Progress::Done });
-        self.operations.insert(id, events.map(|event| Progress::Event(Box::new(event))).chain(end).boxed());
-        Flow::Continue(())
+        request_body::request(payload)
+    }
+
+    /// The answers of an operation and its end. Queries and mutations get as long as over HTTP, and are recorded alike.
+    fn bounded(&self, operation: Operation) -> BoxStream<'static, Progress> {
+        let Operation { name, is_subscription, events } = operation;
+        let end = stream::once(async { Progress::Done });
+        if is_subscription {
+            return events.map(|event| Progress::Event(Box::new(event))).chain(end).boxed();
+        }
+        let (patience, recorder, watch) =
+            (self.state.settings.request_timeout, self.state.recorder.clone(), Stopwatch::start());
+        let answers = async move {
+            let answers = timeout(patience, events.map(Box::new).collect::<Vec<_>>())
+                .await
+                .unwrap_or_else(|_| vec![Box::new(Event { response: refuse(&Error::Timeout), phase: Phase::Request })]);
+            recorder.record(name.as_deref().unwrap_or("WebSocket /graphql"), 200, watch.elapsed_ms());
+            stream::iter(answers.into_iter().map(Progress::Event))
+        };
+        stream::once(answers).flatten().chain(end).boxed()
     }
 
     async fn tell(&mut self, id: &str, progress: Progress) -> Flow {
         match progress {
             Progress::Event(event) if event.phase == Phase::Request => {
-                self.operations.remove(id);
+                self.forget(id);
                 self.send(message::error(id, &event.response.errors)).await
             }
             Progress::Event(event) => self.send(message::next(id, &event.response)).await,
             Progress::Done => {
-                self.operations.remove(id);
+                self.forget(id);
                 self.send(message::complete(id)).await
             }
         }

@@ -1,6 +1,6 @@
 //! The messages of graphql-transport-ws and the codes that a socket is closed with.
 
-use async_graphql::{Request, Response, ServerError};
+use async_graphql::{Response, ServerError};
 use axum::{
     body::Bytes,
     extract::ws::{CloseFrame, Message},
@@ -32,8 +32,8 @@ pub enum Incoming {
     Subscribe {
         /// Chosen by the client, free again after the operation's end.
         id: String,
-        /// The operation.
-        payload: Box<Request>,
+        /// The operation, not yet checked: what is wrong with it concerns this id alone.
+        payload: Map<String, Value>,
     },
     /// I have heard enough of an operation.
     Complete {

@@ -38,7 +38,7 @@ pub async fn upgrade_or_get(State(state): State<HttpState>, request: Request) ->
 async fn upgrade(state: HttpState, parts: &mut Parts) -> Response {
     if !origin::is_same(&parts.headers) {
         let fault = Error::Forbidden("a page of another origin may not open a socket here".to_owned());
-        return graphql::failure(&fault, StatusCode::FORBIDDEN);
+        return graphql::failure_by_code(&fault);
     }
     let known = GraphQLProtocol::from_request_parts(parts, &()).await.is_ok();
     let upgrade = WebSocketUpgrade::from_request_parts(parts, &()).await.map(|upgrade| upgrade.protocols([PROTOCOL]));
@@ -48,12 +48,13 @@ async fn upgrade(state: HttpState, parts: &mut Parts) -> Response {
     };
     let Ok(permit) = state.sockets.clone().try_acquire_owned() else {
         let fault = Error::Unavailable { message: "too many sockets are open", retry_after_s: 1, source: None };
-        return graphql::failure(&fault, StatusCode::SERVICE_UNAVAILABLE);
+        return graphql::failure_by_code(&fault);
     };
     upgrade
         .read_buffer_size(BUFFER_BYTES)
         .write_buffer_size(BUFFER_BYTES)
         .max_message_size(state.settings.websocket_message_bytes_max)
+        .max_frame_size(state.settings.websocket_message_bytes_max)
         .on_upgrade(|socket| async move {
             connection::serve(socket, state, auth::development_viewer()).await;
             drop(permit);
