@@ -52,7 +52,8 @@ fn measure(wanted: &[&str]) -> Outcome<()> {
     for kind in kinds {
         runtime.block_on(one(kind, &mut report))?;
     }
-    report.print()
+    report.print();
+    Ok(())
 }
 
 async fn one(kind: Kind, report: &mut Report) -> Outcome<()> {

@@ -13,7 +13,7 @@ use crate::{
     workload::{self, Workload},
 };
 
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const CONNECTIONS: usize = 4;
 const ROUND_LIMIT: Duration = Duration::from_secs(3);
 const WARM_UP: Load = Load { requests: 200, limit: Duration::from_millis(300), connections: CONNECTIONS };

@@ -79,7 +79,7 @@ impl Report {
     }
 
     /// Prints all.
-    pub fn print(&self) -> Outcome<()> {
+    pub fn print(&self) {
         let rate = |line: &Line, figures: &Figures| figures.requests_per_second * f64::from(line.rows);
         let database = |figures: &Figures| figures.database_micros.map_or("-".to_owned(), |cpu| format!("{cpu:.0}"));
         println!(
@@ -122,6 +122,5 @@ impl Report {
                 json!({ "database": kind.to_string(), "memory": when, "perfgraph": side(ours), "handwritten": side(theirs) })
             );
         }
-        Ok(())
     }
 }

@@ -127,12 +127,12 @@ impl Batch {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IngestData {
-    ingest_metrics: Accepted,
+    ingest_metrics: Counts,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Accepted {
+struct Counts {
     accepted: usize,
     rejected: [(); 0],
     user_errors: [(); 0],
@@ -140,6 +140,6 @@ struct Accepted {
 
 impl IngestData {
     pub fn new(accepted: usize) -> Self {
-        Self { ingest_metrics: Accepted { accepted, rejected: [], user_errors: [] } }
+        Self { ingest_metrics: Counts { accepted, rejected: [], user_errors: [] } }
     }
 }

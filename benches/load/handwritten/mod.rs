@@ -68,8 +68,8 @@ impl<E: ToString> From<E> for Failure {
 
 type Answer<T> = Result<Json<Data<T>>, Failure>;
 
-fn answer<T: Serialize>(data: T) -> Answer<T> {
-    Ok(Json(Data { data }))
+fn json<T: Serialize>(data: T) -> Json<Data<T>> {
+    Json(Data { data })
 }
 
 /// Serves until killed.
@@ -104,7 +104,7 @@ struct ById {
 async fn organization(State(app): State<App>, Query(query): Query<ById>) -> Answer<shape::OrganizationData> {
     let [id] = decode(&query.id).ok_or("no id")?;
     let organization = ask!(app.store, organization(id))?;
-    answer(shape::OrganizationData { organization })
+    Ok(json(shape::OrganizationData { organization }))
 }
 
 #[derive(Deserialize)]
@@ -115,7 +115,7 @@ struct Page {
 
 async fn employees(State(app): State<App>, Query(page): Query<Page>) -> Answer<shape::EmployeesData> {
     let nodes = ask!(app.store, employees(page.first))?;
-    answer(shape::EmployeesData { employees: shape::Nodes { nodes } })
+    Ok(json(shape::EmployeesData { employees: shape::Nodes { nodes } }))
 }
 
 async fn projects(State(app): State<App>, Query(page): Query<Page>) -> Answer<shape::ProjectsData> {
@@ -123,7 +123,7 @@ async fn projects(State(app): State<App>, Query(page): Query<Page>) -> Answer<sh
     let keys: Vec<(i64, i64)> = projects.iter().map(|project| (project.0, project.1)).collect();
     let team = ask!(app.store, teams(&keys, page.team.unwrap_or(10)))?;
     let organizations = ask!(app.store, organizations(&keys))?;
-    answer(shape::ProjectsData::assemble(projects, team, organizations))
+    Ok(json(shape::ProjectsData::assemble(projects, team, organizations)))
 }
 
 #[derive(Deserialize)]
@@ -138,7 +138,7 @@ async fn summary(State(app): State<App>, Query(day): Query<Day>) -> Answer<shape
     let micros = |text: &str| text.parse().map(jiff::Timestamp::as_microsecond);
     let window = (micros(&day.from)?, micros(&day.to)?);
     let figures = ask!(app.store, summary(organization, project, window))?;
-    answer(shape::SummaryData::new(figures))
+    Ok(json(shape::SummaryData::new(figures)))
 }
 
 async fn ingest(State(app): State<App>, Json(body): Json<batch::Body>) -> Answer<batch::IngestData> {
@@ -152,5 +152,5 @@ async fn ingest(State(app): State<App>, Json(body): Json<batch::Body>) -> Answer
     };
     let batch = Batch::new(organization, project, &input.metrics, &known)?;
     ask!(app.store, insert(&batch))?;
-    answer(batch::IngestData::new(input.metrics.len()))
+    Ok(json(batch::IngestData::new(input.metrics.len())))
 }

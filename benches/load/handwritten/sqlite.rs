@@ -50,10 +50,12 @@ impl Store {
             .parse::<SqliteConnectOptions>()?
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .pragma("temp_store", "MEMORY")
-            .pragma("cache_size", "-8192");
-        let pool = |connections| SqlitePoolOptions::new().max_connections(connections).connect_with(options.clone());
-        Ok(Self { read: pool(READ_CONNECTIONS).await?, write: pool(1).await? })
+            .pragma("temp_store", "MEMORY");
+        let pool = |connections, cache| {
+            let options = options.clone().pragma("cache_size", cache);
+            SqlitePoolOptions::new().max_connections(connections).test_before_acquire(false).connect_with(options)
+        };
+        Ok(Self { read: pool(READ_CONNECTIONS, "-1024").await?, write: pool(1, "-4096").await? })
     }
 
     pub async fn organization(&self, id: i64) -> sqlx::Result<Option<Organization>> {
