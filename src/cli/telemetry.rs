@@ -1,6 +1,6 @@
 //! Where log lines go and which of them: standard error, filtered by the configuration.
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use super::failure::Failure;
 use crate::{
@@ -10,12 +10,18 @@ use crate::{
 
 /// Starts logging for the rest of the process.
 pub fn start(config: &Log) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&config.filter)
+    // Not `EnvFilter`: it looks every span up each time that one is entered, and sqlx enters ours once per row.
+    let filter: Targets = config
+        .filter
+        .parse()
         .map_err(|error| Error::input("log.filter", format!("`{}` is not a log filter: {error}", config.filter)))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(filter);
     let started = match config.format {
-        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        LogFormat::Json => lines.json().try_init(),
+        LogFormat::Text => {
+            registry.with(lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))).try_init()
+        }
+        LogFormat::Json => registry.with(lines.json()).try_init(),
     };
     started.map_err(Failure::internal)
 }

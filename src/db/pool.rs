@@ -14,6 +14,13 @@ use sqlx::{
 use super::{Session, StatementLog};
 use crate::error::{Error, Result};
 
+/// SQLite's page caches in KiB (negative: not pages), one for each connection. Readers find their pages in the
+/// system's cache too, so theirs may be small: together they decide how much memory the server takes.
+const WRITE_CACHE: &str = "-4096";
+const READ_CACHE: &str = "-1024";
+/// Rows that SQLite's thread may read ahead: whole pages of lists fit, so that it is woken once and not every 50 rows.
+const ROWS_AHEAD: usize = 512;
+
 /// How to reach the database and how hard to lean on it.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -72,18 +79,22 @@ impl Database {
             .foreign_keys(true)
             .busy_timeout(options.busy_timeout)
             .statement_cache_capacity(256)
+            .row_buffer_size(ROWS_AHEAD)
             .pragma("temp_store", "MEMORY")
-            .pragma("cache_size", "-8192");
+            .pragma("cache_size", WRITE_CACHE);
         let file = connect.get_filename().to_path_buf();
         let write = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(options.acquire_timeout)
+            // There is no network in between that could have failed, and a ping wakes the connection's thread.
+            .test_before_acquire(false)
             .connect_with(connect.clone())
             .await?;
         let read = SqlitePoolOptions::new()
             .max_connections(options.read_connections)
             .acquire_timeout(options.acquire_timeout)
-            .connect_with(connect.pragma("query_only", "ON"))
+            .test_before_acquire(false)
+            .connect_with(connect.pragma("query_only", "ON").pragma("cache_size", READ_CACHE))
             .await?;
         Ok(Self {
             backend: Backend::Sqlite(write.clone()),

@@ -1,0 +1,251 @@
+//! A fresh database per kind, filled alike, with both servers on top of it.
+
+use std::{fmt, fs, path::Path, str::FromStr};
+
+use perfgraph::{
+    graphql::node::NodeId,
+    model::{Key, OrganizationId, ProjectId},
+};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection, postgres::PgConnectOptions};
+use tempfile::TempDir;
+
+use crate::{
+    Outcome, cpu, handwritten,
+    server::{self, Server},
+};
+
+/// The sample has 60 people and 14 projects with teams of 3 to 8. Twice the projects, and at least twelve people in
+/// every team, so that no page of a workload runs short. Both databases read the same sentences.
+const MORE: [&str; 3] = [
+    "INSERT INTO project (organization_id, id, slug, name, status, created_at, updated_at) \
+     SELECT organization_id, id + 1099511627776, slug || '-next', name || ' Next', status, created_at, updated_at \
+     FROM project",
+    "INSERT INTO project_member (organization_id, project_id, employee_id, role, joined_at) \
+     SELECT p.organization_id, p.id, e.id, 'owner', p.created_at FROM project p \
+     JOIN (SELECT organization_id, id, ROW_NUMBER() OVER (PARTITION BY organization_id ORDER BY id) AS place \
+     FROM employee) e ON e.organization_id = p.organization_id AND e.place <= 12 WHERE true ON CONFLICT DO NOTHING",
+    "ANALYZE",
+];
+
+/// The projects that hold the load, all of one organization: one to read, one for each server to write.
+const PROJECTS: &str = "SELECT organization_id, id FROM project \
+    WHERE organization_id = (SELECT id FROM organization WHERE slug = 'contoso') ORDER BY name, id LIMIT 3";
+
+/// Which database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A file in a temporary folder.
+    Sqlite,
+    /// A database of its own on the server that `scripts/test-setup durable` started.
+    Postgres,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        })
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "sqlite" => Ok(Self::Sqlite),
+            "postgres" => Ok(Self::Postgres),
+            other => Err(format!("no database is called {other}: sqlite or postgres")),
+        }
+    }
+}
+
+/// A connection that looks into the database from outside of both servers.
+enum Direct {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+/// What is stored of a project: rows, and their values added up.
+pub type Stored = (i64, f64);
+
+impl Direct {
+    async fn open(url: &str) -> Outcome<Self> {
+        Ok(if url.starts_with("sqlite:") {
+            Self::Sqlite(SqliteConnection::connect(url).await?)
+        } else {
+            Self::Postgres(PgConnection::connect(url).await?)
+        })
+    }
+
+    async fn run(&mut self, sql: &'static str) -> Outcome<()> {
+        match self {
+            Self::Sqlite(connection) => sqlx::query(sql).execute(connection).await.map(drop)?,
+            Self::Postgres(connection) => sqlx::query(sql).execute(connection).await.map(drop)?,
+        }
+        Ok(())
+    }
+
+    async fn keys(&mut self, sql: &'static str) -> Outcome<Vec<(i64, i64)>> {
+        Ok(match self {
+            Self::Sqlite(connection) => sqlx::query_as(sql).fetch_all(connection).await?,
+            Self::Postgres(connection) => sqlx::query_as(sql).fetch_all(connection).await?,
+        })
+    }
+
+    async fn stored(&mut self, (organization, project): (i64, i64)) -> Outcome<Stored> {
+        let sql = "SELECT COUNT(*), COALESCE(SUM(value), 0.0) FROM metric_event \
+            WHERE organization_id = $1 AND project_id = $2";
+        Ok(match self {
+            Self::Sqlite(connection) => {
+                sqlx::query_as(sql).bind(organization).bind(project).fetch_one(connection).await?
+            }
+            Self::Postgres(connection) => {
+                sqlx::query_as(sql).bind(organization).bind(project).fetch_one(connection).await?
+            }
+        })
+    }
+}
+
+/// A project as both servers name it.
+#[derive(Clone, Copy, Debug)]
+pub struct Project(i64, i64);
+
+impl Project {
+    /// As the rows name it: organization and project.
+    pub const fn key(self) -> (i64, i64) {
+        (self.0, self.1)
+    }
+
+    /// As GraphQL names it.
+    pub fn node_id(self) -> String {
+        NodeId::Project(Key::new(OrganizationId(self.0), ProjectId(self.1))).encode().0
+    }
+
+    /// The organization as GraphQL names it.
+    pub fn organization_node_id(self) -> String {
+        NodeId::Organization(OrganizationId(self.0)).encode().0
+    }
+}
+
+/// A database with both servers on top.
+pub struct Bench {
+    /// Which database.
+    pub kind: Kind,
+    /// The real server.
+    pub perfgraph: Server,
+    /// What a competent engineer would write for these requests alone.
+    pub handwritten: Server,
+    /// The PostgreSQL server's process.
+    pub postmaster: Option<u32>,
+    /// Has measurements of a day.
+    pub read: Project,
+    /// Where perfgraph writes.
+    pub written: Project,
+    /// Where the hand-written endpoint writes.
+    pub written_by_hand: Project,
+    url: String,
+    database: Option<String>,
+    _folder: TempDir,
+}
+
+impl Bench {
+    /// Makes the database, fills it, starts both servers.
+    pub async fn prepare(kind: Kind) -> Outcome<Self> {
+        let folder = tempfile::tempdir()?;
+        let (url, database) = match kind {
+            Kind::Sqlite => (format!("sqlite://{}", folder.path().join("bench.sqlite").display()), None),
+            Kind::Postgres => {
+                let name = format!("perfgraph_bench_{}", std::process::id());
+                admin(format!("CREATE DATABASE {name}")).await?;
+                (postgres_server()?.database(&name).to_url_string(), Some(name))
+            }
+        };
+        let program = Path::new(env!("CARGO_BIN_EXE_perfgraph"));
+        let migrate = ["--database-url", url.as_str(), "migrate", "up"];
+        server::run(program, &migrate, folder.path()).await?;
+        let seed = ["--database-url", url.as_str(), "seed", "--size", "small", "--rng-seed", "1"];
+        server::run(program, &seed, folder.path()).await?;
+        let mut direct = Direct::open(&url).await?;
+        for sql in MORE {
+            direct.run(sql).await?;
+        }
+        let projects = direct.keys(PROJECTS).await?;
+        let [read, written, written_by_hand] = projects[..] else {
+            return Err("the sample has too few projects".into());
+        };
+        let serve = ["--database-url", url.as_str(), "serve", "--listen", "127.0.0.1:0"];
+        let perfgraph = Server::start(program, &serve, folder.path()).await?;
+        let this = std::env::current_exe()?;
+        let handwritten = Server::start(&this, &[handwritten::MODE, &url], folder.path()).await?;
+        let project = |(organization, project)| Project(organization, project);
+        Ok(Self {
+            kind,
+            perfgraph,
+            handwritten,
+            postmaster: if kind == Kind::Postgres { Some(postmaster(&url).await?) } else { None },
+            read: project(read),
+            written: project(written),
+            written_by_hand: project(written_by_hand),
+            url,
+            database,
+            _folder: folder,
+        })
+    }
+
+    /// What is stored of a project.
+    pub async fn stored(&self, project: Project) -> Outcome<Stored> {
+        Direct::open(&self.url).await?.stored(project.key()).await
+    }
+
+    /// Up-to-date statistics, so that a plan does not change in the middle of the rounds.
+    pub async fn analyze(&self) -> Outcome<()> {
+        Direct::open(&self.url).await?.run("ANALYZE").await
+    }
+
+    /// Ends the servers and removes the database.
+    pub async fn close(self) -> Outcome<()> {
+        self.perfgraph.stop().await?;
+        self.handwritten.stop().await?;
+        match self.database {
+            Some(name) => admin(format!("DROP DATABASE {name} WITH (FORCE)")).await,
+            None => Ok(()),
+        }
+    }
+}
+
+trait ToUrlString {
+    fn to_url_string(&self) -> String;
+}
+
+impl ToUrlString for PgConnectOptions {
+    fn to_url_string(&self) -> String {
+        sqlx::ConnectOptions::to_url_lossy(self).to_string()
+    }
+}
+
+/// The private server of `make bench`. Without it nothing is skipped in silence.
+fn postgres_server() -> Outcome<PgConnectOptions> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-postgres.url");
+    let url = std::env::var("TEST_POSTGRES_URL")
+        .or_else(|_| fs::read_to_string(file))
+        .map_err(|_| "no PostgreSQL to measure on: use `make bench`, or `scripts/test-setup durable` once before")?;
+    Ok(url.trim().parse()?)
+}
+
+async fn admin(sql: String) -> Outcome<()> {
+    let mut connection = PgConnection::connect_with(&postgres_server()?).await?;
+    let (durable,): (String,) = sqlx::query_as("SHOW fsync").fetch_one(&mut connection).await?;
+    if durable != "on" {
+        return Err("this PostgreSQL runs without fsync, which would flatter: `scripts/test-setup durable`".into());
+    }
+    sqlx::query(AssertSqlSafe(sql)).execute(&mut connection).await?;
+    Ok(connection.close().await?)
+}
+
+async fn postmaster(url: &str) -> Outcome<u32> {
+    let mut connection = PgConnection::connect(url).await?;
+    let (backend,): (i32,) = sqlx::query_as("SELECT pg_backend_pid()").fetch_one(&mut connection).await?;
+    cpu::parent(u32::try_from(backend)?)
+}

@@ -1,0 +1,172 @@
+//! The JSON that both servers answer, as structs; ids as perfgraph writes them.
+
+use std::collections::HashMap;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Serialize;
+
+#[derive(Serialize)]
+pub struct Data<T> {
+    pub data: T,
+}
+
+#[derive(Serialize)]
+pub struct Nodes<T> {
+    pub nodes: Vec<T>,
+}
+
+/// The numbers of an id, behind the name of its type.
+pub fn decode<const N: usize>(id: &str) -> Option<[i64; N]> {
+    let bytes = URL_SAFE_NO_PAD.decode(id).ok()?;
+    let numbers = std::str::from_utf8(&bytes).ok()?.split(':').skip(1).map(str::parse);
+    numbers.collect::<Result<Vec<i64>, _>>().ok()?.try_into().ok()
+}
+
+fn organization_id(id: i64) -> String {
+    URL_SAFE_NO_PAD.encode(format!("Organization:{id}"))
+}
+
+fn employee_id(organization: i64, id: i64) -> String {
+    URL_SAFE_NO_PAD.encode(format!("Employee:{organization}:{id}"))
+}
+
+#[derive(Serialize)]
+pub struct OrganizationData {
+    pub organization: Option<Organization>,
+}
+
+/// Name, slug, how many employees.
+pub type OrganizationRow = (String, String, i64);
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Organization {
+    name: String,
+    slug: String,
+    employee_count: i64,
+}
+
+impl From<OrganizationRow> for Organization {
+    fn from((name, slug, employee_count): OrganizationRow) -> Self {
+        Self { name, slug, employee_count }
+    }
+}
+
+#[derive(Serialize)]
+pub struct EmployeesData {
+    pub employees: Nodes<Employee>,
+}
+
+/// Organization, id, name, e-mail, department, name of the organization.
+pub type EmployeeRow = (i64, i64, String, String, String, String);
+
+#[derive(Serialize)]
+pub struct Employee {
+    id: String,
+    name: String,
+    email: String,
+    department: String,
+    organization: OrganizationName,
+}
+
+#[derive(Clone, Serialize)]
+pub struct OrganizationName {
+    id: String,
+    name: String,
+}
+
+impl From<EmployeeRow> for Employee {
+    fn from((organization, id, name, email, department, organization_name): EmployeeRow) -> Self {
+        Self {
+            id: employee_id(organization, id),
+            name,
+            email,
+            department,
+            organization: OrganizationName { id: organization_id(organization), name: organization_name },
+        }
+    }
+}
+
+/// Organization, id, name, status.
+pub type ProjectRow = (i64, i64, String, i16);
+/// Organization, project, employee, name, e-mail.
+pub type MemberRow = (i64, i64, i64, String, String);
+
+#[derive(Serialize)]
+pub struct ProjectsData {
+    projects: Nodes<Project>,
+}
+
+#[derive(Serialize)]
+struct Project {
+    id: String,
+    name: String,
+    status: &'static str,
+    team: Nodes<Member>,
+    organization: Option<OrganizationName>,
+}
+
+#[derive(Serialize)]
+struct Member {
+    id: String,
+    name: String,
+    email: String,
+}
+
+impl ProjectsData {
+    pub fn assemble(projects: Vec<ProjectRow>, members: Vec<MemberRow>, organizations: Vec<(i64, String)>) -> Self {
+        let organizations: HashMap<i64, OrganizationName> = organizations
+            .into_iter()
+            .map(|(id, name)| (id, OrganizationName { id: organization_id(id), name }))
+            .collect();
+        let mut teams: HashMap<(i64, i64), Vec<Member>> = HashMap::with_capacity(projects.len());
+        for (organization, project, id, name, email) in members {
+            let member = Member { id: employee_id(organization, id), name, email };
+            teams.entry((organization, project)).or_default().push(member);
+        }
+        let nodes = projects
+            .into_iter()
+            .map(|(organization, id, name, status)| Project {
+                id: URL_SAFE_NO_PAD.encode(format!("Project:{organization}:{id}")),
+                name,
+                status: ["ACTIVE", "PAUSED", "ARCHIVED"].get(usize::from(status.unsigned_abs())).copied().unwrap_or(""),
+                team: Nodes { nodes: teams.remove(&(organization, id)).unwrap_or_default() },
+                organization: organizations.get(&organization).cloned(),
+            })
+            .collect();
+        Self { projects: Nodes { nodes } }
+    }
+}
+
+/// Count, mean, smallest, largest, and three percentiles.
+pub type Figures = (i64, Option<f64>, Option<f64>, Option<f64>, [Option<f64>; 3]);
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SummaryData {
+    performance_summary: Summary,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary {
+    count: i64,
+    average_value: Option<f64>,
+    min_value: Option<f64>,
+    max_value: Option<f64>,
+    stats: Percentiles,
+}
+
+#[derive(Serialize)]
+struct Percentiles {
+    p50: Option<f64>,
+    p95: Option<f64>,
+    p99: Option<f64>,
+}
+
+impl SummaryData {
+    pub fn new((count, average_value, min_value, max_value, [p50, p95, p99]): Figures) -> Self {
+        let stats = Percentiles { p50, p95, p99 };
+        Self { performance_summary: Summary { count, average_value, min_value, max_value, stats } }
+    }
+}

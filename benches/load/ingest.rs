@@ -1,0 +1,131 @@
+//! Batches of 1,000 rows over HTTP: the day that is read later, and the load that is measured.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rand_distr::{Distribution, LogNormal};
+use serde_json::{Value, json};
+
+use crate::{
+    Outcome, client,
+    databases::{Bench, Project},
+    report::{Line, Report},
+    round::{self, Expect, Load},
+};
+
+/// Rows of a batch.
+pub const ROWS: u32 = 1_000;
+const RNG_SEED: u64 = 1;
+const ENDPOINTS: usize = 20;
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+const DAY_BATCHES: u32 = 70;
+/// What a client sends at once happened within seconds.
+const SPAN: SignedDuration = SignedDuration::from_secs(10);
+/// Different bodies, sent in turn.
+const BODIES: u32 = 8;
+
+const ROUNDS: usize = 3;
+const CONNECTIONS: usize = 8;
+const ROUND_LIMIT: Duration = Duration::from_secs(6);
+const WARM_UP: usize = 16;
+const BATCHES: usize = 240;
+/// In an answer where every row was taken.
+const ALL_TAKEN: Expect = Expect::Text("\"accepted\":1000");
+
+const MUTATION: &str = "mutation Ingest($input: IngestMetricsInput!) { ingestMetrics(input: $input) { \
+    accepted rejected { index message } userErrors { message } } }";
+
+/// One batch as the JSON body that both servers take: times go evenly through `from` and `to`.
+fn body(project: Project, from: Timestamp, to: Timestamp, random: &mut StdRng) -> Outcome<String> {
+    let latency = LogNormal::new(4.0, 0.8)?;
+    let step = to.duration_since(from) / i32::try_from(ROWS)?;
+    let metric = |place: u32| -> Outcome<Value> {
+        let endpoint = random.random_range(0..ENDPOINTS);
+        let at = from.checked_add(step * i32::try_from(place)?)?;
+        let value = (latency.sample(random) * 1_000.0_f64).round() / 1_000.0;
+        let status = if random.random_bool(0.01) { 500 } else { 200 };
+        Ok(json!({
+            "type": "API_RESPONSE", "value": value, "endpoint": format!("GET /items/{endpoint}/details"),
+            "statusCode": status, "timestamp": at.to_string(),
+        }))
+    };
+    let metrics = (0..ROWS).map(metric).collect::<Outcome<Vec<Value>>>()?;
+    let input = json!({ "projectId": project.node_id(), "metrics": metrics });
+    Ok(json!({ "query": MUTATION, "variables": { "input": input } }).to_string())
+}
+
+/// Stores 70,000 measurements of the last 24 hours through perfgraph, and answers the bounds of that day.
+pub async fn fill_day(bench: &Bench) -> Outcome<(String, String)> {
+    let mut random = StdRng::seed_from_u64(RNG_SEED);
+    let to = Timestamp::now();
+    let from = to.checked_sub(DAY)?;
+    let step = DAY / i32::try_from(DAY_BATCHES)?;
+    let (before, _) = bench.stored(bench.read).await?;
+    let mut start = from;
+    for _ in 0..DAY_BATCHES {
+        let end = start.checked_add(step)?;
+        let request = client::post("/graphql", &body(bench.read, start, end, &mut random)?, "");
+        let answer = client::ask(bench.perfgraph.address, &request).await?;
+        if answer["data"]["ingestMetrics"]["accepted"] != ROWS {
+            return Err(format!("a batch was refused: {answer}").into());
+        }
+        start = end;
+    }
+    let (after, _) = bench.stored(bench.read).await?;
+    if after - before != i64::from(DAY_BATCHES * ROWS) {
+        return Err(format!("{} rows were stored, not {}", after - before, DAY_BATCHES * ROWS).into());
+    }
+    Ok((from.to_string(), to.to_string()))
+}
+
+/// Measures both servers, each on a project of its own, and counts the rows afterwards.
+pub async fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
+    let ours = requests("/graphql", bench.written, "")?;
+    let theirs = requests("/ingest", bench.written_by_hand, "")?;
+    let statements = statements(bench).await?;
+    let sides = [(&bench.perfgraph, bench.written, ours), (&bench.handwritten, bench.written_by_hand, theirs)];
+    let mut rounds = [Vec::new(), Vec::new()];
+    for number in 0..=ROUNDS {
+        let mut sums = Vec::new();
+        for ((server, project, requests), rounds) in sides.iter().zip(&mut rounds) {
+            let requested = if number == 0 { WARM_UP } else { BATCHES };
+            let load = Load { requests: requested, limit: ROUND_LIMIT, connections: CONNECTIONS };
+            let (rows, sum) = bench.stored(*project).await?;
+            let (figures, sent) = round::run(server, bench.postmaster, requests, ALL_TAKEN, load).await?;
+            let (rows_after, sum_after) = bench.stored(*project).await?;
+            if rows_after - rows != i64::from(sent * ROWS) {
+                return Err(format!("{} of {} rows were stored", rows_after - rows, sent * ROWS).into());
+            }
+            sums.push(sum_after - sum);
+            if number > 0 {
+                rounds.push(figures);
+            }
+        }
+        // Both got the same batches while warming up, so they must have stored the same values.
+        if number == 0 && sums.iter().any(|sum| (sum - sums[0]).abs() > 1e-6 * sum.abs()) {
+            return Err(format!("the servers stored different values: {sums:?}").into());
+        }
+    }
+    let [ours, theirs] = rounds.map(|rounds| round::median(&rounds));
+    report.add(Line { database: bench.kind, workload: "ingest", statements, rows: ROWS, ours, theirs });
+    Ok(())
+}
+
+fn requests(path: &str, project: Project, headers: &str) -> Outcome<Vec<Vec<u8>>> {
+    let mut random = StdRng::seed_from_u64(RNG_SEED);
+    let to = Timestamp::now();
+    let from = to.checked_sub(SPAN)?;
+    (0..BODIES).map(|_| Ok(client::post(path, &body(project, from, to, &mut random)?, headers))).collect()
+}
+
+/// Statements of a batch whose endpoints are known.
+async fn statements(bench: &Bench) -> Outcome<u64> {
+    let requests = requests("/graphql", bench.written, "perfgraph-explain: 1\r\n")?;
+    let mut statements = None;
+    for request in requests.iter().take(2) {
+        let answer = client::ask(bench.perfgraph.address, request).await?;
+        statements = answer["extensions"]["db"]["statements"].as_u64();
+    }
+    Ok(statements.ok_or("no statements in the answer")?)
+}

@@ -1,0 +1,102 @@
+//! What is asked: the same question as a GraphQL operation and as an address of the hand-written endpoint.
+
+use serde_json::{Value, json};
+
+use crate::{client, databases::Bench};
+
+/// Relative error of perfgraph's percentiles, with room for another definition of the quantile.
+const PERCENTILE_TOLERANCE: f64 = 0.02;
+/// Sums are added up in another order.
+const SUM_TOLERANCE: f64 = 1e-9;
+
+/// A question, and how often it is asked in one round.
+pub struct Workload {
+    /// Its name in the design.
+    pub name: &'static str,
+    /// The JSON body for perfgraph.
+    pub body: String,
+    /// The request for the hand-written endpoint.
+    pub by_hand: Vec<u8>,
+    /// Requests of a round on perfgraph.
+    pub requests: usize,
+    /// Requests of a round on the hand-written endpoint: more, where so many would be too quick to measure.
+    pub requests_by_hand: usize,
+}
+
+fn body(query: &str, variables: &Value) -> String {
+    json!({ "query": query, "variables": variables }).to_string()
+}
+
+/// The four reads. `from` and `to` bound the day that is summed up, as RFC 3339.
+pub fn reads(bench: &Bench, from: &str, to: &str) -> Vec<Workload> {
+    let organization = bench.read.organization_node_id();
+    let project = bench.read.node_id();
+    let filter = json!({ "time": { "between": { "from": from, "to": to } }, "projectIds": [project] });
+    vec![
+        Workload {
+            name: "W1",
+            body: body(
+                "query W1($id: ID!) { organization(id: $id) { name slug employeeCount } }",
+                &json!({ "id": organization }),
+            ),
+            by_hand: client::get(&format!("/organization?id={organization}")),
+            requests: 5_000,
+            requests_by_hand: 10_000,
+        },
+        Workload {
+            name: "W2",
+            body: body(
+                "query W2 { employees(first: 50) { nodes { id name email department organization { id name } } } }",
+                &json!({}),
+            ),
+            by_hand: client::get("/employees?first=50"),
+            requests: 1_500,
+            requests_by_hand: 5_000,
+        },
+        Workload {
+            name: "W3",
+            body: body(
+                "query W3 { projects(first: 20) { nodes { id name status \
+                 team(first: 8) { nodes { id name email } } organization { id name } } } }",
+                &json!({}),
+            ),
+            by_hand: client::get("/projects?first=20&team=8"),
+            requests: 700,
+            requests_by_hand: 2_000,
+        },
+        Workload {
+            name: "W4",
+            body: body(
+                "query W4($filter: MetricFilter!) { performanceSummary(metricType: API_RESPONSE, filter: $filter) { \
+                 count averageValue minValue maxValue \
+                 stats { p50: percentile(p: 50) p95: percentile(p: 95) p99: percentile(p: 99) } } }",
+                &json!({ "filter": filter }),
+            ),
+            by_hand: client::get(&format!("/summary?project={project}&from={from}&to={to}")),
+            requests: 1_000,
+            // Reads every raw row of the day each time.
+            requests_by_hand: 40,
+        },
+    ]
+}
+
+/// Whether two answers say the same: every text and count alike, percentiles within the promised error.
+pub fn same(ours: &Value, theirs: &Value, is_percentile: bool) -> bool {
+    match (ours, theirs) {
+        (Value::Object(ours), Value::Object(theirs)) => {
+            ours.len() == theirs.len()
+                && ours.iter().all(|(name, ours)| {
+                    let is_percentile = matches!(name.as_str(), "p50" | "p95" | "p99");
+                    theirs.get(name).is_some_and(|theirs| same(ours, theirs, is_percentile))
+                })
+        }
+        (Value::Array(ours), Value::Array(theirs)) => {
+            ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(ours, theirs)| same(ours, theirs, false))
+        }
+        (Value::Number(ours), Value::Number(theirs)) => {
+            let tolerance = if is_percentile { PERCENTILE_TOLERANCE } else { SUM_TOLERANCE };
+            ours.as_f64().zip(theirs.as_f64()).is_some_and(|(a, b)| (a - b).abs() <= tolerance * b.abs())
+        }
+        (ours, theirs) => ours == theirs,
+    }
+}
