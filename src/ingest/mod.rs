@@ -23,7 +23,7 @@ use crate::{
     db::{Backend, Database, StatementLog},
     error::Result,
     live::Publisher,
-    model::{IdGenerator, Key, ProjectId, Scope, id::RESERVATION_MAX},
+    model::{IdGenerator, Scope, id::RESERVATION_MAX},
 };
 
 /// Bounds of the write path.
@@ -116,11 +116,6 @@ impl Ingest {
             accept::Accepted::Nothing(receipt) => Ok(receipt),
             accept::Accepted::Job(job) => self.queue.put(*job).await,
         }
-    }
-
-    /// Forgets what is remembered about a project, so that its removal or archiving counts at once.
-    pub async fn forget_project(&self, project: Key<ProjectId>) {
-        self.projects.forget(project).await;
     }
 
     /// Takes no further submissions. [`Batcher::run`] commits and acknowledges what is queued, then returns.

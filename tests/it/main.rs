@@ -4,6 +4,7 @@
     clippy::expect_used,
     clippy::disallowed_methods,
     clippy::unnecessary_wraps,
+    clippy::float_cmp,
     reason = "a test that cannot go on has failed, it may start tasks, and it is told where the test server is"
 )]
 
