@@ -139,7 +139,8 @@ on_both_databases! {
         let after = StreamCursor { ordinal: 6, ..first.cursor.unwrap() };
         let writers = join_all((0..100).map(|index| rig.submit(submission(ACME, vec![candidate(f64::from(index))]))));
         let reader = async {
-            let mut events = open(&database, &rig, Filter::default(), Some(after)).await;
+            let filter = Filter { organization: Some(ACME.organization), ..Filter::default() };
+            let mut events = open(&database, &rig, filter, Some(after)).await;
             receive(&mut events, 3 + 100).await
         };
         let (_, received) = tokio::join!(writers, reader);

@@ -76,12 +76,19 @@ const NO_DATABASE: Places = Places::Never(
 const FRAMEWORKS: &[Framework] = &[
     Framework {
         name: "async_graphql",
-        places: Places::Only(&["src/graphql", "src/http/graphql", "src/http/websocket", "src/http/sse", "src/app"]),
+        places: Places::Only(&[
+            "src/graphql",
+            "src/http/graphql",
+            "src/http/websocket",
+            "src/http/sse",
+            "src/http/request_body",
+            "src/app",
+        ]),
         fix: "return a model type and translate it in graphql/",
     },
     Framework {
         name: "async_graphql_axum",
-        places: Places::Only(&["src/http/graphql", "src/http/websocket", "src/http/sse"]),
+        places: Places::Only(&["src/http/graphql", "src/http/websocket", "src/http/sse", "src/http/request_body"]),
         fix: "keep the protocol in http/",
     },
     Framework {
