@@ -44,7 +44,7 @@ const CELL_COLUMNS: &str =
     "organization_id, project_id, kind, bucket, endpoint_id, part, n, n_err, sum, min, max, sketch";
 
 /// Rows per statement. The largest stays below SQLite's 32,766 parameters; steps of four keep a rest short.
-const CHUNKS: [usize; 6] = [1_000, 250, 64, 16, 4, 1];
+const CHUNKS: [usize; 5] = [250, 64, 16, 4, 1];
 
 /// An INSERT for every size in [`CHUNKS`].
 struct Inserts {
