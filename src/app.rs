@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -9,7 +10,7 @@ use crate::{
     auth,
     clock::Clock,
     config::Config,
-    db::{Database, StatementLog, migrate, pool},
+    db::{Database, Instance, StatementLog, migrate, pool},
     error::{Error, Result},
     graphql::{Engine, Limits, Services},
     http::{self, HttpSettings, router::HttpState},
@@ -22,8 +23,13 @@ use crate::{
     model::IdGenerator,
 };
 
-/// How long parts may take to stop once the sockets are closed.
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the jobs may take once the last request was answered. These three stay below five seconds together: what
+/// starts servers kills them some time after the drain timeout.
+const JOBS_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the queue may take to be written.
+const QUEUE_TIMEOUT: Duration = Duration::from_millis(2_500);
+/// How long connections may take to come back.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The open database with what writes into it: all that seeding needs, and the ground of a server.
 pub struct Core {
@@ -38,34 +44,42 @@ pub struct Core {
     /// What was just written.
     pub publisher: Publisher,
     batcher: JoinHandle<()>,
+    /// Last: nobody else may be this instance while anything above still writes.
+    instance: Instance,
 }
 
 impl Core {
-    /// Opens and migrates the database and starts the write path.
+    /// Opens and migrates the database and starts the write path. The instance is held until the core is closed.
     ///
     /// # Errors
     /// When the database cannot be reached or migrated.
-    pub async fn open(config: &Config, clock: Clock, ids: IdGenerator) -> Result<Self> {
+    pub async fn open(config: &Config, clock: Clock, instance: Instance) -> Result<Self> {
         let database = Database::open(&pool_options(config)).await?;
         if config.database.migrate_on_start {
             migrate::up(&database, None).await?;
+        } else {
+            migrate::require(&database).await?;
         }
         partitions::ensure(&database, &clock, partition_days(config)).await?;
-        let ids = Arc::new(ids);
+        let ids = Arc::new(instance.id_generator());
         let publisher = Publisher::new(config.live.channel_batches_max);
         let (ingest, batcher) =
             Ingest::new(database.clone(), Arc::clone(&ids), clock.clone(), publisher.clone(), ingest_settings(config));
         let batcher = spawn(batcher.run());
-        Ok(Self { database, ids, clock, ingest, publisher, batcher })
+        Ok(Self { database, ids, clock, ingest, publisher, batcher, instance })
     }
 
     /// Writes what is queued and closes the pools.
     pub async fn close(self) {
         self.ingest.close();
-        if timeout(STOP_TIMEOUT, self.batcher).await.is_err() {
-            tracing::error!("queued metrics could not be written in time");
+        if timeout(QUEUE_TIMEOUT, self.batcher).await.is_err() {
+            tracing::error!("queued metrics could not be written in time; their callers were not told that they were");
         }
-        if timeout(STOP_TIMEOUT, self.database.close()).await.is_err() {
+        let close = async {
+            self.database.close().await;
+            self.instance.release().await;
+        };
+        if timeout(CLOSE_TIMEOUT, close).await.is_err() {
             tracing::warn!("the database's connections did not come back in time");
         }
     }
@@ -76,7 +90,7 @@ pub struct App {
     address: SocketAddr,
     engine: Engine,
     core: Core,
-    jobs: Vec<JoinHandle<()>>,
+    jobs: Vec<Job>,
     server: JoinHandle<std::io::Result<()>>,
     /// Cancelled first: no new requests, sockets are told.
     draining: CancellationToken,
@@ -93,7 +107,16 @@ impl App {
     /// # Errors
     /// When a part cannot start; what was started before stops with the process.
     pub async fn start(config: &Config, clock: Clock) -> Result<Self> {
-        let core = Core::open(config, clock, IdGenerator::new(node(config))).await?;
+        let instance = Instance::claim(&pool_options(config), config.server.node).await?;
+        Self::start_as(instance, config, clock).await
+    }
+
+    /// The same for whoever already is an instance.
+    ///
+    /// # Errors
+    /// As [`App::start`].
+    pub async fn start_as(instance: Instance, config: &Config, clock: Clock) -> Result<Self> {
+        let core = Core::open(config, clock, instance).await?;
         Self::serve(config, core).await
     }
 
@@ -157,34 +180,40 @@ impl App {
         &self.core
     }
 
-    /// Stops in reverse: no new work, requests and sockets finish, jobs write what they hold, pools close.
+    /// Stops in reverse: no new work, requests and sockets finish, jobs write what they hold, pools close. It takes the
+    /// drain timeout and five seconds at most, and says what did not finish.
     pub async fn stop(self) {
         self.draining.cancel();
-        let finished = async {
-            // Upgraded sockets are no longer the listener's: each holds a permit until it has been told.
-            let (_, _) = tokio::join!(self.server, self.sockets.acquire_many(self.sockets_max));
-        };
-        if timeout(self.drain_timeout, finished).await.is_err() {
-            tracing::warn!("some requests or sockets did not finish in time");
+        // Upgraded sockets are no longer the listener's: each holds a permit until it has been told.
+        let (requests, sockets) = tokio::join!(
+            timeout(self.drain_timeout, self.server),
+            timeout(self.drain_timeout, self.sockets.acquire_many(self.sockets_max)),
+        );
+        if requests.is_err() {
+            tracing::warn!("some requests did not finish in time");
+        }
+        if sockets.is_err() {
+            let open = (self.sockets_max as usize).saturating_sub(self.sockets.available_permits());
+            tracing::warn!(open, "some sockets did not finish in time");
         }
         self.stopping.cancel();
-        for job in self.jobs {
-            if timeout(STOP_TIMEOUT, job).await.is_err() {
-                tracing::warn!("a job did not finish in time");
+        join_all(self.jobs.into_iter().map(async |(name, job)| {
+            if timeout(JOBS_TIMEOUT, job).await.is_err() {
+                tracing::warn!(job = name, "a job did not finish in time");
             }
-        }
+        }))
+        .await;
         self.core.close().await;
     }
 }
 
-async fn start_jobs(
-    config: &Config,
-    core: &Core,
-    stopping: &CancellationToken,
-) -> Result<(Recorder, Vec<JoinHandle<()>>)> {
+/// What runs beside the requests, by name.
+type Job = (&'static str, JoinHandle<()>);
+
+async fn start_jobs(config: &Config, core: &Core, stopping: &CancellationToken) -> Result<(Recorder, Vec<Job>)> {
     let partitions =
         partitions::run(core.database.clone(), core.clock.clone(), partition_days(config), stopping.clone());
-    let mut jobs = vec![spawn(partitions)];
+    let mut jobs = vec![("partitions", spawn(partitions))];
     if !config.self_monitoring.enabled {
         return Ok((Recorder::disabled(core.clock.clone()), jobs));
     }
@@ -193,18 +222,14 @@ async fn start_jobs(
     let project = self_monitoring::own_project(&scope, &session, &core.ids, core.clock.now()).await?;
     let (recorder, inbox) = Recorder::new(core.clock.clone());
     let interval = Duration::from_millis(config.self_monitoring.flush_interval_ms);
-    jobs.push(spawn(inbox.run(scope, core.ingest.clone(), project, interval, stopping.clone())));
+    let measuring = inbox.run(scope, core.ingest.clone(), project, interval, stopping.clone());
+    jobs.push(("self-monitoring", spawn(measuring)));
     Ok((recorder, jobs))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place outside of jobs that starts tasks")]
 fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     tokio::spawn(future)
-}
-
-/// The id generator's node: as configured, or any. SQLite has one process, so any is as good as another there.
-pub fn node(config: &Config) -> u8 {
-    config.server.node.unwrap_or_else(rand::random)
 }
 
 /// How to open the database.

@@ -47,14 +47,32 @@ impl Failure {
     }
 }
 
-/// A fault with its causes: at the terminal, unlike on the wire, they help.
+/// A fault with its causes: at the terminal, unlike on the wire, they help. What an internal fault says itself is for
+/// the wire alone, where there is a request id.
 fn explain(fault: &error::Error) -> String {
-    let mut text = fault.to_string();
-    let mut next = std::error::Error::source(fault);
+    let mut parts: Vec<String> = Vec::new();
+    let mut next: Option<&dyn std::error::Error> = match fault {
+        error::Error::Internal(cause) => Some(cause.as_ref()),
+        other => Some(other),
+    };
     while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
+        let text = cause.to_string();
+        // Many a fault already ends with its cause.
+        if !parts.last().is_some_and(|said| said.ends_with(&text)) {
+            parts.push(text);
+        }
         next = cause.source();
     }
-    text
+    parts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_internal_fault_says_its_cause_and_nothing_of_requests() {
+        let cause = std::io::Error::other("the disk is made of cheese");
+        assert_eq!(Failure::from(error::Error::internal(cause)).to_string(), "the disk is made of cheese");
+    }
 }

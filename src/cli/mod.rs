@@ -1,23 +1,28 @@
 //! The command line: one file per command, none of which knows how the parts work inside.
 //!
 //! Data goes to standard output, talk to standard error. Exit codes: 0 done, 1 failed, 2 usage, 65 data differs,
-//! 69 unavailable, 78 configuration.
+//! 69 unavailable (a database that does not answer, or an SQLite file that another server or seed works on), 78
+//! configuration.
 
 pub mod arguments;
 mod config;
 mod failure;
+mod first_look;
 mod migrate;
 mod schema;
 mod seed;
 mod serve;
 mod telemetry;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use arguments::{Arguments, Command};
 use failure::Failure;
 
 use crate::config::Config;
+
+/// How long what cannot be cancelled may take at the end.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Does what the command line says.
 pub fn run(arguments: &Arguments) -> ExitCode {
@@ -37,11 +42,14 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::load(arguments.config.as_deref(), &arguments.overrides())?;
     telemetry::start(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::internal)?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         match &arguments.command {
             Some(Command::Migrate(command)) => migrate::run(&config, command).await,
             Some(Command::Seed(command)) => seed::run(&config, command).await,
             _ => serve::run(&config).await,
         }
-    })
+    });
+    // A name that is still being looked up, for instance, must not hold up the end.
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+    ended
 }

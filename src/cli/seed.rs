@@ -9,20 +9,16 @@ use super::{
     failure::Failure,
 };
 use crate::{
-    app::Core,
+    app::{Core, pool_options},
     clock::{Clock, Stopwatch},
     config::Config,
-    model::{IdGenerator, Timestamp},
+    db::instance::{Instance, SAMPLE_NODE},
+    model::Timestamp,
     seed::{self, Plan, Size},
 };
 
 /// How often a line says how far it is where no bar can be drawn, in milliseconds.
 const LINE_INTERVAL_MS: f64 = 5_000.0;
-
-/// Ids of sample data come from node 0 and the fixed clock, so that the same plan makes the same ids.
-pub const fn id_generator() -> IdGenerator {
-    IdGenerator::new(0)
-}
 
 /// Fills the database.
 #[expect(clippy::print_stderr, reason = "progress is talk for the person at the terminal")]
@@ -35,7 +31,9 @@ pub async fn run(config: &Config, command: &Seed) -> Result<(), Failure> {
         SeedSize::Large => Size::Large,
     };
     let plan = Plan { size, rng_seed: command.rng_seed };
-    let core = Core::open(config, Clock::fixed(until), id_generator()).await?;
+    // Its ids come from one node and a fixed clock, so that the same plan makes the same ids.
+    let instance = Instance::claim(&pool_options(config), Some(SAMPLE_NODE)).await?;
+    let core = Core::open(config, Clock::fixed(until), instance).await?;
     if !seed::is_empty(&core).await? {
         core.close().await;
         return Err(Failure::Data("the database is not empty: seed a fresh one".to_owned()));

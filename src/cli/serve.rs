@@ -1,27 +1,30 @@
-//! `perfgraph serve`: migrates, fills an empty database with sample data, serves until told to stop.
+//! `perfgraph serve`: fills a new SQLite file with sample data, migrates, serves until told to stop.
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{failure::Failure, seed};
+use super::{failure::Failure, first_look};
 use crate::{
-    app::{App, Core},
+    app::{App, pool_options},
     clock::Clock,
     config::Config,
-    seed::{Plan, Size},
+    db::Instance,
 };
-
-/// The random numbers of the sample data that a first start makes.
-const RNG_SEED: u64 = 1;
 
 /// Serves until SIGINT or SIGTERM, then drains.
 pub async fn run(config: &Config) -> Result<(), Failure> {
     // Before anything else: a signal during the start must end it cleanly too.
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::internal)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::internal)?;
-    if config.database.url.is_sqlite() {
-        fill_if_empty(config).await?;
-    }
-    let app = App::start(config, Clock::system()).await?;
+    let started = tokio::select! {
+        app = start(config) => Some(app?),
+        // What was begun is dropped with its locks; nothing was promised to anybody yet.
+        _ = interrupt.recv() => None,
+        _ = terminate.recv() => None,
+    };
+    let Some(app) = started else {
+        tracing::info!("stopped before the start was over");
+        return Ok(());
+    };
     greet(&app);
     tokio::select! {
         _ = interrupt.recv() => tracing::info!("interrupted, draining"),
@@ -31,18 +34,11 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The embedded database is somebody's first look: it should have something to show. A PostgreSQL database belongs to an
-/// operator, who seeds it if they want to.
-async fn fill_if_empty(config: &Config) -> Result<(), Failure> {
-    let now = Clock::system().now();
-    let core = Core::open(config, Clock::fixed(now), seed::id_generator()).await?;
-    let is_empty = crate::seed::is_empty(&core).await?;
-    if is_empty {
-        tracing::info!("the database is empty: filling it with small sample data");
-        crate::seed::fill(&core, &Plan { size: Size::Small, rng_seed: RNG_SEED }, &mut |_| {}).await?;
-    }
-    core.close().await;
-    Ok(())
+async fn start(config: &Config) -> Result<App, Failure> {
+    let instance = Instance::claim(&pool_options(config), config.server.node).await?;
+    // Under the instance's lock: nobody else fills the same file meanwhile.
+    first_look::fill_if_new(config).await?;
+    Ok(App::start_as(instance, config, Clock::system()).await?)
 }
 
 #[expect(clippy::print_stderr, reason = "talk for the person who started it, whatever the log filter is")]

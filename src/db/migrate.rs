@@ -1,16 +1,24 @@
 //! Brings the schema up to date under a lock: of two processes that start together one migrates, the other waits.
 
-use std::{fs::File, path::Path};
+use std::{
+    fs::{File, TryLockError},
+    path::Path,
+    time::Duration,
+};
 
 use perfgraph_migrations::Migrator;
+use sea_orm::DbErr;
 use sea_orm_migration::{MigrationStatus, MigratorTrait};
 use sqlx::{Connection, PgConnection};
 
-use super::{Backend, Database};
+use super::{Backend, Database, instance::beside};
 use crate::error::{Error, Result};
 
 /// The advisory lock that migrating processes share on PostgreSQL; any fixed number of ours does.
 const LOCK_KEY: i64 = 0x7065_7266_6772_6170;
+
+/// How often a held lock is tried again: waiting must end with the task that waits, which a blocking lock does not.
+const RETRY: Duration = Duration::from_millis(100);
 
 /// A change and whether it has been applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +37,7 @@ pub async fn up(database: &Database, steps: Option<u32>) -> Result<()> {
     let lock = Lock::take(database).await?;
     let answer = Migrator::up(&database.write, steps).await;
     lock.release().await?;
-    Ok(answer?)
+    answer.map_err(explain)
 }
 
 /// Reverts the last `steps` changes, or all of them.
@@ -40,7 +48,7 @@ pub async fn down(database: &Database, steps: Option<u32>) -> Result<()> {
     let lock = Lock::take(database).await?;
     let answer = Migrator::down(&database.write, steps).await;
     lock.release().await?;
-    Ok(answer?)
+    answer.map_err(explain)
 }
 
 /// Every known change, oldest first.
@@ -48,7 +56,7 @@ pub async fn down(database: &Database, steps: Option<u32>) -> Result<()> {
 /// # Errors
 /// When the database cannot be read, or was migrated by a newer version whose changes this one does not know.
 pub async fn status(database: &Database) -> Result<Vec<Change>> {
-    let migrations = Migrator::get_migration_with_status_read_only(&database.write).await?;
+    let migrations = Migrator::get_migration_with_status_read_only(&database.write).await.map_err(explain)?;
     Ok(migrations
         .iter()
         .map(|migration| Change {
@@ -56,6 +64,33 @@ pub async fn status(database: &Database) -> Result<Vec<Change>> {
             is_applied: migration.status() == MigrationStatus::Applied,
         })
         .collect())
+}
+
+/// Refuses a database that is not up to date.
+///
+/// # Errors
+/// When changes are missing, or there are some that this version does not know.
+pub async fn require(database: &Database) -> Result<()> {
+    let missing = status(database).await?.iter().filter(|change| !change.is_applied).count();
+    if missing == 0 {
+        return Ok(());
+    }
+    Err(Error::input(
+        "database.migrate_on_start",
+        format!("it is off and the database lacks {missing} migrations: run `perfgraph migrate up`"),
+    ))
+}
+
+/// The migrator's own words for changes that it does not know name a missing file; to an operator it is the version.
+fn explain(error: DbErr) -> Error {
+    match &error {
+        DbErr::Custom(text) if text.starts_with("Migration file of version") => Error::input(
+            "database.url",
+            "the database was migrated by a newer version of perfgraph, which this one does not understand: run that \
+             version, or go back with its `perfgraph migrate down` first",
+        ),
+        _ => error.into(),
+    }
 }
 
 /// Held while migrating, by this process alone.
@@ -71,14 +106,8 @@ impl Lock {
         match database.backend() {
             Backend::Sqlite(_) => match database.file() {
                 Some(file) if file.file_name().is_some() && file != Path::new(":memory:") => {
-                    let mut name = file.clone().into_os_string();
-                    name.push(".migrate.lock");
-                    let lock = File::create(name).map_err(Error::internal)?;
-                    // Blocking on purpose, off the runtime's threads: the other process needs as long as it needs.
-                    let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock))
-                        .await
-                        .map_err(Error::internal)?
-                        .map_err(Error::internal)?;
+                    let lock = File::create(beside(file, ".migrate.lock")).map_err(Error::internal)?;
+                    wait_for(&lock).await?;
                     Ok(Self::File(lock))
                 }
                 _ => Ok(Self::Private),
@@ -99,5 +128,22 @@ impl Lock {
             Self::Advisory(connection) => Ok(connection.close().await?),
             Self::Private => Ok(()),
         }
+    }
+}
+
+/// The other process needs as long as it needs.
+async fn wait_for(lock: &File) -> Result<()> {
+    let mut is_told = false;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if is_told => {}
+            Err(TryLockError::WouldBlock) => {
+                tracing::info!("waiting for another process that migrates this database");
+                is_told = true;
+            }
+            Err(TryLockError::Error(error)) => return Err(Error::internal(error)),
+        }
+        tokio::time::sleep(RETRY).await;
     }
 }

@@ -2,12 +2,14 @@
 //! the two dialects differ. Rooms build their own statements; this room never knows what they mean.
 
 pub mod error;
+pub mod instance;
 pub mod migrate;
 pub mod partition;
 pub mod pool;
 pub mod session;
 pub mod statement;
 
+pub use instance::Instance;
 pub use pool::{Backend, Database};
 pub use session::{Session, Transaction};
 pub use statement::{Statement, StatementLog};

@@ -19,6 +19,9 @@ struct Partitioned {
     days: i64,
 }
 
+/// The advisory lock of whoever makes partitions; any fixed number of ours does.
+const LOCK_KEY: i64 = 0x7065_7266_7061_7274;
+
 const TABLES: [Partitioned; 3] = [
     Partitioned { table: "metric_event", days: 1 },
     Partitioned { table: "metric_rollup_1m", days: 1 },
@@ -33,13 +36,18 @@ pub async fn ensure(database: &Database, range: TimeRange) -> Result<()> {
     let Backend::Postgres(pool) = database.backend() else {
         return Ok(());
     };
-    let existing: Vec<String> = sqlx::query_scalar(
-        "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
-         WHERE i.inhparent IN ('metric_event'::regclass, 'metric_rollup_1m'::regclass, 'metric_rollup_1h'::regclass)",
-    )
-    .fetch_all(pool)
-    .await?;
     for Partitioned { table, days } in TABLES {
+        // One instance at a time: IF NOT EXISTS alone looks before it makes, and two that look at once both make. A
+        // transaction per table, because making a partition locks the whole table until the end.
+        let mut transaction = pool.begin().await?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK_KEY).execute(&mut *transaction).await?;
+        let existing: Vec<String> = sqlx::query_scalar(
+            "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+             WHERE i.inhparent = $1::regclass",
+        )
+        .bind(table)
+        .fetch_all(&mut *transaction)
+        .await?;
         let width = days * DAY_MICROS;
         for slot in slots(range, width) {
             let (from, to) = (slot * width, (slot + 1) * width);
@@ -47,12 +55,11 @@ pub async fn ensure(database: &Database, range: TimeRange) -> Result<()> {
             if existing.contains(&name) {
                 continue;
             }
-            // Names and bounds are made of digits here, nothing of a caller's is in the text. IF NOT EXISTS because
-            // another instance may make the same partition at the same time.
-            let sql =
-                format!("CREATE TABLE IF NOT EXISTS {name} PARTITION OF {table} FOR VALUES FROM ({from}) TO ({to})");
-            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(pool).await?;
+            // Names and bounds are made of digits here, nothing of a caller's is in the text.
+            let sql = format!("CREATE TABLE {name} PARTITION OF {table} FOR VALUES FROM ({from}) TO ({to})");
+            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut *transaction).await?;
         }
+        transaction.commit().await?;
     }
     Ok(())
 }

@@ -1,9 +1,13 @@
 //! The bounded queue in front of the database, and the committers that empty it: callers that arrive while a commit is
 //! under way share the next one.
 
-use std::sync::Arc;
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
-use futures_util::future::join_all;
+use futures_util::future::{FutureExt, join_all};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -221,7 +225,13 @@ impl Batcher {
         }
     }
 
+    /// A bug that panics costs the group that met it, not the committer: nobody would ever be answered again.
     async fn write(&self, group: &[Queued]) -> Result<Written> {
+        let caught = AssertUnwindSafe(self.write_unguarded(group)).catch_unwind().await;
+        caught.unwrap_or_else(|panic| Err(Error::internal(format!("a commit panicked: {}", words(&*panic)))))
+    }
+
+    async fn write_unguarded(&self, group: &[Queued]) -> Result<Written> {
         let jobs: Vec<&Job> = group.iter().map(|queued| &queued.job).collect();
         let endpoints = self.endpoints.resolve(&jobs).await?;
         let entries = jobs
@@ -235,8 +245,15 @@ impl Batcher {
         write::group(self.database.backend(), &self.turnstile, &entries).await
     }
 
-    /// Answers and publishes, in the order of sequences, before the next commit of these organizations may.
+    /// As [`Batcher::write`]; what was not answered yet is told to ask again, because it is stored.
     fn settle(&self, group: Vec<Queued>, written: Written) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.settle_unguarded(group, written))) {
+            tracing::error!(panic = words(&*panic), "a stored commit could not be published");
+        }
+    }
+
+    /// Answers and publishes, in the order of sequences, before the next commit of these organizations may.
+    fn settle_unguarded(&self, group: Vec<Queued>, written: Written) {
         let Written { outcomes, turn } = written;
         for (Queued { job, caller, room }, outcome) in group.into_iter().zip(outcomes) {
             match outcome {
@@ -258,4 +275,10 @@ impl Batcher {
         }
         drop(turn);
     }
+}
+
+/// What a panic said.
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words")
 }

@@ -14,6 +14,7 @@ mod cli;
 mod harness;
 mod http;
 mod ingest;
+mod lifecycle;
 mod live;
 mod migrations;
 mod postman;
