@@ -1,5 +1,6 @@
 //! Sample data for a first start: the embedded database is somebody's first look, so it has something to show. A
-//! PostgreSQL database belongs to an operator, who seeds it if they want to, and so does an SQLite file that is there.
+//! PostgreSQL database belongs to an operator, who seeds it if they want to, and so does an SQLite file that holds
+//! anything at all.
 //!
 //! It is filled under another name and gets its own when it is whole: a start that is killed leaves nothing of it.
 
@@ -11,9 +12,14 @@ use std::{
 use super::failure::Failure;
 use crate::{
     app::Core,
+    auth,
     clock::Clock,
     config::Config,
-    db::instance::{Instance, SAMPLE_NODE, beside, sqlite_file},
+    db::{
+        StatementLog,
+        instance::{Instance, SAMPLE_NODE, beside, sqlite_file},
+    },
+    directory::organization,
     error::Error,
     seed::{self, Plan, Size},
 };
@@ -27,24 +33,33 @@ const UNFINISHED: &str = ".filling";
 /// What SQLite and the migrations keep beside a file.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", ".migrate.lock"];
 
-/// Makes and fills the SQLite file if it is not there.
-pub async fn fill_if_new(config: &Config) -> Result<(), Failure> {
-    let Some(file) = sqlite_file(config.database.url.reveal())?.filter(|file| !file.exists()) else {
-        return Ok(());
-    };
+/// Makes and fills the SQLite file if it is not there, or holds nothing.
+pub async fn fill_if_empty(config: &Config) -> Result<(), Failure> {
     // An operator who migrates by hand wants to make the file by hand too.
-    if !config.database.migrate_on_start {
+    let wanted = sqlite_file(config.database.url.reveal())?.filter(|_| config.database.migrate_on_start);
+    let Some(file) = wanted else { return Ok(()) };
+    if file.exists() && !holds_nothing(config).await? {
         return Ok(());
     }
-    tracing::info!("there is no database yet: making one with small sample data");
+    tracing::info!("the database is empty: making one with small sample data");
     let unfinished = beside(&file, UNFINISHED);
     remove(&unfinished)?;
     fill(&under_another_name(config)).await?;
     if fs::metadata(beside(&unfinished, "-wal")).is_ok_and(|log| log.len() > 0) {
         return Err(Failure::internal("the sample data could not be finished: SQLite still holds its log"));
     }
+    // What is replaced holds nothing, and nobody else may write to it while the instance's lock is ours.
+    remove(&file)?;
     publish(&unfinished, &file).map_err(Error::internal)?;
     remove(&unfinished)
+}
+
+/// Whether there is not a single organization, not even the server's own.
+async fn holds_nothing(config: &Config) -> Result<bool, Failure> {
+    let core = Core::open(config, Clock::system(), Instance::alone(SAMPLE_NODE)).await?;
+    let found = organization::count(&auth::server_scope(), &core.database.reader(StatementLog::default())).await;
+    core.close().await;
+    Ok(found? == 0)
 }
 
 async fn fill(config: &Config) -> Result<(), Failure> {

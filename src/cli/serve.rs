@@ -1,4 +1,4 @@
-//! `perfgraph serve`: fills a new SQLite file with sample data, migrates, serves until told to stop.
+//! `perfgraph serve`: fills an empty SQLite database with sample data, migrates, serves until told to stop.
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -37,7 +37,7 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
 async fn start(config: &Config) -> Result<App, Failure> {
     let instance = Instance::claim(&pool_options(config), config.server.node).await?;
     // Under the instance's lock: nobody else fills the same file meanwhile.
-    first_look::fill_if_new(config).await?;
+    first_look::fill_if_empty(config).await?;
     Ok(App::start_as(instance, config, Clock::system()).await?)
 }
 

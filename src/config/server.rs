@@ -14,8 +14,8 @@ section! {
         request_timeout_ms: u64 = 10_000,
         /// Milliseconds that requests under way get to finish after SIGTERM or Ctrl-C; 0 waits for nobody.
         drain_timeout_ms: u64 = 10_000,
-        /// Number of this instance in the ids it makes, 0 to 255: give each instance on one database its own. Unset, it
-        /// is chosen at start.
+        /// Number of this instance in the ids it makes, 0 to 255. Unset, it takes the first that is free; a number that
+        /// another instance on the same PostgreSQL database holds is refused. 0 is also what `perfgraph seed` uses.
         node: Option<u8> = None,
     }
 }

@@ -400,7 +400,8 @@ on_both_databases! {
         };
         assert_eq!(sql(&log_of_one), sql(&log_of_thousand));
         assert_eq!(sql(&log_of_one).len(), 5, "{:?}", sql(&log_of_one));
-        assert!(log_of_thousand.count() <= 6);
+        // SQLite writes 250 rows with one statement.
+        assert!(log_of_thousand.count() <= 5 + 1_000 / 250);
     }
 }
 

@@ -220,6 +220,22 @@ async fn a_first_start_that_is_killed_leaves_no_half_of_the_sample_data() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_was_only_migrated_counts_as_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("perfgraph.sqlite");
+    let url = format!("sqlite://{}", file.display());
+    let migrated = command(folder.path(), &["migrate", "up"]).env("DATABASE_URL", &url).output().await.unwrap();
+    assert!(migrated.status.success());
+    assert_eq!(rows(&file).await, 0);
+    let mut serve = command(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
+    serve.env("DATABASE_URL", url);
+    let served = Served::start(serve).await;
+    served.signal("TERM").await;
+    assert_eq!(served.ended().await, Some(0));
+    assert!(rows(&file).await > 18_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_schema_that_does_not_fit_is_refused_in_a_sentence() {
     for database in [TestDatabase::unmigrated_sqlite().await, TestDatabase::unmigrated_postgres().await] {
         let manual = config(&database, "database.migrate_on_start = false");
