@@ -7,6 +7,7 @@ use std::{
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
     str::FromStr,
+    time::Duration,
 };
 
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
@@ -22,6 +23,9 @@ const LOCK_CLASS: i32 = 0x7065_7266;
 
 /// The node of sample data, so that the same plan makes the same ids; a server takes it only when it is told to.
 pub const SAMPLE_NODE: u8 = 0;
+
+/// How long to wait before a node that is held is tried again.
+const LOCK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// When an SQLite file is another process's.
 const FILE_IS_TAKEN: &str = "another perfgraph process works on this SQLite file: stop it first, or use PostgreSQL, \
@@ -75,8 +79,9 @@ impl Instance {
 
     /// Lets the next one have it. Dropping does too, but then PostgreSQL learns of it a moment later.
     pub async fn release(self) {
-        if let Hold::Connection(connection) = self.hold {
-            // A connection that fails to close is gone, and the lock with it.
+        if let Hold::Connection(mut connection) = self.hold {
+            // Closing alone lets go only when the server has noticed. A connection that fails is gone, and its lock too.
+            let _ = sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut *connection).await;
             let _ = connection.close().await;
         }
     }
@@ -134,14 +139,21 @@ async fn claim_node(options: &Options, node: Option<u8>) -> Result<Instance> {
     .await?;
     // The sample data's node is nobody's by chance: seeding next to a running server must find it free.
     let wanted = node.map_or(SAMPLE_NODE + 1..=u8::MAX, |node| node..=node);
-    for node in wanted {
-        let is_ours: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1, $2)")
-            .bind(LOCK_CLASS)
-            .bind(i32::from(node))
-            .fetch_one(&mut connection)
-            .await?;
-        if is_ours {
-            return Ok(Instance { node, hold: Hold::Connection(Box::new(connection)) });
+    // A process that has just ended holds its node until PostgreSQL has noticed.
+    let patience = options.acquire_timeout.as_millis() / LOCK_INTERVAL.as_millis();
+    for attempt in 0..=patience {
+        if attempt > 0 {
+            tokio::time::sleep(LOCK_INTERVAL).await;
+        }
+        for node in wanted.clone() {
+            let is_ours: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1, $2)")
+                .bind(LOCK_CLASS)
+                .bind(i32::from(node))
+                .fetch_one(&mut connection)
+                .await?;
+            if is_ours {
+                return Ok(Instance { node, hold: Hold::Connection(Box::new(connection)) });
+            }
         }
     }
     Err(Error::input(
