@@ -9,7 +9,7 @@ section! {
         /// `sqlite://FILE` or `postgres://USER:PASSWORD@HOST/DATABASE`. May hold a password, so rather set it in the
         /// environment: `DATABASE_URL`, or `PERFGRAPH_DATABASE__URL_FILE` with the name of a file that holds it.
         url: DatabaseUrl = DatabaseUrl::from("sqlite://perfgraph.sqlite"),
-        /// Connections for queries.
+        /// Connections for queries; on SQLite no more than there are processors.
         read_connections: u32 = 4,
         /// Connections for writes. SQLite has one writer, so there it is always 1 and this is ignored.
         write_connections: u32 = 4,
