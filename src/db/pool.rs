@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 
 /// SQLite's page caches in KiB (negative: not pages), one for each connection. Readers find their pages in the
 /// system's cache too, so theirs may be small: together they decide how much memory the server takes.
-const WRITE_CACHE: &str = "-4096";
+const WRITE_CACHE: &str = "-2048";
 const READ_CACHE: &str = "-1024";
 /// Rows that SQLite's thread may read ahead: whole pages of lists fit, so that it is woken once and not every 50 rows.
 const ROWS_AHEAD: usize = 512;
