@@ -15,6 +15,7 @@ mod m0003_project;
 mod m0004_ingest;
 mod m0005_metric_event;
 mod m0006_metric_rollup;
+mod m0007_team_size;
 
 /// Applies and reverts the changes in order.
 pub struct Migrator;
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_ingest::Migration),
             Box::new(m0005_metric_event::Migration),
             Box::new(m0006_metric_rollup::Migration),
+            Box::new(m0007_team_size::Migration),
         ]
     }
 }
@@ -40,7 +42,10 @@ trait Change {
     /// The statements that apply it to PostgreSQL.
     const POSTGRES: &'static [&'static str];
     /// The tables to drop to revert it, in order.
-    const TABLES: &'static [&'static str];
+    const TABLES: &'static [&'static str] = &[];
+    /// The statements that revert what is not a table of its own, the same on both databases; they come before the
+    /// tables.
+    const REVERT: &'static [&'static str] = &[];
 }
 
 async fn apply<C: Change>(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
@@ -56,8 +61,12 @@ async fn apply<C: Change>(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 }
 
 async fn revert<C: Change>(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let connection = manager.get_connection();
+    for statement in C::REVERT {
+        connection.execute_unprepared(statement).await?;
+    }
     for table in C::TABLES {
-        manager.get_connection().execute_unprepared(&format!("DROP TABLE IF EXISTS {table}")).await?;
+        connection.execute_unprepared(&format!("DROP TABLE IF EXISTS {table}")).await?;
     }
     Ok(())
 }

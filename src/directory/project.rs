@@ -40,6 +40,8 @@ row! {
     CREATED_AT = 3, created_at: Timestamp, CreatedAt;
     /// When it was last changed.
     UPDATED_AT = 4, updated_at: Timestamp, UpdatedAt;
+    /// How many people work on it: a counter that every change of the team maintains.
+    TEAM_SIZE = 5, team_size: i64, TeamSize;
 }
 
 /// Whether a project takes metrics.
@@ -283,6 +285,7 @@ pub async fn create(
         slug: Set(new.slug),
         name: Set(new.name),
         status: Set(new.status.code()),
+        team_size: Set(0),
         created_at: Set(now),
         updated_at: Set(now),
     })

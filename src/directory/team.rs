@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use sea_orm::{
     ActiveValue::Set,
-    EntityTrait,
+    ColumnTrait, EntityTrait, QueryFilter,
     sea_query::{Alias, Expr, ExprTrait, OnConflict, Query},
 };
 
 use super::{narrow, page};
 use crate::{
     db::Session,
-    entity::project_member as table,
+    entity::{project, project_member as table},
     error::{Error, Result},
     model::{EmployeeId, Key, ProjectId, Role, Scope, Timestamp},
 };
@@ -22,24 +22,6 @@ const MEMBER: &str = "m";
 
 fn column(column: table::Column) -> (Alias, table::Column) {
     (Alias::new(MEMBER), column)
-}
-
-/// How many people work on each of several projects.
-///
-/// # Errors
-/// When the database cannot answer.
-pub async fn sizes(scope: &Scope, db: &Session, projects: &[Key<ProjectId>]) -> Result<HashMap<Key<ProjectId>, u64>> {
-    let mut select = Query::select();
-    select
-        .column(column(table::Column::OrganizationId))
-        .column(column(table::Column::ProjectId))
-        .expr(Expr::cust("COUNT(*)"))
-        .from_as(table::Entity, Alias::new(MEMBER))
-        .and_where(Expr::col(column(table::Column::OrganizationId)).is_in(page::organizations_of(projects)))
-        .and_where(Expr::col(column(table::Column::ProjectId)).is_in(projects.iter().map(|key| key.id)))
-        .group_by_columns([column(table::Column::OrganizationId), column(table::Column::ProjectId)]);
-    narrow(&mut select, scope, column(table::Column::OrganizationId));
-    page::counts_by_key(db, &select).await
 }
 
 /// How many projects each of several employees works on.
@@ -64,7 +46,7 @@ pub async fn project_counts(
     page::counts_by_key(db, &select).await
 }
 
-/// Adds people to a project's team; who is in it already stays as they are.
+/// Adds people to a project's team; who is in it already stays as they are. Answers how many were added.
 ///
 /// # Errors
 /// [`Error::Forbidden`] below admin, [`Error::NotFound`] outside the scope.
@@ -74,7 +56,7 @@ pub async fn add(
     project: Key<ProjectId>,
     members: &[(EmployeeId, String)],
     now: Timestamp,
-) -> Result<()> {
+) -> Result<u64> {
     if !scope.sees(project.organization) {
         return Err(Error::not_found("the project"));
     }
@@ -82,9 +64,10 @@ pub async fn add(
         return Err(Error::Forbidden("only an administrator may change teams".to_owned()));
     }
     if members.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
-    table::Entity::insert_many(members.iter().map(|(employee, role)| table::ActiveModel {
+    let transaction = db.begin().await?;
+    let added = table::Entity::insert_many(members.iter().map(|(employee, role)| table::ActiveModel {
         organization_id: Set(project.organization),
         project_id: Set(project.id),
         employee_id: Set(*employee),
@@ -96,7 +79,15 @@ pub async fn add(
             .do_nothing()
             .to_owned(),
     )
-    .exec_without_returning(db)
+    .exec_without_returning(&transaction)
     .await?;
-    Ok(())
+    let more = i64::try_from(added).unwrap_or(i64::MAX);
+    project::Entity::update_many()
+        .col_expr(project::Column::TeamSize, Expr::col(project::Column::TeamSize).add(more))
+        .filter(project::Column::OrganizationId.eq(project.organization))
+        .filter(project::Column::Id.eq(project.id))
+        .exec(&transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(added)
 }

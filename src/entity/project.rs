@@ -14,6 +14,7 @@ pub struct Model {
     pub slug: String,
     pub name: String,
     pub status: i16,
+    pub team_size: i64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }

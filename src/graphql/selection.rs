@@ -54,6 +54,7 @@ impl FieldSet for ProjectFields {
             "name" => Self::NAME,
             "slug" => Self::SLUG,
             "status" => Self::STATUS,
+            "teamSize" => Self::TEAM_SIZE,
             "createdAt" => Self::CREATED_AT,
             "updatedAt" => Self::UPDATED_AT,
             _ => Self::empty(),

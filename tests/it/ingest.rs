@@ -100,6 +100,7 @@ async fn directory(database: &TestDatabase) {
             slug: format!("project-{}", key.id.0),
             name: format!("Project {}", key.id.0),
             status,
+            team_size: 0,
             created_at: NOW,
             updated_at: NOW,
         };

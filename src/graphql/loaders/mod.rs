@@ -86,8 +86,6 @@ pub struct Loaders {
     pub organization_project_count: Loader<OrganizationId, u64>,
     /// Pages of projects' teams.
     pub team: ByParent<Key<ProjectId>, EmployeeFields, Member>,
-    /// How many people work on projects.
-    pub team_size: Loader<Key<ProjectId>, u64>,
     /// Pages of employees' projects.
     pub employee_projects: ByParent<Key<EmployeeId>, ProjectFields, Arc<Project>>,
     /// How many projects employees work on.
@@ -154,7 +152,6 @@ impl Loaders {
             organization_projects: by_parent!(project::by_organizations),
             organization_project_count: count!(project::counts_by_organizations),
             team: by_parent!(team::by_projects),
-            team_size: count!(team::sizes),
             employee_projects: by_parent!(project::by_employees),
             employee_project_count: count!(team::project_counts),
             metric_stats: metric_stats(scope, db.clone()),

@@ -43,7 +43,7 @@ impl Total {
         self,
         request: &crate::graphql::context::RequestContext,
     ) -> crate::error::Result<crate::graphql::scalars::Long> {
-        use crate::directory::{OrganizationFields, employee, organization, project};
+        use crate::directory::{OrganizationFields, ProjectFields, employee, organization, project};
         let loaders = request.loaders();
         let (scope, db) = (request.scope(), request.db());
         let count = match self {
@@ -58,7 +58,12 @@ impl Total {
                 u64::try_from(count.unwrap_or(0)).unwrap_or(0)
             }
             Self::ProjectsOf(id) => loaders.organization_project_count.load(id).await?.unwrap_or(0),
-            Self::TeamOf(key) => loaders.team_size.load(key).await?.unwrap_or(0),
+            Self::TeamOf(id) => {
+                let asked = crate::graphql::loaders::Asked { id, fields: ProjectFields::TEAM_SIZE };
+                let project = loaders.project.load(asked).await?;
+                let size = project.map(|project| project.team_size().copied()).transpose()?;
+                u64::try_from(size.unwrap_or(0)).unwrap_or(0)
+            }
             Self::ProjectsOfEmployee(key) => loaders.employee_project_count.load(key).await?.unwrap_or(0),
         };
         Ok(count.into())

@@ -83,10 +83,9 @@ impl Project {
         .transpose()
     }
 
-    /// How many people work on the project.
-    async fn team_size(&self, context: &Context<'_>) -> Result<i32> {
-        let size = request(context)?.loaders().team_size.load(self.0.key).await?.unwrap_or(0);
-        Ok(i32::try_from(size).unwrap_or(i32::MAX))
+    /// How many people work on the project. A maintained counter: costs nothing and is never stale.
+    async fn team_size(&self) -> Result<i32> {
+        self.0.team_size().map(|size| i32::try_from(*size).unwrap_or(i32::MAX))
     }
 
     /// The people who work on the project, by name; each edge carries the membership.

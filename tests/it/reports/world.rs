@@ -101,6 +101,7 @@ impl World {
                 slug: format!("p{}", key.id.0),
                 name: "project".to_owned(),
                 status: 0,
+                team_size: 0,
                 created_at: START,
                 updated_at: START,
             };
