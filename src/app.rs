@@ -286,6 +286,8 @@ fn http_settings(config: &Config) -> HttpSettings {
     HttpSettings {
         listen: config.server.listen.ip(),
         body_bytes_max: config.limits.body_bytes_max,
+        batch_operations_max: config.limits.batch_operations_max,
+        strict_status: config.graphql.strict_status,
         request_timeout: Duration::from_millis(config.server.request_timeout_ms),
         graphiql: config.graphql.graphiql,
         websocket_message_bytes_max: config.limits.websocket_message_bytes_max,

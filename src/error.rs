@@ -91,6 +91,25 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code, in the order of the table.
+    const ALL: [Self; 10] = [
+        Self::GraphqlParseFailed,
+        Self::GraphqlValidationFailed,
+        Self::BadUserInput,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::Conflict,
+        Self::ComplexityLimit,
+        Self::Timeout,
+        Self::Unavailable,
+        Self::InternalServerError,
+    ];
+
+    /// The code with this text.
+    pub fn named(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == text)
+    }
+
     /// The text in `extensions.code`.
     pub const fn as_str(self) -> &'static str {
         self.row().0
@@ -164,5 +183,19 @@ impl From<PageError> for Error {
 impl From<TimeError> for Error {
     fn from(error: TimeError) -> Self {
         Self::input("time", error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_found_by_its_name() {
+        assert_eq!(Code::ALL.len(), Code::InternalServerError as usize + 1, "a code is missing in ALL");
+        for code in Code::ALL {
+            assert_eq!(Code::named(code.as_str()), Some(code));
+        }
+        assert_eq!(Code::named("NO_SUCH_CODE"), None);
     }
 }

@@ -14,7 +14,8 @@ const ENDPOINT_BYTES_CEILING: usize = 2_000;
 const MINUTES_PER_DAY: u64 = 24 * 60;
 
 /// Here zero has a meaning; everywhere else it would turn the server off.
-const MAY_BE_ZERO: [&str; 2] = ["server.drain_timeout_ms", "ingest.time_window_future_minutes"];
+const MAY_BE_ZERO: [&str; 3] =
+    ["server.drain_timeout_ms", "ingest.time_window_future_minutes", "limits.batch_operations_max"];
 
 /// The largest number by the end of a key. Beyond it lie overflowing clocks and integers that no database takes.
 const UNIT_CEILINGS: [(&str, u64, &str); 6] = [

@@ -27,6 +27,8 @@ section! {
         fields_max: usize = 2_000,
         /// Cost of an operation: fields times the sizes of the lists they stand in.
         cost_max: u64 = 5_000,
+        /// Operations in one request, as a list in JSON; 0 or 1 refuses lists.
+        batch_operations_max: usize = 20,
         /// Items of a list that was asked for without a size.
         page_size_default: u32 = 20,
         /// Items of a list at most.

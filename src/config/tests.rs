@@ -254,6 +254,7 @@ fn every_setting_can_be_changed_and_is_then_different() {
         let line = key.toml.trim_start_matches("# ");
         let changed = match line.split_once(" = ").unwrap() {
             (name, "true") => format!("{name} = false"),
+            (name, "false") => format!("{name} = true"),
             (name, "\"text\"") => format!("{name} = 'json'"),
             (name, "\"127.0.0.1:8000\"") => format!("{name} = '127.0.0.1:9'"),
             (name, "\"sqlite://perfgraph.sqlite\"") => format!("{name} = 'sqlite://other'"),

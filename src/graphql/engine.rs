@@ -18,6 +18,7 @@ use super::{
     mutation::Mutation,
     query::Query,
     subscription::LiveSubscription,
+    variables,
 };
 use crate::{
     auth::Viewer,
@@ -67,6 +68,13 @@ pub struct Answer {
     pub statements: Vec<Statement>,
 }
 
+impl Answer {
+    /// The answer to a request that must not run.
+    pub const fn refused(status: Option<u16>, response: Response) -> Self {
+        Self { operation: None, status, response, phase: Phase::Request, statements: Vec::new() }
+    }
+}
+
 /// One answer of an operation that runs as a stream.
 pub struct Event {
     /// For the client.
@@ -83,6 +91,14 @@ pub struct Operation {
     pub is_subscription: bool,
     /// Its answers.
     pub events: BoxStream<'static, Event>,
+}
+
+impl Operation {
+    /// What must not run: a stream of that one answer.
+    pub fn refused(response: Response) -> Self {
+        let refusal = async { Event { response, phase: Phase::Request } };
+        Self { name: None, is_subscription: false, events: stream::once(refusal).boxed() }
+    }
 }
 
 /// The schema by itself, for printing.
@@ -107,45 +123,59 @@ impl Engine {
         Self { schema: schema(), services: Arc::new(services) }
     }
 
-    /// Runs a query or mutation.
+    /// Runs a query or mutation that came alone.
     pub async fn execute(&self, viewer: Viewer, method: Method, request: Request) -> Answer {
-        let refused = |status, response| Answer {
-            operation: None,
-            status,
-            response,
-            phase: Phase::Request,
-            statements: Vec::new(),
-        };
-        let admitted = match self.admit(request) {
-            Ok(admitted) => admitted,
-            Err(response) => return refused(None, *response),
-        };
-        if method == Method::Get && admitted.kind.is_some_and(|kind| kind != OperationType::Query) {
-            let fault = Error::input("method", "only queries may be sent by GET; send this operation by POST");
-            return refused(Some(405), error::refuse(&fault));
+        match self.prepare(method, request) {
+            Ok(admitted) => self.run(&self.context(viewer), admitted).await,
+            Err(refused) => *refused,
         }
-        if admitted.kind == Some(OperationType::Subscription) {
-            let fault = Error::input("query", "subscriptions are served over WebSocket (graphql-transport-ws) here");
-            return refused(None, error::refuse(&fault));
+    }
+
+    /// What operations share that are run together: one session, one set of loaders.
+    pub fn context(&self, viewer: Viewer) -> Arc<RequestContext> {
+        Arc::new(RequestContext::new(viewer, Arc::clone(&self.services)))
+    }
+
+    /// Checks a request as far as that goes without running it.
+    ///
+    /// # Errors
+    /// The answer to a request that must not run.
+    pub fn prepare(&self, method: Method, request: Request) -> Result<Admitted, Box<Answer>> {
+        let admitted = self.admit(request).map_err(|response| Box::new(Answer::refused(None, *response)))?;
+        if method == Method::Get && admitted.kind == Some(OperationType::Mutation) {
+            let fault = Error::input("method", "a GET changes nothing; send this operation by POST");
+            return Err(Box::new(Answer::refused(Some(405), error::refuse(&fault))));
         }
-        let context = Arc::new(RequestContext::new(viewer, Arc::clone(&self.services)));
-        let response = self.schema.execute(admitted.request.data(Arc::clone(&context))).await;
+        Ok(admitted)
+    }
+
+    /// Runs a query or mutation beside others of the same context.
+    pub async fn run(&self, context: &Arc<RequestContext>, admitted: Admitted) -> Answer {
+        if admitted.is_subscription() {
+            let fault = Error::input(
+                "query",
+                "a subscription needs a transport that streams: WebSocket (graphql-transport-ws), or a request with \
+                 Accept: text/event-stream or Accept: multipart/mixed;subscriptionSpec=1.0",
+            );
+            return Answer::refused(None, error::refuse(&fault));
+        }
+        let response = self.schema.execute(admitted.request.data(Arc::clone(context))).await;
         let (response, phase) = error::finish(response);
         Answer { operation: admitted.name, status: None, response, phase, statements: context.log.statements() }
     }
 
-    /// Runs any operation as a stream of answers: one for queries and mutations, one per event for subscriptions.
+    /// Checks any operation and runs it as a stream; what must not run is a stream of that one answer.
     pub fn subscribe(&self, viewer: Viewer, request: Request) -> Operation {
-        let admitted = match self.admit(request) {
-            Ok(admitted) => admitted,
-            Err(response) => {
-                let refusal = async { Event { response: *response, phase: Phase::Request } };
-                return Operation { name: None, is_subscription: false, events: stream::once(refusal).boxed() };
-            }
-        };
-        let is_subscription = admitted.kind == Some(OperationType::Subscription);
-        let context = Arc::new(RequestContext::new(viewer, Arc::clone(&self.services)));
-        let answers = self.schema.execute_stream(admitted.request.data(context));
+        match self.admit(request) {
+            Ok(admitted) => self.stream(viewer, admitted),
+            Err(response) => Operation::refused(*response),
+        }
+    }
+
+    /// Runs any operation as a stream of answers: one for queries and mutations, one per event for subscriptions.
+    pub fn stream(&self, viewer: Viewer, admitted: Admitted) -> Operation {
+        let is_subscription = admitted.is_subscription();
+        let answers = self.schema.execute_stream(admitted.request.data(self.context(viewer)));
         let events = answers.enumerate().map(move |(place, response)| {
             // A stream that fails before its first event never began.
             let never_began = is_subscription && place == 0 && response.data == Value::Null;
@@ -169,6 +199,9 @@ impl Engine {
             request = request.disable_introspection();
         }
         let operation = select(&document, request.operation_name.as_deref());
+        if let Some((_, operation)) = operation {
+            variables::check(operation, &request.variables).map_err(|fault| Box::new(error::refuse(&fault)))?;
+        }
         let kind = operation.map(|(_, operation)| operation.ty);
         let name = operation.and_then(|(name, operation)| Some(format!("{} {}", operation.ty, name?)));
         request.set_parsed_query(document);
@@ -177,12 +210,24 @@ impl Engine {
 }
 
 /// A request that passed the guard.
-struct Admitted {
+pub struct Admitted {
     request: Request,
     /// What it means to run; validation says why when that cannot be told.
     kind: Option<OperationType>,
     /// `query Name`, where the operation has a name.
     name: Option<String>,
+}
+
+impl Admitted {
+    /// Whether it goes on until somebody ends it.
+    pub fn is_subscription(&self) -> bool {
+        self.kind == Some(OperationType::Subscription)
+    }
+
+    /// Whether it may change something.
+    pub fn is_mutation(&self) -> bool {
+        self.kind == Some(OperationType::Mutation)
+    }
 }
 
 /// The operation that a request means; validation reports a name that fits none or is missing.

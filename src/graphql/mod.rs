@@ -16,6 +16,7 @@ pub mod scalars;
 pub mod selection;
 pub mod subscription;
 pub mod types;
+pub mod variables;
 
 pub use context::{Limits, RequestContext, Services};
 pub use engine::{Answer, Engine};

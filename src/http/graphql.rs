@@ -1,4 +1,8 @@
-//! GraphQL over HTTP: POST and GET, the media type by `Accept`, the status by how far the request came.
+//! GraphQL over HTTP: POST and GET, one operation or a batch; what the client wants decides how it is answered.
+
+mod accept;
+mod batch;
+mod reply;
 
 use async_graphql::Request as GraphqlRequest;
 use axum::{
@@ -7,90 +11,50 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::{middleware::Operation, request_body, router::HttpState};
+use self::reply::Style;
+pub use self::reply::{failure, failure_by_code};
+use super::{
+    middleware::Operation,
+    origin,
+    request_body::{self, Content, Malformed},
+    router::HttpState,
+};
 use crate::{
     auth,
     error::Error,
-    graphql::{
-        Answer,
-        engine::Method,
-        error::{Phase, refuse},
-        payload::Payload,
-    },
+    graphql::{Answer, engine::Method},
 };
 
 /// Asks for the statements of a request in `extensions.db`.
 const EXPLAIN: &str = "perfgraph-explain";
 
-/// The media types that answers come in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum MediaType {
-    /// `application/graphql-response+json`: the status tells whether the request was sound.
-    GraphqlResponse,
-    /// `application/json`: 200 for everything that is a GraphQL answer, as older clients expect.
-    Json,
-}
-
-impl MediaType {
-    /// The better liked of the two; `None` when the client takes neither.
-    fn negotiate(headers: &HeaderMap) -> Option<Self> {
-        let Some(accept) = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()) else {
-            return Some(Self::Json);
-        };
-        let quality = |wanted: &str| {
-            let ranges = accept.split(',').filter_map(|range| {
-                let mut parts = range.split(';').map(str::trim);
-                let essence = parts.next()?.to_ascii_lowercase();
-                // A more specific range outweighs a wildcard whatever their order.
-                let rank = match essence.as_str() {
-                    "*/*" => 0,
-                    "application/*" => 1,
-                    other if other == wanted => 2,
-                    _ => return None,
-                };
-                let quality = parts.find_map(|part| part.strip_prefix("q=")).map_or(1.0, |q| q.parse().unwrap_or(0.0));
-                Some((rank, quality))
-            });
-            ranges.max_by_key(|(rank, _)| *rank).map_or(0.0_f32, |(_, quality)| quality)
-        };
-        let (modern, json) = (quality("application/graphql-response+json"), quality("application/json"));
-        match (modern > 0.0, json > 0.0) {
-            (false, false) => None,
-            // A client that takes both alike, or anything, gets what every client can read.
-            (true, _) if modern > json || accept.contains("graphql-response+json") && modern >= json => {
-                Some(Self::GraphqlResponse)
-            }
-            _ => Some(Self::Json),
-        }
-    }
-
-    const fn header(self) -> HeaderValue {
-        match self {
-            Self::GraphqlResponse => HeaderValue::from_static("application/graphql-response+json; charset=utf-8"),
-            Self::Json => HeaderValue::from_static("application/json; charset=utf-8"),
-        }
-    }
-}
-
 /// `POST /graphql`.
 pub async fn post(State(state): State<HttpState>, headers: HeaderMap, body: Body) -> Response {
-    let Some(media_type) = MediaType::negotiate(&headers) else {
+    let Some(style) = style(&state, &headers) else {
         return not_acceptable();
     };
     // Also what keeps foreign pages out: a browser sends JSON across sites only after asking, and is not allowed.
     if !request_body::is_json(&headers) {
         let fault = Error::input("Content-Type", "send a GraphQL request as application/json in UTF-8");
-        return failure(&fault, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        return style.refuse(&fault, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
     let bytes = match request_body::read(body, state.settings.body_bytes_max).await {
         Ok(bytes) => bytes,
-        Err((status, fault)) => return failure(&fault, status),
+        Err((status, fault)) => return style.refuse(&fault, status),
     };
-    match request_body::body(&bytes) {
-        Ok(request) => execute(&state, &headers, media_type, Method::Post, request).await,
-        Err(fault) => failure(&fault, StatusCode::BAD_REQUEST),
+    match request_body::content(&bytes, state.settings.batch_operations_max) {
+        Ok(Content::One(request)) => execute(&state, &headers, style, Method::Post, *request).await,
+        Ok(Content::Batch(members)) => {
+            let mut answers = batch::run(&state.engine, auth::development_viewer(), members).await;
+            if let Some(first) = answers.first_mut().filter(|_| wants_explanation(&headers)) {
+                explain(first);
+            }
+            named(style.answers(&answers), "batch /graphql".to_owned())
+        }
+        Err(Malformed::Syntax(fault)) => style.refuse(&fault, StatusCode::BAD_REQUEST),
+        Err(Malformed::Request(fault)) => style.malformed(&fault),
     }
 }
 
@@ -106,49 +70,64 @@ pub struct GetParameters {
 
 /// `GET /graphql?query=…`: queries only.
 pub async fn get(state: HttpState, headers: HeaderMap, parameters: Option<Query<GetParameters>>) -> Response {
-    let Some(media_type) = MediaType::negotiate(&headers) else {
+    let Some(style) = style(&state, &headers) else {
         return not_acceptable();
     };
+    if !origin::may_query(&headers) {
+        let fault = Error::Forbidden(format!(
+            "a page of another origin may not query here; a client that is no page sends the header {}: 1",
+            origin::PREFLIGHT[0]
+        ));
+        return style.refuse(&fault, StatusCode::FORBIDDEN);
+    }
     let Some(Query(parameters)) = parameters else {
         let fault = Error::input("query", "a GET request needs ?query=…, or Accept: text/html for the explorer");
-        return failure(&fault, StatusCode::BAD_REQUEST);
+        return style.malformed(&fault);
     };
     let mut request = GraphqlRequest::new(parameters.query);
-    request.operation_name = parameters.operation_name;
+    request.operation_name = parameters.operation_name.filter(|name| !name.is_empty());
     if let Some(text) = parameters.variables.filter(|text| !text.is_empty()) {
         match request_body::parse(text.as_bytes()) {
             Ok(variables) => request.variables = variables,
-            Err(_) => {
-                return failure(&Error::input("variables", "must be a JSON object"), StatusCode::BAD_REQUEST);
-            }
+            Err(_) => return style.malformed(&Error::input("variables", "must be a JSON object")),
         }
     }
     if let Some(text) = parameters.extensions.filter(|text| !text.is_empty()) {
         match request_body::parse(text.as_bytes()) {
             Ok(extensions) => request.extensions = extensions,
-            Err(_) => {
-                return failure(&Error::input("extensions", "must be a JSON object"), StatusCode::BAD_REQUEST);
-            }
+            Err(_) => return style.malformed(&Error::input("extensions", "must be a JSON object")),
         }
     }
-    execute(&state, &headers, media_type, Method::Get, request).await
+    execute(&state, &headers, style, Method::Get, request).await
+}
+
+fn style(state: &HttpState, headers: &HeaderMap) -> Option<Style> {
+    let media_type = accept::negotiate(headers)?;
+    Some(Style { media_type, is_strict: state.settings.strict_status })
 }
 
 async fn execute(
     state: &HttpState,
     headers: &HeaderMap,
-    media_type: MediaType,
+    style: Style,
     method: Method,
     request: GraphqlRequest,
 ) -> Response {
     let mut answer = state.engine.execute(auth::development_viewer(), method, request).await;
-    if headers.get(EXPLAIN).is_some_and(|value| value == "1") {
+    if wants_explanation(headers) {
         explain(&mut answer);
     }
-    let operation = Operation(answer.operation.clone().unwrap_or_else(|| format!("{} /graphql", method.as_str())));
-    let mut response = respond(media_type, &answer);
-    response.extensions_mut().insert(operation);
+    let name = answer.operation.clone().unwrap_or_else(|| format!("{} /graphql", method.as_str()));
+    named(style.answer(&answer), name)
+}
+
+fn named(mut response: Response, operation: String) -> Response {
+    response.extensions_mut().insert(Operation(operation));
     response
+}
+
+fn wants_explanation(headers: &HeaderMap) -> bool {
+    headers.get(EXPLAIN).is_some_and(|value| value == "1")
 }
 
 /// Shows what the answer cost: statements, rows, milliseconds and the SQL.
@@ -167,84 +146,23 @@ fn explain(answer: &mut Answer) {
     }
 }
 
-fn respond(media_type: MediaType, answer: &Answer) -> Response {
-    let is_request_error = answer.phase == Phase::Request;
-    let status = match (answer.status, media_type) {
-        (Some(status), _) => StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST),
-        (None, MediaType::GraphqlResponse) if is_request_error => StatusCode::BAD_REQUEST,
-        (None, _) => StatusCode::OK,
-    };
-    let mut response = json(&Payload::new(&answer.response, answer.phase), media_type.header());
-    *response.status_mut() = status;
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
-    }
-    response
-}
-
-/// A whole response that is one fault, also outside of GraphQL proper.
-pub fn failure(fault: &Error, status: StatusCode) -> Response {
-    let answer = refuse(fault);
-    let mut response = json(&Payload::new(&answer, Phase::Request), MediaType::Json.header());
-    *response.status_mut() = status;
-    response
-}
-
-/// The same with the status that the table of codes has for the fault, and when to come back where that helps.
-pub fn failure_by_code(fault: &Error) -> Response {
-    let status = StatusCode::from_u16(fault.code().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = failure(fault, status);
-    if let Error::Unavailable { retry_after_s, .. } = fault {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_s));
-    }
-    response
-}
-
-fn json(body: &impl Serialize, media_type: HeaderValue) -> Response {
-    match serde_json::to_vec(body) {
-        Ok(bytes) => ([(header::CONTENT_TYPE, media_type)], bytes).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "an answer could not be written as JSON");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
-}
-
 fn not_acceptable() -> Response {
     let fault = Error::input("Accept", "answers come as application/graphql-response+json or application/json");
     failure(&fault, StatusCode::NOT_ACCEPTABLE)
 }
 
-/// Anything but GET and POST.
+/// What this address understands.
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
+
+/// `OPTIONS /graphql`: what may be sent here. Questions of browsers about other origins are answered before.
+pub async fn options() -> Response {
+    (StatusCode::NO_CONTENT, [(header::ALLOW, METHODS)]).into_response()
+}
+
+/// Any other method.
 pub async fn method_not_allowed() -> Response {
     let fault = Error::input("method", "GraphQL is served by POST, and by GET for queries");
     let mut response = failure(&fault, StatusCode::METHOD_NOT_ALLOWED);
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
+    response.headers_mut().insert(header::ALLOW, METHODS);
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn negotiated(accept: &'static str) -> Option<MediaType> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-        MediaType::negotiate(&headers)
-    }
-
-    #[test]
-    fn accept_decides_the_media_type() {
-        let modern = Some(MediaType::GraphqlResponse);
-        let json = Some(MediaType::Json);
-        assert_eq!(MediaType::negotiate(&HeaderMap::new()), json);
-        assert_eq!(negotiated("application/json"), json);
-        assert_eq!(negotiated("*/*"), json);
-        assert_eq!(negotiated("application/*"), json);
-        assert_eq!(negotiated("application/graphql-response+json"), modern);
-        assert_eq!(negotiated("application/graphql-response+json, application/json;q=0.9"), modern);
-        assert_eq!(negotiated("application/json, application/graphql-response+json;q=0.5"), json);
-        assert_eq!(negotiated("application/graphql-response+json;q=0, application/json"), json);
-        assert_eq!(negotiated("text/html"), None);
-    }
 }

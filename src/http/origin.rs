@@ -23,6 +23,22 @@ pub fn is_same(headers: &HeaderMap) -> bool {
     matches!((origin, host), (Some(origin), Some(host)) if origin.eq_ignore_ascii_case(host))
 }
 
+/// Headers that a page of another origin can send only after the server allowed it.
+pub const PREFLIGHT: [&str; 3] = ["perfgraph-preflight", "apollo-require-preflight", "x-apollo-operation-name"];
+
+/// Whether a GET may be run as a query. A page of another origin could send one without asking (as an image, say): it
+/// would not see the answer, but could load the server and guess from the time it takes.
+pub fn may_query(headers: &HeaderMap) -> bool {
+    if PREFLIGHT.iter().any(|name| headers.contains_key(*name)) {
+        return true;
+    }
+    if headers.contains_key(header::ORIGIN) {
+        return is_same(headers);
+    }
+    // Browsers tell what kind of request it is where they send no origin; nobody else sends this header.
+    headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none")
+}
+
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.is_empty() => name,
@@ -62,6 +78,22 @@ mod tests {
         assert!(is_same(&headers(Some("http://localhost:8000"))));
         for other in ["http://localhost:9000", "https://example.com", "null"] {
             assert!(!is_same(&headers(Some(other))), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_get_of_a_foreign_page_is_no_query() {
+        let may = |pairs: &[(&'static str, &'static str)]| {
+            let pairs = pairs.iter().chain(&[("host", "localhost:8000")]);
+            may_query(&pairs.map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect())
+        };
+        assert!(may(&[]), "curl");
+        assert!(may(&[("sec-fetch-site", "same-origin")]) && may(&[("sec-fetch-site", "none")]));
+        assert!(!may(&[("sec-fetch-site", "cross-site")]) && !may(&[("sec-fetch-site", "same-site")]));
+        assert!(may(&[("origin", "http://localhost:8000"), ("sec-fetch-site", "same-origin")]));
+        assert!(!may(&[("origin", "http://localhost:3000")]) && !may(&[("origin", "null")]));
+        for header in PREFLIGHT {
+            assert!(may(&[(header, ""), ("sec-fetch-site", "cross-site")]), "{header}");
         }
     }
 }

@@ -1,12 +1,17 @@
 //! From bytes to a GraphQL request: media type, size and JSON, with errors that name the property.
 
+use std::fmt;
+
 use async_graphql::Request;
 use axum::{
     body::Body,
     http::{HeaderMap, StatusCode, header},
 };
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde::{
+    Deserializer,
+    de::{DeserializeOwned, DeserializeSeed, IgnoredAny, SeqAccess, Visitor},
+};
+use serde_json::{Map, Value, value::RawValue};
 use serde_path_to_error::Segment;
 
 use crate::error::{Error, Result};
@@ -55,20 +60,115 @@ pub fn request(properties: Map<String, Value>) -> Result<Request> {
         .map_err(|error| Error::input(error.path().to_string(), error.inner().to_string()))
 }
 
-/// Reads a request as it stands in a body.
+/// What a body holds.
+pub enum Content {
+    /// One operation.
+    One(Box<Request>),
+    /// Several, each as far as it could be read.
+    Batch(Vec<Result<Request>>),
+}
+
+/// What is wrong with a body.
+#[derive(Debug)]
+pub enum Malformed {
+    /// It is not JSON.
+    Syntax(Error),
+    /// It is JSON, but not a GraphQL request.
+    Request(Error),
+}
+
+/// Reads one operation (an object) or a batch of them (an array).
 ///
 /// # Errors
-/// [`Error::Input`] naming the property.
-pub fn body(bytes: &[u8]) -> Result<Request> {
-    // A sequence would be taken for the properties in their order.
+/// [`Malformed`] naming the property; what is wrong with a member of a batch stands in its place.
+pub fn content(bytes: &[u8], batch_operations_max: usize) -> Result<Content, Malformed> {
+    // A sequence would be taken for the properties of one request in their order.
     if bytes.trim_ascii_start().first() == Some(&b'[') {
-        return Err(Error::input("body", "batches of operations are not taken yet; send one operation as an object"));
+        return batch(bytes, batch_operations_max).map(Content::Batch);
+    }
+    let request = one(bytes).map_err(|fault| {
+        if serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
+            Malformed::Request(fault)
+        } else {
+            Malformed::Syntax(fault)
+        }
+    })?;
+    Ok(Content::One(Box::new(request)))
+}
+
+fn one(bytes: &[u8]) -> Result<Request> {
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Error::input("body", "an operation is an object, and a batch holds no further batches"));
     }
     let request: Request = parse(bytes)?;
     if request.query.is_empty() {
         return Err(Error::input("query", "must be the text of a GraphQL document"));
     }
     Ok(request)
+}
+
+fn batch(bytes: &[u8], operations_max: usize) -> Result<Vec<Result<Request>>, Malformed> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let members = Members { kept_max: operations_max }
+        .deserialize(&mut reader)
+        .and_then(|members| reader.end().map(|()| members))
+        .map_err(|error| Malformed::Syntax(Error::input("body", format!("is not a list in JSON: {error}"))))?;
+    let fault = match members.count {
+        _ if operations_max <= 1 => {
+            Error::input("body", "batches of operations are not served here; send one operation as an object")
+        }
+        0 => Error::input("body", "a batch needs at least one operation"),
+        count if count > operations_max => Error::Limit {
+            what: "the number of operations in the batch",
+            actual: u64::try_from(count).unwrap_or(u64::MAX),
+            limit: u64::try_from(operations_max).unwrap_or(u64::MAX),
+            advice: "send several batches",
+        },
+        _ => return Ok(members.kept.into_iter().map(|member| one(member.get().as_bytes())).collect()),
+    };
+    Err(Malformed::Request(fault))
+}
+
+/// Reads a list of any length and keeps no more of it than may be used.
+struct Members {
+    kept_max: usize,
+}
+
+/// The first members of a list, unread, and how many it has.
+struct Counted<'de> {
+    kept: Vec<&'de RawValue>,
+    count: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Members {
+    type Value = Counted<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Counted<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of operations")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut kept = Vec::new();
+        while kept.len() < self.kept_max {
+            match list.next_element()? {
+                Some(member) => kept.push(member),
+                None => return Ok(Counted { count: kept.len(), kept }),
+            }
+        }
+        let mut count = kept.len();
+        while list.next_element::<IgnoredAny>()?.is_some() {
+            count += 1;
+        }
+        Ok(Counted { kept, count })
+    }
 }
 
 /// Parses JSON; on failure it is read once more to name the property that is wrong.

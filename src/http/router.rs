@@ -22,6 +22,10 @@ pub struct HttpSettings {
     pub listen: IpAddr,
     /// Bytes of a request body.
     pub body_bytes_max: usize,
+    /// Operations in one request; below 2 there are no batches.
+    pub batch_operations_max: usize,
+    /// Whether statuses follow the specification's edition of 2026.
+    pub strict_status: bool,
     /// How long a request may take.
     pub request_timeout: Duration,
     /// Whether browsers get `GraphiQL`.
@@ -55,7 +59,13 @@ pub struct HttpState {
 pub fn router(state: HttpState) -> Router {
     Router::new()
         .route("/", get(|| async { Redirect::temporary("/graphql") }))
-        .route("/graphql", get(websocket::upgrade_or_get).post(graphql::post).fallback(graphql::method_not_allowed))
+        .route(
+            "/graphql",
+            get(websocket::upgrade_or_get)
+                .post(graphql::post)
+                .options(graphql::options)
+                .fallback(graphql::method_not_allowed),
+        )
         .route("/assets/{*path}", get(assets::asset))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

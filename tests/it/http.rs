@@ -1,7 +1,10 @@
 //! The protocol as clients meet it: media types, status codes, refusals; and bad input, which is named, changes nothing
 //! and leaves the server alive.
 
-use perfgraph::entity::{ingest_batch, metric_event, metric_rollup_minute};
+use perfgraph::{
+    clock::Clock,
+    entity::{ingest_batch, metric_event, metric_rollup_minute},
+};
 use reqwest::{Method, StatusCode};
 use sea_orm::{EntityTrait, PaginatorTrait};
 use serde_json::{Value, json};
@@ -10,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::{
     harness::{
         Reply, Server, TestDatabase, World,
-        server::{client, send},
+        server::{NOW, client, send},
     },
     on_both_databases,
 };
@@ -79,7 +82,25 @@ async fn get_answers_queries_and_refuses_changes() {
     assert_eq!(reply.status, StatusCode::BAD_REQUEST);
     for method in [Method::PUT, Method::DELETE, Method::PATCH] {
         let reply = send(server.request(method.clone(), "/graphql")).await;
-        assert_eq!((reply.status, reply.header("allow")), (StatusCode::METHOD_NOT_ALLOWED, "GET, POST"), "{method}");
+        assert_eq!(
+            (reply.status, reply.header("allow")),
+            (StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD, POST, OPTIONS"),
+            "{method}"
+        );
+        assert_eq!(reply.error().0, "BAD_USER_INPUT");
+    }
+    let reply = send(server.request(Method::OPTIONS, "/graphql")).await;
+    assert_eq!((reply.status, reply.header("allow")), (StatusCode::NO_CONTENT, "GET, HEAD, POST, OPTIONS"));
+    let reply = asked(&server, &[("query", "subscription { metricStream(filter: {}) { cursor } }")]).await;
+    let (code, message) = reply.error();
+    assert!(code == "BAD_USER_INPUT" && message.contains("text/event-stream"), "{message}");
+    assert!(message.contains("graphql-transport-ws") && message.contains("multipart/mixed"), "{message}");
+    // The head is that of the GET, without the body.
+    let url = server.url("/graphql?query=%7Bviewer%7Brole%7D%7D");
+    let (get, head) = (send(server.client.get(&url)).await, send(server.client.head(&url)).await);
+    assert_eq!((head.status, head.text.as_str()), (StatusCode::OK, ""));
+    for name in ["content-type", "content-length", "cache-control", "vary"] {
+        assert!(!get.header(name).is_empty() && get.header(name) == head.header(name), "{name}");
     }
 }
 
@@ -221,6 +242,65 @@ async fn a_page_of_another_place_reaches_nothing() {
     let request = server.request(Method::POST, "/graphql").header("origin", "https://example.com");
     let reply = send(request.json(&json!({ "query": VIEWER }))).await;
     assert_eq!(reply.header("access-control-allow-origin"), "");
+    // A GET that a browser would send for a foreign page without asking is not run.
+    for (name, value) in
+        [("origin", "https://example.com"), ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site")]
+    {
+        let query = |extra: &str| {
+            let request = server.request(Method::GET, "/graphql?query=%7Bviewer%7Brole%7D%7D").header(name, value);
+            send(if extra.is_empty() { request } else { request.header(extra, "1") })
+        };
+        let refused = query("").await;
+        assert_eq!((refused.status, refused.error().0.as_str()), (StatusCode::FORBIDDEN, "FORBIDDEN"), "{name}");
+        assert_eq!(query("apollo-require-preflight").await.status, StatusCode::OK, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strict_statuses_say_more() {
+    let settings = "self_monitoring.enabled = false\ngraphql.strict_status = true";
+    let server = Server::start(TestDatabase::sqlite().await, Clock::fixed(NOW), settings).await;
+    let partial = "{ organization { name } viewer { role } }";
+    for (query, modern, json) in [
+        (VIEWER, 200, (200, "application/json; charset=utf-8")),
+        (partial, 294, (200, "application/json; charset=utf-8")),
+        ("{ nothing }", 422, (422, "application/graphql-response+json; charset=utf-8")),
+        (
+            "query Q($n: Int!) { organizations(first: $n) { totalCount } }",
+            422,
+            (422, "application/graphql-response+json; charset=utf-8"),
+        ),
+        (
+            "query A { viewer { role } } query B { viewer { role } }",
+            422,
+            (422, "application/graphql-response+json; charset=utf-8"),
+        ),
+        ("{ viewer {", 400, (400, "application/graphql-response+json; charset=utf-8")),
+    ] {
+        let reply = accepting(&server, MODERN, query).await;
+        assert_eq!(reply.status.as_u16(), modern, "{query}: {}", reply.text);
+        let reply = accepting(&server, "application/json", query).await;
+        assert_eq!((reply.status.as_u16(), reply.header("content-type")), json, "{query}: {}", reply.text);
+    }
+    for (body, status) in [("{", 400), ("{}", 422), ("[]", 422), (r#"{"query": 7}"#, 422), (r#"{"qeury": "{a}"}"#, 422)]
+    {
+        let reply = server.post("application/json", body).await;
+        assert_eq!(reply.status.as_u16(), status, "{body}: {}", reply.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_have_the_shape_that_the_specification_wants() {
+    let server = server().await;
+    let body = json!({
+        "query": "query Q { z: viewer { role } node(id: \"nothing\") { id } a: viewer { __typename role } organizations { totalCount } }",
+        "operationName": null, "variables": null, "extensions": { "client": 1 }, "unknown": [1], "id": "x",
+    });
+    let reply = server.post("application/json", body.to_string()).await;
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
+    // Keys in the order of the document, a failed nullable field as null beside its error, unknown properties ignored.
+    let expected = r#""data":{"z":{"role":"OWNER"},"node":null,"a":{"__typename":"Viewer","role":"OWNER"},"organizations":{"totalCount":0}}"#;
+    assert!(reply.text.contains(expected), "{}", reply.text);
 }
 
 /// How many rows the write path left behind.

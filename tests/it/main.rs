@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed, it may start tasks, and it is told where the test server is"
 )]
 
+mod batch;
 mod browser;
 mod cases;
 mod cli;

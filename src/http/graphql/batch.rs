@@ -1,0 +1,71 @@
+//! Several operations in one request, as a JSON array: queries side by side, so that what they share is loaded once.
+
+use std::sync::Arc;
+
+use async_graphql::Request;
+use futures_util::future::join_all;
+
+use crate::{
+    auth::Viewer,
+    error::Error,
+    graphql::{
+        Answer, Engine, RequestContext,
+        engine::{Admitted, Method},
+        error::refuse,
+    },
+};
+/// Runs the members of a batch and answers each in its place; what is wrong with one concerns that one alone.
+///
+/// Neighbouring queries share one set of loaders. A mutation waits for everything before it and runs alone; what comes
+/// after it loads anew, and sees what it did. The statements of the whole batch stand in the first answer.
+pub async fn run(engine: &Engine, viewer: Viewer, members: Vec<Result<Request, Error>>) -> Vec<Answer> {
+    let mut run = Run { engine, viewer, contexts: Vec::new(), waiting: Vec::new(), answers: Vec::new() };
+    for member in members {
+        let prepared = match member {
+            Ok(request) => engine.prepare(Method::Post, request),
+            Err(fault) => Err(Box::new(Answer::refused(None, refuse(&fault)))),
+        };
+        match prepared {
+            Ok(mutation) if mutation.is_mutation() => {
+                run.flush().await;
+                run.waiting.push(Ok(mutation));
+                run.flush().await;
+            }
+            other => run.waiting.push(other),
+        }
+    }
+    run.flush().await;
+    let Run { contexts, mut answers, .. } = run;
+    for answer in &mut answers {
+        answer.statements.clear();
+    }
+    if let Some(first) = answers.first_mut() {
+        first.statements = contexts.iter().flat_map(|context| context.log.statements()).collect();
+    }
+    answers
+}
+
+struct Run<'a> {
+    engine: &'a Engine,
+    viewer: Viewer,
+    contexts: Vec<Arc<RequestContext>>,
+    /// What runs next, side by side.
+    waiting: Vec<Result<Admitted, Box<Answer>>>,
+    answers: Vec<Answer>,
+}
+
+impl Run<'_> {
+    async fn flush(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let context = self.engine.context(self.viewer);
+        let (engine, shared) = (self.engine, &context);
+        let members = self.waiting.drain(..).map(async |member| match member {
+            Ok(admitted) => engine.run(shared, admitted).await,
+            Err(refused) => *refused,
+        });
+        self.answers.extend(join_all(members).await);
+        self.contexts.push(context);
+    }
+}
