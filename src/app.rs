@@ -147,6 +147,7 @@ impl App {
             recorder,
             draining: draining.clone(),
             sockets: Arc::clone(&sockets),
+            streams: Arc::new(Semaphore::new(config.limits.streams_max)),
         });
         let stop = draining.clone();
         let server =
@@ -293,5 +294,7 @@ fn http_settings(config: &Config) -> HttpSettings {
         websocket_message_bytes_max: config.limits.websocket_message_bytes_max,
         subscriptions_per_socket_max: config.limits.subscriptions_per_socket_max,
         connection_init_timeout: Duration::from_millis(config.limits.connection_init_timeout_ms),
+        ping_interval: Duration::from_millis(config.server.ping_interval_ms),
+        heartbeat_interval: Duration::from_millis(config.server.heartbeat_interval_ms),
     }
 }

@@ -39,6 +39,8 @@ section! {
         subscriptions_per_socket_max: usize = 50,
         /// Sockets open at once.
         sockets_max: usize = 10_000,
+        /// Streams over HTTP (server-sent events and multipart) open at once.
+        streams_max: usize = 10_000,
         /// Bytes of one message from a client on a WebSocket: room for a document with its variables.
         websocket_message_bytes_max: usize = 65_536,
         /// Milliseconds that a new WebSocket has to send `connection_init` before it is closed with 4408.

@@ -14,6 +14,11 @@ section! {
         request_timeout_ms: u64 = 10_000,
         /// Milliseconds that requests under way get to finish after SIGTERM or Ctrl-C; 0 waits for nobody.
         drain_timeout_ms: u64 = 10_000,
+        /// Milliseconds between the server's pings on a WebSocket; one that lets two go by without a word is closed.
+        ping_interval_ms: u64 = 15_000,
+        /// Milliseconds of silence after which a stream over HTTP gives a sign of life, so that no proxy takes it for
+        /// dead.
+        heartbeat_interval_ms: u64 = 12_000,
         /// Number of this instance in the ids it makes, 0 to 255. Unset, it takes the first that is free; a number that
         /// another instance on the same PostgreSQL database holds is refused. 0 is also what `perfgraph seed` uses.
         node: Option<u8> = None,

@@ -13,18 +13,24 @@ use axum::{
 };
 use serde::Deserialize;
 
-use self::reply::Style;
 pub use self::reply::{failure, failure_by_code};
+use self::{
+    accept::{MediaType, Wish},
+    reply::Style,
+};
 use super::{
-    middleware::Operation,
-    origin,
+    middleware, origin,
     request_body::{self, Content, Malformed},
     router::HttpState,
+    streams,
 };
 use crate::{
     auth,
     error::Error,
-    graphql::{Answer, engine::Method},
+    graphql::{
+        Answer,
+        engine::{Admitted, Method, Operation},
+    },
 };
 
 /// Asks for the statements of a request in `extensions.db`.
@@ -32,9 +38,10 @@ const EXPLAIN: &str = "perfgraph-explain";
 
 /// `POST /graphql`.
 pub async fn post(State(state): State<HttpState>, headers: HeaderMap, body: Body) -> Response {
-    let Some(style) = style(&state, &headers) else {
+    let Some(wish) = accept::negotiate(&headers) else {
         return not_acceptable();
     };
+    let style = style(&state, wish);
     // Also what keeps foreign pages out: a browser sends JSON across sites only after asking, and is not allowed.
     if !request_body::is_json(&headers) {
         let fault = Error::input("Content-Type", "send a GraphQL request as application/json in UTF-8");
@@ -45,7 +52,10 @@ pub async fn post(State(state): State<HttpState>, headers: HeaderMap, body: Body
         Err((status, fault)) => return style.refuse(&fault, status),
     };
     match request_body::content(&bytes, state.settings.batch_operations_max) {
-        Ok(Content::One(request)) => execute(&state, &headers, style, Method::Post, *request).await,
+        Ok(Content::One(request)) => execute(&state, &headers, wish, Method::Post, *request).await,
+        Ok(Content::Batch(_)) if wish.media_type.is_none() => {
+            style.malformed(&Error::input("body", "a stream carries one operation; send an object, not a list"))
+        }
         Ok(Content::Batch(members)) => {
             let mut answers = batch::run(&state.engine, auth::development_viewer(), members).await;
             if let Some(first) = answers.first_mut().filter(|_| wants_explanation(&headers)) {
@@ -70,9 +80,10 @@ pub struct GetParameters {
 
 /// `GET /graphql?query=…`: queries only.
 pub async fn get(state: HttpState, headers: HeaderMap, parameters: Option<Query<GetParameters>>) -> Response {
-    let Some(style) = style(&state, &headers) else {
+    let Some(wish) = accept::negotiate(&headers) else {
         return not_acceptable();
     };
+    let style = style(&state, wish);
     if !origin::may_query(&headers) {
         let fault = Error::Forbidden(format!(
             "a page of another origin may not query here; a client that is no page sends the header {}: 1",
@@ -98,31 +109,44 @@ pub async fn get(state: HttpState, headers: HeaderMap, parameters: Option<Query<
             Err(_) => return style.malformed(&Error::input("extensions", "must be a JSON object")),
         }
     }
-    execute(&state, &headers, style, Method::Get, request).await
+    execute(&state, &headers, wish, Method::Get, request).await
 }
 
-fn style(state: &HttpState, headers: &HeaderMap) -> Option<Style> {
-    let media_type = accept::negotiate(headers)?;
-    Some(Style { media_type, is_strict: state.settings.strict_status })
+/// How to answer in one piece; what ends before a stream begins is told as JSON.
+fn style(state: &HttpState, wish: Wish) -> Style {
+    Style { media_type: wish.media_type.unwrap_or(MediaType::Json), is_strict: state.settings.strict_status }
 }
 
 async fn execute(
     state: &HttpState,
     headers: &HeaderMap,
-    style: Style,
+    wish: Wish,
     method: Method,
     request: GraphqlRequest,
 ) -> Response {
-    let mut answer = state.engine.execute(auth::development_viewer(), method, request).await;
+    let viewer = auth::development_viewer();
+    let prepared = state.engine.prepare(method, request);
+    let is_subscription = prepared.as_ref().is_ok_and(Admitted::is_subscription);
+    let mut answer = match (prepared, wish.framing(is_subscription)) {
+        (Ok(admitted), Some(framing)) => {
+            return streams::respond(state, framing, state.engine.stream(viewer, admitted));
+        }
+        // A stream is where its clients look for errors, unless the transport itself was misused.
+        (Err(refused), Some(framing)) if refused.status.is_none() => {
+            return streams::respond(state, framing, Operation::refused(refused.response));
+        }
+        (Ok(admitted), None) => state.engine.run(&state.engine.context(viewer), admitted).await,
+        (Err(refused), _) => *refused,
+    };
     if wants_explanation(headers) {
         explain(&mut answer);
     }
     let name = answer.operation.clone().unwrap_or_else(|| format!("{} /graphql", method.as_str()));
-    named(style.answer(&answer), name)
+    named(style(state, wish).answer(&answer), name)
 }
 
 fn named(mut response: Response, operation: String) -> Response {
-    response.extensions_mut().insert(Operation(operation));
+    response.extensions_mut().insert(middleware::Operation(operation));
     response
 }
 
@@ -147,7 +171,11 @@ fn explain(answer: &mut Answer) {
 }
 
 fn not_acceptable() -> Response {
-    let fault = Error::input("Accept", "answers come as application/graphql-response+json or application/json");
+    let fault = Error::input(
+        "Accept",
+        "answers come as application/graphql-response+json or application/json, streams of them as text/event-stream or \
+         multipart/mixed;subscriptionSpec=1.0",
+    );
     failure(&fault, StatusCode::NOT_ACCEPTABLE)
 }
 

@@ -21,6 +21,10 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Clone, Debug)]
 pub struct Operation(pub String);
 
+/// Says that the response is no measure: it is a stream, whose operations are recorded by themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct Unmeasured;
+
 /// Gives the request an id, logs it and records how long it took.
 pub async fn observe(State(state): State<HttpState>, request: Request, next: Next) -> Response {
     let watch = Stopwatch::start();
@@ -39,9 +43,10 @@ pub async fn observe(State(state): State<HttpState>, request: Request, next: Nex
     let elapsed_ms = watch.elapsed_ms();
     let _entered = span.enter();
     tracing::debug!(%method, route, operation, status, elapsed_ms, "served");
-    // A socket lives as long as its client likes: that is not a response time. Addresses that do not exist are made up
-    // by callers and would fill the list of endpoints.
-    if let (Some(route), false) = (route, is_upgrade) {
+    // A socket or stream lives as long as its client likes: that is not a response time. Addresses that do not exist are
+    // made up by callers and would fill the list of endpoints.
+    let is_measured = !is_upgrade && response.extensions_mut().remove::<Unmeasured>().is_none();
+    if let (Some(route), true) = (route, is_measured) {
         state.recorder.record(&operation.unwrap_or_else(|| format!("{method} {route}")), status, elapsed_ms);
     }
     response

@@ -1,4 +1,4 @@
-//! The protocol layer: addresses, middleware, GraphQL over HTTP and WebSocket, health and the embedded pages.
+//! The protocol layer: addresses, middleware, GraphQL over HTTP, WebSocket and streams, health and the embedded pages.
 //!
 //! It turns bytes into calls and answers into bytes; what a call means is decided further in.
 
@@ -9,6 +9,7 @@ pub mod middleware;
 pub mod origin;
 pub mod request_body;
 pub mod router;
+pub mod streams;
 pub mod websocket;
 
 pub use router::{HttpSettings, router};

@@ -36,6 +36,10 @@ pub struct HttpSettings {
     pub subscriptions_per_socket_max: usize,
     /// How long a socket may take to introduce itself.
     pub connection_init_timeout: Duration,
+    /// How often a socket is asked for a sign of life.
+    pub ping_interval: Duration,
+    /// How long a stream over HTTP may be silent before it gives a sign of life.
+    pub heartbeat_interval: Duration,
 }
 
 /// What handlers share.
@@ -53,6 +57,8 @@ pub struct HttpState {
     pub draining: CancellationToken,
     /// One permit for each socket that may be open.
     pub sockets: Arc<tokio::sync::Semaphore>,
+    /// One permit for each stream over HTTP that may be open.
+    pub streams: Arc<tokio::sync::Semaphore>,
 }
 
 /// The whole URL space.

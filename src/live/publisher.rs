@@ -64,6 +64,11 @@ impl Publisher {
         let _ = self.0.send(batch);
     }
 
+    /// How many streams are open.
+    pub fn streams(&self) -> usize {
+        self.0.receiver_count()
+    }
+
     /// Everything published from now on.
     pub(super) fn subscribe(&self) -> broadcast::Receiver<Arc<CommittedBatch>> {
         self.0.subscribe()

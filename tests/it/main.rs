@@ -22,6 +22,7 @@ mod postman;
 mod reports;
 mod schema;
 mod statements;
+mod streams;
 mod subscriptions;
 mod tidy;
 mod websocket;

@@ -1,23 +1,18 @@
 //! The stream as clients see it: the real `graphql-ws` client over a real socket, and the protocol frame by frame.
 
-use std::{process::Stdio, time::Duration};
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use perfgraph::model::{Key, ProjectId};
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
-    net::TcpStream,
-    process::{Child, ChildStdout, Command},
-    time::timeout,
-};
+use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{Message, client::IntoClientRequest},
 };
 
 use crate::{
-    harness::{Server, TestDatabase, World, builders, server::repository},
+    harness::{NodeClient, Server, TestDatabase, World, builders},
     on_both_databases,
 };
 
@@ -28,52 +23,12 @@ const STREAM: &str = "subscription ($filter: StreamFilter!, $after: StreamCursor
     metricStream(filter: $filter, after: $after) { cursor metrics { endpoint value project { name } } }
 }";
 
-/// The npm client, and its lines.
-struct Client {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Client {
-    fn start(server: &Server, count: usize, variables: &Value) -> Self {
-        let folder = repository("tests/clients");
-        let is_installed = folder.join("node_modules/graphql-ws").exists();
-        assert!(is_installed, "the npm client is not installed: run `make test`, or `scripts/test-setup` once");
-        let mut command = Command::new("node");
-        command.arg("subscribe.mjs").args([
-            server.websocket_url(),
-            count.to_string(),
-            STREAM.to_owned(),
-            variables.to_string(),
-        ]);
-        command.current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().expect("node is not in PATH: install Node.js 20 or newer and run `make test`");
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines }
-    }
-
-    async fn next(&mut self) -> Value {
-        let line = timeout(PATIENCE, self.lines.next_line()).await.expect("the client says something in time").unwrap();
-        match line {
-            Some(line) => serde_json::from_str(&line).unwrap(),
-            None => panic!("the client ended: {}", self.stderr().await),
-        }
-    }
-
-    async fn stderr(&mut self) -> String {
-        let mut text = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut text).await.unwrap();
-        text
-    }
-
-    async fn connected(mut self) -> Self {
-        assert_eq!(self.next().await, json!({ "connected": true }));
-        self
-    }
-
-    async fn exit_code(&mut self) -> Option<i32> {
-        timeout(PATIENCE, self.child.wait()).await.expect("the client ends in time").unwrap().code()
-    }
+/// The real client, subscribed and connected.
+async fn client(server: &Server, count: usize, variables: &Value) -> NodeClient {
+    let arguments = [server.websocket_url(), count.to_string(), STREAM.to_owned(), variables.to_string()];
+    let mut client = NodeClient::start("subscribe.mjs", "graphql-ws", &arguments);
+    assert_eq!(client.next().await, json!({ "connected": true }));
+    client
 }
 
 /// Sends rows over HTTP, each with a number as its value, and answers the cursor.
@@ -104,7 +59,7 @@ on_both_databases! {
         let world = server.seed("organizations=1 projects=2").await;
         let filter = json!({ "filter": { "projectIds": [world.id("project", 1)] } });
         // Enough that the client does not leave before we have seen all that we sent.
-        let mut client = Client::start(&server, 1_000, &filter).connected().await;
+        let mut client = client(&server, 1_000, &filter).await;
         // An acknowledged socket is not yet a running stream: the first event says that it is.
         let mut last = 0;
         let mut first = loop {
@@ -145,7 +100,7 @@ on_both_databases! {
         ingest(&server, &world, 2, &[99]).await;
         ingest(&server, &world, 1, &[5, 6]).await;
         let filter = json!({ "projectIds": [world.id("project", 1)] });
-        let mut client = Client::start(&server, 3, &json!({ "filter": filter, "after": after })).connected().await;
+        let mut client = client(&server, 3, &json!({ "filter": filter, "after": after })).await;
         assert_eq!(values(&client.next().await), [4.0]);
         assert_eq!(values(&client.next().await), [5.0, 6.0]);
         // The live tail joins on without a gap.
@@ -170,7 +125,7 @@ on_both_databases! {
             (json!({}), "BAD_USER_INPUT"),
         ];
         for (variables, code) in variables {
-            let mut client = Client::start(&server, 1, &variables).connected().await;
+            let mut client = client(&server, 1, &variables).await;
             // The library answers a refusal as an event with errors, or as an error.
             let line = timeout(PATIENCE, client.lines.next_line()).await.unwrap().unwrap();
             let text = match line {

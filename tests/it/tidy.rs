@@ -80,7 +80,7 @@ const FRAMEWORKS: &[Framework] = &[
             "src/graphql",
             "src/http/graphql",
             "src/http/websocket",
-            "src/http/sse",
+            "src/http/streams",
             "src/http/request_body",
             "src/app",
         ]),
@@ -88,7 +88,7 @@ const FRAMEWORKS: &[Framework] = &[
     },
     Framework {
         name: "async_graphql_axum",
-        places: Places::Only(&["src/http/graphql", "src/http/websocket", "src/http/sse", "src/http/request_body"]),
+        places: Places::Only(&["src/http/graphql", "src/http/websocket", "src/http/request_body"]),
         fix: "keep the protocol in http/",
     },
     Framework {

@@ -3,6 +3,8 @@
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
+use crate::http::streams::Framing;
+
 /// The media types that answers come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MediaType {
@@ -29,21 +31,53 @@ impl MediaType {
     }
 }
 
-/// The better liked of the two; `None` when the client takes neither.
-pub fn negotiate(headers: &HeaderMap) -> Option<MediaType> {
+/// What a client takes, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// For one answer.
+    pub media_type: Option<MediaType>,
+    /// For a stream of answers.
+    framing: Option<Framing>,
+    /// Whether it would rather have a stream, also of one answer.
+    prefers_stream: bool,
+}
+
+impl Wish {
+    /// How to stream an operation: always if it is a subscription, otherwise when that was asked for in the first place.
+    pub fn framing(self, is_subscription: bool) -> Option<Framing> {
+        self.framing.filter(|_| is_subscription || self.prefers_stream)
+    }
+}
+
+/// Reads the `Accept` headers; `None` when the client takes nothing of what is served here.
+pub fn negotiate(headers: &HeaderMap) -> Option<Wish> {
     let ranges = ranges(headers);
     if ranges.is_empty() && is_silent(headers) {
-        return Some(MediaType::Json);
+        return Some(Wish { media_type: Some(MediaType::Json), framing: None, prefers_stream: false });
     }
     let modern = weight(&ranges, MediaType::GraphqlResponse);
     let json = weight(&ranges, MediaType::Json);
     // A client that names the modern type knows it; one that takes anything gets what every client can read.
     let knows_modern = ranges.iter().any(|range| range.essence == MediaType::GraphqlResponse.essence());
-    match (modern, json) {
+    let media_type = match (modern, json) {
         (0, 0) => None,
         _ if modern > json || (modern == json && knows_modern) => Some(MediaType::GraphqlResponse),
         _ => Some(MediaType::Json),
-    }
+    };
+    // Streams have to be named: who takes anything does not mean an endless answer.
+    let events = named_weight(&ranges, |range| range.essence == "text/event-stream");
+    let parts = named_weight(&ranges, |range| range.essence == "multipart/mixed" && range.knows_subscriptions);
+    let framing = match (events, parts) {
+        (0, 0) => None,
+        _ if parts > events => Some(Framing::Multipart),
+        _ => Some(Framing::EventStream),
+    };
+    let prefers_stream = events.max(parts) > modern.max(json);
+    (media_type.is_some() || framing.is_some()).then_some(Wish { media_type, framing, prefers_stream })
+}
+
+fn named_weight(ranges: &[Range], is_it: impl Fn(&Range) -> bool) -> u16 {
+    ranges.iter().filter(|range| is_it(range)).map(|range| range.weight).max().unwrap_or(0)
 }
 
 /// Without the header, or with an empty one, a client takes anything.
@@ -57,6 +91,8 @@ struct Range {
     essence: String,
     /// Thousandths, 0 to 1000.
     weight: u16,
+    /// Whether it says that it means Apollo's protocol for subscriptions; other protocols share its media type.
+    knows_subscriptions: bool,
 }
 
 /// All ranges of all `Accept` headers; what cannot be read, or asks for another charset than UTF-8, is left out.
@@ -73,15 +109,17 @@ fn range(text: &str) -> Option<Range> {
         return None;
     }
     let mut weight = 1_000;
+    let mut knows_subscriptions = false;
     for parameter in parts {
         let (name, value) = parameter.split_once('=')?;
         match name.trim().to_ascii_lowercase().as_str() {
             "q" => weight = thousandths(value.trim())?,
             "charset" if !value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8") => return None,
+            "subscriptionspec" => knows_subscriptions = value.trim().trim_matches('"') == "1.0",
             _ => {}
         }
     }
-    Some(Range { essence, weight })
+    Some(Range { essence, weight, knows_subscriptions })
 }
 
 /// `0`, `1`, `0.5`, `0.125`: at most three digits, at most one.
@@ -130,12 +168,36 @@ fn split(text: &str, separator: char) -> Vec<&str> {
 mod tests {
     use super::*;
 
+    fn wish(accept: &[&'static str]) -> Option<Wish> {
+        let values = accept.iter().map(|value| (header::ACCEPT, HeaderValue::from_static(value)));
+        negotiate(&values.collect())
+    }
+
     fn negotiated(accept: &[&'static str]) -> Option<MediaType> {
-        let mut headers = HeaderMap::new();
-        for value in accept {
-            headers.append(header::ACCEPT, HeaderValue::from_static(value));
+        wish(accept).and_then(|wish| wish.media_type)
+    }
+
+    #[test]
+    fn streams_are_for_those_who_name_them() {
+        let (events, parts) = (Some(Framing::EventStream), Some(Framing::Multipart));
+        for (accept, subscription, query) in [
+            ("text/event-stream", events, events),
+            ("multipart/mixed;boundary=\"graphql\";subscriptionSpec=\"1.0\"", parts, parts),
+            ("multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/json", parts, None),
+            ("multipart/mixed;subscriptionSpec=1.0, application/json;q=0.9", parts, parts),
+            ("multipart/mixed;deferSpec=20220824,application/json", None, None),
+            ("multipart/mixed;subscriptionSpec=2.0,application/json", None, None),
+            ("application/graphql-response+json, application/json, text/event-stream, multipart/mixed", events, None),
+            ("text/event-stream, multipart/mixed;subscriptionSpec=1.0", events, events),
+            ("text/event-stream;q=0.5, multipart/mixed;subscriptionSpec=1.0", parts, parts),
+            ("text/event-stream;q=0, application/json", None, None),
+            ("application/json, text/event-stream;q=0.1", events, None),
+            ("*/*", None, None),
+            ("text/*, application/json", None, None),
+        ] {
+            let wish = wish(&[accept]).unwrap();
+            assert_eq!((wish.framing(true), wish.framing(false)), (subscription, query), "{accept}");
         }
-        negotiate(&headers)
     }
 
     #[test]

@@ -7,28 +7,25 @@ use std::{collections::HashSet, ops::ControlFlow, time::Duration};
 
 use async_graphql::Request;
 use axum::extract::ws::{Message, WebSocket};
-use futures_util::{
-    StreamExt,
-    stream::{self, BoxStream},
-};
+use futures_util::stream::BoxStream;
 use serde_json::{Map, Value};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
-use tokio_stream::StreamMap;
+use tokio_stream::{StreamExt, StreamMap};
 
 use super::message::{self, Close, Frame, Incoming};
 use crate::{
     auth::Viewer,
-    clock::Stopwatch,
     error::{Error, Result},
-    graphql::{
-        engine::{Event, Operation},
-        error::{Phase, refuse},
+    graphql::error::{Phase, refuse},
+    http::{
+        request_body,
+        router::HttpState,
+        streams::{self, Progress},
     },
-    http::{request_body, router::HttpState},
 };
 
-/// How often the server asks for a sign of life.
-const PING_INTERVAL: Duration = Duration::from_secs(15);
+/// The route under which operations without a name are recorded.
+const TRANSPORT: &str = "WebSocket /graphql";
 /// A client that let so many pings go by without a word is gone.
 const MISSED_PINGS_MAX: u32 = 2;
 /// How long the network may take to accept a message before the client counts as gone.
@@ -51,12 +48,6 @@ pub async fn serve(socket: WebSocket, state: HttpState, viewer: Viewer) {
     }
 }
 
-/// What an operation's stream says: an event, or that it was the last.
-enum Progress {
-    Event(Box<Event>),
-    Done,
-}
-
 /// Goes on, or ends: with a close frame, or without when the client is gone.
 type Flow = ControlFlow<Option<Close>>;
 
@@ -76,7 +67,7 @@ impl Connection {
     async fn run(&mut self) -> Flow {
         let introduction = sleep(self.state.settings.connection_init_timeout);
         tokio::pin!(introduction);
-        let mut pings = interval(PING_INTERVAL);
+        let mut pings = interval(self.state.settings.ping_interval);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // The first tick is immediate, and a fresh socket needs no ping.
         pings.tick().await;
@@ -153,7 +144,7 @@ impl Connection {
                 if operation.is_subscription {
                     self.subscriptions.insert(id.clone());
                 }
-                self.operations.insert(id, self.bounded(operation));
+                self.operations.insert(id, streams::answers(&self.state, TRANSPORT, operation));
                 Flow::Continue(())
             }
             Err(fault) => self.send(message::error(&id, &refuse(&fault).errors)).await,
@@ -172,25 +163,6 @@ impl Connection {
             });
         }
         request_body::request(payload)
-    }
-
-    /// The answers of an operation and its end. Queries and mutations get as long as over HTTP, and are recorded alike.
-    fn bounded(&self, operation: Operation) -> BoxStream<'static, Progress> {
-        let Operation { name, is_subscription, events } = operation;
-        let end = stream::once(async { Progress::Done });
-        if is_subscription {
-            return events.map(|event| Progress::Event(Box::new(event))).chain(end).boxed();
-        }
-        let (patience, recorder, watch) =
-            (self.state.settings.request_timeout, self.state.recorder.clone(), Stopwatch::start());
-        let answers = async move {
-            let answers = timeout(patience, events.map(Box::new).collect::<Vec<_>>())
-                .await
-                .unwrap_or_else(|_| vec![Box::new(Event { response: refuse(&Error::Timeout), phase: Phase::Request })]);
-            recorder.record(name.as_deref().unwrap_or("WebSocket /graphql"), 200, watch.elapsed_ms());
-            stream::iter(answers.into_iter().map(Progress::Event))
-        };
-        stream::once(answers).flatten().chain(end).boxed()
     }
 
     async fn tell(&mut self, id: &str, progress: Progress) -> Flow {

@@ -5,12 +5,14 @@ pub mod books;
 pub mod builders;
 pub mod case;
 pub mod database;
+pub mod node;
 pub mod process;
 pub mod server;
 pub mod snapshot;
 
 pub use builders::{Seed, World};
 pub use database::TestDatabase;
+pub use node::NodeClient;
 pub use server::{Reply, Server};
 
 /// Writes one behaviour as two tests, `sqlite` and `postgres`, in a module of the behaviour's name.
