@@ -305,7 +305,7 @@ on_both_databases! {
         let world = server.seed("organizations=1 projects=1").await;
         let client = |count: u32, query: &str, variables: &Value| {
             let arguments = [server.url("/graphql"), count.to_string(), query.to_owned(), variables.to_string()];
-            NodeClient::start("events.mjs", "graphql-sse", &arguments)
+            NodeClient::start("events.mjs", &arguments)
         };
         let mut query = client(9, "{ viewer { role } }", &Value::Null);
         assert_eq!(query.next().await, json!({ "data": { "viewer": { "role": "OWNER" } } }));

@@ -26,7 +26,7 @@ const STREAM: &str = "subscription ($filter: StreamFilter!, $after: StreamCursor
 /// The real client, subscribed and connected.
 async fn client(server: &Server, count: usize, variables: &Value) -> NodeClient {
     let arguments = [server.websocket_url(), count.to_string(), STREAM.to_owned(), variables.to_string()];
-    let mut client = NodeClient::start("subscribe.mjs", "graphql-ws", &arguments);
+    let mut client = NodeClient::start("subscribe.mjs", &arguments);
     assert_eq!(client.next().await, json!({ "connected": true }));
     client
 }
