@@ -11,12 +11,12 @@ use crate::{
     app::Core,
     auth,
     db::StatementLog,
-    directory::{OrganizationFields, ProjectStatus, employee, organization, project, team},
+    directory::{self, Organization, OrganizationFields, ProjectStatus, employee, organization, project, team},
     error::{Error, Result},
     ingest::{Candidate, Mode, Submission},
     model::{
         EmployeeId, Key, MetricType, OrganizationId, ProjectId, Scope, Timestamp,
-        page::{Direction, PageRequest},
+        page::{Direction, ListRequest, PageRequest},
         timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
     },
 };
@@ -139,7 +139,8 @@ struct Series<'a> {
 pub async fn is_empty(core: &Core) -> Result<bool> {
     let db = core.database.writer(StatementLog::default());
     let page = PageRequest { size: 2, direction: Direction::Forward, beyond: None };
-    let found = organization::list(&auth::server_scope(), &db, &page, OrganizationFields::SLUG).await?;
+    let list = ListRequest { filter: None, page };
+    let found = directory::list::<Organization>(&auth::server_scope(), &db, &list, OrganizationFields::SLUG).await?;
     for row in &found.rows {
         if row.slug()? != "perfgraph" {
             return Ok(false);

@@ -19,7 +19,7 @@ use crate::{
         StatementLog,
         instance::{Instance, SAMPLE_NODE, beside, sqlite_file},
     },
-    directory::organization,
+    directory::{self, Organization},
     error::Error,
     seed::{self, Plan, Size},
 };
@@ -57,7 +57,8 @@ pub async fn fill_if_empty(config: &Config) -> Result<(), Failure> {
 /// Whether there is not a single organization, not even the server's own.
 async fn holds_nothing(config: &Config) -> Result<bool, Failure> {
     let core = Core::open(config, Clock::system(), Instance::alone(SAMPLE_NODE)).await?;
-    let found = organization::count(&auth::server_scope(), &core.database.reader(StatementLog::default())).await;
+    let db = core.database.reader(StatementLog::default());
+    let found = directory::count::<Organization>(&auth::server_scope(), &db, None).await;
     core.close().await;
     Ok(found? == 0)
 }

@@ -9,6 +9,8 @@ use super::{Config, DatabaseUrl};
 
 /// Ids hold 14 bits of sequence, and the rows of one call take an unbroken range of them.
 const INGEST_ROWS_CEILING: usize = 16_384;
+/// SQLite nests 1,000 levels, and each condition of a row of alternatives is one.
+const FILTER_CONDITIONS_CEILING: usize = 800;
 /// PostgreSQL refuses index entries of more than about 2,700 bytes, and endpoints are unique by path.
 const ENDPOINT_BYTES_CEILING: usize = 2_000;
 const MINUTES_PER_DAY: u64 = 24 * 60;
@@ -59,6 +61,12 @@ fn ceilings(Config { limits, ingest, .. }: &Config) -> Vec<Problem> {
             limits.ingest_rows_max,
             INGEST_ROWS_CEILING,
             "the ids of one call are an unbroken range of so many",
+        ),
+        (
+            "limits.filter_conditions_max",
+            limits.filter_conditions_max,
+            FILTER_CONDITIONS_CEILING,
+            "the database nests no deeper",
         ),
         (
             "ingest.endpoint_bytes_max",

@@ -33,6 +33,11 @@ section! {
         page_size_default: u32 = 20,
         /// Items of a list at most.
         page_size_max: u32 = 100,
+        /// Levels of `and`, `or` and `not` inside each other in a filter.
+        filter_depth_max: usize = 8,
+        /// Conditions of a filter: each value that it compares with is one, and so is each filter inside of it. At most
+        /// 800.
+        filter_conditions_max: usize = 200,
         /// Measurements in one call; at most 16384.
         ingest_rows_max: usize = 10_000,
         /// Subscriptions open at once on one WebSocket.

@@ -1,6 +1,7 @@
 //! Connections to SQLite and PostgreSQL: pools, sessions that count statements, migrations, and the few places where
 //! the two dialects differ. Rooms build their own statements; this room never knows what they mean.
 
+pub mod compare;
 pub mod error;
 pub mod instance;
 pub mod migrate;

@@ -3,18 +3,23 @@
 //! The base case is a batch: `by_ids` takes many keys, pages are asked for many parents at once, and one is a batch of
 //! one. Every function takes the scope first and answers rows outside of it exactly like rows that do not exist.
 
+mod noun;
 mod page;
 mod row;
 
 pub mod employee;
+pub mod filter;
+pub mod membership;
 pub mod organization;
 pub mod project;
 pub mod team;
 
 pub use employee::{Employee, EmployeeFields};
+pub use filter::{EmployeeFilter, OrganizationFilter, ProjectFilter};
+pub use membership::Member;
+pub use noun::{Noun, by_ids, by_organizations, count, counts_by_organizations, list};
 pub use organization::{Organization, OrganizationFields};
 pub use project::{Project, ProjectFields, ProjectStatus};
-pub use team::Member;
 
 use sea_orm::sea_query::{Expr, ExprTrait, IntoColumnRef, SelectStatement};
 

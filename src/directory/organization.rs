@@ -1,35 +1,22 @@
 //! Organizations: the tenants.
 
-use std::{collections::HashMap, sync::Arc};
-
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, EntityTrait, QueryResult,
-    sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement},
+    EntityTrait,
+    sea_query::{Expr, ExprTrait},
 };
 
-use super::{
-    narrow,
-    page::{self, LISTED},
-    row::row,
-};
+use super::{filter::OrganizationCondition, noun, page::LISTED, row::row};
 use crate::{
     db::Session,
     entity::{organization as table, organization_stream},
     error::{Error, Result},
-    model::{
-        OrganizationId, Role, Scope, Timestamp,
-        page::{Page, PageRequest},
-    },
+    model::{OrganizationId, Role, Scope, Timestamp},
 };
 
 row! {
     /// An organization as read.
-    Organization, OrganizationFields, organization, OrganizationId = |row, at| {
-        let id = row.try_get_by_index(*at)?;
-        *at += 1;
-        Ok(id)
-    };
+    Organization, OrganizationFields, organization, OrganizationId, OrganizationCondition;
     /// The name that people read.
     NAME = 0, name: String, Name;
     /// The name in addresses: lower case, unique.
@@ -44,38 +31,6 @@ row! {
     UPDATED_AT = 5, updated_at: Timestamp, UpdatedAt;
 }
 
-fn select(fields: OrganizationFields) -> SelectStatement {
-    let mut select = Query::select();
-    select.from_as(table::Entity, Alias::new(LISTED)).column((Alias::new(LISTED), table::Column::Id));
-    for column in Organization::columns(fields) {
-        select.column((Alias::new(LISTED), column));
-    }
-    select
-}
-
-/// The organizations with these ids; what is not there or not seen is not in the answer.
-///
-/// # Errors
-/// When the database cannot answer.
-pub async fn by_ids(
-    scope: &Scope,
-    db: &Session,
-    ids: &[OrganizationId],
-    fields: OrganizationFields,
-) -> Result<HashMap<OrganizationId, Organization>> {
-    let mut select = select(fields);
-    select.and_where(Expr::col((Alias::new(LISTED), table::Column::Id)).is_in(ids.iter().copied()));
-    narrow(&mut select, scope, (Alias::new(LISTED), table::Column::Id));
-    collect(&db.query_all(&select).await?, fields)
-}
-
-fn collect(rows: &[QueryResult], fields: OrganizationFields) -> Result<HashMap<OrganizationId, Organization>> {
-    rows.iter()
-        .map(|row| Organization::read(row, 0, fields).map(|organization| (organization.key, organization)))
-        .collect::<Result<_, _>>()
-        .map_err(Error::from)
-}
-
 /// The organization with this slug.
 ///
 /// # Errors
@@ -86,37 +41,7 @@ pub async fn by_slug(
     slug: &str,
     fields: OrganizationFields,
 ) -> Result<Option<Organization>> {
-    let mut select = select(fields);
-    select.and_where(Expr::col((Alias::new(LISTED), table::Column::Slug)).eq(slug));
-    narrow(&mut select, scope, (Alias::new(LISTED), table::Column::Id));
-    let row = db.query_one(&select).await?;
-    Ok(row.map(|row| Organization::read(&row, 0, fields)).transpose()?)
-}
-
-/// One page of the organizations, by name.
-///
-/// # Errors
-/// When the database cannot answer.
-pub async fn list(
-    scope: &Scope,
-    db: &Session,
-    page: &PageRequest,
-    fields: OrganizationFields,
-) -> Result<Page<Arc<Organization>>> {
-    let mut select = select(fields);
-    narrow(&mut select, scope, (Alias::new(LISTED), table::Column::Id));
-    page::one(db, select, page, |row| Organization::read(row, 0, fields).map(Arc::new)).await
-}
-
-/// How many organizations the scope sees.
-///
-/// # Errors
-/// When the database cannot answer.
-pub async fn count(scope: &Scope, db: &Session) -> Result<u64> {
-    let mut select = Query::select();
-    select.expr(Expr::cust("COUNT(*)")).from_as(table::Entity, Alias::new(LISTED));
-    narrow(&mut select, scope, (Alias::new(LISTED), table::Column::Id));
-    page::count(db, &select).await
+    noun::by_unique(scope, db, Expr::col((LISTED, table::Column::Slug)).eq(slug).into(), fields).await
 }
 
 /// What a new organization is made of.

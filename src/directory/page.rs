@@ -2,34 +2,31 @@
 //!
 //! Lists are ordered by name and then id, so that the order is total and a page starts beyond a row, not at an offset.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    hash::Hash,
-};
+use std::{collections::HashMap, hash::Hash};
 
 use sea_orm::{
-    ConnectionTrait, QueryResult,
-    sea_query::{Alias, Expr, ExprTrait, Order, Query, SelectStatement, WindowStatement},
+    ConnectionTrait, DbErr, QueryResult,
+    sea_query::{Expr, ExprTrait, Order, Query, SelectStatement, WindowStatement},
 };
 
 use crate::{
     db::Session,
     error::Result,
-    model::{
-        Key, OrganizationId,
-        page::{Direction, Page, PageRequest},
-    },
+    model::page::{Direction, Page, PageRequest},
 };
 
 /// The alias of the table whose `name` and `id` order the list.
 pub(super) const LISTED: &str = "l";
 
+/// Where a row stands in its parent's list.
+const PLACE: &str = "place";
+
 fn name() -> Expr {
-    Expr::col((Alias::new(LISTED), Alias::new("name")))
+    Expr::col((LISTED, "name"))
 }
 
 fn id() -> Expr {
-    Expr::col((Alias::new(LISTED), Alias::new("id")))
+    Expr::col((LISTED, "id"))
 }
 
 fn order(page: &PageRequest) -> Order {
@@ -55,7 +52,7 @@ pub(super) async fn one<Row>(
     db: &Session,
     mut select: SelectStatement,
     page: &PageRequest,
-    read: impl Fn(&QueryResult) -> Result<Row, sea_orm::DbErr>,
+    read: impl Fn(&QueryResult) -> Result<Row, DbErr>,
 ) -> Result<Page<Row>> {
     start_beyond(&mut select, page);
     // One row more than asked for tells whether there is a further page without counting.
@@ -72,7 +69,7 @@ pub(super) async fn many<Parent: Copy + Eq + Hash, Row>(
     mut select: SelectStatement,
     parent: (&'static str, &'static str),
     page: &PageRequest,
-    read: impl Fn(&QueryResult) -> Result<(Parent, Row), sea_orm::DbErr>,
+    read: impl Fn(&QueryResult) -> Result<(Parent, Row), DbErr>,
 ) -> Result<HashMap<Parent, Page<Row>>> {
     if let [only] = parents {
         // An index can stop after one page here, which the numbering below cannot.
@@ -80,20 +77,19 @@ pub(super) async fn many<Parent: Copy + Eq + Hash, Row>(
         return Ok(HashMap::from([(*only, found)]));
     }
     start_beyond(&mut select, page);
-    let place = Alias::new("place");
     select.expr_window_as(
         Expr::cust("ROW_NUMBER()"),
-        WindowStatement::partition_by((Alias::new(parent.0), Alias::new(parent.1)))
+        WindowStatement::partition_by(parent)
             .order_by_expr(name(), order(page))
             .order_by_expr(id(), order(page))
             .take(),
-        place.clone(),
+        PLACE,
     );
     let numbered = Query::select()
         .expr(Expr::cust("*"))
-        .from_subquery(select, Alias::new("numbered"))
-        .and_where(Expr::col(place.clone()).lte(u64::from(page.size) + 1))
-        .order_by(place, Order::Asc)
+        .from_subquery(select, "numbered")
+        .and_where(Expr::col(PLACE).lte(u64::from(page.size) + 1))
+        .order_by(PLACE, Order::Asc)
         .take();
     let mut found: HashMap<Parent, Vec<Row>> = parents.iter().map(|parent| (*parent, Vec::new())).collect();
     for row in db.query_all(&numbered).await? {
@@ -112,20 +108,17 @@ pub(super) async fn count(db: &Session, select: &SelectStatement) -> Result<u64>
     Ok(u64::try_from(count).unwrap_or(0))
 }
 
-/// Runs a statement whose rows are an organization, an id and a count.
-pub(super) async fn counts_by_key<Id>(db: &Session, select: &SelectStatement) -> Result<HashMap<Key<Id>, u64>>
-where
-    Id: Eq + Hash + sea_orm::TryGetable,
-{
+/// Runs a statement whose rows end in a count, in `column`.
+pub(super) async fn counts<Of: Eq + Hash>(
+    db: &Session,
+    select: &SelectStatement,
+    column: usize,
+    read: impl Fn(&QueryResult) -> Result<Of, DbErr>,
+) -> Result<HashMap<Of, u64>> {
     let mut counts = HashMap::new();
     for row in db.query_all(select).await? {
-        let count: i64 = row.try_get_by_index(2)?;
-        counts.insert(Key::new(row.try_get_by_index(0)?, row.try_get_by_index(1)?), u64::try_from(count).unwrap_or(0));
+        let count: i64 = row.try_get_by_index(column)?;
+        counts.insert(read(&row)?, u64::try_from(count).unwrap_or(0));
     }
     Ok(counts)
-}
-
-/// The organizations that keys name, each once.
-pub(super) fn organizations_of<Id>(keys: &[Key<Id>]) -> BTreeSet<OrganizationId> {
-    keys.iter().map(|key| key.organization).collect()
 }

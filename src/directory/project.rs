@@ -1,35 +1,22 @@
 //! Projects: the monitored services of an organization.
 
-use std::{collections::HashMap, sync::Arc};
-
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, EntityTrait, JoinType, QueryResult,
-    sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement},
+    EntityTrait,
+    sea_query::{Cond, Expr, ExprTrait},
 };
 
-use super::{
-    narrow,
-    page::{self, LISTED},
-    row::row,
-};
+use super::{filter::ProjectCondition, noun, page::LISTED, row::row};
 use crate::{
     db::Session,
-    entity::{project as table, project_member},
+    entity::project as table,
     error::{Error, Result},
-    model::{
-        EmployeeId, Key, OrganizationId, ProjectId, Role, Scope, Timestamp,
-        page::{Page, PageRequest},
-    },
+    model::{Key, OrganizationId, ProjectId, Role, Scope, Timestamp},
 };
 
 row! {
     /// A project as read.
-    Project, ProjectFields, project, Key<ProjectId> = |row, at| {
-        let key = Key::new(row.try_get_by_index(*at)?, row.try_get_by_index(*at + 1)?);
-        *at += 2;
-        Ok(key)
-    };
+    Project, ProjectFields, project, Key<ProjectId>, ProjectCondition;
     /// The name that people read.
     NAME = 0, name: String, Name;
     /// The name in addresses, unique in the organization.
@@ -81,49 +68,6 @@ impl Project {
     }
 }
 
-fn column(column: table::Column) -> (Alias, table::Column) {
-    (Alias::new(LISTED), column)
-}
-
-fn add_columns(select: &mut SelectStatement, fields: ProjectFields) {
-    select.column(column(table::Column::OrganizationId)).column(column(table::Column::Id));
-    for name in Project::columns(fields) {
-        select.column(column(name));
-    }
-}
-
-fn select(fields: ProjectFields) -> SelectStatement {
-    let mut select = Query::select();
-    select.from_as(table::Entity, Alias::new(LISTED));
-    add_columns(&mut select, fields);
-    select
-}
-
-/// The projects with these keys; what is not there or not seen is not in the answer.
-///
-/// # Errors
-/// When the database cannot answer.
-pub async fn by_ids(
-    scope: &Scope,
-    db: &Session,
-    keys: &[Key<ProjectId>],
-    fields: ProjectFields,
-) -> Result<HashMap<Key<ProjectId>, Project>> {
-    let mut select = select(fields);
-    select
-        .and_where(Expr::col(column(table::Column::OrganizationId)).is_in(page::organizations_of(keys)))
-        .and_where(Expr::col(column(table::Column::Id)).is_in(keys.iter().map(|key| key.id)));
-    narrow(&mut select, scope, column(table::Column::OrganizationId));
-    collect(&db.query_all(&select).await?, fields)
-}
-
-fn collect(rows: &[QueryResult], fields: ProjectFields) -> Result<HashMap<Key<ProjectId>, Project>> {
-    rows.iter()
-        .map(|row| Project::read(row, 0, fields).map(|project| (project.key, project)))
-        .collect::<Result<_, _>>()
-        .map_err(Error::from)
-}
-
 /// The project of an organization with this slug.
 ///
 /// # Errors
@@ -135,118 +79,10 @@ pub async fn by_slug(
     slug: &str,
     fields: ProjectFields,
 ) -> Result<Option<Project>> {
-    let mut select = select(fields);
-    select
-        .and_where(Expr::col(column(table::Column::OrganizationId)).eq(organization))
-        .and_where(Expr::col(column(table::Column::Slug)).eq(slug));
-    narrow(&mut select, scope, column(table::Column::OrganizationId));
-    let row = db.query_one(&select).await?;
-    Ok(row.map(|row| Project::read(&row, 0, fields)).transpose()?)
-}
-
-/// One page of the projects that the scope sees, by name.
-///
-/// # Errors
-/// When the database cannot answer.
-pub async fn list(
-    scope: &Scope,
-    db: &Session,
-    page: &PageRequest,
-    fields: ProjectFields,
-) -> Result<Page<Arc<Project>>> {
-    let mut select = select(fields);
-    narrow(&mut select, scope, column(table::Column::OrganizationId));
-    page::one(db, select, page, |row| Project::read(row, 0, fields).map(Arc::new)).await
-}
-
-/// How many projects the scope sees.
-///
-/// # Errors
-/// When the database cannot answer.
-pub async fn count(scope: &Scope, db: &Session) -> Result<u64> {
-    let mut select = Query::select();
-    select.expr(Expr::cust("COUNT(*)")).from_as(table::Entity, Alias::new(LISTED));
-    narrow(&mut select, scope, column(table::Column::OrganizationId));
-    page::count(db, &select).await
-}
-
-/// The same page of several organizations' projects, in one statement.
-///
-/// # Errors
-/// When the database cannot answer.
-pub async fn by_organizations(
-    scope: &Scope,
-    db: &Session,
-    organizations: &[OrganizationId],
-    page: &PageRequest,
-    fields: ProjectFields,
-) -> Result<HashMap<OrganizationId, Page<Arc<Project>>>> {
-    let mut select = select(fields);
-    select.and_where(Expr::col(column(table::Column::OrganizationId)).is_in(organizations.iter().copied()));
-    narrow(&mut select, scope, column(table::Column::OrganizationId));
-    page::many(db, organizations, select, (LISTED, "organization_id"), page, |row| {
-        Project::read(row, 0, fields).map(|project| (project.key.organization, Arc::new(project)))
-    })
-    .await
-}
-
-/// How many projects each of several organizations has.
-///
-/// # Errors
-/// When the database cannot answer.
-pub async fn counts_by_organizations(
-    scope: &Scope,
-    db: &Session,
-    organizations: &[OrganizationId],
-) -> Result<HashMap<OrganizationId, u64>> {
-    let mut select = Query::select();
-    select
-        .column(column(table::Column::OrganizationId))
-        .column(column(table::Column::OrganizationId))
-        .expr(Expr::cust("COUNT(*)"))
-        .from_as(table::Entity, Alias::new(LISTED))
-        .and_where(Expr::col(column(table::Column::OrganizationId)).is_in(organizations.iter().copied()))
-        .group_by_col(column(table::Column::OrganizationId));
-    narrow(&mut select, scope, column(table::Column::OrganizationId));
-    let counts = page::counts_by_key::<OrganizationId>(db, &select).await?;
-    Ok(counts.into_iter().map(|(key, count)| (key.id, count)).collect())
-}
-
-/// The same page of the projects that several employees work on, in one statement.
-///
-/// # Errors
-/// When the database cannot answer.
-pub async fn by_employees(
-    scope: &Scope,
-    db: &Session,
-    employees: &[Key<EmployeeId>],
-    page: &PageRequest,
-    fields: ProjectFields,
-) -> Result<HashMap<Key<EmployeeId>, Page<Arc<Project>>>> {
-    const MEMBER: &str = "m";
-    let member = |column: project_member::Column| (Alias::new(MEMBER), column);
-    let mut select = Query::select();
-    select
-        .column(member(project_member::Column::EmployeeId))
-        .from_as(project_member::Entity, Alias::new(MEMBER))
-        .join_as(
-            JoinType::InnerJoin,
-            table::Entity,
-            Alias::new(LISTED),
-            Expr::col(column(table::Column::OrganizationId))
-                .equals(member(project_member::Column::OrganizationId))
-                .and(Expr::col(column(table::Column::Id)).equals(member(project_member::Column::ProjectId))),
-        )
-        .and_where(Expr::col(member(project_member::Column::OrganizationId)).is_in(page::organizations_of(employees)))
-        .and_where(Expr::col(member(project_member::Column::EmployeeId)).is_in(employees.iter().map(|key| key.id)));
-    add_columns(&mut select, fields);
-    narrow(&mut select, scope, member(project_member::Column::OrganizationId));
-    page::many(db, employees, select, (MEMBER, "employee_id"), page, |row| {
-        let employee: EmployeeId = row.try_get_by_index(0)?;
-        let project = Project::read(row, 1, fields)?;
-        Ok((Key::new(project.key.organization, employee), Arc::new(project)))
-    })
-    .await
+    let condition = Cond::all()
+        .add(Expr::col((LISTED, table::Column::OrganizationId)).eq(organization))
+        .add(Expr::col((LISTED, table::Column::Slug)).eq(slug));
+    noun::by_unique(scope, db, condition, fields).await
 }
 
 /// What a new project is made of.

@@ -12,7 +12,7 @@ pub struct FieldNotRead(pub &'static str);
 /// Declares a row type, the set of its optional fields, and how both map to columns.
 macro_rules! row {
     (
-        $(#[$row_doc:meta])* $row:ident, $fields:ident, $entity:ident, $key:ty = $read_key:expr;
+        $(#[$row_doc:meta])* $row:ident, $fields:ident, $entity:ident, $key:ty, $condition:ty;
         $($(#[$($doc:tt)*])* $flag:ident = $bit:literal, $field:ident: $type:ty, $column:ident;)*
     ) => {
         bitflags::bitflags! {
@@ -43,24 +43,26 @@ macro_rules! row {
                     })
                 }
             )*
+        }
 
-            /// The columns behind `fields`, in the order that [`Self::read`] expects after the key's.
-            fn columns(fields: $fields) -> Vec<$crate::entity::$entity::Column> {
-                let mut columns = Vec::new();
-                $(if fields.contains($fields::$flag) {
-                    columns.push($crate::entity::$entity::Column::$column);
-                })*
-                columns
+        impl $crate::directory::noun::Noun for $row {
+            type Key = $key;
+            type Fields = $fields;
+            type Condition = $condition;
+            const TABLE: &'static str = stringify!($entity);
+
+            fn key(&self) -> $key {
+                self.key
             }
 
-            /// Reads a row whose columns from `at` on are the key's and then [`Self::columns`].
-            fn read(
-                row: &sea_orm::QueryResult,
-                mut at: usize,
-                fields: $fields,
-            ) -> Result<Self, sea_orm::DbErr> {
-                let read_key: fn(&sea_orm::QueryResult, &mut usize) -> Result<$key, sea_orm::DbErr> = $read_key;
-                let key = read_key(row, &mut at)?;
+            fn select(select: &mut sea_orm::sea_query::SelectStatement, fields: $fields) {
+                $(if fields.contains($fields::$flag) {
+                    select.column(($crate::directory::page::LISTED, $crate::entity::$entity::Column::$column));
+                })*
+            }
+
+            fn read(row: &sea_orm::QueryResult, mut at: usize, fields: $fields) -> Result<Self, sea_orm::DbErr> {
+                let key = <$key as $crate::directory::noun::RowKey>::read(row, &mut at)?;
                 $(
                     let $field = if fields.contains($fields::$flag) {
                         let value = row.try_get_by_index::<$type>(at)?;

@@ -1,50 +1,17 @@
 //! Teams: which employees work on which project. Owners of an endpoint are the team of its project.
 
-use std::collections::HashMap;
-
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, EntityTrait, QueryFilter,
-    sea_query::{Alias, Expr, ExprTrait, OnConflict, Query},
+    sea_query::{Expr, ExprTrait, OnConflict},
 };
 
-use super::{narrow, page};
 use crate::{
     db::Session,
     entity::{project, project_member as table},
     error::{Error, Result},
     model::{EmployeeId, Key, ProjectId, Role, Scope, Timestamp},
 };
-
-pub use super::employee::{TeamRow as Member, by_projects};
-
-const MEMBER: &str = "m";
-
-fn column(column: table::Column) -> (Alias, table::Column) {
-    (Alias::new(MEMBER), column)
-}
-
-/// How many projects each of several employees works on.
-///
-/// # Errors
-/// When the database cannot answer.
-pub async fn project_counts(
-    scope: &Scope,
-    db: &Session,
-    employees: &[Key<EmployeeId>],
-) -> Result<HashMap<Key<EmployeeId>, u64>> {
-    let mut select = Query::select();
-    select
-        .column(column(table::Column::OrganizationId))
-        .column(column(table::Column::EmployeeId))
-        .expr(Expr::cust("COUNT(*)"))
-        .from_as(table::Entity, Alias::new(MEMBER))
-        .and_where(Expr::col(column(table::Column::OrganizationId)).is_in(page::organizations_of(employees)))
-        .and_where(Expr::col(column(table::Column::EmployeeId)).is_in(employees.iter().map(|key| key.id)))
-        .group_by_columns([column(table::Column::OrganizationId), column(table::Column::EmployeeId)]);
-    narrow(&mut select, scope, column(table::Column::OrganizationId));
-    page::counts_by_key(db, &select).await
-}
 
 /// Adds people to a project's team; who is in it already stays as they are. Answers how many were added.
 ///

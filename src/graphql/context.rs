@@ -22,6 +22,10 @@ pub struct Limits {
     pub page_size_default: u32,
     /// Items of a list at most.
     pub page_size_max: u32,
+    /// Levels of filters inside each other.
+    pub filter_depth_max: usize,
+    /// Values that a filter compares with, and filters inside of it.
+    pub filter_conditions_max: usize,
     /// Bytes of a document.
     pub document_bytes_max: usize,
     /// Tokens of a document.

@@ -1,11 +1,16 @@
 //! Relay paging: from the four arguments to a page request, and positions to opaque cursors.
 
+use std::sync::Arc;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
+use super::{
+    context::Limits,
+    types::filter::nested::{self, Conditions},
+};
 use crate::{
     error::{Error, Result},
-    graphql::context::Limits,
-    model::page::{PageRequest, Position},
+    model::page::{ListRequest, PageRequest, Position},
 };
 
 /// The arguments that every connection takes.
@@ -22,11 +27,16 @@ pub struct PageArguments {
 }
 
 impl PageArguments {
-    /// The page that was asked for.
+    /// The page that was asked for, of what passes the filter.
     ///
     /// # Errors
     /// [`Error::Input`] naming the argument that is out of bounds, contradicts another or is no cursor.
-    pub fn request(self, limits: &Limits) -> Result<PageRequest> {
+    pub fn list<I: Conditions>(self, filter: Option<I>, limits: &Limits) -> Result<Arc<ListRequest<I::Condition>>> {
+        let filter = filter.map(|input| nested::filter(input, limits)).transpose()?.map(Arc::new);
+        Ok(Arc::new(ListRequest { filter, page: self.request(limits)? }))
+    }
+
+    fn request(self, limits: &Limits) -> Result<PageRequest> {
         let after = self.after.map(|cursor| decode("after", &cursor)).transpose()?;
         let before = self.before.map(|cursor| decode("before", &cursor)).transpose()?;
         Ok(PageRequest::from_arguments(

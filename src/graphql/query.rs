@@ -3,11 +3,13 @@
 //! A nullable field answers `Option<Result<_>>`, here and in `types`: a failure makes it null and hurts no sibling. The
 //! library would let `Result<Option<_>>` take the parent with it.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, MergedObject, Object};
 
 use super::{
     context::request,
-    loaders::Asked,
+    loaders::{Asked, AskedPage},
     node::NodeId,
     page::PageArguments,
     selection,
@@ -15,13 +17,13 @@ use super::{
         self, Employee, EmployeeConnection, Node, Organization, OrganizationConnection, Project, ProjectConnection,
         connection::Total,
         endpoint::EndpointStats,
-        filter::{self, MetricFilter},
+        filter::{self, EmployeeFilter, MetricFilter, OrganizationFilter, ProjectFilter},
         stats::{self, MetricAggregate, PerformanceSummary, Statistic},
         viewer::Viewer,
     },
 };
 use crate::{
-    directory::{EmployeeFields, OrganizationFields, ProjectFields, employee, organization, project},
+    directory::organization,
     error::{Error, Result},
     model::MetricType,
     reports,
@@ -105,12 +107,14 @@ impl DirectoryQuery {
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
         #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Only those that pass.")] filter: Option<OrganizationFilter>,
     ) -> Result<OrganizationConnection> {
         let request = request(context)?;
-        let page = PageArguments { first, after, last, before }.request(&request.services.limits)?;
-        let fields: OrganizationFields = selection::of_connection(context.field());
-        let page = organization::list(request.scope(), request.db(), &page, fields).await?;
-        Ok(OrganizationConnection::new(page.into(), Total::Organizations))
+        let wanted = PageArguments { first, after, last, before }.list(filter, &request.services.limits)?;
+        let fields = selection::of_connection(context.field());
+        let asked = AskedPage { parent: (), list: Arc::clone(&wanted), fields };
+        let page = request.loaders().organizations.load(asked).await?.unwrap_or_default();
+        Ok(OrganizationConnection::new(page, Total::Organizations(wanted.filter.clone())))
     }
 
     /// One employee; null when there is none that the caller may see.
@@ -138,12 +142,14 @@ impl DirectoryQuery {
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
         #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Only those that pass.")] filter: Option<EmployeeFilter>,
     ) -> Result<EmployeeConnection> {
         let request = request(context)?;
-        let page = PageArguments { first, after, last, before }.request(&request.services.limits)?;
-        let fields: EmployeeFields = selection::of_connection(context.field());
-        let page = employee::list(request.scope(), request.db(), &page, fields).await?;
-        Ok(EmployeeConnection::new(page.into(), Total::Employees))
+        let wanted = PageArguments { first, after, last, before }.list(filter, &request.services.limits)?;
+        let fields = selection::of_connection(context.field());
+        let asked = AskedPage { parent: (), list: Arc::clone(&wanted), fields };
+        let page = request.loaders().employees.load(asked).await?.unwrap_or_default();
+        Ok(EmployeeConnection::new(page, Total::Employees(wanted.filter.clone())))
     }
 
     /// One project; null when there is none that the caller may see.
@@ -171,12 +177,14 @@ impl DirectoryQuery {
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
         #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Only those that pass.")] filter: Option<ProjectFilter>,
     ) -> Result<ProjectConnection> {
         let request = request(context)?;
-        let page = PageArguments { first, after, last, before }.request(&request.services.limits)?;
-        let fields: ProjectFields = selection::of_connection(context.field());
-        let page = project::list(request.scope(), request.db(), &page, fields).await?;
-        Ok(ProjectConnection::new(page.into(), Total::Projects))
+        let wanted = PageArguments { first, after, last, before }.list(filter, &request.services.limits)?;
+        let fields = selection::of_connection(context.field());
+        let asked = AskedPage { parent: (), list: Arc::clone(&wanted), fields };
+        let page = request.loaders().projects.load(asked).await?.unwrap_or_default();
+        Ok(ProjectConnection::new(page, Total::Projects(wanted.filter.clone())))
     }
 }
 

@@ -1,6 +1,10 @@
 //! Keyset paging: a page is asked for by size, direction and a row to start beyond, never by offset.
 
+use std::sync::Arc;
+
 use thiserror::Error;
+
+use super::filter::Filter;
 
 /// Why the arguments of a connection make no page.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -48,6 +52,15 @@ pub struct PageRequest {
     pub direction: Direction,
     /// The row to start beyond.
     pub beyond: Option<Position>,
+}
+
+/// A page of the rows that pass a filter; `C` is what can be asked of a row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ListRequest<C> {
+    /// Which rows; without a filter, all.
+    pub filter: Option<Arc<Filter<C>>>,
+    /// Which page of them.
+    pub page: PageRequest,
 }
 
 /// Where a row stands in a list ordered by name and id.

@@ -1,11 +1,13 @@
 //! The conditions of a question as SQL, and which of them are refused beforehand.
-//!
-//! Text is compared without LIKE, which ignores case on one of the databases and gives `%` and `_` a meaning.
 
-use sea_orm::sea_query::{Cond, Expr, ExprTrait, Func};
+use sea_orm::sea_query::{Cond, Expr, ExprTrait};
 
-use super::{Projects, Question, StatusFilter, TextFilter};
-use crate::error::{Error, Result};
+use super::{Projects, Question, StatusFilter};
+use crate::{
+    db::compare,
+    error::{Error, Result},
+    model::filter::TextFilter,
+};
 
 /// What the metric table is called in every statement.
 pub(super) const M: &str = "m";
@@ -18,41 +20,7 @@ pub(super) const ALTERNATIVES_MAX: usize = 500;
 
 /// On the path of the endpoint table, named [`ENDPOINT`].
 pub(super) fn path(filter: &TextFilter) -> Cond {
-    let path = || Expr::col((ENDPOINT, "path"));
-    let mut all = Cond::all();
-    if let Some(text) = &filter.eq {
-        all = all.add(path().eq(text.as_str()));
-    }
-    if let Some(text) = &filter.ne {
-        all = all.add(path().ne(text.as_str()));
-    }
-    if let Some(texts) = &filter.one_of {
-        all = all.add(path().is_in(texts.iter().map(String::as_str)));
-    }
-    if let Some(prefix) = &filter.starts_with {
-        all = all.add(path().gte(prefix.as_str()));
-        if let Some(end) = end_of_prefix(prefix) {
-            all = all.add(path().lt(end));
-        }
-    }
-    if let Some(part) = filter.contains.as_deref().filter(|part| !part.is_empty()) {
-        // Portable, and minds the case: what contains the part is shorter without it.
-        let without = Func::cust("REPLACE").args([path(), Expr::val(part), Expr::val("")]);
-        all = all.add(path().ne(without));
-    }
-    all
-}
-
-/// The first text, by bytes, after all that begin with `prefix`; `None` when there is none.
-fn end_of_prefix(prefix: &str) -> Option<String> {
-    let mut end = prefix.to_owned();
-    while let Some(last) = end.pop() {
-        if let Some(next) = (last..=char::MAX).nth(1) {
-            end.push(next);
-            return Some(end);
-        }
-    }
-    None
+    compare::text(&Expr::col((ENDPOINT, "path")), filter)
 }
 
 /// On the raw rows, named [`M`].
@@ -86,26 +54,10 @@ pub(super) fn check(question: &Question) -> Result<()> {
     if let Some(filter) = &question.endpoint {
         let alternatives = filter.one_of.as_deref().unwrap_or_default();
         count("endpoint", alternatives.len())?;
-        let single = [&filter.eq, &filter.ne, &filter.starts_with, &filter.contains];
-        let mut texts = single.into_iter().flatten().chain(alternatives);
         // PostgreSQL takes no zero byte in a text, so no path holds one.
-        if texts.any(|text| text.contains('\0')) {
+        if filter.texts().any(|text| text.contains('\0')) {
             return Err(Error::input("endpoint", "holds a zero byte, which no path does; remove it"));
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_end_of_a_prefix_is_the_next_text_that_does_not_begin_with_it() {
-        assert_eq!(end_of_prefix("/a"), Some("/b".to_owned()));
-        assert_eq!(end_of_prefix("/\u{d7ff}"), Some("/\u{e000}".to_owned()));
-        assert_eq!(end_of_prefix("a\u{10ffff}"), Some("b".to_owned()));
-        assert_eq!(end_of_prefix("\u{10ffff}"), None);
-        assert_eq!(end_of_prefix(""), None);
-    }
 }

@@ -14,7 +14,7 @@ pub mod statistic;
 pub mod stats;
 pub mod worst;
 
-pub use question::{Projects, Question, StatusFilter, TextFilter, Want};
+pub use question::{Projects, Question, StatusFilter, Want};
 pub use slowest::EndpointStats;
 pub use statistic::Statistic;
 pub use stats::{Accuracy, Source, Stats};

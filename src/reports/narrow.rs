@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use sea_orm::sea_query::{Cond, Expr, ExprTrait, Query, SelectStatement};
 
 use super::{
-    Projects, Question, TextFilter,
+    Projects, Question,
     filter::{self, ENDPOINT, M},
     plan::{Piece, Resolution, Tables, plan},
 };
 use crate::{
     error::Result,
-    model::{EndpointId, Key, MetricType, OrganizationId, ProjectId, Reach, Scope},
+    model::{EndpointId, Key, MetricType, OrganizationId, ProjectId, Reach, Scope, filter::TextFilter},
 };
 
 /// A question as far as its caller may ask it.

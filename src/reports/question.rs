@@ -1,6 +1,6 @@
 //! What can be asked of the measurements. Plain values: no SQL, no database.
 
-use crate::model::{Key, MetricType, OrganizationId, ProjectId, TimeRange};
+use crate::model::{Key, MetricType, OrganizationId, ProjectId, TimeRange, filter::TextFilter};
 
 /// A set of measurements. Conditions narrow each other: a measurement counts when it meets all of them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -44,21 +44,6 @@ pub enum Projects {
     Organization(OrganizationId),
     /// These projects.
     Keys(Vec<Key<ProjectId>>),
-}
-
-/// Conditions on an endpoint's path, compared byte by byte: upper and lower case differ.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct TextFilter {
-    /// Is this.
-    pub eq: Option<String>,
-    /// Is not this.
-    pub ne: Option<String>,
-    /// Is one of these; an empty list matches nothing.
-    pub one_of: Option<Vec<String>>,
-    /// Begins with this.
-    pub starts_with: Option<String>,
-    /// Has this somewhere inside.
-    pub contains: Option<String>,
 }
 
 /// Conditions on the HTTP status; measurements without one carry 0.

@@ -11,12 +11,10 @@ use perfgraph::{
     db::{Backend, StatementLog},
     error::Code,
     model::{
-        EndpointId, Key, MetricType, OrganizationId, ProjectId, Role, Scope, sketch::RELATIVE_ERROR,
-        timestamp::MINUTE_MICROS,
+        EndpointId, Key, MetricType, OrganizationId, ProjectId, Role, Scope, filter::TextFilter,
+        sketch::RELATIVE_ERROR, timestamp::MINUTE_MICROS,
     },
-    reports::{
-        EndpointKey, Projects, Question, Sample, Source, Statistic, Stats, TextFilter, Want, slowest, stats, worst,
-    },
+    reports::{EndpointKey, Projects, Question, Sample, Source, Statistic, Stats, Want, slowest, stats, worst},
 };
 
 use sea_orm::ConnectionTrait;

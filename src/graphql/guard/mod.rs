@@ -124,6 +124,8 @@ mod tests {
         Limits {
             page_size_default: 20,
             page_size_max: 100,
+            filter_depth_max: 8,
+            filter_conditions_max: 200,
             document_bytes_max: 32_768,
             tokens_max: 2_000,
             definitions_max: 50,

@@ -17,12 +17,15 @@ use super::types::Metric;
 use crate::{
     db::Session,
     directory::{
-        Employee, EmployeeFields, Member, Organization, OrganizationFields, Project, ProjectFields, employee,
-        organization, project, team,
+        self, Employee, EmployeeFields, Member, Noun, Organization, OrganizationFields, Project, ProjectFields,
+        filter::{EmployeeCondition, OrganizationCondition, ProjectCondition},
+        membership,
     },
+    error::Result,
     model::{
         EmployeeId, Key, Measurement, MetricKey, OrganizationId, ProjectId, Scope,
-        page::{Page, PageRequest},
+        filter::Filter,
+        page::{ListRequest, Page},
     },
     reports::{self, EndpointKey, Question, Sample, Stats, Want, stats, worst},
 };
@@ -36,15 +39,24 @@ pub struct Asked<Id, Fields> {
     pub fields: Fields,
 }
 
-/// A page of a parent's list and the columns that are wanted.
+/// A page of a parent's list and the columns that are wanted; `()` is the parent of what the whole scope sees.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct AskedPage<Parent, Fields> {
+pub struct AskedPage<Parent, Condition, Fields> {
     /// Whose list.
     pub parent: Parent,
-    /// Which page.
-    pub page: PageRequest,
+    /// Which rows of it.
+    pub list: Arc<ListRequest<Condition>>,
     /// Which columns.
     pub fields: Fields,
+}
+
+/// How many rows of a parent's list pass a filter; `()` is the parent of what the whole scope sees.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AskedCount<Parent, Condition> {
+    /// Whose list.
+    pub parent: Parent,
+    /// Which rows of it; without a filter, all.
+    pub filter: Option<Arc<Filter<Condition>>>,
 }
 
 /// Figures of a project's measurements that are wanted.
@@ -68,7 +80,12 @@ pub struct AskedSample {
 }
 
 type ById<Id, Fields, Row> = Loader<Asked<Id, Fields>, Arc<Row>>;
-type ByParent<Parent, Fields, Row> = Loader<AskedPage<Parent, Fields>, Arc<Page<Row>>>;
+type Organizations<Parent> =
+    Loader<AskedPage<Parent, OrganizationCondition, OrganizationFields>, Arc<Page<Arc<Organization>>>>;
+type Employees<Parent, Row = Arc<Employee>> =
+    Loader<AskedPage<Parent, EmployeeCondition, EmployeeFields>, Arc<Page<Row>>>;
+type Projects<Parent> = Loader<AskedPage<Parent, ProjectCondition, ProjectFields>, Arc<Page<Arc<Project>>>>;
+type Count<Parent, Condition> = Loader<AskedCount<Parent, Condition>, u64>;
 
 /// Every loader of one request (of one event in a subscription), with the scope they load in.
 pub struct Loaders {
@@ -78,18 +95,34 @@ pub struct Loaders {
     pub employee: ById<Key<EmployeeId>, EmployeeFields, Employee>,
     /// Projects by key.
     pub project: ById<Key<ProjectId>, ProjectFields, Project>,
+    /// Pages of all organizations.
+    pub organizations: Organizations<()>,
+    /// Pages of all employees.
+    pub employees: Employees<()>,
+    /// Pages of all projects.
+    pub projects: Projects<()>,
     /// Pages of organizations' employees.
-    pub organization_employees: ByParent<OrganizationId, EmployeeFields, Arc<Employee>>,
+    pub organization_employees: Employees<OrganizationId>,
     /// Pages of organizations' projects.
-    pub organization_projects: ByParent<OrganizationId, ProjectFields, Arc<Project>>,
-    /// How many projects organizations have.
-    pub organization_project_count: Loader<OrganizationId, u64>,
+    pub organization_projects: Projects<OrganizationId>,
     /// Pages of projects' teams.
-    pub team: ByParent<Key<ProjectId>, EmployeeFields, Member>,
+    pub team: Employees<Key<ProjectId>, Member>,
     /// Pages of employees' projects.
-    pub employee_projects: ByParent<Key<EmployeeId>, ProjectFields, Arc<Project>>,
+    pub employee_projects: Projects<Key<EmployeeId>>,
+    /// How many organizations there are.
+    pub organization_count: Count<(), OrganizationCondition>,
+    /// How many employees there are.
+    pub employee_count: Count<(), EmployeeCondition>,
+    /// How many projects there are.
+    pub project_count: Count<(), ProjectCondition>,
+    /// How many employees organizations have.
+    pub organization_employee_count: Count<OrganizationId, EmployeeCondition>,
+    /// How many projects organizations have.
+    pub organization_project_count: Count<OrganizationId, ProjectCondition>,
+    /// How many people work on projects.
+    pub team_count: Count<Key<ProjectId>, EmployeeCondition>,
     /// How many projects employees work on.
-    pub employee_project_count: Loader<Key<EmployeeId>, u64>,
+    pub employee_project_count: Count<Key<EmployeeId>, ProjectCondition>,
     /// Figures about projects' measurements.
     pub metric_stats: Loader<AskedStats, Stats>,
     /// The worst measurements of endpoints.
@@ -116,17 +149,17 @@ impl Loaders {
                 })
             }};
         }
-        /// One statement for each distinct page (there is one, unless aliases ask for several).
+        /// One statement for each distinct list (there is one, unless aliases ask for several).
         macro_rules! by_parent {
-            ($load:path) => {{
+            ($load:expr) => {{
                 let db = db.clone();
-                Loader::new(move |asked: Vec<AskedPage<_, _>>| {
+                Loader::new(move |asked: Vec<AskedPage<_, _, _>>| {
                     let db = db.clone();
                     async move {
                         let mut answer = HashMap::new();
-                        for (page, asked) in by_page(asked) {
+                        for (list, asked) in grouped(asked, |asked| Arc::clone(&asked.list)) {
                             let (parents, fields) = wanted(asked.iter().map(|asked| (asked.parent, asked.fields)));
-                            let found = $load(&scope, &db, &parents, &page, fields).await?;
+                            let found = $load(&scope, &db, &parents, &list, fields).await?;
                             let found = found.into_iter().map(|(parent, page)| (parent, Arc::new(page))).collect();
                             answer.extend(share(asked, &found, |asked| asked.parent));
                         }
@@ -135,30 +168,68 @@ impl Loaders {
                 })
             }};
         }
-        macro_rules! count {
-            ($load:path) => {{
+        /// One statement for each distinct filter.
+        macro_rules! counts {
+            ($load:expr) => {{
                 let db = db.clone();
-                Loader::new(move |keys: Vec<_>| {
+                Loader::new(move |asked: Vec<AskedCount<_, _>>| {
                     let db = db.clone();
-                    async move { $load(&scope, &db, &keys).await }
+                    async move {
+                        let mut answer = HashMap::new();
+                        for (filter, asked) in grouped(asked, |asked| asked.filter.clone()) {
+                            let parents: Vec<_> = asked.iter().map(|asked| asked.parent).collect();
+                            let found = $load(&scope, &db, &parents, filter.as_deref()).await?;
+                            let count = |asked: AskedCount<_, _>| Some((found.get(&asked.parent).copied()?, asked));
+                            answer.extend(asked.into_iter().filter_map(count).map(|(count, asked)| (asked, count)));
+                        }
+                        Ok(answer)
+                    }
                 })
             }};
         }
         Self {
-            organization: by_id!(organization::by_ids),
-            employee: by_id!(employee::by_ids),
-            project: by_id!(project::by_ids),
-            organization_employees: by_parent!(employee::by_organizations),
-            organization_projects: by_parent!(project::by_organizations),
-            organization_project_count: count!(project::counts_by_organizations),
-            team: by_parent!(team::by_projects),
-            employee_projects: by_parent!(project::by_employees),
-            employee_project_count: count!(team::project_counts),
+            organization: by_id!(directory::by_ids),
+            employee: by_id!(directory::by_ids),
+            project: by_id!(directory::by_ids),
+            organizations: by_parent!(everything),
+            employees: by_parent!(everything),
+            projects: by_parent!(everything),
+            organization_employees: by_parent!(directory::by_organizations),
+            organization_projects: by_parent!(directory::by_organizations),
+            team: by_parent!(membership::teams),
+            employee_projects: by_parent!(membership::projects),
+            organization_count: counts!(count_everything::<Organization>),
+            employee_count: counts!(count_everything::<Employee>),
+            project_count: counts!(count_everything::<Project>),
+            organization_employee_count: counts!(directory::counts_by_organizations::<Employee>),
+            organization_project_count: counts!(directory::counts_by_organizations::<Project>),
+            team_count: counts!(membership::team_counts),
+            employee_project_count: counts!(membership::project_counts),
             metric_stats: metric_stats(scope, db.clone()),
             worst_sample: worst_sample(scope, db.clone()),
             metric: metric(scope, db.clone()),
         }
     }
+}
+
+/// The list of what the whole scope sees, as the list of one parent.
+async fn everything<N: Noun>(
+    scope: &Scope,
+    db: &Session,
+    _: &[()],
+    list: &ListRequest<N::Condition>,
+    fields: N::Fields,
+) -> Result<HashMap<(), Page<Arc<N>>>> {
+    Ok(HashMap::from([((), directory::list(scope, db, list, fields).await?)]))
+}
+
+async fn count_everything<N: Noun>(
+    scope: &Scope,
+    db: &Session,
+    _: &[()],
+    filter: Option<&Filter<N::Condition>>,
+) -> Result<HashMap<(), u64>> {
+    Ok(HashMap::from([((), directory::count::<N>(scope, db, filter).await?)]))
 }
 
 /// One report for all projects that are asked the same question.
@@ -241,12 +312,11 @@ fn share<Asked: Eq + Hash, Id: Eq + Hash, Value>(
     asked.into_iter().filter_map(|asked| found.get(&id(&asked)).map(|row| (asked, Arc::clone(row)))).collect()
 }
 
-fn by_page<Parent, Fields>(
-    asked: Vec<AskedPage<Parent, Fields>>,
-) -> HashMap<PageRequest, Vec<AskedPage<Parent, Fields>>> {
-    let mut pages: HashMap<_, Vec<_>> = HashMap::new();
+/// Those that ask for the same, together.
+fn grouped<Asked, Same: Eq + Hash>(asked: Vec<Asked>, same: impl Fn(&Asked) -> Same) -> HashMap<Same, Vec<Asked>> {
+    let mut groups: HashMap<_, Vec<_>> = HashMap::new();
     for asked in asked {
-        pages.entry(asked.page.clone()).or_default().push(asked);
+        groups.entry(same(&asked)).or_default().push(asked);
     }
-    pages
+    groups
 }

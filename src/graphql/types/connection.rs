@@ -1,6 +1,19 @@
 //! What all connections share: page info, and the macro that makes a connection of a noun.
 
+use std::sync::Arc;
+
 use async_graphql::SimpleObject;
+
+use crate::{
+    directory::{EmployeeFilter, OrganizationFields, OrganizationFilter, ProjectFields, ProjectFilter},
+    error::Result,
+    graphql::{
+        context::RequestContext,
+        loaders::{Asked, AskedCount},
+        scalars::Long,
+    },
+    model::{EmployeeId, Key, OrganizationId, ProjectId, filter::Filter},
+};
 
 /// Where a page stands in its list.
 #[derive(SimpleObject)]
@@ -15,23 +28,23 @@ pub struct PageInfo {
     pub end_cursor: Option<String>,
 }
 
-/// How to count a whole list, in case a client asks for it.
-#[derive(Clone, Copy, Debug)]
+/// How to count a whole list, in case a client asks for it: whose it is and what it is narrowed by.
+#[derive(Clone, Debug)]
 pub enum Total {
     /// Every organization that the caller sees.
-    Organizations,
+    Organizations(Option<Arc<OrganizationFilter>>),
     /// Every employee that the caller sees.
-    Employees,
+    Employees(Option<Arc<EmployeeFilter>>),
     /// Every project that the caller sees.
-    Projects,
+    Projects(Option<Arc<ProjectFilter>>),
     /// The employees of an organization.
-    EmployeesOf(crate::model::OrganizationId),
+    EmployeesOf(OrganizationId, Option<Arc<EmployeeFilter>>),
     /// The projects of an organization.
-    ProjectsOf(crate::model::OrganizationId),
+    ProjectsOf(OrganizationId, Option<Arc<ProjectFilter>>),
     /// The team of a project.
-    TeamOf(crate::model::Key<crate::model::ProjectId>),
+    TeamOf(Key<ProjectId>, Option<Arc<EmployeeFilter>>),
     /// The projects of an employee.
-    ProjectsOfEmployee(crate::model::Key<crate::model::EmployeeId>),
+    ProjectsOfEmployee(Key<EmployeeId>, Option<Arc<ProjectFilter>>),
 }
 
 impl Total {
@@ -39,34 +52,39 @@ impl Total {
     ///
     /// # Errors
     /// When the database cannot answer.
-    pub async fn count(
-        self,
-        request: &crate::graphql::context::RequestContext,
-    ) -> crate::error::Result<crate::graphql::scalars::Long> {
-        use crate::directory::{OrganizationFields, ProjectFields, employee, organization, project};
+    pub async fn count(&self, request: &RequestContext) -> Result<Long> {
+        fn asked<Parent, C>(parent: Parent, filter: Option<&Arc<Filter<C>>>) -> AskedCount<Parent, C> {
+            AskedCount { parent, filter: filter.cloned() }
+        }
         let loaders = request.loaders();
-        let (scope, db) = (request.scope(), request.db());
         let count = match self {
-            Self::Organizations => organization::count(scope, db).await?,
-            Self::Employees => employee::count(scope, db).await?,
-            Self::Projects => project::count(scope, db).await?,
-            Self::EmployeesOf(id) => {
-                let fields = OrganizationFields::EMPLOYEE_COUNT;
-                let asked = crate::graphql::loaders::Asked { id, fields };
+            Self::Organizations(filter) => loaders.organization_count.load(asked((), filter.as_ref())).await?,
+            Self::Employees(filter) => loaders.employee_count.load(asked((), filter.as_ref())).await?,
+            Self::Projects(filter) => loaders.project_count.load(asked((), filter.as_ref())).await?,
+            Self::EmployeesOf(id, None) => {
+                let asked = Asked { id: *id, fields: OrganizationFields::EMPLOYEE_COUNT };
                 let organization = loaders.organization.load(asked).await?;
                 let count = organization.map(|organization| organization.employee_count().copied()).transpose()?;
-                u64::try_from(count.unwrap_or(0)).unwrap_or(0)
+                count.and_then(|count| u64::try_from(count).ok())
             }
-            Self::ProjectsOf(id) => loaders.organization_project_count.load(id).await?.unwrap_or(0),
-            Self::TeamOf(id) => {
-                let asked = crate::graphql::loaders::Asked { id, fields: ProjectFields::TEAM_SIZE };
+            Self::EmployeesOf(id, filter) => {
+                loaders.organization_employee_count.load(asked(*id, filter.as_ref())).await?
+            }
+            Self::ProjectsOf(id, filter) => {
+                loaders.organization_project_count.load(asked(*id, filter.as_ref())).await?
+            }
+            Self::TeamOf(key, None) => {
+                let asked = Asked { id: *key, fields: ProjectFields::TEAM_SIZE };
                 let project = loaders.project.load(asked).await?;
                 let size = project.map(|project| project.team_size().copied()).transpose()?;
-                u64::try_from(size.unwrap_or(0)).unwrap_or(0)
+                size.and_then(|size| u64::try_from(size).ok())
             }
-            Self::ProjectsOfEmployee(key) => loaders.employee_project_count.load(key).await?.unwrap_or(0),
+            Self::TeamOf(key, filter) => loaders.team_count.load(asked(*key, filter.as_ref())).await?,
+            Self::ProjectsOfEmployee(key, filter) => {
+                loaders.employee_project_count.load(asked(*key, filter.as_ref())).await?
+            }
         };
-        Ok(count.into())
+        Ok(count.unwrap_or(0).into())
     }
 }
 

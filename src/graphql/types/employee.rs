@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
 
-use super::{Organization, ProjectConnection, connection, connection::Total};
+use super::{Organization, ProjectConnection, connection, connection::Total, filter::ProjectFilter};
 use crate::{
     directory,
     error::Result,
@@ -89,13 +89,16 @@ impl Employee {
         context: &Context<'_>,
         #[graphql(desc = "The first so many, at most 100.")] first: Option<i32>,
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+        #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Only those that pass.")] filter: Option<ProjectFilter>,
     ) -> Result<ProjectConnection> {
         let request = request(context)?;
-        let page = PageArguments { first, after, ..PageArguments::default() }.request(&request.services.limits)?;
+        let wanted = PageArguments { first, after, last, before }.list(filter, &request.services.limits)?;
         let fields = selection::of_connection(context.field());
-        let asked = AskedPage { parent: self.0.key, page, fields };
+        let asked = AskedPage { parent: self.0.key, list: Arc::clone(&wanted), fields };
         let page = request.loaders().employee_projects.load(asked).await?.unwrap_or_default();
-        Ok(ProjectConnection::new(page, Total::ProjectsOfEmployee(self.0.key)))
+        Ok(ProjectConnection::new(page, Total::ProjectsOfEmployee(self.0.key, wanted.filter.clone())))
     }
 }
 

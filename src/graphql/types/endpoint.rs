@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, Object};
 
-use super::{Employee, Project, metric::Metric, stats::MetricAggregate};
+use super::{Employee, Project, filter::EmployeeFilter, metric::Metric, stats::MetricAggregate};
 use crate::{
     error::Result,
     graphql::{
@@ -99,8 +99,8 @@ impl EndpointStats {
     ) -> Result<Vec<Employee>> {
         let request = request(context)?;
         let arguments = PageArguments { first: Some(first), ..PageArguments::default() };
-        let page = arguments.request(&request.services.limits)?;
-        let asked = AskedPage { parent: self.row.project, page, fields: selection::of_object(context.field()) };
+        let list = arguments.list(None::<EmployeeFilter>, &request.services.limits)?;
+        let asked = AskedPage { parent: self.row.project, list, fields: selection::of_object(context.field()) };
         let page = request.loaders().team.load(asked).await?.unwrap_or_default();
         Ok(page.rows.iter().map(|member| Employee(member.employee.clone())).collect())
     }

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
 
-use super::{EmployeeConnection, ProjectConnection, connection, connection::Total};
+use super::{
+    EmployeeConnection, ProjectConnection, connection,
+    connection::Total,
+    filter::{EmployeeFilter, ProjectFilter},
+};
 use crate::{
     directory,
     error::Result,
@@ -62,13 +66,14 @@ impl Organization {
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
         #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Only those that pass.")] filter: Option<EmployeeFilter>,
     ) -> Result<EmployeeConnection> {
         let request = request(context)?;
-        let page = PageArguments { first, after, last, before }.request(&request.services.limits)?;
+        let wanted = PageArguments { first, after, last, before }.list(filter, &request.services.limits)?;
         let fields = selection::of_connection(context.field());
-        let asked = AskedPage { parent: self.0.key, page, fields };
+        let asked = AskedPage { parent: self.0.key, list: Arc::clone(&wanted), fields };
         let page = request.loaders().organization_employees.load(asked).await?.unwrap_or_default();
-        Ok(EmployeeConnection::new(page, Total::EmployeesOf(self.0.key)))
+        Ok(EmployeeConnection::new(page, Total::EmployeesOf(self.0.key, wanted.filter.clone())))
     }
 
     /// The projects, by name.
@@ -79,13 +84,14 @@ impl Organization {
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
         #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Only those that pass.")] filter: Option<ProjectFilter>,
     ) -> Result<ProjectConnection> {
         let request = request(context)?;
-        let page = PageArguments { first, after, last, before }.request(&request.services.limits)?;
+        let wanted = PageArguments { first, after, last, before }.list(filter, &request.services.limits)?;
         let fields = selection::of_connection(context.field());
-        let asked = AskedPage { parent: self.0.key, page, fields };
+        let asked = AskedPage { parent: self.0.key, list: Arc::clone(&wanted), fields };
         let page = request.loaders().organization_projects.load(asked).await?.unwrap_or_default();
-        Ok(ProjectConnection::new(page, Total::ProjectsOf(self.0.key)))
+        Ok(ProjectConnection::new(page, Total::ProjectsOf(self.0.key, wanted.filter.clone())))
     }
 }
 

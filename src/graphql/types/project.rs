@@ -7,7 +7,7 @@ use async_graphql::{Context, Enum, ID, Object};
 use super::{
     Organization, TeamConnection, connection,
     connection::Total,
-    filter::{self, MetricFilter},
+    filter::{self, EmployeeFilter, MetricFilter},
     stats::{self, MetricAggregate},
 };
 use crate::{
@@ -94,13 +94,16 @@ impl Project {
         context: &Context<'_>,
         #[graphql(desc = "The first so many, at most 100.")] first: Option<i32>,
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+        #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Only those that pass.")] filter: Option<EmployeeFilter>,
     ) -> Result<TeamConnection> {
         let request = request(context)?;
-        let page = PageArguments { first, after, ..PageArguments::default() }.request(&request.services.limits)?;
+        let wanted = PageArguments { first, after, last, before }.list(filter, &request.services.limits)?;
         let fields = selection::of_connection(context.field());
-        let asked = AskedPage { parent: self.0.key, page, fields };
+        let asked = AskedPage { parent: self.0.key, list: Arc::clone(&wanted), fields };
         let page = request.loaders().team.load(asked).await?.unwrap_or_default();
-        Ok(TeamConnection::new(page, Total::TeamOf(self.0.key)))
+        Ok(TeamConnection::new(page, Total::TeamOf(self.0.key, wanted.filter.clone())))
     }
 
     /// Figures about the project's measurements that pass the filter; one statement for a whole list of projects.

@@ -2,8 +2,8 @@
 
 use perfgraph::{
     db::{Backend, StatementLog, partition},
-    model::{EndpointId, Key, MetricType, OrganizationId, ProjectId, Scope, timestamp::DAY_MICROS},
-    reports::{EndpointKey, Projects, Question, Statistic, StatusFilter, TextFilter, Want, slowest, stats, worst},
+    model::{EndpointId, Key, MetricType, OrganizationId, ProjectId, Scope, filter::TextFilter, timestamp::DAY_MICROS},
+    reports::{EndpointKey, Projects, Question, Statistic, StatusFilter, Want, slowest, stats, worst},
 };
 use sqlx::{AssertSqlSafe, Executor, Row};
 

@@ -1,8 +1,8 @@
 //! Random questions of every shape.
 
 use perfgraph::{
-    model::{Key, MetricType, OrganizationId, ProjectId, TimeRange, timestamp::MINUTE_MICROS},
-    reports::{Projects, Question, StatusFilter, TextFilter},
+    model::{Key, MetricType, OrganizationId, ProjectId, TimeRange, filter::TextFilter, timestamp::MINUTE_MICROS},
+    reports::{Projects, Question, StatusFilter},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 

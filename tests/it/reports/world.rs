@@ -7,9 +7,9 @@ use perfgraph::{
     entity::{endpoint, metric_event, metric_rollup_minute, organization, project},
     model::{
         EndpointId, Key, MetricId, MetricType, OrganizationId, ProjectId, Scope, Sketch, TimeRange, Timestamp,
-        metric::ERROR_STATUS_MIN, sketch::bin_of, timestamp::MINUTE_MICROS,
+        filter::TextFilter, metric::ERROR_STATUS_MIN, sketch::bin_of, timestamp::MINUTE_MICROS,
     },
-    reports::{Projects, Question, StatusFilter, TextFilter},
+    reports::{Projects, Question, StatusFilter},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use sea_orm::{EntityTrait, IntoActiveModel};

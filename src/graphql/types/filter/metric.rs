@@ -1,52 +1,19 @@
-//! What clients may ask of metrics: inputs, and how they become a question.
+//! What clients may ask of measurements, and how it becomes a question.
 
 use async_graphql::{ID, InputObject, OneofObject};
 
-use super::metric::MetricType;
+use super::{IntFilter, StringFilter};
 use crate::{
     error::{Error, Result},
     graphql::{
         node::NodeId,
         scalars::{DateTime, Duration},
+        types::metric::MetricType,
     },
     live,
     model::{self, Key, OrganizationId, ProjectId, TimeRange, Timestamp, timestamp::DAY_MICROS},
     reports::{self, Projects, Question},
 };
-
-/// Conditions on a text. Every one that is given must hold; upper and lower case differ.
-#[derive(Clone, Debug, Default, InputObject)]
-pub struct StringFilter {
-    /// Is this.
-    pub eq: Option<String>,
-    /// Is not this.
-    pub ne: Option<String>,
-    /// Is one of these.
-    #[graphql(name = "in")]
-    pub one_of: Option<Vec<String>>,
-    /// Begins with this.
-    pub starts_with: Option<String>,
-    /// Has this somewhere inside.
-    pub contains: Option<String>,
-}
-
-/// Conditions on a whole number. Every one that is given must hold.
-#[derive(Clone, Debug, Default, InputObject)]
-pub struct IntFilter {
-    /// Is this.
-    pub eq: Option<i32>,
-    /// Is one of these.
-    #[graphql(name = "in")]
-    pub one_of: Option<Vec<i32>>,
-    /// Is greater.
-    pub gt: Option<i32>,
-    /// Is greater or equal.
-    pub gte: Option<i32>,
-    /// Is less.
-    pub lt: Option<i32>,
-    /// Is less or equal.
-    pub lte: Option<i32>,
-}
 
 /// A stretch of time with both ends: from the first moment on, up to but without the last.
 #[derive(Clone, Copy, Debug, InputObject)]
@@ -135,13 +102,7 @@ pub fn question(filter: Option<MetricFilter>, now: Timestamp) -> Result<Question
         window,
         projects,
         kinds: kinds(filter.types),
-        endpoint: filter.endpoint.map(|text| reports::TextFilter {
-            eq: text.eq,
-            ne: text.ne,
-            one_of: text.one_of,
-            starts_with: text.starts_with,
-            contains: text.contains,
-        }),
+        endpoint: filter.endpoint.map(Into::into),
         status: filter.status_code.map(|number| reports::StatusFilter {
             eq: number.eq,
             one_of: number.one_of,

@@ -1,0 +1,172 @@
+//! Who works on what, read from both sides: the teams of projects, and the projects of employees.
+
+use std::{collections::HashMap, hash::Hash, sync::Arc};
+
+use sea_orm::{
+    DbErr, QueryResult, TryGetable, Value,
+    sea_query::{Expr, ExprTrait, Query, SelectStatement},
+};
+
+use super::{
+    Employee, EmployeeFields, Noun, Project, ProjectFields,
+    filter::{EmployeeCondition, EmployeeFilter, ProjectCondition, ProjectFilter},
+    narrow,
+    noun::{add_columns, keep, organizations_of},
+    page::{self, LISTED},
+};
+use crate::{
+    db::Session,
+    error::Result,
+    model::{
+        EmployeeId, Key, ProjectId, Scope, Timestamp,
+        filter::Filter,
+        page::{ListRequest, Page},
+    },
+};
+
+const MEMBER: &str = "m";
+
+/// A member of a project's team, with the membership.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The person.
+    pub employee: Arc<Employee>,
+    /// What the person does in the project.
+    pub role: String,
+    /// Since when.
+    pub joined_at: Timestamp,
+}
+
+/// The same page of several projects' teams, in one statement.
+///
+/// # Errors
+/// When the database cannot answer, or the scope does not reach what the filter asks about.
+pub async fn teams(
+    scope: &Scope,
+    db: &Session,
+    projects: &[Key<ProjectId>],
+    list: &ListRequest<EmployeeCondition>,
+    fields: EmployeeFields,
+) -> Result<HashMap<Key<ProjectId>, Page<Member>>> {
+    let mut select = of(scope, projects);
+    join::<ProjectId, Employee>(&mut select, scope, list.filter.as_deref())?;
+    select.column((MEMBER, ProjectId::COLUMN)).column((MEMBER, "role")).column((MEMBER, "joined_at"));
+    add_columns::<Employee>(&mut select, fields);
+    page::many(db, projects, select, (MEMBER, ProjectId::COLUMN), &list.page, |row| {
+        let employee = Arc::new(Employee::read(row, 3, fields)?);
+        let project = Key::new(employee.key.organization, row.try_get_by_index(0)?);
+        Ok((project, Member { role: row.try_get_by_index(1)?, joined_at: row.try_get_by_index(2)?, employee }))
+    })
+    .await
+}
+
+/// The same page of the projects that several employees work on, in one statement.
+///
+/// # Errors
+/// As [`teams`].
+pub async fn projects(
+    scope: &Scope,
+    db: &Session,
+    employees: &[Key<EmployeeId>],
+    list: &ListRequest<ProjectCondition>,
+    fields: ProjectFields,
+) -> Result<HashMap<Key<EmployeeId>, Page<Arc<Project>>>> {
+    let mut select = of(scope, employees);
+    join::<EmployeeId, Project>(&mut select, scope, list.filter.as_deref())?;
+    select.column((MEMBER, EmployeeId::COLUMN));
+    add_columns::<Project>(&mut select, fields);
+    page::many(db, employees, select, (MEMBER, EmployeeId::COLUMN), &list.page, |row| {
+        let project = Arc::new(Project::read(row, 1, fields)?);
+        Ok((Key::new(project.key.organization, row.try_get_by_index(0)?), project))
+    })
+    .await
+}
+
+/// How many members of each of several teams pass the filter, in one statement.
+///
+/// # Errors
+/// As [`teams`].
+pub async fn team_counts(
+    scope: &Scope,
+    db: &Session,
+    projects: &[Key<ProjectId>],
+    filter: Option<&EmployeeFilter>,
+) -> Result<HashMap<Key<ProjectId>, u64>> {
+    counts::<ProjectId, Employee>(scope, db, projects, filter).await
+}
+
+/// How many projects of each of several employees pass the filter, in one statement.
+///
+/// # Errors
+/// As [`teams`].
+pub async fn project_counts(
+    scope: &Scope,
+    db: &Session,
+    employees: &[Key<EmployeeId>],
+    filter: Option<&ProjectFilter>,
+) -> Result<HashMap<Key<EmployeeId>, u64>> {
+    counts::<EmployeeId, Project>(scope, db, employees, filter).await
+}
+
+/// One side of a membership.
+trait Side: TryGetable + Into<Value> + Copy + Eq + Hash {
+    /// Where the id stands.
+    const COLUMN: &'static str;
+    /// Where the id of the other side stands.
+    const OTHER: &'static str;
+}
+
+impl Side for ProjectId {
+    const COLUMN: &'static str = "project_id";
+    const OTHER: &'static str = "employee_id";
+}
+
+impl Side for EmployeeId {
+    const COLUMN: &'static str = "employee_id";
+    const OTHER: &'static str = "project_id";
+}
+
+/// The memberships of one side, without columns.
+fn of<Id: Side>(scope: &Scope, keys: &[Key<Id>]) -> SelectStatement {
+    let mut select = Query::select();
+    select
+        .from_as("project_member", MEMBER)
+        .and_where(Expr::col((MEMBER, "organization_id")).is_in(organizations_of(keys)))
+        .and_where(Expr::col((MEMBER, Id::COLUMN)).is_in(keys.iter().map(|key| key.id)));
+    narrow(&mut select, scope, (MEMBER, "organization_id"));
+    select
+}
+
+/// Adds the rows at the other side, as far as they pass the filter.
+fn join<Id: Side, N: Noun>(
+    select: &mut SelectStatement,
+    scope: &Scope,
+    filter: Option<&Filter<N::Condition>>,
+) -> Result<()> {
+    select.join_as(
+        sea_orm::JoinType::InnerJoin,
+        N::TABLE,
+        LISTED,
+        Expr::col((LISTED, "organization_id"))
+            .equals((MEMBER, "organization_id"))
+            .and(Expr::col((LISTED, "id")).equals((MEMBER, Id::OTHER))),
+    );
+    keep(select, scope, filter)
+}
+
+async fn counts<Id: Side, N: Noun>(
+    scope: &Scope,
+    db: &Session,
+    keys: &[Key<Id>],
+    filter: Option<&Filter<N::Condition>>,
+) -> Result<HashMap<Key<Id>, u64>> {
+    let mut select = of(scope, keys);
+    if filter.is_some() {
+        join::<Id, N>(&mut select, scope, filter)?;
+    }
+    let key = [(MEMBER, "organization_id"), (MEMBER, Id::COLUMN)];
+    select.columns(key).expr(Expr::cust("COUNT(*)")).group_by_columns(key);
+    let read =
+        |row: &QueryResult| -> Result<_, DbErr> { Ok(Key::new(row.try_get_by_index(0)?, row.try_get_by_index(1)?)) };
+    page::counts(db, &select, 2, read).await
+}

@@ -1,0 +1,166 @@
+//! From inputs that nest to a tree of conditions, bounded in depth and number before anything is made of it.
+
+use async_graphql::ID;
+
+use super::{FloatFilter, StringFilter};
+use crate::{
+    error::{Error, Result},
+    graphql::context::Limits,
+    model::filter::{Filter, NumberFilter, TextFilter},
+};
+
+/// The filter behind an input.
+///
+/// # Errors
+/// [`Error::Input`] naming what is nested too deep, too much or not comparable.
+pub fn filter<I: Conditions>(input: I, limits: &Limits) -> Result<Filter<I::Condition>> {
+    let mut reader = Reader {
+        path: "filter".to_owned(),
+        levels_left: limits.filter_depth_max,
+        conditions_left: limits.filter_conditions_max,
+        limits,
+    };
+    reader.filter(input)
+}
+
+/// An input that nests filters of its own kind.
+pub trait Conditions: Sized {
+    /// What a single condition becomes.
+    type Condition;
+
+    /// Takes out `and`, `or` and `not`.
+    fn branches(&mut self) -> Branches<Self>;
+
+    /// All other conditions.
+    ///
+    /// # Errors
+    /// As [`filter`].
+    fn conditions(self, reader: &mut Reader) -> Result<Vec<Filter<Self::Condition>>>;
+}
+
+/// The filters inside of a filter.
+pub struct Branches<I> {
+    /// All of which must hold.
+    pub and: Option<Vec<I>>,
+    /// One of which must hold.
+    pub or: Option<Vec<I>>,
+    /// Which must not hold.
+    pub not: Option<Box<I>>,
+}
+
+/// Reads a filter within its bounds, and knows where it is.
+pub struct Reader<'a> {
+    path: String,
+    levels_left: usize,
+    conditions_left: usize,
+    limits: &'a Limits,
+}
+
+impl Reader<'_> {
+    fn filter<I: Conditions>(&mut self, mut input: I) -> Result<Filter<I::Condition>> {
+        let branches = input.branches();
+        let mut all = input.conditions(self)?;
+        if let Some(and) = branches.and {
+            all.push(Filter::All(self.inside("and", and)?));
+        }
+        if let Some(or) = branches.or {
+            all.push(Filter::Any(self.inside("or", or)?));
+        }
+        if let Some(not) = branches.not {
+            all.extend(self.inside("not", [*not])?.into_iter().map(|not| Filter::Not(Box::new(not))));
+        }
+        Ok(Filter::All(all))
+    }
+
+    /// The filters one level further in.
+    fn inside<I: Conditions>(
+        &mut self,
+        name: &'static str,
+        inputs: impl IntoIterator<Item = I>,
+    ) -> Result<Vec<Filter<I::Condition>>> {
+        let Some(levels_left) = self.levels_left.checked_sub(1) else {
+            let message = format!("nests filters more than {} deep; ask with fewer", self.limits.filter_depth_max);
+            return Err(Error::input("filter", message));
+        };
+        self.levels_left = levels_left;
+        let read = self.at(name, |reader| {
+            let read = |input| {
+                reader.count(1)?;
+                reader.filter(input)
+            };
+            inputs.into_iter().map(read).collect()
+        });
+        self.levels_left += 1;
+        read
+    }
+
+    /// Reads what stands in a field of this name.
+    fn at<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let outside = self.path.len();
+        self.path.push('.');
+        self.path.push_str(name);
+        let read = read(self);
+        self.path.truncate(outside);
+        read
+    }
+
+    fn count(&mut self, conditions: usize) -> Result<()> {
+        self.conditions_left = self.conditions_left.checked_sub(conditions).ok_or_else(|| {
+            let max = self.limits.filter_conditions_max;
+            Error::input(
+                self.path.clone(),
+                format!("the filter compares with more than {max} values; ask for fewer at once"),
+            )
+        })?;
+        Ok(())
+    }
+
+    /// A condition that compares with one value.
+    pub fn one<C>(&mut self, condition: Option<C>) -> Result<Option<Filter<C>>> {
+        condition.map(|condition| self.count(1).map(|()| Filter::Is(condition))).transpose()
+    }
+
+    /// What an id names; one that names nothing matches nothing, like the id of something that is gone.
+    pub fn id<Key, C>(
+        &mut self,
+        id: Option<&ID>,
+        decode: impl Fn(&ID) -> Option<Key>,
+        condition: impl Fn(Key) -> C,
+    ) -> Result<Option<Filter<C>>> {
+        let Some(id) = id else { return Ok(None) };
+        self.count(1)?;
+        Ok(Some(decode(id).map_or_else(Filter::nothing, |key| Filter::Is(condition(key)))))
+    }
+
+    /// Conditions on a text.
+    pub fn text<C>(
+        &mut self,
+        name: &'static str,
+        input: Option<StringFilter>,
+        condition: impl Fn(TextFilter) -> C,
+    ) -> Result<Option<Filter<C>>> {
+        let Some(input) = input else { return Ok(None) };
+        let text = TextFilter::from(input);
+        self.at(name, |reader| {
+            reader.count(text.texts().count())?;
+            // PostgreSQL takes no zero byte in a text, so no row holds one.
+            if text.texts().any(|text| text.contains('\0')) {
+                return Err(Error::input(reader.path.clone(), "holds a zero byte, which no text here does; remove it"));
+            }
+            Ok(())
+        })?;
+        Ok(Some(Filter::Is(condition(text))))
+    }
+
+    /// Conditions on a number.
+    pub fn number<C>(
+        &mut self,
+        input: Option<FloatFilter>,
+        condition: impl Fn(NumberFilter) -> C,
+    ) -> Result<Option<Filter<C>>> {
+        let Some(input) = input else { return Ok(None) };
+        let number = NumberFilter::from(input);
+        self.count(number.numbers().count())?;
+        Ok(Some(Filter::Is(condition(number))))
+    }
+}

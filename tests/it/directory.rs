@@ -1,0 +1,4 @@
+//! Reading the directory: filters, orders and pages answer what brute force over the same rows answers.
+
+mod filters;
+mod world;
