@@ -109,7 +109,7 @@ pub fn schema() -> PerfgraphSchema {
 
 /// The schema in the definition language, as `schema.graphql` holds it.
 pub fn sdl() -> String {
-    let options = async_graphql::SDLExportOptions::new().prefer_single_line_descriptions();
+    let options = async_graphql::SDLExportOptions::new().include_specified_by();
     let mut text = schema().sdl_with_options(options);
     if !text.ends_with('\n') {
         text.push('\n');

@@ -10,7 +10,7 @@ pub struct DateTime(pub model::Timestamp);
 
 /// A point in time as RFC 3339 text, always UTC with `Z` on output (`2026-01-31T12:00:00.123456Z`). Microseconds are
 /// kept; on input any offset is accepted.
-#[Scalar(specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html")]
+#[Scalar(specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339#section-5.6")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
         match value {
@@ -35,7 +35,7 @@ pub struct Duration(pub i64);
 
 /// A length of time as ISO 8601 text: `PT5M` is five minutes, `PT24H` a day, `P7D` a week. Always longer than zero;
 /// months and years are refused because they have no fixed length.
-#[Scalar]
+#[Scalar(specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339#appendix-A")]
 impl ScalarType for Duration {
     fn parse(value: Value) -> InputValueResult<Self> {
         match value {

@@ -1,4 +1,5 @@
-//! The npm clients of `tests/clients`, each a script that prints one line of JSON for everything that happens to it.
+//! The programs of `tests/clients`, which Node runs: some assert for themselves, some print one line of JSON for
+//! everything that happens to them.
 
 use std::process::Stdio;
 
@@ -9,7 +10,28 @@ use tokio::{
     time::timeout,
 };
 
-use super::{process::PATIENCE, server::repository};
+use super::{
+    process::{self, PATIENCE},
+    server::repository,
+};
+
+fn command(script: &str, arguments: &[String]) -> Command {
+    let mut command = Command::new("node");
+    command.arg("--test-reporter=spec").arg(script).args(arguments).current_dir(repository("tests/clients"));
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// Runs `tests/clients/<script>` to its end, which must be a good one. Answers what it printed.
+pub async fn run(script: &str, arguments: &[String]) -> String {
+    // Some are several clients in turn, or a browser.
+    let ended = process::run_within(2 * PATIENCE, command(script, arguments)).await;
+    let missing = if ended.stderr.contains("ERR_MODULE_NOT_FOUND") { MISSING } else { "" };
+    assert!(ended.code == Some(0), "{script}: {:?}\n{}\n{}{missing}", ended.code, ended.stdout, ended.stderr);
+    ended.stdout
+}
+
+const MISSING: &str = "(a package is missing? run `make test`, or `npm ci` in tests/clients)";
 
 /// A running script, and its lines.
 pub struct NodeClient {
@@ -20,10 +42,9 @@ pub struct NodeClient {
 impl NodeClient {
     /// Starts `tests/clients/<script>`.
     pub fn start(script: &str, arguments: &[String]) -> Self {
-        let mut command = Command::new("node");
-        command.arg(script).args(arguments).current_dir(repository("tests/clients"));
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().expect("node is not in PATH: install Node.js 20 or newer and run `make test`");
+        let mut command = command(script, arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("node is not in PATH: install Node.js 20.19 or newer");
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
     }
@@ -37,10 +58,7 @@ impl NodeClient {
     pub async fn next(&mut self) -> Value {
         match self.line().await {
             Some(line) => line,
-            None => panic!(
-                "the client ended: {}\n(a package is missing? run `make test`, or `scripts/test-setup` once)",
-                self.stderr().await
-            ),
+            None => panic!("the client ended: {}\n{MISSING}", self.stderr().await),
         }
     }
 

@@ -27,8 +27,14 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-pub async fn run(mut command: Command) -> Ended {
-    let output = timeout(PATIENCE, command.output()).await.expect("the command ends in time").unwrap();
+pub async fn run(command: Command) -> Ended {
+    run_within(PATIENCE, command).await
+}
+
+pub async fn run_within(patience: Duration, mut command: Command) -> Ended {
+    let output = timeout(patience, command.output()).await.expect("the command ends in time");
+    let output =
+        output.unwrap_or_else(|error| panic!("{} did not start: {error}", command.as_std().get_program().display()));
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }

@@ -1,0 +1,62 @@
+//! What frontends are built with, against a live server: the programs of `tests/clients`, each asserting for itself.
+
+use perfgraph::clock::Clock;
+
+use crate::{
+    harness::{Server, TestDatabase, node},
+    on_both_databases,
+};
+
+/// Runs one program against a server with two organizations of 25 people and 5 projects each.
+async fn passes(database: TestDatabase, program: &str) {
+    let server = Server::start(database, Clock::system(), "self_monitoring.enabled = false").await;
+    server.seed("organizations=2 employees=25 projects=5 members=4 metrics=30").await;
+    node::run(program, &[server.url("")]).await;
+    server.stop().await;
+}
+
+on_both_databases! {
+    async fn every_audit_of_graphql_over_http_passes(database: TestDatabase) { passes(database, "audits.mjs").await; }
+}
+
+on_both_databases! {
+    async fn apollo_queries(database: TestDatabase) { passes(database, "apollo/query.mjs").await; }
+}
+
+on_both_databases! {
+    async fn apollo_pages(database: TestDatabase) { passes(database, "apollo/page.mjs").await; }
+}
+
+on_both_databases! {
+    async fn apollo_tells_failures_apart(database: TestDatabase) { passes(database, "apollo/errors.mjs").await; }
+}
+
+on_both_databases! {
+    async fn urql_queries(database: TestDatabase) { passes(database, "urql/query.mjs").await; }
+}
+
+on_both_databases! {
+    async fn urql_pages(database: TestDatabase) { passes(database, "urql/page.mjs").await; }
+}
+
+/// On no server: the schema itself is what is tested here, as `schema.graphql` holds it.
+mod tooling {
+    use super::*;
+
+    #[tokio::test]
+    async fn graphql_codegen_types_every_document() {
+        node::run("codegen/generate.mjs", &[]).await;
+        node::run("typecheck.mjs", &["codegen".to_owned()]).await;
+    }
+
+    #[tokio::test]
+    async fn the_relay_compiler_takes_every_document() {
+        node::run("relay/compile.mjs", &[]).await;
+        node::run("typecheck.mjs", &["relay".to_owned()]).await;
+    }
+
+    #[tokio::test]
+    async fn graphql_eslint_finds_nothing() {
+        node::run("lint.mjs", &[]).await;
+    }
+}
