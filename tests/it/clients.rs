@@ -32,6 +32,10 @@ on_both_databases! {
 }
 
 on_both_databases! {
+    async fn apollo_watches(database: TestDatabase) { passes(database, "apollo/live.mjs").await; }
+}
+
+on_both_databases! {
     async fn urql_queries(database: TestDatabase) { passes(database, "urql/query.mjs").await; }
 }
 
