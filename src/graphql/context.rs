@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     ingest::Ingest,
     live::Publisher,
-    model::Scope,
+    model::{Scope, Timestamp},
 };
 
 /// Bounds on what one operation may ask for.
@@ -71,7 +71,19 @@ pub struct RequestContext {
     /// The statements of this request. A subscription's events log apart: nobody would ever read them here.
     pub log: StatementLog,
     session: Session,
-    loaders: RwLock<Arc<Loaders>>,
+    turn: RwLock<Turn>,
+}
+
+/// What belongs to one request, or to one event of a subscription.
+struct Turn {
+    loaders: Arc<Loaders>,
+    as_of: Timestamp,
+}
+
+impl Turn {
+    fn new(viewer: &Viewer, session: &Session, clock: &Clock) -> Self {
+        Self { loaders: Arc::new(Loaders::new(*viewer.scope(), session)), as_of: clock.now() }
+    }
 }
 
 impl RequestContext {
@@ -79,8 +91,8 @@ impl RequestContext {
     pub fn new(viewer: Viewer, services: Arc<Services>) -> Self {
         let log = StatementLog::default();
         let session = services.database.reader(log.clone());
-        let loaders = RwLock::new(Arc::new(Loaders::new(*viewer.scope(), &session)));
-        Self { viewer, services, log, session, loaders }
+        let turn = RwLock::new(Turn::new(&viewer, &session, &services.clock));
+        Self { viewer, services, log, session, turn }
     }
 
     /// What the caller may reach.
@@ -95,14 +107,20 @@ impl RequestContext {
 
     /// The loaders of this request, or of this event of a subscription.
     pub fn loaders(&self) -> Arc<Loaders> {
-        Arc::clone(&self.loaders.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.turn.read().unwrap_or_else(PoisonError::into_inner).loaders)
+    }
+
+    /// The moment that every window like "the last hour" ends at. One for all fields of a request: with a moment each,
+    /// the figures of twenty projects would be twenty questions instead of one, and would not fit together.
+    pub fn as_of(&self) -> Timestamp {
+        self.turn.read().unwrap_or_else(PoisonError::into_inner).as_of
     }
 
     /// Forgets what was loaded: the next event of a subscription must see the rows of its own time.
     pub fn renew_loaders(&self) {
         let session = self.services.database.reader(StatementLog::default());
-        let fresh = Arc::new(Loaders::new(*self.viewer.scope(), &session));
-        *self.loaders.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        let fresh = Turn::new(&self.viewer, &session, &self.services.clock);
+        *self.turn.write().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 }
 

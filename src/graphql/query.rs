@@ -223,7 +223,7 @@ impl MetricQuery {
         #[graphql(desc = "Which measurements.")] filter: MetricFilter,
     ) -> Result<MetricAggregate> {
         let request = request(context)?;
-        let as_of = request.services.clock.now();
+        let as_of = request.as_of();
         let question = filter::question(Some(filter), as_of)?;
         let want = stats::wants(context.field());
         let stats = reports::stats::run(request.scope(), request.db(), &question, want).await?;
@@ -240,7 +240,7 @@ impl MetricQuery {
         #[graphql(desc = "What makes an endpoint slow.", default_with = "Statistic::P95")] rank_by: Statistic,
     ) -> Result<Vec<EndpointStats>> {
         let request = request(context)?;
-        let as_of = request.services.clock.now();
+        let as_of = request.as_of();
         let mut question = filter::question(filter, as_of)?;
         if question.kinds.is_empty() {
             question.kinds = vec![MetricType::PageLoad, MetricType::ApiResponse, MetricType::Database];
@@ -262,7 +262,7 @@ impl MetricQuery {
         filter: Option<MetricFilter>,
     ) -> Result<PerformanceSummary> {
         let request = request(context)?;
-        let as_of = request.services.clock.now();
+        let as_of = request.as_of();
         let mut question = filter::question(filter, as_of)?;
         if !question.kinds.is_empty() {
             return Err(Error::input("filter.types", "leave it out: metricType says which type"));

@@ -114,7 +114,7 @@ impl Project {
         filter: MetricFilter,
     ) -> Result<MetricAggregate> {
         let request = request(context)?;
-        let as_of = request.services.clock.now();
+        let as_of = request.as_of();
         let question = filter::question(Some(filter), as_of)?;
         let asked = AskedStats { project: self.0.key, question, want: stats::wants(context.field()) };
         let stats = request.loaders().metric_stats.load(asked).await?;
