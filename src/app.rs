@@ -3,7 +3,12 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::Semaphore,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -13,7 +18,7 @@ use crate::{
     db::{Database, Instance, StatementLog, migrate, pool},
     error::{Error, Result},
     graphql::{Engine, Limits, Services},
-    http::{self, HttpSettings, router::HttpState},
+    http::{self, HttpSettings, listener::Bounds, origin::Origins, router::HttpState},
     ingest::{self, Ingest},
     jobs::{
         partitions::{self, Days},
@@ -91,13 +96,16 @@ pub struct App {
     engine: Engine,
     core: Core,
     jobs: Vec<Job>,
-    server: JoinHandle<std::io::Result<()>>,
-    /// Cancelled first: no new requests, sockets are told.
+    server: JoinHandle<()>,
+    /// Cancelled before everything else: balancers look elsewhere.
+    leaving: CancellationToken,
+    /// Cancelled next: no new requests, sockets are told.
     draining: CancellationToken,
     /// Cancelled when the last request was answered: jobs write what they hold.
     stopping: CancellationToken,
     sockets: Arc<Semaphore>,
     sockets_max: u32,
+    drain_delay: Duration,
     drain_timeout: Duration,
 }
 
@@ -125,7 +133,7 @@ impl App {
     /// # Errors
     /// When the address is taken, or the database refuses the server's own project.
     pub async fn serve(config: &Config, core: Core) -> Result<Self> {
-        let (draining, stopping) = (CancellationToken::new(), CancellationToken::new());
+        let [leaving, draining, stopping] = std::array::from_fn(|_| CancellationToken::new());
         let sockets = Arc::new(Semaphore::new(config.limits.sockets_max));
         let engine = Engine::new(Services {
             database: core.database.clone(),
@@ -145,23 +153,24 @@ impl App {
             database: core.database.clone(),
             settings: Arc::new(http_settings(config)),
             recorder,
+            leaving: leaving.clone(),
             draining: draining.clone(),
             sockets: Arc::clone(&sockets),
             streams: Arc::new(Semaphore::new(config.limits.streams_max)),
         });
-        let stop = draining.clone();
-        let server =
-            spawn(async move { axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await });
+        let server = spawn(http::listener::serve(listener, router, bounds(config), draining.clone()));
         Ok(Self {
             address,
             engine,
             core,
             jobs,
             server,
+            leaving,
             draining,
             stopping,
             sockets,
             sockets_max: narrow(config.limits.sockets_max),
+            drain_delay: Duration::from_millis(config.server.drain_delay_ms),
             drain_timeout: Duration::from_millis(config.server.drain_timeout_ms),
         })
     }
@@ -182,8 +191,10 @@ impl App {
     }
 
     /// Stops in reverse: no new work, requests and sockets finish, jobs write what they hold, pools close. It takes the
-    /// drain timeout and five seconds at most, and says what did not finish.
+    /// drain timeout and five seconds at most after the drain delay, and says what did not finish.
     pub async fn stop(self) {
+        self.leaving.cancel();
+        sleep(self.drain_delay).await;
         self.draining.cancel();
         // Upgraded sockets are no longer the listener's: each holds a permit until it has been told.
         let (requests, sockets) = tokio::join!(
@@ -285,9 +296,22 @@ const fn limits(config: &Config) -> Limits {
     }
 }
 
+const fn bounds(config: &Config) -> Bounds {
+    Bounds {
+        header_bytes_max: config.limits.header_bytes_max,
+        idle_timeout: Duration::from_millis(config.server.idle_timeout_ms),
+    }
+}
+
 fn http_settings(config: &Config) -> HttpSettings {
     HttpSettings {
         listen: config.server.listen.ip(),
+        origins: Origins {
+            public: config.server.public_origins.clone(),
+            listed: config.server.cors_origins.clone(),
+            with_credentials: config.server.cors_credentials,
+        },
+        compression: config.server.compression,
         body_bytes_max: config.limits.body_bytes_max,
         batch_operations_max: config.limits.batch_operations_max,
         strict_status: config.graphql.strict_status,

@@ -13,11 +13,17 @@ const INGEST_ROWS_CEILING: usize = 16_384;
 const FILTER_CONDITIONS_CEILING: usize = 800;
 /// PostgreSQL refuses index entries of more than about 2,700 bytes, and endpoints are unique by path.
 const ENDPOINT_BYTES_CEILING: usize = 2_000;
+/// What the HTTP library keeps for the head of a request at least.
+const HEADER_BYTES_FLOOR: usize = 8_192;
 const MINUTES_PER_DAY: u64 = 24 * 60;
 
 /// Here zero has a meaning; everywhere else it would turn the server off.
-const MAY_BE_ZERO: [&str; 3] =
-    ["server.drain_timeout_ms", "ingest.time_window_future_minutes", "limits.batch_operations_max"];
+const MAY_BE_ZERO: [&str; 4] = [
+    "server.drain_delay_ms",
+    "server.drain_timeout_ms",
+    "ingest.time_window_future_minutes",
+    "limits.batch_operations_max",
+];
 
 /// The largest number by the end of a key. Beyond it lie overflowing clocks and integers that no database takes.
 const UNIT_CEILINGS: [(&str, u64, &str); 6] = [
@@ -33,6 +39,8 @@ const UNIT_CEILINGS: [(&str, u64, &str); 6] = [
 pub(super) fn check(config: &Config) -> Vec<Problem> {
     let mut problems: Vec<_> = config.keys().iter().filter_map(number).collect();
     problems.extend(listen(config));
+    problems.extend(headers(config));
+    problems.extend(credentials(config));
     problems.extend(database_url(&config.database.url));
     problems.extend(ceilings(config));
     problems.extend(orders_of_sizes(config).iter().filter_map(broken));
@@ -93,6 +101,26 @@ fn listen(config: &Config) -> Option<Problem> {
             listen.port()
         );
         Problem::new(&["server.listen"], sentence)
+    })
+}
+
+fn headers(config: &Config) -> Option<Problem> {
+    let bytes = config.limits.header_bytes_max;
+    // Zero is already complained about.
+    (1..HEADER_BYTES_FLOOR).contains(&bytes).then(|| {
+        let sentence = format!(
+            "limits.header_bytes_max = {bytes} must be at least {HEADER_BYTES_FLOOR}: browsers and proxies send so much"
+        );
+        Problem::new(&["limits.header_bytes_max"], sentence)
+    })
+}
+
+fn credentials(config: &Config) -> Option<Problem> {
+    let is_lost = config.server.cors_credentials && config.server.cors_origins.is_empty();
+    is_lost.then(|| {
+        let sentence =
+            "server.cors_credentials = true needs an origin to allow them to: list it in server.cors_origins";
+        Problem::new(&["server.cors_credentials", "server.cors_origins"], sentence.to_owned())
     })
 }
 

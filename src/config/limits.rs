@@ -7,6 +7,8 @@ use super::section::section;
 section! {
     /// What one request may cost. Whatever goes beyond is refused before it reaches the database.
     "limits" => Limits {
+        /// Bytes of a request's head: its address and all of its headers, 100 at most; beyond it is 431.
+        header_bytes_max: usize = 65_536,
         /// Bytes of a request's body: room for 10,000 measurements in one call. Documents have a limit of their own.
         body_bytes_max: usize = 5_242_880,
         /// Bytes of a GraphQL document without its variables: 16 for each of the tokens allowed by default.

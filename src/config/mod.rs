@@ -20,6 +20,7 @@ mod ingest;
 mod limits;
 mod live;
 mod log;
+mod origin;
 mod self_monitoring;
 mod server;
 
@@ -36,6 +37,7 @@ pub use ingest::Ingest;
 pub use limits::Limits;
 pub use live::Live;
 pub use log::{Log, LogFormat};
+pub use origin::Origin;
 pub use self_monitoring::SelfMonitoring;
 pub use server::Server;
 

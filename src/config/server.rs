@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use super::origin::Origin;
 use super::section::section;
 
 section! {
@@ -10,8 +11,24 @@ section! {
         /// Address and port of the one listener, for example `127.0.0.1:8000`, `[::1]:8000` or `localhost:8000`. Port 0
         /// takes a free one. As long as there is no authentication, only addresses of this machine are accepted.
         listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
+        /// Origins at which browsers reach this server through a proxy, for example `["https://perf.example.com"]`. Their
+        /// host names are answered to, and their pages count as pages of this server. Without any, only local names are
+        /// answered to.
+        public_origins: Vec<Origin> = Vec::new(),
+        /// Origins of other pages that may read, write and open streams here (CORS), for example
+        /// `["https://app.example.com"]`. Each is trusted as far as whoever opens the page.
+        cors_origins: Vec<Origin> = Vec::new(),
+        /// Whether pages of those origins may send cookies and other credentials along.
+        cors_credentials: bool = false,
+        /// Whether answers of more than 1,000 bytes are compressed for clients that take zstd, br or gzip.
+        compression: bool = true,
+        /// Milliseconds that a connection may take to send the head of its next request before it is closed.
+        idle_timeout_ms: u64 = 60_000,
         /// Milliseconds after which a request is answered with the code TIMEOUT. Subscriptions are not requests.
         request_timeout_ms: u64 = 10_000,
+        /// Milliseconds between SIGTERM or Ctrl-C and the end of new requests: `/readyz` already says 503, so that a
+        /// balancer has time to look elsewhere.
+        drain_delay_ms: u64 = 0,
         /// Milliseconds that requests under way get to finish after SIGTERM or Ctrl-C; 0 waits for nobody.
         drain_timeout_ms: u64 = 10_000,
         /// Milliseconds between the server's pings on a WebSocket; one that lets two go by without a word is closed.

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use figment::value::Value;
 
 use super::database_url::DatabaseUrl;
+use super::origin::Origin;
 use super::section::Key;
 use super::source::Raw;
 
@@ -149,6 +150,24 @@ impl Setting for SocketAddr {
 
     fn to_toml(&self, name: &str) -> String {
         format!("{name} = \"{self}\"")
+    }
+}
+
+impl Setting for Vec<Origin> {
+    const EXPECTED: &'static str = "a list of origins such as [\"https://app.example.com\"], each a scheme, a host and no \
+                                    path (in the environment without brackets and quotes, separated by commas)";
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.split(',').filter(|part| !part.trim().is_empty()).map(Origin::parse).collect()
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        value.as_array()?.iter().map(|origin| Origin::parse(origin.as_str()?)).collect()
+    }
+
+    fn to_toml(&self, name: &str) -> String {
+        let origins: Vec<_> = self.iter().map(|origin| format!("\"{origin}\"")).collect();
+        format!("{name} = [{}]", origins.join(", "))
     }
 }
 

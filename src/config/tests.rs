@@ -139,6 +139,21 @@ fn all_contradictions_are_said_at_once_and_name_who_set_them() {
 }
 
 #[test]
+fn origins_are_lists_of_nothing_but_origins() {
+    let config = read("[server]\npublic_origins = ['https://Perf.example.com:443', 'http://a:1']", &[]).unwrap();
+    let texts: Vec<_> = config.server.public_origins.iter().map(super::Origin::as_str).collect();
+    assert_eq!(texts, ["https://perf.example.com", "http://a:1"]);
+    let config = read("", &[("PERFGRAPH_SERVER__CORS_ORIGINS", "https://a, https://b")]).unwrap();
+    assert_eq!(config.server.cors_origins.len(), 2);
+    for wrong in ["'https://a'", "['*']", "['https://a/b']", "[1]"] {
+        let problems = problems(&format!("[server]\ncors_origins = {wrong}"), &[]);
+        assert!(problems[0].contains("must be a list of origins"), "{problems:?}");
+    }
+    let problems = problems("[server]\ncors_credentials = true\n[limits]\nheader_bytes_max = 100", &[]);
+    assert!(problems[0].contains("at least 8192") && problems[1].contains("server.cors_origins"), "{problems:?}");
+}
+
+#[test]
 fn only_addresses_of_this_machine_are_listened_on() {
     for (listen, accepted) in [
         ("127.0.0.1:0", true),
@@ -255,6 +270,7 @@ fn every_setting_can_be_changed_and_is_then_different() {
         let changed = match line.split_once(" = ").unwrap() {
             (name, "true") => format!("{name} = false"),
             (name, "false") => format!("{name} = true"),
+            (name, "[]") => format!("{name} = ['https://example.com']"),
             (name, "\"text\"") => format!("{name} = 'json'"),
             (name, "\"127.0.0.1:8000\"") => format!("{name} = '127.0.0.1:9'"),
             (name, "\"sqlite://perfgraph.sqlite\"") => format!("{name} = 'sqlite://other'"),

@@ -19,7 +19,8 @@ use self::{
     reply::Style,
 };
 use super::{
-    middleware, origin,
+    middleware::{self, InDatabase},
+    origin,
     request_body::{self, Content, Malformed},
     router::HttpState,
     streams,
@@ -58,10 +59,11 @@ pub async fn post(State(state): State<HttpState>, headers: HeaderMap, body: Body
         }
         Ok(Content::Batch(members)) => {
             let mut answers = batch::run(&state.engine, auth::development_viewer(), members).await;
+            let in_database = answers.first().map(in_database);
             if let Some(first) = answers.first_mut().filter(|_| wants_explanation(&headers)) {
                 explain(first);
             }
-            named(style.answers(&answers), "batch /graphql".to_owned())
+            described(style.answers(&answers), "batch /graphql".to_owned(), in_database)
         }
         Err(Malformed::Syntax(fault)) => style.refuse(&fault, StatusCode::BAD_REQUEST),
         Err(Malformed::Request(fault)) => style.malformed(&fault),
@@ -84,7 +86,7 @@ pub async fn get(state: HttpState, headers: HeaderMap, parameters: Option<Query<
         return not_acceptable();
     };
     let style = style(&state, wish);
-    if !origin::may_query(&headers) {
+    if !origin::may_query(&headers, &state.settings.origins) {
         let fault = Error::Forbidden(format!(
             "a page of another origin may not query here; a client that is no page sends the header {}: 1",
             origin::PREFLIGHT[0]
@@ -142,12 +144,21 @@ async fn execute(
         explain(&mut answer);
     }
     let name = answer.operation.clone().unwrap_or_else(|| format!("{} /graphql", method.as_str()));
-    named(style(state, wish).answer(&answer), name)
+    described(style(state, wish).answer(&answer), name, Some(in_database(&answer)))
 }
 
-fn named(mut response: Response, operation: String) -> Response {
+/// Tells the middleware what the response was about.
+fn described(mut response: Response, operation: String, in_database: Option<InDatabase>) -> Response {
     response.extensions_mut().insert(middleware::Operation(operation));
+    if let Some(in_database) = in_database {
+        response.extensions_mut().insert(in_database);
+    }
     response
+}
+
+fn in_database(answer: &Answer) -> InDatabase {
+    let ms = answer.statements.iter().map(|statement| statement.elapsed_ms).sum();
+    InDatabase { statements: answer.statements.len(), ms }
 }
 
 fn wants_explanation(headers: &HeaderMap) -> bool {

@@ -14,9 +14,9 @@ pub async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: the database answers and the server is not draining.
+/// `GET /readyz`: the database answers and the server is not about to stop.
 pub async fn ready(State(state): State<HttpState>) -> Response {
-    if state.draining.is_cancelled() {
+    if state.leaving.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
     }
     match state.database.ping().await {

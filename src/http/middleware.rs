@@ -11,11 +11,28 @@ use axum::{
 };
 use tokio::time::timeout;
 
-use super::{graphql, origin, router::HttpState};
+use super::{
+    graphql, origin,
+    router::HttpState,
+    trace::{TRACERESPONSE, Trace},
+    websocket,
+};
 use crate::{clock::Stopwatch, error::Error};
 
 /// Names a request in the log and in the answer.
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Where the time of a request went.
+static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// What a handler says about its statements.
+#[derive(Clone, Copy, Debug)]
+pub struct InDatabase {
+    /// How many.
+    pub statements: usize,
+    /// How long all of them took; side by side they may take longer than the request.
+    pub ms: f64,
+}
 
 /// What a handler says about the request for the server's own metrics, where the route says too little.
 #[derive(Clone, Debug)]
@@ -31,16 +48,24 @@ pub async fn observe(State(state): State<HttpState>, request: Request, next: Nex
     let id = request_id(&request);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let is_upgrade = request.headers().contains_key(header::UPGRADE);
-    let span = tracing::info_span!("request", %id);
+    let is_upgrade = websocket::is_upgrade(request.headers());
+    let trace = Trace::read(request.headers());
+    let span = tracing::info_span!("request", %id, trace = trace.as_ref().map(|trace| &*trace.id));
     let mut response = tracing::Instrument::instrument(next.run(request), span.clone()).await;
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID.clone(), value);
     }
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let operation = response.extensions_mut().remove::<Operation>().map(|operation| operation.0);
+    if let Some(value) = trace.and_then(|trace| trace.response()) {
+        response.headers_mut().insert(TRACERESPONSE.clone(), value);
+    }
     let status = response.status().as_u16();
     let elapsed_ms = watch.elapsed_ms();
+    let in_database = response.extensions_mut().remove::<InDatabase>();
+    if let Ok(value) = HeaderValue::from_str(&server_timing(elapsed_ms, in_database)) {
+        response.headers_mut().insert(SERVER_TIMING.clone(), value);
+    }
     let _entered = span.enter();
     tracing::debug!(%method, route, operation, status, elapsed_ms, "served");
     // A socket or stream lives as long as its client likes: that is not a response time. Addresses that do not exist are
@@ -50,6 +75,15 @@ pub async fn observe(State(state): State<HttpState>, request: Request, next: Nex
         state.recorder.record(&operation.unwrap_or_else(|| format!("{method} {route}")), status, elapsed_ms);
     }
     response
+}
+
+/// Browsers show it beside the request.
+fn server_timing(elapsed_ms: f64, in_database: Option<InDatabase>) -> String {
+    let database = in_database.map(|InDatabase { statements, ms }| {
+        let noun = if statements == 1 { "statement" } else { "statements" };
+        format!("db;dur={ms:.3};desc=\"{statements} {noun}\", ")
+    });
+    format!("{}total;dur={elapsed_ms:.3}", database.unwrap_or_default())
 }
 
 fn request_id(request: &Request) -> String {
@@ -73,21 +107,31 @@ pub async fn bound(State(state): State<HttpState>, request: Request, next: Next)
 
 /// Turns a panic into one failed response; the server lives on.
 pub fn on_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
+    graphql::failure_by_code(&panicked(panic.as_ref()))
+}
+
+/// Logs a panic; what remains of it for the caller is that something failed.
+pub fn panicked(panic: &(dyn Any + Send)) -> Error {
     let message = panic
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no message");
     tracing::error!(message, "a request panicked");
-    graphql::failure_by_code(&Error::internal("panic"))
+    Error::internal("panic")
 }
 
 /// Without authentication everybody who reaches the server is its administrator, so a page on the web must not reach
 /// it by a name that it made resolve to loopback.
 pub async fn require_local_host(State(state): State<HttpState>, request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
-    if state.settings.listen.to_canonical().is_loopback() && !host.is_none_or(origin::is_loopback) {
-        let fault = Error::Forbidden("this server answers local names only (localhost, 127.0.0.1, [::1])".to_owned());
+    if state.settings.listen.to_canonical().is_loopback()
+        && !host.is_none_or(|host| origin::is_own_host(host, &state.settings.origins))
+    {
+        let fault = Error::Forbidden(
+            "this server answers local names only (localhost, 127.0.0.1, [::1]) and those of server.public_origins"
+                .to_owned(),
+        );
         return graphql::failure_by_code(&fault);
     }
     next.run(request).await

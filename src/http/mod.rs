@@ -3,13 +3,17 @@
 //! It turns bytes into calls and answers into bytes; what a call means is decided further in.
 
 pub mod assets;
+mod compression;
+mod cors;
 pub mod graphql;
 pub mod health;
+pub mod listener;
 pub mod middleware;
 pub mod origin;
 pub mod request_body;
 pub mod router;
 pub mod streams;
+mod trace;
 pub mod websocket;
 
 pub use router::{HttpSettings, router};

@@ -2,19 +2,46 @@
 
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
+
+use crate::config::Origin;
+
+/// Origins that may be trusted besides the server's own.
+#[derive(Clone, Debug, Default)]
+pub struct Origins {
+    /// Where browsers reach this server through a proxy.
+    pub public: Vec<Origin>,
+    /// Whose pages may talk to it.
+    pub listed: Vec<Origin>,
+    /// Whether those may send credentials along.
+    pub with_credentials: bool,
+}
 
 /// Whether a `Host` header names this machine: `localhost` or a loopback address, with or without a port.
-pub fn is_loopback(host: &str) -> bool {
+fn is_loopback(host: &str) -> bool {
     let name = without_port(host);
     name.eq_ignore_ascii_case("localhost")
         || name.to_ascii_lowercase().ends_with(".localhost")
         || name.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
 }
 
-/// Whether a browser's request comes from a page of this very server. Requests that name no origin are not a browser's
-/// cross-site requests.
-pub fn is_same(headers: &HeaderMap) -> bool {
+/// Whether the request names this server as its host: a local name, or the name that a proxy is known by.
+pub fn is_own_host(host: &str, origins: &Origins) -> bool {
+    is_loopback(host) || origins.public.iter().any(|origin| origin.authority().eq_ignore_ascii_case(host))
+}
+
+/// Whether a browser's request comes from a page that may talk to this server: its own, those of its public origins, and
+/// those that are listed. Requests that name no origin are not a browser's cross-site requests.
+pub fn is_welcome(headers: &HeaderMap, origins: &Origins) -> bool {
+    let is_listed = |header: &HeaderValue| {
+        let mut known = origins.public.iter().chain(&origins.listed);
+        known.any(|origin: &Origin| origin.as_str().as_bytes() == header.as_bytes())
+    };
+    is_same(headers) || headers.get(header::ORIGIN).is_some_and(is_listed)
+}
+
+/// Whether a browser's request comes from a page of the host that it asks.
+fn is_same(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return true;
     };
@@ -28,12 +55,12 @@ pub const PREFLIGHT: [&str; 3] = ["perfgraph-preflight", "apollo-require-preflig
 
 /// Whether a GET may be run as a query. A page of another origin could send one without asking (as an image, say): it
 /// would not see the answer, but could load the server and guess from the time it takes.
-pub fn may_query(headers: &HeaderMap) -> bool {
+pub fn may_query(headers: &HeaderMap, origins: &Origins) -> bool {
     if PREFLIGHT.iter().any(|name| headers.contains_key(*name)) {
         return true;
     }
     if headers.contains_key(header::ORIGIN) {
-        return is_same(headers);
+        return is_welcome(headers, origins);
     }
     // Browsers tell what kind of request it is where they send no origin; nobody else sends this header.
     headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none")
@@ -64,34 +91,56 @@ mod tests {
         }
     }
 
+    fn origins() -> Origins {
+        let list = |text: &str| vec![Origin::parse(text).unwrap()];
+        Origins {
+            public: list("https://perf.example.com"),
+            listed: list("http://localhost:3000"),
+            with_credentials: false,
+        }
+    }
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pairs = [("host", "localhost:8000")].iter().chain(pairs);
+        pairs.map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
+    }
+
     #[test]
-    fn an_origin_is_compared_with_the_host() {
-        let headers = |origin: Option<&'static str>| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, HeaderValue::from_static("localhost:8000"));
-            if let Some(origin) = origin {
-                headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
-            }
-            headers
-        };
-        assert!(is_same(&headers(None)));
-        assert!(is_same(&headers(Some("http://localhost:8000"))));
-        for other in ["http://localhost:9000", "https://example.com", "null"] {
-            assert!(!is_same(&headers(Some(other))), "{other}");
+    fn hosts_are_local_or_public() {
+        let origins = origins();
+        assert!(is_own_host("localhost:8000", &origins) && is_own_host("Perf.Example.com", &origins));
+        for foreign in ["example.com", "perf.example.com:8000", "localhost.example.com"] {
+            assert!(!is_own_host(foreign, &origins), "{foreign}");
         }
     }
 
     #[test]
+    fn pages_are_own_public_or_listed() {
+        let welcome = |origin| is_welcome(&headers(&[("origin", origin)]), &origins());
+        for known in ["http://localhost:8000", "https://perf.example.com", "http://localhost:3000"] {
+            assert!(welcome(known), "{known}");
+        }
+        for other in [
+            "http://localhost:9000",
+            "https://example.com",
+            "http://perf.example.com",
+            "https://localhost:3000",
+            "null",
+        ] {
+            assert!(!welcome(other), "{other}");
+        }
+        assert!(is_welcome(&headers(&[]), &origins()));
+    }
+
+    #[test]
     fn a_get_of_a_foreign_page_is_no_query() {
-        let may = |pairs: &[(&'static str, &'static str)]| {
-            let pairs = pairs.iter().chain(&[("host", "localhost:8000")]);
-            may_query(&pairs.map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect())
-        };
+        let may = |pairs: &[(&'static str, &'static str)]| may_query(&headers(pairs), &origins());
         assert!(may(&[]), "curl");
         assert!(may(&[("sec-fetch-site", "same-origin")]) && may(&[("sec-fetch-site", "none")]));
         assert!(!may(&[("sec-fetch-site", "cross-site")]) && !may(&[("sec-fetch-site", "same-site")]));
         assert!(may(&[("origin", "http://localhost:8000"), ("sec-fetch-site", "same-origin")]));
-        assert!(!may(&[("origin", "http://localhost:3000")]) && !may(&[("origin", "null")]));
+        assert!(may(&[("origin", "http://localhost:3000"), ("sec-fetch-site", "same-site")]));
+        assert!(!may(&[("origin", "http://localhost:3001")]) && !may(&[("origin", "null")]));
         for header in PREFLIGHT {
             assert!(may(&[(header, ""), ("sec-fetch-site", "cross-site")]), "{header}");
         }

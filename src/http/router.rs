@@ -12,7 +12,7 @@ use axum::{
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{assets, graphql, health, middleware, websocket};
+use super::{assets, compression, cors, graphql, health, middleware, origin::Origins, websocket};
 use crate::{db::Database, graphql::Engine, jobs::self_monitoring::Recorder};
 
 /// What the protocol layer may do and how long it waits.
@@ -20,6 +20,10 @@ use crate::{db::Database, graphql::Engine, jobs::self_monitoring::Recorder};
 pub struct HttpSettings {
     /// Where the server listens: on loopback without authentication, callers must have meant this very machine.
     pub listen: IpAddr,
+    /// Whose pages may talk to this server besides those of local names.
+    pub origins: Origins,
+    /// Whether large answers are compressed.
+    pub compression: bool,
     /// Bytes of a request body.
     pub body_bytes_max: usize,
     /// Operations in one request; below 2 there are no batches.
@@ -53,6 +57,8 @@ pub struct HttpState {
     pub settings: Arc<HttpSettings>,
     /// Where served requests are recorded.
     pub recorder: Recorder,
+    /// Cancelled when balancers should look elsewhere.
+    pub leaving: CancellationToken,
     /// Cancelled when the server drains.
     pub draining: CancellationToken,
     /// One permit for each socket that may be open.
@@ -61,17 +67,22 @@ pub struct HttpState {
     pub streams: Arc<tokio::sync::Semaphore>,
 }
 
-/// The whole URL space.
+/// The whole URL space, guarded.
 pub fn router(state: HttpState) -> Router {
+    guarded(addresses(&state), state)
+}
+
+fn addresses(state: &HttpState) -> Router<HttpState> {
+    let mut graphql = get(websocket::upgrade_or_get)
+        .post(graphql::post)
+        .options(graphql::options)
+        .fallback(graphql::method_not_allowed);
+    if let Some(cors) = cors::layer(&state.settings.origins) {
+        graphql = graphql.layer(cors);
+    }
     Router::new()
         .route("/", get(|| async { Redirect::temporary("/graphql") }))
-        .route(
-            "/graphql",
-            get(websocket::upgrade_or_get)
-                .post(graphql::post)
-                .options(graphql::options)
-                .fallback(graphql::method_not_allowed),
-        )
+        .route("/graphql", graphql)
         .route("/assets/{*path}", get(assets::asset))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
@@ -79,6 +90,14 @@ pub fn router(state: HttpState) -> Router {
         .fallback(any(|| async {
             (StatusCode::NOT_FOUND, "no such address; GraphQL is at /graphql\n").into_response()
         }))
+}
+
+/// What happens to every request, whatever its address.
+pub fn guarded(mut routes: Router<HttpState>, state: HttpState) -> Router {
+    if let Some(compression) = compression::layer(state.settings.compression) {
+        routes = routes.layer(compression);
+    }
+    routes
         .layer(from_fn_with_state(state.clone(), middleware::bound))
         .layer(CatchPanicLayer::custom(middleware::on_panic))
         .layer(from_fn_with_state(state.clone(), middleware::observe))

@@ -6,9 +6,11 @@ mod message;
 use async_graphql_axum::GraphQLProtocol;
 use axum::{
     extract::{FromRequestParts, Query, Request, State, WebSocketUpgrade},
-    http::{StatusCode, header, request::Parts},
+    http::{HeaderMap, StatusCode, header, request::Parts},
     response::Response,
 };
+
+use tracing::{Instrument, Span};
 
 use super::{assets, graphql, origin, router::HttpState};
 use crate::{auth, error::Error};
@@ -19,10 +21,15 @@ const PROTOCOL: &str = "graphql-transport-ws";
 /// Read and write buffers of a socket: the default of 128 KiB would be most of a watcher's memory.
 const BUFFER_BYTES: usize = 1_024;
 
+/// Whether the request wants a WebSocket; some HTTP libraries offer other upgrades (h2c) and mean a plain request.
+pub fn is_upgrade(headers: &HeaderMap) -> bool {
+    headers.get(header::UPGRADE).is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
 /// `GET /graphql`.
 pub async fn upgrade_or_get(State(state): State<HttpState>, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
-    if parts.headers.contains_key(header::UPGRADE) {
+    if is_upgrade(&parts.headers) {
         return upgrade(state, &mut parts).await;
     }
     let accept = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
@@ -36,7 +43,7 @@ pub async fn upgrade_or_get(State(state): State<HttpState>, request: Request) ->
 }
 
 async fn upgrade(state: HttpState, parts: &mut Parts) -> Response {
-    if !origin::is_same(&parts.headers) {
+    if !origin::is_welcome(&parts.headers, &state.settings.origins) {
         let fault = Error::Forbidden("a page of another origin may not open a socket here".to_owned());
         return graphql::failure_by_code(&fault);
     }
@@ -55,8 +62,12 @@ async fn upgrade(state: HttpState, parts: &mut Parts) -> Response {
         .write_buffer_size(BUFFER_BYTES)
         .max_message_size(state.settings.websocket_message_bytes_max)
         .max_frame_size(state.settings.websocket_message_bytes_max)
-        .on_upgrade(|socket| async move {
-            connection::serve(socket, state, auth::development_viewer()).await;
-            drop(permit);
+        .on_upgrade(|socket| {
+            let served = async move {
+                connection::serve(socket, state, auth::development_viewer()).await;
+                drop(permit);
+            };
+            // What its operations log belongs to the request that opened it.
+            served.instrument(Span::current())
         })
 }

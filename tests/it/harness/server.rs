@@ -120,9 +120,14 @@ pub async fn send(request: RequestBuilder) -> Reply {
     Reply { status, headers, text: response.text().await.unwrap() }
 }
 
-/// A proxy in the environment of whoever runs the tests is none of theirs.
+/// Shows answers as they come over the wire.
 pub fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    builder().no_gzip().no_brotli().no_zstd().build().unwrap()
+}
+
+/// A proxy in the environment of whoever runs the tests is none of theirs.
+pub fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none())
 }
 
 /// A path of this repository.

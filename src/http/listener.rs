@@ -1,0 +1,87 @@
+//! Connections: accepted until the server drains, each bounded in the head of its requests, all awaited at the end.
+
+use std::{io, pin::pin, time::Duration};
+
+use axum::Router;
+use hyper::server::conn::http1::{self, UpgradeableConnection};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+
+/// How long to wait when the process has no descriptor left for another connection.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// What one connection may ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Bytes of the head of a request: its first line and its headers.
+    pub header_bytes_max: usize,
+    /// How long the head of the next request may take.
+    pub idle_timeout: Duration,
+}
+
+type Connection = UpgradeableConnection<TokioIo<TcpStream>, TowerToHyperService<Router>>;
+
+/// Serves connections until `draining` is cancelled, and then those that are open to the end of their request.
+pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, draining: CancellationToken) {
+    let mut protocol = http1::Builder::new();
+    protocol.timer(TokioTimer::new()).header_read_timeout(bounds.idle_timeout).max_buf_size(bounds.header_bytes_max);
+    let service = TowerToHyperService::new(router);
+    // Dropped with this future, so nothing outlives the server.
+    let mut connections = JoinSet::new();
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => accepted.map(|(stream, _)| stream),
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            () = draining.cancelled() => break,
+        };
+        match stream {
+            Ok(stream) => {
+                let connection = protocol.serve_connection(TokioIo::new(prompt(stream)), service.clone());
+                connections.spawn(finished(connection.with_upgrades(), draining.clone()));
+            }
+            Err(error) => pause(&error).await,
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+/// Serves a connection to its end, which comes after the request under way when the server drains.
+async fn finished(connection: Connection, draining: CancellationToken) {
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = draining.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::trace!(%error, "a connection ended early");
+    }
+}
+
+/// Answers and events go out when they are written, not when the last packet was acknowledged.
+fn prompt(stream: TcpStream) -> TcpStream {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection waits for full packets");
+    }
+    stream
+}
+
+/// A client that went away before it was accepted costs nothing; anything else would come back at once.
+async fn pause(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
+        tracing::error!(%error, "a connection could not be accepted");
+        sleep(EXHAUSTED_PAUSE).await;
+    }
+}

@@ -1,0 +1,75 @@
+//! W3C trace context: a request that is part of a trace says so in the log and in the answer.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+
+/// What the caller sends.
+const TRACEPARENT: &str = "traceparent";
+/// What it learns.
+pub static TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
+
+/// A trace that the caller began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// 32 hexadecimal digits.
+    pub id: String,
+    flags: String,
+}
+
+impl Trace {
+    /// Reads `traceparent`; what does not keep to its form is as if it were not there.
+    pub fn read(headers: &HeaderMap) -> Option<Self> {
+        let text = headers.get(TRACEPARENT)?.to_str().ok()?;
+        let mut parts = text.split('-');
+        let (version, id, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let is_whole = match version {
+            "00" => parts.next().is_none(),
+            // Later versions may append; their beginning is this one's.
+            "ff" => false,
+            version => is_hex(version, 2),
+        };
+        let is_sound = is_whole && is_hex(id, 32) && is_hex(parent, 16) && is_hex(flags, 2);
+        let is_named = id.bytes().any(|digit| digit != b'0') && parent.bytes().any(|digit| digit != b'0');
+        (is_sound && is_named).then(|| Self { id: id.to_owned(), flags: flags.to_owned() })
+    }
+
+    /// The header of the answer: the trace, and this request as a part of it.
+    pub fn response(&self) -> Option<HeaderValue> {
+        let span = rand::random::<u64>().max(1);
+        HeaderValue::from_str(&format!("00-{}-{span:016x}-{}", self.id, self.flags)).ok()
+    }
+}
+
+fn is_hex(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_sound_parent_is_a_trace() {
+        let read = |text: &'static str| {
+            let headers = [(HeaderName::from_static(TRACEPARENT), HeaderValue::from_static(text))];
+            Trace::read(&headers.into_iter().collect())
+        };
+        let id = "0af7651916cd43dd8448eb211c80319c";
+        let trace = read("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").unwrap();
+        assert_eq!(trace.id, id);
+        let response = trace.response().unwrap();
+        assert!(response.to_str().unwrap().starts_with(&format!("00-{id}-")) && response.as_bytes().ends_with(b"-01"));
+        assert!(read("01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more").is_some());
+        for wrong in [
+            "",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319-b7ad6b7169203331-01",
+        ] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! What stands around every request: connections and their bounds, pages of other origins, proxies, compression, traces,
+//! panics, and the way out.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Router, routing::get};
+use perfgraph::{
+    clock::Clock,
+    http::{
+        HttpSettings,
+        listener::{self, Bounds},
+        origin::Origins,
+        router::{HttpState, guarded},
+    },
+    jobs::self_monitoring::Recorder,
+};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::harness::{
+    Reply, Server, TestDatabase,
+    process::PATIENCE,
+    server::{NOW, builder, client, send},
+};
+
+const VIEWER: &str = "{ viewer { role } }";
+
+async fn server(settings: &str) -> Server {
+    let settings = format!("self_monitoring.enabled = false\n{settings}");
+    Server::start(TestDatabase::sqlite().await, Clock::fixed(NOW), &settings).await
+}
+
+/// Sends bytes on a connection of their own and reads until the server closes it.
+async fn raw(server: &Server, bytes: &[u8]) -> String {
+    let mut socket = TcpStream::connect(server.app.address()).await.unwrap();
+    // The server may have answered and closed before it has taken everything.
+    let _ = socket.write_all(bytes).await;
+    let mut answer = Vec::new();
+    let _ = timeout(PATIENCE, socket.read_to_end(&mut answer)).await.expect("the server closes in time");
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_too_large_is_431_and_one_that_never_comes_is_given_up() {
+    let server = server("limits.header_bytes_max = 8192\nserver.idle_timeout_ms = 50").await;
+    let head =
+        |headers: &str| format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
+    assert!(raw(&server, head("").as_bytes()).await.starts_with("HTTP/1.1 200"));
+    let large = head(&format!("X-Large: {}\r\n", "x".repeat(10_000)));
+    assert!(raw(&server, large.as_bytes()).await.starts_with("HTTP/1.1 431"));
+    let many = "X: 1\r\n".repeat(101);
+    assert!(raw(&server, head(&many).as_bytes()).await.starts_with("HTTP/1.1 431"));
+    let roomy = head(&format!("X-Large: {}\r\n", "x".repeat(7_000)));
+    assert!(raw(&server, roomy.as_bytes()).await.starts_with("HTTP/1.1 200"));
+    // A client that dribbles its head, and one that says nothing at all.
+    for beginning in ["GET /healthz HTTP/1.1\r\nHost:", ""] {
+        let answer = raw(&server, beginning.as_bytes()).await;
+        assert!(!answer.contains("200 OK"), "{answer}");
+    }
+    assert_eq!(client().get(server.url("/healthz")).send().await.unwrap().status(), 200);
+}
+
+async fn preflight(server: &Server, origin: &str) -> Reply {
+    let request = server.request(Method::OPTIONS, "/graphql").header("origin", origin);
+    let request = request.header("access-control-request-method", "POST");
+    send(request.header("access-control-request-headers", "content-type,perfgraph-preflight")).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_listed_origins_may_read_and_write() {
+    let app = "https://app.example.com";
+    let server = server(&format!("server.cors_origins = ['{app}', 'http://localhost:3000']")).await;
+    let allowed = preflight(&server, app).await;
+    assert_eq!((allowed.status, allowed.header("access-control-allow-origin")), (StatusCode::OK, app));
+    assert_eq!(allowed.header("access-control-allow-methods"), "GET,POST");
+    assert_eq!(allowed.header("access-control-max-age"), "3600");
+    assert_eq!(allowed.header("vary"), "origin");
+    for header in ["content-type", "authorization", "apollo-require-preflight", "perfgraph-explain"] {
+        assert!(allowed.header("access-control-allow-headers").contains(header), "{header}");
+    }
+    assert_eq!(allowed.header("access-control-allow-credentials"), "");
+    for origin in ["https://example.com", "https://app.example.com.evil.com", "http://app.example.com", "null"] {
+        assert_eq!(preflight(&server, origin).await.header("access-control-allow-origin"), "", "{origin}");
+    }
+    let post = server.request(Method::POST, "/graphql").header("origin", app).json(&json!({ "query": VIEWER }));
+    let reply = send(post).await;
+    assert_eq!((reply.status, reply.header("access-control-allow-origin")), (StatusCode::OK, app));
+    let vary: Vec<_> = reply.headers.get_all("vary").iter().map(|value| value.to_str().unwrap()).collect();
+    assert!(vary.contains(&"origin") && vary.contains(&"accept"), "{vary:?}");
+    assert!(reply.header("access-control-expose-headers").contains("retry-after"));
+    let query = |origin: &'static str| {
+        let request = server.request(Method::GET, "/graphql?query=%7Bviewer%7Brole%7D%7D").header("origin", origin);
+        send(request.header("sec-fetch-site", "cross-site"))
+    };
+    assert_eq!(query("http://localhost:3000").await.status, StatusCode::OK);
+    assert_eq!(query("http://localhost:3001").await.status, StatusCode::FORBIDDEN);
+    // Sockets go by the same list.
+    for (origin, status) in [(app, 101), ("https://example.com", 403)] {
+        let request = server.request(Method::GET, "/graphql").header("origin", origin);
+        let request = request.header("connection", "upgrade").header("upgrade", "websocket");
+        let request =
+            request.header("sec-websocket-version", "13").header("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA==");
+        let response = request.header("sec-websocket-protocol", "graphql-transport-ws").send().await.unwrap();
+        assert_eq!(response.status().as_u16(), status, "{origin}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credentials_go_with_listed_origins_only_when_asked_for() {
+    let app = "https://app.example.com";
+    let server = server(&format!("server.cors_origins = ['{app}']\nserver.cors_credentials = true")).await;
+    assert_eq!(preflight(&server, app).await.header("access-control-allow-credentials"), "true");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_is_known_by_its_public_origin() {
+    let server = server("server.public_origins = ['https://perf.example.com']").await;
+    let ask = |host: &'static str, origin: &'static str| {
+        let request = server.request(Method::GET, "/graphql?query=%7Bviewer%7Brole%7D%7D").header("host", host);
+        send(request.header("origin", origin).header("sec-fetch-site", "same-origin"))
+    };
+    // Whether it keeps the name or says the local one.
+    assert_eq!(ask("perf.example.com", "https://perf.example.com").await.status, StatusCode::OK);
+    assert_eq!(ask("127.0.0.1:8000", "https://perf.example.com").await.status, StatusCode::OK);
+    for (host, origin) in [
+        ("example.com", "https://perf.example.com"),
+        ("perf.example.com.evil.com", "https://perf.example.com"),
+        ("127.0.0.1:8000", "https://evil.com"),
+        ("127.0.0.1:8000", "http://perf.example.com"),
+    ] {
+        assert_eq!(ask(host, origin).await.status, StatusCode::FORBIDDEN, "{host} {origin}");
+    }
+    // A public origin is this server's own page; it needs no permission and gets none.
+    assert_eq!(preflight(&server, "https://perf.example.com").await.header("access-control-allow-origin"), "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_answers_are_compressed_for_those_who_can_read_them() {
+    let introspection = "{ __schema { types { name description fields { name description } } } }";
+    let request = |server: &Server, client: &reqwest::Client, accept_encoding: &str, query: &str| {
+        let request = client.post(server.url("/graphql")).json(&json!({ "query": query }));
+        if accept_encoding.is_empty() { request } else { request.header("accept-encoding", accept_encoding) }
+    };
+    let server = server("").await;
+    let plain = send(request(&server, &server.client, "", introspection)).await;
+    assert_eq!(plain.header("content-encoding"), "");
+    for (accept_encoding, encoding) in [
+        ("gzip", "gzip"),
+        ("br", "br"),
+        ("zstd", "zstd"),
+        ("gzip, br;q=0.5", "gzip"),
+        ("gzip;q=0", ""),
+        ("identity", ""),
+        ("deflate", ""),
+    ] {
+        let response = request(&server, &server.client, accept_encoding, introspection).send().await.unwrap();
+        let header = |name: &str| response.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
+        assert_eq!(header("content-encoding"), encoding, "{accept_encoding}");
+        let bytes = response.bytes().await.unwrap().len();
+        assert_eq!(bytes < plain.text.len() / 2, !encoding.is_empty(), "{accept_encoding}: {bytes} bytes");
+    }
+    // Read by a client that undoes it, the answer is the same.
+    for (only, builder) in [
+        ("gzip", builder().no_brotli().no_zstd()),
+        ("br", builder().no_gzip().no_zstd()),
+        ("zstd", builder().no_gzip().no_brotli()),
+    ] {
+        let reply = send(request(&server, &builder.build().unwrap(), "", introspection)).await;
+        assert_eq!(reply.text, plain.text, "{only}");
+    }
+    let small = send(request(&server, &server.client, "gzip", VIEWER)).await;
+    assert_eq!((small.header("content-encoding"), small.text.len()), ("", small.text.len()));
+    let stream = request(&server, &server.client, "gzip", introspection).header("accept", "text/event-stream");
+    let stream = send(stream).await;
+    assert!(stream.header("content-encoding").is_empty() && stream.text.len() > 1_000);
+
+    let off = self::server("server.compression = false").await;
+    assert_eq!(send(request(&off, &off.client, "gzip", introspection)).await.header("content-encoding"), "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_knows_its_trace_and_its_time() {
+    let server = server("").await;
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let ask = |header: &'static str, value: String| {
+        let body = json!({ "query": "{ organizations { totalCount } }" });
+        send(server.request(Method::POST, "/graphql").header(header, value).json(&body))
+    };
+    let traced = ask("traceparent", format!("00-{trace}-b7ad6b7169203331-01")).await;
+    assert!(traced.header("traceresponse").starts_with(&format!("00-{trace}-")), "{:?}", traced.headers);
+    assert_eq!(ask("traceparent", "nonsense".to_owned()).await.header("traceresponse"), "");
+    let timing = traced.header("server-timing");
+    assert!(timing.starts_with("db;dur=") && timing.contains("desc=\"2 statements\", total;dur="), "{timing}");
+    assert!(server.get("/healthz").await.header("server-timing").starts_with("total;dur="));
+    // Some libraries offer another protocol on their first request, and mean the request.
+    let url = "/graphql?query=%7Bviewer%7Brole%7D%7D";
+    let offered = server.request(Method::GET, url).header("upgrade", "h2c").header("connection", "upgrade");
+    assert_eq!(send(offered).await.status, StatusCode::OK);
+}
+
+async fn planted() -> &'static str {
+    panic!("planted: SELECT secret")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_costs_one_answer() {
+    let server = server("").await;
+    let core = server.app.core();
+    let state = HttpState {
+        engine: server.app.engine().clone(),
+        database: core.database.clone(),
+        settings: Arc::new(HttpSettings {
+            listen: [127, 0, 0, 1].into(),
+            origins: Origins::default(),
+            compression: true,
+            body_bytes_max: 1,
+            batch_operations_max: 1,
+            strict_status: false,
+            request_timeout: PATIENCE,
+            graphiql: false,
+            websocket_message_bytes_max: 1,
+            subscriptions_per_socket_max: 1,
+            connection_init_timeout: PATIENCE,
+            ping_interval: PATIENCE,
+            heartbeat_interval: PATIENCE,
+        }),
+        recorder: Recorder::disabled(core.clock.clone()),
+        leaving: CancellationToken::new(),
+        draining: CancellationToken::new(),
+        sockets: Arc::new(Semaphore::new(1)),
+        streams: Arc::new(Semaphore::new(1)),
+    };
+    let routes = Router::new().route("/panic", get(planted)).route("/fine", get(|| async { "fine" }));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let bounds = Bounds { header_bytes_max: 8_192, idle_timeout: PATIENCE };
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(listener::serve(listener, guarded(routes, state), bounds, stop.clone()));
+    let client = client();
+    for _ in 0..2 {
+        let reply = send(client.get(format!("http://{address}/panic"))).await;
+        assert_eq!((reply.status.as_u16(), reply.error().0.as_str()), (500, "INTERNAL_SERVER_ERROR"));
+        assert!(!reply.text.contains("planted") && !reply.header("x-request-id").is_empty(), "{}", reply.text);
+        assert_eq!(send(client.get(format!("http://{address}/fine"))).await.text, "fine");
+    }
+    stop.cancel();
+    timeout(PATIENCE, running).await.expect("idle connections end at once").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_about_to_stop_is_not_ready_and_still_answers() {
+    let server = server("server.drain_delay_ms = 1000").await;
+    let (ready, query) = (server.url("/readyz"), server.url("/graphql?query=%7Bviewer%7Brole%7D%7D"));
+    let client = client();
+    assert_eq!(client.get(&ready).send().await.unwrap().status(), 200);
+    let stopped = tokio::spawn(server.app.stop());
+    let leaving = async { while client.get(&ready).send().await.unwrap().status() != 503 {} };
+    timeout(Duration::from_secs(1), leaving).await.expect("balancers learn it before the end");
+    let last = send(client.get(&query)).await;
+    assert_eq!((last.status.as_u16(), last.data()), (200, json!({ "viewer": { "role": "OWNER" } })));
+    timeout(PATIENCE, stopped).await.unwrap().unwrap();
+    assert!(client.get(&ready).send().await.is_err(), "then nobody is there");
+}
