@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{Router, routing::get};
 use perfgraph::{
     clock::Clock,
+    db::StatementLog,
     http::{
         HttpSettings,
         listener::{self, Bounds},
@@ -24,10 +25,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{
-    Reply, Server, TestDatabase,
-    process::PATIENCE,
-    server::{NOW, builder, client, send},
+use crate::{
+    harness::{
+        Reply, Server, TestDatabase,
+        process::PATIENCE,
+        server::{NOW, builder, client, send},
+    },
+    on_both_databases,
 };
 
 const VIEWER: &str = "{ viewer { role } }";
@@ -267,4 +271,23 @@ async fn a_server_that_is_about_to_stop_is_not_ready_and_still_answers() {
     assert_eq!((last.status.as_u16(), last.data()), (200, json!({ "viewer": { "role": "OWNER" } })));
     timeout(PATIENCE, stopped).await.unwrap().unwrap();
     assert!(client.get(&ready).send().await.is_err(), "then nobody is there");
+}
+
+on_both_databases! {
+    async fn a_request_without_a_connection_is_503_and_served_later(database: TestDatabase) {
+        let settings = "self_monitoring.enabled = false\ndatabase.read_connections = 1\ndatabase.acquire_timeout_ms = 50";
+        let server = Server::start(database, Clock::fixed(NOW), settings).await;
+        let ask = async |accept: &str| {
+            let request = server.request(Method::POST, "/graphql").header("accept", accept);
+            send(request.json(&json!({ "query": "{ a: organizations { totalCount } b: employees { totalCount } }" }))).await
+        };
+        let held = server.app.core().database.reader(StatementLog::default()).begin().await.unwrap();
+        for accept in ["application/json", "application/graphql-response+json"] {
+            let reply = ask(accept).await;
+            assert_eq!((reply.status.as_u16(), reply.error().0.as_str()), (503, "UNAVAILABLE"), "{}", reply.text);
+            assert!(reply.header("retry-after").parse::<u32>().is_ok() && reply.json().get("data").is_none(), "{}", reply.text);
+        }
+        drop(held);
+        assert_eq!(ask("application/json").await.data()["a"]["totalCount"], 0);
+    }
 }

@@ -3,13 +3,16 @@
 use futures_util::{SinkExt, StreamExt};
 use perfgraph::clock::Clock;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{Error, Message, client::IntoClientRequest, http::HeaderValue, protocol::frame::CloseFrame},
 };
 
-use crate::harness::{Server, TestDatabase, builders, server::NOW};
+use crate::{
+    harness::{Server, TestDatabase, builders, node, process::PATIENCE, server::NOW},
+    on_both_databases,
+};
 
 const SUBSCRIPTION: &str = "subscription { metricStream(filter: {}) { cursor } }";
 
@@ -62,9 +65,14 @@ impl Socket {
     }
 }
 
+/// Where the database does not matter.
 async fn server(settings: &str) -> Server {
+    server_on(TestDatabase::sqlite().await, settings).await
+}
+
+async fn server_on(database: TestDatabase, settings: &str) -> Server {
     let settings = format!("self_monitoring.enabled = false\n{settings}");
-    Server::start(TestDatabase::sqlite().await, Clock::fixed(NOW), &settings).await
+    Server::start(database, Clock::fixed(NOW), &settings).await
 }
 
 #[tokio::test]
@@ -130,40 +138,149 @@ async fn pings_are_answered_with_their_payload_also_before_the_introduction() {
 }
 
 #[tokio::test]
-async fn queries_answer_once_and_ids_are_free_again() {
-    let server = server("").await;
-    let mut socket = Socket::acknowledged(&server).await;
-    for _ in 0..2 {
-        socket.subscribe("q", "{ viewer { role } }").await;
-        let next = json!({ "type": "next", "id": "q", "payload": { "data": { "viewer": { "role": "OWNER" } } } });
-        assert_eq!(socket.hear().await, next);
-        assert_eq!(socket.hear().await, json!({ "type": "complete", "id": "q" }));
+async fn one_that_does_not_answer_two_pings_is_closed_and_one_that_does_is_not() {
+    let server = server("server.ping_interval_ms = 50").await;
+    let mut silent = Socket::acknowledged(&server).await;
+    let mut pings = 0;
+    let end = loop {
+        match silent.0.next().await.unwrap().unwrap() {
+            Message::Text(text) if text.as_str() == r#"{"type":"ping"}"# => pings += 1,
+            Message::Close(Some(CloseFrame { code, reason })) => break (u16::from(code), reason.to_string()),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((pings, end), (2, (1001, "No answer to pings".to_owned())));
+    let mut alive = Socket::acknowledged(&server).await;
+    for number in 0..6 {
+        assert_eq!(alive.hear().await, json!({ "type": "ping" }));
+        alive.say(json!({ "type": "pong", "payload": { "number": number } })).await;
+    }
+    alive.subscribe("1", "{ viewer { role } }").await;
+    assert_eq!(alive.hear().await["type"], "next");
+}
+
+on_both_databases! {
+    async fn queries_answer_once_and_ids_are_free_again(database: TestDatabase) {
+        let server = server_on(database, "").await;
+        let world = server.seed("organizations=1 employees=1").await;
+        let mut socket = Socket::acknowledged(&server).await;
+        let query = format!("{{ organization(id: \"{}\") {{ name }} }}", world.id("organization", 1));
+        for _ in 0..2 {
+            socket.subscribe("q", &query).await;
+            let data = json!({ "organization": { "name": world.organizations[0].name } });
+            assert_eq!(socket.hear().await, json!({ "type": "next", "id": "q", "payload": { "data": data } }));
+            assert_eq!(socket.hear().await, json!({ "type": "complete", "id": "q" }));
+        }
     }
 }
 
-#[tokio::test]
-async fn what_cannot_begin_is_an_error_and_others_go_on() {
-    let server = server("limits.subscriptions_per_socket_max = 2").await;
-    let mut socket = Socket::acknowledged(&server).await;
-    for (document, code) in [
-        ("{", "GRAPHQL_PARSE_FAILED"),
-        ("subscription { nothing }", "GRAPHQL_VALIDATION_FAILED"),
-        (&format!("{{ {} id {} }}", "a {".repeat(20), "}".repeat(20)), "COMPLEXITY_LIMIT"),
-    ] {
-        socket.subscribe("x", document).await;
-        let answer = socket.hear().await;
-        assert_eq!(answer["type"], "error", "{answer}");
-        assert_eq!(answer["payload"][0]["extensions"]["code"], code, "{answer}");
+const PEOPLE: &str = "{ organizations(first: 1) { nodes { name employees(first: 2) { nodes { name } } } } }";
+
+on_both_databases! {
+    async fn five_hundred_operations_share_a_socket(database: TestDatabase) {
+        let server = server_on(database, "").await;
+        server.seed("organizations=1 employees=3").await;
+        let mut socket = Socket::acknowledged(&server).await;
+        let mut first = None;
+        // As many side by side as may be, with ids used again and again; answers come in any order.
+        for _ in 0..10 {
+            let mut open: std::collections::BTreeSet<String> = (0..50).map(|number| format!("o{number}")).collect();
+            for id in &open {
+                socket.subscribe(id, PEOPLE).await;
+            }
+            while !open.is_empty() {
+                let message = socket.hear().await;
+                let id = message["id"].as_str().unwrap();
+                match message["type"].as_str().unwrap() {
+                    "next" => {
+                        assert!(message["payload"]["data"]["organizations"]["nodes"][0]["name"].is_string(), "{message}");
+                        assert_eq!(first.get_or_insert_with(|| message["payload"].clone()), &message["payload"]);
+                    }
+                    "complete" => assert!(open.remove(id), "{message}"),
+                    _ => panic!("{message}"),
+                }
+            }
+        }
+        socket.say(json!({ "type": "ping" })).await;
+        assert_eq!(socket.hear().await, json!({ "type": "pong" }), "and nothing else is left to say");
     }
-    socket.subscribe("1", SUBSCRIPTION).await;
-    socket.subscribe("2", SUBSCRIPTION).await;
-    socket.subscribe("3", "{ viewer { role } }").await;
-    let answer = socket.hear().await;
-    assert_eq!((&answer["type"], &answer["id"]), (&json!("error"), &json!("3")), "{answer}");
-    assert_eq!(answer["payload"][0]["extensions"]["code"], "COMPLEXITY_LIMIT", "{answer}");
-    socket.say(json!({ "type": "complete", "id": "2" })).await;
-    socket.subscribe("3", "{ viewer { role } }").await;
-    assert_eq!(socket.hear().await["type"], "next");
+}
+
+on_both_databases! {
+    async fn the_real_client_runs_five_hundred_operations_on_one_socket(database: TestDatabase) {
+        let server = server_on(database, "").await;
+        server.seed("organizations=1 employees=3").await;
+        let arguments = [server.websocket_url(), "500".to_owned(), "50".to_owned(), PEOPLE.to_owned()];
+        let said = node::run("operations.mjs", &arguments).await;
+        let said: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(said, json!({ "answered": 500, "distinct": 1, "sockets": 1 }));
+    }
+}
+
+on_both_databases! {
+    async fn twenty_sockets_that_vanish_leave_nothing_behind(database: TestDatabase) {
+        let server = server_on(database, "limits.sockets_max = 20").await;
+        for _ in 0..2 {
+            let mut sockets = Vec::new();
+            for _ in 0..20 {
+                // Those that just vanished may still hold their place for a moment.
+                let socket = async {
+                    loop {
+                        let headers = [("sec-websocket-protocol", "graphql-transport-ws")];
+                        if let Ok(socket) = Socket::with_headers(&server, &headers).await {
+                            return socket;
+                        }
+                    }
+                };
+                let mut socket = timeout(PATIENCE, socket).await.expect("places are given back");
+                socket.say(json!({ "type": "connection_init" })).await;
+                assert_eq!(socket.hear().await, json!({ "type": "connection_ack" }));
+                for id in ["a", "b", "c"] {
+                    socket.subscribe(id, SUBSCRIPTION).await;
+                }
+                sockets.push(socket);
+            }
+            let publisher = &server.app.core().publisher;
+            let until = async |count: usize| {
+                let reached = async {
+                    while publisher.streams() != count {
+                        server.get("/healthz").await;
+                    }
+                };
+                timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("{} of {count} streams", publisher.streams()));
+            };
+            until(60).await;
+            // Without a word of farewell.
+            drop(sockets);
+            until(0).await;
+        }
+    }
+}
+
+on_both_databases! {
+    async fn what_cannot_begin_is_an_error_and_others_go_on(database: TestDatabase) {
+        let server = server_on(database, "limits.subscriptions_per_socket_max = 2").await;
+        let mut socket = Socket::acknowledged(&server).await;
+        for (document, code) in [
+            ("{", "GRAPHQL_PARSE_FAILED"),
+            ("subscription { nothing }", "GRAPHQL_VALIDATION_FAILED"),
+            (&format!("{{ {} id {} }}", "a {".repeat(20), "}".repeat(20)), "COMPLEXITY_LIMIT"),
+        ] {
+            socket.subscribe("x", document).await;
+            let answer = socket.hear().await;
+            assert_eq!(answer["type"], "error", "{answer}");
+            assert_eq!(answer["payload"][0]["extensions"]["code"], code, "{answer}");
+        }
+        socket.subscribe("1", SUBSCRIPTION).await;
+        socket.subscribe("2", SUBSCRIPTION).await;
+        socket.subscribe("3", "{ viewer { role } }").await;
+        let answer = socket.hear().await;
+        assert_eq!((&answer["type"], &answer["id"]), (&json!("error"), &json!("3")), "{answer}");
+        assert_eq!(answer["payload"][0]["extensions"]["code"], "COMPLEXITY_LIMIT", "{answer}");
+        socket.say(json!({ "type": "complete", "id": "2" })).await;
+        socket.subscribe("3", "{ viewer { role } }").await;
+        assert_eq!(socket.hear().await["type"], "next");
+    }
 }
 
 #[tokio::test]
@@ -188,13 +305,14 @@ async fn too_many_sockets_and_too_large_messages_are_refused() {
     assert_eq!(server.get("/healthz").await.status, 200);
 }
 
-#[tokio::test]
-async fn a_draining_server_tells_its_sockets() {
-    let server = server("").await;
-    let mut socket = Socket::acknowledged(&server).await;
-    socket.subscribe("1", SUBSCRIPTION).await;
-    let (closed, _) = tokio::join!(socket.closed(), server.stop());
-    assert_eq!(closed.0, 1012);
+on_both_databases! {
+    async fn a_draining_server_tells_its_sockets(database: TestDatabase) {
+        let server = server_on(database, "").await;
+        let mut socket = Socket::acknowledged(&server).await;
+        socket.subscribe("1", SUBSCRIPTION).await;
+        let (closed, _) = tokio::join!(socket.closed(), server.stop());
+        assert_eq!(closed.0, 1012);
+    }
 }
 
 #[tokio::test]
@@ -216,39 +334,41 @@ async fn what_is_wrong_with_one_operation_concerns_its_id_alone() {
     assert_eq!(socket.hear().await["type"], "next");
 }
 
-#[tokio::test]
-async fn a_cursor_cannot_resume_streams_of_several_organizations() {
-    let server = server("").await;
-    let world = server.seed("organizations=2 projects=1").await;
-    let now = server.app.core().clock.now();
-    let cursor = builders::ingest(server.app.core(), world.projects[0].key, builders::metrics(now, 1)).await.unwrap();
-    let mut socket = Socket::acknowledged(&server).await;
-    let query = format!("subscription {{ metricStream(filter: {{}}, after: \"{cursor}\") {{ cursor }} }}");
-    socket.subscribe("1", &query).await;
-    let answer = socket.hear().await;
-    assert_eq!((&answer["type"], &answer["payload"][0]["extensions"]["field"]), (&json!("error"), &json!("after")));
+on_both_databases! {
+    async fn a_cursor_cannot_resume_streams_of_several_organizations(database: TestDatabase) {
+        let server = server_on(database, "").await;
+        let world = server.seed("organizations=2 projects=1").await;
+        let now = server.app.core().clock.now();
+        let cursor = builders::ingest(server.app.core(), world.projects[0].key, builders::metrics(now, 1)).await.unwrap();
+        let mut socket = Socket::acknowledged(&server).await;
+        let query = format!("subscription {{ metricStream(filter: {{}}, after: \"{cursor}\") {{ cursor }} }}");
+        socket.subscribe("1", &query).await;
+        let answer = socket.hear().await;
+        assert_eq!((&answer["type"], &answer["payload"][0]["extensions"]["field"]), (&json!("error"), &json!("after")));
+    }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_draining_server_answers_what_it_has_begun() {
-    let server = server("").await;
-    let world = server.seed("organizations=1 projects=1").await;
-    let mut socket = Socket::acknowledged(&server).await;
-    let metric = json!({ "type": "CUSTOM", "endpoint": "e", "value": 1 });
-    let input = json!({ "projectId": world.id("project", 1), "metrics": vec![metric; 500] });
-    let query = "mutation($input: IngestMetricsInput!) { ingestMetrics(input: $input) { accepted } }";
-    // Both arrive in one go: the mutation is under way when the second answer comes back.
-    socket
-        .say(json!({ "type": "subscribe", "id": "m", "payload": { "query": query, "variables": { "input": input } } }))
-        .await;
-    socket.say(json!({ "type": "ping" })).await;
-    let (first, stopped) = (socket.hear().await, tokio::spawn(server.stop()));
-    let mut heard = vec![first];
-    while heard.last().unwrap()["type"] != "complete" {
-        heard.push(socket.hear().await);
+on_both_databases! {
+    async fn a_draining_server_answers_what_it_has_begun(database: TestDatabase) {
+        let server = server_on(database, "").await;
+        let world = server.seed("organizations=1 projects=1").await;
+        let mut socket = Socket::acknowledged(&server).await;
+        let metric = json!({ "type": "CUSTOM", "endpoint": "e", "value": 1 });
+        let input = json!({ "projectId": world.id("project", 1), "metrics": vec![metric; 500] });
+        let query = "mutation($input: IngestMetricsInput!) { ingestMetrics(input: $input) { accepted } }";
+        // Both arrive in one go: the mutation is under way when the second answer comes back.
+        socket
+            .say(json!({ "type": "subscribe", "id": "m", "payload": { "query": query, "variables": { "input": input } } }))
+            .await;
+        socket.say(json!({ "type": "ping" })).await;
+        let (first, stopped) = (socket.hear().await, tokio::spawn(server.stop()));
+        let mut heard = vec![first];
+        while heard.last().unwrap()["type"] != "complete" {
+            heard.push(socket.hear().await);
+        }
+        let answer = heard.iter().find(|message| message["type"] == "next").unwrap();
+        assert_eq!(answer["payload"]["data"]["ingestMetrics"]["accepted"], 500, "{answer}");
+        assert_eq!(socket.closed().await.0, 1012);
+        stopped.await.unwrap();
     }
-    let answer = heard.iter().find(|message| message["type"] == "next").unwrap();
-    assert_eq!(answer["payload"]["data"]["ingestMetrics"]["accepted"], 500, "{answer}");
-    assert_eq!(socket.closed().await.0, 1012);
-    stopped.await.unwrap();
 }

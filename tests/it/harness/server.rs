@@ -16,8 +16,8 @@ pub const NOW: Timestamp = Timestamp::from_millis(1_793_534_400_000);
 const SETTINGS: &str = "
 server.listen = '127.0.0.1:0'
 server.node = 0
-database.acquire_timeout_ms = 10000
 ";
+const PATIENT: &str = "database.acquire_timeout_ms = 10000\n";
 
 /// A server that listens. Dropped without [`Server::stop`] it ends with the test's runtime.
 pub struct Server {
@@ -35,7 +35,8 @@ impl Server {
     /// A server with settings of its own, as lines of `perfgraph.toml` with dotted keys.
     pub async fn start(database: TestDatabase, clock: Clock, settings: &str) -> Self {
         let environment = [("DATABASE_URL".to_owned(), database.url.clone())];
-        let toml = format!("{SETTINGS}{settings}\n");
+        let patient = if settings.contains("acquire_timeout_ms") { "" } else { PATIENT };
+        let toml = format!("{SETTINGS}{patient}{settings}\n");
         let config = Config::from_sources(Some(&toml), &environment, &perfgraph::config::Overrides::default()).unwrap();
         let app = App::start(&config, clock).await.unwrap();
         Self { app, database, client: client() }
