@@ -431,6 +431,33 @@ on_both_databases! {
     }
 }
 
+on_both_databases! {
+    async fn a_failure_reaches_as_far_as_the_schema_says(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=1 employees=2").await;
+        // The list must not be null, so its failure takes the organization with it, and nothing beside.
+        let query = "query Q($id: ID!, $ids: [ID!]!) {
+            before: viewer { role }
+            organization(id: $id) { name employees(first: -1) { totalCount } }
+            nodes(ids: $ids) { id }
+            after: viewer { role }
+        }";
+        let (first, second) = (world.id("employee", 1), world.id("employee", 2));
+        let variables = json!({ "id": world.id("organization", 1), "ids": [second, "nothing", first, second] });
+        let reply = server.graphql(query, variables).await;
+        let body = reply.json();
+        let role = json!({ "role": "OWNER" });
+        let nodes = json!([{ "id": second }, null, { "id": first }, { "id": second }]);
+        let data = json!({ "before": role, "organization": null, "nodes": nodes, "after": role });
+        assert_eq!((reply.status, &body["data"]), (StatusCode::OK, &data), "{}", reply.text);
+        assert_eq!(body["errors"].as_array().unwrap().len(), 1, "{}", reply.text);
+        assert_eq!(body["errors"][0]["path"], json!(["organization", "employees"]), "{}", reply.text);
+        let (_, data) = reply.text.split_once("\"data\":").unwrap();
+        let places = ["before", "organization", "nodes", "after"].map(|key| data.find(key));
+        assert!(places.is_sorted(), "in the order of the document: {data}");
+    }
+}
+
 fn fragment_bomb(levels: usize) -> String {
     let spread = |level: usize| {
         format!("fragment F{level} on Query {{ a: node(id: 1) {{ id }} ...F{next} ...F{next} }} ", next = level + 1)
