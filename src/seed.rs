@@ -139,7 +139,7 @@ struct Series<'a> {
 pub async fn is_empty(core: &Core) -> Result<bool> {
     let db = core.database.writer(StatementLog::default());
     let page = PageRequest { size: 2, direction: Direction::Forward, beyond: None };
-    let list = ListRequest { filter: None, page };
+    let list = ListRequest { filter: None, order: Vec::new(), page };
     let found = directory::list::<Organization>(&auth::server_scope(), &db, &list, OrganizationFields::SLUG).await?;
     for row in &found.rows {
         if row.slug()? != "perfgraph" {

@@ -6,7 +6,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait},
 };
 
-use super::{filter::EmployeeCondition, row::row};
+use super::{filter::EmployeeCondition, order::EmployeeOrderField, row::row};
 use crate::{
     db::Session,
     entity::{employee as table, organization},
@@ -16,7 +16,7 @@ use crate::{
 
 row! {
     /// An employee as read.
-    Employee, EmployeeFields, employee, Key<EmployeeId>, EmployeeCondition;
+    Employee, EmployeeFields, employee, Key<EmployeeId>, EmployeeCondition, EmployeeOrderField;
     /// The full name.
     NAME = 0, name: String, Name;
     /// The address, unique in the organization.

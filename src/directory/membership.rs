@@ -9,19 +9,15 @@ use sea_orm::{
 
 use super::{
     Employee, EmployeeFields, Noun, Project, ProjectFields,
-    filter::{EmployeeCondition, EmployeeFilter, ProjectCondition, ProjectFilter},
+    filter::{EmployeeFilter, ProjectFilter},
     narrow,
-    noun::{add_columns, keep, organizations_of},
+    noun::{ListOf, add_columns, choose, keep, organizations_of},
     page::{self, LISTED},
 };
 use crate::{
     db::Session,
     error::Result,
-    model::{
-        EmployeeId, Key, ProjectId, Scope, Timestamp,
-        filter::Filter,
-        page::{ListRequest, Page},
-    },
+    model::{EmployeeId, Key, ProjectId, Scope, Timestamp, filter::Filter, page::Page},
 };
 
 const MEMBER: &str = "m";
@@ -45,14 +41,15 @@ pub async fn teams(
     scope: &Scope,
     db: &Session,
     projects: &[Key<ProjectId>],
-    list: &ListRequest<EmployeeCondition>,
+    list: &ListOf<Employee>,
     fields: EmployeeFields,
 ) -> Result<HashMap<Key<ProjectId>, Page<Member>>> {
     let mut select = of(scope, projects);
-    join::<ProjectId, Employee>(&mut select, scope, list.filter.as_deref())?;
+    join::<ProjectId, Employee>(&mut select);
+    choose::<Employee>(&mut select, scope, list)?;
     select.column((MEMBER, ProjectId::COLUMN)).column((MEMBER, "role")).column((MEMBER, "joined_at"));
     add_columns::<Employee>(&mut select, fields);
-    page::many(db, projects, select, (MEMBER, ProjectId::COLUMN), &list.page, |row| {
+    page::many(db, projects, select, (MEMBER, ProjectId::COLUMN), list, |row| {
         let employee = Arc::new(Employee::read(row, 3, fields)?);
         let project = Key::new(employee.key.organization, row.try_get_by_index(0)?);
         Ok((project, Member { role: row.try_get_by_index(1)?, joined_at: row.try_get_by_index(2)?, employee }))
@@ -68,14 +65,15 @@ pub async fn projects(
     scope: &Scope,
     db: &Session,
     employees: &[Key<EmployeeId>],
-    list: &ListRequest<ProjectCondition>,
+    list: &ListOf<Project>,
     fields: ProjectFields,
 ) -> Result<HashMap<Key<EmployeeId>, Page<Arc<Project>>>> {
     let mut select = of(scope, employees);
-    join::<EmployeeId, Project>(&mut select, scope, list.filter.as_deref())?;
+    join::<EmployeeId, Project>(&mut select);
+    choose::<Project>(&mut select, scope, list)?;
     select.column((MEMBER, EmployeeId::COLUMN));
     add_columns::<Project>(&mut select, fields);
-    page::many(db, employees, select, (MEMBER, EmployeeId::COLUMN), &list.page, |row| {
+    page::many(db, employees, select, (MEMBER, EmployeeId::COLUMN), list, |row| {
         let project = Arc::new(Project::read(row, 1, fields)?);
         Ok((Key::new(project.key.organization, row.try_get_by_index(0)?), project))
     })
@@ -137,12 +135,8 @@ fn of<Id: Side>(scope: &Scope, keys: &[Key<Id>]) -> SelectStatement {
     select
 }
 
-/// Adds the rows at the other side, as far as they pass the filter.
-fn join<Id: Side, N: Noun>(
-    select: &mut SelectStatement,
-    scope: &Scope,
-    filter: Option<&Filter<N::Condition>>,
-) -> Result<()> {
+/// Adds the rows at the other side.
+fn join<Id: Side, N: Noun>(select: &mut SelectStatement) {
     select.join_as(
         sea_orm::JoinType::InnerJoin,
         N::TABLE,
@@ -151,7 +145,6 @@ fn join<Id: Side, N: Noun>(
             .equals((MEMBER, "organization_id"))
             .and(Expr::col((LISTED, "id")).equals((MEMBER, Id::OTHER))),
     );
-    keep(select, scope, filter)
 }
 
 async fn counts<Id: Side, N: Noun>(
@@ -162,7 +155,8 @@ async fn counts<Id: Side, N: Noun>(
 ) -> Result<HashMap<Key<Id>, u64>> {
     let mut select = of(scope, keys);
     if filter.is_some() {
-        join::<Id, N>(&mut select, scope, filter)?;
+        join::<Id, N>(&mut select);
+        keep(&mut select, scope, filter)?;
     }
     let key = [(MEMBER, "organization_id"), (MEMBER, Id::COLUMN)];
     select.columns(key).expr(Expr::cust("COUNT(*)")).group_by_columns(key);

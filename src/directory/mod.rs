@@ -3,6 +3,7 @@
 //! The base case is a batch: `by_ids` takes many keys, pages are asked for many parents at once, and one is a batch of
 //! one. Every function takes the scope first and answers rows outside of it exactly like rows that do not exist.
 
+mod keyset;
 mod noun;
 mod page;
 mod row;
@@ -10,6 +11,7 @@ mod row;
 pub mod employee;
 pub mod filter;
 pub mod membership;
+pub mod order;
 pub mod organization;
 pub mod project;
 pub mod team;
@@ -17,7 +19,7 @@ pub mod team;
 pub use employee::{Employee, EmployeeFields};
 pub use filter::{EmployeeFilter, OrganizationFilter, ProjectFilter};
 pub use membership::Member;
-pub use noun::{Noun, by_ids, by_organizations, count, counts_by_organizations, list};
+pub use noun::{ListOf, Noun, RowKey, by_ids, by_organizations, count, counts_by_organizations, list};
 pub use organization::{Organization, OrganizationFields};
 pub use project::{Project, ProjectFields, ProjectStatus};
 

@@ -5,6 +5,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     hash::Hash,
+    ops::BitOr,
     sync::Arc,
 };
 
@@ -16,6 +17,7 @@ use sea_orm::{
 use super::{
     filter::{self, Condition},
     narrow,
+    order::OrderField,
     page::{self, LISTED},
 };
 use crate::{
@@ -28,14 +30,16 @@ use crate::{
     },
 };
 
-/// A table of the directory as it is read: which columns a row has, what identifies it, what lists can be asked for.
+/// A table of the directory as it is read: which columns a row has, what identifies it, what its lists are narrowed and ordered by.
 pub trait Noun: Sized + Send + Sync + 'static {
     /// The primary key.
     type Key: RowKey;
     /// Which fields of a row are to be read.
-    type Fields: Copy + Send + Sync;
+    type Fields: Copy + Default + BitOr<Output = Self::Fields> + Send + Sync;
     /// A condition of a filter.
     type Condition: Condition;
+    /// A key of an order.
+    type OrderField: OrderField<Row = Self, Fields = Self::Fields>;
     /// The table.
     const TABLE: &'static str;
 
@@ -49,6 +53,9 @@ pub trait Noun: Sized + Send + Sync + 'static {
     fn read(row: &QueryResult, at: usize, fields: Self::Fields) -> Result<Self, DbErr>;
 }
 
+/// A page of rows that pass a filter, in an order.
+pub type ListOf<N> = ListRequest<<N as Noun>::Condition, <N as Noun>::OrderField>;
+
 /// A primary key as columns of the listed table.
 pub trait RowKey: Copy + Ord + Hash + Send + Sync + 'static {
     /// The column that says whose row it is.
@@ -61,6 +68,9 @@ pub trait RowKey: Copy + Ord + Hash + Send + Sync + 'static {
 
     /// Whose row it is.
     fn organization(self) -> OrganizationId;
+
+    /// The id that ends every order.
+    fn number(self) -> i64;
 
     /// Holds for rows with one of these keys.
     fn among(keys: &[Self]) -> Cond;
@@ -83,6 +93,10 @@ impl RowKey for OrganizationId {
         self
     }
 
+    fn number(self) -> i64 {
+        self.0
+    }
+
     fn among(keys: &[Self]) -> Cond {
         Cond::all().add(Expr::col((LISTED, "id")).is_in(keys.iter().copied()))
     }
@@ -90,7 +104,7 @@ impl RowKey for OrganizationId {
 
 impl<Id> RowKey for Key<Id>
 where
-    Id: TryGetable + Into<Value> + Copy + Ord + Hash + Send + Sync + 'static,
+    Id: TryGetable + Into<Value> + Into<i64> + Copy + Ord + Hash + Send + Sync + 'static,
 {
     const TENANT: &'static str = "organization_id";
     const COLUMNS: &'static [&'static str] = &["organization_id", "id"];
@@ -101,6 +115,10 @@ where
 
     fn organization(self) -> OrganizationId {
         self.organization
+    }
+
+    fn number(self) -> i64 {
+        self.id.into()
     }
 
     fn among(keys: &[Self]) -> Cond {
@@ -150,6 +168,17 @@ pub(super) fn keep<C: Condition>(
     Ok(())
 }
 
+/// Keeps the rows of a list, if the scope may ask for its order, too.
+///
+/// # Errors
+/// When the scope does not reach what the filter or the order tells.
+pub(super) fn choose<N: Noun>(select: &mut SelectStatement, scope: &Scope, list: &ListOf<N>) -> Result<()> {
+    for key in &list.order {
+        key.field.permit(scope)?;
+    }
+    keep(select, scope, list.filter.as_deref())
+}
+
 /// The rows with these keys; what is not there or not seen is not in the answer.
 ///
 /// # Errors
@@ -183,15 +212,10 @@ pub(super) async fn by_unique<N: Noun>(
 ///
 /// # Errors
 /// When the database cannot answer, or the scope does not reach what the filter asks about.
-pub async fn list<N: Noun>(
-    scope: &Scope,
-    db: &Session,
-    list: &ListRequest<N::Condition>,
-    fields: N::Fields,
-) -> Result<Page<Arc<N>>> {
+pub async fn list<N: Noun>(scope: &Scope, db: &Session, list: &ListOf<N>, fields: N::Fields) -> Result<Page<Arc<N>>> {
     let mut select = seen_rows::<N>(scope, fields);
-    keep(&mut select, scope, list.filter.as_deref())?;
-    page::one(db, select, &list.page, |row| N::read(row, 0, fields).map(Arc::new)).await
+    choose::<N>(&mut select, scope, list)?;
+    page::one(db, select, list, |row| N::read(row, 0, fields).map(Arc::new)).await
 }
 
 /// How many rows pass the filter, among those that the scope sees.
@@ -213,13 +237,13 @@ pub async fn by_organizations<N: Noun>(
     scope: &Scope,
     db: &Session,
     organizations: &[OrganizationId],
-    list: &ListRequest<N::Condition>,
+    list: &ListOf<N>,
     fields: N::Fields,
 ) -> Result<HashMap<OrganizationId, Page<Arc<N>>>> {
     let mut select = seen_rows::<N>(scope, fields);
     select.and_where(Expr::col((LISTED, N::Key::TENANT)).is_in(organizations.iter().copied()));
-    keep(&mut select, scope, list.filter.as_deref())?;
-    page::many(db, organizations, select, (LISTED, N::Key::TENANT), &list.page, |row| {
+    choose::<N>(&mut select, scope, list)?;
+    page::many(db, organizations, select, (LISTED, N::Key::TENANT), list, |row| {
         N::read(row, 0, fields).map(|row| (row.key().organization(), Arc::new(row)))
     })
     .await

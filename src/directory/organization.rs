@@ -6,7 +6,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait},
 };
 
-use super::{filter::OrganizationCondition, noun, page::LISTED, row::row};
+use super::{filter::OrganizationCondition, noun, order::OrganizationOrderField, page::LISTED, row::row};
 use crate::{
     db::Session,
     entity::{organization as table, organization_stream},
@@ -16,7 +16,7 @@ use crate::{
 
 row! {
     /// An organization as read.
-    Organization, OrganizationFields, organization, OrganizationId, OrganizationCondition;
+    Organization, OrganizationFields, organization, OrganizationId, OrganizationCondition, OrganizationOrderField;
     /// The name that people read.
     NAME = 0, name: String, Name;
     /// The name in addresses: lower case, unique.

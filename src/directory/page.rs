@@ -1,6 +1,4 @@
 //! Pages in SQL: one page of a list, or the same page of many parents' lists in one statement.
-//!
-//! Lists are ordered by name and then id, so that the order is total and a page starts beyond a row, not at an offset.
 
 use std::{collections::HashMap, hash::Hash};
 
@@ -9,86 +7,69 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, Order, Query, SelectStatement, WindowStatement},
 };
 
+use super::{keyset::Keyset, order::OrderField};
 use crate::{
     db::Session,
     error::Result,
-    model::page::{Direction, Page, PageRequest},
+    model::page::{ListRequest, Page, PageRequest},
 };
 
-/// The alias of the table whose `name` and `id` order the list.
+/// The alias of the table whose columns order the list.
 pub(super) const LISTED: &str = "l";
 
 /// Where a row stands in its parent's list.
 const PLACE: &str = "place";
 
-fn name() -> Expr {
-    Expr::col((LISTED, "name"))
-}
-
-fn id() -> Expr {
-    Expr::col((LISTED, "id"))
-}
-
-fn order(page: &PageRequest) -> Order {
-    match page.direction {
-        Direction::Forward => Order::Asc,
-        Direction::Backward => Order::Desc,
+/// The order of the list, and `select` narrowed to what lies beyond the place where the page starts.
+fn keyset<C, F: OrderField>(select: &mut SelectStatement, list: &ListRequest<C, F>) -> Keyset {
+    let keyset = Keyset::new(&list.order, &list.page);
+    if let Some(position) = &list.page.beyond {
+        select.cond_where(keyset.beyond(position));
     }
+    keyset
 }
 
-fn start_beyond(select: &mut SelectStatement, page: &PageRequest) {
-    if let Some(position) = &page.beyond {
-        let here = Expr::tuple([name(), id()]);
-        let there = Expr::tuple([Expr::val(position.name.clone()), Expr::val(position.id)]);
-        select.and_where(match page.direction {
-            Direction::Forward => here.gt(there),
-            Direction::Backward => here.lt(there),
-        });
-    }
+/// One row more than asked for tells whether there is a further page without counting.
+fn one_more(page: &PageRequest) -> u64 {
+    u64::from(page.size) + 1
 }
 
 /// Runs `select` (which lists the columns and filters of a table called [`LISTED`]) for one page.
-pub(super) async fn one<Row>(
+pub(super) async fn one<C, F: OrderField, Row>(
     db: &Session,
     mut select: SelectStatement,
-    page: &PageRequest,
+    list: &ListRequest<C, F>,
     read: impl Fn(&QueryResult) -> Result<Row, DbErr>,
 ) -> Result<Page<Row>> {
-    start_beyond(&mut select, page);
-    // One row more than asked for tells whether there is a further page without counting.
-    select.order_by_expr(name(), order(page)).order_by_expr(id(), order(page)).limit(u64::from(page.size) + 1);
+    keyset(&mut select, list).sort(&mut select);
+    select.limit(one_more(&list.page));
     let rows = db.query_all(&select).await?.iter().map(read).collect::<Result<_, _>>()?;
-    Ok(page.cut(rows))
+    Ok(list.page.cut(rows))
 }
 
 /// Runs `select` for the same page of many parents, in one statement. `parent` is the column that tells parents apart,
 /// and `read` answers the parent with the row.
-pub(super) async fn many<Parent: Copy + Eq + Hash, Row>(
+pub(super) async fn many<C, F: OrderField, Parent: Copy + Eq + Hash, Row>(
     db: &Session,
     parents: &[Parent],
     mut select: SelectStatement,
     parent: (&'static str, &'static str),
-    page: &PageRequest,
+    list: &ListRequest<C, F>,
     read: impl Fn(&QueryResult) -> Result<(Parent, Row), DbErr>,
 ) -> Result<HashMap<Parent, Page<Row>>> {
     if let [only] = parents {
         // An index can stop after one page here, which the numbering below cannot.
-        let found = one(db, select, page, |row| read(row).map(|(_, row)| row)).await?;
+        let found = one(db, select, list, |row| read(row).map(|(_, row)| row)).await?;
         return Ok(HashMap::from([(*only, found)]));
     }
-    start_beyond(&mut select, page);
-    select.expr_window_as(
-        Expr::cust("ROW_NUMBER()"),
-        WindowStatement::partition_by(parent)
-            .order_by_expr(name(), order(page))
-            .order_by_expr(id(), order(page))
-            .take(),
-        PLACE,
-    );
+    let keyset = keyset(&mut select, list);
+    let mut window = WindowStatement::partition_by(parent);
+    keyset.sort(&mut window);
+    select.expr_window_as(Expr::cust("ROW_NUMBER()"), window, PLACE);
     let numbered = Query::select()
         .expr(Expr::cust("*"))
         .from_subquery(select, "numbered")
-        .and_where(Expr::col(PLACE).lte(u64::from(page.size) + 1))
+        .and_where(Expr::col(PLACE).lte(one_more(&list.page)))
         .order_by(PLACE, Order::Asc)
         .take();
     let mut found: HashMap<Parent, Vec<Row>> = parents.iter().map(|parent| (*parent, Vec::new())).collect();
@@ -98,7 +79,7 @@ pub(super) async fn many<Parent: Copy + Eq + Hash, Row>(
             rows.push(row);
         }
     }
-    Ok(found.into_iter().map(|(parent, rows)| (parent, page.cut(rows))).collect())
+    Ok(found.into_iter().map(|(parent, rows)| (parent, list.page.cut(rows))).collect())
 }
 
 /// Runs a statement that counts.

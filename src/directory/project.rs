@@ -6,7 +6,7 @@ use sea_orm::{
     sea_query::{Cond, Expr, ExprTrait},
 };
 
-use super::{filter::ProjectCondition, noun, page::LISTED, row::row};
+use super::{filter::ProjectCondition, noun, order::ProjectOrderField, page::LISTED, row::row};
 use crate::{
     db::Session,
     entity::project as table,
@@ -16,7 +16,7 @@ use crate::{
 
 row! {
     /// A project as read.
-    Project, ProjectFields, project, Key<ProjectId>, ProjectCondition;
+    Project, ProjectFields, project, Key<ProjectId>, ProjectCondition, ProjectOrderField;
     /// The name that people read.
     NAME = 0, name: String, Name;
     /// The name in addresses, unique in the organization.

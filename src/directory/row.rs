@@ -12,7 +12,7 @@ pub struct FieldNotRead(pub &'static str);
 /// Declares a row type, the set of its optional fields, and how both map to columns.
 macro_rules! row {
     (
-        $(#[$row_doc:meta])* $row:ident, $fields:ident, $entity:ident, $key:ty, $condition:ty;
+        $(#[$row_doc:meta])* $row:ident, $fields:ident, $entity:ident, $key:ty, $condition:ty, $order:ty;
         $($(#[$($doc:tt)*])* $flag:ident = $bit:literal, $field:ident: $type:ty, $column:ident;)*
     ) => {
         bitflags::bitflags! {
@@ -49,6 +49,7 @@ macro_rules! row {
             type Key = $key;
             type Fields = $fields;
             type Condition = $condition;
+            type OrderField = $order;
             const TABLE: &'static str = stringify!($entity);
 
             fn key(&self) -> $key {

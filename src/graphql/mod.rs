@@ -3,6 +3,7 @@
 //! A request passes the guard (bounds before validation), then the schema; `error` gives every fault its code.
 
 pub mod context;
+pub mod cursor;
 pub mod engine;
 pub mod error;
 pub mod guard;

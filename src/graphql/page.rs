@@ -1,16 +1,26 @@
-//! Relay paging: from the four arguments to a page request, and positions to opaque cursors.
+//! Relay paging: from the arguments of a connection to the list that is asked for.
 
-use std::sync::Arc;
+use std::{fmt::Debug, hash::Hash, sync::Arc};
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use async_graphql::Context;
 
 use super::{
-    context::Limits,
+    context::{Limits, request},
+    cursor,
+    loaders::{AskedPage, ByParent, Loaders},
+    selection::{self, FieldSet},
     types::filter::nested::{self, Conditions},
 };
 use crate::{
-    error::{Error, Result},
-    model::page::{ListRequest, PageRequest, Position},
+    directory::{
+        filter::Condition,
+        order::{OrderField, keys},
+    },
+    error::Result,
+    model::{
+        order::OrderBy,
+        page::{ListRequest, Page, PageRequest},
+    },
 };
 
 /// The arguments that every connection takes.
@@ -27,18 +37,25 @@ pub struct PageArguments {
 }
 
 impl PageArguments {
-    /// The page that was asked for, of what passes the filter.
+    /// The page that was asked for, of what passes the filter, in this order.
     ///
     /// # Errors
-    /// [`Error::Input`] naming the argument that is out of bounds, contradicts another or is no cursor.
-    pub fn list<I: Conditions>(self, filter: Option<I>, limits: &Limits) -> Result<Arc<ListRequest<I::Condition>>> {
+    /// [`Error::Input`](crate::error::Error::Input) naming the argument that is out of bounds, contradicts another or is
+    /// no cursor of such a list.
+    pub fn list<I: Conditions, F: OrderField>(
+        self,
+        filter: Option<I>,
+        order: Vec<OrderBy<F>>,
+        limits: &Limits,
+    ) -> Result<Arc<ListRequest<I::Condition, F>>> {
         let filter = filter.map(|input| nested::filter(input, limits)).transpose()?.map(Arc::new);
-        Ok(Arc::new(ListRequest { filter, page: self.request(limits)? }))
+        let page = self.request(&order, limits)?;
+        Ok(Arc::new(ListRequest { filter, order, page }))
     }
 
-    fn request(self, limits: &Limits) -> Result<PageRequest> {
-        let after = self.after.map(|cursor| decode("after", &cursor)).transpose()?;
-        let before = self.before.map(|cursor| decode("before", &cursor)).transpose()?;
+    fn request<F: OrderField>(self, order: &[OrderBy<F>], limits: &Limits) -> Result<PageRequest> {
+        let after = self.after.map(|cursor| cursor::decode("after", &cursor, order)).transpose()?;
+        let before = self.before.map(|cursor| cursor::decode("before", &cursor, order)).transpose()?;
         Ok(PageRequest::from_arguments(
             (self.first, after),
             (self.last, before),
@@ -48,35 +65,26 @@ impl PageArguments {
     }
 }
 
-/// Eight bytes of id, then the name that orders the list.
-pub fn encode(position: &Position) -> String {
-    let mut bytes = position.id.to_be_bytes().to_vec();
-    bytes.extend(position.name.as_bytes());
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
-fn decode(argument: &'static str, cursor: &str) -> Result<Position> {
-    let refuse = || Error::input(argument, "is not a cursor of this list; use one from pageInfo or an edge unchanged");
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| refuse())?;
-    let (id, name) = bytes.split_first_chunk().ok_or_else(refuse)?;
-    let name = String::from_utf8(name.to_vec()).map_err(|_| refuse())?;
-    // PostgreSQL cannot hold NUL in text, so no row can stand there.
-    if name.contains('\0') {
-        return Err(refuse());
-    }
-    Ok(Position { name, id: i64::from_be_bytes(*id) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cursors_round_trip_and_nonsense_is_refused() {
-        let position = Position { name: "Ünïcode".to_owned(), id: -5 };
-        assert_eq!(decode("after", &encode(&position)).unwrap(), position);
-        for wrong in ["", "AAAA", "!!", &encode(&Position { name: "a\0b".to_owned(), id: 1 })] {
-            assert!(decode("after", wrong).is_err(), "{wrong}");
-        }
-    }
+/// Loads the page of a list that a connection shows: only the columns that were asked for, and nothing at all when only
+/// the total was.
+///
+/// # Errors
+/// When the database cannot answer, or the caller may not ask for the filter or the order.
+pub async fn load<Parent, C, F, Row>(
+    context: &Context<'_>,
+    loader: impl Fn(&Loaders) -> &ByParent<Parent, C, F, Row>,
+    parent: Parent,
+    list: &Arc<ListRequest<C, F>>,
+) -> Result<Arc<Page<Row>>>
+where
+    Parent: Copy + Debug + Eq + Hash + Send + Sync + 'static,
+    C: Condition + Clone + Debug + Eq + Hash,
+    F: OrderField,
+    F::Fields: FieldSet + Debug + Eq + Hash + Send + Sync,
+    Row: Send + Sync + 'static,
+{
+    let position = keys(&list.order).iter().fold(F::Fields::default(), |fields, key| fields | key.field.fields());
+    let Some(fields) = selection::of_connection(context.field(), position) else { return Ok(Arc::default()) };
+    let asked = AskedPage { parent, list: Arc::clone(list), fields };
+    Ok(loader(&request(context)?.loaders()).load(asked).await?.unwrap_or_default())
 }

@@ -3,21 +3,20 @@
 //! A nullable field answers `Option<Result<_>>`, here and in `types`: a failure makes it null and hurts no sibling. The
 //! library would let `Result<Option<_>>` take the parent with it.
 
-use std::sync::Arc;
-
 use async_graphql::{Context, ID, MergedObject, Object};
 
 use super::{
     context::request,
-    loaders::{Asked, AskedPage},
+    loaders::Asked,
     node::NodeId,
-    page::PageArguments,
+    page::{self, PageArguments},
     selection,
     types::{
         self, Employee, EmployeeConnection, Node, Organization, OrganizationConnection, Project, ProjectConnection,
         connection::Total,
         endpoint::EndpointStats,
         filter::{self, EmployeeFilter, MetricFilter, OrganizationFilter, ProjectFilter},
+        order::{EmployeeOrder, ProjectOrder, order},
         stats::{self, MetricAggregate, PerformanceSummary, Statistic},
         viewer::Viewer,
     },
@@ -109,12 +108,11 @@ impl DirectoryQuery {
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
         #[graphql(desc = "Only those that pass.")] filter: Option<OrganizationFilter>,
     ) -> Result<OrganizationConnection> {
-        let request = request(context)?;
-        let wanted = PageArguments { first, after, last, before }.list(filter, &request.services.limits)?;
-        let fields = selection::of_connection(context.field());
-        let asked = AskedPage { parent: (), list: Arc::clone(&wanted), fields };
-        let page = request.loaders().organizations.load(asked).await?.unwrap_or_default();
-        Ok(OrganizationConnection::new(page, Total::Organizations(wanted.filter.clone())))
+        let arguments = PageArguments { first, after, last, before };
+        let wanted = arguments.list(filter, Vec::new(), &request(context)?.services.limits)?;
+        let page = page::load(context, |loaders| &loaders.organizations, (), &wanted).await?;
+        let total = Total::Organizations(wanted.filter.clone());
+        Ok(OrganizationConnection::new(page, wanted, total))
     }
 
     /// One employee; null when there is none that the caller may see.
@@ -143,13 +141,15 @@ impl DirectoryQuery {
         #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
         #[graphql(desc = "Only those that pass.")] filter: Option<EmployeeFilter>,
+        #[graphql(desc = "By what, in turn; by name when left out. Equals stand by their ids.")] order_by: Option<
+            Vec<EmployeeOrder>,
+        >,
     ) -> Result<EmployeeConnection> {
-        let request = request(context)?;
-        let wanted = PageArguments { first, after, last, before }.list(filter, &request.services.limits)?;
-        let fields = selection::of_connection(context.field());
-        let asked = AskedPage { parent: (), list: Arc::clone(&wanted), fields };
-        let page = request.loaders().employees.load(asked).await?.unwrap_or_default();
-        Ok(EmployeeConnection::new(page, Total::Employees(wanted.filter.clone())))
+        let arguments = PageArguments { first, after, last, before };
+        let wanted = arguments.list(filter, order(order_by)?, &request(context)?.services.limits)?;
+        let page = page::load(context, |loaders| &loaders.employees, (), &wanted).await?;
+        let total = Total::Employees(wanted.filter.clone());
+        Ok(EmployeeConnection::new(page, wanted, total))
     }
 
     /// One project; null when there is none that the caller may see.
@@ -178,13 +178,15 @@ impl DirectoryQuery {
         #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
         #[graphql(desc = "Only those that pass.")] filter: Option<ProjectFilter>,
+        #[graphql(desc = "By what, in turn; by name when left out. Equals stand by their ids.")] order_by: Option<
+            Vec<ProjectOrder>,
+        >,
     ) -> Result<ProjectConnection> {
-        let request = request(context)?;
-        let wanted = PageArguments { first, after, last, before }.list(filter, &request.services.limits)?;
-        let fields = selection::of_connection(context.field());
-        let asked = AskedPage { parent: (), list: Arc::clone(&wanted), fields };
-        let page = request.loaders().projects.load(asked).await?.unwrap_or_default();
-        Ok(ProjectConnection::new(page, Total::Projects(wanted.filter.clone())))
+        let arguments = PageArguments { first, after, last, before };
+        let wanted = arguments.list(filter, order(order_by)?, &request(context)?.services.limits)?;
+        let page = page::load(context, |loaders| &loaders.projects, (), &wanted).await?;
+        let total = Total::Projects(wanted.filter.clone());
+        Ok(ProjectConnection::new(page, wanted, total))
     }
 }
 

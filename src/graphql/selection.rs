@@ -6,16 +6,11 @@ use crate::directory::{EmployeeFields, OrganizationFields, ProjectFields};
 
 /// A set of fields that can be filled by the names in a selection.
 pub trait FieldSet: Copy + Default + std::ops::BitOr<Output = Self> {
-    /// The column behind the list order: needed wherever a cursor is.
-    const POSITION: Self;
-
     /// What a field of this name needs; nothing where it needs no column (ids, relations).
     fn of(name: &str) -> Self;
 }
 
 impl FieldSet for OrganizationFields {
-    const POSITION: Self = Self::NAME;
-
     fn of(name: &str) -> Self {
         match name {
             "name" => Self::NAME,
@@ -30,8 +25,6 @@ impl FieldSet for OrganizationFields {
 }
 
 impl FieldSet for EmployeeFields {
-    const POSITION: Self = Self::NAME;
-
     fn of(name: &str) -> Self {
         match name {
             "name" => Self::NAME,
@@ -47,8 +40,6 @@ impl FieldSet for EmployeeFields {
 }
 
 impl FieldSet for ProjectFields {
-    const POSITION: Self = Self::NAME;
-
     fn of(name: &str) -> Self {
         match name {
             "name" => Self::NAME,
@@ -67,33 +58,34 @@ pub fn of_object<F: FieldSet>(field: SelectionField<'_>) -> F {
     field.selection_set().fold(F::default(), |fields, child| fields | F::of(child.name()))
 }
 
-/// The columns that a connection's field needs: its nodes', and the position where cursors are asked for.
-pub fn of_connection<F: FieldSet>(field: SelectionField<'_>) -> F {
-    field.selection_set().fold(F::default(), |fields, child| {
-        fields
-            | match child.name() {
-                "nodes" => of_object(child),
-                "edges" => of_edge(child),
-                "pageInfo" => of_page_info(child),
-                _ => F::default(),
-            }
+/// The columns that a connection's field needs: its nodes', and those of the order where cursors are asked for. `None`
+/// when it asks for nothing that takes a row, such as the total alone.
+pub fn of_connection<F: FieldSet>(field: SelectionField<'_>, order: F) -> Option<F> {
+    field.selection_set().fold(None, |fields: Option<F>, child| {
+        let more = match child.name() {
+            "nodes" => of_object(child),
+            "edges" => of_edge(child, order),
+            "pageInfo" => of_page_info(child, order),
+            _ => return fields,
+        };
+        Some(fields.unwrap_or_default() | more)
     })
 }
 
-fn of_edge<F: FieldSet>(field: SelectionField<'_>) -> F {
+fn of_edge<F: FieldSet>(field: SelectionField<'_>, order: F) -> F {
     field.selection_set().fold(F::default(), |fields, child| {
         fields
             | match child.name() {
                 "node" => of_object(child),
-                "cursor" => F::POSITION,
+                "cursor" => order,
                 _ => F::default(),
             }
     })
 }
 
-fn of_page_info<F: FieldSet>(field: SelectionField<'_>) -> F {
+fn of_page_info<F: FieldSet>(field: SelectionField<'_>, order: F) -> F {
     let needs_cursor = field.selection_set().any(|child| matches!(child.name(), "startCursor" | "endCursor"));
-    if needs_cursor { F::POSITION } else { F::default() }
+    if needs_cursor { order } else { F::default() }
 }
 
 /// Whether a child of this name was selected.

@@ -6,6 +6,7 @@ pub mod cursor;
 pub mod filter;
 pub mod id;
 pub mod metric;
+pub mod order;
 pub mod page;
 pub mod scope;
 pub mod sketch;

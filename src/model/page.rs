@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::filter::Filter;
+use super::{
+    filter::Filter,
+    order::{OrderBy, Position},
+};
 
 /// Why the arguments of a connection make no page.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -43,7 +46,7 @@ pub enum Direction {
     Backward,
 }
 
-/// One page of a list that is ordered by a column and then by id.
+/// One page of an ordered list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PageRequest {
     /// How many rows, at least 1.
@@ -54,22 +57,15 @@ pub struct PageRequest {
     pub beyond: Option<Position>,
 }
 
-/// A page of the rows that pass a filter; `C` is what can be asked of a row.
+/// A page of the rows that pass a filter, in an order; `C` is what can be asked of a row, `F` what it can be ordered by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ListRequest<C> {
+pub struct ListRequest<C, F> {
     /// Which rows; without a filter, all.
     pub filter: Option<Arc<Filter<C>>>,
+    /// By which keys; without any, in the default order of the rows.
+    pub order: Vec<OrderBy<F>>,
     /// Which page of them.
     pub page: PageRequest,
-}
-
-/// Where a row stands in a list ordered by name and id.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Position {
-    /// The value of the ordering column.
-    pub name: String,
-    /// The id, which makes the order total.
-    pub id: i64,
 }
 
 /// One page as a room answers it.

@@ -1,4 +1,5 @@
 //! Reading the directory: filters, orders and pages answer what brute force over the same rows answers.
 
 mod filters;
+mod orders;
 mod world;

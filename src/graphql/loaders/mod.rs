@@ -17,9 +17,10 @@ use super::types::Metric;
 use crate::{
     db::Session,
     directory::{
-        self, Employee, EmployeeFields, Member, Noun, Organization, OrganizationFields, Project, ProjectFields,
+        self, Employee, EmployeeFields, ListOf, Member, Noun, Organization, OrganizationFields, Project, ProjectFields,
         filter::{EmployeeCondition, OrganizationCondition, ProjectCondition},
         membership,
+        order::OrderField,
     },
     error::Result,
     model::{
@@ -41,11 +42,11 @@ pub struct Asked<Id, Fields> {
 
 /// A page of a parent's list and the columns that are wanted; `()` is the parent of what the whole scope sees.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct AskedPage<Parent, Condition, Fields> {
+pub struct AskedPage<Parent, Condition, OrderField, Fields> {
     /// Whose list.
     pub parent: Parent,
     /// Which rows of it.
-    pub list: Arc<ListRequest<Condition>>,
+    pub list: Arc<ListRequest<Condition, OrderField>>,
     /// Which columns.
     pub fields: Fields,
 }
@@ -80,11 +81,9 @@ pub struct AskedSample {
 }
 
 type ById<Id, Fields, Row> = Loader<Asked<Id, Fields>, Arc<Row>>;
-type Organizations<Parent> =
-    Loader<AskedPage<Parent, OrganizationCondition, OrganizationFields>, Arc<Page<Arc<Organization>>>>;
-type Employees<Parent, Row = Arc<Employee>> =
-    Loader<AskedPage<Parent, EmployeeCondition, EmployeeFields>, Arc<Page<Row>>>;
-type Projects<Parent> = Loader<AskedPage<Parent, ProjectCondition, ProjectFields>, Arc<Page<Arc<Project>>>>;
+/// Pages of lists, by whose list it is.
+pub type ByParent<Parent, C, F, Row> = Loader<AskedPage<Parent, C, F, <F as OrderField>::Fields>, Arc<Page<Row>>>;
+type Lists<Parent, N, Row = Arc<N>> = ByParent<Parent, <N as Noun>::Condition, <N as Noun>::OrderField, Row>;
 type Count<Parent, Condition> = Loader<AskedCount<Parent, Condition>, u64>;
 
 /// Every loader of one request (of one event in a subscription), with the scope they load in.
@@ -96,19 +95,19 @@ pub struct Loaders {
     /// Projects by key.
     pub project: ById<Key<ProjectId>, ProjectFields, Project>,
     /// Pages of all organizations.
-    pub organizations: Organizations<()>,
+    pub organizations: Lists<(), Organization>,
     /// Pages of all employees.
-    pub employees: Employees<()>,
+    pub employees: Lists<(), Employee>,
     /// Pages of all projects.
-    pub projects: Projects<()>,
+    pub projects: Lists<(), Project>,
     /// Pages of organizations' employees.
-    pub organization_employees: Employees<OrganizationId>,
+    pub organization_employees: Lists<OrganizationId, Employee>,
     /// Pages of organizations' projects.
-    pub organization_projects: Projects<OrganizationId>,
+    pub organization_projects: Lists<OrganizationId, Project>,
     /// Pages of projects' teams.
-    pub team: Employees<Key<ProjectId>, Member>,
+    pub team: Lists<Key<ProjectId>, Employee, Member>,
     /// Pages of employees' projects.
-    pub employee_projects: Projects<Key<EmployeeId>>,
+    pub employee_projects: Lists<Key<EmployeeId>, Project>,
     /// How many organizations there are.
     pub organization_count: Count<(), OrganizationCondition>,
     /// How many employees there are.
@@ -153,7 +152,7 @@ impl Loaders {
         macro_rules! by_parent {
             ($load:expr) => {{
                 let db = db.clone();
-                Loader::new(move |asked: Vec<AskedPage<_, _, _>>| {
+                Loader::new(move |asked: Vec<AskedPage<_, _, _, _>>| {
                     let db = db.clone();
                     async move {
                         let mut answer = HashMap::new();
@@ -217,7 +216,7 @@ async fn everything<N: Noun>(
     scope: &Scope,
     db: &Session,
     _: &[()],
-    list: &ListRequest<N::Condition>,
+    list: &ListOf<N>,
     fields: N::Fields,
 ) -> Result<HashMap<(), Page<Arc<N>>>> {
     Ok(HashMap::from([((), directory::list(scope, db, list, fields).await?)]))

@@ -88,32 +88,37 @@ impl Total {
     }
 }
 
-/// Makes the connection and edge types of a noun: `$node` wraps an `Arc` of `$row`, `$position` tells where a row
-/// stands.
+/// Makes the connection and edge types of a noun: `$node` wraps what `$row` holds, and `$of` finds the row of the noun
+/// in it, which knows where it stands.
 macro_rules! connection {
     (
         $(#[doc = $connection_doc:literal])+ $connection:ident,
         $(#[doc = $edge_doc:literal])+ $edge:ident { $($(#[doc = $extra_doc:literal])+ $extra:ident: $extra_type:ty = $extra_read:expr,)* },
-        $node:ident($row:ty) = $wrap:expr, $position:expr
+        $node:ident($row:ty) = $wrap:expr, $noun:ident = $of:expr
     ) => {
         $(#[doc = $connection_doc])+
         pub struct $connection {
             page: std::sync::Arc<$crate::model::page::Page<$row>>,
+            list: std::sync::Arc<$crate::directory::ListOf<$crate::directory::$noun>>,
             total: $crate::graphql::types::connection::Total,
         }
 
         impl $connection {
-            /// Wraps a page; `total` says how to count the whole list when that is asked for.
+            /// Wraps a page of a list; `total` says how to count the whole list when that is asked for.
             pub fn new(
                 page: std::sync::Arc<$crate::model::page::Page<$row>>,
+                list: std::sync::Arc<$crate::directory::ListOf<$crate::directory::$noun>>,
                 total: $crate::graphql::types::connection::Total,
             ) -> Self {
-                Self { page, total }
+                Self { page, list, total }
             }
 
-            fn cursor(row: &$row) -> $crate::error::Result<String> {
-                let position: fn(&$row) -> $crate::error::Result<$crate::model::page::Position> = $position;
-                position(row).map(|position| $crate::graphql::page::encode(&position))
+            fn cursor(
+                list: &$crate::directory::ListOf<$crate::directory::$noun>,
+                row: &$row,
+            ) -> $crate::error::Result<String> {
+                let of: fn(&$row) -> &$crate::directory::$noun = $of;
+                $crate::graphql::cursor::of(&list.order, of(row))
             }
         }
 
@@ -122,7 +127,12 @@ macro_rules! connection {
         impl $connection {
             /// The items with their cursors.
             async fn edges(&self) -> Vec<$edge> {
-                (0..self.page.rows.len()).map(|index| $edge { page: std::sync::Arc::clone(&self.page), index }).collect()
+                let edge = |index| $edge {
+                    page: std::sync::Arc::clone(&self.page),
+                    list: std::sync::Arc::clone(&self.list),
+                    index,
+                };
+                (0..self.page.rows.len()).map(edge).collect()
             }
 
             /// The items alone.
@@ -137,7 +147,7 @@ macro_rules! connection {
                 context: &async_graphql::Context<'_>,
             ) -> $crate::error::Result<$crate::graphql::types::connection::PageInfo> {
                 let wants = |name| $crate::graphql::selection::has(context.field(), name);
-                let cursor = |row: Option<&$row>| row.map(Self::cursor).transpose();
+                let cursor = |row: Option<&$row>| row.map(|row| Self::cursor(&self.list, row)).transpose();
                 Ok($crate::graphql::types::connection::PageInfo {
                     has_next_page: self.page.has_next,
                     has_previous_page: self.page.has_previous,
@@ -158,6 +168,7 @@ macro_rules! connection {
         $(#[doc = $edge_doc])+
         pub struct $edge {
             page: std::sync::Arc<$crate::model::page::Page<$row>>,
+            list: std::sync::Arc<$crate::directory::ListOf<$crate::directory::$noun>>,
             index: usize,
         }
 
@@ -172,7 +183,7 @@ macro_rules! connection {
         impl $edge {
             /// Where the item stands, for `after` and `before`.
             async fn cursor(&self) -> $crate::error::Result<String> {
-                $connection::cursor(self.row()?)
+                $connection::cursor(&self.list, self.row()?)
             }
 
             /// The item.

@@ -4,19 +4,24 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
 
-use super::{Organization, ProjectConnection, connection, connection::Total, filter::ProjectFilter};
+use super::{
+    Organization, ProjectConnection, connection,
+    connection::Total,
+    filter::ProjectFilter,
+    order::{ProjectOrder, order},
+};
 use crate::{
     directory,
     error::Result,
     graphql::{
         context::request,
-        loaders::{Asked, AskedPage},
+        loaders::Asked,
         node::NodeId,
-        page::PageArguments,
+        page::{self, PageArguments},
         scalars::DateTime,
         selection,
     },
-    model::{Role, page::Position},
+    model::Role,
 };
 
 /// A person of an organization.
@@ -92,13 +97,15 @@ impl Employee {
         #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
         #[graphql(desc = "Only those that pass.")] filter: Option<ProjectFilter>,
+        #[graphql(desc = "By what, in turn; by name when left out. Equals stand by their ids.")] order_by: Option<
+            Vec<ProjectOrder>,
+        >,
     ) -> Result<ProjectConnection> {
-        let request = request(context)?;
-        let wanted = PageArguments { first, after, last, before }.list(filter, &request.services.limits)?;
-        let fields = selection::of_connection(context.field());
-        let asked = AskedPage { parent: self.0.key, list: Arc::clone(&wanted), fields };
-        let page = request.loaders().employee_projects.load(asked).await?.unwrap_or_default();
-        Ok(ProjectConnection::new(page, Total::ProjectsOfEmployee(self.0.key, wanted.filter.clone())))
+        let arguments = PageArguments { first, after, last, before };
+        let wanted = arguments.list(filter, order(order_by)?, &request(context)?.services.limits)?;
+        let page = page::load(context, |loaders| &loaders.employee_projects, self.0.key, &wanted).await?;
+        let total = Total::ProjectsOfEmployee(self.0.key, wanted.filter.clone());
+        Ok(ProjectConnection::new(page, wanted, total))
     }
 }
 
@@ -108,5 +115,5 @@ connection::connection! {
     /// An employee in a list.
     EmployeeEdge {},
     Employee(Arc<directory::Employee>) = |row| Employee(Arc::clone(row)),
-    |row| Ok(Position { name: row.name()?.clone(), id: row.key.id.0 })
+    Employee = |row| row
 }

@@ -99,7 +99,7 @@ impl EndpointStats {
     ) -> Result<Vec<Employee>> {
         let request = request(context)?;
         let arguments = PageArguments { first: Some(first), ..PageArguments::default() };
-        let list = arguments.list(None::<EmployeeFilter>, &request.services.limits)?;
+        let list = arguments.list(None::<EmployeeFilter>, Vec::new(), &request.services.limits)?;
         let asked = AskedPage { parent: self.row.project, list, fields: selection::of_object(context.field()) };
         let page = request.loaders().team.load(asked).await?.unwrap_or_default();
         Ok(page.rows.iter().map(|member| Employee(member.employee.clone())).collect())

@@ -6,6 +6,7 @@ pub mod endpoint;
 pub mod filter;
 pub mod ingest;
 pub mod metric;
+pub mod order;
 pub mod organization;
 pub mod project;
 pub mod stats;

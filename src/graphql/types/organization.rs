@@ -8,12 +8,17 @@ use super::{
     EmployeeConnection, ProjectConnection, connection,
     connection::Total,
     filter::{EmployeeFilter, ProjectFilter},
+    order::{EmployeeOrder, ProjectOrder, order},
 };
 use crate::{
     directory,
     error::Result,
-    graphql::{context::request, loaders::AskedPage, node::NodeId, page::PageArguments, scalars::DateTime, selection},
-    model::page::Position,
+    graphql::{
+        context::request,
+        node::NodeId,
+        page::{self, PageArguments},
+        scalars::DateTime,
+    },
 };
 
 /// A tenant: a company or a unit with its own people, projects and metrics.
@@ -67,13 +72,15 @@ impl Organization {
         #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
         #[graphql(desc = "Only those that pass.")] filter: Option<EmployeeFilter>,
+        #[graphql(desc = "By what, in turn; by name when left out. Equals stand by their ids.")] order_by: Option<
+            Vec<EmployeeOrder>,
+        >,
     ) -> Result<EmployeeConnection> {
-        let request = request(context)?;
-        let wanted = PageArguments { first, after, last, before }.list(filter, &request.services.limits)?;
-        let fields = selection::of_connection(context.field());
-        let asked = AskedPage { parent: self.0.key, list: Arc::clone(&wanted), fields };
-        let page = request.loaders().organization_employees.load(asked).await?.unwrap_or_default();
-        Ok(EmployeeConnection::new(page, Total::EmployeesOf(self.0.key, wanted.filter.clone())))
+        let arguments = PageArguments { first, after, last, before };
+        let wanted = arguments.list(filter, order(order_by)?, &request(context)?.services.limits)?;
+        let page = page::load(context, |loaders| &loaders.organization_employees, self.0.key, &wanted).await?;
+        let total = Total::EmployeesOf(self.0.key, wanted.filter.clone());
+        Ok(EmployeeConnection::new(page, wanted, total))
     }
 
     /// The projects, by name.
@@ -85,13 +92,15 @@ impl Organization {
         #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
         #[graphql(desc = "Only those that pass.")] filter: Option<ProjectFilter>,
+        #[graphql(desc = "By what, in turn; by name when left out. Equals stand by their ids.")] order_by: Option<
+            Vec<ProjectOrder>,
+        >,
     ) -> Result<ProjectConnection> {
-        let request = request(context)?;
-        let wanted = PageArguments { first, after, last, before }.list(filter, &request.services.limits)?;
-        let fields = selection::of_connection(context.field());
-        let asked = AskedPage { parent: self.0.key, list: Arc::clone(&wanted), fields };
-        let page = request.loaders().organization_projects.load(asked).await?.unwrap_or_default();
-        Ok(ProjectConnection::new(page, Total::ProjectsOf(self.0.key, wanted.filter.clone())))
+        let arguments = PageArguments { first, after, last, before };
+        let wanted = arguments.list(filter, order(order_by)?, &request(context)?.services.limits)?;
+        let page = page::load(context, |loaders| &loaders.organization_projects, self.0.key, &wanted).await?;
+        let total = Total::ProjectsOf(self.0.key, wanted.filter.clone());
+        Ok(ProjectConnection::new(page, wanted, total))
     }
 }
 
@@ -101,5 +110,5 @@ connection::connection! {
     /// An organization in a list.
     OrganizationEdge {},
     Organization(Arc<directory::Organization>) = |row| Organization(Arc::clone(row)),
-    |row| Ok(Position { name: row.name()?.clone(), id: row.key.0 })
+    Organization = |row| row
 }

@@ -8,6 +8,7 @@ use super::{
     Organization, TeamConnection, connection,
     connection::Total,
     filter::{self, EmployeeFilter, MetricFilter},
+    order::{EmployeeOrder, order},
     stats::{self, MetricAggregate},
 };
 use crate::{
@@ -15,13 +16,12 @@ use crate::{
     error::{Error, Result},
     graphql::{
         context::request,
-        loaders::{Asked, AskedPage, AskedStats},
+        loaders::{Asked, AskedStats},
         node::NodeId,
-        page::PageArguments,
+        page::{self, PageArguments},
         scalars::DateTime,
         selection,
     },
-    model::page::Position,
 };
 
 /// Whether a project is monitored.
@@ -97,13 +97,15 @@ impl Project {
         #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
         #[graphql(desc = "Only those that pass.")] filter: Option<EmployeeFilter>,
+        #[graphql(desc = "By what, in turn; by name when left out. Equals stand by their ids.")] order_by: Option<
+            Vec<EmployeeOrder>,
+        >,
     ) -> Result<TeamConnection> {
-        let request = request(context)?;
-        let wanted = PageArguments { first, after, last, before }.list(filter, &request.services.limits)?;
-        let fields = selection::of_connection(context.field());
-        let asked = AskedPage { parent: self.0.key, list: Arc::clone(&wanted), fields };
-        let page = request.loaders().team.load(asked).await?.unwrap_or_default();
-        Ok(TeamConnection::new(page, Total::TeamOf(self.0.key, wanted.filter.clone())))
+        let arguments = PageArguments { first, after, last, before };
+        let wanted = arguments.list(filter, order(order_by)?, &request(context)?.services.limits)?;
+        let page = page::load(context, |loaders| &loaders.team, self.0.key, &wanted).await?;
+        let total = Total::TeamOf(self.0.key, wanted.filter.clone());
+        Ok(TeamConnection::new(page, wanted, total))
     }
 
     /// Figures about the project's measurements that pass the filter; one statement for a whole list of projects.
@@ -129,5 +131,5 @@ connection::connection! {
     /// A project in a list.
     ProjectEdge {},
     Project(Arc<directory::Project>) = |row| Project(Arc::clone(row)),
-    |row| Ok(Position { name: row.name()?.clone(), id: row.key.id.0 })
+    Project = |row| row
 }

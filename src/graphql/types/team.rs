@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Employee, connection};
-use crate::{directory, graphql::scalars::DateTime, model::page::Position};
+use crate::{directory, graphql::scalars::DateTime};
 
 connection::connection! {
     /// A page of a project's team.
@@ -16,5 +16,5 @@ connection::connection! {
         joined_at: DateTime = |row| DateTime(row.joined_at),
     },
     Employee(directory::Member) = |row| Employee(Arc::clone(&row.employee)),
-    |row| Ok(Position { name: row.employee.name()?.clone(), id: row.employee.key.id.0 })
+    Employee = |row| &row.employee
 }

@@ -4,11 +4,15 @@ use perfgraph::{
     app::Core,
     auth,
     db::StatementLog,
-    directory::{ProjectStatus, employee, organization, project, team},
-    graphql::{node::NodeId, page},
+    directory::{
+        ProjectStatus, employee,
+        order::{EmployeeOrderField, OrderField, OrganizationOrderField, ProjectOrderField},
+        organization, project, team,
+    },
+    graphql::{cursor, node::NodeId},
     ingest::{Candidate, Mode, Submission},
     model::{
-        EmployeeId, Key, MetricType, OrganizationId, ProjectId, StreamCursor, Timestamp, page::Position,
+        EmployeeId, Key, MetricType, OrganizationId, ProjectId, StreamCursor, Timestamp, order::SortValue,
         timestamp::MINUTE_MICROS,
     },
 };
@@ -149,13 +153,17 @@ impl World {
     /// What `{{noun.number.cursor}}` stands for: the place in a list.
     pub fn page_cursor(&self, noun: &str, number: usize) -> String {
         let at = number - 1;
-        let (name, id) = match noun {
-            "organization" => (&self.organizations[at].name, self.organizations[at].key.0),
-            "employee" => (&self.employees[at].name, self.employees[at].key.id.0),
-            "project" => (&self.projects[at].name, self.projects[at].key.id.0),
+        fn by_name<F: OrderField>(name: &str, id: i64) -> String {
+            cursor::encode::<F>(&[], id, |_| Ok(SortValue::Text(name))).unwrap()
+        }
+        match noun {
+            "organization" => {
+                by_name::<OrganizationOrderField>(&self.organizations[at].name, self.organizations[at].key.0)
+            }
+            "employee" => by_name::<EmployeeOrderField>(&self.employees[at].name, self.employees[at].key.id.0),
+            "project" => by_name::<ProjectOrderField>(&self.projects[at].name, self.projects[at].key.id.0),
             _ => panic!("a case knows the cursors of organization, employee and project, not of `{noun}`"),
-        };
-        page::encode(&Position { name: name.clone(), id })
+        }
     }
 }
 

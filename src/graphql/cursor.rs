@@ -1,0 +1,199 @@
+//! Cursors: opaque texts that say in which order a row stands where.
+//!
+//! A cursor of another order or noun is refused, and so is one that was cut or altered by accident: it ends in a
+//! checksum. It is no secret and needs no seal: whoever makes one by hand starts at another place of a list that is
+//! theirs to read.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use crate::{
+    directory::{
+        Noun, RowKey,
+        order::{OrderField, SortKind, keys},
+    },
+    error::{Error, Result},
+    model::{
+        filter::Number,
+        order::{OrderBy, Position, Sort, SortValue},
+    },
+};
+
+const VERSION: u8 = 1;
+const CHECKSUM_BYTES: usize = 4;
+
+/// The cursor of a row with this id; `value` tells what it has for each key of the order.
+///
+/// # Errors
+/// When the row does not hold a key.
+pub fn encode<'a, F: OrderField>(
+    order: &[OrderBy<F>],
+    id: i64,
+    value: impl Fn(F) -> Result<SortValue<&'a str>>,
+) -> Result<String> {
+    let order = keys(order);
+    let mut bytes = Vec::with_capacity(64);
+    begin(&mut bytes, order);
+    for key in order {
+        match value(key.field)? {
+            SortValue::Unknown => bytes.push(0),
+            SortValue::Text(text) => {
+                // Longer than that is no text that a database would have taken.
+                bytes.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
+                bytes.extend(text.as_bytes());
+            }
+            SortValue::Integer(number) => bytes.extend(number.to_be_bytes()),
+            SortValue::Number(number) => {
+                bytes.push(1);
+                bytes.extend(number.0.to_bits().to_be_bytes());
+            }
+        }
+    }
+    bytes.extend(id.to_be_bytes());
+    bytes.extend(checksum(&bytes));
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// The cursor of a row.
+///
+/// # Errors
+/// When the row does not hold a key of the order.
+pub fn of<N: Noun>(order: &[OrderBy<N::OrderField>], row: &N) -> Result<String> {
+    encode(order, row.key().number(), |field| field.value(row))
+}
+
+/// The position that a cursor names in this order.
+///
+/// # Errors
+/// [`Error::Input`] naming the argument when it is no cursor of such a list, or one of another order.
+pub fn decode<F: OrderField>(argument: &'static str, cursor: &str, order: &[OrderBy<F>]) -> Result<Position> {
+    let order = keys(order);
+    let refuse = || Error::input(argument, "is not a cursor of this list; use one from pageInfo or an edge unchanged");
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| refuse())?;
+    let (body, sum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or_else(refuse)?;
+    if *sum != checksum(body) || !body.starts_with(&[VERSION, F::LIST]) {
+        return Err(refuse());
+    }
+    let mut expected = Vec::new();
+    begin(&mut expected, order);
+    let Some(rest) = body.strip_prefix(expected.as_slice()) else {
+        let message = "is a cursor of another order; page on with the orderBy that it came from, or from the start";
+        return Err(Error::input(argument, message));
+    };
+    read(rest, order).ok_or_else(refuse)
+}
+
+/// What list, what order.
+fn begin<F: OrderField>(bytes: &mut Vec<u8>, order: &[OrderBy<F>]) {
+    bytes.extend([VERSION, F::LIST, u8::try_from(order.len()).unwrap_or(u8::MAX)]);
+    bytes.extend(order.iter().map(|key| {
+        let place = F::ALL.iter().position(|field| *field == key.field).and_then(|place| u8::try_from(place).ok());
+        place.unwrap_or(u8::MAX >> 1) << 1 | u8::from(key.sort == Sort::Descending)
+    }));
+}
+
+fn read<F: OrderField>(mut rest: &[u8], order: &[OrderBy<F>]) -> Option<Position> {
+    let values = order.iter().map(|key| value(&mut rest, key.field.kind())).collect::<Option<_>>()?;
+    let id = i64::from_be_bytes(take(&mut rest)?);
+    rest.is_empty().then_some(Position { values, id })
+}
+
+fn value(rest: &mut &[u8], kind: SortKind) -> Option<SortValue> {
+    match kind {
+        SortKind::Text => {
+            let length = usize::try_from(u32::from_be_bytes(take(rest)?)).ok()?;
+            let (text, behind) = rest.split_at_checked(length)?;
+            *rest = behind;
+            let text = std::str::from_utf8(text).ok()?;
+            // PostgreSQL cannot hold NUL in text, so no row can stand there.
+            (!text.contains('\0')).then(|| SortValue::Text(text.to_owned()))
+        }
+        SortKind::Integer => Some(SortValue::Integer(i64::from_be_bytes(take(rest)?))),
+        SortKind::OptionalNumber => match take(rest)? {
+            [0] => Some(SortValue::Unknown),
+            [1] => {
+                let number = f64::from_bits(u64::from_be_bytes(take(rest)?));
+                number.is_finite().then_some(SortValue::Number(Number(number)))
+            }
+            _ => None,
+        },
+    }
+}
+
+fn take<const BYTES: usize>(rest: &mut &[u8]) -> Option<[u8; BYTES]> {
+    let (taken, behind) = rest.split_first_chunk()?;
+    *rest = behind;
+    Some(*taken)
+}
+
+/// FNV-1a: against accidents only, and cheap enough for every edge.
+fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {
+    let hash = bytes.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    hash.to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::order::{EmployeeOrderField, ProjectOrderField};
+
+    const ORDER: [OrderBy<EmployeeOrderField>; 3] = [
+        OrderBy { field: EmployeeOrderField::Department, sort: Sort::Descending },
+        OrderBy { field: EmployeeOrderField::Salary, sort: Sort::Ascending },
+        OrderBy { field: EmployeeOrderField::CreatedAt, sort: Sort::Ascending },
+    ];
+
+    fn cursor(department: &str, salary: Option<f64>) -> String {
+        encode(&ORDER, -5, |field| {
+            Ok(match field {
+                EmployeeOrderField::Department => SortValue::Text(department),
+                EmployeeOrderField::Salary => salary.map_or(SortValue::Unknown, |one| SortValue::Number(Number(one))),
+                _ => SortValue::Integer(i64::MAX),
+            })
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn cursors_round_trip() {
+        for (department, salary) in [("Ünïcode 🦀", Some(0.1)), ("", None), ("a", Some(-0.0))] {
+            let position = decode("after", &cursor(department, salary), &ORDER).unwrap();
+            let salary = salary.map_or(SortValue::Unknown, |salary| SortValue::Number(Number(salary)));
+            let values = vec![SortValue::Text(department.to_owned()), salary, SortValue::Integer(i64::MAX)];
+            assert_eq!(position, Position { values, id: -5 });
+        }
+    }
+
+    #[test]
+    fn another_order_or_noun_is_refused() {
+        let cursor = cursor("a", None);
+        let refused = |order: &[_]| decode::<EmployeeOrderField>("after", &cursor, order).unwrap_err().to_string();
+        let mut reversed = ORDER;
+        reversed[0].sort = Sort::Ascending;
+        for order in [&reversed[..], &ORDER[..2], &[], &[ORDER[1], ORDER[0], ORDER[2]]] {
+            assert!(refused(order).starts_with("after: is a cursor of another order"), "{}", refused(order));
+        }
+        let project = decode::<ProjectOrderField>("before", &cursor, &[]).unwrap_err().to_string();
+        assert!(project.starts_with("before: is not a cursor of this list"), "{project}");
+    }
+
+    #[test]
+    fn what_this_server_did_not_make_is_refused() {
+        let whole = cursor("a", Some(1.0));
+        let refused = |text: &str| decode("after", text, &ORDER).is_err();
+        for length in 0..whole.len() {
+            assert!(refused(&whole[..length]), "cut to {length}");
+        }
+        for place in 0..whole.len() {
+            let mut altered = whole.clone().into_bytes();
+            altered[place] = if altered[place] == b'A' { b'B' } else { b'A' };
+            assert!(refused(std::str::from_utf8(&altered).unwrap()), "altered at {place}");
+        }
+        // Right checksums around what no row can have.
+        for wrong in [cursor("a\0b", None), cursor("a", Some(f64::NAN)), cursor("a", Some(f64::INFINITY))] {
+            assert!(refused(&wrong));
+        }
+        for wrong in ["", "!!", "äöü", &"A".repeat(100_000)] {
+            assert!(refused(wrong), "{}", wrong.len());
+        }
+    }
+}
