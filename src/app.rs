@@ -282,6 +282,7 @@ const fn limits(config: &Config) -> Limits {
     Limits {
         page_size_default: limits.page_size_default,
         page_size_max: limits.page_size_max,
+        page_offset_max: limits.page_offset_max,
         filter_depth_max: limits.filter_depth_max,
         filter_conditions_max: limits.filter_conditions_max,
         document_bytes_max: limits.document_bytes_max,

@@ -16,7 +16,7 @@ use crate::{
     ingest::{Candidate, Mode, Submission},
     model::{
         EmployeeId, Key, MetricType, OrganizationId, ProjectId, Scope, Timestamp,
-        page::{Direction, ListRequest, PageRequest},
+        page::{ListRequest, PageRequest},
         timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
     },
 };
@@ -138,7 +138,7 @@ struct Series<'a> {
 /// When the database cannot answer.
 pub async fn is_empty(core: &Core) -> Result<bool> {
     let db = core.database.writer(StatementLog::default());
-    let page = PageRequest { size: 2, direction: Direction::Forward, beyond: None };
+    let page = PageRequest::from_start(0, 2);
     let list = ListRequest { filter: None, order: Vec::new(), page };
     let found = directory::list::<Organization>(&auth::server_scope(), &db, &list, OrganizationFields::SLUG).await?;
     for row in &found.rows {

@@ -35,6 +35,8 @@ section! {
         page_size_default: u32 = 20,
         /// Items of a list at most.
         page_size_max: u32 = 100,
+        /// Rows that a page by number may lie behind the start: they are passed over one by one.
+        page_offset_max: u64 = 10_000,
         /// Levels of `and`, `or` and `not` inside each other in a filter.
         filter_depth_max: usize = 8,
         /// Conditions of a filter: each value that it compares with is one, and so is each filter inside of it. At most

@@ -43,6 +43,9 @@ pub(super) async fn one<C, F: OrderField, Row>(
 ) -> Result<Page<Row>> {
     keyset(&mut select, list).sort(&mut select);
     select.limit(one_more(&list.page));
+    if list.page.skip > 0 {
+        select.offset(list.page.skip);
+    }
     let rows = db.query_all(&select).await?.iter().map(read).collect::<Result<_, _>>()?;
     Ok(list.page.cut(rows))
 }
@@ -66,12 +69,15 @@ pub(super) async fn many<C, F: OrderField, Parent: Copy + Eq + Hash, Row>(
     let mut window = WindowStatement::partition_by(parent);
     keyset.sort(&mut window);
     select.expr_window_as(Expr::cust("ROW_NUMBER()"), window, PLACE);
-    let numbered = Query::select()
+    let mut numbered = Query::select()
         .expr(Expr::cust("*"))
         .from_subquery(select, "numbered")
-        .and_where(Expr::col(PLACE).lte(one_more(&list.page)))
+        .and_where(Expr::col(PLACE).lte(list.page.skip + one_more(&list.page)))
         .order_by(PLACE, Order::Asc)
         .take();
+    if list.page.skip > 0 {
+        numbered.and_where(Expr::col(PLACE).gt(list.page.skip));
+    }
     let mut found: HashMap<Parent, Vec<Row>> = parents.iter().map(|parent| (*parent, Vec::new())).collect();
     for row in db.query_all(&numbered).await? {
         let (parent, row) = read(&row)?;

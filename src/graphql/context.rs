@@ -22,6 +22,8 @@ pub struct Limits {
     pub page_size_default: u32,
     /// Items of a list at most.
     pub page_size_max: u32,
+    /// Rows before a page by number.
+    pub page_offset_max: u64,
     /// Levels of filters inside each other.
     pub filter_depth_max: usize,
     /// Values that a filter compares with, and filters inside of it.

@@ -12,6 +12,7 @@ pub mod mutation;
 pub mod node;
 pub mod page;
 pub mod payload;
+pub mod plain_list;
 pub mod query;
 pub mod scalars;
 pub mod selection;

@@ -10,6 +10,7 @@ use super::{
     loaders::Asked,
     node::NodeId,
     page::{self, PageArguments},
+    plain_list::PlainListQuery,
     selection,
     types::{
         self, Employee, EmployeeConnection, Node, Organization, OrganizationConnection, Project, ProjectConnection,
@@ -30,7 +31,7 @@ use crate::{
 
 /// Everything that can be asked.
 #[derive(Default, MergedObject)]
-pub struct Query(DirectoryQuery, MetricQuery);
+pub struct Query(DirectoryQuery, PlainListQuery, MetricQuery);
 
 /// Questions about who is who.
 #[derive(Default)]

@@ -55,6 +55,8 @@ pub struct PageRequest {
     pub direction: Direction,
     /// The row to start beyond.
     pub beyond: Option<Position>,
+    /// How many rows to pass over before that, one by one: only for small tables.
+    pub skip: u64,
 }
 
 /// A page of the rows that pass a filter, in an order; `C` is what can be asked of a row, `F` what it can be ordered by.
@@ -113,7 +115,12 @@ impl PageRequest {
                 .filter(|size| (1..=size_max).contains(size))
                 .ok_or(PageError::Size { argument: name, size, size_max })?,
         };
-        Ok(Self { size, direction, beyond })
+        Ok(Self { size, direction, beyond, skip: 0 })
+    }
+
+    /// The first so many rows, after so many others.
+    pub const fn from_start(skip: u64, size: u32) -> Self {
+        Self { size, direction: Direction::Forward, beyond: None, skip }
     }
 
     /// Cuts what a statement with one row too many answered (in reading direction) down to a page in list order.
@@ -122,10 +129,10 @@ impl PageRequest {
         let more = rows.len() > size;
         rows.truncate(size);
         match self.direction {
-            Direction::Forward => Page { rows, has_next: more, has_previous: self.beyond.is_some() },
+            Direction::Forward => Page { rows, has_next: more, has_previous: self.beyond.is_some() || self.skip > 0 },
             Direction::Backward => {
                 rows.reverse();
-                Page { rows, has_next: self.beyond.is_some(), has_previous: more }
+                Page { rows, has_next: self.beyond.is_some() || self.skip > 0, has_previous: more }
             }
         }
     }
@@ -149,10 +156,10 @@ mod tests {
 
     #[test]
     fn a_page_knows_its_neighbours() {
-        let forward = PageRequest { size: 2, direction: Direction::Forward, beyond: None };
+        let forward = PageRequest { size: 2, direction: Direction::Forward, beyond: None, skip: 0 };
         let page = forward.cut(vec![1, 2, 3]);
         assert_eq!((page.rows, page.has_next, page.has_previous), (vec![1, 2], true, false));
-        let backward = PageRequest { size: 2, direction: Direction::Backward, beyond: None };
+        let backward = PageRequest { size: 2, direction: Direction::Backward, beyond: None, skip: 0 };
         let page = backward.cut(vec![9, 8, 7]);
         assert_eq!((page.rows, page.has_next, page.has_previous), (vec![8, 9], false, true));
     }

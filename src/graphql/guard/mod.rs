@@ -124,6 +124,7 @@ mod tests {
         Limits {
             page_size_default: 20,
             page_size_max: 100,
+            page_offset_max: 10_000,
             filter_depth_max: 8,
             filter_conditions_max: 200,
             document_bytes_max: 32_768,
@@ -206,6 +207,10 @@ mod tests {
             // Behind fragments that hold the items.
             "{ a(first: 100) { ... { nodes { b(first: 100) { ...F } } } } } fragment F on B { nodes { c } }",
             "{ a { ... { nodes { b { ... { nodes { c { ... { nodes { d { e } } } } } } } } } } }",
+            // In lists that take another size, or none.
+            "query($n: Int = 90) { employeesPage(pageSize: $n) { items { b(first: 60) { nodes { c } } } } }",
+            "{ employeesPage { items { b(first: 100) { nodes { c d } } } } }",
+            "{ allEmployees { b(first: 60) { nodes { c } } } }",
         ];
         for document in hidden {
             assert!(refusal(document).contains("cost"), "{document}: {}", refusal(document));

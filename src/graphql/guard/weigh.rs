@@ -14,6 +14,9 @@ use super::super::context::Limits;
 /// Lists that answer so many items when they are asked for without a size.
 const DEFAULT_SIZES: [(&str, u64); 2] = [("slowestEndpoints", 10), ("owners", 10)];
 
+/// Lists that take no size and answer the largest page.
+const PLAIN_LISTS: [&str; 3] = ["allOrganizations", "allEmployees", "employeesByOrganization"];
+
 /// What a selection set amounts to.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Weight {
@@ -119,7 +122,7 @@ impl<'a> Scales<'a> {
             depth: inner.depth.saturating_add(1),
             introspection_depth: inner.introspection_depth,
             cost: inner.cost.saturating_mul(size).saturating_add(1),
-            has_items: matches!(name, "nodes" | "edges"),
+            has_items: matches!(name, "nodes" | "edges" | "items"),
         };
         if name.starts_with("__") { Weight { depth: 1, ..weight.of_introspection() } } else { weight }
     }
@@ -140,12 +143,17 @@ impl<'a> Scales<'a> {
     /// How many items a field may answer with: as many as it asks for, or as it answers without being asked.
     fn list_size(&self, field: &Field, is_connection: bool) -> u64 {
         let argument = |name| field.get_argument(name).map(|value| &value.node);
-        let explicit = ["first", "last", "limit"].into_iter().find_map(|name| self.number(argument(name)?));
+        let explicit = ["first", "last", "limit", "pageSize"].into_iter().find_map(|name| self.number(argument(name)?));
         let listed = || self.length(argument("ids")?);
-        let implied =
-            || DEFAULT_SIZES.iter().find(|(name, _)| *name == field.name.node.as_str()).map(|(_, size)| *size);
+        let name = field.name.node.as_str();
+        let implied = || {
+            let whole = PLAIN_LISTS.contains(&name).then_some(self.page_size_max);
+            whole.or_else(|| DEFAULT_SIZES.iter().find(|(list, _)| *list == name).map(|(_, size)| *size))
+        };
         let connection = is_connection.then_some(self.page_size_default);
-        explicit.or_else(listed).or_else(implied).or(connection).unwrap_or(1).max(1)
+        let size = explicit.or_else(listed).or_else(implied).or(connection).unwrap_or(1);
+        // More than that is refused by the field itself, which can name the argument.
+        size.clamp(1, self.page_size_max)
     }
 
     fn number(&self, value: &Value) -> Option<u64> {

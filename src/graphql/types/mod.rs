@@ -2,6 +2,7 @@
 
 pub mod connection;
 pub mod employee;
+pub mod employee_page;
 pub mod endpoint;
 pub mod filter;
 pub mod ingest;

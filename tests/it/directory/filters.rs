@@ -14,7 +14,7 @@ use perfgraph::{
     model::{
         EmployeeId, Key, OrganizationId, ProjectId, Role, Scope,
         filter::{Filter, Number, NumberFilter, TextFilter},
-        page::{Direction, ListRequest, PageRequest},
+        page::{ListRequest, PageRequest},
     },
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
@@ -27,7 +27,7 @@ const SEED: u64 = 20_261_121;
 
 /// More than there are rows.
 fn everything<C, F>(filter: Filter<C>) -> ListRequest<C, F> {
-    let page = PageRequest { size: 1_000, direction: Direction::Forward, beyond: None };
+    let page = PageRequest::from_start(0, 1_000);
     ListRequest { filter: Some(filter.into()), order: Vec::new(), page }
 }
 

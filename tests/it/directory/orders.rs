@@ -101,7 +101,7 @@ fn request<N: Noun>(
     direction: Direction,
     beyond: Option<Position>,
 ) -> ListOf<N> {
-    ListRequest { filter: None, order: order.to_vec(), page: PageRequest { size, direction, beyond } }
+    ListRequest { filter: None, order: order.to_vec(), page: PageRequest { size, direction, beyond, skip: 0 } }
 }
 
 /// Walks a list to its end; the ids as they came, from the first to the last of the list.
@@ -320,5 +320,65 @@ on_both_databases! {
         let projects = "query ($after: String) { projects(after: $after) { nodes { id } } }";
         let (code, field, message) = refused(&server, projects, json!({ "after": cursors[0] })).await;
         assert_eq!((code.as_str(), field.as_str()), ("BAD_USER_INPUT", "after"), "{message}");
+    }
+}
+
+on_both_databases! {
+    async fn pages_by_number_and_lists_of_ids_are_bounded(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=2 employees=5").await;
+        let query = "query ($page: Int, $size: Int, $order: [EmployeeOrder!]) {
+            employeesPage(page: $page, pageSize: $size, orderBy: $order) { items { name } total pages }
+        }";
+        let whole = server.graphql(query, json!({ "page": 1, "size": 100 })).await.data();
+        assert_eq!((&whole["employeesPage"]["total"], &whole["employeesPage"]["pages"]), (&json!(10), &json!(1)));
+        let last = server.graphql(query, json!({ "page": 4, "size": 3 })).await.data();
+        assert_eq!(last["employeesPage"]["items"].as_array().unwrap().len(), 1);
+        assert_eq!(last["employeesPage"]["pages"], 4);
+        for (variables, field) in [
+            (json!({ "page": 0 }), "page"),
+            (json!({ "page": -1 }), "page"),
+            (json!({ "page": i32::MAX, "size": 100 }), "page"),
+            (json!({ "page": 102, "size": 100 }), "page"),
+            (json!({ "page": 1, "size": 0 }), "pageSize"),
+            (json!({ "page": 1, "size": -5 }), "pageSize"),
+            (json!({ "page": 1, "size": 101 }), "pageSize"),
+            (json!({ "page": 1, "order": [{ "field": "EMAIL" }, { "field": "EMAIL" }] }), "orderBy"),
+        ] {
+            let (code, named, message) = refused(&server, query, variables.clone()).await;
+            assert_eq!((code.as_str(), named.as_str()), ("BAD_USER_INPUT", field), "{variables} {message}");
+        }
+        assert!(server.graphql(query, json!({ "page": 101, "size": 100 })).await.json().get("errors").is_none());
+        let ids = vec![world.id("employee", 1); 10_000];
+        let nodes = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }";
+        let (code, field, message) = refused(&server, nodes, json!({ "ids": ids })).await;
+        assert_eq!((code.as_str(), field.as_str()), ("BAD_USER_INPUT", "ids"), "{message}");
+    }
+}
+
+on_both_databases! {
+    async fn rows_of_another_organization_answer_like_absent_ones(database: TestDatabase) {
+        let world = World::random(SEED);
+        world.insert(&database).await;
+        let db = database.database.reader(StatementLog::default());
+        let scope = Scope::organization(OURS, Role::Owner);
+        let keys: Vec<_> = [OURS, THEIRS, OrganizationId(9)]
+            .into_iter()
+            .map(|organization| Key::new(organization, EmployeeId(organization.0 * 1_000)))
+            .collect();
+        let found = directory::by_ids::<Employee>(&scope, &db, &keys, EmployeeFields::all()).await.unwrap();
+        assert_eq!(found.keys().collect::<Vec<_>>(), [&keys[0]]);
+        let organizations = [OURS, THEIRS, OrganizationId(9)];
+        let none = directory::OrganizationFields::empty();
+        let found = directory::by_ids::<directory::Organization>(&scope, &db, &organizations, none).await.unwrap();
+        assert_eq!(found.keys().collect::<Vec<_>>(), [&OURS]);
+        let list = request::<Employee>(&[], 5, Direction::Forward, None);
+        let pages = directory::by_organizations::<Employee>(&scope, &db, &organizations, &list, EmployeeFields::NAME);
+        let pages = pages.await.unwrap();
+        assert_eq!(organizations.map(|id| pages[&id].rows.len()), [5, 0, 0]);
+        let theirs: Vec<_> = world.projects.iter().filter(|row| row.organization_id == THEIRS).collect();
+        let theirs: Vec<_> = theirs.iter().map(|row| Key::new(row.organization_id, row.id)).collect();
+        let teams = directory::membership::teams(&scope, &db, &theirs, &list, EmployeeFields::NAME).await.unwrap();
+        assert!(teams.values().all(|page| page.rows.is_empty()), "{teams:?}");
     }
 }

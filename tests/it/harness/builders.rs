@@ -153,9 +153,6 @@ impl World {
     /// What `{{noun.number.cursor}}` stands for: the place in a list.
     pub fn page_cursor(&self, noun: &str, number: usize) -> String {
         let at = number - 1;
-        fn by_name<F: OrderField>(name: &str, id: i64) -> String {
-            cursor::encode::<F>(&[], id, |_| Ok(SortValue::Text(name))).unwrap()
-        }
         match noun {
             "organization" => {
                 by_name::<OrganizationOrderField>(&self.organizations[at].name, self.organizations[at].key.0)
@@ -165,6 +162,10 @@ impl World {
             _ => panic!("a case knows the cursors of organization, employee and project, not of `{noun}`"),
         }
     }
+}
+
+fn by_name<F: OrderField>(name: &str, id: i64) -> String {
+    cursor::encode::<F>(&[], id, |_| Ok(SortValue::Text(name))).unwrap()
 }
 
 /// One a minute back from now: three types in turn over three endpoints, every seventh with an error where it has a

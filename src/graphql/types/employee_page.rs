@@ -1,0 +1,67 @@
+//! A page of employees by its number, for grids that jump to any page of a small table.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Object};
+
+use super::Employee;
+use crate::{
+    directory::{self, ListOf},
+    error::Result,
+    graphql::{
+        context::request,
+        loaders::{AskedCount, AskedPage},
+        scalars::Long,
+        selection,
+    },
+};
+
+/// A page by number: what is asked of it is read when it is asked.
+pub struct EmployeePage {
+    /// The list and the page of it.
+    pub list: Arc<ListOf<directory::Employee>>,
+    /// The number of the page.
+    pub page: i32,
+    /// How many items a page has.
+    pub page_size: i32,
+}
+
+impl EmployeePage {
+    async fn count(&self, context: &Context<'_>) -> Result<u64> {
+        let asked = AskedCount { parent: (), filter: self.list.filter.clone() };
+        Ok(request(context)?.loaders().employee_count.load(asked).await?.unwrap_or(0))
+    }
+}
+
+/// A page of employees by its number.
+#[Object]
+impl EmployeePage {
+    /// The employees on this page; none beyond the last page.
+    async fn items(&self, context: &Context<'_>) -> Result<Vec<Employee>> {
+        let fields = selection::of_object(context.field());
+        let asked = AskedPage { parent: (), list: Arc::clone(&self.list), fields };
+        let page = request(context)?.loaders().employees.load(asked).await?.unwrap_or_default();
+        Ok(page.rows.iter().map(|row| Employee(Arc::clone(row))).collect())
+    }
+
+    /// How many employees all pages have together. Counted only when asked for.
+    async fn total(&self, context: &Context<'_>) -> Result<Long> {
+        Ok(self.count(context).await?.into())
+    }
+
+    /// The number of this page, from 1.
+    async fn page(&self) -> i32 {
+        self.page
+    }
+
+    /// How many employees a page has at most.
+    async fn page_size(&self) -> i32 {
+        self.page_size
+    }
+
+    /// How many pages there are. Counted only when asked for.
+    async fn pages(&self, context: &Context<'_>) -> Result<i32> {
+        let size = u64::from(self.list.page.size).max(1);
+        Ok(i32::try_from(self.count(context).await?.div_ceil(size)).unwrap_or(i32::MAX))
+    }
+}
