@@ -16,6 +16,7 @@ mod m0004_ingest;
 mod m0005_metric_event;
 mod m0006_metric_rollup;
 mod m0007_team_size;
+mod m0008_directory_lists;
 
 /// Applies and reverts the changes in order.
 pub struct Migrator;
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_metric_event::Migration),
             Box::new(m0006_metric_rollup::Migration),
             Box::new(m0007_team_size::Migration),
+            Box::new(m0008_directory_lists::Migration),
         ]
     }
 }

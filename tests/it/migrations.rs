@@ -44,7 +44,7 @@ async fn teams_are_counted(database: TestDatabase) {
     migrate::up(&database.database, None).await.unwrap();
     let projects = project::Entity::find().order_by_asc(project::Column::Id).all(&session).await.unwrap();
     assert_eq!(projects.iter().map(|project| project.team_size).collect::<Vec<_>>(), [2, 0]);
-    migrate::down(&database.database, Some(1)).await.unwrap();
+    migrate::down(&database.database, Some(2)).await.unwrap();
     migrate::up(&database.database, None).await.unwrap();
 }
 

@@ -1,0 +1,271 @@
+//! Lists of 100,000 employees are read along indexes, on both databases: no table is read from end to end, and no order
+//! is sorted that an index has.
+
+use std::collections::BTreeSet;
+
+use perfgraph::{
+    db::{Backend, Session, StatementLog},
+    directory::{
+        self, Employee, EmployeeFields, EmployeeFilter, ListOf, Project, ProjectFields, ProjectFilter, ProjectStatus,
+        filter::{EmployeeCondition, ProjectCondition},
+        membership,
+        order::{EmployeeOrderField, OrderField, ProjectOrderField},
+    },
+    model::{
+        EmployeeId, Key, OrganizationId, ProjectId, Role, Scope,
+        filter::{Filter, Number, NumberFilter, TextFilter},
+        order::{OrderBy, Position, Sort, SortValue},
+        page::{Direction, ListRequest, PageRequest},
+    },
+};
+use sqlx::{AssertSqlSafe, Executor, Row};
+
+use crate::{harness::TestDatabase, on_both_databases};
+
+const ORGANIZATION: OrganizationId = OrganizationId(3);
+
+/// 50 organizations with 2,000 people and 40 projects each, eight people to a project.
+async fn fill(database: &TestDatabase) {
+    let numbers = |count: i64, sql: &str| {
+        format!("WITH RECURSIVE s (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM s WHERE i < {count} - 1) {sql}")
+    };
+    let is_active = match database.database.backend() {
+        Backend::Sqlite(_) => "i % 10 > 0",
+        Backend::Postgres(_) => "(i % 10 > 0)",
+    };
+    for sql in [
+        numbers(
+            50,
+            "INSERT INTO organization (id, slug, name, employee_count, created_at, updated_at) \
+             SELECT i + 1, 'o' || i, 'Organization ' || i, 2000, 0, 0 FROM s",
+        ),
+        numbers(
+            100_000,
+            &format!(
+                "INSERT INTO employee \
+                 (organization_id, id, name, email, department, salary, is_active, created_at, updated_at) \
+                 SELECT i % 50 + 1, i, 'Name ' || (i * 7919 % 100003), 'e' || i || '@example.org', \
+                 'Department ' || (i / 50 % 20), CASE WHEN i % 13 = 0 THEN NULL ELSE i * 7907 % 90001 END, \
+                 {is_active}, i * 7901 % 100019, 0 FROM s"
+            ),
+        ),
+        numbers(
+            2_000,
+            "INSERT INTO project (organization_id, id, slug, name, status, team_size, created_at, updated_at) \
+             SELECT i % 50 + 1, i, 'p' || i, 'Project ' || (i * 7919 % 2003), i / 50 % 3, i / 50 % 30, \
+             i * 7901 % 2011, 0 FROM s",
+        ),
+        numbers(
+            16_000,
+            "INSERT INTO project_member (organization_id, project_id, employee_id, role, joined_at) \
+             SELECT i % 50 + 1, i % 2000, i % 50 + 50 * ((i * 7 + i / 2000 * 31) % 2000), 'Member', 0 FROM s",
+        ),
+        "ANALYZE".to_owned(),
+    ] {
+        match database.database.backend() {
+            Backend::Sqlite(pool) => drop(pool.execute(AssertSqlSafe(sql)).await.unwrap()),
+            Backend::Postgres(pool) => drop(pool.execute(AssertSqlSafe(sql)).await.unwrap()),
+        }
+    }
+}
+
+/// The plan of a statement for any values, as the database keeps it for a prepared statement.
+async fn plan(database: &TestDatabase, sql: &str) -> Vec<String> {
+    match database.database.backend() {
+        Backend::Sqlite(pool) => sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
+            .fetch_all(pool)
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.get("detail"))
+            .collect(),
+        Backend::Postgres(pool) => {
+            let mut connection = pool.acquire().await.unwrap();
+            let parameters = (1..10_000).take_while(|number| sql.contains(&format!("${number}"))).count();
+            let nulls = vec!["NULL"; parameters].join(", ");
+            let nulls = if parameters == 0 { nulls } else { format!("({nulls})") };
+            connection.execute("SET plan_cache_mode = force_generic_plan").await.unwrap();
+            connection.execute(AssertSqlSafe(format!("PREPARE asked AS {sql}"))).await.unwrap();
+            let rows = connection
+                .fetch_all(AssertSqlSafe(format!("EXPLAIN (COSTS OFF) EXECUTE asked {nulls}")))
+                .await
+                .unwrap();
+            connection.execute("DEALLOCATE asked").await.unwrap();
+            rows.iter().map(|row| row.get(0)).collect()
+        }
+    }
+}
+
+fn text(prefix: &str) -> TextFilter {
+    TextFilter { starts_with: Some(prefix.to_owned()), ..TextFilter::default() }
+}
+
+fn equal(word: &str) -> TextFilter {
+    TextFilter { eq: Some(word.to_owned()), ..TextFilter::default() }
+}
+
+/// The usual filters of a list of employees, and none.
+fn employee_filters() -> Vec<Option<EmployeeFilter>> {
+    let salary = NumberFilter { gte: Some(Number(1.0)), lt: Some(Number(20.0)), ..NumberFilter::default() };
+    let own =
+        |condition| Filter::All(vec![Filter::Is(EmployeeCondition::Organization(ORGANIZATION)), Filter::Is(condition)]);
+    vec![
+        None,
+        Some(Filter::Is(EmployeeCondition::Organization(ORGANIZATION))),
+        Some(Filter::Is(EmployeeCondition::Name(text("Name 77")))),
+        Some(Filter::Is(EmployeeCondition::Email(text("e12345")))),
+        Some(Filter::Is(EmployeeCondition::Email(equal("e12345@example.org")))),
+        Some(Filter::Is(EmployeeCondition::Department(equal("Department 7")))),
+        Some(Filter::Is(EmployeeCondition::Salary(salary))),
+        Some(Filter::Is(EmployeeCondition::Project(Key::new(ORGANIZATION, ProjectId(2))))),
+        Some(own(EmployeeCondition::Department(equal("Department 7")))),
+        Some(own(EmployeeCondition::IsActive(false))),
+        Some(own(EmployeeCondition::Email(text("e12345")))),
+    ]
+}
+
+fn project_filters() -> Vec<Option<ProjectFilter>> {
+    vec![
+        None,
+        Some(Filter::Is(ProjectCondition::Organization(ORGANIZATION))),
+        Some(Filter::Is(ProjectCondition::Name(text("Project 77")))),
+        Some(Filter::Is(ProjectCondition::Member(Key::new(ORGANIZATION, EmployeeId(2))))),
+        Some(Filter::All(vec![
+            Filter::Is(ProjectCondition::Organization(ORGANIZATION)),
+            Filter::Is(ProjectCondition::Status(ProjectStatus::Paused)),
+        ])),
+    ]
+}
+
+/// By each field alone, both ways, from the start and from a place in the middle.
+fn lists<C: Clone, F: OrderField>(
+    filter: Option<&Filter<C>>,
+    value: impl Fn(F) -> SortValue,
+) -> Vec<ListRequest<C, F>> {
+    let mut lists = Vec::new();
+    for field in F::ALL {
+        for sort in [Sort::Ascending, Sort::Descending] {
+            for beyond in [None, Some(Position { values: vec![value(*field)], id: 5_000 })] {
+                let page = PageRequest { size: 20, direction: Direction::Forward, beyond, skip: 0 };
+                let order = vec![OrderBy { field: *field, sort }];
+                lists.push(ListRequest { filter: filter.cloned().map(Into::into), order, page });
+            }
+        }
+    }
+    lists
+}
+
+fn employee_value(field: EmployeeOrderField) -> SortValue {
+    match field {
+        EmployeeOrderField::Salary => SortValue::Number(Number(40_000.0)),
+        EmployeeOrderField::CreatedAt => SortValue::Integer(50_000),
+        _ => SortValue::Text("M".to_owned()),
+    }
+}
+
+fn project_value(field: ProjectOrderField) -> SortValue {
+    if field == ProjectOrderField::Name { SortValue::Text("M".to_owned()) } else { SortValue::Integer(1) }
+}
+
+async fn ask_employees(scope: &Scope, db: &Session, list: &ListOf<Employee>) {
+    directory::list::<Employee>(scope, db, list, EmployeeFields::NAME).await.unwrap();
+}
+
+async fn ask_projects(scope: &Scope, db: &Session, list: &ListOf<Project>) {
+    directory::list::<Project>(scope, db, list, ProjectFields::NAME).await.unwrap();
+}
+
+/// What stands between the quotes behind `USING`, or behind `using` in the other dialect.
+fn indexes(plan: &[String]) -> impl Iterator<Item = String> {
+    let named = |line: &String| {
+        let after = ["USING INDEX ", "USING COVERING INDEX ", " using "].iter().find_map(|word| line.split_once(word));
+        let scan = line.split_once("Bitmap Index Scan on ");
+        after.or(scan).map(|(_, name)| name.split([' ', '(']).next().unwrap_or_default().to_owned())
+    };
+    plan.iter().filter_map(named).collect::<Vec<_>>().into_iter()
+}
+
+fn assert_by_index(plan: &[String], sql: &str) {
+    let all = plan.join("\n");
+    let counts_everything = sql.contains("COUNT(*)") && !sql.contains("WHERE");
+    for line in plan.iter().map(|line| line.trim().trim_start_matches("->").trim()) {
+        let scan = (line.starts_with("SCAN ")
+            && !line.contains("INDEX")
+            && !line.contains("numbered")
+            && !line.contains("subquery"))
+            || line.contains("Seq Scan on employee")
+            || line.contains("Seq Scan on project");
+        assert!(!scan || counts_everything, "{sql}\n{all}");
+    }
+    // Unfiltered, or narrowed to an organization at most: an index has every order.
+    let ordered = sql.contains("ORDER BY") && !sql.contains("COUNT(*)") && !sql.contains("ROW_NUMBER");
+    let narrowed = ["name", "email", "department", "salary", "is_active", "status"].iter().any(|column| {
+        sql.contains(&format!("WHERE \"l\".\"{column}\"")) || sql.contains(&format!("AND \"l\".\"{column}\""))
+    }) || sql.contains("project_member");
+    // Going down past what is known to what is not takes several searches, whose rows must be sorted together.
+    let down_to_unknown = sql.contains("\"salary\" IS NULL");
+    if ordered && !narrowed && !down_to_unknown {
+        assert!(!all.contains("TEMP B-TREE FOR ORDER BY"), "{sql}\n{all}");
+        assert!(!plan.iter().any(|line| line.trim().trim_start_matches("->").trim() == "Sort"), "{sql}\n{all}");
+    }
+}
+
+on_both_databases! {
+    async fn every_list_is_read_along_an_index(database: TestDatabase) {
+        fill(&database).await;
+        let db = database.database.reader(StatementLog::default());
+        let organizations: Vec<_> = (1..=20).map(OrganizationId).collect();
+        for scope in [Scope::everything(), Scope::organization(ORGANIZATION, Role::Admin)] {
+            for filter in employee_filters() {
+                for list in lists(filter.as_ref(), employee_value) {
+                    ask_employees(&scope, &db, &list).await;
+                }
+                directory::count::<Employee>(&scope, &db, filter.as_ref()).await.unwrap();
+                let filter = filter.as_ref();
+                directory::counts_by_organizations::<Employee>(&scope, &db, &organizations, filter).await.unwrap();
+            }
+            for filter in project_filters() {
+                for list in lists(filter.as_ref(), project_value) {
+                    ask_projects(&scope, &db, &list).await;
+                }
+                directory::count::<Project>(&scope, &db, filter.as_ref()).await.unwrap();
+            }
+            let employees: Vec<_> = (0..20).map(|i| Key::new(ORGANIZATION, EmployeeId(2 + 50 * i))).collect();
+            let projects: Vec<_> = (0..20).map(|i| Key::new(ORGANIZATION, ProjectId(2 + 50 * i))).collect();
+            let list = lists(None, employee_value).remove(0);
+            membership::teams(&scope, &db, &projects, &list, EmployeeFields::NAME).await.unwrap();
+            membership::team_counts(&scope, &db, &projects, None).await.unwrap();
+            directory::by_ids::<Employee>(&scope, &db, &employees, EmployeeFields::NAME).await.unwrap();
+            let list = lists(None, project_value).remove(0);
+            membership::projects(&scope, &db, &employees, &list, ProjectFields::NAME).await.unwrap();
+            membership::project_counts(&scope, &db, &employees, None).await.unwrap();
+            directory::by_ids::<Project>(&scope, &db, &projects, ProjectFields::NAME).await.unwrap();
+        }
+        let mut statements: Vec<_> = db.log().statements().into_iter().map(|statement| statement.sql).collect();
+        statements.sort_unstable();
+        statements.dedup();
+        assert!(statements.len() > 300, "every shape: {}", statements.len());
+        let mut used = BTreeSet::new();
+        let mut faults = Vec::new();
+        for sql in statements {
+            let plan = plan(&database, &sql).await;
+            used.extend(indexes(&plan));
+            let check = std::panic::AssertUnwindSafe(|| assert_by_index(&plan, &sql));
+            if std::panic::catch_unwind(check).is_err() {
+                faults.push(format!("{sql}\n  {}", plan.join("\n  ")));
+            }
+        }
+        assert!(faults.is_empty(), "{} statements\n{}", faults.len(), faults.join("\n"));
+        for index in ["is_active", "department", "created_at", "salary"] {
+            assert!(used.contains(&format!("employee_{index}")), "employee_{index} is never used: {used:?}");
+        }
+        for index in ["email", "department", "created_at", "salary", "name"] {
+            assert!(used.contains(&format!("employee_{index}_everywhere")), "{index} is never used: {used:?}");
+        }
+        for index in ["status", "created_at", "team_size"] {
+            for place in ["", "_everywhere"] {
+                assert!(used.contains(&format!("project_{index}{place}")), "{index}{place} is never used: {used:?}");
+            }
+        }
+    }
+}
