@@ -1,4 +1,4 @@
-// Where the packages lie, for what is generated into target/ and imports some of them.
+// What programs that generate code into target/ have in common: folders that find the packages, and the compiler.
 import { mkdir, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,3 +10,6 @@ export async function emptied(folder) {
   await mkdir(folder, { recursive: true });
   await symlink(fileURLToPath(packages), join(folder, 'node_modules'));
 }
+
+/** The TypeScript compiler, to be run by Node. */
+export const tsc = fileURLToPath(new URL('bin/tsc', import.meta.resolve('typescript/package.json')));

@@ -1,6 +1,7 @@
 //! What frontends are built with, against a live server: the programs of `tests/clients`, each asserting for itself.
 
 use perfgraph::clock::Clock;
+use tokio::sync::OnceCell;
 
 use crate::{
     harness::{Server, TestDatabase, node},
@@ -43,6 +44,19 @@ on_both_databases! {
     async fn urql_pages(database: TestDatabase) { passes(database, "urql/page.mjs").await; }
 }
 
+on_both_databases! {
+    async fn relay_pages(database: TestDatabase) {
+        relay_compiled().await;
+        passes(database, "relay/live.mjs").await;
+    }
+}
+
+/// Compiles the documents of Relay, once for all tests that need them.
+async fn relay_compiled() {
+    static COMPILED: OnceCell<()> = OnceCell::const_new();
+    COMPILED.get_or_init(|| async { drop(node::run("relay/compile.mjs", &[]).await) }).await;
+}
+
 /// On no server: the schema itself is what is tested here, as `schema.graphql` holds it.
 mod tooling {
     use super::*;
@@ -55,7 +69,7 @@ mod tooling {
 
     #[tokio::test]
     async fn the_relay_compiler_takes_every_document() {
-        node::run("relay/compile.mjs", &[]).await;
+        relay_compiled().await;
         node::run("typecheck.mjs", &["relay".to_owned()]).await;
     }
 

@@ -54,3 +54,32 @@ test('a list below an organization pages on its own', async () => {
     await shown(watched, (data) => data.organization.employees.edges.length === 25);
   }
 });
+
+test('another filter or order is another list, and the first one stays', async () => {
+  const { client } = connect(process.argv[2]);
+  const query = gql`
+    query Ordered($filter: EmployeeFilter, $orderBy: [EmployeeOrder!], $after: String) {
+      employees(first: 5, after: $after, filter: $filter, orderBy: $orderBy) {
+        edges { cursor node { id name } }
+        pageInfo { hasNextPage endCursor }
+      }
+    }
+  `;
+  const names = (data) => data.employees.edges.map((edge) => edge.node.name);
+  const lists = [
+    { orderBy: [{ field: 'NAME', direction: 'ASC' }], filter: { department: { eq: 'Design' } } },
+    { orderBy: [{ field: 'NAME', direction: 'DESC' }], filter: { department: { eq: 'Design' } } },
+  ];
+  const shownNames = [];
+  for (const variables of lists) {
+    const watched = client.watchQuery({ query, variables });
+    const first = await shown(watched, (data) => data.employees.edges.length === 5);
+    await watched.fetchMore({ variables: { after: first.employees.pageInfo.endCursor } });
+    shownNames.push(names(await shown(watched, (data) => data.employees.edges.length === 10)));
+  }
+  const [ascending, descending] = shownNames;
+  assert.deepEqual(ascending, ascending.toSorted());
+  assert.deepEqual(descending, descending.toSorted().reverse());
+  const again = client.readQuery({ query, variables: lists[0] });
+  assert.deepEqual(names(again), ascending);
+});
