@@ -139,6 +139,7 @@ impl App {
             database: core.database.clone(),
             ingest: core.ingest.clone(),
             publisher: core.publisher.clone(),
+            ids: Arc::clone(&core.ids),
             clock: core.clock.clone(),
             limits: limits(config),
             introspection: config.graphql.introspection,
@@ -294,6 +295,7 @@ const fn limits(config: &Config) -> Limits {
         directives_max: limits.directives_max,
         fields_max: limits.fields_max,
         cost_max: limits.cost_max,
+        team_change_max: limits.team_change_max,
     }
 }
 

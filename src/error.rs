@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::model::{page::PageError, timestamp::TimeError};
+use crate::model::{Problem, ProblemKind, Problems, page::PageError, timestamp::TimeError};
 
 /// A fault in a room, cheap to clone because one failed batch answers many fields.
 #[derive(Clone, Debug, Error)]
@@ -31,6 +31,9 @@ pub enum Error {
     /// Something else holds the name or the key.
     #[error("{0}")]
     Conflict(String),
+    /// A change is refused, with every reason at once.
+    #[error("{0}")]
+    Refused(Problems),
     /// A limit of the configuration was passed.
     #[error("{what} is {actual}, the limit is {limit}: {advice}")]
     Limit {
@@ -149,6 +152,16 @@ impl Error {
         Self::Input { field: field.into(), message: message.into() }
     }
 
+    /// A change that is refused for one reason.
+    pub fn refused(kind: ProblemKind, field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Refused(Problem::new(kind, field, message).into())
+    }
+
+    /// Whether a change was refused because another row has what must be unique.
+    pub fn is_taken(&self) -> bool {
+        matches!(self, Self::Refused(Problems(problems)) if problems.iter().any(|one| one.kind == ProblemKind::Taken))
+    }
+
     /// Nothing there that the caller may see.
     pub fn not_found(what: impl Into<String>) -> Self {
         Self::NotFound { what: what.into() }
@@ -160,8 +173,13 @@ impl Error {
     }
 
     /// The code of this fault.
-    pub const fn code(&self) -> Code {
+    pub fn code(&self) -> Code {
         match self {
+            Self::Refused(Problems(problems)) => match problems.first().map(|problem| problem.kind) {
+                Some(ProblemKind::NotFound) => Code::NotFound,
+                Some(ProblemKind::Taken | ProblemKind::Conflict) => Code::Conflict,
+                _ => Code::BadUserInput,
+            },
             Self::Input { .. } => Code::BadUserInput,
             Self::NotFound { .. } => Code::NotFound,
             Self::Forbidden(_) => Code::Forbidden,
@@ -171,6 +189,12 @@ impl Error {
             Self::Timeout => Code::Timeout,
             Self::Internal(_) => Code::InternalServerError,
         }
+    }
+}
+
+impl From<Problems> for Result<()> {
+    fn from(problems: Problems) -> Self {
+        if problems.0.is_empty() { Ok(()) } else { Err(Error::Refused(problems)) }
     }
 }
 

@@ -142,7 +142,7 @@ pub async fn is_empty(core: &Core) -> Result<bool> {
     let list = ListRequest { filter: None, order: Vec::new(), page };
     let found = directory::list::<Organization>(&auth::server_scope(), &db, &list, OrganizationFields::SLUG).await?;
     for row in &found.rows {
-        if row.slug()? != "perfgraph" {
+        if row.slug()? != organization::OWN_SLUG {
             return Ok(false);
         }
     }
@@ -181,27 +181,30 @@ async fn make_organization<'a>(
     let scope = auth::server_scope();
     let db = core.database.writer(StatementLog::default());
     let id = OrganizationId(core.ids.next(now));
-    let new = organization::NewOrganization { id, slug: shape.slug.clone(), name: shape.name.clone() };
+    let new = organization::NewOrganization { id, slug: Some(shape.slug.clone()), name: shape.name.clone() };
     organization::create(&scope, &db, new, now).await?;
     let employees = make_employees(core, plan, sample, shape, random, now);
     employee::create(&scope, &db, id, &employees, now).await?;
     let mut projects = Vec::new();
     for slug in &shape.projects {
         let described = sample.projects.get(slug).ok_or_else(|| Error::internal(format!("no project {slug}")))?;
-        let new = project::NewProject {
-            id: ProjectId(core.ids.next(now)),
-            slug: slug.clone(),
-            name: described.name.clone(),
-            status: ProjectStatus::Active,
-        };
-        let key = project::create(&scope, &db, id, new, now).await?;
         let team: Vec<_> = (0..random.random_range(3..=8_usize))
             .map(|place| {
                 let who = random.random_range(0..employees.len());
                 (employees[who].id, sample.team_roles[place % sample.team_roles.len()].clone())
             })
             .collect();
-        team::add(&scope, &db, key, &distinct(team), now).await?;
+        let new = project::NewProject {
+            id: ProjectId(core.ids.next(now)),
+            slug: Some(slug.clone()),
+            name: described.name.clone(),
+            status: ProjectStatus::Active,
+            members: distinct(team)
+                .into_iter()
+                .map(|(employee, role)| team::NewMember { employee: Some(Key::new(id, employee)), role })
+                .collect(),
+        };
+        let key = project::create(&scope, &db, id, new, now).await?;
         projects.push((key, shape, slug.as_str()));
     }
     Ok(projects)

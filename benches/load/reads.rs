@@ -1,4 +1,4 @@
-//! The four reads: first the answers are compared, then rounds alternate between the two servers.
+//! The five reads: first the answers are compared, then rounds alternate between the two servers.
 
 use std::time::Duration;
 

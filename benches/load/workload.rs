@@ -27,7 +27,7 @@ fn body(query: &str, variables: &Value) -> String {
     json!({ "query": query, "variables": variables }).to_string()
 }
 
-/// The four reads. `from` and `to` bound the day that is summed up, as RFC 3339.
+/// The five reads. `from` and `to` bound the day that is summed up, as RFC 3339.
 pub fn reads(bench: &Bench, from: &str, to: &str) -> Vec<Workload> {
     let organization = bench.read.organization_node_id();
     let project = bench.read.node_id();
@@ -76,6 +76,17 @@ pub fn reads(bench: &Bench, from: &str, to: &str) -> Vec<Workload> {
             requests: 1_000,
             // Reads every raw row of the day each time.
             requests_by_hand: 40,
+        },
+        Workload {
+            name: "W5",
+            body: body(
+                "query W5($id: ID!) { employeeStats(filter: { organizationId: $id }) { \
+                 count activeCount averageSalary byDepartment { department count averageSalary } } }",
+                &json!({ "id": organization }),
+            ),
+            by_hand: client::get(&format!("/departments?id={organization}")),
+            requests: 2_000,
+            requests_by_hand: 3_000,
         },
     ]
 }

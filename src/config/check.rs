@@ -15,6 +15,8 @@ const FILTER_CONDITIONS_CEILING: usize = 800;
 const ENDPOINT_BYTES_CEILING: usize = 2_000;
 /// What the HTTP library keeps for the head of a request at least.
 const HEADER_BYTES_FLOOR: usize = 8_192;
+/// SQLite takes 32,766 parameters in a statement, and a membership has five.
+const TEAM_CHANGE_CEILING: usize = 5_000;
 const MINUTES_PER_DAY: u64 = 24 * 60;
 
 /// Here zero has a meaning; everywhere else it would turn the server off.
@@ -75,6 +77,12 @@ fn ceilings(Config { limits, ingest, .. }: &Config) -> Vec<Problem> {
             limits.filter_conditions_max,
             FILTER_CONDITIONS_CEILING,
             "the database nests no deeper",
+        ),
+        (
+            "limits.team_change_max",
+            limits.team_change_max,
+            TEAM_CHANGE_CEILING,
+            "one statement takes no more parameters",
         ),
         (
             "ingest.endpoint_bytes_max",

@@ -44,6 +44,8 @@ section! {
         filter_conditions_max: usize = 200,
         /// Measurements in one call; at most 16384.
         ingest_rows_max: usize = 10_000,
+        /// People who join or leave a team in one call; at most 5000.
+        team_change_max: usize = 1_000,
         /// Subscriptions open at once on one WebSocket.
         subscriptions_per_socket_max: usize = 50,
         /// Sockets open at once.

@@ -41,6 +41,19 @@ fn unavailable(source: impl std::error::Error + Send + Sync + 'static) -> Error 
     }
 }
 
+/// Whether the database gave up a transaction for the sake of another one (a deadlock or a serialisation failure): the
+/// same transaction from its beginning may succeed at once.
+pub fn is_rolled_back(error: &Error) -> bool {
+    let Error::Unavailable { source: Some(source), .. } = error else { return false };
+    let Some(DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) =
+        source.downcast_ref::<DbErr>()
+    else {
+        return false;
+    };
+    let code = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| code.starts_with("40") && code.len() == 5)
+}
+
 /// Whether the same statement may succeed later: connection faults, a busy SQLite, and the PostgreSQL classes
 /// connection exception (08), insufficient resources (53), operator intervention (57) and rollback (40).
 fn is_transient(error: &sqlx::Error) -> bool {

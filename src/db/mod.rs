@@ -10,6 +10,7 @@ pub mod pool;
 pub mod session;
 pub mod statement;
 
+pub use error::is_rolled_back;
 pub use instance::Instance;
 pub use pool::{Backend, Database};
 pub use session::{Session, Transaction};

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
-    Statement as Query, TransactionTrait,
+    SqliteTransactionMode, Statement as Query, TransactionOptions, TransactionTrait,
 };
 
 use super::{Statement, StatementLog};
@@ -49,6 +49,19 @@ impl Session {
     /// When no connection is to be had.
     pub async fn begin(&self) -> Result<Transaction> {
         Ok(Logged::new(self.inner.begin().await?, self.log.clone()))
+    }
+
+    /// The same to write in. On SQLite it takes the write lock at once: what it reads first could otherwise be outdated
+    /// when it comes to write, and the database refuses that.
+    ///
+    /// # Errors
+    /// When no connection is to be had, or another process keeps SQLite's write lock.
+    pub async fn begin_write(&self) -> Result<Transaction> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        Ok(Logged::new(self.inner.begin_with_options(options).await?, self.log.clone()))
     }
 }
 

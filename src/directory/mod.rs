@@ -3,10 +3,13 @@
 //! The base case is a batch: `by_ids` takes many keys, pages are asked for many parents at once, and one is a batch of
 //! one. Every function takes the scope first and answers rows outside of it exactly like rows that do not exist.
 
+mod change;
+mod check;
 mod keyset;
 mod noun;
 mod page;
 mod row;
+mod slug;
 
 pub mod employee;
 pub mod filter;

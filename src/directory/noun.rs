@@ -140,7 +140,7 @@ pub(super) fn add_columns<N: Noun>(select: &mut SelectStatement, fields: N::Fiel
 }
 
 /// Selects what the scope sees of a table, without columns.
-fn seen<N: Noun>(scope: &Scope) -> SelectStatement {
+pub(super) fn seen<N: Noun>(scope: &Scope) -> SelectStatement {
     let mut select = Query::select();
     select.from_as(N::TABLE, LISTED);
     narrow(&mut select, scope, (LISTED, N::Key::TENANT));

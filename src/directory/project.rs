@@ -1,17 +1,17 @@
 //! Projects: the monitored services of an organization.
 
-use sea_orm::{
-    ActiveValue::Set,
-    EntityTrait,
-    sea_query::{Cond, Expr, ExprTrait},
-};
+mod change;
+
+use sea_orm::sea_query::{Cond, Expr, ExprTrait};
+
+pub use change::{NewProject, ProjectChange, archive, create, delete, update};
 
 use super::{filter::ProjectCondition, noun, order::ProjectOrderField, page::LISTED, row::row};
 use crate::{
     db::Session,
     entity::project as table,
-    error::{Error, Result},
-    model::{Key, OrganizationId, ProjectId, Role, Scope, Timestamp},
+    error::Result,
+    model::{Key, OrganizationId, ProjectId, Scope, Timestamp},
 };
 
 row! {
@@ -83,49 +83,4 @@ pub async fn by_slug(
         .add(Expr::col((LISTED, table::Column::OrganizationId)).eq(organization))
         .add(Expr::col((LISTED, table::Column::Slug)).eq(slug));
     noun::by_unique(scope, db, condition, fields).await
-}
-
-/// What a new project is made of.
-#[derive(Clone, Debug)]
-pub struct NewProject {
-    /// Made by the caller's generator.
-    pub id: ProjectId,
-    /// Unique in the organization.
-    pub slug: String,
-    /// For people.
-    pub name: String,
-    /// Whether it takes metrics.
-    pub status: ProjectStatus,
-}
-
-/// Creates a project.
-///
-/// # Errors
-/// [`Error::Forbidden`] below admin, [`Error::NotFound`] outside the scope, [`Error::Conflict`] on a taken slug.
-pub async fn create(
-    scope: &Scope,
-    db: &Session,
-    organization: OrganizationId,
-    new: NewProject,
-    now: Timestamp,
-) -> Result<Key<ProjectId>> {
-    if !scope.sees(organization) {
-        return Err(Error::not_found("the organization"));
-    }
-    if scope.role() < Role::Admin {
-        return Err(Error::Forbidden("only an administrator may create projects".to_owned()));
-    }
-    table::Entity::insert(table::ActiveModel {
-        organization_id: Set(organization),
-        id: Set(new.id),
-        slug: Set(new.slug),
-        name: Set(new.name),
-        status: Set(new.status.code()),
-        team_size: Set(0),
-        created_at: Set(now),
-        updated_at: Set(now),
-    })
-    .exec_without_returning(db)
-    .await?;
-    Ok(Key::new(organization, new.id))
 }

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     ingest::Ingest,
     live::Publisher,
-    model::{Scope, Timestamp},
+    model::{IdGenerator, Scope, Timestamp},
 };
 
 /// Bounds on what one operation may ask for.
@@ -46,6 +46,8 @@ pub struct Limits {
     pub fields_max: usize,
     /// Fields times the sizes of the lists they stand in.
     pub cost_max: u64,
+    /// People who join or leave a team in one call.
+    pub team_change_max: usize,
 }
 
 /// The parts of the house that resolvers call.
@@ -56,6 +58,8 @@ pub struct Services {
     pub ingest: Ingest,
     /// What was just written.
     pub publisher: Publisher,
+    /// Makes the ids of what is created.
+    pub ids: Arc<IdGenerator>,
     /// The time.
     pub clock: Clock,
     /// Bounds on operations.
@@ -118,10 +122,23 @@ impl RequestContext {
         self.turn.read().unwrap_or_else(PoisonError::into_inner).as_of
     }
 
+    /// A session to change things through.
+    pub fn writer(&self) -> Session {
+        self.services.database.writer(self.log.clone())
+    }
+
+    /// Forgets what was loaded before something was changed.
+    pub fn forget_loaded(&self) {
+        self.reload(&self.session);
+    }
+
     /// Forgets what was loaded: the next event of a subscription must see the rows of its own time.
     pub fn renew_loaders(&self) {
-        let session = self.services.database.reader(StatementLog::default());
-        let fresh = Turn::new(&self.viewer, &session, &self.services.clock);
+        self.reload(&self.services.database.reader(StatementLog::default()));
+    }
+
+    fn reload(&self, session: &Session) {
+        let fresh = Turn::new(&self.viewer, session, &self.services.clock);
         *self.turn.write().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 }

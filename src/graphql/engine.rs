@@ -104,7 +104,7 @@ impl Operation {
 /// The schema by itself, for printing.
 pub fn schema() -> PerfgraphSchema {
     // The guard bounds documents before validation; the library's own limits would measure the same again.
-    Schema::build(Query::default(), Mutation, LiveSubscription).finish()
+    Schema::build(Query::default(), Mutation::default(), LiveSubscription).finish()
 }
 
 /// The schema in the definition language, as `schema.graphql` holds it.

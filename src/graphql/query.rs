@@ -3,6 +3,8 @@
 //! A nullable field answers `Option<Result<_>>`, here and in `types`: a failure makes it null and hurts no sibling. The
 //! library would let `Result<Option<_>>` take the parent with it.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, MergedObject, Object};
 
 use super::{
@@ -15,15 +17,16 @@ use super::{
     types::{
         self, Employee, EmployeeConnection, Node, Organization, OrganizationConnection, Project, ProjectConnection,
         connection::Total,
+        employee_stats::{self, EmployeeAggregate},
         endpoint::EndpointStats,
-        filter::{self, EmployeeFilter, MetricFilter, OrganizationFilter, ProjectFilter},
+        filter::{self, EmployeeFilter, MetricFilter, OrganizationFilter, ProjectFilter, nested},
         order::{EmployeeOrder, ProjectOrder, order},
         stats::{self, MetricAggregate, PerformanceSummary, Statistic},
         viewer::Viewer,
     },
 };
 use crate::{
-    directory::organization,
+    directory::{employee, organization},
     error::{Error, Result},
     model::MetricType,
     reports,
@@ -151,6 +154,19 @@ impl DirectoryQuery {
         let page = page::load(context, |loaders| &loaders.employees, (), &wanted).await?;
         let total = Total::Employees(wanted.filter.clone());
         Ok(EmployeeConnection::new(page, wanted, total))
+    }
+
+    /// Figures about the employees that the caller sees and that pass the filter, in one statement.
+    async fn employee_stats(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only those that pass.")] filter: Option<EmployeeFilter>,
+    ) -> Result<EmployeeAggregate> {
+        let request = request(context)?;
+        let filter = filter.map(|input| nested::filter(input, &request.services.limits)).transpose()?;
+        let fields = employee_stats::wants(context.field());
+        let found = employee::statistics(request.scope(), request.db(), filter.as_ref(), fields).await?;
+        Ok(EmployeeAggregate(Arc::new(found)))
     }
 
     /// One project; null when there is none that the caller may see.

@@ -89,6 +89,11 @@ impl Projects {
         Ok(())
     }
 
+    /// The next check asks the database again.
+    pub async fn forget(&self, project: Key<ProjectId>) {
+        self.status.invalidate(&project).await;
+    }
+
     async fn read(&self, project: Key<ProjectId>, log: &StatementLog) -> Result<i16> {
         let session = self.database.reader(log.clone());
         entity::project::Entity::find_by_id((project.organization, project.id))

@@ -23,7 +23,7 @@ use crate::{
     db::{Backend, Database, StatementLog},
     error::Result,
     live::Publisher,
-    model::{IdGenerator, Scope, id::RESERVATION_MAX},
+    model::{IdGenerator, Key, ProjectId, Scope, id::RESERVATION_MAX},
 };
 
 /// Bounds of the write path.
@@ -116,6 +116,12 @@ impl Ingest {
             accept::Accepted::Nothing(receipt) => Ok(receipt),
             accept::Accepted::Job(job) => self.queue.put(*job).await,
         }
+    }
+
+    /// Forgets whether a project is there and takes metrics: this instance sees a change of it at once. Another one
+    /// remembers it for up to five seconds.
+    pub async fn forget(&self, project: Key<ProjectId>) {
+        self.projects.forget(project).await;
     }
 
     /// Takes no further submissions. [`Batcher::run`] commits and acknowledges what is queued, then returns.

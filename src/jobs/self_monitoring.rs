@@ -22,8 +22,8 @@ use crate::{
     model::{IdGenerator, Key, MetricType, OrganizationId, ProjectId, Scope, Timestamp},
 };
 
-/// The organization and the project that the server's own metrics belong to.
-const SLUG: &str = "perfgraph";
+/// The project of that organization has the same slug.
+const SLUG: &str = organization::OWN_SLUG;
 
 /// Requests that wait to be written; beyond that they are counted and dropped rather than slow anybody down.
 const QUEUE_MAX: usize = 10_000;
@@ -163,9 +163,10 @@ pub async fn own_project(scope: &Scope, db: &Session, ids: &IdGenerator, now: Ti
     }
     let new = project::NewProject {
         id: ProjectId(ids.next(now)),
-        slug: SLUG.to_owned(),
+        slug: Some(SLUG.to_owned()),
         name: "perfgraph server".to_owned(),
         status: ProjectStatus::Active,
+        members: Vec::new(),
     };
     unless_taken(project::create(scope, db, organization, new, now).await, find).await
 }
@@ -180,7 +181,7 @@ async fn own_organization(scope: &Scope, db: &Session, ids: &IdGenerator, now: T
     }
     let new = organization::NewOrganization {
         id: OrganizationId(ids.next(now)),
-        slug: SLUG.to_owned(),
+        slug: Some(SLUG.to_owned()),
         name: "perfgraph".to_owned(),
     };
     unless_taken(organization::create(scope, db, new, now).await, find).await
@@ -189,7 +190,7 @@ async fn own_organization(scope: &Scope, db: &Session, ids: &IdGenerator, now: T
 /// What was made, or what another instance made in the same moment.
 async fn unless_taken<T>(made: Result<T>, find: impl AsyncFnOnce() -> Result<Option<T>>) -> Result<T> {
     match made {
-        Err(Error::Conflict(_)) => find().await?.ok_or_else(|| Error::not_found("the server's own project")),
+        Err(error) if error.is_taken() => find().await?.ok_or_else(|| Error::not_found("the server's own project")),
         other => other,
     }
 }

@@ -2,19 +2,23 @@
 //!
 //! Everything else in the house may import this room; it imports none of it.
 
+pub mod assignment;
 pub mod cursor;
 pub mod filter;
 pub mod id;
 pub mod metric;
 pub mod order;
 pub mod page;
+pub mod problem;
 pub mod scope;
 pub mod sketch;
 pub mod timestamp;
 
+pub use assignment::Assignment;
 pub use cursor::StreamCursor;
 pub use id::{EmployeeId, EndpointId, IdGenerator, Key, MetricId, OrganizationId, ProjectId};
 pub use metric::{Measurement, MetricKey, MetricType, RecordedMetric};
+pub use problem::{Problem, ProblemKind, Problems};
 pub use scope::{Reach, Role, Scope};
 pub use sketch::Sketch;
 pub use timestamp::{TimeRange, Timestamp};

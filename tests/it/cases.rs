@@ -4,6 +4,12 @@ use std::{collections::HashMap, fmt::Write};
 
 use crate::harness::{Server, TestDatabase, World, case, server::repository, snapshot};
 
+async fn start(seed: &str, make: impl AsyncFn() -> TestDatabase) -> (Server, World) {
+    let server = Server::fixed(make().await).await;
+    let world = server.seed(seed).await;
+    (server, world)
+}
+
 async fn run(database: &str, make: impl AsyncFn() -> TestDatabase) {
     let folder = repository("tests/it/cases");
     let cases = case::all(&folder);
@@ -12,15 +18,20 @@ async fn run(database: &str, make: impl AsyncFn() -> TestDatabase) {
     let mut servers: HashMap<String, (Server, World)> = HashMap::new();
     for case in &cases {
         let name = case.file.strip_prefix(&folder).unwrap().display();
-        // Queries change nothing, so those of the same seed share a database; a mutation has one of its own.
-        let place = if case.is_mutation() { name.to_string() } else { case.seed.clone() };
-        if !servers.contains_key(&place) {
-            let server = Server::fixed(make().await).await;
-            let world = server.seed(&case.seed).await;
-            servers.insert(place.clone(), (server, world));
-        }
-        let (server, world) = &servers[&place];
-        let outcome = case.run(server, world).await;
+        // Queries change nothing, so those of the same seed share a database; a mutation has one of its own, whose
+        // connections go with it.
+        let outcome = if case.is_mutation() {
+            let (server, world) = start(&case.seed, &make).await;
+            let outcome = case.run(&server, &world).await;
+            server.stop().await;
+            outcome
+        } else {
+            if !servers.contains_key(&case.seed) {
+                servers.insert(case.seed.clone(), start(&case.seed, &make).await);
+            }
+            let (server, world) = &servers[&case.seed];
+            case.run(server, world).await
+        };
         let (count, allowed) = (outcome.statements.len(), case.statements(database));
         if count != allowed {
             writeln!(report, "{name}: {count} statements on {database}, its head says {allowed}").unwrap();

@@ -120,13 +120,15 @@ async fn a_commit_that_panics_costs_its_callers_only() {
     let database = TestDatabase::sqlite().await;
     let (scope, now) = (Scope::everything(), Timestamp::from_millis(LAST_MILLISECOND));
     let organization = OrganizationId(1);
-    let new = organization::NewOrganization { id: organization, slug: "acme".to_owned(), name: "Acme".to_owned() };
+    let new =
+        organization::NewOrganization { id: organization, slug: Some("acme".to_owned()), name: "Acme".to_owned() };
     organization::create(&scope, &database.writer(), new, now).await.unwrap();
     let new = project::NewProject {
         id: ProjectId(1),
-        slug: "shop".to_owned(),
+        slug: Some("shop".to_owned()),
         name: "Shop".to_owned(),
         status: ProjectStatus::Active,
+        members: Vec::new(),
     };
     let project = project::create(&scope, &database.writer(), organization, new, now).await.unwrap();
     let settings = Settings { rows_max: 16_384, ..Settings::default() };

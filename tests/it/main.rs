@@ -20,6 +20,7 @@ mod ingest;
 mod lifecycle;
 mod live;
 mod migrations;
+mod mutations;
 mod network;
 mod postman;
 mod reports;

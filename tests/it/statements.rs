@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The data of an answer and the number of its statements.
-async fn counted(server: &Server, query: &str, variables: Value) -> (Value, u64) {
+pub async fn counted(server: &Server, query: &str, variables: Value) -> (Value, u64) {
     let body = json!({ "query": query, "variables": variables });
     let request = server.request(reqwest::Method::POST, "/graphql").header("perfgraph-explain", "1").json(&body);
     let reply = send(request).await;

@@ -1,4 +1,4 @@
-//! What a competent engineer would write for these five requests and nothing else: axum, sqlx, serde, one statement per
+//! What a competent engineer would write for these six requests and nothing else: axum, sqlx, serde, one statement per
 //! question. No schema, no validation of documents, no scopes, no rollups, no live pushes, no measurements of itself.
 
 mod batch;
@@ -88,6 +88,7 @@ async fn serve(url: &str) -> Outcome<()> {
         .route("/employees", get(employees))
         .route("/projects", get(projects))
         .route("/summary", get(summary))
+        .route("/departments", get(departments))
         .route("/ingest", post(ingest))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(App { store, endpoints: Endpoints::default() });
@@ -139,6 +140,12 @@ async fn summary(State(app): State<App>, Query(day): Query<Day>) -> Answer<shape
     let window = (micros(&day.from)?, micros(&day.to)?);
     let figures = ask!(app.store, summary(organization, project, window))?;
     Ok(json(shape::SummaryData::new(figures)))
+}
+
+async fn departments(State(app): State<App>, Query(query): Query<ById>) -> Answer<shape::DepartmentsData> {
+    let [organization] = decode(&query.id).ok_or("no id")?;
+    let rows = ask!(app.store, departments(organization))?;
+    Ok(json(shape::DepartmentsData::new(rows)))
 }
 
 async fn ingest(State(app): State<App>, Json(body): Json<batch::Body>) -> Answer<batch::IngestData> {

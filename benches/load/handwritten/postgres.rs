@@ -1,4 +1,4 @@
-//! The five requests on PostgreSQL: joins, arrays as parameters, UNNEST to insert.
+//! The six requests on PostgreSQL: joins, arrays as parameters, UNNEST to insert.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use sqlx::{
 use super::{
     READ_CONNECTIONS, WRITE_CONNECTIONS,
     batch::{Batch, next_id},
-    shape::{Employee, EmployeeRow, Figures, MemberRow, Organization, OrganizationRow, ProjectRow},
+    shape::{DepartmentRow, Employee, EmployeeRow, Figures, MemberRow, Organization, OrganizationRow, ProjectRow},
 };
 
 const ORGANIZATION: &str = "SELECT name, slug, employee_count FROM organization WHERE id = $1";
@@ -27,6 +27,8 @@ const ORGANIZATIONS: &str = "SELECT id, name FROM organization WHERE id = ANY($1
 const SUMMARY: &str = "SELECT COUNT(*), AVG(value), MIN(value), MAX(value), \
     PERCENTILE_CONT(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY value) FROM metric_event \
     WHERE organization_id = $1 AND project_id = $2 AND kind = 1 AND ts >= $3 AND ts < $4";
+const DEPARTMENTS: &str = "SELECT department, COUNT(*), COUNT(*) FILTER (WHERE is_active), COUNT(salary), SUM(salary) \
+    FROM employee WHERE organization_id = $1 GROUP BY department ORDER BY department";
 const INSERT_ENDPOINTS: &str = "INSERT INTO endpoint (organization_id, project_id, path, id) \
     SELECT $1, $2, * FROM unnest($3::text[], $4::bigint[]) ON CONFLICT DO NOTHING";
 const SELECT_ENDPOINTS: &str =
@@ -83,6 +85,10 @@ impl Store {
         let (count, average, min, max, percentiles): Row = query.fetch_one(&self.read).await?;
         let percentile = |place: usize| percentiles.as_ref().and_then(|values| values.get(place).copied());
         Ok((count, average, min, max, [percentile(0), percentile(1), percentile(2)]))
+    }
+
+    pub async fn departments(&self, organization: i64) -> sqlx::Result<Vec<DepartmentRow>> {
+        sqlx::query_as(DEPARTMENTS).bind(organization).fetch_all(&self.read).await
     }
 
     pub async fn endpoints(

@@ -170,3 +170,50 @@ impl SummaryData {
         Self { performance_summary: Summary { count, average_value, min_value, max_value, stats } }
     }
 }
+
+/// Department, people, active people, known salaries and their sum.
+pub type DepartmentRow = (String, i64, i64, i64, Option<f64>);
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DepartmentsData {
+    employee_stats: EmployeeStats,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EmployeeStats {
+    count: i64,
+    active_count: i64,
+    average_salary: Option<f64>,
+    by_department: Vec<Department>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Department {
+    department: String,
+    count: i64,
+    average_salary: Option<f64>,
+}
+
+impl DepartmentsData {
+    pub fn new(rows: Vec<DepartmentRow>) -> Self {
+        let (mut count, mut active_count, mut known, mut sum) = (0, 0, 0, 0.0);
+        let mut by_department = Vec::with_capacity(rows.len());
+        for (department, people, active, salaries, total) in rows {
+            count += people;
+            active_count += active;
+            known += salaries;
+            sum += total.unwrap_or(0.0);
+            by_department.push(Department { department, count: people, average_salary: average(total, salaries) });
+        }
+        let average_salary = average(Some(sum), known);
+        Self { employee_stats: EmployeeStats { count, active_count, average_salary, by_department } }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a few people")]
+fn average(sum: Option<f64>, count: i64) -> Option<f64> {
+    sum.filter(|_| count > 0).map(|sum| sum / count as f64)
+}

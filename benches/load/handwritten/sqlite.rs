@@ -1,4 +1,4 @@
-//! The five requests on SQLite: joins, JSON arrays as parameters, one multi-row insert.
+//! The six requests on SQLite: joins, JSON arrays as parameters, one multi-row insert.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use sqlx::{
 use super::{
     READ_CONNECTIONS,
     batch::{Batch, next_id},
-    shape::{Employee, EmployeeRow, Figures, MemberRow, Organization, OrganizationRow, ProjectRow},
+    shape::{DepartmentRow, Employee, EmployeeRow, Figures, MemberRow, Organization, OrganizationRow, ProjectRow},
 };
 
 const ORGANIZATION: &str = "SELECT name, slug, employee_count FROM organization WHERE id = ?";
@@ -31,6 +31,8 @@ const SUMMARY: &str = "WITH ordered AS (SELECT value, ROW_NUMBER() OVER (ORDER B
     SELECT COUNT(*), AVG(value), MIN(value), MAX(value), MAX(value) FILTER (WHERE place <= (n * 50 + 99) / 100), \
     MAX(value) FILTER (WHERE place <= (n * 95 + 99) / 100), MAX(value) FILTER (WHERE place <= (n * 99 + 99) / 100) \
     FROM ordered";
+const DEPARTMENTS: &str = "SELECT department, COUNT(*), COUNT(*) FILTER (WHERE is_active), COUNT(salary), SUM(salary) \
+    FROM employee WHERE organization_id = ? GROUP BY department ORDER BY department";
 const INSERT_ENDPOINT: &str =
     "INSERT INTO endpoint (organization_id, project_id, path, id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING";
 const SELECT_ENDPOINT: &str = "SELECT path, id FROM endpoint WHERE organization_id = ? AND project_id = ? AND path = ?";
@@ -88,6 +90,10 @@ impl Store {
         let query = sqlx::query_as(SUMMARY).bind(organization).bind(project).bind(window.0).bind(window.1);
         let (count, average, min, max, p50, p95, p99): Row = query.fetch_one(&self.read).await?;
         Ok((count, average, min, max, [p50, p95, p99]))
+    }
+
+    pub async fn departments(&self, organization: i64) -> sqlx::Result<Vec<DepartmentRow>> {
+        sqlx::query_as(DEPARTMENTS).bind(organization).fetch_all(&self.read).await
     }
 
     pub async fn endpoints(

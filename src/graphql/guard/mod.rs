@@ -136,6 +136,7 @@ mod tests {
             directives_max: 20,
             fields_max: 2_000,
             cost_max: 5_000,
+            team_change_max: 1_000,
         }
     }
 

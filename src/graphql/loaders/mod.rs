@@ -2,6 +2,7 @@
 //!
 //! What each loads stands here; how loading in batches works stands in `loader`.
 
+mod employee_stats;
 mod loader;
 
 use std::{
@@ -11,6 +12,7 @@ use std::{
     sync::Arc,
 };
 
+pub use employee_stats::AskedEmployeeStats;
 pub use loader::Loader;
 
 use super::types::Metric;
@@ -18,6 +20,7 @@ use crate::{
     db::Session,
     directory::{
         self, Employee, EmployeeFields, ListOf, Member, Noun, Organization, OrganizationFields, Project, ProjectFields,
+        employee::Statistics,
         filter::{EmployeeCondition, OrganizationCondition, ProjectCondition},
         membership,
         order::OrderField,
@@ -122,6 +125,8 @@ pub struct Loaders {
     pub team_count: Count<Key<ProjectId>, EmployeeCondition>,
     /// How many projects employees work on.
     pub employee_project_count: Count<Key<EmployeeId>, ProjectCondition>,
+    /// Figures about organizations' employees.
+    pub employee_stats: Loader<AskedEmployeeStats, Arc<Statistics>>,
     /// Figures about projects' measurements.
     pub metric_stats: Loader<AskedStats, Stats>,
     /// The worst measurements of endpoints.
@@ -204,6 +209,7 @@ impl Loaders {
             organization_project_count: counts!(directory::counts_by_organizations::<Project>),
             team_count: counts!(membership::team_counts),
             employee_project_count: counts!(membership::project_counts),
+            employee_stats: employee_stats::loader(scope, db.clone()),
             metric_stats: metric_stats(scope, db.clone()),
             worst_sample: worst_sample(scope, db.clone()),
             metric: metric(scope, db.clone()),

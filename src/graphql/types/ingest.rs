@@ -2,9 +2,11 @@
 
 use async_graphql::{Enum, ID, InputObject, SimpleObject};
 
-use super::metric::MetricType;
+use super::{
+    metric::MetricType,
+    user_error::{UserError, UserErrorCode},
+};
 use crate::{
-    error::Error,
     graphql::scalars::{DateTime, StreamCursor},
     ingest,
 };
@@ -48,50 +50,6 @@ pub struct IngestMetricsInput {
     /// What a bad row does to the good ones.
     #[graphql(default_with = "IngestMode::Partial")]
     pub mode: IngestMode,
-}
-
-/// The kind of an expected failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-pub enum UserErrorCode {
-    /// A value is not acceptable.
-    Invalid,
-    /// There is no such thing that the caller may see.
-    NotFound,
-    /// The idempotency key was used for other measurements, or the project takes none because it is archived.
-    Conflict,
-    /// The caller's role does not reach.
-    Forbidden,
-    /// More than allowed at once.
-    TooLarge,
-}
-
-/// An expected failure: data for a form, not an error of the request.
-#[derive(Clone, Debug, SimpleObject)]
-pub struct UserError {
-    /// What is wrong and how to put it right.
-    pub message: String,
-    /// The path of the input field that it is about.
-    pub field: Option<Vec<String>>,
-    /// The kind of failure.
-    pub code: UserErrorCode,
-}
-
-impl UserError {
-    /// The failure behind a fault, or the fault itself when it is not one that a caller can put right.
-    ///
-    /// # Errors
-    /// The fault, where it is the server's.
-    pub fn expected(fault: Error) -> Result<Self, Error> {
-        let (code, field) = match &fault {
-            Error::Input { field, .. } => (UserErrorCode::Invalid, Some(field.split('.').map(str::to_owned).collect())),
-            Error::NotFound { .. } => (UserErrorCode::NotFound, None),
-            Error::Conflict(_) => (UserErrorCode::Conflict, None),
-            Error::Forbidden(_) => (UserErrorCode::Forbidden, None),
-            Error::Limit { .. } => (UserErrorCode::TooLarge, None),
-            Error::Unavailable { .. } | Error::Timeout | Error::Internal(_) => return Err(fault),
-        };
-        Ok(Self { message: fault.to_string(), field, code })
-    }
 }
 
 /// A measurement that was not recorded.

@@ -1,17 +1,21 @@
 //! The nouns of the schema, one file each: they wrap what rooms return and ask loaders for what they relate to.
 
+pub mod change;
 pub mod connection;
 pub mod employee;
 pub mod employee_page;
+pub mod employee_stats;
 pub mod endpoint;
 pub mod filter;
 pub mod ingest;
+pub mod input;
 pub mod metric;
 pub mod order;
 pub mod organization;
 pub mod project;
 pub mod stats;
 pub mod team;
+pub mod user_error;
 pub mod viewer;
 
 use async_graphql::{ID, Interface};

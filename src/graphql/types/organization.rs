@@ -7,14 +7,16 @@ use async_graphql::{Context, ID, Object};
 use super::{
     EmployeeConnection, ProjectConnection, connection,
     connection::Total,
-    filter::{EmployeeFilter, ProjectFilter},
+    employee_stats::{self, EmployeeAggregate},
+    filter::{EmployeeFilter, ProjectFilter, nested},
     order::{EmployeeOrder, ProjectOrder, order},
 };
 use crate::{
     directory,
-    error::Result,
+    error::{Error, Result},
     graphql::{
         context::request,
+        loaders::AskedEmployeeStats,
         node::NodeId,
         page::{self, PageArguments},
         scalars::DateTime,
@@ -101,6 +103,20 @@ impl Organization {
         let page = page::load(context, |loaders| &loaders.organization_projects, self.0.key, &wanted).await?;
         let total = Total::ProjectsOf(self.0.key, wanted.filter.clone());
         Ok(ProjectConnection::new(page, wanted, total))
+    }
+
+    /// Figures about the employees that pass the filter; one statement for a whole list of organizations.
+    async fn employee_stats(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only those that pass.")] filter: Option<EmployeeFilter>,
+    ) -> Result<EmployeeAggregate> {
+        let request = request(context)?;
+        let filter = filter.map(|input| nested::filter(input, &request.services.limits)).transpose()?.map(Arc::new);
+        let asked =
+            AskedEmployeeStats { organization: self.0.key, filter, fields: employee_stats::wants(context.field()) };
+        let found = request.loaders().employee_stats.load(asked).await?;
+        found.map(EmployeeAggregate).ok_or_else(|| Error::internal("figures left out an organization"))
     }
 }
 

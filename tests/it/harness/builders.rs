@@ -87,7 +87,8 @@ impl World {
     async fn organization(&mut self, core: &Core, number: usize) {
         let (scope, db, now) = (auth::server_scope(), core.database.writer(StatementLog::default()), core.clock.now());
         let (id, name) = (OrganizationId(core.ids.next(now)), format!("Organization {number:02}"));
-        let new = organization::NewOrganization { id, slug: format!("organization-{number}"), name: name.clone() };
+        let new =
+            organization::NewOrganization { id, slug: Some(format!("organization-{number}")), name: name.clone() };
         organization::create(&scope, &db, new, now).await.unwrap();
         self.organizations.push(Named { key: id, name });
     }
@@ -121,18 +122,18 @@ impl World {
         let mut made = Vec::new();
         for number in 1..=count {
             let name = format!("Project {number:03}");
+            let member = |place: usize| team::NewMember {
+                employee: Some(people[(number - 1 + place) % people.len()].key),
+                role: if place == 0 { "Lead" } else { "Member" }.to_owned(),
+            };
             let new = project::NewProject {
                 id: ProjectId(core.ids.next(now)),
-                slug: format!("project-{number}"),
+                slug: Some(format!("project-{number}")),
                 name: name.clone(),
                 status: ProjectStatus::Active,
+                members: (0..members).map(member).collect(),
             };
             let key = project::create(&scope, &db, organization, new, now).await.unwrap();
-            let member = |place: usize| {
-                let role = if place == 0 { "Lead" } else { "Member" };
-                (people[(number - 1 + place) % people.len()].key.id, role.to_owned())
-            };
-            team::add(&scope, &db, key, &(0..members).map(member).collect::<Vec<_>>(), now).await.unwrap();
             made.push(Named { key, name });
         }
         self.projects.extend(made);

@@ -1,27 +1,29 @@
-//! The changes: inputs become calls of a room, expected failures become `userErrors`.
+//! Recording measurements.
 
 use async_graphql::{Context, Object};
 
-use super::{
-    context::request,
-    node::NodeId,
-    types::ingest::{IngestMetricsInput, IngestMetricsPayload, UserError},
-};
 use crate::{
     error::{Error, Result},
+    graphql::{
+        context::request,
+        node::NodeId,
+        types::{
+            ingest::{IngestMetricsInput, IngestMetricsPayload},
+            user_error::UserError,
+        },
+    },
     ingest::{Candidate, Receipt, Submission},
 };
 
 /// The door that the ledger names for metrics that came through GraphQL.
 const SOURCE: &str = "graphql";
 
-/// Everything that can be changed.
+/// Changes of metrics.
 #[derive(Default)]
-pub struct Mutation;
+pub struct MetricMutation;
 
-/// Everything that can be changed.
 #[Object]
-impl Mutation {
+impl MetricMutation {
     /// Records measurements. The answer comes when they are durable; with an idempotency key a retry stores nothing
     /// twice. Bad rows are named by index.
     async fn ingest_metrics(
@@ -33,9 +35,10 @@ impl Mutation {
             Ok(receipt) => Ok(receipt.into()),
             Err(fault) => {
                 let about = field(&fault);
-                let mut failure = UserError::expected(fault)?;
-                failure.field = failure.field.or(about);
-                let user_errors = vec![failure];
+                let mut user_errors = UserError::expected(fault)?;
+                for failure in &mut user_errors {
+                    failure.field = failure.field.take().or_else(|| about.clone());
+                }
                 Ok(IngestMetricsPayload { user_errors, ..IngestMetricsPayload::default() })
             }
         }

@@ -1,0 +1,127 @@
+//! What names, addresses, slugs and salaries may look like. Each check answers the value as it is stored and notes what
+//! is wrong with it; no message repeats the value, which may be megabytes.
+
+use crate::model::{Assignment, Problems};
+
+/// The longest name of anything, and of a department.
+pub const NAME_CHARACTERS_MAX: usize = 200;
+/// The longest address that mail can be sent to (RFC 5321, less the brackets).
+pub const EMAIL_BYTES_MAX: usize = 254;
+/// The longest slug: one label of a host name.
+pub const SLUG_BYTES_MAX: usize = 63;
+/// The highest yearly salary: beyond any currency's, and exact in a float.
+pub const SALARY_MAX: f64 = 1e12;
+
+/// A name that people read, or a department: trimmed, one line.
+pub(super) fn name(problems: &mut Problems, field: &str, value: &str) -> String {
+    let value = value.trim();
+    if value.is_empty() {
+        problems.invalid(field, "is empty; give it at least one character");
+    } else if value.chars().nth(NAME_CHARACTERS_MAX).is_some() {
+        problems.invalid(field, format!("is longer than {NAME_CHARACTERS_MAX} characters; shorten it"));
+        return String::new();
+    } else if value.chars().any(char::is_control) {
+        problems.invalid(field, "contains control characters (tab, line break, NUL); leave them out");
+    }
+    value.to_owned()
+}
+
+/// The new value of a field that cannot be empty; `None` keeps what is there.
+pub(super) fn required<T>(problems: &mut Problems, field: &str, value: Assignment<T>) -> Option<T> {
+    match value {
+        Assignment::Keep => None,
+        Assignment::Set(value) => Some(value),
+        Assignment::Clear => {
+            problems.invalid(field, "cannot be null; leave it out to keep what is there");
+            None
+        }
+    }
+}
+
+/// An e-mail address: trimmed, in lower case, so that the same mailbox is the same text.
+pub(super) fn email(problems: &mut Problems, field: &str, value: &str) -> String {
+    let value = value.trim();
+    if value.len() > EMAIL_BYTES_MAX {
+        problems.invalid(field, format!("is longer than {EMAIL_BYTES_MAX} bytes; no mail server takes that"));
+        return String::new();
+    }
+    let is_address = matches!(value.split_once('@'), Some((mailbox, host))
+        if !mailbox.is_empty() && !host.is_empty() && !host.contains('@'));
+    if !is_address {
+        problems.invalid(field, "is no e-mail address; write it as name@host");
+    } else if value.chars().any(|character| character.is_control() || character.is_whitespace()) {
+        problems.invalid(field, "contains spaces or control characters; leave them out");
+    }
+    value.to_lowercase()
+}
+
+/// A slug that a caller chose.
+pub(super) fn slug(problems: &mut Problems, field: &str, value: &str) {
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9'));
+    if value.len() > SLUG_BYTES_MAX {
+        problems.invalid(field, format!("is longer than {SLUG_BYTES_MAX} characters; shorten it"));
+    } else if !value.split('-').all(is_word) {
+        problems.invalid(field, "is no slug; use a-z, 0-9 and single dashes between them, or leave it out");
+    }
+}
+
+/// A yearly salary.
+pub(super) fn salary(problems: &mut Problems, field: &str, value: f64) {
+    if !(0.0..=SALARY_MAX).contains(&value) {
+        problems.invalid(field, format!("must be from 0 to {SALARY_MAX:.0}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusals(check: impl Fn(&mut Problems)) -> String {
+        let mut problems = Problems::default();
+        check(&mut problems);
+        problems.to_string()
+    }
+
+    #[test]
+    fn names_are_trimmed_lines_of_bounded_length() {
+        let mut problems = Problems::default();
+        assert_eq!(name(&mut problems, "name", "  Zoë 日本 \n"), "Zoë 日本");
+        assert_eq!(name(&mut problems, "name", &"é".repeat(200)).chars().count(), 200);
+        assert_eq!(problems, Problems::default());
+        for wrong in ["", " \t ", "a\0b", "a\nb", &"x".repeat(201), &"x".repeat(10_000_000)] {
+            let said = refusals(|problems| drop(name(problems, "name", wrong)));
+            assert!(said.starts_with("name: ") && said.len() < 100, "{said}");
+        }
+    }
+
+    #[test]
+    fn addresses_have_one_at_and_are_lower_case() {
+        let mut problems = Problems::default();
+        assert_eq!(email(&mut problems, "email", " Ada.L+x@Example.COM "), "ada.l+x@example.com");
+        assert_eq!(problems, Problems::default());
+        let long = format!("{}@x", "a".repeat(253));
+        for wrong in ["", "a", "@", "a@", "@b", "a@b@c", "a b@c", "a@b\0", "a@b\nc", &long] {
+            assert!(!refusals(|problems| drop(email(problems, "email", wrong))).is_empty(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn slugs_are_words_with_dashes() {
+        for right in ["a", "a-1", "web-shop-2", &"x".repeat(63)] {
+            assert_eq!(refusals(|problems| slug(problems, "slug", right)), "", "{right}");
+        }
+        for wrong in ["", "-", "a-", "-a", "a--b", "A", "ä", "a b", "a_b", "a\0", &"x".repeat(64)] {
+            assert!(!refusals(|problems| slug(problems, "slug", wrong)).is_empty(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn salaries_are_finite_and_bounded() {
+        for right in [0.0, 0.01, SALARY_MAX] {
+            assert_eq!(refusals(|problems| salary(problems, "salary", right)), "");
+        }
+        for wrong in [-0.01, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, SALARY_MAX * 2.0] {
+            assert!(!refusals(|problems| salary(problems, "salary", wrong)).is_empty(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Figures about employees: counted and summed by the database, also of many organizations at once, in one statement.
+//!
+//! Where departments are wanted the statement groups by them, and the totals are the sums of the groups.
+
+use std::collections::HashMap;
+
+use bitflags::bitflags;
+use sea_orm::{
+    ConnectionTrait, DbErr, Order, QueryResult, TryGetable,
+    sea_query::{CaseStatement, Expr, ExprTrait, SelectStatement},
+};
+
+use super::Employee;
+use crate::{
+    db::Session,
+    directory::{
+        filter::EmployeeFilter,
+        noun::{keep, seen},
+        page::LISTED,
+    },
+    error::{Error, Result},
+    model::{OrganizationId, Role, Scope},
+};
+
+/// Departments of one answer; the text is free, so there could be as many as employees.
+const DEPARTMENTS_MAX: usize = 10_000;
+
+bitflags! {
+    /// Which figures are wanted. People are always counted.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct StatisticsFields: u8 {
+        /// How many still work there.
+        const ACTIVE = 1;
+        /// The sum of the salaries, and how many are known.
+        const SALARIES = 1 << 1;
+        /// The lowest salary.
+        const LOWEST = 1 << 2;
+        /// The highest salary.
+        const HIGHEST = 1 << 3;
+        /// The same for each department.
+        const DEPARTMENTS = 1 << 4;
+    }
+}
+
+impl StatisticsFields {
+    /// What shows salaries.
+    const PAY: Self = Self::SALARIES.union(Self::LOWEST).union(Self::HIGHEST);
+}
+
+/// Figures about some employees. What was not asked for is zero or absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Figures {
+    /// How many there are.
+    pub count: i64,
+    /// How many of them still work there.
+    pub active: i64,
+    /// How many salaries are known.
+    pub salaries: i64,
+    /// Their sum; `None` when none is known, or the caller may not see salaries.
+    pub sum: Option<f64>,
+    /// The lowest.
+    pub lowest: Option<f64>,
+    /// The highest.
+    pub highest: Option<f64>,
+}
+
+impl Figures {
+    /// The average of the known salaries.
+    #[expect(clippy::cast_precision_loss, reason = "nobody employs 2^53 people")]
+    pub fn average(&self) -> Option<f64> {
+        self.sum.filter(|_| self.salaries > 0).map(|sum| sum / self.salaries as f64)
+    }
+
+    fn add(&mut self, other: &Self) {
+        let either = |one: Option<f64>, other: Option<f64>, both: fn(f64, f64) -> f64| match (one, other) {
+            (Some(one), Some(other)) => Some(both(one, other)),
+            (one, other) => one.or(other),
+        };
+        self.count += other.count;
+        self.active += other.active;
+        self.salaries += other.salaries;
+        self.sum = either(self.sum, other.sum, |one, other| one + other);
+        self.lowest = either(self.lowest, other.lowest, f64::min);
+        self.highest = either(self.highest, other.highest, f64::max);
+    }
+}
+
+/// Figures about employees, and about each of their departments.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Statistics {
+    /// About all.
+    pub total: Figures,
+    /// By department, in its order; empty unless asked for.
+    pub departments: Vec<(String, Figures)>,
+}
+
+/// Figures about everybody whom the scope sees and who passes the filter.
+///
+/// # Errors
+/// When the database cannot answer, or the scope does not reach what the filter asks about.
+pub async fn statistics(
+    scope: &Scope,
+    db: &Session,
+    filter: Option<&EmployeeFilter>,
+    fields: StatisticsFields,
+) -> Result<Statistics> {
+    let mut select = seen::<Employee>(scope);
+    keep(&mut select, scope, filter)?;
+    let mut answer = Statistics::default();
+    for row in read(scope, db, (select, false), fields).await? {
+        answer.add(row?);
+    }
+    Ok(answer)
+}
+
+/// The same for each of several organizations, in one statement; who has no such employee is not in the answer.
+///
+/// # Errors
+/// As [`statistics`].
+pub async fn statistics_by_organizations(
+    scope: &Scope,
+    db: &Session,
+    organizations: &[OrganizationId],
+    filter: Option<&EmployeeFilter>,
+    fields: StatisticsFields,
+) -> Result<HashMap<OrganizationId, Statistics>> {
+    const TENANT: (&str, &str) = (LISTED, "organization_id");
+    let mut select = seen::<Employee>(scope);
+    keep(&mut select, scope, filter)?;
+    select
+        .and_where(Expr::col(TENANT).is_in(organizations.iter().copied()))
+        .group_by_col(TENANT)
+        .expr(Expr::col(TENANT));
+    let mut answer: HashMap<OrganizationId, Statistics> = HashMap::new();
+    for row in read(scope, db, (select, true), fields).await? {
+        let row = row?;
+        let organization = row.organization.ok_or_else(|| Error::internal("figures of no organization"))?;
+        answer.entry(organization).or_default().add(row);
+    }
+    Ok(answer)
+}
+
+impl Statistics {
+    fn add(&mut self, row: Row) {
+        self.total.add(&row.figures);
+        self.departments.extend(row.department.map(|department| (department, row.figures)));
+    }
+}
+
+struct Row {
+    organization: Option<OrganizationId>,
+    department: Option<String>,
+    figures: Figures,
+}
+
+/// Adds the figures to a statement, which selects the organization already if it is grouped by it, and reads its rows.
+async fn read(
+    scope: &Scope,
+    db: &Session,
+    (mut select, by_organization): (SelectStatement, bool),
+    wanted: StatisticsFields,
+) -> Result<Vec<Result<Row, DbErr>>> {
+    const DEPARTMENT: (&str, &str) = (LISTED, "department");
+    let shown = if scope.role() < Role::Admin { wanted - StatisticsFields::PAY } else { wanted };
+    if shown.contains(StatisticsFields::DEPARTMENTS) {
+        let limit = u64::try_from(DEPARTMENTS_MAX + 1).unwrap_or(u64::MAX);
+        select.column(DEPARTMENT).group_by_col(DEPARTMENT).limit(limit);
+        if by_organization {
+            select.order_by((LISTED, "organization_id"), Order::Asc);
+        }
+        select.order_by(DEPARTMENT, Order::Asc);
+    }
+    select.expr(Expr::cust("COUNT(*)"));
+    let column = |name: &'static str| Expr::col((LISTED, name));
+    if shown.contains(StatisticsFields::ACTIVE) {
+        let one = CaseStatement::new().case(column("is_active").eq(true), 1).finally(0);
+        select.expr(Expr::expr(one).sum());
+    }
+    if shown.contains(StatisticsFields::SALARIES) {
+        select.expr(column("salary").count()).expr(column("salary").sum());
+    }
+    if shown.contains(StatisticsFields::LOWEST) {
+        select.expr(column("salary").min());
+    }
+    if shown.contains(StatisticsFields::HIGHEST) {
+        select.expr(column("salary").max());
+    }
+    let rows = db.query_all(&select).await?;
+    if rows.len() > DEPARTMENTS_MAX {
+        return Err(Error::Limit {
+            what: "the number of departments",
+            actual: u64::try_from(rows.len()).unwrap_or(u64::MAX),
+            limit: u64::try_from(DEPARTMENTS_MAX).unwrap_or(u64::MAX),
+            advice: "narrow it by a filter, or leave out byDepartment",
+        });
+    }
+    Ok(rows.iter().map(|row| Row::read(row, by_organization, shown)).collect())
+}
+
+impl Row {
+    fn read(row: &QueryResult, by_organization: bool, shown: StatisticsFields) -> Result<Self, DbErr> {
+        let mut columns = Columns { row, at: 0 };
+        let organization = by_organization.then(|| columns.next()).transpose()?;
+        let department = shown.contains(StatisticsFields::DEPARTMENTS).then(|| columns.next()).transpose()?;
+        let mut figures = Figures { count: columns.next()?, ..Figures::default() };
+        if shown.contains(StatisticsFields::ACTIVE) {
+            figures.active = columns.next::<Option<i64>>()?.unwrap_or(0);
+        }
+        if shown.contains(StatisticsFields::SALARIES) {
+            figures.salaries = columns.next()?;
+            figures.sum = columns.next()?;
+        }
+        if shown.contains(StatisticsFields::LOWEST) {
+            figures.lowest = columns.next()?;
+        }
+        if shown.contains(StatisticsFields::HIGHEST) {
+            figures.highest = columns.next()?;
+        }
+        Ok(Self { organization, department, figures })
+    }
+}
+
+/// The columns of a row, one after the other.
+struct Columns<'a> {
+    row: &'a QueryResult,
+    at: usize,
+}
+
+impl Columns<'_> {
+    fn next<T: TryGetable>(&mut self) -> Result<T, DbErr> {
+        self.at += 1;
+        self.row.try_get_by_index(self.at - 1)
+    }
+}

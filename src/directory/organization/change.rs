@@ -1,0 +1,203 @@
+//! Changes of organizations: created with their stream of commits, deleted when nothing is left in them.
+
+use std::collections::HashSet;
+
+use futures_util::FutureExt;
+use sea_orm::{
+    ConnectionTrait,
+    sea_query::{Condition, Expr, ExprTrait, IntoIden, LockType, OnConflict, Query},
+};
+
+use crate::{
+    db::{Session, Transaction},
+    directory::{
+        change::{self, Update, absent, authorise, retried},
+        check, slug,
+    },
+    entity::{ingest_batch, organization as table, organization_stream, project},
+    error::{Error, Result},
+    model::{Assignment, OrganizationId, Problems, Reach, Role, Scope, Timestamp},
+};
+
+/// The organization that the server's own metrics belong to: it is looked up by this slug and cannot be deleted.
+pub const OWN_SLUG: &str = "perfgraph";
+
+/// What a new organization is made of.
+#[derive(Clone, Debug)]
+pub struct NewOrganization {
+    /// Its id, made by the caller's generator.
+    pub id: OrganizationId,
+    /// For addresses, unique; derived from the name when left out.
+    pub slug: Option<String>,
+    /// For people.
+    pub name: String,
+}
+
+/// What is to become of an organization.
+#[derive(Clone, Debug, Default)]
+pub struct OrganizationChange {
+    /// For people.
+    pub name: Assignment<String>,
+    /// Whether it is in use.
+    pub is_active: Assignment<bool>,
+    /// Only if it was last changed then.
+    pub if_updated_at: Option<Timestamp>,
+}
+
+/// Creates an organization together with its stream of commits.
+///
+/// # Errors
+/// [`Error::Forbidden`] below owner of everything, [`Error::Refused`] for bad values and taken slugs.
+pub async fn create(scope: &Scope, db: &Session, new: NewOrganization, now: Timestamp) -> Result<OrganizationId> {
+    // A tenant could not even see what it created.
+    if scope.role() < Role::Owner || scope.reach() != Reach::Everything {
+        return Err(Error::Forbidden("only an owner of the whole installation may create organizations".to_owned()));
+    }
+    let mut problems = Problems::default();
+    let name = check::name(&mut problems, "name", &new.name);
+    if let Some(chosen) = &new.slug {
+        check::slug(&mut problems, "slug", chosen);
+    }
+    Result::from(problems)?;
+    retried(|| {
+        async {
+            let transaction = db.begin_write().await?;
+            let register = Register { transaction: &transaction, id: new.id, name: &name, now };
+            slug::take(&register, new.slug.as_deref(), &name, "organization").await?;
+            let mut stream = Query::insert();
+            stream
+                .into_table(organization_stream::Entity)
+                .columns([organization_stream::Column::OrganizationId, organization_stream::Column::LastSeq])
+                .values_panic([new.id.into(), 0_i64.into()]);
+            transaction.execute(&stream).await?;
+            transaction.commit().await
+        }
+        .boxed()
+    })
+    .await?;
+    Ok(new.id)
+}
+
+struct Register<'a> {
+    transaction: &'a Transaction,
+    id: OrganizationId,
+    name: &'a str,
+    now: Timestamp,
+}
+
+impl slug::Register for Register<'_> {
+    async fn take(&self, slug: &str) -> Result<bool> {
+        let mut insert = Query::insert();
+        insert
+            .into_table(table::Entity)
+            .columns([
+                table::Column::Id,
+                table::Column::Slug,
+                table::Column::Name,
+                table::Column::IsActive,
+                table::Column::EmployeeCount,
+                table::Column::CreatedAt,
+                table::Column::UpdatedAt,
+            ])
+            .values_panic([
+                self.id.into(),
+                slug.into(),
+                self.name.into(),
+                true.into(),
+                0_i64.into(),
+                self.now.into(),
+                self.now.into(),
+            ])
+            .on_conflict(OnConflict::column(table::Column::Slug).do_nothing().to_owned());
+        Ok(self.transaction.execute(&insert).await?.rows_affected() > 0)
+    }
+
+    async fn taken(&self, slugs: &[String]) -> Result<HashSet<String>> {
+        let mut select = Query::select();
+        select
+            .column(table::Column::Slug)
+            .from(table::Entity)
+            .and_where(Expr::col(table::Column::Slug).is_in(slugs.iter().cloned()));
+        let rows = self.transaction.query_all(&select).await?;
+        Ok(rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, _>>()?)
+    }
+}
+
+fn key(id: OrganizationId) -> Condition {
+    Condition::all().add(Expr::col(table::Column::Id).eq(id))
+}
+
+/// Changes an organization; what already is as it shall be stays untouched.
+///
+/// # Errors
+/// [`Error::Forbidden`] below admin, [`Error::Refused`] for bad values, absent organizations and lost locks.
+pub async fn update(
+    scope: &Scope,
+    db: &Session,
+    id: OrganizationId,
+    change: OrganizationChange,
+    now: Timestamp,
+) -> Result<()> {
+    authorise(scope, id, Role::Admin, "id")?;
+    let mut problems = Problems::default();
+    let name = check::required(&mut problems, "name", change.name);
+    let name = name.map(|name| check::name(&mut problems, "name", &name));
+    let is_active = check::required(&mut problems, "isActive", change.is_active);
+    Result::from(problems)?;
+    let mut values = Vec::new();
+    values.extend(name.map(|name| (table::Column::Name.into_iden(), name.into())));
+    values.extend(is_active.map(|is_active| (table::Column::IsActive.into_iden(), is_active.into())));
+    let update = Update { table: table::Entity.into(), key: key(id), values, if_updated_at: change.if_updated_at };
+    update.run(db, now).await
+}
+
+/// Deletes an organization in which nothing is left.
+///
+/// # Errors
+/// [`Error::Forbidden`] below owner, [`Error::Refused`] when it is absent, has employees or projects, or is the server's
+/// own.
+pub async fn delete(scope: &Scope, db: &Session, id: OrganizationId) -> Result<()> {
+    authorise(scope, id, Role::Owner, "id")?;
+    retried(|| {
+        async {
+            let transaction = db.begin_write().await?;
+            // From here on nobody can hire or start a project in it.
+            let mut lock = Query::select();
+            lock.columns([table::Column::Slug, table::Column::EmployeeCount])
+                .from(table::Entity)
+                .cond_where(key(id))
+                .lock(LockType::Update);
+            let row = transaction.query_one(&lock).await?.ok_or_else(|| absent("id"))?;
+            let (slug, employees): (String, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+            let mut count = Query::select();
+            count
+                .expr(Expr::cust("COUNT(*)"))
+                .from(project::Entity)
+                .and_where(Expr::col(project::Column::OrganizationId).eq(id));
+            let row = transaction.query_one(&count).await?;
+            let projects: i64 = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or(0);
+            refuse_deletion(&slug, employees, projects)?;
+            let mut ledger = Query::delete();
+            ledger.from_table(ingest_batch::Entity).and_where(Expr::col(ingest_batch::Column::OrganizationId).eq(id));
+            transaction.execute(&ledger).await?;
+            let mut delete = Query::delete();
+            transaction.execute(delete.from_table(table::Entity).cond_where(key(id))).await?;
+            transaction.commit().await
+        }
+        .boxed()
+    })
+    .await
+}
+
+fn refuse_deletion(slug: &str, employees: i64, projects: i64) -> Result<()> {
+    let message = if slug == OWN_SLUG {
+        "the server records its own requests in this organization, so it stays".to_owned()
+    } else if employees > 0 || projects > 0 {
+        format!(
+            "it is not empty (employees: {employees}, projects: {projects}); delete those first, or set isActive to false"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(change::conflict("id", message))
+}

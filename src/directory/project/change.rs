@@ -1,0 +1,269 @@
+//! Changes of projects: created together with their team, archived rather than deleted once they have metrics.
+
+use std::collections::HashSet;
+
+use futures_util::FutureExt;
+use sea_orm::{
+    ConnectionTrait, EntityName, Order,
+    sea_query::{Alias, Condition, Expr, ExprTrait, IntoIden, LockType, OnConflict, Query, SelectStatement, UnionType},
+};
+
+use super::ProjectStatus;
+use crate::{
+    db::{Session, Transaction},
+    directory::{
+        change::{Update, absent, authorise, conflict, retried},
+        check,
+        organization::OWN_SLUG,
+        slug, team,
+    },
+    entity::{endpoint, organization, project as table},
+    error::Result,
+    model::{Assignment, Key, OrganizationId, Problems, ProjectId, Role, Scope, Timestamp},
+};
+
+/// What a new project is made of.
+#[derive(Clone, Debug)]
+pub struct NewProject {
+    /// Made by the caller's generator.
+    pub id: ProjectId,
+    /// For addresses, unique in the organization; derived from the name when left out.
+    pub slug: Option<String>,
+    /// For people.
+    pub name: String,
+    /// Whether it takes metrics.
+    pub status: ProjectStatus,
+    /// Its first team.
+    pub members: Vec<team::NewMember>,
+}
+
+/// What is to become of a project.
+#[derive(Clone, Debug, Default)]
+pub struct ProjectChange {
+    /// For people.
+    pub name: Assignment<String>,
+    /// Whether it takes metrics.
+    pub status: Assignment<ProjectStatus>,
+    /// Only if it was last changed then.
+    pub if_updated_at: Option<Timestamp>,
+}
+
+/// Creates a project with its team, all or nothing.
+///
+/// # Errors
+/// [`Error::Forbidden`](crate::error::Error::Forbidden) below admin,
+/// [`Error::Refused`](crate::error::Error::Refused) for bad values, taken slugs, absent organizations and members.
+pub async fn create(
+    scope: &Scope,
+    db: &Session,
+    organization: OrganizationId,
+    new: NewProject,
+    now: Timestamp,
+) -> Result<Key<ProjectId>> {
+    authorise(scope, organization, Role::Admin, "organizationId")?;
+    let mut problems = Problems::default();
+    let name = check::name(&mut problems, "name", &new.name);
+    if let Some(chosen) = &new.slug {
+        check::slug(&mut problems, "slug", chosen);
+    }
+    Result::from(problems)?;
+    let key = Key::new(organization, new.id);
+    retried(|| {
+        async {
+            let transaction = db.begin_write().await?;
+            hold_organization(&transaction, organization).await?;
+            let employees = new.members.iter().map(|member| member.employee);
+            let members = team::hold(&transaction, organization, "memberIds", employees).await?;
+            let register = Register {
+                transaction: &transaction,
+                key,
+                name: &name,
+                status: new.status,
+                team_size: i64::try_from(members.len()).unwrap_or(i64::MAX),
+                now,
+            };
+            slug::take(&register, new.slug.as_deref(), &name, "project").await?;
+            team::insert(&transaction, key, &new.members, &members, now).await?;
+            transaction.commit().await
+        }
+        .boxed()
+    })
+    .await?;
+    Ok(key)
+}
+
+/// Makes sure that the organization is there and stays.
+async fn hold_organization(transaction: &Transaction, id: OrganizationId) -> Result<()> {
+    let mut lock = Query::select();
+    lock.column(organization::Column::Id)
+        .from(organization::Entity)
+        .and_where(Expr::col(organization::Column::Id).eq(id))
+        .lock(LockType::KeyShare);
+    transaction.query_one(&lock).await?.ok_or_else(|| absent("organizationId"))?;
+    Ok(())
+}
+
+struct Register<'a> {
+    transaction: &'a Transaction,
+    key: Key<ProjectId>,
+    name: &'a str,
+    status: ProjectStatus,
+    team_size: i64,
+    now: Timestamp,
+}
+
+impl slug::Register for Register<'_> {
+    async fn take(&self, slug: &str) -> Result<bool> {
+        let mut insert = Query::insert();
+        insert
+            .into_table(table::Entity)
+            .columns([
+                table::Column::OrganizationId,
+                table::Column::Id,
+                table::Column::Slug,
+                table::Column::Name,
+                table::Column::Status,
+                table::Column::TeamSize,
+                table::Column::CreatedAt,
+                table::Column::UpdatedAt,
+            ])
+            .values_panic([
+                self.key.organization.into(),
+                self.key.id.into(),
+                slug.into(),
+                self.name.into(),
+                self.status.code().into(),
+                self.team_size.into(),
+                self.now.into(),
+                self.now.into(),
+            ])
+            .on_conflict(
+                OnConflict::columns([table::Column::OrganizationId, table::Column::Slug]).do_nothing().to_owned(),
+            );
+        Ok(self.transaction.execute(&insert).await?.rows_affected() > 0)
+    }
+
+    async fn taken(&self, slugs: &[String]) -> Result<HashSet<String>> {
+        let mut select = Query::select();
+        select
+            .column(table::Column::Slug)
+            .from(table::Entity)
+            .and_where(Expr::col(table::Column::OrganizationId).eq(self.key.organization))
+            .and_where(Expr::col(table::Column::Slug).is_in(slugs.iter().cloned()));
+        let rows = self.transaction.query_all(&select).await?;
+        Ok(rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, _>>()?)
+    }
+}
+
+fn key(key: Key<ProjectId>) -> Condition {
+    Condition::all()
+        .add(Expr::col(table::Column::OrganizationId).eq(key.organization))
+        .add(Expr::col(table::Column::Id).eq(key.id))
+}
+
+/// Changes a project; a record that already is as it shall be stays untouched.
+///
+/// # Errors
+/// [`Error::Forbidden`](crate::error::Error::Forbidden) below admin,
+/// [`Error::Refused`](crate::error::Error::Refused) for bad values, absent projects and lost locks.
+pub async fn update(
+    scope: &Scope,
+    db: &Session,
+    id: Key<ProjectId>,
+    change: ProjectChange,
+    now: Timestamp,
+) -> Result<()> {
+    authorise(scope, id.organization, Role::Admin, "id")?;
+    let mut problems = Problems::default();
+    let name = check::required(&mut problems, "name", change.name);
+    let name = name.map(|name| check::name(&mut problems, "name", &name));
+    let status = check::required(&mut problems, "status", change.status);
+    Result::from(problems)?;
+    let mut values = Vec::new();
+    values.extend(name.map(|name| (table::Column::Name.into_iden(), name.into())));
+    values.extend(status.map(|status| (table::Column::Status.into_iden(), status.code().into())));
+    let update = Update { table: table::Entity.into(), key: key(id), values, if_updated_at: change.if_updated_at };
+    update.run(db, now).await
+}
+
+/// Keeps a project for reading; it takes no metrics any more.
+///
+/// # Errors
+/// As [`update`].
+pub async fn archive(scope: &Scope, db: &Session, id: Key<ProjectId>, now: Timestamp) -> Result<()> {
+    let change = ProjectChange { status: Assignment::Set(ProjectStatus::Archived), ..ProjectChange::default() };
+    update(scope, db, id, change, now).await
+}
+
+/// Deletes a project that never recorded a metric, or whose metrics have all expired, with its team and endpoints.
+///
+/// # Errors
+/// [`Error::Forbidden`](crate::error::Error::Forbidden) below admin,
+/// [`Error::Refused`](crate::error::Error::Refused) when it is absent, has metrics, or is the server's own.
+pub async fn delete(scope: &Scope, db: &Session, id: Key<ProjectId>) -> Result<()> {
+    authorise(scope, id.organization, Role::Admin, "id")?;
+    retried(|| {
+        async {
+            let transaction = db.begin_write().await?;
+            // From here on no endpoint can be added, and without one no metric of a project that is new to ingest.
+            let mut lock = Query::select();
+            lock.columns([table::Column::Slug, table::Column::Status])
+                .from(table::Entity)
+                .cond_where(key(id))
+                .lock(LockType::Update);
+            let row = transaction.query_one(&lock).await?.ok_or_else(|| absent("id"))?;
+            let (slug, status): (String, i16) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+            if slug == OWN_SLUG && is_own(&transaction, id.organization).await? {
+                return Err(conflict("id", "the server records its own requests in this project, so it stays"));
+            }
+            if has_rows(&transaction, id, &METRICS).await? {
+                return Err(conflict("id", "it has recorded metrics; archive it instead (archiveProject)"));
+            }
+            // Instances remember endpoints: what they are just about to store must find an archived project.
+            let is_archived = status == ProjectStatus::Archived.code();
+            if !is_archived && has_rows(&transaction, id, &[endpoint::Entity.table_name()]).await? {
+                return Err(conflict("id", "it has been taking metrics; archive it first (archiveProject)"));
+            }
+            let mut delete = Query::delete();
+            // The team and the endpoints go with the row.
+            transaction.execute(delete.from_table(table::Entity).cond_where(key(id))).await?;
+            transaction.commit().await
+        }
+        .boxed()
+    })
+    .await
+}
+
+/// Where measurements of a project can stand.
+const METRICS: [&str; 4] = ["metric_rollup_1m", "metric_rollup_1h", "metric_rollup_1d", "metric_event"];
+
+/// Whether any of these tables has a row of the project: one statement that stops at the first.
+async fn has_rows(transaction: &Transaction, id: Key<ProjectId>, tables: &[&'static str]) -> Result<bool> {
+    let of_table = |table: &&'static str| -> SelectStatement {
+        let mut select = Query::select();
+        select
+            .expr(Expr::cust("1"))
+            .from(Alias::new(*table))
+            .and_where(Expr::col("organization_id").eq(id.organization))
+            .and_where(Expr::col("project_id").eq(id.id));
+        select
+    };
+    let mut tables = tables.iter().map(of_table);
+    let Some(mut any) = tables.next() else { return Ok(false) };
+    for more in tables {
+        any.union(UnionType::All, more);
+    }
+    Ok(transaction.query_one(any.limit(1)).await?.is_some())
+}
+
+async fn is_own(transaction: &Transaction, id: OrganizationId) -> Result<bool> {
+    let mut select = Query::select();
+    select
+        .column(organization::Column::Slug)
+        .from(organization::Entity)
+        .and_where(Expr::col(organization::Column::Id).eq(id))
+        .order_by(organization::Column::Id, Order::Asc);
+    let row = transaction.query_one(&select).await?;
+    let slug: Option<String> = row.map(|row| row.try_get_by_index(0)).transpose()?;
+    Ok(slug.as_deref() == Some(OWN_SLUG))
+}

@@ -1,0 +1,106 @@
+//! Changes of employees.
+
+use async_graphql::{Context, ID, MaybeUndefined, Object};
+
+use super::{assignment, named};
+use crate::{
+    directory::employee::{self, EmployeeChange, EmployeesChange, NewEmployee},
+    error::Result,
+    graphql::{
+        context::{RequestContext, request},
+        node::NodeId,
+        types::{
+            change::{BulkUpdatePayload, DeletePayload, EmployeePayload},
+            filter::{EmployeeFilter, nested},
+            input::{CreateEmployeeInput, UpdateEmployeeInput},
+        },
+    },
+    model::{EmployeeId, Key},
+};
+
+/// Changes of employees.
+#[derive(Default)]
+pub struct EmployeeMutation;
+
+#[Object]
+impl EmployeeMutation {
+    /// Creates an employee. For administrators.
+    async fn create_employee(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "What the record is made of.")] input: CreateEmployeeInput,
+    ) -> Result<EmployeePayload> {
+        let request = request(context)?;
+        EmployeePayload::new(request, create(request, input).await)
+    }
+
+    /// Changes an employee. For administrators. What is left out stays; a record that already is as it shall be stays
+    /// untouched, `updatedAt` included.
+    async fn update_employee(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Who, and what is to become of the record.")] input: UpdateEmployeeInput,
+    ) -> Result<EmployeePayload> {
+        let request = request(context)?;
+        EmployeePayload::new(request, update(request, input).await)
+    }
+
+    /// Changes all employees that pass the filter, in one statement. For administrators. `affected` does not count those
+    /// who already were as they shall be.
+    async fn update_employees(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Who. One that says nothing is refused.")] filter: EmployeeFilter,
+        #[graphql(desc = "Whether they still work there.")] is_active: MaybeUndefined<bool>,
+        #[graphql(desc = "The department, 1 to 200 characters of free text.")] department: MaybeUndefined<String>,
+    ) -> Result<BulkUpdatePayload> {
+        let request = request(context)?;
+        let change = EmployeesChange { department: assignment(department), is_active: assignment(is_active) };
+        BulkUpdatePayload::new(request, update_all(request, filter, change).await)
+    }
+
+    /// Deletes an employee, who leaves all teams. For administrators. To keep the record, set `isActive` to false.
+    async fn delete_employee(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The employee's id.")] id: ID,
+    ) -> Result<DeletePayload> {
+        let request = request(context)?;
+        let deleted = delete(request, &id).await;
+        DeletePayload::new(request, deleted, id)
+    }
+}
+
+async fn create(request: &RequestContext, input: CreateEmployeeInput) -> Result<Key<EmployeeId>> {
+    let organization = named(NodeId::organization(&input.organization_id), "organizationId")?;
+    let now = request.services.clock.now();
+    let id = EmployeeId(request.services.ids.next(now));
+    let CreateEmployeeInput { name, email, department, salary, .. } = input;
+    let new = NewEmployee { id, name, email, department, salary };
+    employee::create(request.scope(), &request.writer(), organization, &[new], now).await?;
+    Ok(Key::new(organization, id))
+}
+
+async fn update(request: &RequestContext, input: UpdateEmployeeInput) -> Result<Key<EmployeeId>> {
+    let id = named(NodeId::employee(&input.id), "id")?;
+    let change = EmployeeChange {
+        name: assignment(input.name),
+        email: assignment(input.email),
+        department: assignment(input.department),
+        salary: assignment(input.salary),
+        is_active: assignment(input.is_active),
+        if_updated_at: input.if_updated_at.map(|time| time.0),
+    };
+    employee::update(request.scope(), &request.writer(), id, change, request.services.clock.now()).await?;
+    Ok(id)
+}
+
+async fn delete(request: &RequestContext, id: &ID) -> Result<()> {
+    let id = named(NodeId::employee(id), "id")?;
+    employee::delete(request.scope(), &request.writer(), id).await
+}
+
+async fn update_all(request: &RequestContext, filter: EmployeeFilter, change: EmployeesChange) -> Result<u64> {
+    let filter = nested::filter(filter, &request.services.limits)?;
+    employee::update_all(request.scope(), &request.writer(), &filter, change, request.services.clock.now()).await
+}

@@ -1,0 +1,54 @@
+//! The changes: inputs become calls of a room, expected failures become `userErrors`.
+//!
+//! A change answers what it changed as it is after the commit, with exactly the columns that were selected.
+
+mod employee;
+mod metric;
+mod organization;
+mod project;
+
+use async_graphql::{ID, MaybeUndefined, MergedObject};
+
+use crate::{
+    directory::team,
+    error::{Error, Result},
+    graphql::{context::RequestContext, node::NodeId},
+    model::{Assignment, EmployeeId, Key, ProblemKind},
+};
+
+/// Everything that can be changed.
+#[derive(Default, MergedObject)]
+pub struct Mutation(
+    organization::OrganizationMutation,
+    employee::EmployeeMutation,
+    project::ProjectMutation,
+    metric::MetricMutation,
+);
+
+/// The thing that an id names, or the failure that names the field.
+fn named<T>(found: Option<T>, field: &str) -> Result<T> {
+    found.ok_or_else(|| Error::refused(ProblemKind::NotFound, field, "names nothing that you may see"))
+}
+
+fn assignment<T>(value: MaybeUndefined<T>) -> Assignment<T> {
+    match value {
+        MaybeUndefined::Undefined => Assignment::Keep,
+        MaybeUndefined::Null => Assignment::Clear,
+        MaybeUndefined::Value(value) => Assignment::Set(value),
+    }
+}
+
+/// The employees that ids name, by position; `None` where one names none.
+fn employees(request: &RequestContext, field: &str, ids: &[ID]) -> Result<Vec<Option<Key<EmployeeId>>>> {
+    let limit = request.services.limits.team_change_max;
+    if ids.len() > limit {
+        let message = format!("has {} ids, the limit is {limit}: send them in several calls", ids.len());
+        return Err(Error::refused(ProblemKind::TooLarge, field, message));
+    }
+    Ok(ids.iter().map(NodeId::employee).collect())
+}
+
+/// The same people in the role that everybody has at first.
+fn members(employees: Vec<Option<Key<EmployeeId>>>) -> Vec<team::NewMember> {
+    employees.into_iter().map(|employee| team::NewMember { employee, role: team::ROLE.to_owned() }).collect()
+}

@@ -1,0 +1,80 @@
+//! Changes of organizations.
+
+use async_graphql::{Context, ID, Object};
+
+use super::{assignment, named};
+use crate::{
+    directory::organization::{self, NewOrganization, OrganizationChange},
+    error::Result,
+    graphql::{
+        context::{RequestContext, request},
+        node::NodeId,
+        types::{
+            change::{DeletePayload, OrganizationPayload},
+            input::{CreateOrganizationInput, UpdateOrganizationInput},
+        },
+    },
+    model::OrganizationId,
+};
+
+/// Changes of organizations.
+#[derive(Default)]
+pub struct OrganizationMutation;
+
+#[Object]
+impl OrganizationMutation {
+    /// Creates an organization. For owners of the whole installation.
+    async fn create_organization(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "What it is made of.")] input: CreateOrganizationInput,
+    ) -> Result<OrganizationPayload> {
+        let request = request(context)?;
+        OrganizationPayload::new(request, create(request, input).await)
+    }
+
+    /// Changes an organization. For administrators. What is left out stays; what already is as it shall be stays
+    /// untouched, `updatedAt` included.
+    async fn update_organization(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which one, and what is to become of it.")] input: UpdateOrganizationInput,
+    ) -> Result<OrganizationPayload> {
+        let request = request(context)?;
+        OrganizationPayload::new(request, update(request, input).await)
+    }
+
+    /// Deletes an organization that has no employees and no projects any more. For owners.
+    async fn delete_organization(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The organization's id.")] id: ID,
+    ) -> Result<DeletePayload> {
+        let request = request(context)?;
+        let deleted = delete(request, &id).await;
+        DeletePayload::new(request, deleted, id)
+    }
+}
+
+async fn create(request: &RequestContext, input: CreateOrganizationInput) -> Result<OrganizationId> {
+    let now = request.services.clock.now();
+    let id = OrganizationId(request.services.ids.next(now));
+    let new = NewOrganization { id, slug: input.slug, name: input.name };
+    organization::create(request.scope(), &request.writer(), new, now).await
+}
+
+async fn update(request: &RequestContext, input: UpdateOrganizationInput) -> Result<OrganizationId> {
+    let id = named(NodeId::organization(&input.id), "id")?;
+    let change = OrganizationChange {
+        name: assignment(input.name),
+        is_active: assignment(input.is_active),
+        if_updated_at: input.if_updated_at.map(|time| time.0),
+    };
+    organization::update(request.scope(), &request.writer(), id, change, request.services.clock.now()).await?;
+    Ok(id)
+}
+
+async fn delete(request: &RequestContext, id: &ID) -> Result<()> {
+    let id = named(NodeId::organization(id), "id")?;
+    organization::delete(request.scope(), &request.writer(), id).await
+}

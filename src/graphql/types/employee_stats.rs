@@ -1,0 +1,97 @@
+//! Figures about employees, and which of them a selection needs.
+
+use std::sync::Arc;
+
+use async_graphql::{Object, SelectionField};
+
+use crate::{
+    directory::employee::{Figures, Statistics, StatisticsFields},
+    graphql::scalars::Long,
+};
+
+/// Figures about employees.
+pub struct EmployeeAggregate(pub Arc<Statistics>);
+
+/// Figures about employees. Salaries are null for callers below administrator, and where none is known.
+#[Object]
+impl EmployeeAggregate {
+    /// How many there are.
+    async fn count(&self) -> Long {
+        Long(self.0.total.count)
+    }
+
+    /// How many of them still work there.
+    async fn active_count(&self) -> Long {
+        Long(self.0.total.active)
+    }
+
+    /// How many of them do not work there any more.
+    async fn inactive_count(&self) -> Long {
+        Long(self.0.total.count - self.0.total.active)
+    }
+
+    /// The average of the known salaries.
+    async fn average_salary(&self) -> Option<f64> {
+        self.0.total.average()
+    }
+
+    /// The lowest salary.
+    async fn min_salary(&self) -> Option<f64> {
+        self.0.total.lowest
+    }
+
+    /// The highest salary.
+    async fn max_salary(&self) -> Option<f64> {
+        self.0.total.highest
+    }
+
+    /// The sum of the known salaries.
+    async fn sum_salary(&self) -> Option<f64> {
+        self.0.total.sum
+    }
+
+    /// The departments, in the order of their names.
+    async fn by_department(&self) -> Vec<DepartmentStats<'_>> {
+        self.0.departments.iter().map(|(department, figures)| DepartmentStats { department, figures }).collect()
+    }
+}
+
+/// Figures about the employees of a department.
+pub struct DepartmentStats<'a> {
+    department: &'a str,
+    figures: &'a Figures,
+}
+
+/// Figures about the employees of a department, of all organizations that were asked about together.
+#[Object]
+impl DepartmentStats<'_> {
+    /// The department.
+    async fn department(&self) -> &str {
+        self.department
+    }
+
+    /// How many employees it has.
+    async fn count(&self) -> Long {
+        Long(self.figures.count)
+    }
+
+    /// The average of the known salaries; null for callers below administrator, and where none is known.
+    async fn average_salary(&self) -> Option<f64> {
+        self.figures.average()
+    }
+}
+
+/// Which figures the children of a field need.
+pub fn wants(field: SelectionField<'_>) -> StatisticsFields {
+    field.selection_set().fold(StatisticsFields::default(), |wanted, child| {
+        wanted
+            | match child.name() {
+                "activeCount" | "inactiveCount" => StatisticsFields::ACTIVE,
+                "averageSalary" | "sumSalary" => StatisticsFields::SALARIES,
+                "minSalary" => StatisticsFields::LOWEST,
+                "maxSalary" => StatisticsFields::HIGHEST,
+                "byDepartment" => StatisticsFields::DEPARTMENTS | (wants(child) & StatisticsFields::SALARIES),
+                _ => StatisticsFields::default(),
+            }
+    })
+}
