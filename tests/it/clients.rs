@@ -29,6 +29,10 @@ on_both_databases! {
 }
 
 on_both_databases! {
+    async fn apollo_changes_what_is_shown(database: TestDatabase) { passes(database, "apollo/mutate.mjs").await; }
+}
+
+on_both_databases! {
     async fn apollo_tells_failures_apart(database: TestDatabase) { passes(database, "apollo/errors.mjs").await; }
 }
 
@@ -45,7 +49,11 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn relay_pages(database: TestDatabase) {
+    async fn urql_changes_what_is_shown(database: TestDatabase) { passes(database, "urql/mutate.mjs").await; }
+}
+
+on_both_databases! {
+    async fn relay_pages_and_changes_what_is_shown(database: TestDatabase) {
         relay_compiled().await;
         passes(database, "relay/live.mjs").await;
     }
