@@ -1,10 +1,13 @@
 //! Every request of the Postman collection, run by newman against a live server.
 
+use std::collections::BTreeSet;
+
+use async_graphql::parser::{parse_query, types::Selection};
 use perfgraph::{clock::Clock, seed};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
-    harness::{Server, node},
+    harness::{Server, TestDatabase, node, server::repository},
     on_both_databases,
 };
 
@@ -21,4 +24,36 @@ on_both_databases! {
         node::run("postman.mjs", &address).await;
         server.stop().await;
     }
+}
+
+/// The fields at the top of every operation in the collection.
+fn asked(item: &Value) -> BTreeSet<String> {
+    let mut fields: BTreeSet<_> = item["item"].as_array().into_iter().flatten().flat_map(asked).collect();
+    // Some requests show what a parser refuses.
+    let query = item["request"]["body"]["graphql"]["query"].as_str();
+    if let Some(document) = query.and_then(|query| parse_query(query).ok()) {
+        for (_, operation) in document.operations.iter() {
+            for selection in &operation.node.selection_set.node.items {
+                if let Selection::Field(field) = &selection.node {
+                    fields.insert(field.node.name.node.to_string());
+                }
+            }
+        }
+    }
+    fields
+}
+
+/// A new query or mutation gets a request to explore it with.
+#[tokio::test]
+async fn every_query_and_mutation_has_a_request() {
+    let server = Server::fixed(TestDatabase::sqlite().await).await;
+    let fields = "fields(includeDeprecated: true) { name }";
+    let query = format!("{{ __schema {{ queryType {{ {fields} }} mutationType {{ {fields} }} }} }}");
+    let schema = server.graphql(&query, json!({})).await.data()["__schema"].take();
+    let file = repository("postman/perfgraph.postman_collection.json");
+    let asked = asked(&serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap());
+    let roots = ["queryType", "mutationType"].iter().flat_map(|root| schema[root]["fields"].as_array().unwrap());
+    let missing: Vec<_> =
+        roots.filter_map(|field| field["name"].as_str()).filter(|name| !asked.contains(*name)).collect();
+    assert!(asked.contains("viewer") && missing.is_empty(), "no request in postman/ asks for {missing:?}");
 }
