@@ -14,10 +14,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     auth,
     clock::Clock,
-    config::Config,
+    config::{Config, TrustedDocuments},
     db::{Database, Instance, StatementLog, migrate, pool},
     error::{Error, Result},
-    graphql::{Engine, Limits, Services},
+    graphql::{
+        Engine, Limits, Services,
+        documents::{Trusted, TrustedMode},
+    },
     http::{self, HttpSettings, listener::Bounds, origin::Origins, router::HttpState},
     ingest::{self, Ingest},
     jobs::{
@@ -135,7 +138,8 @@ impl App {
     pub async fn serve(config: &Config, core: Core) -> Result<Self> {
         let [leaving, draining, stopping] = std::array::from_fn(|_| CancellationToken::new());
         let sockets = Arc::new(Semaphore::new(config.limits.sockets_max));
-        let engine = Engine::new(Services {
+        let trusted = trusted(config)?;
+        let services = Services {
             database: core.database.clone(),
             ingest: core.ingest.clone(),
             publisher: core.publisher.clone(),
@@ -143,7 +147,8 @@ impl App {
             clock: core.clock.clone(),
             limits: limits(config),
             introspection: config.graphql.introspection,
-        });
+        };
+        let engine = Engine::new(services, trusted);
         let (recorder, jobs) = start_jobs(config, &core, &stopping).await?;
         let listener = TcpListener::bind(config.server.listen).await.map_err(|error| {
             Error::input("server.listen", format!("cannot listen on {}: {error}", config.server.listen))
@@ -296,6 +301,7 @@ const fn limits(config: &Config) -> Limits {
         fields_max: limits.fields_max,
         cost_max: limits.cost_max,
         team_change_max: limits.team_change_max,
+        document_cache_bytes_max: limits.document_cache_bytes_max,
     }
 }
 
@@ -304,6 +310,16 @@ const fn bounds(config: &Config) -> Bounds {
         header_bytes_max: config.limits.header_bytes_max,
         idle_timeout: Duration::from_millis(config.server.idle_timeout_ms),
     }
+}
+
+fn trusted(config: &Config) -> Result<Trusted> {
+    let mode = match config.graphql.trusted_documents {
+        TrustedDocuments::Off => return Ok(Trusted::everything()),
+        TrustedDocuments::Learn => TrustedMode::Learn,
+        TrustedDocuments::Only => TrustedMode::Only,
+    };
+    let path = std::path::Path::new(&config.graphql.trusted_documents_file);
+    Trusted::open(mode, path).map_err(|error| Error::input("graphql.trusted_documents_file", error.to_string()))
 }
 
 fn http_settings(config: &Config) -> HttpSettings {

@@ -34,6 +34,9 @@ pub enum Error {
     /// A change is refused, with every reason at once.
     #[error("{0}")]
     Refused(Problems),
+    /// A document was named by a hash that the server does not know (any more).
+    #[error("PersistedQueryNotFound: send the text of the document together with its hash")]
+    PersistedQueryNotFound,
     /// A limit of the configuration was passed.
     #[error("{what} is {actual}, the limit is {limit}: {advice}")]
     Limit {
@@ -83,6 +86,8 @@ pub enum Code {
     NotFound,
     /// Something else holds the name or key.
     Conflict,
+    /// The hash of a document is not known.
+    PersistedQueryNotFound,
     /// A limit on the shape or size of the request was passed.
     ComplexityLimit,
     /// It took too long.
@@ -95,13 +100,14 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the table.
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::GraphqlParseFailed,
         Self::GraphqlValidationFailed,
         Self::BadUserInput,
         Self::Forbidden,
         Self::NotFound,
         Self::Conflict,
+        Self::PersistedQueryNotFound,
         Self::ComplexityLimit,
         Self::Timeout,
         Self::Unavailable,
@@ -138,6 +144,7 @@ impl Code {
             Self::Forbidden => ("FORBIDDEN", 403, Level::INFO),
             Self::NotFound => ("NOT_FOUND", 404, Level::DEBUG),
             Self::Conflict => ("CONFLICT", 409, Level::DEBUG),
+            Self::PersistedQueryNotFound => ("PERSISTED_QUERY_NOT_FOUND", 400, Level::DEBUG),
             Self::ComplexityLimit => ("COMPLEXITY_LIMIT", 400, Level::INFO),
             Self::Timeout => ("TIMEOUT", 504, Level::WARN),
             Self::Unavailable => ("UNAVAILABLE", 503, Level::WARN),
@@ -184,6 +191,7 @@ impl Error {
             Self::NotFound { .. } => Code::NotFound,
             Self::Forbidden(_) => Code::Forbidden,
             Self::Conflict(_) => Code::Conflict,
+            Self::PersistedQueryNotFound => Code::PersistedQueryNotFound,
             Self::Limit { .. } => Code::ComplexityLimit,
             Self::Unavailable { .. } => Code::Unavailable,
             Self::Timeout => Code::Timeout,

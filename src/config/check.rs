@@ -5,7 +5,7 @@
 
 use super::error::Problem;
 use super::section::Key;
-use super::{Config, DatabaseUrl};
+use super::{Config, DatabaseUrl, TrustedDocuments};
 
 /// Ids hold 14 bits of sequence, and the rows of one call take an unbroken range of them.
 const INGEST_ROWS_CEILING: usize = 16_384;
@@ -20,11 +20,12 @@ const TEAM_CHANGE_CEILING: usize = 5_000;
 const MINUTES_PER_DAY: u64 = 24 * 60;
 
 /// Here zero has a meaning; everywhere else it would turn the server off.
-const MAY_BE_ZERO: [&str; 4] = [
+const MAY_BE_ZERO: [&str; 5] = [
     "server.drain_delay_ms",
     "server.drain_timeout_ms",
     "ingest.time_window_future_minutes",
     "limits.batch_operations_max",
+    "limits.document_cache_bytes_max",
 ];
 
 /// The largest number by the end of a key. Beyond it lie overflowing clocks and integers that no database takes.
@@ -48,6 +49,7 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
     problems.extend(orders_of_sizes(config).iter().filter_map(broken));
     problems.extend(orders_of_times(config).iter().filter_map(broken));
     problems.extend(graphiql(config));
+    problems.extend(trusted_documents(config));
     problems
 }
 
@@ -221,6 +223,23 @@ fn broken((small, large, because): &Order) -> Option<Problem> {
         let sentence =
             format!("{key} = {written} is more than {other} = {ceiling}: {because}; lower it, or raise {other}");
         Problem::new(&[key, other], sentence)
+    })
+}
+
+fn trusted_documents(config: &Config) -> Option<Problem> {
+    let graphql = &config.graphql;
+    if graphql.trusted_documents != TrustedDocuments::Off && graphql.trusted_documents_file.is_empty() {
+        let sentence = "graphql.trusted_documents needs graphql.trusted_documents_file: the file with the documents";
+        return Some(Problem::new(
+            &["graphql.trusted_documents", "graphql.trusted_documents_file"],
+            sentence.to_owned(),
+        ));
+    }
+    let idle = graphql.trusted_documents == TrustedDocuments::Only && graphql.graphiql;
+    idle.then(|| {
+        let sentence =
+            "graphql.trusted_documents = \"only\" leaves GraphiQL nothing to run: set graphql.graphiql = false";
+        Problem::new(&["graphql.trusted_documents", "graphql.graphiql"], sentence.to_owned())
     })
 }
 

@@ -29,6 +29,9 @@ section! {
         fields_max: usize = 2_000,
         /// Cost of an operation: fields times the sizes of the lists they stand in.
         cost_max: u64 = 5_000,
+        /// Bytes of documents kept ready to run, parsed and validated; also how many can be named by their hash alone. 0
+        /// keeps none, and persisted queries are then never found.
+        document_cache_bytes_max: u64 = 16_777_216,
         /// Operations in one request, as a list in JSON; 0 or 1 refuses lists.
         batch_operations_max: usize = 20,
         /// Items of a list that was asked for without a size.

@@ -32,7 +32,7 @@ use std::path::Path;
 pub use database::Database;
 pub use database_url::DatabaseUrl;
 pub use error::{ConfigError, Problem};
-pub use graphql::Graphql;
+pub use graphql::{Graphql, TrustedDocuments};
 pub use ingest::Ingest;
 pub use limits::Limits;
 pub use live::Live;

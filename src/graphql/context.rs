@@ -48,6 +48,8 @@ pub struct Limits {
     pub cost_max: u64,
     /// People who join or leave a team in one call.
     pub team_change_max: usize,
+    /// Bytes of documents that are kept ready to run.
+    pub document_cache_bytes_max: u64,
 }
 
 /// The parts of the house that resolvers call.

@@ -1,11 +1,9 @@
-//! Runs operations: guard, execution with fresh loaders, codes for every error.
+//! Runs operations: the document is found or admitted, variables are checked, fields are resolved with fresh loaders, and
+//! every error gets its code.
 
 use std::sync::Arc;
 
-use async_graphql::{
-    Name, Request, Response, Schema, ServerError, Value,
-    parser::types::{ExecutableDocument, OperationDefinition, OperationType},
-};
+use async_graphql::{Response, Schema, SchemaBuilder, ValidationMode, Value, Variables, parser::types::OperationType};
 use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
@@ -13,25 +11,27 @@ use futures_util::{
 
 use super::{
     context::{RequestContext, Services},
+    documents::{Document, Documents, Trusted},
     error::{self, Phase},
-    guard::{self, Refusal},
+    guard,
     mutation::Mutation,
     query::Query,
+    request::Request,
     subscription::LiveSubscription,
-    variables,
+    variables::{self, InputTypes},
 };
-use crate::{
-    auth::Viewer,
-    db::Statement,
-    error::{Code, Error},
-};
+use crate::{auth::Viewer, db::Statement, error::Error};
 
-type PerfgraphSchema = Schema<Query, Mutation, LiveSubscription>;
+/// The schema with its roots.
+pub type PerfgraphSchema = Schema<Query, Mutation, LiveSubscription>;
 
 /// The executable schema with what its resolvers need.
 #[derive(Clone)]
 pub struct Engine {
+    /// Runs documents that were validated before.
     schema: PerfgraphSchema,
+    documents: Arc<Documents>,
+    input_types: Arc<InputTypes>,
     services: Arc<Services>,
 }
 
@@ -66,12 +66,23 @@ pub struct Answer {
     pub phase: Phase,
     /// What was asked of the database.
     pub statements: Vec<Statement>,
+    /// What the operation was reckoned to cost before it ran, where it was reckoned.
+    pub cost: Option<Cost>,
+}
+
+/// What an operation was reckoned to cost, and what it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Fields times the sizes of the lists they stand in.
+    pub requested: u64,
+    /// The most that is allowed.
+    pub limit: u64,
 }
 
 impl Answer {
     /// The answer to a request that must not run.
     pub const fn refused(status: Option<u16>, response: Response) -> Self {
-        Self { operation: None, status, response, phase: Phase::Request, statements: Vec::new() }
+        Self { operation: None, status, response, phase: Phase::Request, statements: Vec::new(), cost: None }
     }
 }
 
@@ -101,16 +112,16 @@ impl Operation {
     }
 }
 
-/// The schema by itself, for printing.
-pub fn schema() -> PerfgraphSchema {
+/// The schema before it is finished.
+pub fn schema_builder() -> SchemaBuilder<Query, Mutation, LiveSubscription> {
     // The guard bounds documents before validation; the library's own limits would measure the same again.
-    Schema::build(Query::default(), Mutation::default(), LiveSubscription).finish()
+    Schema::build(Query::default(), Mutation::default(), LiveSubscription)
 }
 
 /// The schema in the definition language, as `schema.graphql` holds it.
 pub fn sdl() -> String {
     let options = async_graphql::SDLExportOptions::new().include_specified_by();
-    let mut text = schema().sdl_with_options(options);
+    let mut text = schema_builder().finish().sdl_with_options(options);
     if !text.ends_with('\n') {
         text.push('\n');
     }
@@ -119,8 +130,13 @@ pub fn sdl() -> String {
 
 impl Engine {
     /// Puts the schema and its services together.
-    pub fn new(services: Services) -> Self {
-        Self { schema: schema(), services: Arc::new(services) }
+    pub fn new(services: Services, trusted: Trusted) -> Self {
+        Self {
+            schema: schema_builder().validation_mode(ValidationMode::Fast).finish(),
+            documents: Arc::new(Documents::new(services.limits.document_cache_bytes_max, trusted)),
+            input_types: Arc::new(InputTypes::of_schema()),
+            services: Arc::new(services),
+        }
     }
 
     /// Runs a query or mutation that came alone.
@@ -142,7 +158,7 @@ impl Engine {
     /// The answer to a request that must not run.
     pub fn prepare(&self, method: Method, request: Request) -> Result<Admitted, Box<Answer>> {
         let admitted = self.admit(request).map_err(|response| Box::new(Answer::refused(None, *response)))?;
-        if method == Method::Get && admitted.kind == Some(OperationType::Mutation) {
+        if method == Method::Get && admitted.is_mutation() {
             let fault = Error::input("method", "a GET changes nothing; send this operation by POST");
             return Err(Box::new(Answer::refused(Some(405), error::refuse(&fault))));
         }
@@ -150,7 +166,7 @@ impl Engine {
     }
 
     /// Runs a query or mutation beside others of the same context.
-    pub async fn run(&self, context: &Arc<RequestContext>, admitted: Admitted) -> Answer {
+    pub async fn run(&self, context: &Arc<RequestContext>, mut admitted: Admitted) -> Answer {
         if admitted.is_subscription() {
             let fault = Error::input(
                 "query",
@@ -159,9 +175,11 @@ impl Engine {
             );
             return Answer::refused(None, error::refuse(&fault));
         }
-        let response = self.schema.execute(admitted.request.data(Arc::clone(context))).await;
+        let request = self.prepared(&mut admitted, Arc::clone(context));
+        let response = self.schema.execute(request).await;
         let (response, phase) = error::finish(response);
-        Answer { operation: admitted.name, status: None, response, phase, statements: context.log.statements() }
+        let statements = context.log.statements();
+        Answer { operation: admitted.name, status: None, response, phase, statements, cost: Some(admitted.cost) }
     }
 
     /// Checks any operation and runs it as a stream; what must not run is a stream of that one answer.
@@ -173,9 +191,10 @@ impl Engine {
     }
 
     /// Runs any operation as a stream of answers: one for queries and mutations, one per event for subscriptions.
-    pub fn stream(&self, viewer: Viewer, admitted: Admitted) -> Operation {
+    pub fn stream(&self, viewer: Viewer, mut admitted: Admitted) -> Operation {
         let is_subscription = admitted.is_subscription();
-        let answers = self.schema.execute_stream(admitted.request.data(self.context(viewer)));
+        let request = self.prepared(&mut admitted, self.context(viewer));
+        let answers = self.schema.execute_stream(request);
         let events = answers.enumerate().map(move |(place, response)| {
             // A stream that fails before its first event never began.
             let never_began = is_subscription && place == 0 && response.data == Value::Null;
@@ -185,59 +204,62 @@ impl Engine {
         Operation { name: admitted.name, is_subscription, events: events.boxed() }
     }
 
-    /// Parses and measures the document of a request.
-    fn admit(&self, mut request: Request) -> Result<Admitted, Box<Response>> {
-        let document = match guard::parse(&request.query, &request.variables, &self.services.limits) {
-            Ok(document) => document,
-            Err(Refusal::Limit(fault)) => return Err(Box::new(error::refuse(&fault))),
-            Err(Refusal::Syntax(fault)) => {
-                let fault = ServerError::from(*fault);
-                return Err(Box::new(error::refuse_as(fault, Code::GraphqlParseFailed)));
-            }
+    /// Finds the document of a request, and checks what depends on its variables.
+    fn admit(&self, request: Request) -> Result<Admitted, Box<Response>> {
+        let refuse = |fault: Error| Box::new(error::refuse(&fault));
+        let limits = &self.services.limits;
+        let document = self.documents.find(&request.source(), limits)?;
+        let Request { operation_name, variables, .. } = request;
+        let Some((operation, definition)) = document.operation(operation_name.as_deref()) else {
+            return Err(refuse(no_such_operation(operation_name.as_deref(), &document)));
         };
+        variables::check(&self.input_types, definition, &variables).map_err(refuse)?;
+        let requested = guard::cost(document.parsed(), definition, &variables, limits).map_err(refuse)?;
+        let cost = Cost { requested, limit: limits.cost_max };
+        let (kind, name) = (operation.kind, operation.label.clone());
+        Ok(Admitted { document, operation_name, variables, kind, name, cost })
+    }
+
+    fn prepared(&self, admitted: &mut Admitted, context: Arc<RequestContext>) -> async_graphql::Request {
+        let mut request = async_graphql::Request::new(String::new());
+        request.set_parsed_query(admitted.document.parsed().clone());
+        request.operation_name = admitted.operation_name.take();
+        request.variables = std::mem::take(&mut admitted.variables);
         if !self.services.introspection {
             request = request.disable_introspection();
         }
-        let operation = select(&document, request.operation_name.as_deref());
-        if let Some((_, operation)) = operation {
-            variables::check(operation, &request.variables).map_err(|fault| Box::new(error::refuse(&fault)))?;
-        }
-        let kind = operation.map(|(_, operation)| operation.ty);
-        let name = operation.and_then(|(name, operation)| Some(format!("{} {}", operation.ty, name?)));
-        request.set_parsed_query(document);
-        Ok(Admitted { request, kind, name })
+        request.data(context)
     }
 }
 
-/// A request that passed the guard.
+fn no_such_operation(wanted: Option<&str>, document: &Document) -> Error {
+    let names: Vec<_> = document.operations().iter().filter_map(|operation| operation.label.as_deref()).collect();
+    let advice = match wanted {
+        Some(_) => "names no operation of the document",
+        None => "says which operation to run, and is missing",
+    };
+    Error::input("operationName", format!("{advice}; there are: {}", names.join(", ")))
+}
+
+/// A request that may run.
 pub struct Admitted {
-    request: Request,
-    /// What it means to run; validation says why when that cannot be told.
-    kind: Option<OperationType>,
+    document: Arc<Document>,
+    operation_name: Option<String>,
+    variables: Variables,
+    kind: OperationType,
     /// `query Name`, where the operation has a name.
     name: Option<String>,
+    cost: Cost,
 }
 
 impl Admitted {
     /// Whether it goes on until somebody ends it.
     pub fn is_subscription(&self) -> bool {
-        self.kind == Some(OperationType::Subscription)
+        self.kind == OperationType::Subscription
     }
 
     /// Whether it may change something.
     pub fn is_mutation(&self) -> bool {
-        self.kind == Some(OperationType::Mutation)
-    }
-}
-
-/// The operation that a request means; validation reports a name that fits none or is missing.
-fn select<'a>(
-    document: &'a ExecutableDocument,
-    wanted: Option<&str>,
-) -> Option<(Option<&'a Name>, &'a OperationDefinition)> {
-    let mut operations = document.operations.iter().map(|(name, operation)| (name, &operation.node));
-    match wanted {
-        Some(wanted) => operations.find(|(name, _)| name.is_some_and(|name| name == wanted)),
-        None => operations.next().filter(|_| operations.next().is_none()),
+        self.kind == OperationType::Mutation
     }
 }

@@ -1,6 +1,6 @@
 //! From faults to GraphQL errors: the one place that gives every error its `extensions.code`.
 
-use async_graphql::{ErrorExtensionValues, Response, ServerError, Value};
+use async_graphql::{ErrorExtensionValues, Response, ServerError, Value, parser};
 
 use crate::error::{Code, Error};
 
@@ -23,8 +23,24 @@ pub fn finish(mut response: Response) -> (Response, Phase) {
     for error in &mut response.errors {
         let code = classify(error, phase);
         set_code(error, code);
+        shorten(&mut error.message);
+    }
+    if phase == Phase::Request {
+        response.errors.truncate(REQUEST_ERRORS_MAX);
     }
     (response, phase)
+}
+
+/// Errors of a document that never runs: whoever mends so many will ask again.
+const REQUEST_ERRORS_MAX: usize = 20;
+/// Characters of a message: what repeats the caller's text must not repeat all of it.
+const MESSAGE_CHARACTERS_MAX: usize = 500;
+
+fn shorten(message: &mut String) {
+    if let Some((end, _)) = message.char_indices().nth(MESSAGE_CHARACTERS_MAX) {
+        message.truncate(end);
+        message.push_str("...");
+    }
 }
 
 /// A response that is nothing but one fault.
@@ -35,10 +51,16 @@ pub fn refuse(error: &Error) -> Response {
     Response::from_errors(vec![answer])
 }
 
-/// A response that is nothing but one error of the library, under a code.
-pub fn refuse_as(mut error: ServerError, code: Code) -> Response {
-    set_code(&mut error, code);
-    Response::from_errors(vec![error])
+/// A response that says why a document cannot be parsed.
+pub fn refuse_syntax(error: parser::Error) -> Response {
+    let mut answer = ServerError::from(error);
+    // The parser draws the place over several lines and ends with what it expected there.
+    if let Some((_, expected)) = answer.message.rsplit_once(" = ") {
+        answer.message = format!("Syntax error: {}", expected.trim());
+    }
+    shorten(&mut answer.message);
+    set_code(&mut answer, Code::GraphqlParseFailed);
+    Response::from_errors(vec![answer])
 }
 
 fn classify(error: &mut ServerError, phase: Phase) -> Code {

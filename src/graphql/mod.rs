@@ -4,6 +4,7 @@
 
 pub mod context;
 pub mod cursor;
+pub mod documents;
 pub mod engine;
 pub mod error;
 pub mod guard;
@@ -14,6 +15,7 @@ pub mod page;
 pub mod payload;
 pub mod plain_list;
 pub mod query;
+pub mod request;
 pub mod scalars;
 pub mod selection;
 pub mod subscription;
@@ -22,3 +24,4 @@ pub mod variables;
 
 pub use context::{Limits, RequestContext, Services};
 pub use engine::{Answer, Engine};
+pub use request::Request;

@@ -2,9 +2,9 @@
 
 mod accept;
 mod batch;
+mod explain;
 mod reply;
 
-use async_graphql::Request as GraphqlRequest;
 use axum::{
     body::Body,
     extract::{Query, State},
@@ -16,6 +16,7 @@ use serde::Deserialize;
 pub use self::reply::{failure, failure_by_code};
 use self::{
     accept::{MediaType, Wish},
+    explain::Explain,
     reply::Style,
 };
 use super::{
@@ -29,13 +30,10 @@ use crate::{
     auth,
     error::Error,
     graphql::{
-        Answer,
+        Answer, Request as GraphqlRequest,
         engine::{Admitted, Method, Operation},
     },
 };
-
-/// Asks for the statements of a request in `extensions.db`.
-const EXPLAIN: &str = "perfgraph-explain";
 
 /// `POST /graphql`.
 pub async fn post(State(state): State<HttpState>, headers: HeaderMap, body: Body) -> Response {
@@ -52,16 +50,20 @@ pub async fn post(State(state): State<HttpState>, headers: HeaderMap, body: Body
         Ok(bytes) => bytes,
         Err((status, fault)) => return style.refuse(&fault, status),
     };
+    let explain = match Explain::from_headers(&headers) {
+        Ok(explain) => explain,
+        Err(fault) => return style.malformed(&fault),
+    };
     match request_body::content(&bytes, state.settings.batch_operations_max) {
-        Ok(Content::One(request)) => execute(&state, &headers, wish, Method::Post, *request).await,
+        Ok(Content::One(request)) => execute(&state, explain, wish, Method::Post, *request).await,
         Ok(Content::Batch(_)) if wish.media_type.is_none() => {
             style.malformed(&Error::input("body", "a stream carries one operation; send an object, not a list"))
         }
         Ok(Content::Batch(members)) => {
             let mut answers = batch::run(&state.engine, auth::development_viewer(), members).await;
             let in_database = answers.first().map(in_database);
-            if let Some(first) = answers.first_mut().filter(|_| wants_explanation(&headers)) {
-                explain(first);
+            if let Some(first) = answers.first_mut() {
+                explain.apply(first);
             }
             described(style.answers(&answers), "batch /graphql".to_owned(), in_database)
         }
@@ -74,7 +76,8 @@ pub async fn post(State(state): State<HttpState>, headers: HeaderMap, body: Body
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GetParameters {
-    query: String,
+    query: Option<String>,
+    document_id: Option<String>,
     operation_name: Option<String>,
     variables: Option<String>,
     extensions: Option<String>,
@@ -97,8 +100,12 @@ pub async fn get(state: HttpState, headers: HeaderMap, parameters: Option<Query<
         let fault = Error::input("query", "a GET request needs ?query=…, or Accept: text/html for the explorer");
         return style.malformed(&fault);
     };
-    let mut request = GraphqlRequest::new(parameters.query);
-    request.operation_name = parameters.operation_name.filter(|name| !name.is_empty());
+    let mut request = GraphqlRequest {
+        query: parameters.query,
+        document_id: parameters.document_id,
+        operation_name: parameters.operation_name.filter(|name| !name.is_empty()),
+        ..GraphqlRequest::default()
+    };
     if let Some(text) = parameters.variables.filter(|text| !text.is_empty()) {
         match request_body::parse(text.as_bytes()) {
             Ok(variables) => request.variables = variables,
@@ -111,7 +118,14 @@ pub async fn get(state: HttpState, headers: HeaderMap, parameters: Option<Query<
             Err(_) => return style.malformed(&Error::input("extensions", "must be a JSON object")),
         }
     }
-    execute(&state, &headers, wish, Method::Get, request).await
+    if !request.names_a_document() {
+        let fault = Error::input("query", "a GET request needs ?query=…, or Accept: text/html for the explorer");
+        return style.malformed(&fault);
+    }
+    match Explain::from_headers(&headers) {
+        Ok(explain) => execute(&state, explain, wish, Method::Get, request).await,
+        Err(fault) => style.malformed(&fault),
+    }
 }
 
 /// How to answer in one piece; what ends before a stream begins is told as JSON.
@@ -119,13 +133,7 @@ fn style(state: &HttpState, wish: Wish) -> Style {
     Style { media_type: wish.media_type.unwrap_or(MediaType::Json), is_strict: state.settings.strict_status }
 }
 
-async fn execute(
-    state: &HttpState,
-    headers: &HeaderMap,
-    wish: Wish,
-    method: Method,
-    request: GraphqlRequest,
-) -> Response {
+async fn execute(state: &HttpState, explain: Explain, wish: Wish, method: Method, request: GraphqlRequest) -> Response {
     let viewer = auth::development_viewer();
     let prepared = state.engine.prepare(method, request);
     let is_subscription = prepared.as_ref().is_ok_and(Admitted::is_subscription);
@@ -140,11 +148,10 @@ async fn execute(
         (Ok(admitted), None) => state.engine.run(&state.engine.context(viewer), admitted).await,
         (Err(refused), _) => *refused,
     };
-    if wants_explanation(headers) {
-        explain(&mut answer);
-    }
+    let in_database = in_database(&answer);
+    explain.apply(&mut answer);
     let name = answer.operation.clone().unwrap_or_else(|| format!("{} /graphql", method.as_str()));
-    described(style(state, wish).answer(&answer), name, Some(in_database(&answer)))
+    described(style(state, wish).answer(&answer), name, Some(in_database))
 }
 
 /// Tells the middleware what the response was about.
@@ -159,26 +166,6 @@ fn described(mut response: Response, operation: String, in_database: Option<InDa
 fn in_database(answer: &Answer) -> InDatabase {
     let ms = answer.statements.iter().map(|statement| statement.elapsed_ms).sum();
     InDatabase { statements: answer.statements.len(), ms }
-}
-
-fn wants_explanation(headers: &HeaderMap) -> bool {
-    headers.get(EXPLAIN).is_some_and(|value| value == "1")
-}
-
-/// Shows what the answer cost: statements, rows, milliseconds and the SQL.
-fn explain(answer: &mut Answer) {
-    let statements = answer.statements.iter().map(
-        |statement| serde_json::json!({ "sql": statement.sql, "rows": statement.rows, "ms": statement.elapsed_ms }),
-    );
-    let db = serde_json::json!({
-        "statements": answer.statements.len(),
-        "rows": answer.statements.iter().map(|statement| statement.rows).sum::<u64>(),
-        "ms": answer.statements.iter().map(|statement| statement.elapsed_ms).sum::<f64>(),
-        "sql": statements.collect::<Vec<_>>(),
-    });
-    if let Ok(value) = async_graphql::Value::from_json(db) {
-        answer.response.extensions.insert("db".to_owned(), value);
-    }
 }
 
 fn not_acceptable() -> Response {

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use async_graphql::Request;
 use axum::{
     body::Body,
     http::{HeaderMap, StatusCode, header},
@@ -14,7 +13,10 @@ use serde::{
 use serde_json::{Map, Value, value::RawValue};
 use serde_path_to_error::Segment;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    graphql::Request,
+};
 
 /// Whether the body says that it is JSON in UTF-8.
 pub fn is_json(headers: &HeaderMap) -> bool {
@@ -53,11 +55,9 @@ pub async fn read(body: Body, limit: usize) -> Result<bytes::Bytes, (StatusCode,
 /// # Errors
 /// [`Error::Input`] naming the property.
 pub fn request(properties: Map<String, Value>) -> Result<Request> {
-    if !matches!(properties.get("query"), Some(Value::String(_))) {
-        return Err(Error::input("query", "must be the text of a GraphQL document"));
-    }
-    serde_path_to_error::deserialize(Value::Object(properties))
-        .map_err(|error| Error::input(error.path().to_string(), error.inner().to_string()))
+    let request: Request = serde_path_to_error::deserialize(Value::Object(properties))
+        .map_err(|error| Error::input(error.path().to_string(), error.inner().to_string()))?;
+    if request.names_a_document() { Ok(request) } else { Err(no_document()) }
 }
 
 /// What a body holds.
@@ -101,10 +101,11 @@ fn one(bytes: &[u8]) -> Result<Request> {
         return Err(Error::input("body", "an operation is an object, and a batch holds no further batches"));
     }
     let request: Request = parse(bytes)?;
-    if request.query.is_empty() {
-        return Err(Error::input("query", "must be the text of a GraphQL document"));
-    }
-    Ok(request)
+    if request.names_a_document() { Ok(request) } else { Err(no_document()) }
+}
+
+fn no_document() -> Error {
+    Error::input("query", "must be the text of a GraphQL document")
 }
 
 fn batch(bytes: &[u8], operations_max: usize) -> Result<Vec<Result<Request>>, Malformed> {

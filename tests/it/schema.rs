@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use async_graphql::{Request, Response, Variables};
+use async_graphql::{Response, Variables};
 use futures_util::StreamExt;
-use perfgraph::{auth, graphql::engine};
+use perfgraph::{
+    auth,
+    graphql::{Request, engine},
+};
 use serde_json::{Value, json};
 
 use crate::harness::{Server, TestDatabase, World, server::repository};
@@ -178,7 +181,12 @@ fn variables(file: &std::path::Path, world: &World) -> Value {
 
 async fn first(server: &Server, world: &World, file: &std::path::Path, document: &str, name: &str) -> Response {
     let variables = Variables::from_json(variables(file, world));
-    let request = Request::new(document).variables(variables).operation_name(name);
+    let request = Request {
+        query: Some(document.to_owned()),
+        operation_name: Some(name.to_owned()),
+        variables,
+        ..Request::default()
+    };
     let mut answers = server.app.engine().subscribe(auth::development_viewer(), request).events;
     // A stream answers when something is committed; a refusal comes at once.
     let answer = answers.next();

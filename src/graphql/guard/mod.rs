@@ -32,14 +32,17 @@ pub enum Refusal {
 /// enough for its recursion.
 const NESTING_MAX: usize = 100;
 
+/// Bytes of a name or number: what is unknown is compared with everything that is known, letter by letter.
+const NAME_BYTES_MAX: usize = 250;
+
 /// Depth of introspection: its standard query nests deeper than data does, and costs no SQL.
 const INTROSPECTION_DEPTH_MAX: usize = 20;
 
-/// Parses a document and measures it.
+/// Parses a document and measures what does not depend on variables.
 ///
 /// # Errors
 /// [`Refusal`] with the limit that was passed and what to do about it.
-pub fn parse(text: &str, variables: &Variables, limits: &Limits) -> Result<ExecutableDocument, Refusal> {
+pub fn parse(text: &str, limits: &Limits) -> Result<ExecutableDocument, Refusal> {
     within(
         "the size of the document in bytes",
         text.len(),
@@ -49,27 +52,57 @@ pub fn parse(text: &str, variables: &Variables, limits: &Limits) -> Result<Execu
     let shape = scan(text);
     within("the number of tokens in the document", shape.tokens, limits.tokens_max, "ask for less in one document")?;
     within("the nesting of the document", shape.nesting, NESTING_MAX, "nest fields, lists and objects less deeply")?;
+    within("the length of a name in bytes", shape.name_bytes, NAME_BYTES_MAX, "use shorter names")?;
     let document = parse_query(text).map_err(|error| Refusal::Syntax(Box::new(error)))?;
-    measure(&document, variables, limits)?;
+    measure(&document, limits).map_err(Refusal::Limit)?;
     Ok(document)
 }
 
-fn within(what: &'static str, actual: usize, limit: usize, advice: &'static str) -> Result<(), Refusal> {
+/// What an operation costs with these variables: fields times the sizes of the lists they stand in.
+///
+/// # Errors
+/// [`Error::Limit`] when that is more than is allowed.
+pub fn cost(
+    document: &ExecutableDocument,
+    operation: &OperationDefinition,
+    variables: &Variables,
+    limits: &Limits,
+) -> Result<u64, Error> {
+    let weight = Scales::new(document, Some(operation), variables, limits).selection_set(&operation.selection_set.node);
+    if weight.cost > limits.cost_max {
+        return Err(Error::Limit {
+            what: "the cost of the operation (fields times the sizes of the lists they stand in)",
+            actual: weight.cost,
+            limit: limits.cost_max,
+            advice: "ask for smaller pages or fewer fields",
+        });
+    }
+    Ok(weight.cost)
+}
+
+impl From<Error> for Refusal {
+    fn from(fault: Error) -> Self {
+        Self::Limit(fault)
+    }
+}
+
+fn within(what: &'static str, actual: usize, limit: usize, advice: &'static str) -> Result<(), Error> {
     if actual <= limit {
         return Ok(());
     }
     let count = |number| u64::try_from(number).unwrap_or(u64::MAX);
-    Err(Refusal::Limit(Error::Limit { what, actual: count(actual), limit: count(limit), advice }))
+    Err(Error::Limit { what, actual: count(actual), limit: count(limit), advice })
 }
 
-fn measure(document: &ExecutableDocument, variables: &Variables, limits: &Limits) -> Result<(), Refusal> {
+/// All operations and fragments are measured, also those that are not to run: they reach validation.
+fn measure(document: &ExecutableDocument, limits: &Limits) -> Result<(), Error> {
     let definitions = document.fragments.len() + document.operations.iter().count();
     within("the number of definitions", definitions, limits.definitions_max, "send fewer operations and fragments")?;
+    let variables = Variables::default();
     for (_, operation) in document.operations.iter() {
-        check_operation(document, &operation.node, variables, limits)?;
+        check_operation(document, &operation.node, &variables, limits)?;
     }
-    // Fragments that no operation uses still reach validation.
-    let mut scales = Scales::new(document, None, variables, limits);
+    let mut scales = Scales::new(document, None, &variables, limits);
     for (name, fragment) in &document.fragments {
         let weight = scales.fragment(name.as_str());
         let is_introspection = fragment.node.type_condition.node.on.node.starts_with("__");
@@ -83,7 +116,7 @@ fn check_operation(
     operation: &OperationDefinition,
     variables: &Variables,
     limits: &Limits,
-) -> Result<(), Refusal> {
+) -> Result<(), Error> {
     let mut scales = Scales::new(document, Some(operation), variables, limits);
     let mut weight = scales.selection_set(&operation.selection_set.node);
     weight.directives = weight.directives.saturating_add(operation.directives.len());
@@ -94,7 +127,7 @@ fn check_operation(
     check(weight, limits)
 }
 
-fn check(weight: Weight, limits: &Limits) -> Result<(), Refusal> {
+fn check(weight: Weight, limits: &Limits) -> Result<(), Error> {
     within("the depth of the operation", weight.depth, limits.depth_max, "ask for fewer levels at once")?;
     within(
         "the depth of introspection",
@@ -104,16 +137,7 @@ fn check(weight: Weight, limits: &Limits) -> Result<(), Refusal> {
     )?;
     within("the number of aliases", weight.aliases, limits.aliases_max, "ask for fewer fields under other names")?;
     within("the number of directives", weight.directives, limits.directives_max, "use fewer directives")?;
-    within("the number of fields", weight.fields, limits.fields_max, "ask for less at once")?;
-    if weight.cost > limits.cost_max {
-        return Err(Refusal::Limit(Error::Limit {
-            what: "the cost of the operation (fields times the sizes of the lists they stand in)",
-            actual: weight.cost,
-            limit: limits.cost_max,
-            advice: "ask for smaller pages or fewer fields",
-        }));
-    }
-    Ok(())
+    within("the number of fields", weight.fields, limits.fields_max, "ask for less at once")
 }
 
 #[cfg(test)]
@@ -137,15 +161,21 @@ mod tests {
             fields_max: 2_000,
             cost_max: 5_000,
             team_change_max: 1_000,
+            document_cache_bytes_max: 0,
         }
     }
 
     fn refusal(document: &str) -> String {
-        match parse(document, &Variables::default(), &limits()) {
-            Ok(_) => "passed".to_owned(),
-            Err(Refusal::Syntax(error)) => format!("syntax: {error}"),
-            Err(Refusal::Limit(error)) => error.to_string(),
-        }
+        let parsed = match parse(document, &limits()) {
+            Ok(parsed) => parsed,
+            Err(Refusal::Syntax(error)) => return format!("syntax: {error}"),
+            Err(Refusal::Limit(error)) => return error.to_string(),
+        };
+        let mut costs = parsed
+            .operations
+            .iter()
+            .map(|(_, operation)| cost(&parsed, &operation.node, &Variables::default(), &limits()));
+        costs.find_map(Result::err).map_or_else(|| "passed".to_owned(), |error| error.to_string())
     }
 
     /// Fragments that each spread the next one twice: twice the fields for every level.

@@ -7,12 +7,14 @@ pub struct Shape {
     pub tokens: usize,
     /// Braces, brackets and parentheses inside each other.
     pub nesting: usize,
+    /// Bytes of the longest name.
+    pub name_bytes: usize,
 }
 
 /// Counts tokens and nesting without parsing. Strings and comments are skipped; what is malformed is the parser's.
 pub fn scan(text: &str) -> Shape {
     let bytes = text.as_bytes();
-    let (mut at, mut tokens, mut depth, mut nesting) = (0, 0, 0_usize, 0);
+    let (mut at, mut tokens, mut depth, mut nesting, mut name_bytes) = (0, 0, 0_usize, 0, 0);
     while let Some(&byte) = bytes.get(at) {
         at += 1;
         match byte {
@@ -30,15 +32,17 @@ pub fn scan(text: &str) -> Shape {
             }
             b'}' | b')' | b']' => depth = depth.saturating_sub(1),
             _ if is_name_byte(byte) => {
+                let start = at - 1;
                 while bytes.get(at).is_some_and(|byte| is_name_byte(*byte)) {
                     at += 1;
                 }
+                name_bytes = name_bytes.max(at - start);
             }
             _ => {}
         }
         tokens += 1;
     }
-    Shape { tokens, nesting }
+    Shape { tokens, nesting, name_bytes }
 }
 
 const fn is_name_byte(byte: u8) -> bool {
@@ -80,7 +84,7 @@ mod tests {
     fn strings_and_comments_are_one_token_or_none() {
         assert_eq!(
             scan("{ a(x: \"{{{ \\\" }\", y: \"\"\"{ \\\"\"\" {\"\"\") } # {{{"),
-            Shape { tokens: 11, nesting: 2 }
+            Shape { tokens: 11, nesting: 2, name_bytes: 1 }
         );
         assert_eq!(scan("\"\"\"").tokens, 1);
         assert_eq!(scan("\"\\").tokens, 1);

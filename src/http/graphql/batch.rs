@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use async_graphql::Request;
 use futures_util::future::join_all;
 
 use crate::{
     auth::Viewer,
     error::Error,
     graphql::{
-        Answer, Engine, RequestContext,
+        Answer, Engine, Request, RequestContext,
         engine::{Admitted, Method},
         error::refuse,
     },

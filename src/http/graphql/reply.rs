@@ -152,7 +152,7 @@ pub fn failure_by_code(fault: &Error) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use async_graphql::{PathSegment, ServerError, value};
+    use async_graphql::{PathSegment, value};
 
     use super::*;
 
@@ -167,7 +167,7 @@ mod tests {
         }
         response.data = data;
         let phase = if fault.is_some() && response.data == Value::Null { Phase::Request } else { Phase::Execution };
-        Answer { operation: None, status: None, response, phase, statements: Vec::new() }
+        Answer { operation: None, status: None, response, phase, statements: Vec::new(), cost: None }
     }
 
     #[test]
@@ -177,7 +177,8 @@ mod tests {
         let partial = answer(value!({"a": null, "b": 1}), Some(&Error::not_found("x")));
         let good = answer(value!({"b": 1}), None);
         let mut unparsed = answer(Value::Null, None);
-        unparsed.response = crate::graphql::error::refuse_as(ServerError::new("no", None), Code::GraphqlParseFailed);
+        let syntax = async_graphql::parser::parse_query("{").unwrap_err();
+        unparsed.response = crate::graphql::error::refuse_syntax(syntax);
         unparsed.phase = Phase::Request;
         for (answer, expected) in
             [(&good, [200; 4]), (&invalid, [400, 200, 422, 422]), (&unparsed, [400, 200, 400, 400])]

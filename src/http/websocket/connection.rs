@@ -5,7 +5,6 @@
 
 use std::{collections::HashSet, ops::ControlFlow, time::Duration};
 
-use async_graphql::Request;
 use axum::extract::ws::{Message, WebSocket};
 use futures_util::stream::BoxStream;
 use serde_json::{Map, Value};
@@ -16,7 +15,10 @@ use super::message::{self, Close, Frame, Incoming};
 use crate::{
     auth::Viewer,
     error::{Error, Result},
-    graphql::error::{Phase, refuse},
+    graphql::{
+        Request,
+        error::{Phase, refuse},
+    },
     http::{
         request_body,
         router::HttpState,

@@ -1,0 +1,68 @@
+//! The name of a document: the SHA-256 of its text, as clients of persisted queries compute it.
+
+use std::{fmt, str::FromStr};
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+/// The SHA-256 of a document's text.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DocumentHash([u8; 32]);
+
+/// A text that is no hash.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("must be a SHA-256 in 64 hexadecimal digits")]
+pub struct HashError;
+
+impl DocumentHash {
+    /// The hash of a text.
+    pub fn of(text: &str) -> Self {
+        Self(Sha256::digest(text).into())
+    }
+}
+
+impl fmt::Display for DocumentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for DocumentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha256:{self}")
+    }
+}
+
+impl FromStr for DocumentHash {
+    type Err = HashError;
+
+    fn from_str(hex: &str) -> Result<Self, HashError> {
+        let mut bytes = [0; 32];
+        let digits = hex.as_bytes();
+        if digits.len() != 2 * bytes.len() {
+            return Err(HashError);
+        }
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| HashError)?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| HashError)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_that_of_every_other_tool() {
+        // As `printf '{ viewer { role } }' | sha256sum` prints it.
+        let hex = "f63c1d1d984628060baf66f876c2c675ee7a472f114e839c75f247e0cc7ba64f";
+        let hash = DocumentHash::of("{ viewer { role } }");
+        assert_eq!(hash.to_string(), hex);
+        assert_eq!(hex.to_uppercase().parse(), Ok(hash));
+        for wrong in ["", "00", &hex[1..], &format!("{}g", &hex[1..]), &format!("{}ä", &hex[2..])] {
+            assert_eq!(wrong.parse::<DocumentHash>(), Err(HashError), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Documents that were read before: parsed, bounded and validated once, then found again by their hash.
+//!
+//! The same cache answers automatic persisted queries and `documentId`: a client that knows the hash of a document need
+//! not send it. A document is no secret and carries no rights; what it may read is decided by who sends it.
+
+mod document;
+mod hash;
+mod trusted;
+mod validation;
+
+use std::sync::Arc;
+
+use async_graphql::Response;
+use moka::sync::Cache;
+
+pub use document::{Document, Operation};
+pub use hash::{DocumentHash, HashError};
+pub use trusted::{Trusted, TrustedDocumentsError, TrustedMode};
+
+use super::{context::Limits, error, guard};
+use crate::error::Error;
+use validation::Validator;
+
+/// What a request says about its document: the text, the hash of one that is known, or both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DocumentSource<'a> {
+    /// The text.
+    pub text: Option<&'a str>,
+    /// Which known document is meant, as the client wrote it.
+    pub id: Option<&'a str>,
+    /// The SHA-256 of an automatic persisted query, in hexadecimal digits.
+    pub persisted_hash: Option<&'a str>,
+}
+
+/// The documents that the server knows.
+pub struct Documents {
+    known: Cache<DocumentHash, Arc<Document>>,
+    trusted: Trusted,
+    validator: Validator,
+}
+
+impl Documents {
+    /// A cache of about so many bytes, over the documents that the operator trusts.
+    pub fn new(cache_bytes_max: u64, trusted: Trusted) -> Self {
+        let known = Cache::builder()
+            .max_capacity(cache_bytes_max)
+            .weigher(|_, document: &Arc<Document>| document.bytes())
+            .build();
+        Self { known, trusted, validator: Validator::of_schema() }
+    }
+
+    /// The document that a request means, ready to run.
+    ///
+    /// # Errors
+    /// A response that is the refusal: an unknown hash, a document that breaks a limit, cannot be parsed, does not fit
+    /// the schema, or is not among the trusted ones.
+    pub fn find(&self, source: &DocumentSource<'_>, limits: &Limits) -> Result<Arc<Document>, Box<Response>> {
+        let refuse = |fault: &Error| Box::new(error::refuse(fault));
+        let wanted = wanted(source).map_err(|fault| refuse(&fault))?;
+        let Some(text) = source.text else {
+            let wanted = wanted.ok_or_else(|| refuse(&no_document()))?;
+            return self.by_id(&wanted, limits);
+        };
+        let hash = DocumentHash::of(text);
+        if let Some(Wanted::Hash(wanted)) = wanted
+            && wanted != hash
+        {
+            let field = if source.id.is_some() { "documentId" } else { "extensions.persistedQuery.sha256Hash" };
+            return Err(refuse(&Error::input(field, "is not the SHA-256 of the query that came with it")));
+        }
+        self.by_text(hash, text, limits)
+    }
+
+    fn by_id(&self, wanted: &Wanted, limits: &Limits) -> Result<Arc<Document>, Box<Response>> {
+        let text = match wanted {
+            Wanted::Hash(hash) => {
+                if let Some(document) = self.known.get(hash) {
+                    return Ok(document);
+                }
+                self.trusted.by_hash(*hash)
+            }
+            Wanted::Name(name) => self.trusted.by_name(name),
+        };
+        match text {
+            Some(text) => self.by_text(DocumentHash::of(&text), &text, limits),
+            None => Err(Box::new(error::refuse(&Error::PersistedQueryNotFound))),
+        }
+    }
+
+    fn by_text(&self, hash: DocumentHash, text: &str, limits: &Limits) -> Result<Arc<Document>, Box<Response>> {
+        if let Some(document) = self.known.get(&hash) {
+            return Ok(document);
+        }
+        if !self.trusted.admits(hash) {
+            let advice = "this server runs only the documents that its operator trusts (graphql.trusted_documents = \
+                          'only'); ask for this one to be added";
+            return Err(Box::new(error::refuse(&Error::Forbidden(advice.to_owned()))));
+        }
+        let parsed = guard::parse(text, limits).map_err(|refusal| Box::new(refuse_document(refusal)))?;
+        self.validator.check(&parsed)?;
+        let document = Arc::new(Document::new(parsed, text.len()));
+        self.trusted.learn(hash, text);
+        self.known.insert(hash, Arc::clone(&document));
+        Ok(document)
+    }
+}
+
+/// Which known document a request means.
+enum Wanted {
+    Hash(DocumentHash),
+    /// An identifier that the operator's tools gave it.
+    Name(String),
+}
+
+fn wanted(source: &DocumentSource<'_>) -> Result<Option<Wanted>, Error> {
+    if let Some(id) = source.id {
+        if let Some(hex) = id.strip_prefix("sha256:") {
+            let hash = hex.parse().map_err(|error: HashError| Error::input("documentId", error.to_string()))?;
+            return Ok(Some(Wanted::Hash(hash)));
+        }
+        return Ok(Some(Wanted::Name(id.to_owned())));
+    }
+    let hash = source.persisted_hash.map(|hex| {
+        hex.parse().map_err(|error: HashError| Error::input("extensions.persistedQuery.sha256Hash", error.to_string()))
+    });
+    Ok(hash.transpose()?.map(Wanted::Hash))
+}
+
+fn no_document() -> Error {
+    Error::input("query", "must be the text of a GraphQL document, or documentId the hash of a known one")
+}
+
+fn refuse_document(refusal: guard::Refusal) -> Response {
+    match refusal {
+        guard::Refusal::Limit(fault) => error::refuse(&fault),
+        guard::Refusal::Syntax(fault) => error::refuse_syntax(*fault),
+    }
+}

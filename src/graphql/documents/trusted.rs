@@ -1,0 +1,203 @@
+//! The documents that an operator trusts, from a file: none in particular, learned from what runs, or these and no others.
+//!
+//! Read are the files that client tools write: an object of id and text (graphql-codegen's persisted documents, the Relay
+//! compiler's persisted queries), an Apollo persisted query manifest, or one `{"id": .., "body": ..}` on each line, which
+//! is what learning appends.
+
+use std::{
+    collections::HashMap,
+    fs::{File, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde::Deserialize;
+use serde_json::json;
+use thiserror::Error;
+
+use super::DocumentHash;
+
+/// What trust means for documents that are not in the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TrustedMode {
+    /// They run.
+    #[default]
+    Off,
+    /// They run, and are added to the file.
+    Learn,
+    /// They are refused.
+    Only,
+}
+
+/// Why a file of trusted documents is of no use.
+#[derive(Debug, Error)]
+pub enum TrustedDocumentsError {
+    /// It cannot be read or written.
+    #[error("cannot open {path}: {source}")]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It holds something else.
+    #[error(
+        "{path} is no list of trusted documents: expected an object of id and text, a persisted query manifest, or \
+         lines of {{\"id\": .., \"body\": ..}}"
+    )]
+    Format {
+        /// Which file.
+        path: PathBuf,
+    },
+}
+
+/// Documents by what clients may call them.
+pub struct Trusted {
+    mode: TrustedMode,
+    by_name: HashMap<String, Arc<str>>,
+    by_hash: HashMap<DocumentHash, Arc<str>>,
+    learned: Option<Mutex<Learned>>,
+}
+
+/// The file that learning appends to, and what it holds by now.
+struct Learned {
+    file: File,
+    known: std::collections::HashSet<DocumentHash>,
+}
+
+/// Documents that learning stops at: a list that long was not written by people.
+const LEARNED_MAX: usize = 10_000;
+
+impl Trusted {
+    /// Nobody is asked.
+    pub fn everything() -> Self {
+        Self { mode: TrustedMode::Off, by_name: HashMap::new(), by_hash: HashMap::new(), learned: None }
+    }
+
+    /// Reads the file; learning makes it when it is missing.
+    ///
+    /// # Errors
+    /// [`TrustedDocumentsError`] when it cannot be opened or read.
+    pub fn open(mode: TrustedMode, path: &Path) -> Result<Self, TrustedDocumentsError> {
+        let opened = |source| TrustedDocumentsError::Open { path: path.to_owned(), source };
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if mode == TrustedMode::Learn && error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(opened(error)),
+        };
+        let entries = parse(&text).ok_or_else(|| TrustedDocumentsError::Format { path: path.to_owned() })?;
+        let mut trusted = Self { mode, ..Self::everything() };
+        for (id, body) in entries {
+            let body: Arc<str> = body.into();
+            trusted.by_hash.insert(DocumentHash::of(&body), Arc::clone(&body));
+            trusted.by_name.insert(id, body);
+        }
+        if mode == TrustedMode::Learn {
+            let file = OpenOptions::new().create(true).append(true).open(path).map_err(opened)?;
+            let known = trusted.by_hash.keys().copied().collect();
+            trusted.learned = Some(Mutex::new(Learned { file, known }));
+        }
+        Ok(trusted)
+    }
+
+    /// Whether a document may run.
+    pub fn admits(&self, hash: DocumentHash) -> bool {
+        self.mode != TrustedMode::Only || self.by_hash.contains_key(&hash)
+    }
+
+    /// The text with this hash.
+    pub fn by_hash(&self, hash: DocumentHash) -> Option<Arc<str>> {
+        self.by_hash.get(&hash).cloned()
+    }
+
+    /// The text that the operator's tools gave this id.
+    pub fn by_name(&self, name: &str) -> Option<Arc<str>> {
+        self.by_name.get(name).cloned()
+    }
+
+    /// Adds a document that has run to the file, where that is wanted. It is one short line in a file opened for
+    /// appending, once for each document in the life of the file, so it is written where it stands.
+    pub fn learn(&self, hash: DocumentHash, text: &str) {
+        let Some(learned) = &self.learned else { return };
+        let mut learned = learned.lock().unwrap_or_else(PoisonError::into_inner);
+        if learned.known.len() >= LEARNED_MAX || !learned.known.insert(hash) {
+            return;
+        }
+        let line = json!({ "id": format!("sha256:{hash}"), "body": text });
+        if let Err(error) = writeln!(learned.file, "{line}") {
+            tracing::warn!(%error, "a trusted document could not be added to its file");
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    id: String,
+    body: String,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Whole {
+    Manifest { operations: Vec<Entry> },
+    Map(HashMap<String, String>),
+}
+
+fn parse(text: &str) -> Option<Vec<(String, String)>> {
+    let pairs = |entries: Vec<Entry>| entries.into_iter().map(|entry| (entry.id, entry.body)).collect();
+    let lines: Result<Vec<Entry>, _> =
+        text.lines().filter(|line| !line.trim().is_empty()).map(serde_json::from_str).collect();
+    if let Ok(entries) = lines {
+        return Some(pairs(entries));
+    }
+    match serde_json::from_str(text).ok()? {
+        Whole::Manifest { operations } => Some(pairs(operations)),
+        Whole::Map(map) => Some(map.into_iter().collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "{ viewer { role } }";
+
+    #[test]
+    fn every_format_of_the_tools_is_read() {
+        let formats = [
+            json!({ "abc": TEXT }).to_string(),
+            json!({ "format": "apollo-persisted-query-manifest", "version": 1, "operations": [
+                { "id": "abc", "name": "Q", "type": "query", "body": TEXT },
+            ] })
+            .to_string(),
+            format!("{}\n\n{}\n", json!({ "id": "abc", "body": TEXT }), json!({ "id": "def", "body": "{ a }" })),
+        ];
+        for format in formats {
+            let entries: HashMap<_, _> = parse(&format).unwrap().into_iter().collect();
+            assert_eq!(entries["abc"], TEXT, "{format}");
+        }
+        for wrong in ["[1]", "{\"a\": 1}", "a: b"] {
+            assert!(parse(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_was_learned_is_trusted_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trusted.jsonl");
+        assert!(Trusted::open(TrustedMode::Only, &path).is_err());
+        let hash = DocumentHash::of(TEXT);
+        for _ in 0..2 {
+            let learning = Trusted::open(TrustedMode::Learn, &path).unwrap();
+            assert!(learning.admits(DocumentHash::of("anything")));
+            learning.learn(hash, TEXT);
+            learning.learn(hash, TEXT);
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 1);
+        let only = Trusted::open(TrustedMode::Only, &path).unwrap();
+        assert!(only.admits(hash) && !only.admits(DocumentHash::of("anything")));
+        assert_eq!(only.by_name(&format!("sha256:{hash}")).as_deref(), Some(TEXT));
+        assert_eq!(only.by_hash(hash).as_deref(), Some(TEXT));
+    }
+}
