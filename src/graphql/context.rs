@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use async_graphql::Context;
+use async_graphql::ContextBase;
 
 use super::loaders::Loaders;
 use crate::{
@@ -149,6 +149,6 @@ impl RequestContext {
 ///
 /// # Errors
 /// Never for requests that came through the engine, which puts the context there.
-pub fn request<'a>(context: &Context<'a>) -> Result<&'a Arc<RequestContext>> {
+pub fn request<'a, T>(context: &ContextBase<'a, T>) -> Result<&'a Arc<RequestContext>> {
     context.data_opt().ok_or_else(|| Error::internal("no request context in a GraphQL execution"))
 }

@@ -17,6 +17,7 @@ use super::{
     mutation::Mutation,
     query::Query,
     request::Request,
+    rows::MayWriteText,
     subscription::LiveSubscription,
     variables::{self, InputTypes},
 };
@@ -227,6 +228,9 @@ impl Engine {
         request.variables = std::mem::take(&mut admitted.variables);
         if !self.services.introspection {
             request = request.disable_introspection();
+        }
+        if !admitted.document.merges() {
+            request = request.data(MayWriteText);
         }
         request.data(context)
     }

@@ -16,6 +16,7 @@ pub mod payload;
 pub mod plain_list;
 pub mod query;
 pub mod request;
+pub mod rows;
 pub mod scalars;
 pub mod selection;
 pub mod subscription;

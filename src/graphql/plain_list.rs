@@ -8,6 +8,7 @@ use super::{
     context::{Limits, request},
     loaders::AskedPage,
     node::NodeId,
+    rows::Rows,
     selection,
     types::{
         Employee, Organization,
@@ -49,7 +50,7 @@ impl PlainListQuery {
 
     /// The first organizations that the caller sees, by name.
     #[graphql(deprecation = "Plain list, at most 100 rows. Use `organizations`.")]
-    async fn all_organizations(&self, context: &Context<'_>) -> Result<Vec<Organization>> {
+    async fn all_organizations(&self, context: &Context<'_>) -> Result<Rows<Organization>> {
         let request = request(context)?;
         let fields = selection::of_object(context.field());
         let asked = AskedPage { parent: (), list: Arc::new(start(&request.services.limits)), fields };
@@ -59,7 +60,7 @@ impl PlainListQuery {
 
     /// The first employees that the caller sees, by name.
     #[graphql(deprecation = "Plain list, at most 100 rows. Use `employees`.")]
-    async fn all_employees(&self, context: &Context<'_>) -> Result<Vec<Employee>> {
+    async fn all_employees(&self, context: &Context<'_>) -> Result<Rows<Employee>> {
         let request = request(context)?;
         let fields = selection::of_object(context.field());
         let asked = AskedPage { parent: (), list: Arc::new(start(&request.services.limits)), fields };
@@ -73,8 +74,8 @@ impl PlainListQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The organization's id.")] organization_id: ID,
-    ) -> Result<Vec<Employee>> {
-        let Some(parent) = NodeId::organization(&organization_id) else { return Ok(Vec::new()) };
+    ) -> Result<Rows<Employee>> {
+        let Some(parent) = NodeId::organization(&organization_id) else { return Ok(Rows(Vec::new())) };
         let request = request(context)?;
         let fields = selection::of_object(context.field());
         let asked = AskedPage { parent, list: Arc::new(start(&request.services.limits)), fields };

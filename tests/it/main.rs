@@ -26,6 +26,7 @@ mod mutations;
 mod network;
 mod postman;
 mod reports;
+mod rows;
 mod schema;
 mod statements;
 mod streams;

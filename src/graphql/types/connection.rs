@@ -126,7 +126,7 @@ macro_rules! connection {
         #[async_graphql::Object]
         impl $connection {
             /// The items with their cursors.
-            async fn edges(&self) -> Vec<$edge> {
+            async fn edges(&self) -> $crate::graphql::rows::Rows<$edge> {
                 let edge = |index| $edge {
                     page: std::sync::Arc::clone(&self.page),
                     list: std::sync::Arc::clone(&self.list),
@@ -136,7 +136,7 @@ macro_rules! connection {
             }
 
             /// The items alone.
-            async fn nodes(&self) -> Vec<$node> {
+            async fn nodes(&self) -> $crate::graphql::rows::Rows<$node> {
                 let wrap: fn(&$row) -> $node = $wrap;
                 self.page.rows.iter().map(wrap).collect()
             }
@@ -175,6 +175,31 @@ macro_rules! connection {
         impl $edge {
             fn row(&self) -> $crate::error::Result<&$row> {
                 self.page.rows.get(self.index).ok_or_else(|| $crate::error::Error::internal("an edge beyond its page"))
+            }
+        }
+
+        impl $crate::graphql::rows::Row for $edge {
+            fn column(field: &str) -> Option<$crate::graphql::rows::Read<Self>> {
+                match field {
+                    "cursor" => Some(|edge, _| $connection::cursor(&edge.list, edge.row()?).map($crate::graphql::rows::Scalar::Made)),
+                    _ => None,
+                }
+            }
+
+            async fn follow(
+                edges: &[Self],
+                at: &[async_graphql::Context<'_>],
+            ) -> async_graphql::ServerResult<Option<Vec<String>>> {
+                if at.first().is_none_or(|place| place.item.node.name.node != "node") {
+                    return Ok(None);
+                }
+                let wrap: fn(&$row) -> $node = $wrap;
+                let Ok(nodes) = edges.iter().map(|edge| edge.row().map(wrap)).collect::<Result<Vec<_>, _>>() else {
+                    return Ok(None);
+                };
+                let places: Vec<_> =
+                    at.iter().map(|place| place.with_selection_set(&place.item.node.selection_set)).collect();
+                $crate::graphql::rows::write_each(&nodes, &places).await
             }
         }
 

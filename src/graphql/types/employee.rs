@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, ID, Object, ServerResult};
 
 use super::{
     Organization, ProjectConnection, connection,
     connection::Total,
     filter::ProjectFilter,
     order::{ProjectOrder, order},
+    organization,
 };
 use crate::{
     directory,
     error::Result,
     graphql::{
-        context::request,
+        context::{RequestContext, request},
         loaders::Asked,
         node::NodeId,
         page::{self, PageArguments},
+        rows::{Read, Row, Scalar},
         scalars::DateTime,
         selection,
     },
@@ -68,14 +70,7 @@ impl Employee {
 
     /// The yearly salary in the organization's currency; null when unknown, and for callers below administrator.
     async fn salary(&self, context: &Context<'_>) -> Option<Result<f64>> {
-        async {
-            if request(context)?.viewer.role() < Role::Admin {
-                return Ok(None);
-            }
-            self.0.salary().copied()
-        }
-        .await
-        .transpose()
+        request(context).and_then(|request| self.salary_for(request)).transpose()
     }
 
     /// The organization that the person belongs to.
@@ -106,6 +101,43 @@ impl Employee {
         let page = page::load(context, |loaders| &loaders.employee_projects, self.0.key, &wanted).await?;
         let total = Total::ProjectsOfEmployee(self.0.key, wanted.filter.clone());
         Ok(ProjectConnection::new(page, wanted, total))
+    }
+}
+
+impl Row for Employee {
+    fn column(field: &str) -> Option<Read<Self>> {
+        Some(match field {
+            "id" => |one, _| Ok(Scalar::Id(NodeId::Employee(one.0.key))),
+            "name" => |one, _| one.0.name().map(|name| Scalar::Text(name)),
+            "email" => |one, _| one.0.email().map(|email| Scalar::Text(email)),
+            "department" => |one, _| one.0.department().map(|department| Scalar::Text(department)),
+            "isActive" => |one, _| one.0.is_active().copied().map(Scalar::Flag),
+            "createdAt" => |one, _| one.0.created_at().copied().map(Scalar::Time),
+            "updatedAt" => |one, _| one.0.updated_at().copied().map(Scalar::Time),
+            "salary" => {
+                |one, request| one.salary_for(request).map(|salary| salary.map_or(Scalar::Null, Scalar::Number))
+            }
+            _ => return None,
+        })
+    }
+
+    async fn follow(rows: &[Self], at: &[Context<'_>]) -> ServerResult<Option<Vec<String>>> {
+        match at.first().map(|place| place.item.node.name.node.as_str()) {
+            Some("organization") => {
+                organization::write_of_rows(rows.iter().map(|row| row.0.key.organization), at).await
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Employee {
+    /// Hidden from roles below administrator.
+    fn salary_for(&self, request: &RequestContext) -> Result<Option<f64>> {
+        if request.viewer.role() < Role::Admin {
+            return Ok(None);
+        }
+        self.0.salary().copied()
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     graphql::{
         context::request,
         loaders::{AskedCount, AskedPage},
+        rows::Rows,
         scalars::Long,
         selection,
     },
@@ -37,7 +38,7 @@ impl EmployeePage {
 #[Object]
 impl EmployeePage {
     /// The employees on this page; none beyond the last page.
-    async fn items(&self, context: &Context<'_>) -> Result<Vec<Employee>> {
+    async fn items(&self, context: &Context<'_>) -> Result<Rows<Employee>> {
         let fields = selection::of_object(context.field());
         let asked = AskedPage { parent: (), list: Arc::clone(&self.list), fields };
         let page = request(context)?.loaders().employees.load(asked).await?.unwrap_or_default();

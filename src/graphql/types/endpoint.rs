@@ -9,6 +9,7 @@ use crate::{
         context::request,
         loaders::{Asked, AskedPage, AskedSample},
         page::PageArguments,
+        rows::Rows,
         scalars::DateTime,
         selection,
     },
@@ -96,7 +97,7 @@ impl EndpointStats {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The first so many, at most 100.", default = 10)] first: i32,
-    ) -> Result<Vec<Employee>> {
+    ) -> Result<Rows<Employee>> {
         let request = request(context)?;
         let arguments = PageArguments { first: Some(first), ..PageArguments::default() };
         let list = arguments.list(None::<EmployeeFilter>, Vec::new(), &request.services.limits)?;

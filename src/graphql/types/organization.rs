@@ -1,8 +1,12 @@
 //! An organization and the list of organizations.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, ID, Object, ServerResult};
+use futures_util::future::try_join_all;
 
 use super::{
     EmployeeConnection, ProjectConnection, connection,
@@ -16,11 +20,14 @@ use crate::{
     error::{Error, Result},
     graphql::{
         context::request,
-        loaders::AskedEmployeeStats,
+        loaders::{Asked, AskedEmployeeStats},
         node::NodeId,
         page::{self, PageArguments},
+        rows::{Read, Row, Scalar, write_each},
         scalars::DateTime,
+        selection,
     },
+    model::OrganizationId,
 };
 
 /// A tenant: a company or a unit with its own people, projects and metrics.
@@ -118,6 +125,46 @@ impl Organization {
         let found = request.loaders().employee_stats.load(asked).await?;
         found.map(EmployeeAggregate).ok_or_else(|| Error::internal("figures left out an organization"))
     }
+}
+
+impl Row for Organization {
+    fn column(field: &str) -> Option<Read<Self>> {
+        Some(match field {
+            "id" => |one, _| Ok(Scalar::Id(NodeId::Organization(one.0.key))),
+            "name" => |one, _| one.0.name().map(|name| Scalar::Text(name)),
+            "slug" => |one, _| one.0.slug().map(|slug| Scalar::Text(slug)),
+            "isActive" => |one, _| one.0.is_active().copied().map(Scalar::Flag),
+            "employeeCount" => |one, _| one.0.employee_count().copied().map(Scalar::Whole),
+            "createdAt" => |one, _| one.0.created_at().copied().map(Scalar::Time),
+            "updatedAt" => |one, _| one.0.updated_at().copied().map(Scalar::Time),
+            _ => return None,
+        })
+    }
+}
+
+/// The organizations of rows as text, each written once however many rows share it; `None` where the library has to
+/// resolve them, or to report why they could not be loaded.
+pub(super) async fn write_of_rows(
+    ids: impl Iterator<Item = OrganizationId>,
+    at: &[Context<'_>],
+) -> ServerResult<Option<Vec<String>>> {
+    let Some(first) = at.first() else { return Ok(Some(Vec::new())) };
+    let Ok(request) = request(first) else { return Ok(None) };
+    let ids: Vec<_> = ids.collect();
+    let distinct: BTreeSet<_> = ids.iter().copied().collect();
+    let (loaders, fields) = (request.loaders(), selection::of_object(first.field()));
+    let load = |id| loaders.organization.load(Asked { id, fields });
+    let Ok(found) = try_join_all(distinct.iter().copied().map(load)).await else { return Ok(None) };
+    let places = |row: &Organization| {
+        let index = ids.iter().position(|id| *id == row.0.key)?;
+        let place = at.get(index)?;
+        Some(place.with_selection_set(&place.item.node.selection_set))
+    };
+    let found: Vec<_> = found.into_iter().flatten().map(Organization).collect();
+    let places: Vec<_> = found.iter().filter_map(places).collect();
+    let Some(texts) = write_each(&found, &places).await? else { return Ok(None) };
+    let texts: HashMap<_, _> = found.iter().map(|row| row.0.key).zip(texts).collect();
+    Ok(Some(ids.iter().map(|id| texts.get(id).map_or_else(|| "null".to_owned(), Clone::clone)).collect()))
 }
 
 connection::connection! {

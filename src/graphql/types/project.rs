@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, Object};
+use async_graphql::{Context, Enum, ID, Object, ServerResult, resolver_utils::EnumType};
 
 use super::{
     Organization, TeamConnection, connection,
     connection::Total,
     filter::{self, EmployeeFilter, MetricFilter},
     order::{EmployeeOrder, order},
+    organization,
     stats::{self, MetricAggregate},
 };
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
         loaders::{Asked, AskedStats},
         node::NodeId,
         page::{self, PageArguments},
+        rows::{Read, Row, Scalar},
         scalars::DateTime,
         selection,
     },
@@ -123,6 +125,36 @@ impl Project {
         let stats = stats.ok_or_else(|| Error::internal("a report left out a project"))?;
         Ok(MetricAggregate { stats, as_of })
     }
+}
+
+impl Row for Project {
+    fn column(field: &str) -> Option<Read<Self>> {
+        Some(match field {
+            "id" => |one, _| Ok(Scalar::Id(NodeId::Project(one.0.key))),
+            "name" => |one, _| one.0.name().map(|name| Scalar::Text(name)),
+            "slug" => |one, _| one.0.slug().map(|slug| Scalar::Text(slug)),
+            "status" => |one, _| one.0.status().map(|status| Scalar::Word(status_word(status))),
+            "createdAt" => |one, _| one.0.created_at().copied().map(Scalar::Time),
+            "updatedAt" => |one, _| one.0.updated_at().copied().map(Scalar::Time),
+            "teamSize" => |one, _| one.0.team_size().copied().map(Scalar::Whole),
+            _ => return None,
+        })
+    }
+
+    async fn follow(rows: &[Self], at: &[Context<'_>]) -> ServerResult<Option<Vec<String>>> {
+        match at.first().map(|place| place.item.node.name.node.as_str()) {
+            Some("organization") => {
+                organization::write_of_rows(rows.iter().map(|row| row.0.key.organization), at).await
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The name of a status in the schema.
+fn status_word(status: directory::ProjectStatus) -> &'static str {
+    let status = ProjectStatus::from(status);
+    ProjectStatus::items().iter().find(|item| item.value == status).map_or("", |item| item.name)
 }
 
 connection::connection! {

@@ -61,7 +61,9 @@ impl UserError {
             Error::Conflict(_) => (UserErrorCode::Conflict, None),
             Error::Forbidden(_) => (UserErrorCode::Forbidden, None),
             Error::Limit { .. } => (UserErrorCode::TooLarge, None),
-            Error::Unavailable { .. } | Error::Timeout | Error::Internal(_) => return Err(fault),
+            Error::PersistedQueryNotFound | Error::Unavailable { .. } | Error::Timeout | Error::Internal(_) => {
+                return Err(fault);
+            }
         };
         Ok(vec![Self { message: fault.to_string(), field, code }])
     }

@@ -1,0 +1,82 @@
+//! Lists of rows, written as JSON text in one go.
+//!
+//! The library resolves each field of each row by itself: a boxed future, a hash map entry and a value for every name of
+//! every employee, about two microseconds a field. Where a selection asks a row for its own columns there is nothing to
+//! wait for, so the text is written at once; relations that lead to one object are loaded for all rows together, and only
+//! what is left goes through the library, row by row. Answers are the same either way.
+
+mod plan;
+mod text;
+
+use std::borrow::Cow;
+
+use async_graphql::{
+    ContainerType, Context, ContextSelectionSet, Name, OutputType, Positioned, ServerResult, Value, indexmap::IndexMap,
+    parser::types::Field, registry::Registry, resolver_utils::resolve_list,
+};
+use async_graphql_value::RAW_VALUE_TOKEN;
+
+pub use plan::write_each;
+pub use text::Scalar;
+
+use super::context::{RequestContext, request};
+use crate::error::Result;
+
+/// How a column of a row is read.
+pub type Read<T> = for<'a> fn(&'a T, &RequestContext) -> Result<Scalar<'a>>;
+
+/// An object that is a row: most of its fields are its own columns.
+pub trait Row: ContainerType + Sized {
+    /// How a field is read that needs nothing but the row; `None` for all other fields.
+    fn column(field: &str) -> Option<Read<Self>>;
+
+    /// The objects that a field leads to from each of the rows, as text; `None` where the library has to resolve them row
+    /// by row. `at` holds the place of the field in each row.
+    fn follow(_rows: &[Self], _at: &[Context<'_>]) -> impl Future<Output = ServerResult<Option<Vec<String>>>> + Send {
+        async { Ok(None) }
+    }
+}
+
+/// Says that no answers of this document have to be merged, so that they can be written as text.
+#[derive(Clone, Copy, Debug)]
+pub struct MayWriteText;
+
+/// A list of rows. In the schema it is the list of its items.
+pub struct Rows<T>(pub Vec<T>);
+
+impl<T> FromIterator<T> for Rows<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(rows: I) -> Self {
+        Self(rows.into_iter().collect())
+    }
+}
+
+impl<T: Row> OutputType for Rows<T> {
+    fn type_name() -> Cow<'static, str> {
+        <Vec<T> as OutputType>::type_name()
+    }
+
+    fn qualified_type_name() -> String {
+        <Vec<T> as OutputType>::qualified_type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        <Vec<T> as OutputType>::create_type_info(registry)
+    }
+
+    async fn resolve(&self, context: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
+        if context.data_opt::<MayWriteText>().is_some() {
+            let places: Vec<_> = (0..self.0.len()).map(|index| context.with_index(index)).collect();
+            if let Some(texts) = write_each(&self.0, &places).await? {
+                return Ok(raw(text::list(&texts)));
+            }
+        }
+        resolve_list(context, field, &self.0, Some(self.0.len())).await
+    }
+}
+
+/// A value that is written as it stands.
+fn raw(text: String) -> Value {
+    let mut object = IndexMap::with_capacity(1);
+    object.insert(Name::new(RAW_VALUE_TOKEN), Value::String(text));
+    Value::Object(object)
+}

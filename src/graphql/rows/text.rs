@@ -1,0 +1,183 @@
+//! JSON text, appended piece by piece.
+
+use std::fmt::Write;
+
+use async_graphql::Value;
+use async_graphql_value::RAW_VALUE_TOKEN;
+
+use crate::{graphql::node::NodeId, model::Timestamp};
+
+/// The value of a column.
+#[derive(Clone, Debug)]
+pub enum Scalar<'a> {
+    /// Nothing.
+    Null,
+    /// Any text.
+    Text(&'a str),
+    /// Any text that the row does not hold as such.
+    Made(String),
+    /// The name of an enum's value.
+    Word(&'static str),
+    /// Yes or no.
+    Flag(bool),
+    /// A whole number.
+    Whole(i64),
+    /// Any number; what JSON cannot say is null.
+    Number(f64),
+    /// A moment.
+    Time(Timestamp),
+    /// The id of a row.
+    Id(NodeId),
+}
+
+impl Scalar<'_> {
+    /// Appends the value.
+    pub(super) fn write(self, text: &mut String) {
+        // Writing to a text cannot fail.
+        let _ = match self {
+            Self::Null => text.write_str("null"),
+            Self::Text(value) => {
+                string(value, text);
+                Ok(())
+            }
+            Self::Made(value) => {
+                string(&value, text);
+                Ok(())
+            }
+            Self::Word(value) => write!(text, "\"{value}\""),
+            Self::Flag(value) => write!(text, "{value}"),
+            Self::Whole(value) => write!(text, "{value}"),
+            Self::Number(value) => {
+                number(value, text);
+                Ok(())
+            }
+            Self::Time(value) => write!(text, "\"{value}\""),
+            Self::Id(value) => write!(text, "\"{}\"", value.encode().0),
+        };
+    }
+}
+
+/// Appends a text in quotes.
+fn string(value: &str, text: &mut String) {
+    let is_plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    if value.bytes().all(is_plain) {
+        text.push('"');
+        text.push_str(value);
+        text.push('"');
+    } else {
+        text.push_str(&serde_json::Value::from(value).to_string());
+    }
+}
+
+fn number(value: f64, text: &mut String) {
+    match serde_json::Number::from_f64(value) {
+        Some(number) => text.push_str(&number.to_string()),
+        None => text.push_str("null"),
+    }
+}
+
+/// Appends any value, also one that is text already.
+pub(super) fn value(value: &Value, text: &mut String) {
+    match value {
+        Value::String(value) => string(value, text),
+        Value::Enum(name) => string(name, text),
+        Value::List(items) => {
+            let mut separator = '[';
+            for item in items {
+                text.push(separator);
+                self::value(item, text);
+                separator = ',';
+            }
+            text.push_str(if items.is_empty() { "[]" } else { "]" });
+        }
+        Value::Object(fields) => {
+            if let (1, Some(Value::String(raw))) = (fields.len(), fields.get(RAW_VALUE_TOKEN)) {
+                text.push_str(raw);
+                return;
+            }
+            let mut separator = '{';
+            for (name, field) in fields {
+                text.push(separator);
+                string(name, text);
+                text.push(':');
+                self::value(field, text);
+                separator = ',';
+            }
+            text.push_str(if fields.is_empty() { "{}" } else { "}" });
+        }
+        // Null, booleans, numbers and bytes are written by the library as JSON has them.
+        other => text.push_str(&serde_json::to_string(other).unwrap_or_else(|_| "null".to_owned())),
+    }
+}
+
+/// The list of these texts.
+pub(super) fn list(texts: &[String]) -> String {
+    let mut list = String::with_capacity(texts.iter().map(|text| text.len() + 1).sum::<usize>() + 2);
+    list.push('[');
+    for (index, text) in texts.iter().enumerate() {
+        if index > 0 {
+            list.push(',');
+        }
+        list.push_str(text);
+    }
+    list.push(']');
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::{Name, value};
+
+    use super::*;
+
+    fn written(value: &Value) -> String {
+        let mut text = String::new();
+        super::value(value, &mut text);
+        text
+    }
+
+    #[test]
+    fn values_are_written_as_the_library_writes_them() {
+        for value in [
+            value!(null),
+            value!({}),
+            value!([]),
+            value!({ "a": [1, 2.5, -0.0, true, null, "x\"\\\n\u{7}ü"], "b": { "c": {} } }),
+            Value::Enum(Name::new("P95")),
+            value!(1e300),
+        ] {
+            assert_eq!(written(&value), serde_json::to_string(&value).unwrap());
+        }
+    }
+
+    #[test]
+    fn text_inside_of_text_stays_as_it_is() {
+        let inner = super::super::raw("[{\"a\":1}]".to_owned());
+        assert_eq!(written(&value!({ "rows": (inner) })), "{\"rows\":[{\"a\":1}]}");
+    }
+
+    #[test]
+    fn columns_are_json() {
+        let columns = [
+            (Scalar::Null, "null"),
+            (Scalar::Text("a \"b\""), "\"a \\\"b\\\"\""),
+            (Scalar::Text("plain ü"), "\"plain ü\""),
+            (Scalar::Word("ACTIVE"), "\"ACTIVE\""),
+            (Scalar::Flag(true), "true"),
+            (Scalar::Whole(-3), "-3"),
+            (Scalar::Number(50_000.0), "50000.0"),
+            (Scalar::Number(f64::NAN), "null"),
+            (Scalar::Time(Timestamp::from_micros(1_500_000)), "\"1970-01-01T00:00:01.500Z\""),
+        ];
+        for (column, expected) in columns {
+            let mut text = String::new();
+            let is_time = matches!(column, Scalar::Time(_));
+            column.write(&mut text);
+            if is_time {
+                assert!(text.starts_with("\"1970-01-01T00:00:01.5"), "{text}");
+            } else {
+                assert_eq!(text, expected);
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Rows that are written as text say what the library says field by field: every question is asked both ways.
+//!
+//! A field that stands twice in a document has answers to merge, and then nothing is written as text. So the second way is
+//! the same selection in two fragments.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{Server, server::send},
+    on_both_databases,
+};
+
+const SELECTIONS: [&str; 12] = [
+    "employees { nodes { id name email department isActive createdAt updatedAt salary __typename } }",
+    "employees { nodes { organization { id name slug isActive employeeCount createdAt updatedAt } name } }",
+    "employees { nodes { a: name b: name organization { __typename } organization2: organization { slug } } }",
+    "employees(first: 3) { edges { cursor node { id name organization { name } } } pageInfo { endCursor } totalCount }",
+    "employees { nodes { name projects(first: 2) { nodes { name status teamSize } totalCount } } }",
+    "employees { nodes { ... on Node { id } ... on Employee { name ...More } } }",
+    "projects { nodes { id name slug status teamSize createdAt updatedAt organization { name } } }",
+    "projects { nodes { name team(first: 2) { nodes { name organization { name } } edges { role joinedAt cursor } } } }",
+    "projects { nodes { name metricStats(filter: { time: { last: \"PT1H\" } }) { count max } } }",
+    "organizations { nodes { name employees(first: 2) { nodes { name organization { name projects { nodes { id } } } } } } }",
+    "organizations { edges { node { name projects { edges { node { team { edges { node { email } } } } } } } } }",
+    "employees(filter: { name: { eq: \"nobody\" } }) { nodes { name organization { name } } edges { cursor } }",
+];
+
+const MORE: &str = "fragment More on Employee { email organization { name } }";
+
+async fn ask(server: &Server, document: String) -> (String, u64) {
+    let request = server.request(reqwest::Method::POST, "/graphql").header("perfgraph-explain", "1");
+    let reply = send(request.json(&json!({ "query": document })).timeout(Duration::from_secs(20))).await;
+    let body: Value = reply.json();
+    assert!(body.get("errors").is_none(), "{document}: {}", reply.text);
+    // The text, so that the order of keys and the spelling of numbers count.
+    let (_, data) = reply.text.split_once("\"data\":").unwrap();
+    let (data, _) = data.rsplit_once(",\"extensions\":").unwrap();
+    (data.to_owned(), body["extensions"]["db"]["statements"].as_u64().unwrap())
+}
+
+on_both_databases! {
+    async fn text_and_fields_say_the_same(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        server.seed("organizations=2 employees=6 projects=4 members=3 metrics=9").await;
+        for selection in SELECTIONS {
+            let more = if selection.contains("...More") { MORE } else { "" };
+            let written = ask(&server, format!("{{ {selection} }} {more}")).await;
+            let twice = format!(
+                "{{ ...A ...B }} fragment A on Query {{ {selection} }} fragment B on Query {{ {selection} }} {more}"
+            );
+            let (data, statements) = ask(&server, twice).await;
+            assert_eq!(written.0, data, "{selection}");
+            // The same is loaded once, however often it is asked for (lists at the root are read for each field).
+            assert!(statements >= written.1 && statements <= 2 * written.1, "{selection}: {statements}, {}", written.1);
+        }
+    }
+}
