@@ -1,30 +1,65 @@
 //! A GraphQL answer as it goes over the wire, by whatever transport.
 
-use std::collections::BTreeMap;
+use async_graphql::{Name, Response, ServerError, Value};
 
-use async_graphql::{Response, ServerError, Value};
-use serde::Serialize;
+use super::{error::Phase, rows};
 
-use super::error::Phase;
-
-/// An answer; `data` is absent when nothing was executed.
-#[derive(Serialize)]
-pub struct Payload<'a> {
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    errors: &'a [ServerError],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<&'a Value>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    extensions: &'a BTreeMap<String, Value>,
+/// An answer as JSON text; `data` is absent when nothing was executed.
+///
+/// Rows are in it as the text that they were written as: a serialiser would have to read them again to trust them.
+pub fn text(response: &Response, phase: Phase) -> String {
+    let mut text = String::from("{");
+    if !response.errors.is_empty() {
+        begin(&mut text, "errors");
+        text.push_str(&errors(&response.errors));
+    }
+    if phase == Phase::Execution {
+        begin(&mut text, "data");
+        rows::write_value(&response.data, &mut text);
+    }
+    if !response.extensions.is_empty() {
+        begin(&mut text, "extensions");
+        let extensions = response.extensions.iter().map(|(name, value)| (Name::new(name), value.clone())).collect();
+        rows::write_value(&Value::Object(extensions), &mut text);
+    }
+    text.push('}');
+    text
 }
 
-impl<'a> Payload<'a> {
-    /// The answer of a request that came so far.
-    pub fn new(response: &'a Response, phase: Phase) -> Self {
-        Self {
-            errors: &response.errors,
-            data: (phase == Phase::Execution).then_some(&response.data),
-            extensions: &response.extensions,
-        }
+/// Errors as a JSON list.
+pub fn errors(errors: &[ServerError]) -> String {
+    // Strings, numbers and maps with string keys: nothing that JSON cannot hold.
+    serde_json::to_string(errors).unwrap_or_else(|_| "[]".to_owned())
+}
+
+fn begin(text: &mut String, property: &str) {
+    if text.len() > 1 {
+        text.push(',');
+    }
+    text.push('"');
+    text.push_str(property);
+    text.push_str("\":");
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::value;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_has_what_it_has_come_to() {
+        let mut response = Response::new(value!({ "a": 1 }));
+        assert_eq!(text(&response, Phase::Execution), r#"{"data":{"a":1}}"#);
+        response.extensions.insert("cost".to_owned(), value!({ "requested": 2 }));
+        response.errors.push(ServerError::new("no", None));
+        assert_eq!(
+            text(&response, Phase::Execution),
+            r#"{"errors":[{"message":"no"}],"data":{"a":1},"extensions":{"cost":{"requested":2}}}"#
+        );
+        assert_eq!(
+            text(&response, Phase::Request),
+            r#"{"errors":[{"message":"no"}],"extensions":{"cost":{"requested":2}}}"#
+        );
     }
 }

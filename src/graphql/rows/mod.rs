@@ -18,6 +18,7 @@ use async_graphql_value::RAW_VALUE_TOKEN;
 
 pub use plan::write_each;
 pub use text::Scalar;
+pub(super) use text::value as write_value;
 
 use super::context::{RequestContext, request};
 use crate::error::Result;

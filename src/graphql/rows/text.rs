@@ -77,7 +77,7 @@ fn number(value: f64, text: &mut String) {
 }
 
 /// Appends any value, also one that is text already.
-pub(super) fn value(value: &Value, text: &mut String) {
+pub fn value(value: &Value, text: &mut String) {
     match value {
         Value::String(value) => string(value, text),
         Value::Enum(name) => string(name, text),

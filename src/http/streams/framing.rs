@@ -1,11 +1,10 @@
 //! How a stream of answers is written into the body of one response.
 
 use axum::{body::Bytes, http::HeaderValue};
-use serde::Serialize;
 
 use crate::{
     error::Error,
-    graphql::{engine::Event, error::refuse, payload::Payload},
+    graphql::{engine::Event, error::refuse, payload},
 };
 
 /// The two ways in which clients read streams over plain HTTP.
@@ -15,14 +14,6 @@ pub enum Framing {
     EventStream,
     /// Parts of `multipart/mixed`, as in Apollo's subscriptions over multipart.
     Multipart,
-}
-
-/// A part of the multipart protocol: an answer, or why there are no more.
-#[derive(Serialize)]
-struct Part<'a> {
-    payload: Option<Payload<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    errors: Option<&'a [async_graphql::ServerError]>,
 }
 
 impl Framing {
@@ -54,10 +45,10 @@ impl Framing {
 
     /// An answer. A part of multipart ends with the delimiter of the next, because clients read on until they see it.
     pub fn next(self, event: &Event) -> Bytes {
-        let payload = Payload::new(&event.response, event.phase);
+        let payload = payload::text(&event.response, event.phase);
         match self {
-            Self::EventStream => written("event: next\ndata: ", &payload, "\n\n"),
-            Self::Multipart => part(&Part { payload: Some(payload), errors: None }),
+            Self::EventStream => format!("event: next\ndata: {payload}\n\n").into(),
+            Self::Multipart => part(&format!("{{\"payload\":{payload}}}")),
         }
     }
 
@@ -88,23 +79,15 @@ impl Framing {
                     retry_after_s: 1,
                     source: None,
                 };
-                let last = part(&Part { payload: None, errors: Some(&refuse(&fault).errors) });
+                let errors = payload::errors(&refuse(&fault).errors);
+                let last = part(&format!("{{\"payload\":null,\"errors\":{errors}}}"));
                 [last, self.complete()].concat().into()
             }
         }
     }
 }
 
-fn part(part: &Part<'_>) -> Bytes {
-    written("\r\ncontent-type: application/json\r\n\r\n", part, "\r\n--graphql")
-}
-
-fn written(before: &str, body: &impl Serialize, after: &str) -> Bytes {
-    let mut bytes = before.as_bytes().to_vec();
-    // Strings, numbers and maps with string keys: nothing that JSON cannot hold.
-    if let Err(error) = serde_json::to_writer(&mut bytes, body) {
-        tracing::error!(%error, "an answer could not be written as JSON");
-    }
-    bytes.extend_from_slice(after.as_bytes());
-    bytes.into()
+/// One part of the multipart protocol: an answer, or why there are no more.
+fn part(body: &str) -> Bytes {
+    format!("\r\ncontent-type: application/json\r\n\r\n{body}\r\n--graphql").into()
 }

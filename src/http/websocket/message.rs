@@ -8,7 +8,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::graphql::{error::Phase, payload::Payload};
+use crate::graphql::{error::Phase, payload};
 
 /// What a client says.
 #[derive(Deserialize)]
@@ -52,10 +52,6 @@ enum Outgoing<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         payload: Option<&'a Value>,
     },
-    Next {
-        id: &'a str,
-        payload: Payload<'a>,
-    },
     Error {
         id: &'a str,
         payload: &'a [ServerError],
@@ -87,7 +83,8 @@ pub fn pong(payload: Option<&Value>) -> Message {
 
 /// An answer of an operation.
 pub fn next(id: &str, response: &Response) -> Message {
-    text(&Outgoing::Next { id, payload: Payload::new(response, Phase::Execution) })
+    let (id, payload) = (serde_json::Value::from(id), payload::text(response, Phase::Execution));
+    Message::Text(format!("{{\"type\":\"next\",\"id\":{id},\"payload\":{payload}}}").into())
 }
 
 /// An operation that could not begin; it is over with this.
