@@ -22,8 +22,8 @@ const SELECTIONS: [&str; 12] = [
     "projects { nodes { id name slug status teamSize createdAt updatedAt organization { name } } }",
     "projects { nodes { name team(first: 2) { nodes { name organization { name } } edges { role joinedAt cursor } } } }",
     "projects { nodes { name metricStats(filter: { time: { last: \"PT1H\" } }) { count max } } }",
-    "organizations { nodes { name employees(first: 2) { nodes { name organization { name projects { nodes { id } } } } } } }",
-    "organizations { edges { node { name projects { edges { node { team { edges { node { email } } } } } } } } }",
+    "organizations(first: 2) { nodes { name employees(first: 2) { nodes { name organization { name projects { nodes { id } } } } } } }",
+    "organizations(first: 2) { edges { node { name projects(first: 3) { edges { node { team(first: 2) { edges { node { email } } } } } } } } }",
     "employees(filter: { name: { eq: \"nobody\" } }) { nodes { name organization { name } } edges { cursor } }",
 ];
 

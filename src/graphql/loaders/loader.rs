@@ -5,7 +5,12 @@
 //! so an unanswered key can only mean that, and the caller asks again: one sibling that fails or one client that
 //! disconnects never hurts another field.
 
-use std::{collections::HashMap, fmt::Debug, hash::Hash};
+use std::{
+    collections::HashMap,
+    fmt::Debug,
+    hash::Hash,
+    sync::{Arc, OnceLock},
+};
 
 use dataloader::{BatchFn, cached};
 use futures_util::future::BoxFuture;
@@ -19,7 +24,7 @@ const BATCH_KEYS_MAX: usize = 10_000;
 /// How often a caller asks again after siblings went away with its key.
 const ATTEMPTS: usize = 16;
 
-type Run<K, V> = Box<dyn Fn(Vec<K>) -> BoxFuture<'static, Result<HashMap<K, V>>> + Send + Sync>;
+type Run<K, V> = Arc<dyn Fn(Vec<K>) -> BoxFuture<'static, Result<HashMap<K, V>>> + Send + Sync>;
 
 struct Batch<K, V>(Run<K, V>);
 
@@ -37,10 +42,15 @@ where
 }
 
 /// Loads values by key, in batches, each key once.
-pub struct Loader<K, V>(cached::Loader<K, Result<Option<V>>, Batch<K, V>>)
+pub struct Loader<K, V>
 where
     K: Eq + Hash + Clone + Send + Sync,
-    V: Clone + Send + Sync;
+    V: Clone + Send + Sync,
+{
+    run: Run<K, V>,
+    /// Made when the first key is asked for: a request has a loader for everything and uses two or three.
+    inner: OnceLock<cached::Loader<K, Result<Option<V>>, Batch<K, V>>>,
+}
 
 impl<K, V> Loader<K, V>
 where
@@ -52,8 +62,7 @@ where
     where
         F: Future<Output = Result<HashMap<K, V>>> + Send + 'static,
     {
-        let batch = Batch(Box::new(move |keys| -> BoxFuture<'static, _> { Box::pin(run(keys)) }));
-        Self(cached::Loader::new(batch).with_yield_count(YIELDS).with_max_batch_size(BATCH_KEYS_MAX))
+        Self { run: Arc::new(move |keys| -> BoxFuture<'static, _> { Box::pin(run(keys)) }), inner: OnceLock::new() }
     }
 
     /// The value of a key, or `None` where there is none.
@@ -61,8 +70,12 @@ where
     /// # Errors
     /// What the batch failed with; every caller of the batch gets it.
     pub async fn load(&self, key: K) -> Result<Option<V>> {
+        let loader = self.inner.get_or_init(|| {
+            let batch = Batch(Arc::clone(&self.run));
+            cached::Loader::new(batch).with_yield_count(YIELDS).with_max_batch_size(BATCH_KEYS_MAX)
+        });
         for _ in 0..ATTEMPTS {
-            if let Ok(answer) = self.0.try_load(key.clone()).await {
+            if let Ok(answer) = loader.try_load(key.clone()).await {
                 return answer;
             }
         }
