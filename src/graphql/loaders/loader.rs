@@ -26,6 +26,8 @@ const ATTEMPTS: usize = 16;
 
 type Run<K, V> = Arc<dyn Fn(Vec<K>) -> BoxFuture<'static, Result<HashMap<K, V>>> + Send + Sync>;
 
+type Inner<K, V> = cached::Loader<K, Result<Option<V>>, Batch<K, V>>;
+
 struct Batch<K, V>(Run<K, V>);
 
 impl<K, V> BatchFn<K, Result<Option<V>>> for Batch<K, V>
@@ -49,7 +51,7 @@ where
 {
     run: Run<K, V>,
     /// Made when the first key is asked for: a request has a loader for everything and uses two or three.
-    inner: OnceLock<cached::Loader<K, Result<Option<V>>, Batch<K, V>>>,
+    inner: OnceLock<Inner<K, V>>,
 }
 
 impl<K, V> Loader<K, V>
