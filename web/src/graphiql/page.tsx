@@ -1,7 +1,7 @@
 import { explorerPlugin } from '@graphiql/plugin-explorer';
 import { HISTORY_PLUGIN } from '@graphiql/plugin-history';
 import { GraphiQL } from 'graphiql';
-import { examples } from './examples';
+import { examples, explain } from './examples';
 import { fetcher } from './fetcher';
 
 // Made once: GraphiQL compares plugins by identity. Naming any replaces its default list,
@@ -14,6 +14,7 @@ export function Page() {
       fetcher={fetcher}
       plugins={plugins}
       defaultTabs={examples}
+      defaultHeaders={explain}
       // Open from the start, else the variables of the mutation example stay out of sight.
       defaultEditorToolsVisibility="variables"
       // Request headers can hold an API key, which has no business in localStorage.

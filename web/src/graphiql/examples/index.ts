@@ -6,6 +6,9 @@ import organizations from './Organizations.graphql?raw';
 import performanceSummary from './PerformanceSummary.graphql?raw';
 import slowestEndpoints from './SlowestEndpoints.graphql?raw';
 
+/** Every answer shows what it cost: the SQL in `extensions.db`, the reckoned cost in `extensions.cost`. */
+export const explain = JSON.stringify({ 'perfgraph-explain': '1' }, null, 2);
+
 /**
  * The tabs of a first visit; afterwards the browser keeps whatever the visitor made of them.
  * Plain files, so that a test can hold each against the schema.
@@ -17,4 +20,4 @@ export const examples = [
   { query: performanceSummary },
   { query: liveMetrics },
   { query: ingestMetrics, variables: ingestMetricsVariables },
-];
+].map((example) => ({ ...example, headers: explain }));
