@@ -1,6 +1,6 @@
 //! Rollups per minute, hour and day: scalars as columns, the quantile sketch as a compact blob.
 //!
-//! Minutes are append-only parts (`part` = first id of the batch), merged later. Endpoint 0 holds all endpoints.
+//! Endpoint 0 holds all endpoints. `part` is 0; minutes were append-only parts until m0009.
 
 use crate::{Change, migration};
 

@@ -24,7 +24,9 @@ use crate::{
     http::{self, HttpSettings, listener::Bounds, origin::Origins, router::HttpState},
     ingest::{self, Ingest},
     jobs::{
+        compaction,
         partitions::{self, Days},
+        retention::{self, Retention},
         self_monitoring::{self, Recorder},
     },
     live::Publisher,
@@ -69,6 +71,7 @@ impl Core {
             migrate::require(&database).await?;
         }
         partitions::ensure(&database, &clock, partition_days(config)).await?;
+        database.reload_kept().await?;
         let ids = Arc::new(instance.id_generator());
         let publisher = Publisher::new(config.live.channel_batches_max);
         let (ingest, batcher) =
@@ -231,7 +234,12 @@ type Job = (&'static str, JoinHandle<()>);
 async fn start_jobs(config: &Config, core: &Core, stopping: &CancellationToken) -> Result<(Recorder, Vec<Job>)> {
     let partitions =
         partitions::run(core.database.clone(), core.clock.clone(), partition_days(config), stopping.clone());
-    let mut jobs = vec![("partitions", spawn(partitions))];
+    let compaction =
+        compaction::run(core.database.clone(), core.clock.clone(), compaction_settings(config), stopping.clone());
+    let retention = Retention::new(core.database.clone(), kept_days(config));
+    let retention = retention.run(core.clock.clone(), stopping.clone());
+    let mut jobs =
+        vec![("partitions", spawn(partitions)), ("compaction", spawn(compaction)), ("retention", spawn(retention))];
     if !config.self_monitoring.enabled {
         return Ok((Recorder::disabled(core.clock.clone()), jobs));
     }
@@ -264,6 +272,18 @@ pub fn pool_options(config: &Config) -> pool::Options {
 
 fn partition_days(config: &Config) -> Days {
     Days { past: config.ingest.time_window_past_hours.div_ceil(24), future: config.database.partition_days_ahead }
+}
+
+const fn compaction_settings(config: &Config) -> compaction::Settings {
+    compaction::Settings {
+        delay: Duration::from_millis(config.compaction.delay_ms),
+        interval: Duration::from_millis(config.compaction.interval_ms),
+    }
+}
+
+const fn kept_days(config: &Config) -> retention::Days {
+    let retention = &config.retention;
+    retention::Days { raw: retention.raw_days, minutes: retention.minute_days, hours: retention.hour_days }
 }
 
 fn ingest_settings(config: &Config) -> ingest::Settings {

@@ -17,7 +17,8 @@ const ENDPOINT_BYTES_CEILING: usize = 2_000;
 const HEADER_BYTES_FLOOR: usize = 8_192;
 /// SQLite takes 32,766 parameters in a statement, and a membership has five.
 const TEAM_CHANGE_CEILING: usize = 5_000;
-const MINUTES_PER_DAY: u64 = 24 * 60;
+const MINUTES_PER_HOUR: u64 = 60;
+const MINUTES_PER_DAY: u64 = 24 * MINUTES_PER_HOUR;
 
 /// Here zero has a meaning; everywhere else it would turn the server off.
 const MAY_BE_ZERO: [&str; 5] = [
@@ -29,11 +30,12 @@ const MAY_BE_ZERO: [&str; 5] = [
 ];
 
 /// The largest number by the end of a key. Beyond it lie overflowing clocks and integers that no database takes.
-const UNIT_CEILINGS: [(&str, u64, &str); 6] = [
+const UNIT_CEILINGS: [(&str, u64, &str); 7] = [
     ("_ms", 86_400_000, "a day"),
     ("_minutes", 525_600, "a year"),
     ("_hours", 876_000, "a century"),
     ("_days_ahead", 366, "a year"),
+    ("_days", 36_500, "a century"),
     ("_connections", 10_000, "more than databases serve"),
     ("_max", 2_147_483_647, "the largest 32-bit integer"),
 ];
@@ -201,8 +203,18 @@ fn orders_of_sizes(Config { limits, ingest, .. }: &Config) -> Vec<Order> {
     ]
 }
 
-fn orders_of_times(Config { server, database, ingest, .. }: &Config) -> Vec<Order> {
+fn orders_of_times(Config { server, database, ingest, retention, .. }: &Config) -> Vec<Order> {
+    let raw = || time("retention.raw_days", retention.raw_days, MINUTES_PER_DAY);
+    let minutes = || time("retention.minute_days", retention.minute_days, MINUTES_PER_DAY);
+    let hours = time("retention.hour_days", retention.hour_days, MINUTES_PER_DAY);
     vec![
+        (
+            time("ingest.time_window_past_hours", ingest.time_window_past_hours, MINUTES_PER_HOUR),
+            raw(),
+            "measurements would be accepted that are not kept",
+        ),
+        (raw(), minutes(), "what is kept one by one must be kept in coarser rollups too"),
+        (minutes(), hours, "what is kept by the minute must be kept in coarser rollups too"),
         (
             amount("database.acquire_timeout_ms", database.acquire_timeout_ms),
             amount("server.request_timeout_ms", server.request_timeout_ms),

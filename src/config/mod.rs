@@ -14,6 +14,7 @@ mod setting;
 mod source;
 mod suggest;
 
+mod compaction;
 mod database;
 mod graphql;
 mod ingest;
@@ -21,6 +22,7 @@ mod limits;
 mod live;
 mod log;
 mod origin;
+mod retention;
 mod self_monitoring;
 mod server;
 
@@ -29,6 +31,7 @@ mod tests;
 
 use std::path::Path;
 
+pub use compaction::Compaction;
 pub use database::Database;
 pub use database_url::DatabaseUrl;
 pub use error::{ConfigError, Problem};
@@ -38,6 +41,7 @@ pub use limits::Limits;
 pub use live::Live;
 pub use log::{Log, LogFormat};
 pub use origin::Origin;
+pub use retention::Retention;
 pub use self_monitoring::SelfMonitoring;
 pub use server::Server;
 
@@ -58,6 +62,10 @@ pub struct Config {
     pub limits: Limits,
     /// How measurements are accepted and written.
     pub ingest: Ingest,
+    /// When rollups are merged.
+    pub compaction: Compaction,
+    /// For how long measurements are kept.
+    pub retention: Retention,
     /// How committed measurements reach those who watch.
     pub live: Live,
     /// Whether perfgraph measures itself.
@@ -165,12 +173,14 @@ impl Config {
         self.sections().into_iter().flat_map(Section::keys).collect()
     }
 
-    fn sections(&self) -> [&dyn Section; 8] {
+    fn sections(&self) -> [&dyn Section; 10] {
         [
             &self.server,
             &self.database,
             &self.limits,
             &self.ingest,
+            &self.compaction,
+            &self.retention,
             &self.live,
             &self.self_monitoring,
             &self.graphql,
@@ -178,12 +188,14 @@ impl Config {
         ]
     }
 
-    fn sections_mut(&mut self) -> [&mut dyn Section; 8] {
+    fn sections_mut(&mut self) -> [&mut dyn Section; 10] {
         [
             &mut self.server,
             &mut self.database,
             &mut self.limits,
             &mut self.ingest,
+            &mut self.compaction,
+            &mut self.retention,
             &mut self.live,
             &mut self.self_monitoring,
             &mut self.graphql,

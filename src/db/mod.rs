@@ -4,6 +4,7 @@
 pub mod compare;
 pub mod error;
 pub mod instance;
+pub mod kept;
 pub mod migrate;
 pub mod partition;
 pub mod pool;

@@ -2,7 +2,12 @@
 //!
 //! SQLite has one writer connection by nature, and readers that see the last commit (WAL).
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    path::PathBuf,
+    str::FromStr,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector};
 use sqlx::{
@@ -12,7 +17,10 @@ use sqlx::{
 };
 
 use super::{Session, StatementLog};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    model::Kept,
+};
 
 /// SQLite's page caches in KiB (negative: not pages), one for each connection. Readers find their pages in the
 /// system's cache too, so theirs may be small: together they decide how much memory the server takes.
@@ -62,6 +70,7 @@ pub struct Database {
     pub(super) read: DatabaseConnection,
     pub(super) write: DatabaseConnection,
     file: Option<PathBuf>,
+    kept: Arc<RwLock<Kept>>,
 }
 
 impl Database {
@@ -109,6 +118,7 @@ impl Database {
             read: SqlxSqliteConnector::from_sqlx_sqlite_pool(read),
             write: SqlxSqliteConnector::from_sqlx_sqlite_pool(write),
             file: Some(file),
+            kept: Arc::new(RwLock::new(Kept::EVERYTHING)),
         })
     }
 
@@ -133,6 +143,7 @@ impl Database {
             read: SqlxPostgresConnector::from_sqlx_postgres_pool(read),
             write: SqlxPostgresConnector::from_sqlx_postgres_pool(write),
             file: None,
+            kept: Arc::new(RwLock::new(Kept::EVERYTHING)),
         })
     }
 
@@ -148,12 +159,21 @@ impl Database {
 
     /// A session for queries that logs to `log`.
     pub fn reader(&self, log: StatementLog) -> Session {
-        Session::new(self.read.clone(), log)
+        Session::new(self.read.clone(), log, self.kept())
     }
 
     /// A session for writes that logs to `log`.
     pub fn writer(&self, log: StatementLog) -> Session {
-        Session::new(self.write.clone(), log)
+        Session::new(self.write.clone(), log, self.kept())
+    }
+
+    /// From when on the metric tables are complete, as far as this process was told.
+    pub fn kept(&self) -> Kept {
+        *self.kept.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_kept(&self, kept: Kept) {
+        *self.kept.write().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 
     /// Answers when the database is reachable.

@@ -7,13 +7,14 @@ use sea_orm::{
 };
 
 use super::{Statement, StatementLog};
-use crate::{clock::Stopwatch, error::Result};
+use crate::{clock::Stopwatch, error::Result, model::Kept};
 
 /// A connection (pool or transaction) with the log of the request that uses it.
 #[derive(Clone, Debug)]
 pub struct Logged<C> {
     inner: C,
     log: StatementLog,
+    kept: Kept,
 }
 
 /// What a room reads and writes through: one request's view of a pool.
@@ -24,8 +25,13 @@ pub type Transaction = Logged<DatabaseTransaction>;
 
 impl<C> Logged<C> {
     /// Logs what passes through `inner` to `log`.
-    pub const fn new(inner: C, log: StatementLog) -> Self {
-        Self { inner, log }
+    pub const fn new(inner: C, log: StatementLog, kept: Kept) -> Self {
+        Self { inner, log, kept }
+    }
+
+    /// What retention leaves alone as long as this session lasts.
+    pub const fn kept(&self) -> Kept {
+        self.kept
     }
 
     /// The statements of this request.
@@ -48,7 +54,7 @@ impl Session {
     /// # Errors
     /// When no connection is to be had.
     pub async fn begin(&self) -> Result<Transaction> {
-        Ok(Logged::new(self.inner.begin().await?, self.log.clone()))
+        Ok(Logged::new(self.inner.begin().await?, self.log.clone(), self.kept))
     }
 
     /// The same to write in. On SQLite it takes the write lock at once: what it reads first could otherwise be outdated
@@ -61,7 +67,7 @@ impl Session {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        Ok(Logged::new(self.inner.begin_with_options(options).await?, self.log.clone()))
+        Ok(Logged::new(self.inner.begin_with_options(options).await?, self.log.clone(), self.kept))
     }
 }
 

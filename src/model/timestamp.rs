@@ -63,7 +63,7 @@ impl Timestamp {
     /// The start of the bucket of `width_micros` that this moment falls into.
     #[must_use]
     pub const fn floor(self, width_micros: i64) -> Self {
-        Self(self.0.div_euclid(width_micros) * width_micros)
+        Self(self.0.saturating_sub(self.0.rem_euclid(width_micros)))
     }
 
     /// The first bucket boundary of `width_micros` at or after this moment.

@@ -9,11 +9,13 @@ use sea_orm::sea_query::{Cond, Expr, ExprTrait, Query, SelectStatement};
 use super::{
     Projects, Question,
     filter::{self, ENDPOINT, M},
-    plan::{Piece, Resolution, Tables, plan},
+    plan::{Piece, Plan, Resolution, Tables, plan},
 };
 use crate::{
-    error::Result,
-    model::{EndpointId, Key, MetricType, OrganizationId, ProjectId, Reach, Scope, filter::TextFilter},
+    error::{Error, Result},
+    model::{
+        EndpointId, Kept, Key, MetricType, OrganizationId, ProjectId, Reach, Scope, TimeRange, filter::TextFilter,
+    },
 };
 
 /// A question as far as its caller may ask it.
@@ -21,7 +23,7 @@ pub(super) struct Narrowed<'a> {
     question: &'a Question,
     projects: Reached<'a>,
     kinds: Vec<MetricType>,
-    pieces: Vec<Piece>,
+    plan: Plan,
 }
 
 /// The projects asked for that the scope reaches.
@@ -42,8 +44,34 @@ pub(super) enum Endpoints {
 
 impl<'a> Narrowed<'a> {
     /// # Errors
-    /// When a condition cannot be judged: too many alternatives, or text that no path can hold.
-    pub(super) fn new(scope: &Scope, question: &'a Question) -> Result<Self> {
+    /// When a condition cannot be judged: too many alternatives, text that no path can hold, or a status at a time of
+    /// which no single measurement is kept.
+    pub(super) fn new(scope: &Scope, question: &'a Question, kept: Kept) -> Result<Self> {
+        let tables = match question.status {
+            Some(_) => Tables::RawOnly,
+            None => Tables::Any,
+        };
+        let plan = plan(question.window, tables, kept).ok_or_else(|| {
+            let message = format!(
+                "conditions on the status are answered from single measurements, which are kept since {}: ask for a \
+                 later time, or without a status",
+                kept.raw
+            );
+            Error::input("filter.time", message)
+        })?;
+        Self::planned(scope, question, plan)
+    }
+
+    /// The same for whoever looks for single measurements. Nothing where none of the window is kept any more.
+    pub(super) fn of_raw(scope: &Scope, question: &'a Question, kept: Kept) -> Result<Option<Self>> {
+        let tables = match question.status {
+            Some(_) => Tables::RawOnly,
+            None => Tables::IntoRaw,
+        };
+        plan(question.window, tables, kept).map(|plan| Self::planned(scope, question, plan)).transpose()
+    }
+
+    fn planned(scope: &Scope, question: &'a Question, plan: Plan) -> Result<Self> {
         filter::check(question)?;
         let projects = match (&question.projects, scope.reach()) {
             (Projects::All, Reach::Everything) => Reached::Everything,
@@ -54,11 +82,7 @@ impl<'a> Narrowed<'a> {
                 Reached::Keys(keys.iter().filter(|key| scope.sees(key.organization)).collect())
             }
         };
-        let tables = match question.status {
-            Some(_) => Tables::RawOnly,
-            None => Tables::Any,
-        };
-        Ok(Self { question, projects, kinds: question.kinds(), pieces: plan(question.window, tables) })
+        Ok(Self { question, projects, kinds: question.kinds(), plan })
     }
 
     /// Whether the scope leaves nothing to ask the database for.
@@ -75,9 +99,19 @@ impl<'a> Narrowed<'a> {
         &self.kinds
     }
 
-    /// The pieces of the window, in order of time.
+    /// The pieces of the window that is answered.
     pub(super) fn pieces(&self) -> &[Piece] {
-        &self.pieces
+        &self.plan.pieces
+    }
+
+    /// The window that is answered.
+    pub(super) const fn covers(&self) -> TimeRange {
+        self.plan.covers
+    }
+
+    /// Whether that is the window that was asked for.
+    pub(super) fn covers_all(&self) -> bool {
+        self.plan.covers == self.question.window
     }
 
     /// `FROM table AS m WHERE …` for one piece, without columns.

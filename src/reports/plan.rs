@@ -1,20 +1,32 @@
 //! Which table answers which stretch of a window. Pure: no database, no clock.
 //!
-//! Whole buckets come from rollups, the coarsest that fit; the ragged edges come from raw rows.
+//! Whole days come from the days, whole hours from the hours, the rest from minutes, and the ragged edges from raw rows.
+//! Beside them stand the parts of the same whole minutes that compaction has not merged yet: every measurement is either
+//! in a part or in all of minutes, hours and days. Where retention has removed what an edge needs, the window is widened
+//! to the next coarser bucket that is kept, and the plan says which window it answers.
 
-use crate::model::{TimeRange, Timestamp, timestamp::MINUTE_MICROS};
+use crate::model::{
+    Kept, TimeRange, Timestamp,
+    timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
+};
 
 /// A table of measurements, by how finely it knows the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Resolution {
     /// Single measurements.
     Raw,
+    /// Sums and sketches per commit and minute, as long as they are not merged into the others.
+    Part,
     /// Sums and sketches per minute.
     Minute,
+    /// The same per hour.
+    Hour,
+    /// The same per day.
+    Day,
 }
 
 /// The rollups from coarse to fine. A window is cut along the first; what sticks out goes to the next, at last to raw.
-const LADDER: [Resolution; 1] = [Resolution::Minute];
+const LADDER: [Resolution; 3] = [Resolution::Day, Resolution::Hour, Resolution::Minute];
 
 /// Windows shorter than this are read from raw rows: at most one minute of them could come from a rollup.
 const RAW_BELOW_MICROS: i64 = 2 * MINUTE_MICROS;
@@ -24,7 +36,10 @@ impl Resolution {
     pub const fn table(self) -> &'static str {
         match self {
             Self::Raw => "metric_event",
+            Self::Part => "metric_rollup_part",
             Self::Minute => "metric_rollup_1m",
+            Self::Hour => "metric_rollup_1h",
+            Self::Day => "metric_rollup_1d",
         }
     }
 
@@ -32,7 +47,7 @@ impl Resolution {
     pub const fn time_column(self) -> &'static str {
         match self {
             Self::Raw => "ts",
-            Self::Minute => "bucket",
+            Self::Part | Self::Minute | Self::Hour | Self::Day => "bucket",
         }
     }
 
@@ -40,7 +55,9 @@ impl Resolution {
     pub const fn width_micros(self) -> i64 {
         match self {
             Self::Raw => 1,
-            Self::Minute => MINUTE_MICROS,
+            Self::Part | Self::Minute => MINUTE_MICROS,
+            Self::Hour => HOUR_MICROS,
+            Self::Day => DAY_MICROS,
         }
     }
 }
@@ -59,19 +76,61 @@ pub struct Piece {
 pub enum Tables {
     /// Rollups where they fit.
     Any,
+    /// Rollups up to hours, which say where to look among the raw rows.
+    IntoRaw,
     /// Raw rows alone: the question has a condition that rollups cannot judge.
     RawOnly,
 }
 
-/// Cuts a window into pieces in order of time that neither overlap nor leave a gap.
-pub fn plan(window: TimeRange, tables: Tables) -> Vec<Piece> {
-    let is_short = window.to().as_micros().saturating_sub(window.from().as_micros()) < RAW_BELOW_MICROS;
-    let ladder: &[Resolution] = if is_short || tables == Tables::RawOnly { &[] } else { &LADDER };
-    let mut pieces = Vec::with_capacity(1 + 2 * ladder.len());
-    cut(window.from(), window.to(), ladder, &mut pieces);
-    pieces
+/// Which tables answer a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The window that is answered: the one asked for, unless retention has removed what its edges need.
+    pub covers: TimeRange,
+    /// The pieces of that window in order of time, without overlap or gap, and at last the parts that are still to be
+    /// merged into those of them that are rollups.
+    pub pieces: Vec<Piece>,
 }
 
+/// Cuts a window into pieces, or answers nothing where nothing of what may answer is kept any more.
+pub fn plan(window: TimeRange, tables: Tables, kept: Kept) -> Option<Plan> {
+    let covers = match tables {
+        Tables::Any => widened(window, kept),
+        Tables::IntoRaw | Tables::RawOnly => TimeRange::new(window.from().max(kept.raw), window.to()).ok()?,
+    };
+    let is_short = covers.to().as_micros().saturating_sub(covers.from().as_micros()) < RAW_BELOW_MICROS;
+    let ladder = match tables {
+        Tables::RawOnly => &[],
+        _ if is_short && covers.from() >= kept.raw => &[],
+        Tables::IntoRaw => &LADDER[1..],
+        Tables::Any => &LADDER[..],
+    };
+    let mut pieces = Vec::with_capacity(2 + 2 * ladder.len());
+    cut(covers.from(), covers.to(), ladder, &mut pieces);
+    let rollups = || pieces.iter().filter(|piece| piece.resolution != Resolution::Raw).map(|piece| piece.range);
+    if let (Some(first), Some(last)) = (rollups().next(), rollups().next_back()) {
+        let parts = TimeRange::new(first.from(), last.to()).map(|range| Piece { resolution: Resolution::Part, range });
+        pieces.extend(parts);
+    }
+    Some(Plan { covers, pieces })
+}
+
+/// The window with each end moved outward to where the finest table that is kept there can end.
+fn widened(window: TimeRange, kept: Kept) -> TimeRange {
+    let (from, to) = (window.from(), window.to());
+    let from = from.floor(finest(from, kept).width_micros());
+    let to = to.ceil(finest(to.plus_micros(-1), kept).width_micros());
+    TimeRange::new(from, to).unwrap_or(window)
+}
+
+/// The finest table that still holds this moment.
+fn finest(at: Timestamp, kept: Kept) -> Resolution {
+    let finer = [(kept.raw, Resolution::Raw), (kept.minutes, Resolution::Minute), (kept.hours, Resolution::Hour)];
+    finer.into_iter().find(|(since, _)| at >= *since).map_or(Resolution::Day, |(_, resolution)| resolution)
+}
+
+// What is kept begins with a day. So all of a ragged edge, which is shorter than a day, is kept alike, and after widening
+// none of it needs a finer table than there is.
 fn cut(from: Timestamp, to: Timestamp, ladder: &[Resolution], pieces: &mut Vec<Piece>) {
     // An edge of no length is no piece.
     let Ok(range) = TimeRange::new(from, to) else { return };
@@ -101,56 +160,115 @@ mod tests {
         TimeRange::new(from, from.plus_micros(length)).unwrap()
     }
 
+    fn from() -> impl Strategy<Value = i64> {
+        prop_oneof![
+            -4_000_000_000_000_000..4_000_000_000_000_000_i64,
+            -40 * DAY_MICROS..40 * DAY_MICROS,
+            (-60_000..60_000_i64).prop_map(|minutes| minutes * MINUTE_MICROS),
+            (-1_000..1_000_i64).prop_map(|hours| hours * HOUR_MICROS),
+            (-40..40_i64).prop_map(|days| days * DAY_MICROS),
+        ]
+    }
+
     fn length() -> impl Strategy<Value = i64> {
         prop_oneof![
             1..10_i64,
             1..4 * MINUTE_MICROS,
+            1..3 * HOUR_MICROS,
+            1..50 * DAY_MICROS,
             (1..5_000_i64).prop_map(|minutes| minutes * MINUTE_MICROS),
+            (1..100_i64).prop_map(|hours| hours * HOUR_MICROS),
+            (1..60_i64).prop_map(|days| days * DAY_MICROS),
             1..3_000_000_000_000_000_i64,
         ]
     }
 
+    fn kept() -> impl Strategy<Value = Kept> {
+        let day = |day: i64| Timestamp::from_micros(day * DAY_MICROS);
+        prop_oneof![
+            1 => Just(Kept::EVERYTHING),
+            3 => (-40..40_i64, 0..30_i64, 0..30_i64).prop_map(move |(raw, minutes, hours)| Kept {
+                raw: day(raw), minutes: day(raw - minutes), hours: day(raw - minutes - hours),
+            }),
+        ]
+    }
+
+    fn since(resolution: Resolution, kept: Kept) -> Timestamp {
+        match resolution {
+            Resolution::Raw => kept.raw,
+            Resolution::Minute => kept.minutes,
+            Resolution::Hour => kept.hours,
+            Resolution::Day | Resolution::Part => Timestamp::from_micros(i64::MIN),
+        }
+    }
+
     proptest! {
         #[test]
-        fn pieces_are_ordered_disjoint_and_cover_exactly_the_window(
-            from in prop_oneof![
-                -4_000_000_000_000_000..4_000_000_000_000_000_i64,
-                (-1_000_000..1_000_000_i64).prop_map(|minutes| minutes * MINUTE_MICROS),
-            ],
+        fn pieces_are_ordered_disjoint_kept_and_cover_exactly_what_the_plan_says(
+            from in from(),
             length in length(),
+            kept in kept(),
+            tables in prop_oneof![Just(Tables::Any), Just(Tables::IntoRaw), Just(Tables::RawOnly)],
         ) {
             let window = range(from, length);
-            let pieces = plan(window, Tables::Any);
-            prop_assert!(pieces.len() <= 3);
-            prop_assert_eq!(pieces[0].range.from(), window.from());
-            prop_assert_eq!(pieces[pieces.len() - 1].range.to(), window.to());
+            let Some(Plan { covers, pieces: all }) = plan(window, tables, kept) else {
+                prop_assert!(tables != Tables::Any && window.to() <= kept.raw);
+                return Ok(());
+            };
+            let (parts, pieces): (Vec<Piece>, Vec<Piece>) =
+                all.iter().partition(|piece| piece.resolution == Resolution::Part);
+            prop_assert!(pieces.len() <= 7);
+            prop_assert_eq!(pieces[0].range.from(), covers.from());
+            prop_assert_eq!(pieces[pieces.len() - 1].range.to(), covers.to());
             for pair in pieces.windows(2) {
                 prop_assert_eq!(pair[0].range.to(), pair[1].range.from());
                 prop_assert_ne!(pair[0].resolution, pair[1].resolution);
             }
-            for piece in &pieces {
-                let (from, to, width) =
-                    (piece.range.from(), piece.range.to(), piece.resolution.width_micros());
+            for Piece { resolution, range } in &pieces {
+                let (from, to, width) = (range.from(), range.to(), resolution.width_micros());
                 prop_assert_eq!((from.floor(width), to.floor(width)), (from, to), "bounds are bucket bounds");
-                if piece.resolution == Resolution::Raw && length >= RAW_BELOW_MICROS {
-                    prop_assert!(to.as_micros() - from.as_micros() < MINUTE_MICROS, "raw only at the edges");
-                }
+                prop_assert!(from >= since(*resolution, kept), "{:?} is not kept in {:?}", resolution, range);
+                let is_short = length < RAW_BELOW_MICROS || tables == Tables::RawOnly;
+                let coarser = match resolution {
+                    Resolution::Raw => MINUTE_MICROS,
+                    Resolution::Minute => HOUR_MICROS,
+                    Resolution::Hour if tables == Tables::Any => DAY_MICROS,
+                    _ => i64::MAX,
+                };
+                prop_assert!(is_short || to.as_micros() - from.as_micros() < coarser.saturating_mul(2), "coarse where it fits");
             }
-            prop_assert!(length >= RAW_BELOW_MICROS || pieces.iter().all(|piece| piece.resolution == Resolution::Raw));
+            // The parts stand beside all that is rolled up, and beside nothing else.
+            let rollups: Vec<_> = pieces.iter().filter(|piece| piece.resolution != Resolution::Raw).collect();
+            let spanned = rollups.first().map(|first| (first.range.from(), rollups[rollups.len() - 1].range.to()));
+            prop_assert_eq!(parts.first().map(|piece| (piece.range.from(), piece.range.to())), spanned);
+            prop_assert!(parts.len() <= 1);
+
+            if tables == Tables::Any {
+                prop_assert!(covers.from() <= window.from() && window.to() <= covers.to());
+                if window.from() >= kept.raw {
+                    prop_assert_eq!(covers, window);
+                }
+                let wider = |left: Timestamp, right: Timestamp| left.as_micros() - right.as_micros();
+                prop_assert!(wider(window.from(), covers.from()) < DAY_MICROS);
+                prop_assert!(wider(covers.to(), window.to()) < DAY_MICROS);
+            } else {
+                prop_assert_eq!((covers.from(), covers.to()), (window.from().max(kept.raw), window.to()));
+                prop_assert!(pieces.iter().all(|piece| piece.resolution != Resolution::Day));
+            }
         }
 
         #[test]
-        fn raw_only_is_one_raw_piece(from in any::<i32>(), length in length()) {
-            let window = range(from.into(), length);
-            prop_assert_eq!(
-                plan(window, Tables::RawOnly),
-                vec![Piece { resolution: Resolution::Raw, range: window }]
-            );
+        fn raw_only_is_one_raw_piece(from in from(), length in length()) {
+            let window = range(from, length);
+            let raw = Piece { resolution: Resolution::Raw, range: window };
+            let planned = plan(window, Tables::RawOnly, Kept::EVERYTHING);
+            prop_assert_eq!(planned, Some(Plan { covers: window, pieces: vec![raw] }));
         }
     }
 
     #[test]
     fn the_ends_of_time_do_not_overflow() {
+        let recent = Kept::days(Timestamp::from_millis(1_790_000_000_000), 7, 14, 400);
         for (from, to) in [
             (i64::MIN, i64::MAX),
             (i64::MIN, i64::MIN + 1),
@@ -159,9 +277,26 @@ mod tests {
             (i64::MAX - RAW_BELOW_MICROS, i64::MAX),
         ] {
             let window = TimeRange::new(Timestamp::from_micros(from), Timestamp::from_micros(to)).unwrap();
-            let pieces = plan(window, Tables::Any);
-            assert_eq!(pieces[0].range.from(), window.from());
-            assert_eq!(pieces[pieces.len() - 1].range.to(), window.to());
+            let Plan { covers, pieces } = plan(window, Tables::Any, Kept::EVERYTHING).unwrap();
+            assert_eq!((pieces[0].range.from(), covers), (window.from(), window));
+            plan(window, Tables::Any, recent).unwrap();
         }
+    }
+
+    #[test]
+    fn thirty_days_are_a_few_stretches() {
+        use Resolution::{Day, Hour, Minute, Part, Raw};
+        let resolutions = |from: i64, length: i64, kept| {
+            let plan = plan(range(from, length), Tables::Any, kept).unwrap();
+            plan.pieces.iter().map(|piece| piece.resolution).collect::<Vec<_>>()
+        };
+        let ragged = 90 * MINUTE_MICROS + 1;
+        assert_eq!(
+            resolutions(ragged, 30 * DAY_MICROS, Kept::EVERYTHING),
+            [Raw, Minute, Hour, Day, Hour, Minute, Raw, Part]
+        );
+        assert_eq!(resolutions(0, 30 * DAY_MICROS, Kept::EVERYTHING), [Day, Part]);
+        let weeks = Kept::days(Timestamp::from_micros(30 * DAY_MICROS), 7, 14, 400);
+        assert_eq!(resolutions(ragged, 29 * DAY_MICROS, weeks), [Hour, Day, Hour, Minute, Raw, Part]);
     }
 }

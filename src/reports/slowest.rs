@@ -60,7 +60,7 @@ pub async fn run(
         let message = format!("is {limit}, but between 1 and {LIMIT_MAX} endpoints can be asked for");
         return Err(Error::input("limit", message));
     }
-    let narrowed = Narrowed::new(scope, question)?;
+    let narrowed = Narrowed::new(scope, question, session.kept())?;
     if narrowed.is_empty() {
         return Ok(Vec::new());
     }

@@ -69,7 +69,9 @@ pub(super) fn totals(narrowed: &Narrowed, grouping: Grouping) -> SelectStatement
                 .expr_as(Expr::col((M, "value")), "sum")
                 .expr_as(Expr::col((M, "value")), "min")
                 .expr_as(Expr::col((M, "value")), "max"),
-            Resolution::Minute => rows.columns(TOTALS.map(|column| (M, column))),
+            Resolution::Part | Resolution::Minute | Resolution::Hour | Resolution::Day => {
+                rows.columns(TOTALS.map(|column| (M, column)))
+            }
         };
         rows
     }));
@@ -106,7 +108,7 @@ pub(super) fn cells(narrowed: &Narrowed, grouping: Grouping) -> SelectStatement 
                     .expr_as(Expr::cust("CAST(NULL AS BYTEA)"), "sketch")
                     .group_by_columns(keys().chain([(M, "bin")]))
             }
-            Resolution::Minute => rows
+            Resolution::Part | Resolution::Minute | Resolution::Hour | Resolution::Day => rows
                 .columns(TOTALS.map(|column| (M, column)))
                 .expr_as(Expr::cust("CAST(NULL AS SMALLINT)"), "bin")
                 .column((M, "sketch")),

@@ -15,7 +15,7 @@ use crate::{
     db::Session,
     error::Result,
     model::{
-        Key, ProjectId, Scope, Sketch,
+        Key, ProjectId, Scope, Sketch, TimeRange,
         sketch::{Quantile, RELATIVE_ERROR},
     },
 };
@@ -42,8 +42,11 @@ pub struct Stats {
 /// How true an answer is, as of the moment at which its statement ran: whatever was committed by then is in it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Accuracy {
-    /// Whether every figure is exact. Percentiles never are, all others always.
+    /// Whether every figure is exact, and about the very window that was asked for. Percentiles never are.
     pub is_exact: bool,
+    /// The window that the figures are about. Where single measurements are no longer kept it is wider than asked for, by
+    /// less than a minute, an hour or a day at each end; where only they can answer, it is shorter.
+    pub covers: TimeRange,
     /// How far a percentile may be off, as a share of its true value (0.01 is 1 %).
     pub relative_error_bound: f64,
     /// Which tables answered.
@@ -92,7 +95,8 @@ impl Stats {
             max: None,
             sketch: (want == Want::Percentiles).then(Sketch::new),
             accuracy: Accuracy {
-                is_exact: want == Want::Scalars,
+                is_exact: want == Want::Scalars && narrowed.covers_all(),
+                covers: narrowed.covers(),
                 relative_error_bound: match want {
                     Want::Scalars => 0.0,
                     Want::Percentiles => RELATIVE_ERROR,
@@ -108,7 +112,7 @@ impl Stats {
 /// # Errors
 /// When a condition of the question cannot be judged, or the database fails.
 pub async fn run(scope: &Scope, session: &Session, question: &Question, want: Want) -> Result<Stats> {
-    let narrowed = Narrowed::new(scope, question)?;
+    let narrowed = Narrowed::new(scope, question, session.kept())?;
     let mut groups = sql::fetch(session, &narrowed, Grouping::Whole, want).await?;
     Ok(groups.remove(&Group::default()).unwrap_or_else(|| Stats::empty(&narrowed, want)))
 }
@@ -130,7 +134,7 @@ pub async fn by_project(
     let mut answers = HashMap::with_capacity(projects.len());
     for chunk in projects.chunks(ALTERNATIVES_MAX) {
         let question = Question { projects: Projects::Keys(chunk.to_vec()), ..question.clone() };
-        let narrowed = Narrowed::new(scope, &question)?;
+        let narrowed = Narrowed::new(scope, &question, session.kept())?;
         let mut groups = sql::fetch(session, &narrowed, Grouping::Project, want).await?;
         for key in chunk {
             let group = Group { organization: key.organization.0, project: key.id.0, endpoint: 0 };

@@ -71,10 +71,10 @@ pub async fn by_endpoint(
         projects.sort_unstable();
         projects.dedup();
         let question = Question { projects: Projects::Keys(projects), endpoint: None, ..question.clone() };
-        let narrowed = Narrowed::new(scope, &question)?;
-        if narrowed.is_empty() {
+        let narrowed = Narrowed::of_raw(scope, &question, session.kept())?;
+        let Some(narrowed) = narrowed.filter(|narrowed| !narrowed.is_empty()) else {
             continue;
-        }
+        };
         // An endpoint's id is only unique inside its organization, so rows of others may come along.
         let asked: HashSet<_> = chunk.iter().collect();
         for row in session.query_all(&first_of_each(&narrowed, chunk)).await? {

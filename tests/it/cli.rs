@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use perfgraph::{clock::Clock, db::Backend, graphql::engine};
+use perfgraph::{
+    clock::Clock,
+    db::Backend,
+    graphql::engine,
+    model::{Timestamp, timestamp::MINUTE_MICROS},
+};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
@@ -187,7 +192,7 @@ const TABLES: [&str; 9] = [
     "endpoint",
     "ingest_batch",
     "metric_event",
-    "metric_rollup_1m",
+    "metric_rollup_part",
     "organization_stream",
 ];
 
@@ -260,17 +265,24 @@ struct Writer {
     number: usize,
     next: usize,
     project: String,
+    started: Timestamp,
     acknowledged: BTreeMap<String, i64>,
 }
 
 impl Writer {
     fn new(number: usize, project: String) -> Self {
-        Self { number, next: 0, project, acknowledged: BTreeMap::new() }
+        let started = Clock::system().now().plus_micros(-MINUTE_MICROS);
+        Self { number, next: 0, project, started, acknowledged: BTreeMap::new() }
     }
 
     fn batch(&self) -> (String, Vec<Value>) {
         let rows = 1 + (self.number * 7 + self.next) % 40;
-        let metric = |row: usize| json!({ "type": "API_RESPONSE", "endpoint": format!("/{}", row % 5), "value": row + self.next, "statusCode": 200 });
+        // Of the hours before, so that their minutes are over and merged at once.
+        let metric = |row: usize| {
+            let timestamp = self.started.plus_micros(-i64::try_from(row).unwrap() * 7 * MINUTE_MICROS).to_string();
+            let (endpoint, value) = (format!("/{}", row % 5), row + self.next);
+            json!({ "type": "API_RESPONSE", "endpoint": endpoint, "value": value, "timestamp": timestamp })
+        };
         (format!("{}-{}", self.number, self.next), (0..rows).map(metric).collect())
     }
 
@@ -318,6 +330,8 @@ async fn prepared(database: TestDatabase) -> (TestDatabase, Vec<Writer>) {
 async fn serve(database: &TestDatabase, folder: &Path) -> Served {
     let mut command = with_url(database, folder, &["serve", "--listen", "127.0.0.1:0"]);
     command.env("PERFGRAPH_SELF_MONITORING__ENABLED", "false");
+    // Merging all the time, so that a signal comes in the middle of it.
+    command.env("PERFGRAPH_COMPACTION__INTERVAL_MS", "1").env("PERFGRAPH_COMPACTION__DELAY_MS", "1");
     Served::start(command).await
 }
 
@@ -384,7 +398,7 @@ on_both_databases! {
         let mut rng = StdRng::seed_from_u64(rng_seed);
         let folder = tempfile::tempdir().unwrap();
         let (database, mut writers) = prepared(database).await;
-        for _ in 0..3 {
+        for _ in 0..5 {
             let served = serve(&database, folder.path()).await;
             let code;
             // What a writer does not know about it sends again after the restart, under the same key.
@@ -400,6 +414,8 @@ on_both_databases! {
         assert_nothing_lost(&database, &writers).await;
         served.signal("TERM").await;
         assert_eq!(served.ended().await, Some(0));
+        let hours = books::rows(&database, "metric_rollup_1h").await;
+        assert!(hours.iter().any(|row| row.n > 100), "much was merged meanwhile: {}", hours.len());
     }
 }
 

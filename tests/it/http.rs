@@ -3,7 +3,7 @@
 
 use perfgraph::{
     clock::Clock,
-    entity::{ingest_batch, metric_event, metric_rollup_minute},
+    entity::{ingest_batch, metric_event, metric_rollup_part},
 };
 use reqwest::{Method, StatusCode};
 use sea_orm::{EntityTrait, PaginatorTrait};
@@ -308,7 +308,7 @@ async fn rows(database: &TestDatabase) -> [u64; 3] {
     let session = database.reader();
     [
         metric_event::Entity::find().count(&session).await.unwrap(),
-        metric_rollup_minute::Entity::find().count(&session).await.unwrap(),
+        metric_rollup_part::Entity::find().count(&session).await.unwrap(),
         ingest_batch::Entity::find().count(&session).await.unwrap(),
     ]
 }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use perfgraph::{
     clock::Clock,
     db::{Database, StatementLog},
-    entity::{endpoint, ingest_batch, metric_event, metric_rollup_minute, organization, organization_stream, project},
+    entity::{endpoint, ingest_batch, metric_event, metric_rollup_part, organization, organization_stream, project},
     error::{Code, Error, Result},
     ingest::{Candidate, Ingest, Mode, Receipt, RejectionCode, Settings, Submission},
     live::Publisher,
@@ -199,7 +199,7 @@ on_both_databases! {
             }
         }
         let mut actual: HashMap<Series, (i64, i64, f64, f64, f64, Sketch)> = HashMap::new();
-        for part in metric_rollup_minute::Entity::find().all(&database.reader()).await.unwrap() {
+        for part in metric_rollup_part::Entity::find().all(&database.reader()).await.unwrap() {
             let series = (
                 part.organization_id.0, part.project_id.0, part.kind, part.bucket.as_micros(), part.endpoint_id.0,
             );

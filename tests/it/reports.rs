@@ -3,6 +3,7 @@
 
 mod explain;
 mod questions;
+mod stitched;
 mod world;
 
 use std::collections::{BTreeMap, HashMap};
@@ -196,7 +197,7 @@ on_both_databases! {
                 Backend::Sqlite(_) => "x'09'",
                 Backend::Postgres(_) => "'\\x09'::bytea",
             };
-            writer.execute_unprepared(&format!("UPDATE metric_rollup_1m SET {change}{blob}")).await.unwrap();
+            writer.execute_unprepared(&format!("UPDATE metric_rollup_part SET {change}{blob}")).await.unwrap();
             let question = Question::over(range(0, 100 * MINUTE_MICROS));
             let (scope, session) = (Scope::everything(), database.reader());
             stats::run(&scope, &session, &question, Want::Scalars).await.unwrap();

@@ -43,7 +43,7 @@ pub enum Statistic {
     ErrorRate,
 }
 
-/// Where an answer was read. A rollup is a summary of all measurements of a minute, made when they are recorded.
+/// Where an answer was read. A rollup is a summary of all measurements of a minute, an hour or a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "reports::Source")]
 pub enum AggregateSource {
@@ -59,10 +59,16 @@ pub enum AggregateSource {
 #[derive(SimpleObject)]
 pub struct Accuracy {
     /// Whether every figure of this answer is exact. Percentiles are estimates within `relativeErrorBound`; counts, means,
-    /// sums, smallest and largest are exact in any case.
+    /// sums, smallest and largest are exact in any case, for the window from `from` to `to`. Where that is not the window
+    /// that was asked for, this is false.
     pub is_exact: bool,
     /// How far a percentile may be off, as a share of its true value: 0.01 is 1 %.
     pub relative_error_bound: f64,
+    /// Where the window of this answer begins. Single measurements, and after them rollups per minute and per hour, are kept
+    /// for a limited time: of an older window the answer rounds its ends outward to the minute, hour or day.
+    pub from: DateTime,
+    /// Where the window of this answer ends: the first moment that is not in it.
+    pub to: DateTime,
     /// The moment up to which measurements are in the answer.
     pub as_of: DateTime,
     /// Where it was read.
@@ -169,6 +175,8 @@ impl MetricAggregate {
         Accuracy {
             is_exact: accuracy.is_exact,
             relative_error_bound: accuracy.relative_error_bound,
+            from: DateTime(accuracy.covers.from()),
+            to: DateTime(accuracy.covers.to()),
             as_of: DateTime(self.as_of),
             source: accuracy.source.into(),
         }

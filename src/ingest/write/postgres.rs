@@ -29,7 +29,7 @@ const EARLIER: &str = "SELECT organization_id, source, idem_key, seq, body_hash,
 const INSERT_ROWS: &str = "INSERT INTO metric_event (organization_id, project_id, ts, id, value, endpoint_id, kind, \
     status, bin) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], \
     $5::double precision[], $6::bigint[], $7::smallint[], $8::smallint[], $9::smallint[])";
-const INSERT_CELLS: &str = "INSERT INTO metric_rollup_1m (organization_id, project_id, kind, bucket, endpoint_id, part, \
+const INSERT_CELLS: &str = "INSERT INTO metric_rollup_part (organization_id, project_id, kind, bucket, endpoint_id, part, \
     n, n_err, sum, min, max, sketch) SELECT organization_id, project_id, kind, bucket, endpoint_id, $6, n, n_err, sum, \
     min, max, sketch FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], $7::bigint[], \
     $8::bigint[], $9::double precision[], $10::double precision[], $11::double precision[], $12::bytea[]) \

@@ -54,7 +54,7 @@ struct Inserts {
 }
 
 static ROWS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_event", ROW_COLUMNS));
-static CELLS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_rollup_1m", CELL_COLUMNS));
+static CELLS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_rollup_part", CELL_COLUMNS));
 
 impl Inserts {
     fn new(table: &str, columns: &str) -> Self {

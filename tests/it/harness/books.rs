@@ -3,15 +3,21 @@
 use std::collections::BTreeMap;
 
 use perfgraph::{
-    entity::{ingest_batch, metric_event, metric_rollup_minute},
-    model::{Sketch, timestamp::MINUTE_MICROS},
+    entity::{ingest_batch, metric_event, metric_rollup_part},
+    model::{
+        Sketch,
+        timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
+    },
 };
-use sea_orm::EntityTrait;
+use sea_orm::{ConnectionTrait, EntityTrait, Statement};
 
 use super::TestDatabase;
 
-/// Organization, project, type, minute, endpoint.
+/// Organization, project, type, bucket, endpoint.
 type Series = (i64, i64, i16, i64, i64);
+
+const LEVELS: [(&str, i64); 3] =
+    [("metric_rollup_1m", MINUTE_MICROS), ("metric_rollup_1h", HOUR_MICROS), ("metric_rollup_1d", DAY_MICROS)];
 
 #[derive(Debug, Default)]
 struct Cell {
@@ -35,11 +41,28 @@ pub async fn check(database: &TestDatabase) -> BTreeMap<String, i64> {
     expected.sort_unstable();
     assert!(ids == expected, "{} rows, but the ledger has {}", ids.len(), expected.len());
 
+    let parts = rows(database, "metric_rollup_part").await;
+    for (table, width) in LEVELS {
+        // What is not merged yet stands in the parts, of every level the same.
+        let rolled = rows(database, table).await.into_iter().chain(parts.iter().cloned());
+        check_level(&events, rolled, width);
+    }
+    batches.into_iter().map(|batch| (batch.idem_key, i64::from(batch.n_accepted))).collect()
+}
+
+/// All rows of a rollup: they have the columns of a part.
+pub async fn rows(database: &TestDatabase, table: &str) -> Vec<metric_rollup_part::Model> {
+    let session = database.reader();
+    let statement = Statement::from_string(session.get_database_backend(), format!("SELECT * FROM {table}"));
+    metric_rollup_part::Entity::find().from_raw_sql(statement).all(&session).await.unwrap()
+}
+
+fn check_level(events: &[metric_event::Model], rolled_up: impl Iterator<Item = metric_rollup_part::Model>, width: i64) {
     let mut cells: BTreeMap<Series, Cell> = BTreeMap::new();
-    for event in &events {
+    for event in events {
         for endpoint in [0, event.endpoint_id.0] {
-            let minute = event.ts.floor(MINUTE_MICROS).as_micros();
-            let series = (event.organization_id.0, event.project_id.0, event.kind, minute, endpoint);
+            let bucket = event.ts.floor(width).as_micros();
+            let series = (event.organization_id.0, event.project_id.0, event.kind, bucket, endpoint);
             let cell = cells.entry(series).or_default();
             cell.count += 1;
             cell.errors += i64::from(event.status >= 400);
@@ -49,17 +72,17 @@ pub async fn check(database: &TestDatabase) -> BTreeMap<String, i64> {
         }
     }
     let mut rolled: BTreeMap<Series, Cell> = BTreeMap::new();
-    for part in metric_rollup_minute::Entity::find().all(&session).await.unwrap() {
-        let minute = part.bucket.as_micros();
-        let series = (part.organization_id.0, part.project_id.0, part.kind, minute, part.endpoint_id.0);
+    for row in rolled_up {
+        let bucket = row.bucket.floor(width).as_micros();
+        let series = (row.organization_id.0, row.project_id.0, row.kind, bucket, row.endpoint_id.0);
         let cell = rolled.entry(series).or_default();
-        cell.count += part.n;
-        cell.errors += part.n_err;
-        cell.sum += part.sum;
-        cell.values.extend([part.min, part.max]);
-        cell.sketch.merge_encoded(&part.sketch).unwrap();
+        cell.count += row.n;
+        cell.errors += row.n_err;
+        cell.sum += row.sum;
+        cell.values.extend([row.min, row.max]);
+        cell.sketch.merge_encoded(&row.sketch).unwrap();
     }
-    assert!(cells.keys().eq(rolled.keys()), "{} series, {} rolled up", cells.len(), rolled.len());
+    assert!(cells.keys().eq(rolled.keys()), "{} series, {} rolled up by {width}", cells.len(), rolled.len());
     for (series, cell) in &mut cells {
         let rolled = rolled.get_mut(series).unwrap();
         assert_eq!((rolled.count, rolled.errors), (cell.count, cell.errors), "{series:?}");
@@ -70,5 +93,4 @@ pub async fn check(database: &TestDatabase) -> BTreeMap<String, i64> {
         assert_eq!(ends(&rolled.values), ends(&cell.values), "{series:?}");
         assert_eq!(rolled.sketch.encode(), cell.sketch.encode(), "{series:?}");
     }
-    batches.into_iter().map(|batch| (batch.idem_key, i64::from(batch.n_accepted))).collect()
 }

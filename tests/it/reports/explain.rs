@@ -23,6 +23,17 @@ async fn fill(database: &TestDatabase) {
     let numbers = |count: i64, sql: &str| {
         format!("WITH RECURSIVE s (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM s WHERE i < {count} - 1) {sql}")
     };
+    let rollup = |table: &str, buckets: i64, width: i64| {
+        numbers(
+            buckets * 80,
+            &format!(
+                "INSERT INTO {table} \
+                 (organization_id, project_id, kind, bucket, endpoint_id, part, n, n_err, sum, min, max, sketch) \
+                 SELECT i % 20 % 4 + 1, i % 20, 1, {start} + CAST(i / 80 AS BIGINT) * {width}, \
+                 CASE WHEN i % 80 < 20 THEN 0 ELSE i % 80 - 19 END, 0, 1, 0, 1.5, 1.5, 1.5, {sketch} FROM s"
+            ),
+        )
+    };
     for sql in [
         numbers(
             4,
@@ -48,16 +59,11 @@ async fn fill(database: &TestDatabase) {
                  FROM s"
             ),
         ),
-        // A part per project, endpoint (and all of them) and minute.
-        numbers(
-            1_440 * 80,
-            &format!(
-                "INSERT INTO metric_rollup_1m \
-                 (organization_id, project_id, kind, bucket, endpoint_id, part, n, n_err, sum, min, max, sketch) \
-                 SELECT i % 20 % 4 + 1, i % 20, 1, {start} + CAST(i / 80 AS BIGINT) * 60000000, \
-                 CASE WHEN i % 80 < 20 THEN 0 ELSE i % 80 - 19 END, 1, 1, 0, 1.5, 1.5, 1.5, {sketch} FROM s"
-            ),
-        ),
+        // A row per project, endpoint (and all of them) and minute, in every rollup.
+        rollup("metric_rollup_part", 1_440, 60_000_000),
+        rollup("metric_rollup_1m", 1_440, 60_000_000),
+        rollup("metric_rollup_1h", 240, 3_600_000_000),
+        rollup("metric_rollup_1d", 200, 86_400_000_000),
         "ANALYZE".to_owned(),
     ] {
         match database.database.backend() {
@@ -99,7 +105,7 @@ async fn plan(database: &TestDatabase, sql: &str) -> Vec<String> {
 fn assert_no_full_scan(plan: &[String], sql: &str) {
     let all = plan.join("\n");
     let mut searches = 0;
-    for line in plan.iter().map(|line| line.trim()) {
+    for (index, line) in plan.iter().map(|line| line.trim()).enumerate() {
         // The default partition is empty: reading it whole is reading nothing.
         let is_scan = line == "SCAN m" || line.starts_with("SCAN m ") || line.contains("Seq Scan on metric_");
         assert!(line != "SCAN e", "endpoints of every tenant are read: {sql}\n{all}");
@@ -114,7 +120,11 @@ fn assert_no_full_scan(plan: &[String], sql: &str) {
         if postgres {
             // Whoever asks for every project of every tenant wants all rows of that time: searching by time is right.
             let is_everything = sql.contains(r#"("m"."organization_id", "m"."project_id") IN (SELECT"#);
-            let by_series = line.contains("project_id = ") && line.contains("kind = ");
+            // Of hours and days there are so few that their series may be sorted out as an organization's are read.
+            let is_coarse =
+                plan[index - 1].contains("metric_rollup_1h") || plan[index - 1].contains("metric_rollup_1d");
+            let by_series = line.contains("project_id = ") && line.contains("kind = ")
+                || is_coarse && line.contains("organization_id = ");
             assert!(by_series || is_everything, "{sql}\n{all}");
         }
         searches += usize::from(sqlite || postgres);
@@ -128,8 +138,8 @@ on_both_databases! {
         let own: Vec<_> = [2, 6, 10].map(|id| Key::new(ORGANIZATION, ProjectId(id))).into();
         let several: Vec<_> = own.iter().copied().chain([Key::new(OrganizationId(1), ProjectId(4))]).collect();
         let endpoints: Vec<_> = [3, 7].map(EndpointId).map(|endpoint| EndpointKey { project: own[0], endpoint }).into();
-        // Ragged on both sides, so that raw rows and rollups are both read.
-        let everything = Question::over(range(3_600_000_001, 1_800_000_000));
+        // Ragged on both sides, so that raw rows, minutes, hours and days are all read.
+        let everything = Question::over(range(5_400_000_001, 30 * DAY_MICROS));
         let session = database.database.reader(StatementLog::default());
         let scope = Scope::everything();
         for projects in [

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use perfgraph::{
     db::Session,
-    entity::{endpoint, metric_event, metric_rollup_minute, organization, project},
+    entity::{endpoint, metric_event, metric_rollup_part, organization, project},
     model::{
         EndpointId, Key, MetricId, MetricType, OrganizationId, ProjectId, Scope, Sketch, TimeRange, Timestamp,
         filter::TextFilter, metric::ERROR_STATUS_MIN, sketch::bin_of, timestamp::MINUTE_MICROS,
@@ -46,6 +46,11 @@ pub struct World {
 
 impl World {
     pub fn seeded(seed: u64) -> Self {
+        Self::over(seed, MINUTES)
+    }
+
+    /// The same number of measurements over so many minutes.
+    pub fn over(seed: u64, minutes: i64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         // Project 10 and the endpoints' ids are in both organizations; project 12 has no measurements.
         let projects: Vec<_> = [(OURS, 10), (OURS, 11), (OURS, 12), (THEIRS, 10), (THEIRS, 20)]
@@ -64,7 +69,7 @@ impl World {
                 Event {
                     project,
                     kind,
-                    ts: START.plus_micros(rng.random_range(0..MINUTES * MINUTE_MICROS)),
+                    ts: START.plus_micros(rng.random_range(0..minutes * MINUTE_MICROS)),
                     id: MetricId(i64::try_from(index).unwrap() + 1),
                     value: kind.value_max().map_or(value, |max| value.min(max)),
                     endpoint: endpoint_id(project, place),
@@ -77,8 +82,13 @@ impl World {
         Self { events, projects }
     }
 
-    /// Writes raw rows, and per batch one rollup part for every series and minute and for all endpoints together.
+    /// Writes all of it.
     pub async fn write(&self, session: &Session) {
+        self.write_directory(session).await;
+        write_events(session, &self.events).await;
+    }
+
+    pub async fn write_directory(&self, session: &Session) {
         for (id, slug) in [(OURS, "ours"), (THEIRS, "theirs")] {
             insert::<organization::Entity>(
                 session,
@@ -114,54 +124,6 @@ impl World {
             });
             insert::<endpoint::Entity>(session, endpoints.collect()).await;
         }
-        let raw = self.events.iter().map(|event| metric_event::Model {
-            organization_id: event.project.organization,
-            project_id: event.project.id,
-            kind: event.kind.code(),
-            ts: event.ts,
-            id: event.id,
-            value: event.value,
-            endpoint_id: event.endpoint,
-            status: event.status,
-            bin: bin_of(event.value),
-        });
-        insert::<metric_event::Entity>(session, raw.collect()).await;
-        insert::<metric_rollup_minute::Entity>(session, self.parts()).await;
-    }
-
-    fn parts(&self) -> Vec<metric_rollup_minute::Model> {
-        let mut parts: BTreeMap<_, Vec<&Event>> = BTreeMap::new();
-        for event in &self.events {
-            for endpoint in [event.endpoint, EndpointId::ALL] {
-                let minute = event.ts.floor(MINUTE_MICROS);
-                let key = (event.project, event.kind, minute, endpoint, event.part);
-                parts.entry(key).or_default().push(event);
-            }
-        }
-        let part = |((project, kind, bucket, endpoint_id, part), events): (
-            (Key<ProjectId>, MetricType, _, _, _),
-            Vec<&Event>,
-        )| {
-            let mut sketch = Sketch::new();
-            for event in &events {
-                sketch.record(bin_of(event.value), 1);
-            }
-            metric_rollup_minute::Model {
-                organization_id: project.organization,
-                project_id: project.id,
-                kind: kind.code(),
-                bucket,
-                endpoint_id,
-                part,
-                n: i64::try_from(events.len()).unwrap(),
-                n_err: i64::try_from(events.iter().filter(|event| event.is_error()).count()).unwrap(),
-                sum: events.iter().map(|event| event.value).sum(),
-                min: events.iter().map(|event| event.value).fold(f64::INFINITY, f64::min),
-                max: events.iter().map(|event| event.value).fold(0.0, f64::max),
-                sketch: sketch.encode(),
-            }
-        };
-        parts.into_iter().map(part).collect()
     }
 
     /// The events that a question is about, as its caller may see them.
@@ -185,7 +147,61 @@ impl World {
     }
 }
 
+/// Writes raw rows, and per commit one rollup part for every series and minute and for all endpoints together.
+pub async fn write_events(session: &Session, events: &[Event]) {
+    let raw = events.iter().map(|event| metric_event::Model {
+        organization_id: event.project.organization,
+        project_id: event.project.id,
+        kind: event.kind.code(),
+        ts: event.ts,
+        id: event.id,
+        value: event.value,
+        endpoint_id: event.endpoint,
+        status: event.status,
+        bin: bin_of(event.value),
+    });
+    insert::<metric_event::Entity>(session, raw.collect()).await;
+    insert::<metric_rollup_part::Entity>(session, parts(events)).await;
+}
+
+fn parts(events: &[Event]) -> Vec<metric_rollup_part::Model> {
+    let mut parts: BTreeMap<_, Vec<&Event>> = BTreeMap::new();
+    for event in events {
+        for endpoint in [event.endpoint, EndpointId::ALL] {
+            let minute = event.ts.floor(MINUTE_MICROS);
+            let key = (event.project, event.kind, minute, endpoint, event.part);
+            parts.entry(key).or_default().push(event);
+        }
+    }
+    let part =
+        |((project, kind, bucket, endpoint_id, part), events): ((Key<ProjectId>, MetricType, _, _, _), Vec<&Event>)| {
+            let mut sketch = Sketch::new();
+            for event in &events {
+                sketch.record(bin_of(event.value), 1);
+            }
+            metric_rollup_part::Model {
+                organization_id: project.organization,
+                project_id: project.id,
+                kind: kind.code(),
+                bucket,
+                endpoint_id,
+                part,
+                n: i64::try_from(events.len()).unwrap(),
+                n_err: i64::try_from(events.iter().filter(|event| event.is_error()).count()).unwrap(),
+                sum: events.iter().map(|event| event.value).sum(),
+                min: events.iter().map(|event| event.value).fold(f64::INFINITY, f64::min),
+                max: events.iter().map(|event| event.value).fold(0.0, f64::max),
+                sketch: sketch.encode(),
+            }
+        };
+    parts.into_iter().map(part).collect()
+}
+
 impl Event {
+    pub const fn is_of_one_commit(&self, other: &Self) -> bool {
+        self.part == other.part
+    }
+
     pub fn is_error(&self) -> bool {
         self.status >= ERROR_STATUS_MIN
     }

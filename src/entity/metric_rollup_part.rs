@@ -1,11 +1,12 @@
-//! Table `metric_rollup_1m`: append-only parts per minute; endpoint 0 holds all endpoints of a project together.
+//! Table `metric_rollup_part`: what each commit adds to a minute, until it is compacted; endpoint 0 holds all endpoints of a
+//! project together.
 
 use sea_orm::entity::prelude::*;
 
 use crate::model::{EndpointId, OrganizationId, ProjectId, Timestamp};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-#[sea_orm(table_name = "metric_rollup_1m")]
+#[sea_orm(table_name = "metric_rollup_part")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub organization_id: OrganizationId,

@@ -1,0 +1,15 @@
+//! Section `retention`: for how long each resolution is kept.
+
+use super::section::section;
+
+section! {
+    /// For how long measurements are kept. What is older is answered from coarser rollups; days are kept for ever.
+    "retention" => Retention {
+        /// Days for which single measurements are kept.
+        raw_days: u32 = 7,
+        /// Days for which rollups per minute are kept.
+        minute_days: u32 = 14,
+        /// Days for which rollups per hour are kept.
+        hour_days: u32 = 400,
+    }
+}
