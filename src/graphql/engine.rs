@@ -19,7 +19,7 @@ use super::{
     request::Request,
     rows::MayWriteText,
     subscription::LiveSubscription,
-    variables::{self, InputTypes},
+    variables::{self, SchemaTypes},
 };
 use crate::{auth::Viewer, db::Statement, error::Error};
 
@@ -32,7 +32,7 @@ pub struct Engine {
     /// Runs documents that were validated before.
     schema: PerfgraphSchema,
     documents: Arc<Documents>,
-    input_types: Arc<InputTypes>,
+    types: Arc<SchemaTypes>,
     services: Arc<Services>,
 }
 
@@ -132,10 +132,13 @@ pub fn sdl() -> String {
 impl Engine {
     /// Puts the schema and its services together.
     pub fn new(services: Services, trusted: Trusted) -> Self {
+        let types = Arc::new(SchemaTypes::of_schema());
+        let cache_bytes_max = services.limits.document_cache_bytes_max;
+        let documents = Documents::new(cache_bytes_max, trusted, Arc::clone(&types), services.introspection);
         Self {
             schema: schema_builder().validation_mode(ValidationMode::Fast).finish(),
-            documents: Arc::new(Documents::new(services.limits.document_cache_bytes_max, trusted)),
-            input_types: Arc::new(InputTypes::of_schema()),
+            documents: Arc::new(documents),
+            types,
             services: Arc::new(services),
         }
     }
@@ -210,11 +213,15 @@ impl Engine {
         let refuse = |fault: Error| Box::new(error::refuse(&fault));
         let limits = &self.services.limits;
         let document = self.documents.find(&request.source(), limits)?;
-        let Request { operation_name, variables, .. } = request;
+        if document.introspects() && !self.services.introspection {
+            let advice = "the schema is not shown here (graphql.introspection = false)";
+            return Err(refuse(Error::Forbidden(advice.to_owned())));
+        }
+        let Request { operation_name, mut variables, .. } = request;
         let Some((operation, definition)) = document.operation(operation_name.as_deref()) else {
             return Err(refuse(no_such_operation(operation_name.as_deref(), &document)));
         };
-        variables::check(&self.input_types, definition, &variables).map_err(refuse)?;
+        variables::coerce(&self.types, definition, &mut variables).map_err(refuse)?;
         let requested = guard::cost(document.parsed(), definition, &variables, limits).map_err(refuse)?;
         let cost = Cost { requested, limit: limits.cost_max };
         let (kind, name) = (operation.kind, operation.label.clone());
@@ -223,12 +230,11 @@ impl Engine {
 
     fn prepared(&self, admitted: &mut Admitted, context: Arc<RequestContext>) -> async_graphql::Request {
         let mut request = async_graphql::Request::new(String::new());
-        request.set_parsed_query(admitted.document.parsed().clone());
+        let mut document = admitted.document.parsed().clone();
+        variables::drop_absent(&mut document, admitted.operation_name.as_deref(), &admitted.variables);
+        request.set_parsed_query(document);
         request.operation_name = admitted.operation_name.take();
         request.variables = std::mem::take(&mut admitted.variables);
-        if !self.services.introspection {
-            request = request.disable_introspection();
-        }
         if !admitted.document.merges() {
             request = request.data(MayWriteText);
         }
@@ -242,7 +248,8 @@ fn no_such_operation(wanted: Option<&str>, document: &Document) -> Error {
         Some(_) => "names no operation of the document",
         None => "says which operation to run, and is missing",
     };
-    Error::input("operationName", format!("{advice}; there are: {}", names.join(", ")))
+    let known = if names.is_empty() { "one without a name".to_owned() } else { names.join(", ") };
+    Error::input("operationName", format!("{advice}; it has {known}"))
 }
 
 /// A request that may run.

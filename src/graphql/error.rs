@@ -46,9 +46,17 @@ fn shorten(message: &mut String) {
 /// A response that is nothing but one fault.
 pub fn refuse(error: &Error) -> Response {
     let mut answer = ServerError::new(error.to_string(), None);
+    shorten(&mut answer.message);
     set_code(&mut answer, error.code());
     add_details(&mut answer, error);
     Response::from_errors(vec![answer])
+}
+
+/// A response that is nothing but one error at a place of the document, under a code.
+pub fn refuse_as(mut error: ServerError, code: Code) -> Response {
+    shorten(&mut error.message);
+    set_code(&mut error, code);
+    Response::from_errors(vec![error])
 }
 
 /// A response that says why a document cannot be parsed.
@@ -58,9 +66,7 @@ pub fn refuse_syntax(error: parser::Error) -> Response {
     if let Some((_, expected)) = answer.message.rsplit_once(" = ") {
         answer.message = format!("Syntax error: {}", expected.trim());
     }
-    shorten(&mut answer.message);
-    set_code(&mut answer, Code::GraphqlParseFailed);
-    Response::from_errors(vec![answer])
+    refuse_as(answer, Code::GraphqlParseFailed)
 }
 
 fn classify(error: &mut ServerError, phase: Phase) -> Code {
@@ -128,7 +134,11 @@ fn set_code(error: &mut ServerError, code: Code) {
 
 fn add_details(error: &mut ServerError, fault: &Error) {
     match fault {
-        Error::Input { field, .. } => extensions(error).set("field", field.as_str()),
+        Error::Input { field, .. } => {
+            let mut field = field.clone();
+            shorten(&mut field);
+            extensions(error).set("field", field);
+        }
         Error::Limit { actual, limit, .. } => {
             extensions(error).set("actual", *actual);
             extensions(error).set("limit", *limit);

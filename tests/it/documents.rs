@@ -140,3 +140,70 @@ on_both_databases! {
         assert_eq!(ask(&[("perfgraph-max-statements", "few")]).await.error().0, "BAD_USER_INPUT");
     }
 }
+
+on_both_databases! {
+    async fn a_variable_frees_nothing_beside_it_from_validation(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=1 employees=3").await;
+        let organization = world.id("organization", 1);
+        let misspelt = "mutation($o: ID!) { updateEmployees(filter: { organizationId: $o, naem: { eq: \"x\" } }, department: \"X\") { affected } }";
+        let (code, message) = server.graphql(misspelt, json!({ "o": organization })).await.error();
+        assert!(code == "BAD_USER_INPUT" && message.contains("did you mean name?"), "{code} {message}");
+        let mistyped = "mutation($f: ProjectFilter!) { updateEmployees(filter: $f, department: \"X\") { affected } }";
+        let (_, message) = server.graphql(mistyped, json!({ "f": { "organizationId": organization } })).await.error();
+        assert!(message.contains("declared as ProjectFilter!"), "{message}");
+        let unchanged = server.graphql("{ employees { nodes { department } } }", json!({})).await;
+        assert!(!unchanged.text.contains("\"X\""), "{}", unchanged.text);
+    }
+}
+
+#[tokio::test]
+async fn absent_variables_leave_defaults_in_force() {
+    let server = Server::fixed(crate::harness::TestDatabase::sqlite().await).await;
+    server.seed("organizations=1 employees=3").await;
+    for (document, variables, expected) in [
+        (
+            "query($v: Boolean = true) { viewer { role @include(if: $v) } }",
+            json!({}),
+            json!({ "viewer": { "role": "OWNER" } }),
+        ),
+        (
+            "query($v: Boolean! = true) { viewer { __typename role @skip(if: $v) } }",
+            json!({}),
+            json!({ "viewer": { "__typename": "Viewer" } }),
+        ),
+        ("query($p: Int) { employeesPage(page: $p) { page } }", json!({}), json!({ "employeesPage": { "page": 1 } })),
+        (
+            "query($n: Int = 2) { employees(first: $n) { nodes { name } } }",
+            json!({}),
+            json!({ "employees": { "nodes": [{ "name": "Employee 001" }, { "name": "Employee 002" }] } }),
+        ),
+    ] {
+        assert_eq!(server.graphql(document, variables).await.data(), expected, "{document}");
+    }
+    for wrong in [
+        "{ employees(first: 1) { nodes { name } } ...F } fragment F on Query { employees(first: 2) { nodes { email } } }",
+        "{ employees { nodes { x: name ...B } } } fragment B on Employee { x: email }",
+    ] {
+        assert_eq!(server.graphql(wrong, json!({})).await.error().0, "GRAPHQL_VALIDATION_FAILED", "{wrong}");
+    }
+    let huge = json!({ "f": { "x".repeat(900_000): 1 } });
+    let refused = server.graphql("query($f: EmployeeFilter) { employees(filter: $f) { totalCount } }", huge).await;
+    assert!(refused.error().0 == "BAD_USER_INPUT" && refused.text.len() < 2_000, "{} bytes", refused.text.len());
+}
+
+#[tokio::test]
+async fn a_schema_that_is_not_shown_does_not_show_itself_in_errors() {
+    let settings = "self_monitoring.enabled = false\ngraphql.introspection = false\ngraphql.graphiql = false";
+    let database = crate::harness::TestDatabase::sqlite().await;
+    let server = Server::start(database, Clock::fixed(NOW), settings).await;
+    for asking in ["{ __schema { queryType { name } } }", "{ viewer { role } __type(name: \"Query\") { name } }"] {
+        assert_eq!(server.graphql(asking, json!({})).await.error().0, "FORBIDDEN", "{asking}");
+    }
+    let (_, message) = server.graphql("{ employee { nam } }", json!({})).await.error();
+    assert!(!message.contains("Did you mean"), "{message}");
+    assert_eq!(
+        server.graphql("{ viewer { __typename } }", json!({})).await.data(),
+        json!({ "viewer": { "__typename": "Viewer" } })
+    );
+}

@@ -3,7 +3,7 @@
 //! A field that stands twice in a document has answers to merge, and then nothing is written as text. So the second way is
 //! the same selection in two fragments.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -55,5 +55,42 @@ on_both_databases! {
             // The same is loaded once, however often it is asked for (lists at the root are read for each field).
             assert!(statements >= written.1 && statements <= 2 * written.1, "{selection}: {statements}, {}", written.1);
         }
+    }
+}
+
+/// With a field that fails below each kind of relation.
+const FAILING: [&str; 4] = [
+    "employees(first: 2) { nodes { name organization { name employees(first: 1000) { totalCount } } } }",
+    "employees(first: 2) { edges { node { name organization { name employees(first: 1000) { totalCount } } } } }",
+    "employees(first: 2) { nodes { projects(first: 1000) { nodes { name } } } }",
+    "projects(first: 2) { edges { node { team(first: 1000) { nodes { name } } } } }",
+];
+
+/// The data of an answer, and the paths of its errors.
+async fn failures(server: &Server, document: String) -> (Value, BTreeSet<String>) {
+    let body = server.graphql(&document, json!({})).await.json();
+    let paths = body["errors"].as_array().unwrap().iter().map(|error| error["path"].to_string()).collect();
+    (body["data"].clone(), paths)
+}
+
+on_both_databases! {
+    async fn failures_reach_as_far_and_are_found_at_the_same_place(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        server.seed("organizations=1 employees=2 projects=2 members=1").await;
+        for selection in FAILING {
+            let written = failures(&server, format!("{{ {selection} }}")).await;
+            let twice = format!("{{ ...A ...B }} fragment A on Query {{ {selection} }} fragment B on Query {{ {selection} }}");
+            let resolved = failures(&server, twice).await;
+            assert_eq!(written.0, resolved.0, "{selection}");
+            // Of a failure that takes the whole list with it, the first is told: which that is may differ.
+            if written.0.is_null() {
+                assert!(written.1.iter().chain(&resolved.1).all(|path| path.matches(',').count() >= 3), "{written:?} {resolved:?}");
+            } else {
+                assert_eq!(written.1, resolved.1, "{selection}");
+            }
+        }
+        let (data, paths) = failures(&server, format!("{{ {} }}", FAILING[0])).await;
+        assert_eq!(data["employees"]["nodes"][1], json!({ "name": "Employee 002", "organization": null }));
+        assert!(paths.contains(r#"["employees","nodes",1,"organization","employees"]"#), "{paths:?}");
     }
 }

@@ -1,7 +1,5 @@
 //! A document that passed: parsed, bounded and valid, with what every run of it asks about.
 
-use std::collections::HashSet;
-
 use async_graphql::{
     Name,
     parser::types::{ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet},
@@ -15,6 +13,7 @@ pub struct Document {
     /// Whether somewhere one response key stands for several fields with selections of their own: their answers have to
     /// be merged, so they cannot be written as text.
     merges: bool,
+    introspects: bool,
 }
 
 /// One operation of a document.
@@ -27,20 +26,20 @@ pub struct Operation {
     name: Option<Name>,
 }
 
-/// What a parsed document weighs in memory, as a multiple of its text: names, positions and vectors of a dense document.
-const BYTES_PER_TEXT_BYTE: usize = 24;
+/// What a parsed document weighs in memory, as a multiple of its text: a field of two letters is about two hundred bytes.
+const BYTES_PER_TEXT_BYTE: usize = 80;
 
 impl Document {
-    /// Takes what the guard and validation let through.
-    pub fn new(parsed: ExecutableDocument, text_bytes: usize) -> Self {
+    /// Takes what the guard and validation let through. `merges`: whether answers have to be merged.
+    pub fn new(parsed: ExecutableDocument, text_bytes: usize, merges: bool) -> Self {
         let operations = parsed.operations.iter().map(|(name, operation)| Operation {
             kind: operation.node.ty,
             label: name.map(|name| format!("{} {name}", operation.node.ty)),
             name: name.cloned(),
         });
         let operations = operations.collect();
-        let merges = merges(&parsed);
-        Self { parsed, operations, text_bytes, merges }
+        let introspects = introspects(&parsed);
+        Self { parsed, operations, text_bytes, merges, introspects }
     }
 
     /// The document as it was parsed.
@@ -69,34 +68,32 @@ impl Document {
         self.merges
     }
 
+    /// Whether it asks about the schema.
+    pub const fn introspects(&self) -> bool {
+        self.introspects
+    }
+
     /// About how many bytes it takes.
     pub fn bytes(&self) -> u32 {
         u32::try_from(self.text_bytes.saturating_mul(BYTES_PER_TEXT_BYTE)).unwrap_or(u32::MAX)
     }
 }
 
-fn merges(document: &ExecutableDocument) -> bool {
-    document.operations.iter().any(|(_, operation)| repeats(document, &operation.node.selection_set.node))
+/// Whether it asks about the schema, in any of its operations and fragments.
+fn introspects(document: &ExecutableDocument) -> bool {
+    let operations = document.operations.iter().map(|(_, operation)| &operation.node.selection_set.node);
+    let fragments = document.fragments.values().map(|fragment| &fragment.node.selection_set.node);
+    operations.chain(fragments).any(asks_about_schema)
 }
 
-/// Whether a key with a selection of its own is there twice, here or further down. Validation has found no cycle, and the
-/// guard has bounded the fields with every fragment spread out, which is what is walked here.
-fn repeats(document: &ExecutableDocument, set: &SelectionSet) -> bool {
-    repeats_among(document, set, &mut HashSet::new())
-}
-
-fn repeats_among<'a>(document: &'a ExecutableDocument, set: &'a SelectionSet, keys: &mut HashSet<&'a str>) -> bool {
+fn asks_about_schema(set: &SelectionSet) -> bool {
     set.items.iter().any(|item| match &item.node {
         Selection::Field(field) => {
-            let inner = &field.node.selection_set.node;
-            !inner.items.is_empty()
-                && (!keys.insert(field.node.response_key().node.as_str()) || repeats(document, inner))
+            matches!(field.node.name.node.as_str(), "__schema" | "__type")
+                || asks_about_schema(&field.node.selection_set.node)
         }
-        Selection::InlineFragment(fragment) => repeats_among(document, &fragment.node.selection_set.node, keys),
-        Selection::FragmentSpread(spread) => {
-            let fragment = document.fragments.get(spread.node.fragment_name.node.as_str());
-            fragment.is_some_and(|one| repeats_among(document, &one.node.selection_set.node, keys))
-        }
+        Selection::InlineFragment(fragment) => asks_about_schema(&fragment.node.selection_set.node),
+        Selection::FragmentSpread(_) => false,
     })
 }
 
@@ -107,27 +104,17 @@ mod tests {
     use super::*;
 
     fn document(text: &str) -> Document {
-        Document::new(parse_query(text).unwrap(), text.len())
+        Document::new(parse_query(text).unwrap(), text.len(), false)
     }
 
     #[test]
-    fn keys_with_several_selections_are_found_wherever_they_hide() {
-        for merging in [
-            "{ a { b } a { c } }",
-            "{ x { a { b } ...F } } fragment F on X { a { c } }",
-            "{ x { ... on A { k: a { b } } ... on B { k: b { c } } } }",
-            "{ x { y { z { a { b } a { b } } } } }",
-        ] {
-            assert!(document(merging).merges(), "{merging}");
+    fn questions_about_the_schema_are_noticed() {
+        for asking in
+            ["{ __schema { queryType { name } } }", "{ a { ...F } } fragment F on A { __type(name: \"B\") { name } }"]
+        {
+            assert!(document(asking).introspects(), "{asking}");
         }
-        for plain in [
-            "{ a b a }",
-            "{ a { b } k: a { c } }",
-            "{ a { b { c } } b { c { d } } }",
-            "{ ...F } fragment F on Query { a { b } }",
-        ] {
-            assert!(!document(plain).merges(), "{plain}");
-        }
+        assert!(!document("{ a { __typename } }").introspects());
     }
 
     #[test]

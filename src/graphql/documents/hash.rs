@@ -44,6 +44,9 @@ impl FromStr for DocumentHash {
         }
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
             let pair = std::str::from_utf8(pair).map_err(|_| HashError)?;
+            if !pair.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+                return Err(HashError);
+            }
             *byte = u8::from_str_radix(pair, 16).map_err(|_| HashError)?;
         }
         Ok(Self(bytes))
@@ -61,7 +64,7 @@ mod tests {
         let hash = DocumentHash::of("{ viewer { role } }");
         assert_eq!(hash.to_string(), hex);
         assert_eq!(hex.to_uppercase().parse(), Ok(hash));
-        for wrong in ["", "00", &hex[1..], &format!("{}g", &hex[1..]), &format!("{}ä", &hex[2..])] {
+        for wrong in ["", "00", &hex[1..], &format!("{}g", &hex[1..]), &"+f".repeat(32), &format!("{}ä", &hex[2..])] {
             assert_eq!(wrong.parse::<DocumentHash>(), Err(HashError), "{wrong}");
         }
     }

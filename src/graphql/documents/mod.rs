@@ -3,8 +3,10 @@
 //! The same cache answers automatic persisted queries and `documentId`: a client that knows the hash of a document need
 //! not send it. A document is no secret and carries no rights; what it may read is decided by who sends it.
 
+mod arguments;
 mod document;
 mod hash;
+mod merging;
 mod trusted;
 mod validation;
 
@@ -17,8 +19,8 @@ pub use document::{Document, Operation};
 pub use hash::{DocumentHash, HashError};
 pub use trusted::{Trusted, TrustedDocumentsError, TrustedMode};
 
-use super::{context::Limits, error, guard};
-use crate::error::Error;
+use super::{context::Limits, error, guard, variables::SchemaTypes};
+use crate::error::{Code, Error};
 use validation::Validator;
 
 /// What a request says about its document: the text, the hash of one that is known, or both.
@@ -37,16 +39,17 @@ pub struct Documents {
     known: Cache<DocumentHash, Arc<Document>>,
     trusted: Trusted,
     validator: Validator,
+    types: Arc<SchemaTypes>,
 }
 
 impl Documents {
     /// A cache of about so many bytes, over the documents that the operator trusts.
-    pub fn new(cache_bytes_max: u64, trusted: Trusted) -> Self {
+    pub fn new(cache_bytes_max: u64, trusted: Trusted, types: Arc<SchemaTypes>, introspection: bool) -> Self {
         let known = Cache::builder()
             .max_capacity(cache_bytes_max)
             .weigher(|_, document: &Arc<Document>| document.bytes())
             .build();
-        Self { known, trusted, validator: Validator::of_schema() }
+        Self { known, trusted, validator: Validator::of_schema(introspection), types }
     }
 
     /// The document that a request means, ready to run.
@@ -98,7 +101,11 @@ impl Documents {
         }
         let parsed = guard::parse(text, limits).map_err(|refusal| Box::new(refuse_document(refusal)))?;
         self.validator.check(&parsed)?;
-        let document = Arc::new(Document::new(parsed, text.len()));
+        let refuse_at = |error, code| Box::new(error::refuse_as(error, code));
+        arguments::check(&self.types, &parsed).map_err(|error| refuse_at(error, Code::BadUserInput))?;
+        let merges = merging::merges(&self.types, &parsed);
+        let merges = merges.map_err(|error| refuse_at(error, Code::GraphqlValidationFailed))?;
+        let document = Arc::new(Document::new(parsed, text.len(), merges));
         self.trusted.learn(hash, text);
         self.known.insert(hash, Arc::clone(&document));
         Ok(document)

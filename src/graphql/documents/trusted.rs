@@ -66,7 +66,7 @@ struct Learned {
     known: std::collections::HashSet<DocumentHash>,
 }
 
-/// Documents that learning stops at: a list that long was not written by people.
+/// The document at which learning stops: a list that long was not written by people.
 const LEARNED_MAX: usize = 10_000;
 
 impl Trusted {
@@ -86,7 +86,8 @@ impl Trusted {
             Err(error) if mode == TrustedMode::Learn && error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(opened(error)),
         };
-        let entries = parse(&text).ok_or_else(|| TrustedDocumentsError::Format { path: path.to_owned() })?;
+        let read = if mode == TrustedMode::Learn { lines(&text) } else { parse(&text) };
+        let entries = read.ok_or_else(|| TrustedDocumentsError::Format { path: path.to_owned() })?;
         let mut trusted = Self { mode, ..Self::everything() };
         for (id, body) in entries {
             let body: Arc<str> = body.into();
@@ -94,7 +95,10 @@ impl Trusted {
             trusted.by_name.insert(id, body);
         }
         if mode == TrustedMode::Learn {
-            let file = OpenOptions::new().create(true).append(true).open(path).map_err(opened)?;
+            let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(opened)?;
+            if !text.is_empty() && !text.ends_with('\n') {
+                writeln!(file).map_err(opened)?;
+            }
             let known = trusted.by_hash.keys().copied().collect();
             trusted.learned = Some(Mutex::new(Learned { file, known }));
         }
@@ -116,14 +120,19 @@ impl Trusted {
         self.by_name.get(name).cloned()
     }
 
-    /// Adds a document that has run to the file, where that is wanted. It is one short line in a file opened for
+    /// Adds a sound document to the file, where that is wanted. It is one short line in a file opened for
     /// appending, once for each document in the life of the file, so it is written where it stands.
     pub fn learn(&self, hash: DocumentHash, text: &str) {
         let Some(learned) = &self.learned else { return };
         let mut learned = learned.lock().unwrap_or_else(PoisonError::into_inner);
-        if learned.known.len() >= LEARNED_MAX || !learned.known.insert(hash) {
+        if learned.known.contains(&hash) {
             return;
         }
+        if learned.known.len() >= LEARNED_MAX {
+            tracing::warn!(documents = LEARNED_MAX, "the list of trusted documents is full: one more is not added");
+            return;
+        }
+        learned.known.insert(hash);
         let line = json!({ "id": format!("sha256:{hash}"), "body": text });
         if let Err(error) = writeln!(learned.file, "{line}") {
             tracing::warn!(%error, "a trusted document could not be added to its file");
@@ -145,16 +154,29 @@ enum Whole {
 }
 
 fn parse(text: &str) -> Option<Vec<(String, String)>> {
-    let pairs = |entries: Vec<Entry>| entries.into_iter().map(|entry| (entry.id, entry.body)).collect();
-    let lines: Result<Vec<Entry>, _> =
-        text.lines().filter(|line| !line.trim().is_empty()).map(serde_json::from_str).collect();
-    if let Ok(entries) = lines {
-        return Some(pairs(entries));
+    if let Some(entries) = lines(text) {
+        return Some(entries);
     }
     match serde_json::from_str(text).ok()? {
-        Whole::Manifest { operations } => Some(pairs(operations)),
+        Whole::Manifest { operations } => Some(operations.into_iter().map(|entry| (entry.id, entry.body)).collect()),
         Whole::Map(map) => Some(map.into_iter().collect()),
     }
+}
+
+/// One document on each line. A last line that was cut short, by whatever ended the server, is passed over.
+fn lines(text: &str) -> Option<Vec<(String, String)>> {
+    let mut entries = Vec::new();
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty()).peekable();
+    while let Some(line) = lines.next() {
+        match serde_json::from_str::<Entry>(line) {
+            Ok(entry) => entries.push((entry.id, entry.body)),
+            Err(error) if error.is_eof() && lines.peek().is_none() && !entries.is_empty() => {
+                tracing::warn!("the last of the trusted documents was cut short and is left out");
+            }
+            Err(_) => return None,
+        }
+    }
+    Some(entries)
 }
 
 #[cfg(test)]

@@ -23,9 +23,10 @@ use crate::error::Error;
 pub struct Validator(PerfgraphSchema);
 
 impl Validator {
-    /// A validator for the schema of this server.
-    pub fn of_schema() -> Self {
-        Self(schema_builder().extension(StopBeforeExecution).finish())
+    /// A validator for the schema of this server. What may not be asked about the schema is not suggested either.
+    pub fn of_schema(introspection: bool) -> Self {
+        let builder = schema_builder().extension(StopBeforeExecution);
+        Self(if introspection { builder } else { builder.disable_suggestions() }.finish())
     }
 
     /// Whether every operation and fragment of the document fits the schema.

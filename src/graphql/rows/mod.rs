@@ -12,11 +12,13 @@ use std::borrow::Cow;
 
 use async_graphql::{
     ContainerType, Context, ContextSelectionSet, Name, OutputType, Positioned, ServerResult, Value, indexmap::IndexMap,
-    parser::types::Field, registry::Registry, resolver_utils::resolve_list,
+    parser::types::Field, registry::Registry,
 };
 use async_graphql_value::RAW_VALUE_TOKEN;
+use futures_util::future::try_join_all;
 
-pub use plan::write_each;
+use plan::located;
+pub use plan::{write_columns, write_each};
 pub use text::Scalar;
 pub(super) use text::value as write_value;
 
@@ -71,7 +73,12 @@ impl<T: Row> OutputType for Rows<T> {
                 return Ok(raw(text::list(&texts)));
             }
         }
-        resolve_list(context, field, &self.0, Some(self.0.len())).await
+        // As the library does it, but for the path of an error: that one would end at the index.
+        let items = self.0.iter().enumerate().map(async |(index, item)| {
+            let place = context.with_index(index);
+            item.resolve(&place, field).await.map_err(|error| located(error, &place))
+        });
+        try_join_all(items).await.map(Value::List)
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
         loaders::{Asked, AskedEmployeeStats},
         node::NodeId,
         page::{self, PageArguments},
-        rows::{Read, Row, Scalar, write_each},
+        rows::{Read, Row, Scalar, write_columns},
         scalars::DateTime,
         selection,
     },
@@ -155,14 +155,10 @@ pub(super) async fn write_of_rows(
     let (loaders, fields) = (request.loaders(), selection::of_object(first.field()));
     let load = |id| loaders.organization.load(Asked { id, fields });
     let Ok(found) = try_join_all(distinct.iter().copied().map(load)).await else { return Ok(None) };
-    let places = |row: &Organization| {
-        let index = ids.iter().position(|id| *id == row.0.key)?;
-        let place = at.get(index)?;
-        Some(place.with_selection_set(&place.item.node.selection_set))
-    };
     let found: Vec<_> = found.into_iter().flatten().map(Organization).collect();
-    let places: Vec<_> = found.iter().filter_map(places).collect();
-    let Some(texts) = write_each(&found, &places).await? else { return Ok(None) };
+    // One that leads further may fail further down, and then each place has its own error.
+    let place = first.with_selection_set(&first.item.node.selection_set);
+    let Some(texts) = write_columns(&found, &place) else { return Ok(None) };
     let texts: HashMap<_, _> = found.iter().map(|row| row.0.key).zip(texts).collect();
     Ok(Some(ids.iter().map(|id| texts.get(id).map_or_else(|| "null".to_owned(), Clone::clone)).collect()))
 }

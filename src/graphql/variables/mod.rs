@@ -4,17 +4,19 @@
 //! The library checks variables as a part of validation, for each place where they are used. Here documents are validated
 //! once, so variables are checked by themselves, once each.
 
-mod input_types;
+mod absent;
+mod schema_types;
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use async_graphql::{
     Value, Variables,
     parser::types::{BaseType, OperationDefinition, Type},
 };
 
-use input_types::InputType;
-pub use input_types::InputTypes;
+pub use absent::drop_absent;
+pub(super) use schema_types::InputType;
+pub use schema_types::{InputField, SchemaTypes};
 
 use crate::error::{Error, Result};
 
@@ -30,11 +32,17 @@ impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Variable(name) => write!(f, "variables.{name}"),
-            Self::Field(parent, name) => write!(f, "{parent}.{name}"),
+            Self::Field(parent, name) => {
+                write!(f, "{parent}.")?;
+                name.chars().take(NAME_SHOWN_MAX).try_for_each(|character| f.write_char(character))
+            }
             Self::Item(parent, index) => write!(f, "{parent}[{index}]"),
         }
     }
 }
+
+/// Characters of a name that an error repeats; no name of the schema is longer.
+const NAME_SHOWN_MAX: usize = 60;
 
 impl Place<'_> {
     fn refuse<T>(&self, expected: impl fmt::Display) -> Result<T> {
@@ -63,11 +71,23 @@ impl fmt::Display for Found<'_> {
     }
 }
 
-/// Checks the variables of one operation.
+/// Checks the variables of one operation, and gives those that are absent their defaults: the library knows of defaults
+/// where a variable is an argument, and forgets them where it decides about `@include`.
 ///
 /// # Errors
 /// [`Error::Input`] whose field is the first place that does not fit.
-pub fn check(types: &InputTypes, operation: &OperationDefinition, variables: &Variables) -> Result<()> {
+pub fn coerce(types: &SchemaTypes, operation: &OperationDefinition, variables: &mut Variables) -> Result<()> {
+    check(types, operation, variables)?;
+    for definition in &operation.variable_definitions {
+        let (name, default) = (&definition.node.name.node, &definition.node.default_value);
+        if let (None, Some(default)) = (variables.get(name), default) {
+            variables.insert(name.clone(), default.node.clone());
+        }
+    }
+    Ok(())
+}
+
+fn check(types: &SchemaTypes, operation: &OperationDefinition, variables: &Variables) -> Result<()> {
     for definition in &operation.variable_definitions {
         let definition = &definition.node;
         let (name, wanted) = (&definition.name.node, &definition.var_type.node);
@@ -81,7 +101,7 @@ pub fn check(types: &InputTypes, operation: &OperationDefinition, variables: &Va
     Ok(())
 }
 
-fn check_value(types: &InputTypes, wanted: &Type, value: &Value, place: Place<'_>) -> Result<()> {
+fn check_value(types: &SchemaTypes, wanted: &Type, value: &Value, place: Place<'_>) -> Result<()> {
     match (value, &wanted.base) {
         (Value::Null, _) if wanted.nullable => Ok(()),
         (Value::Null, _) => place.refuse(format!("must be a value of type {wanted}, not null")),
@@ -95,7 +115,7 @@ fn check_value(types: &InputTypes, wanted: &Type, value: &Value, place: Place<'_
     }
 }
 
-fn check_named(types: &InputTypes, name: &str, value: &Value, place: Place<'_>) -> Result<()> {
+fn check_named(types: &SchemaTypes, name: &str, value: &Value, place: Place<'_>) -> Result<()> {
     match types.get(name) {
         // What is no input type has not passed validation.
         None => Ok(()),
@@ -120,7 +140,7 @@ fn check_named(types: &InputTypes, name: &str, value: &Value, place: Place<'_>) 
                 };
                 check_value(types, &known.wanted, value, Place::Field(&place, field))?;
             }
-            for known in object.fields.iter().filter(|known| known.is_required) {
+            for known in object.fields.iter().filter(|known| known.is_required()) {
                 if !given.contains_key(known.name.as_str()) {
                     let missing = format!("is missing; {name} needs a value of type {}", known.wanted);
                     return Place::Field(&place, &known.name).refuse(missing);
@@ -145,7 +165,7 @@ mod tests {
     fn checked(declared: &str, variables: serde_json::Value) -> String {
         let document = parse_query(format!("query({declared}) {{ a }}")).unwrap();
         let (_, operation) = document.operations.iter().next().unwrap();
-        let outcome = check(&InputTypes::of_schema(), &operation.node, &Variables::from_json(variables));
+        let outcome = check(&SchemaTypes::of_schema(), &operation.node, &Variables::from_json(variables));
         outcome.map_or_else(|fault| fault.to_string(), |()| "fits".to_owned())
     }
 

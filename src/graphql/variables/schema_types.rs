@@ -1,12 +1,14 @@
-//! The types that variables can have, read once from the schema itself.
+//! The types of the schema as arguments and variables see them, read once from the schema itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use async_graphql::{
-    Value,
+    Name, Value,
     parser::{
         parse_schema,
-        types::{InputObjectType, Type, TypeDefinition, TypeKind, TypeSystemDefinition},
+        types::{
+            BaseType, InputObjectType, InputValueDefinition, Type, TypeDefinition, TypeKind, TypeSystemDefinition,
+        },
     },
 };
 
@@ -15,45 +17,120 @@ use super::super::{
     scalars::{DateTime, Duration, StreamCursor},
 };
 
-/// Every type of the schema that a variable can have.
-pub struct InputTypes(HashMap<String, InputType>);
+/// Every type that a value can have, and every field with its arguments.
+pub struct SchemaTypes {
+    inputs: HashMap<String, InputType>,
+    /// The fields of objects and interfaces, by type and name.
+    fields: HashMap<String, HashMap<String, OutputField>>,
+    interfaces: HashSet<String>,
+    directives: HashMap<String, Vec<InputField>>,
+}
 
-pub(super) enum InputType {
+/// A field of an object or an interface.
+pub struct OutputField {
+    /// What it answers.
+    pub output: Type,
+    /// What it takes.
+    pub arguments: Vec<InputField>,
+}
+
+pub(in crate::graphql) enum InputType {
     Scalar(Scalar),
     Enum(Vec<String>),
     Object(InputObject),
 }
 
-pub(super) struct InputObject {
+pub(in crate::graphql) struct InputObject {
     pub fields: Vec<InputField>,
     pub is_one_of: bool,
 }
 
-pub(super) struct InputField {
+/// An argument or a field of an input object.
+#[derive(Clone)]
+pub struct InputField {
+    /// Its name.
     pub name: String,
+    /// Its type.
     pub wanted: Type,
-    pub is_required: bool,
+    /// Whether it has a default.
+    pub has_default: bool,
 }
 
-impl InputTypes {
+impl InputField {
+    fn of(definition: &InputValueDefinition) -> Self {
+        Self {
+            name: definition.name.node.to_string(),
+            wanted: definition.ty.node.clone(),
+            has_default: definition.default_value.is_some(),
+        }
+    }
+
+    /// Whether it must be given.
+    pub const fn is_required(&self) -> bool {
+        !self.wanted.nullable && !self.has_default
+    }
+}
+
+impl SchemaTypes {
     /// The types of this server's schema.
     pub fn of_schema() -> Self {
         // The schema wrote the text itself; were it ever unreadable, a test of this module would fail.
         let definitions = parse_schema(engine::sdl()).map(|document| document.definitions).unwrap_or_default();
-        let mut types: HashMap<_, _> =
+        let inputs: HashMap<_, _> =
             Scalar::BUILT_IN.iter().map(|(name, scalar)| ((*name).to_owned(), InputType::Scalar(*scalar))).collect();
+        let condition = InputField {
+            name: "if".to_owned(),
+            wanted: Type { base: BaseType::Named(Name::new("Boolean")), nullable: false },
+            has_default: false,
+        };
+        let directives = ["skip", "include"].map(|name| (name.to_owned(), vec![condition.clone()])).into();
+        let mut types = Self { inputs, fields: HashMap::new(), interfaces: HashSet::new(), directives };
         for definition in definitions {
-            if let TypeSystemDefinition::Type(definition) = definition
-                && let Some(input) = InputType::of(&definition.node)
-            {
-                types.insert(definition.node.name.node.to_string(), input);
+            if let TypeSystemDefinition::Type(definition) = definition {
+                types.add(&definition.node);
             }
         }
-        Self(types)
+        types
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&InputType> {
-        self.0.get(name)
+    fn add(&mut self, definition: &TypeDefinition) {
+        let name = definition.name.node.to_string();
+        if let Some(input) = InputType::of(definition) {
+            self.inputs.insert(name.clone(), input);
+        }
+        let fields = match &definition.kind {
+            TypeKind::Object(object) => &object.fields,
+            TypeKind::Interface(interface) => {
+                self.interfaces.insert(name.clone());
+                &interface.fields
+            }
+            _ => return,
+        };
+        let fields = fields.iter().map(|field| {
+            let arguments = field.node.arguments.iter().map(|argument| InputField::of(&argument.node)).collect();
+            (field.node.name.node.to_string(), OutputField { output: field.node.ty.node.clone(), arguments })
+        });
+        self.fields.insert(name, fields.collect());
+    }
+
+    /// The type that a value can have.
+    pub(in crate::graphql) fn get(&self, name: &str) -> Option<&InputType> {
+        self.inputs.get(name)
+    }
+
+    /// A field of an object or interface of the schema; `None` for those of introspection.
+    pub fn field(&self, parent: &str, name: &str) -> Option<&OutputField> {
+        self.fields.get(parent)?.get(name)
+    }
+
+    /// What a directive takes.
+    pub fn directive(&self, name: &str) -> &[InputField] {
+        self.directives.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether things of this type can be of several.
+    pub fn is_interface(&self, name: &str) -> bool {
+        self.interfaces.contains(name)
     }
 }
 
@@ -75,12 +152,7 @@ impl InputType {
 
 impl InputObject {
     fn of(object: &InputObjectType, is_one_of: bool) -> Self {
-        let fields = object.fields.iter().map(|field| InputField {
-            name: field.node.name.node.to_string(),
-            is_required: !field.node.ty.node.nullable && field.node.default_value.is_none(),
-            wanted: field.node.ty.node.clone(),
-        });
-        Self { fields: fields.collect(), is_one_of }
+        Self { fields: object.fields.iter().map(|field| InputField::of(&field.node)).collect(), is_one_of }
     }
 
     /// The name that a misspelt one most likely means.
@@ -94,7 +166,7 @@ impl InputObject {
 
 /// How a scalar's values look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scalar {
+pub(in crate::graphql) enum Scalar {
     Int,
     Float,
     Text,
@@ -139,7 +211,7 @@ impl Scalar {
             (Self::Float, value) => (matches!(value, Value::Number(_)), "a number"),
             (Self::Text, value) => (matches!(value, Value::String(_)), "a text"),
             (Self::Boolean, value) => (matches!(value, Value::Boolean(_)), "true or false"),
-            (Self::Id, Value::Number(number)) => (number.is_i64() || number.is_u64(), "an id"),
+            (Self::Id, Value::Number(number)) => (number.is_i64(), "an id"),
             (Self::Id, value) => (matches!(value, Value::String(_)), "an id"),
             (Self::Long, Value::Number(number)) => (number.as_i64().is_some(), "a whole number of 64 bits"),
             (Self::Long, _) => (false, "a whole number of 64 bits"),
@@ -162,10 +234,10 @@ mod tests {
 
     #[test]
     fn every_scalar_of_the_schema_has_its_check() {
-        let types = InputTypes::of_schema();
-        assert!(types.0.len() > 20, "the schema could not be read");
+        let types = SchemaTypes::of_schema();
+        assert!(types.inputs.len() > 20 && types.fields.len() > 20, "the schema could not be read");
         let unchecked: Vec<_> = types
-            .0
+            .inputs
             .iter()
             .filter(|(name, input)| matches!(input, InputType::Scalar(Scalar::Anything)) && *name != "JSON")
             .map(|(name, _)| name)

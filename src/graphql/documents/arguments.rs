@@ -1,0 +1,307 @@
+//! Whether arguments fit the schema, also where variables stand in them.
+//!
+//! The library checks an argument once its variables are known, and for where a variable may stand it has a rule that is
+//! never called. Documents are validated without variables, so both are checked here: every literal, whatever stands
+//! beside it, and every variable by the type that its operation declares.
+
+use std::collections::HashSet;
+
+use async_graphql::{
+    Name, Pos, Positioned, ServerError, Value as ConstValue,
+    parser::types::{
+        BaseType, Directive, ExecutableDocument, Field, OperationDefinition, OperationType, Selection, SelectionSet,
+        Type,
+    },
+};
+use async_graphql_value::Value;
+
+use super::super::variables::{InputField, InputType, SchemaTypes};
+
+/// Checks the arguments of every operation with the fragments that it reaches.
+///
+/// # Errors
+/// The first that does not fit, with its position.
+pub fn check(types: &SchemaTypes, document: &ExecutableDocument) -> Result<(), ServerError> {
+    for (_, operation) in document.operations.iter() {
+        let operation = &operation.node;
+        let mut walk = Walk { types, document, operation, visited: HashSet::new() };
+        for definition in &operation.variable_definitions {
+            if let Some(default) = &definition.node.default_value {
+                let value = default.node.clone().into_value();
+                let place = format!("${}", definition.node.name.node);
+                walk.value(&definition.node.var_type.node, false, &value, &place, default.pos)?;
+            }
+        }
+        walk.directives(&operation.directives)?;
+        walk.selection_set(root(operation.ty), &operation.selection_set.node)?;
+    }
+    Ok(())
+}
+
+/// The type that an operation begins with.
+pub const fn root(kind: OperationType) -> &'static str {
+    match kind {
+        OperationType::Query => "Query",
+        OperationType::Mutation => "Mutation",
+        OperationType::Subscription => "Subscription",
+    }
+}
+
+/// The name of a type without its lists.
+pub fn named(wanted: &Type) -> &str {
+    match &wanted.base {
+        BaseType::Named(name) => name,
+        BaseType::List(item) => named(item),
+    }
+}
+
+struct Walk<'a> {
+    types: &'a SchemaTypes,
+    document: &'a ExecutableDocument,
+    operation: &'a OperationDefinition,
+    visited: HashSet<&'a str>,
+}
+
+impl<'a> Walk<'a> {
+    fn selection_set(&mut self, parent: &str, set: &'a SelectionSet) -> Result<(), ServerError> {
+        for item in &set.items {
+            match &item.node {
+                Selection::Field(field) => self.field(parent, &field.node)?,
+                Selection::InlineFragment(fragment) => {
+                    self.directives(&fragment.node.directives)?;
+                    let condition = fragment.node.type_condition.as_ref();
+                    let parent = condition.map_or(parent, |condition| condition.node.on.node.as_str());
+                    self.selection_set(parent, &fragment.node.selection_set.node)?;
+                }
+                Selection::FragmentSpread(spread) => {
+                    self.directives(&spread.node.directives)?;
+                    let name = spread.node.fragment_name.node.as_str();
+                    if let Some(fragment) = self.document.fragments.get(name).filter(|_| self.visited.insert(name)) {
+                        self.directives(&fragment.node.directives)?;
+                        let parent = fragment.node.type_condition.node.on.node.as_str();
+                        self.selection_set(parent, &fragment.node.selection_set.node)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn field(&mut self, parent: &str, field: &'a Field) -> Result<(), ServerError> {
+        self.directives(&field.directives)?;
+        let Some(known) = self.types.field(parent, &field.name.node) else {
+            // Of introspection: nothing there is answered from the database.
+            return Ok(());
+        };
+        self.arguments(&known.arguments, &field.arguments)?;
+        self.selection_set(named(&known.output), &field.selection_set.node)
+    }
+
+    fn directives(&self, directives: &'a [Positioned<Directive>]) -> Result<(), ServerError> {
+        directives.iter().try_for_each(|directive| {
+            self.arguments(self.types.directive(&directive.node.name.node), &directive.node.arguments)
+        })
+    }
+
+    fn arguments(
+        &self,
+        known: &[InputField],
+        given: &[(Positioned<Name>, Positioned<Value>)],
+    ) -> Result<(), ServerError> {
+        for (name, value) in given {
+            if let Some(argument) = known.iter().find(|one| one.name == name.node.as_str()) {
+                self.value(&argument.wanted, argument.has_default, &value.node, &argument.name, value.pos)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn value(&self, wanted: &Type, has_default: bool, value: &Value, place: &str, pos: Pos) -> Result<(), ServerError> {
+        match (value, &wanted.base) {
+            (Value::Variable(name), _) => self.variable(wanted, has_default, name, place, pos),
+            (Value::Null, _) if wanted.nullable => Ok(()),
+            (Value::Null, _) => Err(refuse(place, pos, &format!("must be a value of type {wanted}, not null"))),
+            (Value::List(items), BaseType::List(item)) => items
+                .iter()
+                .enumerate()
+                .try_for_each(|(index, value)| self.value(item, false, value, &format!("{place}[{index}]"), pos)),
+            (value, BaseType::List(item)) => self.value(item, false, value, place, pos),
+            (value, BaseType::Named(name)) => self.named(name, value, place, pos),
+        }
+    }
+
+    fn named(&self, name: &str, value: &Value, place: &str, pos: Pos) -> Result<(), ServerError> {
+        match self.types.get(name) {
+            None => Ok(()),
+            Some(InputType::Scalar(scalar)) => {
+                let literal = match value {
+                    Value::Enum(_) => Some(ConstValue::Null),
+                    other => other.clone().into_const(),
+                };
+                match literal.map_or_else(|| scalar.refuses(&ConstValue::Null), |literal| scalar.refuses(&literal)) {
+                    None => Ok(()),
+                    Some(expected) => Err(refuse(place, pos, &format!("must be {expected}"))),
+                }
+            }
+            Some(InputType::Enum(values)) => match value {
+                Value::Enum(given) if values.iter().any(|one| one == given.as_str()) => Ok(()),
+                _ => Err(refuse(place, pos, &format!("must be one of {}, without quotes", values.join(", ")))),
+            },
+            Some(InputType::Object(object)) => {
+                let Value::Object(given) = value else {
+                    return Err(refuse(place, pos, &format!("must be an object of type {name}")));
+                };
+                for (field, value) in given {
+                    let Some(known) = object.fields.iter().find(|known| known.name == field.as_str()) else {
+                        let close = object.closest(field);
+                        let advice = close.map_or_else(String::new, |close| format!("; did you mean {close}?"));
+                        return Err(refuse(
+                            &format!("{place}.{field}"),
+                            pos,
+                            &format!("is no field of {name}{advice}"),
+                        ));
+                    };
+                    let inner = format!("{place}.{field}");
+                    self.value(&known.wanted, known.has_default, value, &inner, pos)?;
+                }
+                let missing =
+                    object.fields.iter().find(|known| known.is_required() && !given.contains_key(&*known.name));
+                if let Some(known) = missing {
+                    let advice = format!("is missing; {name} needs a value of type {}", known.wanted);
+                    return Err(refuse(&format!("{place}.{}", known.name), pos, &advice));
+                }
+                if object.is_one_of && !self.is_one(given.values()) {
+                    let names: Vec<_> = object.fields.iter().map(|field| field.name.as_str()).collect();
+                    return Err(refuse(place, pos, &format!("must give exactly one of {}", names.join(", "))));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether these are exactly one value that is there for sure.
+    fn is_one<'v>(&self, values: impl Iterator<Item = &'v Value>) -> bool {
+        let values: Vec<_> = values.collect();
+        match values[..] {
+            [Value::Null] => false,
+            [Value::Variable(name)] => self.declared(name).is_none_or(|(declared, _)| !declared.nullable),
+            [_] => true,
+            _ => false,
+        }
+    }
+
+    fn declared(&self, name: &str) -> Option<(&'a Type, bool)> {
+        let mut definitions = self.operation.variable_definitions.iter();
+        let definition = &definitions.find(|one| one.node.name.node == name)?.node;
+        let default = definition.default_value.as_ref().is_some_and(|default| default.node != ConstValue::Null);
+        Some((&definition.var_type.node, default))
+    }
+
+    /// `IsVariableUsageAllowed` of the specification.
+    fn variable(&self, wanted: &Type, has_default: bool, name: &str, place: &str, pos: Pos) -> Result<(), ServerError> {
+        // One that is not declared has been named by validation.
+        let Some((declared, declares_default)) = self.declared(name) else { return Ok(()) };
+        let is_filled = declares_default || has_default;
+        if fits(declared, wanted) || (declared.nullable && is_filled && fits_base(&declared.base, &wanted.base)) {
+            return Ok(());
+        }
+        let advice = format!("takes {wanted}, and the variable ${name} is declared as {declared}");
+        Err(refuse(place, pos, &advice))
+    }
+}
+
+fn fits(declared: &Type, wanted: &Type) -> bool {
+    (wanted.nullable || !declared.nullable) && fits_base(&declared.base, &wanted.base)
+}
+
+fn fits_base(declared: &BaseType, wanted: &BaseType) -> bool {
+    match (declared, wanted) {
+        (BaseType::Named(declared), BaseType::Named(wanted)) => declared == wanted,
+        (BaseType::List(declared), BaseType::List(wanted)) => fits(declared, wanted),
+        _ => false,
+    }
+}
+
+fn refuse(place: &str, pos: Pos, what: &str) -> ServerError {
+    ServerError::new(format!("{place}: {what}"), Some(pos))
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::parser::parse_query;
+
+    use super::*;
+
+    fn checked(text: &str) -> String {
+        let document = parse_query(text).unwrap();
+        check(&SchemaTypes::of_schema(), &document).map_or_else(|error| error.message, |()| "fits".to_owned())
+    }
+
+    #[test]
+    fn what_fits_passes() {
+        for text in [
+            "query($n: Int, $s: String!) { employees(first: $n, filter: { name: { eq: $s }, and: [{ isActive: true }] }) { totalCount } }",
+            "query($n: Int! = 3) { employees(first: $n) { totalCount } }",
+            "query($n: Int = 3) { slowestEndpoints(limit: $n) { endpoint } }",
+            "query($n: Int) { slowestEndpoints(limit: $n) { endpoint } }",
+            "query($i: [ID!]!) { nodes(ids: $i) { id } }",
+            "query($i: ID!) { nodes(ids: [$i, \"x\", 3]) { id } }",
+            "query($v: Boolean! = true) { viewer @include(if: $v) { role } }",
+            "query($l: Duration!) { metricStats(filter: { time: { last: $l } }) { count percentile(p: 95) } }",
+            "{ __type(name: \"Query\") { fields(includeDeprecated: true) { name } } }",
+            "query($f: EmployeeFilter) { employees(filter: $f, orderBy: [{ field: NAME }]) { totalCount } }",
+        ] {
+            assert_eq!(checked(text), "fits", "{text}");
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_a_variable_is_checked_too() {
+        for (text, expected) in [
+            (
+                "query($o: ID!) { employees(filter: { organizationId: $o, naem: { eq: \"x\" } }) { totalCount } }",
+                "filter.naem: is no field of EmployeeFilter; did you mean name?",
+            ),
+            (
+                "query($n: String) { employees(filter: { name: { eq: $n }, isActive: 3 }) { totalCount } }",
+                "filter.isActive: must be true or false",
+            ),
+            (
+                "query($n: Int) { employees(first: $n, orderBy: [{ field: BOGUS }]) { totalCount } }",
+                "orderBy[0].field: must be one of NAME",
+            ),
+            ("{ employees(orderBy: [{ field: \"NAME\" }]) { totalCount } }", "orderBy[0].field: must be one of NAME"),
+            (
+                "query($a: DateTime!) { metricStats(filter: { time: { between: { from: $a } } }) { count } }",
+                "filter.time.between.to: is missing",
+            ),
+            (
+                "query($l: Duration) { metricStats(filter: { time: { last: $l } }) { count } }",
+                "filter.time: must give exactly one of last, between",
+            ),
+            ("query($d: Int = \"x\") { employees(first: $d) { totalCount } }", "$d: must be a whole number"),
+        ] {
+            let message = checked(text);
+            assert!(message.starts_with(expected), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_variable_stands_only_where_its_type_does() {
+        for (text, expected) in [
+            ("query($f: ProjectFilter) { employees(filter: $f) { totalCount } }", "filter: takes EmployeeFilter,"),
+            ("query($s: String!) { viewer @skip(if: $s) { role } }", "if: takes Boolean!,"),
+            ("query($n: String) { employees(first: $n) { totalCount } }", "first: takes Int,"),
+            ("query($i: ID) { node(id: $i) { id } }", "id: takes ID!,"),
+            ("query($i: [ID]) { nodes(ids: $i) { id } }", "ids: takes [ID!]!,"),
+            ("query($i: ID!) { nodes(ids: $i) { id } }", "ids: takes [ID!]!,"),
+            (
+                "query($n: FloatFilter) { ...F } fragment F on Query { employees(filter: { name: $n }) { totalCount } }",
+                "filter.name: takes StringFilter,",
+            ),
+        ] {
+            let message = checked(text);
+            assert!(message.starts_with(expected), "{text}: {message}");
+        }
+    }
+}
