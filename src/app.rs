@@ -21,7 +21,7 @@ use crate::{
         Engine, Limits, Services,
         documents::{Trusted, TrustedMode},
     },
-    http::{self, HttpSettings, listener::Bounds, origin::Origins, router::HttpState},
+    http::{self, HttpSettings, doors::metrics, listener::Bounds, origin::Origins, router::HttpState},
     ingest::{self, Ingest},
     jobs::{
         partitions::{self, Days},
@@ -156,6 +156,7 @@ impl App {
         let address = listener.local_addr().map_err(Error::internal)?;
         let router = http::router(HttpState {
             engine: engine.clone(),
+            ingest: core.ingest.clone(),
             database: core.database.clone(),
             settings: Arc::new(http_settings(config)),
             recorder,
@@ -273,6 +274,8 @@ fn ingest_settings(config: &Config) -> ingest::Settings {
         future: Duration::from_secs(u64::from(config.ingest.time_window_future_minutes) * 60),
         queue_rows_max: narrow(config.ingest.queue_rows_max),
         endpoint_bytes_max: config.ingest.endpoint_bytes_max,
+        endpoint_templates: config.ingest.endpoint_templates,
+        endpoints_max: config.ingest.endpoints_max,
         commit_rows_max: narrow(config.ingest.commit_rows_max),
         committers: if config.database.url.is_sqlite() { 1 } else { config.database.write_connections.max(1) as usize },
     }
@@ -332,6 +335,11 @@ fn http_settings(config: &Config) -> HttpSettings {
         },
         compression: config.server.compression,
         body_bytes_max: config.limits.body_bytes_max,
+        bulk: metrics::Bounds {
+            body_bytes_max: config.limits.ingest_body_bytes_max,
+            part_rows: config.ingest.part_rows,
+            body_timeout: Duration::from_millis(config.server.ingest_body_timeout_ms),
+        },
         batch_operations_max: config.limits.batch_operations_max,
         strict_status: config.graphql.strict_status,
         request_timeout: Duration::from_millis(config.server.request_timeout_ms),

@@ -15,6 +15,7 @@ mod cli;
 mod clients;
 mod directory;
 mod documents;
+mod doors;
 mod harness;
 mod hostile;
 mod http;
