@@ -62,6 +62,19 @@ impl Core {
     /// # Errors
     /// When the database cannot be reached or migrated.
     pub async fn open(config: &Config, clock: Clock, instance: Instance) -> Result<Self> {
+        Self::open_with(config, clock, instance, ingest_settings(config)).await
+    }
+
+    /// The same with a write path that takes other things than the server's.
+    ///
+    /// # Errors
+    /// As [`Core::open`].
+    pub async fn open_with(
+        config: &Config,
+        clock: Clock,
+        instance: Instance,
+        settings: ingest::Settings,
+    ) -> Result<Self> {
         let database = Database::open(&pool_options(config)).await?;
         if config.database.migrate_on_start {
             migrate::up(&database, None).await?;
@@ -72,7 +85,7 @@ impl Core {
         let ids = Arc::new(instance.id_generator());
         let publisher = Publisher::new(config.live.channel_batches_max);
         let (ingest, batcher) =
-            Ingest::new(database.clone(), Arc::clone(&ids), clock.clone(), publisher.clone(), ingest_settings(config));
+            Ingest::new(database.clone(), Arc::clone(&ids), clock.clone(), publisher.clone(), settings);
         let batcher = spawn(batcher.run());
         Ok(Self { database, ids, clock, ingest, publisher, batcher, instance })
     }
@@ -267,7 +280,8 @@ fn partition_days(config: &Config) -> Days {
     Days { past: config.ingest.time_window_past_hours.div_ceil(24), future: config.database.partition_days_ahead }
 }
 
-fn ingest_settings(config: &Config) -> ingest::Settings {
+/// What the server takes in, and how it writes it.
+pub fn ingest_settings(config: &Config) -> ingest::Settings {
     ingest::Settings {
         rows_max: narrow(config.limits.ingest_rows_max),
         past: Duration::from_secs(u64::from(config.ingest.time_window_past_hours) * 3_600),

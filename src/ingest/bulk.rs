@@ -24,6 +24,8 @@ const PROJECTS_MAX: usize = 1_000;
 pub struct Summary {
     /// Rows that are durable, stored now or earlier under the same key.
     pub accepted: u64,
+    /// Those of them that were stored earlier.
+    pub repeated: u64,
     /// Rows that were refused.
     pub rejected: u64,
     /// The first of those.
@@ -43,6 +45,25 @@ pub struct RowError {
     pub field: String,
     /// What is wrong and how to put it right.
     pub message: String,
+}
+
+impl Summary {
+    /// Counts a refused row, and names it if it is one of the first.
+    pub fn refuse(&mut self, index: u64, why: Unreadable) {
+        self.rejected += 1;
+        if self.errors.len() < ERRORS_MAX {
+            let Unreadable { field, message } = why;
+            self.errors.push(RowError { index, field, message });
+        }
+    }
+}
+
+impl From<Rejection> for Unreadable {
+    fn from(Rejection { code, message, .. }: Rejection) -> Self {
+        let field = code.field();
+        let rest = message.strip_prefix(field).and_then(|rest| rest.strip_prefix(": ")).map(str::to_owned);
+        Self { field: field.to_owned(), message: rest.unwrap_or(message) }
+    }
 }
 
 /// How a source is stored.
@@ -76,9 +97,8 @@ pub struct Bulk<'a> {
     /// One organization, because a cursor and a key are an organization's.
     organization: Option<OrganizationId>,
     admitted: HashMap<Key<ProjectId>, Option<String>>,
-    has_stored: bool,
     summary: Summary,
-    /// Called with every refused row.
+    /// Refused since somebody asked; at most a part of them, if somebody asks.
     last_refused: Vec<u64>,
 }
 
@@ -94,7 +114,6 @@ impl<'a> Bulk<'a> {
             parts: 0,
             organization: None,
             admitted: HashMap::new(),
-            has_stored: false,
             summary: Summary::default(),
             last_refused: Vec::new(),
         }
@@ -117,12 +136,8 @@ impl<'a> Bulk<'a> {
 
     /// Refuses a row.
     pub fn refuse(&mut self, index: u64, why: Unreadable) {
-        self.summary.rejected += 1;
         self.last_refused.push(index);
-        if self.summary.errors.len() < ERRORS_MAX {
-            let Unreadable { field, message } = why;
-            self.summary.errors.push(RowError { index, field, message });
-        }
+        self.summary.refuse(index, why);
     }
 
     /// Takes a row of a project that it named itself.
@@ -209,10 +224,10 @@ impl<'a> Bulk<'a> {
             };
             let receipt = self.ingest.submit_part(self.scope, submission, &StatementLog::default()).await?;
             self.parts += 1;
-            self.has_stored |= receipt.accepted > 0 && !receipt.duplicate;
             self.summary.accepted += u64::from(receipt.accepted);
+            self.summary.repeated += if receipt.duplicate { u64::from(receipt.accepted) } else { 0 };
             self.summary.cursor = self.summary.cursor.max(receipt.cursor);
-            self.summary.duplicate = self.summary.accepted > 0 && !self.has_stored;
+            self.summary.duplicate = self.summary.accepted > 0 && self.summary.repeated == self.summary.accepted;
             self.refuse_all(receipt.rejected, &indexes);
         }
         Ok(())
@@ -249,11 +264,10 @@ impl<'a> Bulk<'a> {
     }
 
     fn refuse_all(&mut self, rejected: Vec<Rejection>, indexes: &[u64]) {
-        for Rejection { index, code, message } in rejected {
-            let index = usize::try_from(index).ok().and_then(|index| indexes.get(index)).copied().unwrap_or_default();
-            let field = code.field();
-            let message = message.strip_prefix(field).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&message);
-            self.refuse(index, Unreadable { field: field.to_owned(), message: message.to_owned() });
+        for rejection in rejected {
+            let at = usize::try_from(rejection.index).ok();
+            let index = at.and_then(|at| indexes.get(at)).copied().unwrap_or_default();
+            self.refuse(index, rejection.into());
         }
     }
 }

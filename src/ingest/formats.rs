@@ -113,6 +113,11 @@ trait Framing: Send {
 
     /// The row in the complete record.
     fn row(&mut self, raw: &Raw) -> Result<Row, Unreadable>;
+
+    /// What stands above all records and belongs to each, once it was read.
+    fn header(&self) -> Option<&[u8]> {
+        None
+    }
 }
 
 /// Reads records one after the other.
@@ -217,9 +222,9 @@ impl<R: AsyncBufRead + Unpin + Send> Records<R> {
         &self.raw.bytes
     }
 
-    /// How many bytes were read.
-    pub const fn bytes(&self) -> u64 {
-        self.bytes
+    /// What stood above all records and belongs to each.
+    pub fn header(&self) -> Option<&[u8]> {
+        self.framing.header()
     }
 
     /// What the text was up to the end of the last record, in so few bytes that no two texts share them.

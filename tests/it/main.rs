@@ -19,6 +19,7 @@ mod doors;
 mod harness;
 mod hostile;
 mod http;
+mod import;
 mod ingest;
 mod lifecycle;
 mod live;

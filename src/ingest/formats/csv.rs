@@ -21,6 +21,7 @@ pub struct Csv {
     /// More values than there could be columns.
     is_too_wide: bool,
     header: Vec<usize>,
+    header_line: Vec<u8>,
     is_handed_out: bool,
 }
 
@@ -34,6 +35,7 @@ impl Default for Csv {
             end_count: 0,
             is_too_wide: false,
             header: Vec::new(),
+            header_line: Vec::new(),
             is_handed_out: false,
         }
     }
@@ -117,6 +119,7 @@ impl Csv {
             return Err(refuse(format!("has no column `{missing}`")));
         }
         self.header = header;
+        self.header_line.clone_from(&raw.bytes);
         Ok(())
     }
 }
@@ -149,5 +152,9 @@ impl Framing for Csv {
         }
         let [kind, value, endpoint, status, timestamp, project_id, project] = texts;
         fields::from_texts(kind, value, endpoint, status, timestamp, project_id.or(project))
+    }
+
+    fn header(&self) -> Option<&[u8]> {
+        (!self.header_line.is_empty()).then_some(&*self.header_line)
     }
 }
