@@ -21,7 +21,7 @@ use crate::{
         Engine, Limits, Services,
         documents::{Trusted, TrustedMode},
     },
-    http::{self, HttpSettings, listener::Bounds, origin::Origins, router::HttpState},
+    http::{self, HttpSettings, doors::metrics, listener::Bounds, origin::Origins, router::HttpState},
     ingest::{self, Ingest},
     jobs::{
         compaction,
@@ -64,6 +64,19 @@ impl Core {
     /// # Errors
     /// When the database cannot be reached or migrated.
     pub async fn open(config: &Config, clock: Clock, instance: Instance) -> Result<Self> {
+        Self::open_with(config, clock, instance, ingest_settings(config)).await
+    }
+
+    /// The same with a write path that takes other things than the server's.
+    ///
+    /// # Errors
+    /// As [`Core::open`].
+    pub async fn open_with(
+        config: &Config,
+        clock: Clock,
+        instance: Instance,
+        settings: ingest::Settings,
+    ) -> Result<Self> {
         let database = Database::open(&pool_options(config)).await?;
         if config.database.migrate_on_start {
             migrate::up(&database, None).await?;
@@ -75,7 +88,7 @@ impl Core {
         let ids = Arc::new(instance.id_generator());
         let publisher = Publisher::new(config.live.channel_batches_max);
         let (ingest, batcher) =
-            Ingest::new(database.clone(), Arc::clone(&ids), clock.clone(), publisher.clone(), ingest_settings(config));
+            Ingest::new(database.clone(), Arc::clone(&ids), clock.clone(), publisher.clone(), settings);
         let batcher = spawn(batcher.run());
         Ok(Self { database, ids, clock, ingest, publisher, batcher, instance })
     }
@@ -159,6 +172,7 @@ impl App {
         let address = listener.local_addr().map_err(Error::internal)?;
         let router = http::router(HttpState {
             engine: engine.clone(),
+            ingest: core.ingest.clone(),
             database: core.database.clone(),
             settings: Arc::new(http_settings(config)),
             recorder,
@@ -286,13 +300,16 @@ const fn kept_days(config: &Config) -> retention::Days {
     retention::Days { raw: retention.raw_days, minutes: retention.minute_days, hours: retention.hour_days }
 }
 
-fn ingest_settings(config: &Config) -> ingest::Settings {
+/// What the server takes in, and how it writes it.
+pub fn ingest_settings(config: &Config) -> ingest::Settings {
     ingest::Settings {
         rows_max: narrow(config.limits.ingest_rows_max),
         past: Duration::from_secs(u64::from(config.ingest.time_window_past_hours) * 3_600),
         future: Duration::from_secs(u64::from(config.ingest.time_window_future_minutes) * 60),
         queue_rows_max: narrow(config.ingest.queue_rows_max),
         endpoint_bytes_max: config.ingest.endpoint_bytes_max,
+        endpoint_templates: config.ingest.endpoint_templates,
+        endpoints_max: config.ingest.endpoints_max,
         commit_rows_max: narrow(config.ingest.commit_rows_max),
         committers: if config.database.url.is_sqlite() { 1 } else { config.database.write_connections.max(1) as usize },
     }
@@ -352,6 +369,11 @@ fn http_settings(config: &Config) -> HttpSettings {
         },
         compression: config.server.compression,
         body_bytes_max: config.limits.body_bytes_max,
+        bulk: metrics::Bounds {
+            body_bytes_max: config.limits.ingest_body_bytes_max,
+            part_rows: config.ingest.part_rows,
+            body_timeout: Duration::from_millis(config.server.ingest_body_timeout_ms),
+        },
         batch_operations_max: config.limits.batch_operations_max,
         strict_status: config.graphql.strict_status,
         request_timeout: Duration::from_millis(config.server.request_timeout_ms),

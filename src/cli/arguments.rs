@@ -49,6 +49,8 @@ pub enum Command {
     Migrate(Migrate),
     /// Fill the database with sample data
     Seed(Seed),
+    /// Read metrics or a web server's log into a project
+    Import(Import),
     /// Show or compare the GraphQL schema
     #[command(subcommand)]
     Schema(Schema),
@@ -109,6 +111,68 @@ pub enum SeedSize {
     Medium,
     /// 10 million measurements, enough to measure with
     Large,
+}
+
+/// Reads metrics or a web server's log into a project.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// File to read, plain, gzip or zstd; `-` for standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// Project to import into, by its slugs or its node id
+    #[arg(long, value_name = "ORGANIZATION/PROJECT", required_unless_present = "dry_run")]
+    pub project: Option<String>,
+
+    /// Format of the file; by its name, or by its look, where nothing is said
+    #[arg(long, value_enum, default_value_t = ImportFormat::Auto)]
+    pub format: ImportFormat,
+
+    /// Unit of the request times in an access log; `auto` takes 0.123 for seconds (nginx) and 123456 for microseconds
+    /// (Apache)
+    #[arg(long, value_enum, default_value_t = ImportTimeUnit::Auto)]
+    pub time_unit: ImportTimeUnit,
+
+    /// Take rows from here on, as in 2026-01-31T00:00:00Z, and refuse those before one by one. Without it, rows of the
+    /// last 400 days are taken, and one that is older ends the import
+    #[arg(long, value_name = "RFC3339")]
+    pub since: Option<Timestamp>,
+
+    /// Write refused rows to this file, as they stood
+    #[arg(long, value_name = "FILE")]
+    pub rejects: Option<PathBuf>,
+
+    /// Only read and check; needs no database
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Formats that can be imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ImportFormat {
+    /// By the file's name (.ndjson, .jsonl, .json, .csv, .log, also with .gz or .zst), or by its first bytes
+    Auto,
+    /// One JSON object per line
+    Ndjson,
+    /// One JSON array of objects
+    Json,
+    /// CSV with a header
+    Csv,
+    /// Combined access log of nginx or Apache, with the request's time behind it
+    AccessLog,
+}
+
+/// How long requests took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ImportTimeUnit {
+    /// By the decimal point
+    Auto,
+    /// Seconds
+    S,
+    /// Milliseconds
+    Ms,
+    /// Microseconds
+    Us,
 }
 
 /// Shows or compares the GraphQL schema.

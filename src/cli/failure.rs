@@ -18,6 +18,9 @@ pub enum Failure {
     /// Something is not as it was said to be.
     #[error("{0}")]
     Data(String),
+    /// Somebody stopped it.
+    #[error("{0}")]
+    Interrupted(String),
     /// Anything else.
     #[error("{0}")]
     Internal(String),
@@ -35,6 +38,7 @@ impl Failure {
             Self::Config(_) | Self::Part(error::Error::Input { .. }) => ConfigError::EXIT_CODE,
             Self::Part(error::Error::Unavailable { .. }) => 69,
             Self::Data(_) => 65,
+            Self::Interrupted(_) => 130,
             Self::Part(_) | Self::Internal(_) => 1,
         }
     }

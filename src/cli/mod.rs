@@ -1,13 +1,14 @@
 //! The command line: one file per command, none of which knows how the parts work inside.
 //!
-//! Data goes to standard output, talk to standard error. Exit codes: 0 done, 1 failed, 2 usage, 65 data differs,
-//! 69 unavailable (a database that does not answer, or an SQLite file that another server or seed works on), 78
-//! configuration.
+//! Data goes to standard output, talk to standard error. Exit codes: 0 done, 1 failed, 2 usage, 65 data differs
+//! or was refused, 69 unavailable (a database that does not answer, or an SQLite file that another server or seed works on), 78
+//! configuration, 130 interrupted.
 
 pub mod arguments;
 mod config;
 mod failure;
 mod first_look;
+mod import;
 mod migrate;
 mod schema;
 mod seed;
@@ -46,6 +47,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         match &arguments.command {
             Some(Command::Migrate(command)) => migrate::run(&config, command).await,
             Some(Command::Seed(command)) => seed::run(&config, command).await,
+            Some(Command::Import(command)) => import::run(&config, command).await,
             _ => serve::run(&config).await,
         }
     });

@@ -19,6 +19,8 @@ const HEADER_BYTES_FLOOR: usize = 8_192;
 const TEAM_CHANGE_CEILING: usize = 5_000;
 const MINUTES_PER_HOUR: u64 = 60;
 const MINUTES_PER_DAY: u64 = 24 * MINUTES_PER_HOUR;
+/// All endpoints of a full project are remembered, by up to 500 projects.
+const ENDPOINTS_CEILING: usize = 100_000;
 
 /// Here zero has a meaning; everywhere else it would turn the server off.
 const MAY_BE_ZERO: [&str; 5] = [
@@ -93,6 +95,12 @@ fn ceilings(Config { limits, ingest, .. }: &Config) -> Vec<Problem> {
             ingest.endpoint_bytes_max,
             ENDPOINT_BYTES_CEILING,
             "the database's index takes no longer ones",
+        ),
+        (
+            "ingest.endpoints_max",
+            ingest.endpoints_max,
+            ENDPOINTS_CEILING,
+            "every instance remembers the endpoints of busy projects",
         ),
     ];
     let above = ceilings.iter().filter(|(_, number, ceiling, _)| number > ceiling);
@@ -189,6 +197,11 @@ fn orders_of_sizes(Config { limits, ingest, .. }: &Config) -> Vec<Order> {
             "a list asked for without a size would be refused",
         ),
         (amount("limits.ingest_rows_max", limits.ingest_rows_max), commit(), "one call is written in one transaction"),
+        (
+            amount("ingest.part_rows", ingest.part_rows),
+            amount("limits.ingest_rows_max", limits.ingest_rows_max),
+            "a part is a call like any other",
+        ),
         (
             commit(),
             amount("ingest.queue_rows_max", ingest.queue_rows_max),

@@ -11,6 +11,8 @@ section! {
         header_bytes_max: usize = 65_536,
         /// Bytes of a request's body: room for 10,000 measurements in one call. Documents have a limit of their own.
         body_bytes_max: usize = 5_242_880,
+        /// Bytes of a body of metrics for `/ingest/v1/metrics`, as it arrives and once it is decoded.
+        ingest_body_bytes_max: u64 = 5_242_880,
         /// Bytes of a GraphQL document without its variables: 16 for each of the tokens allowed by default.
         document_bytes_max: usize = 32_768,
         /// Tokens (names, values, punctuation) of a document.

@@ -26,6 +26,8 @@ section! {
         idle_timeout_ms: u64 = 60_000,
         /// Milliseconds after which a request is answered with the code TIMEOUT. Subscriptions are not requests.
         request_timeout_ms: u64 = 10_000,
+        /// Milliseconds that a body of metrics for `/ingest/v1/metrics` may take to arrive.
+        ingest_body_timeout_ms: u64 = 60_000,
         /// Milliseconds between SIGTERM or Ctrl-C and the end of new requests: `/readyz` already says 503, so that a
         /// balancer has time to look elsewhere.
         drain_delay_ms: u64 = 0,

@@ -10,13 +10,15 @@ use super::origin::{self, Origins};
 /// How long a browser may remember what it was told.
 const MAX_AGE: Duration = Duration::from_hours(1);
 
-/// What GraphQL clients send besides the headers that browsers always allow.
-const REQUEST_HEADERS: [HeaderName; 10] = [
+/// What clients send besides the headers that browsers always allow.
+const REQUEST_HEADERS: [HeaderName; 12] = [
     header::ACCEPT,
     header::AUTHORIZATION,
+    header::CONTENT_ENCODING,
     header::CONTENT_TYPE,
     HeaderName::from_static("apollographql-client-name"),
     HeaderName::from_static("apollographql-client-version"),
+    HeaderName::from_static("idempotency-key"),
     HeaderName::from_static("perfgraph-explain"),
     HeaderName::from_static("perfgraph-max-statements"),
     HeaderName::from_static("traceparent"),

@@ -5,6 +5,7 @@
 pub mod assets;
 mod compression;
 mod cors;
+pub mod doors;
 pub mod graphql;
 pub mod health;
 pub mod listener;

@@ -7,13 +7,13 @@ use axum::{
     http::StatusCode,
     middleware::from_fn_with_state,
     response::{IntoResponse, Redirect},
-    routing::{any, get},
+    routing::{any, get, post},
 };
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{assets, compression, cors, graphql, health, middleware, origin::Origins, websocket};
-use crate::{db::Database, graphql::Engine, jobs::self_monitoring::Recorder};
+use super::{assets, compression, cors, doors::metrics, graphql, health, middleware, origin::Origins, websocket};
+use crate::{db::Database, graphql::Engine, ingest::Ingest, jobs::self_monitoring::Recorder};
 
 /// What the protocol layer may do and how long it waits.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct HttpSettings {
     pub compression: bool,
     /// Bytes of a request body.
     pub body_bytes_max: usize,
+    /// Bounds of bodies of metrics.
+    pub bulk: metrics::Bounds,
     /// Operations in one request; below 2 there are no batches.
     pub batch_operations_max: usize,
     /// Whether statuses follow the specification's edition of 2026.
@@ -51,6 +53,8 @@ pub struct HttpSettings {
 pub struct HttpState {
     /// The executable schema.
     pub engine: Engine,
+    /// Where metrics go that do not come by GraphQL.
+    pub ingest: Ingest,
     /// For readiness.
     pub database: Database,
     /// Bounds and choices.
@@ -77,12 +81,15 @@ fn addresses(state: &HttpState) -> Router<HttpState> {
         .post(graphql::post)
         .options(graphql::options)
         .fallback(graphql::method_not_allowed);
+    let mut bulk = post(metrics::post).fallback(metrics::method_not_allowed);
     if let Some(cors) = cors::layer(&state.settings.origins) {
-        graphql = graphql.layer(cors);
+        graphql = graphql.layer(cors.clone());
+        bulk = bulk.layer(cors);
     }
     Router::new()
         .route("/", get(|| async { Redirect::temporary("/graphql") }))
         .route("/graphql", graphql)
+        .route(metrics::PATH, bulk)
         .route("/assets/{*path}", get(assets::asset))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -21,17 +21,23 @@ const PROJECTS_REMEMBERED_MAX: u64 = 10_000;
 /// `project.status` of an archived project.
 const ARCHIVED: i16 = 2;
 
-/// Checks what needs no database. A role that may not write sees the project as absent, like a foreign one.
-pub fn shape(scope: &Scope, submission: &Submission, settings: &Settings) -> Result<()> {
-    if scope.role() < Role::Member || !scope.sees(submission.project.organization) {
+/// A role that may not write sees the project as absent, like a foreign one.
+pub fn may_write(scope: &Scope, project: Key<ProjectId>) -> Result<()> {
+    if scope.role() < Role::Member || !scope.sees(project.organization) {
         return Err(unknown_project());
     }
+    Ok(())
+}
+
+/// Checks what needs no database.
+pub fn shape(scope: &Scope, submission: &Submission, settings: &Settings) -> Result<()> {
+    may_write(scope, submission.project)?;
     let rows = submission.candidates.len();
     if rows == 0 {
         return Err(Error::input("metrics", "is empty; send at least one metric"));
     }
     if u32::try_from(rows).is_ok_and(|rows| rows <= settings.rows_max) {
-        submission.idempotency_key.as_deref().map_or(Ok(()), check_key)
+        Ok(())
     } else {
         Err(Error::Limit {
             what: "the number of metrics in one call",
@@ -47,7 +53,11 @@ pub fn unknown_project() -> Error {
     Error::not_found("project")
 }
 
-fn check_key(key: &str) -> Result<()> {
+/// Whether a caller may use this text as an idempotency key.
+///
+/// # Errors
+/// [`Error::Input`] that says what is wrong with it.
+pub fn check_key(key: &str) -> Result<()> {
     let message = if key.is_empty() {
         "is empty; send a text that is unique to this batch, such as a UUID, or leave it out"
     } else if key.len() > KEY_BYTES_MAX {
@@ -59,6 +69,33 @@ fn check_key(key: &str) -> Result<()> {
         return Ok(());
     };
     Err(Error::input("idempotencyKey", message))
+}
+
+/// The key of a part of something larger. Callers' keys have no control characters, so none of theirs is like it.
+pub fn part_key(key: &str, part: u64) -> String {
+    format!("{key}{PART}{part}")
+}
+
+/// The key as its caller gave it.
+pub fn callers_key(key: &str) -> &str {
+    key.split(PART).next().unwrap_or(key)
+}
+
+/// What stands between a key and the number of a part.
+const PART: char = '\u{1}';
+
+/// A job without rows, which only takes its key. Its hash is that of no rows.
+pub fn seal(project: Key<ProjectId>, source: &str, key: String, now: Timestamp) -> Job {
+    Job {
+        project,
+        source: source.to_owned(),
+        key: Some(key),
+        body_hash: blake3::hash(b"").as_bytes().to_vec(),
+        measurements: Vec::new(),
+        rejected: Vec::new(),
+        received_at: now,
+        log: StatementLog::default(),
+    }
 }
 
 /// Which projects exist and take metrics, remembered for a few seconds per (organization, project).

@@ -205,13 +205,13 @@ impl Batcher {
     }
 
     /// Commits a group, or, where one of several spoils it, each alone, so that only the culprit fails.
-    async fn commit(&self, group: Vec<Queued>) {
-        match self.write(&group).await {
+    async fn commit(&self, mut group: Vec<Queued>) {
+        match self.write(&mut group).await {
             Ok(written) => self.settle(group, written),
             Err(error) if group.len() > 1 && !matches!(error, Error::Unavailable { .. }) => {
                 tracing::warn!(%error, submissions = group.len(), "a shared commit failed; retrying one by one");
-                for alone in group {
-                    match self.write(std::slice::from_ref(&alone)).await {
+                for mut alone in group {
+                    match self.write(std::slice::from_mut(&mut alone)).await {
                         Ok(written) => self.settle(vec![alone], written),
                         Err(error) => answer(alone.caller, alone.room, Err(error)),
                     }
@@ -226,18 +226,19 @@ impl Batcher {
     }
 
     /// A bug that panics costs the group that met it, not the committer: nobody would ever be answered again.
-    async fn write(&self, group: &[Queued]) -> Result<Written> {
+    async fn write(&self, group: &mut [Queued]) -> Result<Written> {
         let caught = AssertUnwindSafe(self.write_unguarded(group)).catch_unwind().await;
         caught.unwrap_or_else(|panic| Err(Error::internal(format!("a commit panicked: {}", words(&*panic)))))
     }
 
-    async fn write_unguarded(&self, group: &[Queued]) -> Result<Written> {
-        let jobs: Vec<&Job> = group.iter().map(|queued| &queued.job).collect();
-        let endpoints = self.endpoints.resolve(&jobs).await?;
+    async fn write_unguarded(&self, group: &mut [Queued]) -> Result<Written> {
+        let mut jobs: Vec<&mut Job> = group.iter_mut().map(|queued| &mut queued.job).collect();
+        let endpoints = self.endpoints.resolve(&mut jobs).await?;
         let entries = jobs
             .into_iter()
             .zip(endpoints)
             .map(|(job, endpoints)| {
+                let job: &Job = job;
                 let first_id = self.ids.reserve(job.received_at, job.weight());
                 Entry::new(job, first_id, endpoints)
             })

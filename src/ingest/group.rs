@@ -5,7 +5,7 @@ use std::{
     collections::{HashMap, HashSet},
 };
 
-use super::{Receipt, Rejection, batch::Job};
+use super::{Receipt, Rejection, accept::callers_key, batch::Job};
 use crate::{
     error::{Error, Result},
     model::{EndpointId, StreamCursor},
@@ -128,7 +128,7 @@ fn again(entry: &Entry<'_>, body_hash: &[u8], answer: impl FnOnce() -> Result<Re
     } else {
         Err(Error::Conflict(format!(
             "idempotencyKey `{}` was already used for a batch with other content; use a new key for a new batch",
-            entry.key
+            callers_key(&entry.key)
         )))
     }
 }

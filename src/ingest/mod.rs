@@ -5,17 +5,22 @@
 
 mod accept;
 mod batch;
+pub mod bulk;
 mod endpoint;
+pub mod formats;
 mod group;
 mod rollup;
 mod submission;
+mod template;
 mod turnstile;
 mod validate;
 mod write;
 
 use std::{sync::Arc, time::Duration};
 
+pub use accept::check_key;
 pub use batch::Batcher;
+pub use endpoint::OTHER_ENDPOINTS;
 pub use submission::{Candidate, Mode, Receipt, Rejection, RejectionCode, Submission};
 
 use crate::{
@@ -23,7 +28,7 @@ use crate::{
     db::{Backend, Database, StatementLog},
     error::Result,
     live::Publisher,
-    model::{IdGenerator, Key, ProjectId, Scope, id::RESERVATION_MAX},
+    model::{IdGenerator, Key, ProjectId, Scope, Timestamp, id::RESERVATION_MAX},
 };
 
 /// Bounds of the write path.
@@ -39,6 +44,10 @@ pub struct Settings {
     pub queue_rows_max: u32,
     /// Bytes of an endpoint's path.
     pub endpoint_bytes_max: usize,
+    /// Whether ids in the paths of HTTP-like types are replaced by a placeholder.
+    pub endpoint_templates: bool,
+    /// Endpoints of one project; what comes beyond is kept under [`OTHER_ENDPOINTS`].
+    pub endpoints_max: usize,
     /// Rows that one transaction writes for all who share it.
     pub commit_rows_max: u32,
     /// Commits under way at once on PostgreSQL. SQLite writes one at a time, and a second committer would only make the
@@ -54,6 +63,8 @@ impl Default for Settings {
             future: Duration::from_mins(10),
             queue_rows_max: 200_000,
             endpoint_bytes_max: 500,
+            endpoint_templates: true,
+            endpoints_max: 1_000,
             commit_rows_max: 20_000,
             committers: 2,
         }
@@ -93,7 +104,8 @@ impl Ingest {
         settings: Settings,
     ) -> (Self, Batcher) {
         let settings = Arc::new(settings.workable(database.backend()));
-        let endpoints = endpoint::Endpoints::new(database.clone(), Arc::clone(&ids), clock.clone());
+        let endpoints =
+            endpoint::Endpoints::new(database.clone(), Arc::clone(&ids), clock.clone(), settings.endpoints_max);
         let (queue, batcher) = batch::new(database.clone(), ids, endpoints, publisher, &settings);
         let projects = accept::Projects::new(database);
         let ingest = Self { settings, clock, projects, queue };
@@ -108,6 +120,12 @@ impl Ingest {
     /// When the submission as a whole is refused, the queue is full, or the database fails. Rows that are refused are
     /// no error: the receipt names them.
     pub async fn submit(&self, scope: &Scope, submission: Submission, log: &StatementLog) -> Result<Receipt> {
+        submission.idempotency_key.as_deref().map_or(Ok(()), accept::check_key)?;
+        self.submit_part(scope, submission, log).await
+    }
+
+    /// The same for a part of something larger, whose key was checked before it was numbered.
+    async fn submit_part(&self, scope: &Scope, submission: Submission, log: &StatementLog) -> Result<Receipt> {
         accept::shape(scope, &submission, &self.settings)?;
         self.projects.check(submission.project, log).await?;
         let now = self.clock.now();
@@ -124,8 +142,35 @@ impl Ingest {
         self.projects.forget(project).await;
     }
 
+    /// Whether this caller may write to a project.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::NotFound`] where there is none that the caller may write to, and a conflict where it is
+    /// archived.
+    pub async fn admit(&self, scope: &Scope, project: Key<ProjectId>) -> Result<()> {
+        accept::may_write(scope, project)?;
+        self.projects.check(project, &StatementLog::default()).await
+    }
+
+    /// What would be refused of these rows. Nothing is stored.
+    pub fn review(&self, candidates: Vec<Candidate>) -> Vec<Rejection> {
+        review(candidates, self.clock.now(), &self.settings)
+    }
+
+    /// Takes a key so that no part can be stored under it.
+    async fn seal(&self, scope: &Scope, project: Key<ProjectId>, source: &str, key: String) -> Result<()> {
+        accept::may_write(scope, project)?;
+        let job = accept::seal(project, source, key, self.clock.now());
+        self.queue.put(job).await.map(drop)
+    }
+
     /// Takes no further submissions. [`Batcher::run`] commits and acknowledges what is queued, then returns.
     pub fn close(&self) {
         self.queue.close();
     }
+}
+
+/// What would be refused of these rows, without a database.
+pub fn review(candidates: Vec<Candidate>, now: Timestamp, settings: &Settings) -> Vec<Rejection> {
+    validate::validate(candidates, now, settings).1
 }

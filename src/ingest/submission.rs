@@ -91,3 +91,15 @@ pub enum RejectionCode {
     /// After the window.
     TimestampTooNew,
 }
+
+impl RejectionCode {
+    /// The field of a row that it is about.
+    pub const fn field(self) -> &'static str {
+        match self {
+            Self::ValueNotFinite | Self::ValueNegative | Self::ValueTooLarge => "value",
+            Self::EndpointEmpty | Self::EndpointTooLong | Self::EndpointInvalid => "endpoint",
+            Self::StatusOutOfRange => "statusCode",
+            Self::TimestampTooOld | Self::TimestampTooNew => "timestamp",
+        }
+    }
+}

@@ -1,9 +1,12 @@
 //! Row by row: a candidate becomes a measurement, or a refusal that names the field and the fix. Pure.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
-use super::{Candidate, Rejection, RejectionCode, Settings};
-use crate::model::{Measurement, Timestamp, sketch::VALUE_MAX};
+use super::{
+    Candidate, Rejection, RejectionCode, Settings,
+    template::{is_path, template},
+};
+use crate::model::{Measurement, MetricType, Timestamp, sketch::VALUE_MAX};
 
 /// Sorts candidates into good rows, in their order, and refusals by index.
 pub fn validate(candidates: Vec<Candidate>, now: Timestamp, settings: &Settings) -> (Vec<Measurement>, Vec<Rejection>) {
@@ -43,7 +46,7 @@ fn check(candidate: Candidate, window: &Window, settings: &Settings) -> Result<M
     Ok(Measurement {
         kind,
         value: check_value(value, kind.value_max())?,
-        endpoint: check_endpoint(endpoint, settings.endpoint_bytes_max)?,
+        endpoint: check_endpoint(templated(kind, endpoint, settings), settings.endpoint_bytes_max)?,
         status: check_status(status)?,
         timestamp: check_timestamp(timestamp, window)?,
     })
@@ -63,6 +66,17 @@ fn check_value(value: f64, value_max: Option<f64>) -> Result<f64, Refusal> {
     } else {
         // Turns -0.0 into 0.0, which every engine sorts and prints alike.
         Ok(value + 0.0)
+    }
+}
+
+/// Before its length is looked at: what makes a path too long is mostly its query string.
+fn templated(kind: MetricType, endpoint: String, settings: &Settings) -> String {
+    if !settings.endpoint_templates || !is_path(kind) {
+        return endpoint;
+    }
+    match template(&endpoint) {
+        Cow::Borrowed(same) if same.len() == endpoint.len() => endpoint,
+        other => other.into_owned(),
     }
 }
 
@@ -117,7 +131,6 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::model::MetricType;
 
     const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
@@ -179,6 +192,21 @@ mod tests {
         let (kept, _) = validate(vec![zero], NOW, &Settings::default());
         assert!(kept[0].value.is_sign_positive());
         assert_eq!((kept[0].timestamp, kept[0].status), (NOW, 0));
+    }
+
+    #[test]
+    fn ids_in_paths_are_folded_where_the_type_has_paths_and_the_setting_says_so() {
+        let endpoint = |kind, is_on| {
+            let settings = Settings { endpoint_templates: is_on, ..Settings::default() };
+            let candidate = Candidate { kind, endpoint: "GET /orders/17?full=1".to_owned(), ..good() };
+            validate(vec![candidate], NOW, &settings).0.remove(0).endpoint
+        };
+        assert_eq!(endpoint(MetricType::ApiResponse, true), "GET /orders/:id");
+        assert_eq!(endpoint(MetricType::PageLoad, true), "GET /orders/:id");
+        assert_eq!(endpoint(MetricType::Database, true), "GET /orders/17?full=1");
+        assert_eq!(endpoint(MetricType::ApiResponse, false), "GET /orders/17?full=1");
+        let long = Candidate { endpoint: format!("/search?q={}", "x".repeat(10_000)), ..good() };
+        assert_eq!(validate(vec![long], NOW, &Settings::default()).0[0].endpoint, "/search");
     }
 
     proptest! {

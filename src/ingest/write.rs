@@ -1,6 +1,7 @@
 //! One transaction per group: ledger, raw rows, rollup parts, and the sequence last, so that the order of sequences is
 //! the order of commits. What the steps mean is here; how a database spells them is below.
 
+mod endpoints;
 mod postgres;
 mod sqlite;
 
@@ -10,12 +11,12 @@ use std::{
 };
 
 use super::{
-    accept::unknown_project,
-    endpoint::{Found, Path},
     group::{Entry, Leaders, LedgerKey, Outcome, Stored},
     rollup::{self, Cell, Row},
     turnstile::{Turn, Turnstile},
 };
+pub use endpoints::look_up as endpoints;
+
 use crate::{
     clock::Stopwatch,
     db::{Backend, Statement, StatementLog},
@@ -171,19 +172,6 @@ fn unconfirmed(error: sqlx::Error) -> Error {
         retry_after_s: 1,
         source: Some(std::sync::Arc::new(error)),
     }
-}
-
-/// Inserts the paths that are new and reads all of them back. Outside of any transaction.
-pub async fn endpoints(backend: &Backend, log: &StatementLog, paths: &[Path<'_>]) -> Result<Vec<Found>> {
-    let found = match backend {
-        Backend::Sqlite(pool) => sqlite::endpoints(pool, log, paths).await,
-        Backend::Postgres(pool) => postgres::endpoints(pool, log, paths).await,
-    };
-    found.map_err(|error| match &error {
-        // Its project went away while it was still remembered as known.
-        sqlx::Error::Database(cause) if cause.is_foreign_key_violation() => unknown_project(),
-        _ => error.into(),
-    })
 }
 
 /// Records a statement in the log of the first submitter of the group.

@@ -37,6 +37,22 @@ impl MetricType {
         usize::try_from(code).ok().and_then(|index| Self::ALL.get(index)).copied()
     }
 
+    /// The name in every format that clients send.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PageLoad => "PAGE_LOAD",
+            Self::ApiResponse => "API_RESPONSE",
+            Self::Database => "DATABASE",
+            Self::CacheHit => "CACHE_HIT",
+            Self::Custom => "CUSTOM",
+        }
+    }
+
+    /// The type of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The unit of every value of this type.
     pub const fn unit(self) -> &'static str {
         match self {
@@ -107,6 +123,7 @@ mod tests {
     fn codes_round_trip() {
         for kind in MetricType::ALL {
             assert_eq!(MetricType::from_code(kind.code()), Some(kind));
+            assert_eq!(MetricType::named(kind.name()), Some(kind));
         }
         assert_eq!(MetricType::from_code(-1), None);
         assert_eq!(MetricType::from_code(5), None);

@@ -8,7 +8,7 @@ use perfgraph::{
     db::{Database, StatementLog},
     entity::{endpoint, ingest_batch, metric_event, metric_rollup_part, organization, organization_stream, project},
     error::{Code, Error, Result},
-    ingest::{Candidate, Ingest, Mode, Receipt, RejectionCode, Settings, Submission},
+    ingest::{Candidate, Ingest, Mode, OTHER_ENDPOINTS, Receipt, RejectionCode, Settings, Submission},
     live::Publisher,
     model::{
         IdGenerator, Key, MetricType, OrganizationId, ProjectId, Role, Scope, Sketch, StreamCursor, Timestamp,
@@ -19,7 +19,10 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel, ModelTrait};
 use tokio::task::JoinHandle;
 
-use crate::{harness::TestDatabase, on_both_databases};
+use crate::{
+    harness::{TestDatabase, books},
+    on_both_databases,
+};
 
 pub const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 pub const ACME: Key<ProjectId> = Key::new(OrganizationId(1), ProjectId(11));
@@ -131,7 +134,7 @@ pub fn random_rows(rng: &mut StdRng, count: usize) -> Vec<Candidate> {
     let row = |_| Candidate {
         kind: MetricType::ALL[rng.random_range(0..5)],
         value: (rng.random_range(0.0..100.0_f64) * 1_000.0).round() / 1_000.0,
-        endpoint: format!("GET /route/{}", rng.random_range(0..7)),
+        endpoint: format!("GET /route/{}", ["a", "b", "c", "d", "e", "f", "g"][rng.random_range(0..7)]),
         status: [None, Some(200), Some(404), Some(500)][rng.random_range(0..4)],
         timestamp: Some(NOW.plus_micros(-rng.random_range(0..60 * MINUTE_MICROS))),
     };
@@ -510,5 +513,52 @@ on_both_databases! {
         assert_eq!(ingest.submit(&scope, ten(), &log).await.unwrap().accepted, 10);
         ingest.close();
         running.await.unwrap();
+    }
+}
+
+fn at_endpoint(number: usize) -> Candidate {
+    Candidate { kind: MetricType::Custom, endpoint: format!("thing {number}"), ..candidate(1.0) }
+}
+
+on_both_databases! {
+    async fn a_project_has_so_many_endpoints_and_one_for_the_rest_whoever_makes_them(database: TestDatabase) {
+        let settings = Settings { endpoints_max: 10, ..Settings::default() };
+        let rig = Rig::with(&database, settings.clone(), 64).await;
+        let second = Rig::over(database.reopen().await, 1, settings.clone(), 64);
+        // Two servers, each with some paths of its own and some that both have.
+        let calls = (0..12).map(|call| {
+            let rig = if call % 2 == 0 { &rig } else { &second };
+            rig.submit(submission(ACME, (call..call + 6).map(at_endpoint).collect()))
+        });
+        for receipt in join_all(calls).await {
+            assert_eq!(receipt.unwrap().accepted, 6);
+        }
+        let stored = endpoint::Entity::find().all(&database.reader()).await.unwrap();
+        let others: Vec<_> = stored.iter().filter(|one| one.path == OTHER_ENDPOINTS).collect();
+        assert_eq!((stored.len(), others.len()), (11, 1), "{stored:?}");
+        let rows = events(&database.database).await;
+        let folded = rows.iter().filter(|row| row.endpoint_id == others[0].id).count();
+        let named = |number: usize| stored.iter().any(|one| one.path == format!("thing {number}"));
+        let expected = (0..12).flat_map(|call| call..call + 6).filter(|number| !named(*number)).count();
+        assert_eq!((rows.len(), folded), (72, expected));
+        books::check(&database).await;
+        // What is full stays full for whoever starts later.
+        let third = Rig::over(database.reopen().await, 2, settings, 64);
+        third.submit(submission(ACME, vec![at_endpoint(99)])).await.unwrap();
+        rig.submit(submission(ACME, vec![at_endpoint(98)])).await.unwrap();
+        assert_eq!(endpoint::Entity::find().all(&database.reader()).await.unwrap().len(), 11);
+        // Another project is not touched by it.
+        rig.submit(submission(ACME_SECOND, vec![at_endpoint(98)])).await.unwrap();
+        assert_eq!(endpoint::Entity::find().all(&database.reader()).await.unwrap().len(), 12);
+    }
+}
+
+on_both_databases! {
+    async fn ids_in_paths_make_no_endpoints(database: TestDatabase) {
+        let rig = Rig::new(&database).await;
+        let order = |number| Candidate { endpoint: format!("GET /orders/{number}?full=1"), ..candidate(1.0) };
+        assert_eq!(rig.submit(submission(ACME, (0..50).map(order).collect())).await.unwrap().accepted, 50);
+        let stored = endpoint::Entity::find().all(&database.reader()).await.unwrap();
+        assert_eq!(stored.iter().map(|one| &*one.path).collect::<Vec<_>>(), ["GET /orders/:id"]);
     }
 }

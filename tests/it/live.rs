@@ -157,7 +157,7 @@ on_both_databases! {
         let filter = Filter {
             projects: vec![ACME],
             kinds: vec![MetricType::Database, MetricType::Custom],
-            endpoints: vec!["GET /route/1".to_owned(), "GET /route/2".to_owned()],
+            endpoints: vec!["GET /route/b".to_owned(), "GET /route/c".to_owned()],
             min_value: Some(50.0),
             ..Filter::default()
         };

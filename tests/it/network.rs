@@ -9,6 +9,7 @@ use perfgraph::{
     db::StatementLog,
     http::{
         HttpSettings,
+        doors::metrics,
         listener::{self, Bounds},
         origin::Origins,
         router::{HttpState, guarded},
@@ -219,12 +220,14 @@ async fn a_panic_costs_one_answer() {
     let core = server.app.core();
     let state = HttpState {
         engine: server.app.engine().clone(),
+        ingest: core.ingest.clone(),
         database: core.database.clone(),
         settings: Arc::new(HttpSettings {
             listen: [127, 0, 0, 1].into(),
             origins: Origins::default(),
             compression: true,
             body_bytes_max: 1,
+            bulk: metrics::Bounds { body_bytes_max: 1, part_rows: 1, body_timeout: PATIENCE },
             batch_operations_max: 1,
             strict_status: false,
             request_timeout: PATIENCE,

@@ -10,11 +10,9 @@ use crate::{
     clock::Stopwatch,
     db::StatementLog,
     ingest::{
-        endpoint::{Found, Path},
         group::{Entry, LedgerKey, Stored},
         rollup::{Cell, Row},
     },
-    model::{EndpointId, Key, OrganizationId, ProjectId},
 };
 
 // Rows reach INSERT in the order of the arrays, which is the order in which every instance locks keys.
@@ -42,11 +40,6 @@ const NUMBER: &str = "UPDATE ingest_batch SET seq = given.seq \
     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS given (organization_id, source, idem_key, seq) \
     WHERE ingest_batch.organization_id = given.organization_id AND ingest_batch.source = given.source \
     AND ingest_batch.idem_key = given.idem_key";
-const INSERT_ENDPOINTS: &str = "INSERT INTO endpoint (organization_id, project_id, path, id) \
-    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[]) ON CONFLICT DO NOTHING";
-const SELECT_ENDPOINTS: &str = "SELECT organization_id, project_id, path, id FROM endpoint \
-    JOIN unnest($1::bigint[], $2::bigint[], $3::text[]) AS asked (organization_id, project_id, path) \
-    USING (organization_id, project_id, path)";
 
 pub struct Transaction {
     inner: sqlx::Transaction<'static, Postgres>,
@@ -176,27 +169,4 @@ fn stored((organization, source, key, sequence, body_hash, accepted, rejections)
         accepted: u32::try_from(accepted).unwrap_or(0),
         rejections,
     }
-}
-
-pub async fn endpoints(pool: &PgPool, log: &StatementLog, paths: &[Path<'_>]) -> sqlx::Result<Vec<Found>> {
-    let organizations: Vec<i64> = paths.iter().map(|path| path.project.organization.0).collect();
-    let projects: Vec<i64> = paths.iter().map(|path| path.project.id.0).collect();
-    let names: Vec<&str> = paths.iter().map(|path| path.path).collect();
-    let ids: Vec<i64> = paths.iter().map(|path| path.id.0).collect();
-
-    let watch = Stopwatch::start();
-    let inserted =
-        sqlx::query(INSERT_ENDPOINTS).bind(&organizations).bind(&projects).bind(&names).bind(ids).execute(pool).await?;
-    let rows = usize::try_from(inserted.rows_affected()).unwrap_or(usize::MAX);
-    record(log, INSERT_ENDPOINTS, rows, watch);
-
-    let watch = Stopwatch::start();
-    let found: Vec<(i64, i64, String, i64)> =
-        sqlx::query_as(SELECT_ENDPOINTS).bind(organizations).bind(projects).bind(names).fetch_all(pool).await?;
-    record(log, SELECT_ENDPOINTS, found.len(), watch);
-    let key = |organization, project| Key::new(OrganizationId(organization), ProjectId(project));
-    Ok(found
-        .into_iter()
-        .map(|(organization, project, path, id)| (key(organization, project), path, EndpointId(id)))
-        .collect())
 }

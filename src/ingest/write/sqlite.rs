@@ -11,11 +11,9 @@ use crate::{
     clock::Stopwatch,
     db::StatementLog,
     ingest::{
-        endpoint::{Found, Path},
         group::{Entry, LedgerKey, Stored},
         rollup::{Cell, Row},
     },
-    model::{EndpointId, Key, OrganizationId, ProjectId},
 };
 
 // `WHERE true` tells the parser that ON CONFLICT is not the ON of a join.
@@ -33,12 +31,6 @@ const ADVANCE: &str = "INSERT INTO organization_stream (organization_id, last_se
     DO UPDATE SET last_seq = organization_stream.last_seq + excluded.last_seq RETURNING organization_id, last_seq";
 const NUMBER: &str = "UPDATE ingest_batch SET seq = given.value->>3 FROM json_each(?1) AS given \
     WHERE organization_id = given.value->>0 AND source = given.value->>1 AND idem_key = given.value->>2";
-const INSERT_ENDPOINTS: &str = "INSERT INTO endpoint (organization_id, project_id, path, id) \
-    SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING";
-const SELECT_ENDPOINTS: &str = "SELECT organization_id, project_id, endpoint.path, endpoint.id \
-    FROM json_each(?1) AS asked CROSS JOIN endpoint \
-    ON organization_id = asked.value->>0 AND project_id = asked.value->>1 AND endpoint.path = asked.value->>2";
-
 const ROW_COLUMNS: &str = "organization_id, project_id, kind, ts, id, value, endpoint_id, status, bin";
 const CELL_COLUMNS: &str =
     "organization_id, project_id, kind, bucket, endpoint_id, part, n, n_err, sum, min, max, sketch";
@@ -204,25 +196,8 @@ impl Transaction {
     }
 }
 
-pub async fn endpoints(pool: &SqlitePool, log: &StatementLog, paths: &[Path<'_>]) -> sqlx::Result<Vec<Found>> {
-    let rows = paths.iter().map(|Path { project, path, id }| json!([project.organization.0, project.id.0, path, id.0]));
-    let rows = array(rows);
-    let watch = Stopwatch::start();
-    let inserted = sqlx::query(INSERT_ENDPOINTS).bind(rows.as_str()).execute(pool).await?;
-    let count = usize::try_from(inserted.rows_affected()).unwrap_or(usize::MAX);
-    record(log, INSERT_ENDPOINTS, count, watch);
-
-    let watch = Stopwatch::start();
-    let found: Vec<(i64, i64, String, i64)> = sqlx::query_as(SELECT_ENDPOINTS).bind(rows).fetch_all(pool).await?;
-    record(log, SELECT_ENDPOINTS, found.len(), watch);
-    let key = |organization, project| Key::new(OrganizationId(organization), ProjectId(project));
-    Ok(found
-        .into_iter()
-        .map(|(organization, project, path, id)| (key(organization, project), path, EndpointId(id)))
-        .collect())
-}
-
-fn array(rows: impl Iterator<Item = Value>) -> String {
+/// Rows as the one parameter of a statement that reads them with `json_each`.
+pub fn array(rows: impl Iterator<Item = Value>) -> String {
     Value::Array(rows.collect()).to_string()
 }
 

@@ -1,0 +1,105 @@
+//! The file of refused rows as they stood in the text, so that they can be put right and imported.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use crate::{cli::failure::Failure, ingest::formats::Format};
+
+/// Collects refused rows.
+pub struct Rejects {
+    file: Option<(PathBuf, BufWriter<File>)>,
+    /// An element of an array may have line breaks between its fields; a line of NDJSON may not.
+    is_json_array: bool,
+    /// The rows of the part that is being read, as long as it is not known which of them are refused.
+    held: Vec<Vec<u8>>,
+    first: u64,
+    rows: usize,
+    has_header: bool,
+}
+
+impl Rejects {
+    /// Creates the file, if there is to be one.
+    pub fn create(file: Option<&Path>, format: Format) -> Result<Self, Failure> {
+        let file = file.map(|file| {
+            Ok::<_, Failure>((
+                file.to_path_buf(),
+                BufWriter::new(File::create(file).map_err(|error| fault(file, &error))?),
+            ))
+        });
+        let is_json_array = format == Format::JsonArray;
+        Ok(Self { file: file.transpose()?, is_json_array, held: Vec::new(), first: 0, rows: 0, has_header: false })
+    }
+
+    /// Remembers the next row.
+    pub fn hold(&mut self, raw: &[u8]) {
+        self.rows += 1;
+        if self.file.is_some() {
+            self.held.push(raw.to_vec());
+        }
+    }
+
+    /// Whether as many rows were read as a part has, refused or not.
+    pub const fn is_full(&self, part_rows: usize) -> bool {
+        self.rows >= part_rows
+    }
+
+    /// Writes the refused ones of the rows held and forgets all of them.
+    pub fn write(&mut self, header: Option<&[u8]>, mut refused: Vec<u64>) -> Result<(), Failure> {
+        refused.sort_unstable();
+        if let Some((path, file)) = &mut self.file {
+            for index in refused {
+                let at = usize::try_from(index - self.first).unwrap_or(usize::MAX);
+                let Some(raw) = self.held.get(at) else { continue };
+                if !std::mem::replace(&mut self.has_header, true)
+                    && let Some(header) = header
+                {
+                    line(file, header, false).map_err(|error| fault(path, &error))?;
+                }
+                line(file, raw, self.is_json_array).map_err(|error| fault(path, &error))?;
+            }
+        }
+        self.forget();
+        Ok(())
+    }
+
+    /// Forgets the rows held.
+    pub fn forget(&mut self) {
+        self.first += u64::try_from(self.rows).unwrap_or(0);
+        self.rows = 0;
+        self.held.clear();
+    }
+
+    /// Nothing more comes.
+    pub fn finish(&mut self) -> Result<(), Failure> {
+        match &mut self.file {
+            Some((path, file)) => file.flush().map_err(|error| fault(path, &error)),
+            None => Ok(()),
+        }
+    }
+
+    /// Where they are, for the last sentence.
+    pub fn words(&self) -> String {
+        match &self.file {
+            Some((path, _)) => format!("; they are in {}", path.display()),
+            None => "; --rejects FILE keeps them".to_owned(),
+        }
+    }
+}
+
+fn line(file: &mut impl Write, raw: &[u8], is_json_array: bool) -> io::Result<()> {
+    let raw = raw.trim_ascii_end();
+    if is_json_array {
+        let flat: Vec<u8> = raw.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
+        file.write_all(&flat)?;
+    } else {
+        file.write_all(raw)?;
+    }
+    file.write_all(b"\n")
+}
+
+fn fault(file: &Path, error: &io::Error) -> Failure {
+    Failure::Data(format!("{} cannot be written: {error}", file.display()))
+}

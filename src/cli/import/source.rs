@@ -1,0 +1,132 @@
+//! The bytes of a file or of standard input, decoded where they are gzip or zstd, and what format they are in.
+
+use std::{
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
+use tokio::{
+    fs::File,
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader},
+};
+use tokio_util::io::InspectReader;
+
+use super::by_name;
+use crate::{
+    cli::{
+        arguments::{ImportFormat, ImportTimeUnit},
+        failure::Failure,
+    },
+    ingest::formats::{Format, TimeUnit},
+};
+
+/// What is read at once: fewer system calls than the default of 8 KiB.
+const BUFFER_BYTES: usize = 256 * 1_024;
+const GZIP: &[u8] = &[0x1f, 0x8b];
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+
+/// Decoded bytes.
+pub type Bytes = Pin<Box<dyn AsyncBufRead + Send>>;
+
+/// An open text.
+pub struct Text {
+    file: PathBuf,
+    bytes: Bytes,
+    /// How large the file is, where that is known.
+    pub size: Option<u64>,
+    /// How many of its bytes were read.
+    pub read: Arc<AtomicU64>,
+}
+
+impl Text {
+    /// Opens a file, or standard input for `-`.
+    pub async fn open(file: &Path) -> Result<Self, Failure> {
+        let refuse = |error| Failure::Data(format!("{} cannot be read: {error}", file.display()));
+        let (raw, size): (Box<dyn AsyncRead + Send + Unpin>, _) = if file.as_os_str() == "-" {
+            (Box::new(tokio::io::stdin()), None)
+        } else {
+            let opened = File::open(file).await.map_err(refuse)?;
+            let size = opened.metadata().await.map_err(refuse)?;
+            (Box::new(opened), size.is_file().then_some(size.len()))
+        };
+        let read = Arc::new(AtomicU64::new(0));
+        let total = Arc::clone(&read);
+        let counted = InspectReader::new(raw, move |bytes| {
+            total.fetch_add(u64::try_from(bytes.len()).unwrap_or(0), Ordering::Relaxed);
+        });
+        let mut encoded = BufReader::with_capacity(BUFFER_BYTES, counted);
+        let head = encoded.fill_buf().await.map_err(refuse)?;
+        let bytes: Bytes = if head.starts_with(GZIP) {
+            let mut decoder = GzipDecoder::new(encoded);
+            decoder.multiple_members(true);
+            Box::pin(BufReader::with_capacity(BUFFER_BYTES, decoder))
+        } else if head.starts_with(ZSTD) {
+            let mut decoder = ZstdDecoder::new(encoded);
+            decoder.multiple_members(true);
+            Box::pin(BufReader::with_capacity(BUFFER_BYTES, decoder))
+        } else {
+            Box::pin(encoded)
+        };
+        Ok(Self { file: file.to_path_buf(), bytes, size, read })
+    }
+
+    /// What was said, or what the name of the file says, or what the text looks like.
+    pub async fn format(&mut self, said: ImportFormat, unit: ImportTimeUnit) -> Result<Format, Failure> {
+        let head = self.bytes.fill_buf().await;
+        let head = head.map_err(|error| Failure::Data(format!("{} cannot be read: {error}", self.file.display())))?;
+        let format = match said {
+            ImportFormat::Auto => by_name(&self.file).unwrap_or_else(|| by_look(head)),
+            said => said,
+        };
+        Ok(match format {
+            ImportFormat::Ndjson => Format::Ndjson,
+            ImportFormat::Json => Format::JsonArray,
+            ImportFormat::Csv => Format::Csv,
+            ImportFormat::AccessLog | ImportFormat::Auto => Format::AccessLog(match unit {
+                ImportTimeUnit::Auto => TimeUnit::Detect,
+                ImportTimeUnit::S => TimeUnit::Seconds,
+                ImportTimeUnit::Ms => TimeUnit::Milliseconds,
+                ImportTimeUnit::Us => TimeUnit::Microseconds,
+            }),
+        })
+    }
+
+    /// The decoded bytes.
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+}
+
+fn by_look(head: &[u8]) -> ImportFormat {
+    let head = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
+    let first_line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let is_header = first_line.split(|byte| *byte == b',').any(|name| name.trim_ascii() == b"endpoint");
+    match head.first() {
+        Some(b'{') => ImportFormat::Ndjson,
+        // An address of IPv6 in a log has no bracket.
+        Some(b'[') => ImportFormat::Json,
+        _ if is_header => ImportFormat::Csv,
+        _ => ImportFormat::AccessLog,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_told_by_name_and_by_look() {
+        assert_eq!(by_name(Path::new("a/access.log.gz")), Some(ImportFormat::AccessLog));
+        assert_eq!(by_name(Path::new("a.JSONL")), Some(ImportFormat::Ndjson));
+        assert_eq!(by_name(Path::new("-")), None);
+        assert_eq!(by_look(b"\xEF\xBB\xBF {\"type\":"), ImportFormat::Ndjson);
+        assert_eq!(by_look(b"[\n{"), ImportFormat::Json);
+        assert_eq!(by_look(b"type, endpoint,value\r\n"), ImportFormat::Csv);
+        assert_eq!(by_look(b"::1 - - [31/Jan"), ImportFormat::AccessLog);
+    }
+}

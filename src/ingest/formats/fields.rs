@@ -1,0 +1,158 @@
+//! The fields of a row, from JSON and from texts. Names are those of the GraphQL API.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, de::Visitor};
+
+use super::{Row, Unreadable};
+use crate::{
+    ingest::Candidate,
+    model::{MetricType, Timestamp},
+};
+
+/// A row as JSON has it. A name that nobody knows is a slip that would lose what it says.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Fields {
+    #[serde(rename = "type", deserialize_with = "kind")]
+    kind: MetricType,
+    value: f64,
+    endpoint: String,
+    #[serde(default)]
+    status_code: Option<i32>,
+    #[serde(default)]
+    timestamp: Option<Time>,
+    #[serde(default, alias = "project")]
+    project_id: Option<String>,
+}
+
+/// Reads one JSON object.
+pub fn from_json(text: &[u8]) -> Result<Row, Unreadable> {
+    if std::str::from_utf8(text).is_err() {
+        return Err(Unreadable::new("", "the row is not UTF-8; send the text in UTF-8"));
+    }
+    // The library would take a list for the fields in their order.
+    if text.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Unreadable::new(
+            "",
+            "the row is not a JSON object; send one such as {\"type\":\"CUSTOM\",\"value\":1,\"endpoint\":\"a\"}",
+        ));
+    }
+    let Fields { kind, value, endpoint, status_code, timestamp, project_id } =
+        serde_json::from_slice(text).map_err(|_| fault(text))?;
+    let candidate = Candidate { kind, value, endpoint, status: status_code, timestamp: timestamp.map(|time| time.0) };
+    Ok(Row { project: project_id, candidate })
+}
+
+/// Only a row that is wrong is read again to find out where.
+#[cold]
+fn fault(text: &[u8]) -> Unreadable {
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let fault = serde_path_to_error::deserialize::<_, Fields>(&mut reader).err().map(|error| {
+        let field = error.path().to_string();
+        let message = error.inner().to_string();
+        // Rows are lines or elements: a position inside of one helps nobody.
+        let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(words, _)| words).to_owned();
+        (field, message)
+    });
+    // What is left is text behind the object.
+    let (field, message) =
+        fault.unwrap_or_else(|| (String::new(), "there is more than one value in the row".to_owned()));
+    let named = message.split('`').nth(1).filter(|_| field == "." && message.contains("field `"));
+    let field = named.map_or(field.trim_matches(['.', '?']).to_owned(), str::to_owned);
+    Unreadable { field, message }
+}
+
+fn kind<'de, D: Deserializer<'de>>(from: D) -> Result<MetricType, D::Error> {
+    let name = String::deserialize(from)?;
+    MetricType::named(&name).ok_or_else(|| serde::de::Error::custom(unknown_type(&name)))
+}
+
+fn unknown_type(name: &str) -> String {
+    let names: Vec<_> = MetricType::ALL.iter().map(|kind| kind.name()).collect();
+    let name: String = name.chars().take(64).collect();
+    format!("`{name}` is not a type of metric; send one of {}", names.join(", "))
+}
+
+/// RFC 3339, or milliseconds since 1970.
+struct Time(Timestamp);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl Visitor<'_> for Reader {
+            type Value = Time;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a time such as \"2026-01-31T12:00:00Z\" or milliseconds since 1970")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Time, E> {
+                text.parse().map(Time).map_err(E::custom)
+            }
+
+            fn visit_i64<E>(self, millis: i64) -> Result<Time, E> {
+                Ok(Time(from_millis(millis)))
+            }
+
+            fn visit_u64<E>(self, millis: u64) -> Result<Time, E> {
+                Ok(Time(from_millis(i64::try_from(millis).unwrap_or(i64::MAX))))
+            }
+
+            #[expect(clippy::cast_possible_truncation, reason = "the ends of the range saturate")]
+            fn visit_f64<E>(self, millis: f64) -> Result<Time, E> {
+                Ok(Time(Timestamp::from_micros((millis * 1_000.0).round() as i64)))
+            }
+        }
+
+        from.deserialize_any(Reader)
+    }
+}
+
+/// Far beyond the calendar it saturates: validation names its bounds.
+const fn from_millis(millis: i64) -> Timestamp {
+    Timestamp::from_micros(millis.saturating_mul(1_000))
+}
+
+/// Reads a row whose fields are texts.
+pub fn from_texts(
+    kind: Option<&str>,
+    value: Option<&str>,
+    endpoint: Option<&str>,
+    status: Option<&str>,
+    timestamp: Option<&str>,
+    project: Option<&str>,
+) -> Result<Row, Unreadable> {
+    let name = kind.map(str::trim).unwrap_or_default();
+    let kind = MetricType::named(name).ok_or_else(|| Unreadable::new("type", unknown_type(name)))?;
+    let value = value.map(str::trim).unwrap_or_default();
+    let value = value.parse().map_err(|_| Unreadable::new("value", format!("{} is not a number", quoted(value))))?;
+    let status = match status.map(str::trim) {
+        None => None,
+        Some(text) => Some(text.parse().map_err(|_| {
+            Unreadable::new("statusCode", format!("{} is not a whole number such as 200", quoted(text)))
+        })?),
+    };
+    let timestamp = timestamp.map(|text| time(text.trim())).transpose()?;
+    let endpoint = endpoint.unwrap_or_default().to_owned();
+    let candidate = Candidate { kind, value, endpoint, status, timestamp };
+    Ok(Row { project: project.map(|text| text.trim().to_owned()), candidate })
+}
+
+fn time(text: &str) -> Result<Timestamp, Unreadable> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        let far = if digits.len() < text.len() { i64::MIN } else { i64::MAX };
+        return Ok(from_millis(text.parse().unwrap_or(far)));
+    }
+    text.parse().map_err(|_| {
+        let message =
+            format!("{} is neither a time such as 2026-01-31T12:00:00Z nor milliseconds since 1970", quoted(text));
+        Unreadable::new("timestamp", message)
+    })
+}
+
+fn quoted(text: &str) -> String {
+    format!("`{}`", text.chars().take(64).collect::<String>())
+}

@@ -1,0 +1,186 @@
+//! Endpoint paths without the ids in them, so that a thousand orders are one endpoint: `GET /orders/123?full=1` becomes
+//! `GET /orders/:id`. Pure, and a second time changes nothing.
+//!
+//! Replaced are segments that are a number, a UUID or a hex text, and such parts inside of a segment where they are long
+//! (`invoice-20260131.pdf` becomes `invoice-:id.pdf`). What is no path (no `/`) stays as it is.
+
+use std::borrow::Cow;
+
+use crate::model::MetricType;
+
+/// What stands where an id stood.
+const PLACEHOLDER: &str = ":id";
+
+/// Digits inside of a segment that make a number an id rather than a version or a size.
+const NUMBER_DIGITS_MIN: usize = 6;
+
+/// Characters of a whole segment that make a hex text an id rather than a word such as `cafe` or `b2b`.
+const HEX_SEGMENT_MIN: usize = 8;
+
+/// The same inside of a segment, where more of the words around it could be hex by chance.
+const HEX_PART_MIN: usize = 16;
+
+/// Whether endpoints of this type are paths of HTTP.
+pub const fn is_path(kind: MetricType) -> bool {
+    matches!(kind, MetricType::ApiResponse | MetricType::PageLoad)
+}
+
+/// The endpoint with a placeholder for every id, and without its query string.
+pub fn template(endpoint: &str) -> Cow<'_, str> {
+    let path = without_query(endpoint);
+    if !path.contains('/') {
+        return Cow::Borrowed(endpoint);
+    }
+    if !path.bytes().any(|byte| byte.is_ascii_digit()) {
+        return Cow::Borrowed(path);
+    }
+    let mut made = String::with_capacity(path.len());
+    for (place, segment) in path.split('/').enumerate() {
+        if place > 0 {
+            made.push('/');
+            push_segment(&mut made, segment);
+        } else {
+            // The method, and the first segment of a path without a leading slash.
+            let at = segment.rfind(' ').map_or(0, |space| space + 1);
+            let (method, first) = segment.split_at(at);
+            made.push_str(method);
+            push_segment(&mut made, first);
+        }
+    }
+    Cow::Owned(made)
+}
+
+/// Cut at `?`, and at `#` unless a route of a single-page application follows (`#/`, `#!/`).
+fn without_query(endpoint: &str) -> &str {
+    let path = endpoint.split_once('?').map_or(endpoint, |(path, _)| path);
+    match path.split_once('#') {
+        Some((before, fragment)) if !fragment.starts_with('/') && !fragment.starts_with("!/") => before,
+        _ => path,
+    }
+}
+
+fn push_segment(made: &mut String, segment: &str) {
+    if is_id(segment) {
+        made.push_str(PLACEHOLDER);
+        return;
+    }
+    let mut rest = segment;
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            'a'..='z' | 'A'..='Z' | '0'..='9' => part(rest),
+            other => {
+                made.push(other);
+                rest = &rest[other.len_utf8()..];
+                continue;
+            }
+        };
+        let (part, behind) = rest.split_at(length);
+        made.push_str(if is_uuid(part) || is_long_id(part) { PLACEHOLDER } else { part });
+        rest = behind;
+    }
+}
+
+/// The length of what stands between separators at the start of `rest`: a whole UUID, or letters and digits.
+fn part(rest: &str) -> usize {
+    let run = |text: &str| text.bytes().take_while(u8::is_ascii_alphanumeric).count();
+    match rest.get(..UUID_LENGTH) {
+        Some(first) if is_uuid(first) && run(&rest[UUID_LENGTH..]) == 0 => UUID_LENGTH,
+        _ => run(rest),
+    }
+}
+
+fn is_id(segment: &str) -> bool {
+    let is_number = !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit());
+    let hex = segment.strip_prefix("0x").unwrap_or(segment);
+    is_number || is_uuid(segment) || (hex.len() >= HEX_SEGMENT_MIN && is_hex(hex))
+}
+
+fn is_long_id(part: &str) -> bool {
+    let is_number = part.len() >= NUMBER_DIGITS_MIN && part.bytes().all(|byte| byte.is_ascii_digit());
+    is_number || (part.len() >= HEX_PART_MIN && is_hex(part))
+}
+
+/// Hex digits with at least one that is no letter: `facade` and `decade` are words.
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_hexdigit()) && text.bytes().any(|byte| byte.is_ascii_digit())
+}
+
+const UUID_LENGTH: usize = 36;
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == UUID_LENGTH
+        && text.bytes().enumerate().all(|(place, byte)| match place {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ids_become_placeholders_and_words_stay() {
+        for (endpoint, expected) in [
+            ("GET /orders/123", "GET /orders/:id"),
+            ("/orders/123/items/4?full=1&q=/9", "/orders/:id/items/:id"),
+            ("PUT /users/0190f3c2-7d0a-7c3e-8d52-2f1f6a3b9c11", "PUT /users/:id"),
+            ("/files/report-0190f3c2-7d0a-7c3e-8d52-2f1f6a3b9c11.pdf", "/files/report-:id.pdf"),
+            ("/commits/9fceb02", "/commits/9fceb02"),
+            ("/commits/9fceb02d", "/commits/:id"),
+            ("/blobs/0xDEADBEEF01", "/blobs/:id"),
+            ("/objects/507f1f77bcf86cd799439011", "/objects/:id"),
+            ("/invoices/invoice-20260131.pdf", "/invoices/invoice-:id.pdf"),
+            ("https://shop.example/cart/17#top", "https://shop.example/cart/:id"),
+            ("/app#/orders/17?tab=2", "/app#/orders/:id"),
+            ("/api/v2/b2b/facade/decade", "/api/v2/b2b/facade/decade"),
+            ("/sizes/640x480/page-2", "/sizes/640x480/page-2"),
+            ("/straße/12", "/straße/:id"),
+            ("/orders/:id", "/orders/:id"),
+            ("orders/7", "orders/:id"),
+            ("/", "/"),
+            ("/?page=2", "/"),
+            ("query Orders?", "query Orders?"),
+            ("select 1", "select 1"),
+            ("", ""),
+        ] {
+            assert_eq!(template(endpoint), expected, "{endpoint}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn twice_is_once_and_nothing_grows_beyond_the_placeholders(
+            endpoint in "([A-Z]{3,6} )?(/?([a-f0-9]{1,20}|[a-z]{1,8}|[0-9]{1,12}|[-._~%:ä?#]{1,2}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})){0,8}"
+        ) {
+            let once = template(&endpoint).into_owned();
+            prop_assert_eq!(template(&once), once.as_str());
+            let segments = endpoint.matches('/').count();
+            prop_assert!(once.matches('/').count() <= segments);
+            prop_assert!(once.len() <= endpoint.len() + 2 * (segments + 1));
+            if without_query(&endpoint).contains('/') {
+                prop_assert!(!once.contains('?'));
+                prop_assert!(!once.split('/').skip(1).any(is_id), "{}", once);
+            }
+        }
+
+        #[test]
+        fn anything_at_all_is_taken(endpoint in ".{0,40}") {
+            let once = template(&endpoint).into_owned();
+            prop_assert_eq!(template(&once), once.as_str());
+        }
+
+        #[test]
+        fn two_ids_of_a_kind_are_one_endpoint(a in 0_u64.., b in 0_u64.., x in any::<u128>(), y in any::<u128>()) {
+            let of = |id: String| template(&format!("/a/{id}")).into_owned();
+            prop_assert_eq!(of(a.to_string()), of(b.to_string()));
+            let uuid = |bits: u128| {
+                let hex = format!("{bits:032x}");
+                [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+            };
+            prop_assert_eq!(of(uuid(x)), of(uuid(y)));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The steps on PostgreSQL. The lock is on the rows of the projects, in a mode that foreign keys do not wait for.
+
+use sqlx::{PgPool, Postgres};
+
+use super::{Projects, Row};
+use crate::{
+    clock::Stopwatch,
+    db::StatementLog,
+    ingest::{endpoint::Path, write::record},
+};
+
+const LOCK: &str = "SELECT id FROM project JOIN unnest($1::bigint[], $2::bigint[]) AS asked (organization_id, id) \
+    USING (organization_id, id) ORDER BY organization_id, id FOR NO KEY UPDATE OF project";
+// After the lock, in a statement of its own: it must see what others committed while this one waited.
+const READ: &str = "SELECT organization_id, project_id, path, id FROM endpoint \
+    JOIN unnest($1::bigint[], $2::bigint[], $3::text[]) AS asked (organization_id, project_id, path) \
+    USING (organization_id, project_id, path) \
+    UNION ALL SELECT organization_id, project_id, NULL, count(*) FROM endpoint \
+    JOIN unnest($4::bigint[], $5::bigint[]) AS asked (organization_id, project_id) \
+    USING (organization_id, project_id) GROUP BY organization_id, project_id";
+const INSERT: &str = "INSERT INTO endpoint (organization_id, project_id, path, id) \
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[])";
+const ALL: &str = "SELECT organization_id, project_id, path, id FROM endpoint \
+    JOIN unnest($1::bigint[], $2::bigint[]) AS asked (organization_id, project_id) USING (organization_id, project_id)";
+
+pub struct Transaction {
+    inner: sqlx::Transaction<'static, Postgres>,
+    log: StatementLog,
+}
+
+pub async fn begin(pool: &PgPool, log: StatementLog) -> sqlx::Result<Transaction> {
+    Ok(Transaction { inner: pool.begin().await?, log })
+}
+
+impl super::Transaction for Transaction {
+    async fn lock(&mut self, projects: &Projects) -> sqlx::Result<()> {
+        let watch = Stopwatch::start();
+        let (organizations, ids) = columns(projects);
+        let locked = sqlx::query(LOCK).bind(organizations).bind(ids).execute(&mut *self.inner).await?;
+        record(&self.log, LOCK, usize::try_from(locked.rows_affected()).unwrap_or(usize::MAX), watch);
+        Ok(())
+    }
+
+    async fn read(&mut self, projects: &Projects, paths: &[Path<'_>]) -> sqlx::Result<Vec<Row>> {
+        let watch = Stopwatch::start();
+        let (organizations, ids) = columns(projects);
+        let rows: Vec<Row> = sqlx::query_as(READ)
+            .bind(paths.iter().map(|path| path.project.organization.0).collect::<Vec<_>>())
+            .bind(paths.iter().map(|path| path.project.id.0).collect::<Vec<_>>())
+            .bind(paths.iter().map(|path| path.path).collect::<Vec<_>>())
+            .bind(organizations)
+            .bind(ids)
+            .fetch_all(&mut *self.inner)
+            .await?;
+        record(&self.log, READ, rows.len(), watch);
+        Ok(rows)
+    }
+
+    async fn insert(&mut self, paths: &[&Path<'_>]) -> sqlx::Result<()> {
+        let watch = Stopwatch::start();
+        sqlx::query(INSERT)
+            .bind(paths.iter().map(|path| path.project.organization.0).collect::<Vec<_>>())
+            .bind(paths.iter().map(|path| path.project.id.0).collect::<Vec<_>>())
+            .bind(paths.iter().map(|path| path.path).collect::<Vec<_>>())
+            .bind(paths.iter().map(|path| path.id.0).collect::<Vec<_>>())
+            .execute(&mut *self.inner)
+            .await?;
+        record(&self.log, INSERT, paths.len(), watch);
+        Ok(())
+    }
+
+    async fn all(&mut self, projects: &Projects) -> sqlx::Result<Vec<Row>> {
+        let watch = Stopwatch::start();
+        let (organizations, ids) = columns(projects);
+        let rows: Vec<Row> = sqlx::query_as(ALL).bind(organizations).bind(ids).fetch_all(&mut *self.inner).await?;
+        record(&self.log, ALL, rows.len(), watch);
+        Ok(rows)
+    }
+
+    async fn commit(self) -> sqlx::Result<()> {
+        self.inner.commit().await
+    }
+}
+
+/// As two arrays.
+fn columns(projects: &Projects) -> (Vec<i64>, Vec<i64>) {
+    projects.iter().map(|project| (project.organization.0, project.id.0)).unzip()
+}
