@@ -116,6 +116,46 @@ on_both_databases! {
 }
 
 on_both_databases! {
+    async fn a_filter_that_everybody_may_pass_changes_nobody(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=2 employees=3").await;
+        let query = "mutation ($filter: EmployeeFilter!) {
+            updateEmployees(filter: $filter, department: \"Lost\") { affected userErrors { field code message } }
+        }";
+        let nobody = json!({ "name": { "in": [] } });
+        for filter in [
+            json!({}),
+            json!({ "name": {}, "salary": {} }),
+            json!({ "name": { "contains": "" }, "email": { "startsWith": "" } }),
+            json!({ "name": { "ne": "" } }),
+            json!({ "not": nobody }),
+            json!({ "not": { "email": { "in": [] } } }),
+            json!({ "not": { "department": { "in": [] } } }),
+            json!({ "not": { "or": [] } }),
+            json!({ "not": { "name": { "eq": "nobody" } } }),
+            json!({ "not": { "organizationId": "nothing" } }),
+            json!({ "and": [{ "not": { "and": [nobody, { "isActive": true }] } }] }),
+            json!({ "or": [{ "name": { "eq": "Employee 001" } }, { "not": nobody }] }),
+        ] {
+            let data = server.graphql(query, json!({ "filter": filter })).await.data();
+            assert_eq!(failures(&data["updateEmployees"]), failure("INVALID", "filter"), "{filter}");
+        }
+        let lost = "{ employees(filter: { department: { eq: \"Lost\" } }) { totalCount } }";
+        assert_eq!(server.graphql(lost, json!({})).await.data()["employees"]["totalCount"], 0);
+        // Those who are meant may be denied something on top.
+        let own = world.id("organization", 1);
+        for (filter, affected) in [
+            (json!({ "organizationId": own, "not": { "name": { "eq": "Employee 001" } } }), 2),
+            (json!({ "or": [nobody, { "name": { "eq": "Employee 001" } }] }), 2),
+            (nobody.clone(), 0),
+        ] {
+            let data = server.graphql(query, json!({ "filter": filter })).await.data();
+            assert_eq!(data["updateEmployees"], json!({ "affected": affected, "userErrors": [] }), "{filter}");
+        }
+    }
+}
+
+on_both_databases! {
     async fn a_thousand_people_join_in_one_statement(database: TestDatabase) {
         let server = Server::fixed(database).await;
         let world = server.seed("organizations=1 employees=1000 projects=1").await;

@@ -212,7 +212,7 @@ pub struct EmployeesChange {
 ///
 /// # Errors
 /// [`Error::Forbidden`] below admin, [`Error::Refused`] for bad values, for nothing to change and for a filter that
-/// everybody passes.
+/// does not say who.
 pub async fn update_all(
     scope: &Scope,
     db: &Session,
@@ -224,8 +224,8 @@ pub async fn update_all(
         return Err(Error::Forbidden("only an administrator may do this".to_owned()));
     }
     let mut problems = Problems::default();
-    if filter::passes_everybody(filter) {
-        problems.invalid("filter", "is empty, so everybody would be changed; say who");
+    if !filter::says_who(filter) {
+        problems.invalid("filter", "does not say who, so everybody might be changed; give a condition that is no denial");
     }
     if (&change.department, &change.is_active) == (&Assignment::Keep, &Assignment::Keep) {
         problems.invalid("isActive", "nothing is to be changed; give isActive or department");
