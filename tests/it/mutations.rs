@@ -239,6 +239,24 @@ on_both_databases! {
 }
 
 on_both_databases! {
+    async fn an_id_has_one_spelling(database: TestDatabase) {
+        use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=1 employees=1").await;
+        let key = world.employees[0].key;
+        let query = "mutation ($id: ID!) { deleteEmployee(id: $id) { deletedId userErrors { field code message } } }";
+        for spelling in [format!("+{}", key.id.0), format!("0{}", key.id.0)] {
+            let id = URL_SAFE_NO_PAD.encode(format!("Employee:{}:{spelling}", key.organization.0));
+            let data = server.graphql(query, json!({ "id": id })).await.data();
+            assert_eq!(failures(&data["deleteEmployee"]), failure("NOT_FOUND", "id"), "{spelling}");
+        }
+        let id = world.id("employee", 1);
+        let data = server.graphql(query, json!({ "id": id })).await.data();
+        assert_eq!(data["deleteEmployee"], json!({ "deletedId": id, "userErrors": [] }));
+    }
+}
+
+on_both_databases! {
     async fn the_servers_own_organization_and_project_stay(database: TestDatabase) {
         let server = Server::start(database, Clock::fixed(NOW), "self_monitoring.enabled = true").await;
         let query = "{ organization(slug: \"perfgraph\") { id projects { nodes { id slug } } } }";
