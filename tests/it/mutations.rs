@@ -257,6 +257,25 @@ on_both_databases! {
 }
 
 on_both_databases! {
+    async fn there_is_one_zero(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=1 employees=1").await;
+        let query = "mutation ($employee: ID!, $organization: ID!) {
+            updateEmployee(input: { id: $employee, salary: -0.0 }) { employee { salary } }
+            createEmployee(input: {
+                organizationId: $organization, name: \"Ada\", email: \"a@b\", department: \"Any\", salary: -0.0
+            }) { employee { salary } }
+        }";
+        let variables = json!({ "employee": world.id("employee", 1), "organization": world.id("organization", 1) });
+        let reply = server.graphql(query, variables).await;
+        for change in ["updateEmployee", "createEmployee"] {
+            let salary = reply.data()[change]["employee"]["salary"].as_f64().unwrap();
+            assert!(salary == 0.0 && salary.is_sign_positive(), "{}", reply.text);
+        }
+    }
+}
+
+on_both_databases! {
     async fn the_servers_own_organization_and_project_stay(database: TestDatabase) {
         let server = Server::start(database, Clock::fixed(NOW), "self_monitoring.enabled = true").await;
         let query = "{ organization(slug: \"perfgraph\") { id projects { nodes { id slug } } } }";

@@ -58,10 +58,8 @@ fn checked(problems: &mut Problems, new: &NewEmployee) -> NewEmployee {
     let name = check::name(problems, "name", &new.name);
     let email = check::email(problems, "email", &new.email);
     let department = check::name(problems, "department", &new.department);
-    if let Some(salary) = new.salary {
-        check::salary(problems, "salary", salary);
-    }
-    NewEmployee { id: new.id, name, email, department, salary: new.salary }
+    let salary = new.salary.map(|salary| check::salary(problems, "salary", salary));
+    NewEmployee { id: new.id, name, email, department, salary }
 }
 
 fn email_is_taken() -> Error {
@@ -178,10 +176,7 @@ pub async fn update(
     let salary = match change.salary {
         Assignment::Keep => None,
         Assignment::Clear => Some(None),
-        Assignment::Set(salary) => {
-            check::salary(&mut problems, "salary", salary);
-            Some(Some(salary))
-        }
+        Assignment::Set(salary) => Some(Some(check::salary(&mut problems, "salary", salary))),
     };
     Result::from(problems)?;
     let mut values = Vec::new();
