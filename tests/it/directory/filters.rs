@@ -339,6 +339,11 @@ on_both_databases! {
             (json!({ "and": vec![json!({}); 10_000] }), "filter.and", "more than 200"),
             (alternatives(101), "filter.or", "more than 200"),
             (json!({ "not": { "email": { "contains": "a\u{0}b" } } }), "filter.not.email", "zero byte"),
+            (
+                json!({ "or": [{}, { "and": [{}, {}, { "not": { "name": { "eq": "\u{0}" } } }] }] }),
+                "filter.or.1.and.2.not.name",
+                "zero byte",
+            ),
         ] {
             let (answer, statements) = ask(&server, filter).await;
             let (code, named, message) = answer.unwrap_err();
