@@ -39,7 +39,7 @@ pub enum EmployeeCondition {
     IsActive(bool),
     /// The full name.
     Name(TextFilter),
-    /// The address.
+    /// The address; upper and lower case are the same, as in what is stored.
     Email(TextFilter),
     /// The department.
     Department(TextFilter),
@@ -120,7 +120,7 @@ impl Condition for EmployeeCondition {
             Self::Project(key) => among(table, *key, members(*key, "employee_id", "project_id")),
             Self::IsActive(is_active) => Expr::col((table, "is_active")).eq(*is_active).into(),
             Self::Name(name) => text("name", name),
-            Self::Email(email) => text("email", email),
+            Self::Email(email) => text("email", &email.to_lowercase()),
             Self::Department(department) => text("department", department),
             Self::Salary(salary) => {
                 if scope.role() < Role::Admin {
