@@ -276,6 +276,32 @@ on_both_databases! {
 }
 
 on_both_databases! {
+    async fn null_means_the_default(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=1 employees=1").await;
+        let query = "mutation ($organization: ID!, $status: ProjectStatus) {
+            literal: createProject(input: { organizationId: $organization, name: \"One\", status: null }) {
+                project { status }
+            }
+            variable: createProject(input: { organizationId: $organization, name: \"Two\", status: $status }) {
+                project { status }
+            }
+        }";
+        let variables = json!({ "organization": world.id("organization", 1), "status": null });
+        let data = server.graphql(query, variables).await.data();
+        let created = json!({ "project": { "status": "ACTIVE" } });
+        assert_eq!((&data["literal"], &data["variable"]), (&created, &created));
+        let query = "query ($page: Int) {
+            literal: employeesPage(page: null, pageSize: null) { page total }
+            variable: employeesPage(page: $page) { page total }
+        }";
+        let data = server.graphql(query, json!({ "page": null })).await.data();
+        let first = json!({ "page": 1, "total": 1 });
+        assert_eq!((&data["literal"], &data["variable"]), (&first, &first));
+    }
+}
+
+on_both_databases! {
     async fn the_servers_own_organization_and_project_stay(database: TestDatabase) {
         let server = Server::start(database, Clock::fixed(NOW), "self_monitoring.enabled = true").await;
         let query = "{ organization(slug: \"perfgraph\") { id projects { nodes { id slug } } } }";
