@@ -62,7 +62,7 @@ impl Organization {
         self.0.created_at().copied().map(DateTime)
     }
 
-    /// When the record was last changed.
+    /// When the record was last changed; who comes and goes (`employeeCount`) is no change of it.
     async fn updated_at(&self) -> Result<DateTime> {
         self.0.updated_at().copied().map(DateTime)
     }
