@@ -220,7 +220,8 @@ pub async fn update_all(
     }
     let mut problems = Problems::default();
     if !filter::says_who(filter) {
-        problems.invalid("filter", "does not say who, so everybody might be changed; give a condition that is no denial");
+        problems
+            .invalid("filter", "does not say who, so everybody might be changed; give a condition that is no denial");
     }
     if (&change.department, &change.is_active) == (&Assignment::Keep, &Assignment::Keep) {
         problems.invalid("isActive", "nothing is to be changed; give isActive or department");

@@ -80,11 +80,7 @@ impl Reader<'_> {
     }
 
     /// The filters one level further in.
-    fn inside<I: Conditions>(
-        &mut self,
-        name: &'static str,
-        inputs: Inner<I>,
-    ) -> Result<Vec<Filter<I::Condition>>> {
+    fn inside<I: Conditions>(&mut self, name: &'static str, inputs: Inner<I>) -> Result<Vec<Filter<I::Condition>>> {
         let Some(levels_left) = self.levels_left.checked_sub(1) else {
             let message = format!("nests filters more than {} deep; ask with fewer", self.limits.filter_depth_max);
             return Err(Error::input("filter", message));
