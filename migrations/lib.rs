@@ -17,6 +17,7 @@ mod m0005_metric_event;
 mod m0006_metric_rollup;
 mod m0007_team_size;
 mod m0008_directory_lists;
+mod m0009_active_everywhere;
 
 /// Applies and reverts the changes in order.
 pub struct Migrator;
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_metric_rollup::Migration),
             Box::new(m0007_team_size::Migration),
             Box::new(m0008_directory_lists::Migration),
+            Box::new(m0009_active_everywhere::Migration),
         ]
     }
 }
