@@ -18,6 +18,7 @@ mod m0006_metric_rollup;
 mod m0007_team_size;
 mod m0008_directory_lists;
 mod m0009_rollup_part;
+mod m0010_active_everywhere;
 
 /// Applies and reverts the changes in order.
 pub struct Migrator;
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_team_size::Migration),
             Box::new(m0008_directory_lists::Migration),
             Box::new(m0009_rollup_part::Migration),
+            Box::new(m0010_active_everywhere::Migration),
         ]
     }
 }

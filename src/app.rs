@@ -338,6 +338,7 @@ const fn limits(config: &Config) -> Limits {
         fields_max: limits.fields_max,
         cost_max: limits.cost_max,
         team_change_max: limits.team_change_max,
+        departments_max: limits.departments_max,
         document_cache_bytes_max: limits.document_cache_bytes_max,
     }
 }

@@ -84,8 +84,9 @@ async fn find(core: &Core, name: &str) -> Result<Key<ProjectId>, Failure> {
     }
     let (scope, db) = (auth::server_scope(), core.database.reader(StatementLog::default()));
     let (organization, project) = name.split_once('/').ok_or_else(absent)?;
-    let organization = organization::by_slug(&scope, &db, organization, OrganizationFields::empty()).await?;
-    let organization = organization.ok_or_else(absent)?.key;
+    let slugs = [organization.to_owned()];
+    let found = organization::by_slugs(&scope, &db, &slugs, OrganizationFields::empty()).await?;
+    let organization = found.values().next().ok_or_else(absent)?.key;
     let project = project::by_slug(&scope, &db, organization, project, ProjectFields::empty()).await?;
     Ok(project.ok_or_else(absent)?.key)
 }

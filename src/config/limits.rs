@@ -51,6 +51,8 @@ section! {
         ingest_rows_max: usize = 10_000,
         /// People who join or leave a team in one call; at most 5000.
         team_change_max: usize = 1_000,
+        /// Departments in figures about employees (`byDepartment`), of each organization or of all together.
+        departments_max: usize = 1_000,
         /// Subscriptions open at once on one WebSocket.
         subscriptions_per_socket_max: usize = 50,
         /// Sockets open at once.

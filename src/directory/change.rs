@@ -4,7 +4,7 @@
 //! Locks are taken in one order, so that no two changes wait for each other: the organization, then employees by id,
 //! then projects by id, then memberships.
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 use sea_orm::{
     ConnectionTrait,
     sea_query::{
@@ -74,7 +74,13 @@ const UPDATED_AT: &str = "updated_at";
 impl Update {
     /// Updates the row, unless it already is as it shall be: then nothing is touched, not even `updated_at`. The lock is
     /// part of the statement, so nothing can come between the check and the change.
+    ///
+    /// A single statement can wait in a circle, too: people who exchange what must be unique wait for each other.
     pub(super) async fn run(self, db: &Session, now: Timestamp) -> Result<()> {
+        retried(|| self.attempt(db, now).boxed()).await
+    }
+
+    async fn attempt(&self, db: &Session, now: Timestamp) -> Result<()> {
         if !self.values.is_empty() && db.execute(&self.statement(now)).await?.rows_affected() > 0 {
             return Ok(());
         }

@@ -65,11 +65,12 @@ pub(super) fn slug(problems: &mut Problems, field: &str, value: &str) {
     }
 }
 
-/// A yearly salary.
-pub(super) fn salary(problems: &mut Problems, field: &str, value: f64) {
+/// A yearly salary. There is one zero: PostgreSQL would keep the sign of another, SQLite would not.
+pub(super) fn salary(problems: &mut Problems, field: &str, value: f64) -> f64 {
     if !(0.0..=SALARY_MAX).contains(&value) {
         problems.invalid(field, format!("must be from 0 to {SALARY_MAX:.0}"));
     }
+    value + 0.0
 }
 
 #[cfg(test)]
@@ -117,11 +118,11 @@ mod tests {
 
     #[test]
     fn salaries_are_finite_and_bounded() {
-        for right in [0.0, 0.01, SALARY_MAX] {
-            assert_eq!(refusals(|problems| salary(problems, "salary", right)), "");
+        for right in [0.0, -0.0, 0.01, SALARY_MAX] {
+            assert_eq!(refusals(|problems| assert!(salary(problems, "salary", right).is_sign_positive())), "");
         }
         for wrong in [-0.01, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, SALARY_MAX * 2.0] {
-            assert!(!refusals(|problems| salary(problems, "salary", wrong)).is_empty(), "{wrong}");
+            assert!(!refusals(|problems| _ = salary(problems, "salary", wrong)).is_empty(), "{wrong}");
         }
     }
 }

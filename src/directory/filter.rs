@@ -39,7 +39,7 @@ pub enum EmployeeCondition {
     IsActive(bool),
     /// The full name.
     Name(TextFilter),
-    /// The address.
+    /// The address; upper and lower case are the same, as in what is stored.
     Email(TextFilter),
     /// The department.
     Department(TextFilter),
@@ -84,31 +84,22 @@ pub(super) fn condition<C: Condition>(scope: &Scope, filter: &Filter<C>, table: 
     }
 }
 
-/// Whether a filter says nothing, so that everybody passes. One that is more contrived than empty lists and empty texts
-/// may pass everybody all the same.
-pub(super) fn passes_everybody(filter: &EmployeeFilter) -> bool {
+/// Whether a filter says who: by a condition that holds for those who are meant, on every way through it. What is only said
+/// of those who are not meant ("not in an empty list", "not called this") may be true of everybody.
+pub(super) fn says_who(filter: &EmployeeFilter) -> bool {
     match filter {
-        Filter::All(all) => all.iter().all(passes_everybody),
-        Filter::Any(any) => any.iter().any(passes_everybody),
-        Filter::Not(not) => passes_nobody(not),
+        Filter::All(all) => all.iter().any(says_who),
+        Filter::Any(any) => any.iter().all(says_who),
+        Filter::Not(_) => false,
         Filter::Is(
             EmployeeCondition::Name(text) | EmployeeCondition::Email(text) | EmployeeCondition::Department(text),
         ) => {
-            let says_nothing = |part: &Option<String>| part.as_ref().is_none_or(String::is_empty);
-            let TextFilter { eq, ne, one_of, starts_with, contains } = text;
-            eq.is_none() && ne.is_none() && one_of.is_none() && says_nothing(starts_with) && says_nothing(contains)
+            let says_something = |part: &Option<String>| part.as_ref().is_some_and(|part| !part.is_empty());
+            let TextFilter { eq, ne: _, one_of, starts_with, contains } = text;
+            eq.is_some() || one_of.is_some() || says_something(starts_with) || says_something(contains)
         }
-        Filter::Is(EmployeeCondition::Salary(salary)) => *salary == NumberFilter::default(),
-        Filter::Is(_) => false,
-    }
-}
-
-fn passes_nobody(filter: &EmployeeFilter) -> bool {
-    match filter {
-        Filter::All(all) => all.iter().any(passes_nobody),
-        Filter::Any(any) => any.iter().all(passes_nobody),
-        Filter::Not(not) => passes_everybody(not),
-        Filter::Is(_) => false,
+        Filter::Is(EmployeeCondition::Salary(salary)) => *salary != NumberFilter::default(),
+        Filter::Is(_) => true,
     }
 }
 
@@ -129,7 +120,7 @@ impl Condition for EmployeeCondition {
             Self::Project(key) => among(table, *key, members(*key, "employee_id", "project_id")),
             Self::IsActive(is_active) => Expr::col((table, "is_active")).eq(*is_active).into(),
             Self::Name(name) => text("name", name),
-            Self::Email(email) => text("email", email),
+            Self::Email(email) => text("email", &email.to_lowercase()),
             Self::Department(department) => text("department", department),
             Self::Salary(salary) => {
                 if scope.role() < Role::Admin {

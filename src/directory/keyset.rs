@@ -1,5 +1,9 @@
-//! Orders in SQL: sorting, and starting beyond a row instead of at an offset, so that a page costs the same wherever it
-//! lies and nothing is skipped or repeated when rows come and go.
+//! Orders in SQL: sorting, and starting beyond a row instead of at an offset, so that nothing is skipped or repeated when
+//! rows come and go.
+//!
+//! A page costs the same wherever it lies, but for one: going down a column in which values may be unknown (salaries), and
+//! up it from the unknown ones, no single range of an index holds what is left. Such a page costs what lies before it or
+//! what lies behind it.
 
 use sea_orm::sea_query::{Cond, Expr, ExprTrait, NullOrdering, Order, OrderedStatement};
 

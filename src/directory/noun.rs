@@ -189,10 +189,21 @@ pub async fn by_ids<N: Noun>(
     keys: &[N::Key],
     fields: N::Fields,
 ) -> Result<HashMap<N::Key, N>> {
+    let rows = all_where::<N>(scope, db, N::Key::among(keys), fields).await?;
+    Ok(rows.into_iter().map(|row| (row.key(), row)).collect())
+}
+
+/// The rows, among those that the scope sees, that meet a condition which only so many can meet as are named in it.
+pub(super) async fn all_where<N: Noun>(
+    scope: &Scope,
+    db: &Session,
+    condition: Cond,
+    fields: N::Fields,
+) -> Result<Vec<N>> {
     let mut select = seen_rows::<N>(scope, fields);
-    select.cond_where(N::Key::among(keys));
+    select.cond_where(condition);
     let rows = db.query_all(&select).await?;
-    Ok(rows.iter().map(|row| N::read(row, 0, fields).map(|row| (row.key(), row))).collect::<Result<_, DbErr>>()?)
+    Ok(rows.iter().map(|row| N::read(row, 0, fields)).collect::<Result<_, DbErr>>()?)
 }
 
 /// The row, if there is one, that meets a condition which is unique among what the scope sees.
@@ -202,10 +213,7 @@ pub(super) async fn by_unique<N: Noun>(
     condition: Cond,
     fields: N::Fields,
 ) -> Result<Option<N>> {
-    let mut select = seen_rows::<N>(scope, fields);
-    select.cond_where(condition);
-    let row = db.query_one(&select).await?;
-    Ok(row.map(|row| N::read(&row, 0, fields)).transpose()?)
+    Ok(all_where(scope, db, condition, fields).await?.pop())
 }
 
 /// One page of everything that the scope sees.

@@ -2,6 +2,8 @@
 
 mod change;
 
+use std::collections::HashMap;
+
 use sea_orm::sea_query::{Expr, ExprTrait};
 
 pub use change::{NewOrganization, OWN_SLUG, OrganizationChange, create, delete, update};
@@ -31,15 +33,17 @@ row! {
     UPDATED_AT = 5, updated_at: Timestamp, UpdatedAt;
 }
 
-/// The organization with this slug.
+/// The organizations with these slugs, by slug; those that are not there or not seen are not in the answer.
 ///
 /// # Errors
 /// When the database cannot answer.
-pub async fn by_slug(
+pub async fn by_slugs(
     scope: &Scope,
     db: &Session,
-    slug: &str,
+    slugs: &[String],
     fields: OrganizationFields,
-) -> Result<Option<Organization>> {
-    noun::by_unique(scope, db, Expr::col((LISTED, table::Column::Slug)).eq(slug).into(), fields).await
+) -> Result<HashMap<String, Organization>> {
+    let named = Expr::col((LISTED, table::Column::Slug)).is_in(slugs.iter().cloned());
+    let rows: Vec<Organization> = noun::all_where(scope, db, named.into(), fields | OrganizationFields::SLUG).await?;
+    rows.into_iter().map(|row| Ok((row.slug()?.clone(), row))).collect()
 }

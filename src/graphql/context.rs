@@ -48,6 +48,8 @@ pub struct Limits {
     pub cost_max: u64,
     /// People who join or leave a team in one call.
     pub team_change_max: usize,
+    /// Departments that figures about employees are told apart by, of one organization or of all together.
+    pub departments_max: usize,
     /// Bytes of documents that are kept ready to run.
     pub document_cache_bytes_max: u64,
 }
@@ -89,8 +91,9 @@ struct Turn {
 }
 
 impl Turn {
-    fn new(viewer: &Viewer, session: &Session, clock: &Clock) -> Self {
-        Self { loaders: Arc::new(Loaders::new(*viewer.scope(), session)), as_of: clock.now() }
+    fn new(viewer: &Viewer, session: &Session, services: &Services) -> Self {
+        let loaders = Arc::new(Loaders::new(*viewer.scope(), session, &services.limits));
+        Self { loaders, as_of: services.clock.now() }
     }
 }
 
@@ -99,7 +102,7 @@ impl RequestContext {
     pub fn new(viewer: Viewer, services: Arc<Services>) -> Self {
         let log = StatementLog::default();
         let session = services.database.reader(log.clone());
-        let turn = RwLock::new(Turn::new(&viewer, &session, &services.clock));
+        let turn = RwLock::new(Turn::new(&viewer, &session, &services));
         Self { viewer, services, log, session, turn }
     }
 
@@ -140,7 +143,7 @@ impl RequestContext {
     }
 
     fn reload(&self, session: &Session) {
-        let fresh = Turn::new(&self.viewer, session, &self.services.clock);
+        let fresh = Turn::new(&self.viewer, session, &self.services);
         *self.turn.write().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 }

@@ -38,7 +38,8 @@ impl NodeId {
             }),
             _ => return None,
         };
-        parts.next().is_none().then_some(node)
+        // A number has more spellings than one ("+7", "007"), an id must not: clients compare ids as text.
+        (parts.next().is_none() && node.encode() == *id).then_some(node)
     }
 
     /// The id as clients see it.
@@ -105,6 +106,9 @@ mod tests {
             "äöü",
             &URL_SAFE_NO_PAD.encode("Project:1"),
             &URL_SAFE_NO_PAD.encode("Organization:1:2"),
+            &URL_SAFE_NO_PAD.encode("Organization:+1"),
+            &URL_SAFE_NO_PAD.encode("Employee:1:007"),
+            &URL_SAFE_NO_PAD.encode("Project:-0:1"),
         ] {
             assert_eq!(NodeId::decode(&ID(wrong.to_owned())), None, "{wrong}");
         }

@@ -33,7 +33,7 @@ impl PlainListQuery {
     async fn employees_page(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The number of the page, from 1.", default = 1)] page: i32,
+        #[graphql(desc = "The number of the page, from 1.", default = 1)] page: Option<i32>,
         #[graphql(desc = "How many employees a page has, at most 100; 20 when left out.")] page_size: Option<i32>,
         #[graphql(desc = "Only those that pass.")] filter: Option<EmployeeFilter>,
         #[graphql(desc = "By what, in turn; by name when left out. Equals stand by their ids.")] order_by: Option<
@@ -41,10 +41,11 @@ impl PlainListQuery {
         >,
     ) -> Result<EmployeePage> {
         let limits = &request(context)?.services.limits;
-        let request = numbered(page, page_size, limits)?;
-        let page_size = i32::try_from(request.size).unwrap_or(i32::MAX);
+        let page = page.unwrap_or(1);
+        let page_request = numbered(page, page_size, limits)?;
+        let page_size = i32::try_from(page_request.size).unwrap_or(i32::MAX);
         let filter = filter.map(|input| nested::filter(input, limits)).transpose()?.map(Arc::new);
-        let list = ListRequest { filter, order: order(order_by)?, page: request };
+        let list = ListRequest { filter, order: order(order_by)?, page: page_request };
         Ok(EmployeePage { list: list.into(), page, page_size })
     }
 

@@ -9,7 +9,7 @@ use async_graphql::{Context, ID, MergedObject, Object};
 
 use super::{
     context::request,
-    loaders::Asked,
+    loaders::{Asked, AskedEmployeeStats},
     node::NodeId,
     page::{self, PageArguments},
     plain_list::PlainListQuery,
@@ -26,7 +26,6 @@ use super::{
     },
 };
 use crate::{
-    directory::{employee, organization},
     error::{Error, Result},
     model::MetricType,
     reports,
@@ -92,8 +91,8 @@ impl DirectoryQuery {
                     if slug.contains('\0') {
                         return Ok(None);
                     }
-                    let row = organization::by_slug(request.scope(), request.db(), &slug, fields).await?;
-                    Ok(row.map(|row| Organization(row.into())))
+                    let row = request.loaders().organization_by_slug.load(Asked { id: slug, fields }).await?;
+                    Ok(row.map(Organization))
                 }
                 _ => Err(Error::input("id", "give either id or slug, and only one of them")),
             }
@@ -163,10 +162,10 @@ impl DirectoryQuery {
         #[graphql(desc = "Only those that pass.")] filter: Option<EmployeeFilter>,
     ) -> Result<EmployeeAggregate> {
         let request = request(context)?;
-        let filter = filter.map(|input| nested::filter(input, &request.services.limits)).transpose()?;
-        let fields = employee_stats::wants(context.field());
-        let found = employee::statistics(request.scope(), request.db(), filter.as_ref(), fields).await?;
-        Ok(EmployeeAggregate(Arc::new(found)))
+        let filter = filter.map(|input| nested::filter(input, &request.services.limits)).transpose()?.map(Arc::new);
+        let asked = AskedEmployeeStats { parent: (), filter, fields: employee_stats::wants(context.field()) };
+        let found = request.loaders().employee_stats.load(asked).await?;
+        found.map(EmployeeAggregate).ok_or_else(|| Error::internal("figures of nobody at all"))
     }
 
     /// One project; null when there is none that the caller may see.

@@ -173,7 +173,8 @@ pub async fn own_project(scope: &Scope, db: &Session, ids: &IdGenerator, now: Ti
 
 async fn own_organization(scope: &Scope, db: &Session, ids: &IdGenerator, now: Timestamp) -> Result<OrganizationId> {
     let find = async || {
-        let found = organization::by_slug(scope, db, SLUG, OrganizationFields::empty()).await?;
+        let found =
+            organization::by_slugs(scope, db, &[SLUG.to_owned()], OrganizationFields::empty()).await?.remove(SLUG);
         Ok(found.map(|found| found.key))
     };
     if let Some(found) = find().await? {

@@ -43,6 +43,19 @@ impl TextFilter {
         let single = [&self.eq, &self.ne, &self.starts_with, &self.contains].into_iter().flatten();
         single.chain(self.one_of.iter().flatten()).map(String::as_str)
     }
+
+    /// The same on texts that are kept in lower case.
+    #[must_use]
+    pub fn to_lowercase(&self) -> Self {
+        let lower = |text: &Option<String>| text.as_ref().map(|text| text.to_lowercase());
+        Self {
+            eq: lower(&self.eq),
+            ne: lower(&self.ne),
+            one_of: self.one_of.as_ref().map(|texts| texts.iter().map(|text| text.to_lowercase()).collect()),
+            starts_with: lower(&self.starts_with),
+            contains: lower(&self.contains),
+        }
+    }
 }
 
 /// Conditions on a number. Every one that is given must hold; a number that is not known meets none of them.

@@ -14,7 +14,10 @@ use super::{
 pub enum PageError {
     /// Both ends at once.
     #[error("use either first/after or last/before, not both")]
-    BothEnds,
+    BothEnds {
+        /// The one of `last` and `before` that was given.
+        argument: &'static str,
+    },
     /// A size that is not allowed.
     #[error("must be between 1 and {size_max}, got {size}")]
     Size {
@@ -31,8 +34,7 @@ impl PageError {
     /// The argument to put right.
     pub const fn argument(&self) -> &'static str {
         match self {
-            Self::BothEnds => "last",
-            Self::Size { argument, .. } => argument,
+            Self::BothEnds { argument } | Self::Size { argument, .. } => argument,
         }
     }
 }
@@ -101,7 +103,7 @@ impl PageRequest {
     ) -> Result<Self, PageError> {
         let backward = last.is_some() || before.is_some();
         if backward && (first.is_some() || after.is_some()) {
-            return Err(PageError::BothEnds);
+            return Err(PageError::BothEnds { argument: if last.is_some() { "last" } else { "before" } });
         }
         let (name, size, direction, beyond) = if backward {
             ("last", last, Direction::Backward, before)
@@ -152,6 +154,16 @@ mod tests {
         {
             assert!(ask(first, last).is_err(), "{first:?} {last:?}");
         }
+    }
+
+    #[test]
+    fn of_both_ends_one_that_was_given_is_named() {
+        let row = || Some(Position { values: Vec::new(), id: 1 });
+        let ask = |forward, backward| PageRequest::from_arguments(forward, backward, 20, 100).unwrap_err().argument();
+        assert_eq!(ask((Some(1), None), (Some(1), None)), "last");
+        assert_eq!(ask((None, row()), (Some(1), row())), "last");
+        assert_eq!(ask((Some(1), None), (None, row())), "before");
+        assert_eq!(ask((None, row()), (None, row())), "before");
     }
 
     #[test]

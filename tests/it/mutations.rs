@@ -116,6 +116,46 @@ on_both_databases! {
 }
 
 on_both_databases! {
+    async fn a_filter_that_everybody_may_pass_changes_nobody(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=2 employees=3").await;
+        let query = "mutation ($filter: EmployeeFilter!) {
+            updateEmployees(filter: $filter, department: \"Lost\") { affected userErrors { field code message } }
+        }";
+        let nobody = json!({ "name": { "in": [] } });
+        for filter in [
+            json!({}),
+            json!({ "name": {}, "salary": {} }),
+            json!({ "name": { "contains": "" }, "email": { "startsWith": "" } }),
+            json!({ "name": { "ne": "" } }),
+            json!({ "not": nobody }),
+            json!({ "not": { "email": { "in": [] } } }),
+            json!({ "not": { "department": { "in": [] } } }),
+            json!({ "not": { "or": [] } }),
+            json!({ "not": { "name": { "eq": "nobody" } } }),
+            json!({ "not": { "organizationId": "nothing" } }),
+            json!({ "and": [{ "not": { "and": [nobody, { "isActive": true }] } }] }),
+            json!({ "or": [{ "name": { "eq": "Employee 001" } }, { "not": nobody }] }),
+        ] {
+            let data = server.graphql(query, json!({ "filter": filter })).await.data();
+            assert_eq!(failures(&data["updateEmployees"]), failure("INVALID", "filter"), "{filter}");
+        }
+        let lost = "{ employees(filter: { department: { eq: \"Lost\" } }) { totalCount } }";
+        assert_eq!(server.graphql(lost, json!({})).await.data()["employees"]["totalCount"], 0);
+        // Those who are meant may be denied something on top.
+        let own = world.id("organization", 1);
+        for (filter, affected) in [
+            (json!({ "organizationId": own, "not": { "name": { "eq": "Employee 001" } } }), 2),
+            (json!({ "or": [nobody, { "name": { "eq": "Employee 001" } }] }), 2),
+            (nobody.clone(), 0),
+        ] {
+            let data = server.graphql(query, json!({ "filter": filter })).await.data();
+            assert_eq!(data["updateEmployees"], json!({ "affected": affected, "userErrors": [] }), "{filter}");
+        }
+    }
+}
+
+on_both_databases! {
     async fn a_thousand_people_join_in_one_statement(database: TestDatabase) {
         let server = Server::fixed(database).await;
         let world = server.seed("organizations=1 employees=1000 projects=1").await;
@@ -195,6 +235,69 @@ on_both_databases! {
         }
         let count = server.graphql("{ organizations { totalCount } }", json!({})).await.data();
         assert_eq!(count["organizations"]["totalCount"], 0);
+    }
+}
+
+on_both_databases! {
+    async fn an_id_has_one_spelling(database: TestDatabase) {
+        use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=1 employees=1").await;
+        let key = world.employees[0].key;
+        let query = "mutation ($id: ID!) { deleteEmployee(id: $id) { deletedId userErrors { field code message } } }";
+        for spelling in [format!("+{}", key.id.0), format!("0{}", key.id.0)] {
+            let id = URL_SAFE_NO_PAD.encode(format!("Employee:{}:{spelling}", key.organization.0));
+            let data = server.graphql(query, json!({ "id": id })).await.data();
+            assert_eq!(failures(&data["deleteEmployee"]), failure("NOT_FOUND", "id"), "{spelling}");
+        }
+        let id = world.id("employee", 1);
+        let data = server.graphql(query, json!({ "id": id })).await.data();
+        assert_eq!(data["deleteEmployee"], json!({ "deletedId": id, "userErrors": [] }));
+    }
+}
+
+on_both_databases! {
+    async fn there_is_one_zero(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=1 employees=1").await;
+        let query = "mutation ($employee: ID!, $organization: ID!) {
+            updateEmployee(input: { id: $employee, salary: -0.0 }) { employee { salary } }
+            createEmployee(input: {
+                organizationId: $organization, name: \"Ada\", email: \"a@b\", department: \"Any\", salary: -0.0
+            }) { employee { salary } }
+        }";
+        let variables = json!({ "employee": world.id("employee", 1), "organization": world.id("organization", 1) });
+        let reply = server.graphql(query, variables).await;
+        for change in ["updateEmployee", "createEmployee"] {
+            let salary = reply.data()[change]["employee"]["salary"].as_f64().unwrap();
+            assert!(salary == 0.0 && salary.is_sign_positive(), "{}", reply.text);
+        }
+    }
+}
+
+on_both_databases! {
+    async fn null_means_the_default(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=1 employees=1").await;
+        let query = "mutation ($organization: ID!, $status: ProjectStatus) {
+            literal: createProject(input: { organizationId: $organization, name: \"One\", status: null }) {
+                project { status }
+            }
+            variable: createProject(input: { organizationId: $organization, name: \"Two\", status: $status }) {
+                project { status }
+            }
+        }";
+        let variables = json!({ "organization": world.id("organization", 1), "status": null });
+        let data = server.graphql(query, variables).await.data();
+        let created = json!({ "project": { "status": "ACTIVE" } });
+        assert_eq!((&data["literal"], &data["variable"]), (&created, &created));
+        let query = "query ($page: Int) {
+            literal: employeesPage(page: null, pageSize: null) { page total }
+            variable: employeesPage(page: $page) { page total }
+        }";
+        let data = server.graphql(query, json!({ "page": null })).await.data();
+        let first = json!({ "page": 1, "total": 1 });
+        assert_eq!((&data["literal"], &data["variable"]), (&first, &first));
     }
 }
 

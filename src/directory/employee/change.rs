@@ -58,10 +58,8 @@ fn checked(problems: &mut Problems, new: &NewEmployee) -> NewEmployee {
     let name = check::name(problems, "name", &new.name);
     let email = check::email(problems, "email", &new.email);
     let department = check::name(problems, "department", &new.department);
-    if let Some(salary) = new.salary {
-        check::salary(problems, "salary", salary);
-    }
-    NewEmployee { id: new.id, name, email, department, salary: new.salary }
+    let salary = new.salary.map(|salary| check::salary(problems, "salary", salary));
+    NewEmployee { id: new.id, name, email, department, salary }
 }
 
 fn email_is_taken() -> Error {
@@ -178,10 +176,7 @@ pub async fn update(
     let salary = match change.salary {
         Assignment::Keep => None,
         Assignment::Clear => Some(None),
-        Assignment::Set(salary) => {
-            check::salary(&mut problems, "salary", salary);
-            Some(Some(salary))
-        }
+        Assignment::Set(salary) => Some(Some(check::salary(&mut problems, "salary", salary))),
     };
     Result::from(problems)?;
     let mut values = Vec::new();
@@ -212,7 +207,7 @@ pub struct EmployeesChange {
 ///
 /// # Errors
 /// [`Error::Forbidden`] below admin, [`Error::Refused`] for bad values, for nothing to change and for a filter that
-/// everybody passes.
+/// does not say who.
 pub async fn update_all(
     scope: &Scope,
     db: &Session,
@@ -224,8 +219,9 @@ pub async fn update_all(
         return Err(Error::Forbidden("only an administrator may do this".to_owned()));
     }
     let mut problems = Problems::default();
-    if filter::passes_everybody(filter) {
-        problems.invalid("filter", "is empty, so everybody would be changed; say who");
+    if !filter::says_who(filter) {
+        problems
+            .invalid("filter", "does not say who, so everybody might be changed; give a condition that is no denial");
     }
     if (&change.department, &change.is_active) == (&Assignment::Keep, &Assignment::Keep) {
         problems.invalid("isActive", "nothing is to be changed; give isActive or department");

@@ -22,9 +22,6 @@ use crate::{
     model::{OrganizationId, Role, Scope},
 };
 
-/// Departments of one answer; the text is free, so there could be as many as employees.
-const DEPARTMENTS_MAX: usize = 10_000;
-
 bitflags! {
     /// Which figures are wanted. People are always counted.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -94,26 +91,30 @@ pub struct Statistics {
     pub departments: Vec<(String, Figures)>,
 }
 
-/// Figures about everybody whom the scope sees and who passes the filter.
+/// Figures about everybody whom the scope sees and who passes the filter. Departments are free text, so there could be as
+/// many as employees: not more than `departments_max` are told apart.
 ///
 /// # Errors
-/// When the database cannot answer, or the scope does not reach what the filter asks about.
+/// [`Error::Limit`] above that many departments; when the database cannot answer, or the scope does not reach what the
+/// filter asks about.
 pub async fn statistics(
     scope: &Scope,
     db: &Session,
     filter: Option<&EmployeeFilter>,
     fields: StatisticsFields,
+    departments_max: usize,
 ) -> Result<Statistics> {
     let mut select = seen::<Employee>(scope);
     keep(&mut select, scope, filter)?;
     let mut answer = Statistics::default();
-    for row in read(scope, db, (select, false), fields).await? {
-        answer.add(row?);
+    for row in read(scope, db, (select, None), fields, departments_max).await? {
+        answer.add(row?, departments_max)?;
     }
     Ok(answer)
 }
 
-/// The same for each of several organizations, in one statement; who has no such employee is not in the answer.
+/// The same for each of several organizations, in one statement; who has no such employee is not in the answer. The limit
+/// is that of each.
 ///
 /// # Errors
 /// As [`statistics`].
@@ -123,6 +124,7 @@ pub async fn statistics_by_organizations(
     organizations: &[OrganizationId],
     filter: Option<&EmployeeFilter>,
     fields: StatisticsFields,
+    departments_max: usize,
 ) -> Result<HashMap<OrganizationId, Statistics>> {
     const TENANT: (&str, &str) = (LISTED, "organization_id");
     let mut select = seen::<Employee>(scope);
@@ -132,18 +134,27 @@ pub async fn statistics_by_organizations(
         .group_by_col(TENANT)
         .expr(Expr::col(TENANT));
     let mut answer: HashMap<OrganizationId, Statistics> = HashMap::new();
-    for row in read(scope, db, (select, true), fields).await? {
+    for row in read(scope, db, (select, Some(organizations.len())), fields, departments_max).await? {
         let row = row?;
         let organization = row.organization.ok_or_else(|| Error::internal("figures of no organization"))?;
-        answer.entry(organization).or_default().add(row);
+        answer.entry(organization).or_default().add(row, departments_max)?;
     }
     Ok(answer)
 }
 
 impl Statistics {
-    fn add(&mut self, row: Row) {
+    fn add(&mut self, row: Row, departments_max: usize) -> Result<()> {
         self.total.add(&row.figures);
         self.departments.extend(row.department.map(|department| (department, row.figures)));
+        if self.departments.len() > departments_max {
+            return Err(Error::Limit {
+                what: "the number of departments",
+                actual: u64::try_from(self.departments.len()).unwrap_or(u64::MAX),
+                limit: u64::try_from(departments_max).unwrap_or(u64::MAX),
+                advice: "narrow it by a filter, or leave out byDepartment",
+            });
+        }
+        Ok(())
     }
 }
 
@@ -153,19 +164,21 @@ struct Row {
     figures: Figures,
 }
 
-/// Adds the figures to a statement, which selects the organization already if it is grouped by it, and reads its rows.
+/// Adds the figures to a statement, which selects the organization already if it is grouped by so many, and reads its rows:
+/// all of them, or so many that one organization has more departments than it may.
 async fn read(
     scope: &Scope,
     db: &Session,
-    (mut select, by_organization): (SelectStatement, bool),
+    (mut select, organizations): (SelectStatement, Option<usize>),
     wanted: StatisticsFields,
+    departments_max: usize,
 ) -> Result<Vec<Result<Row, DbErr>>> {
     const DEPARTMENT: (&str, &str) = (LISTED, "department");
     let shown = if scope.role() < Role::Admin { wanted - StatisticsFields::PAY } else { wanted };
     if shown.contains(StatisticsFields::DEPARTMENTS) {
-        let limit = u64::try_from(DEPARTMENTS_MAX + 1).unwrap_or(u64::MAX);
-        select.column(DEPARTMENT).group_by_col(DEPARTMENT).limit(limit);
-        if by_organization {
+        let rows_max = departments_max.saturating_mul(organizations.unwrap_or(1)).saturating_add(1);
+        select.column(DEPARTMENT).group_by_col(DEPARTMENT).limit(u64::try_from(rows_max).unwrap_or(u64::MAX));
+        if organizations.is_some() {
             select.order_by((LISTED, "organization_id"), Order::Asc);
         }
         select.order_by(DEPARTMENT, Order::Asc);
@@ -186,15 +199,7 @@ async fn read(
         select.expr(column("salary").max());
     }
     let rows = db.query_all(&select).await?;
-    if rows.len() > DEPARTMENTS_MAX {
-        return Err(Error::Limit {
-            what: "the number of departments",
-            actual: u64::try_from(rows.len()).unwrap_or(u64::MAX),
-            limit: u64::try_from(DEPARTMENTS_MAX).unwrap_or(u64::MAX),
-            advice: "narrow it by a filter, or leave out byDepartment",
-        });
-    }
-    Ok(rows.iter().map(|row| Row::read(row, by_organization, shown)).collect())
+    Ok(rows.iter().map(|row| Row::read(row, organizations.is_some(), shown)).collect())
 }
 
 impl Row {

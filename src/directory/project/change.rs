@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use futures_util::FutureExt;
 use sea_orm::{
-    ConnectionTrait, EntityName, Order,
+    ConnectionTrait, EntityName,
     sea_query::{Alias, Condition, Expr, ExprTrait, IntoIden, LockType, OnConflict, Query, SelectStatement, UnionType},
 };
 
@@ -261,8 +261,7 @@ async fn is_own(transaction: &Transaction, id: OrganizationId) -> Result<bool> {
     select
         .column(organization::Column::Slug)
         .from(organization::Entity)
-        .and_where(Expr::col(organization::Column::Id).eq(id))
-        .order_by(organization::Column::Id, Order::Asc);
+        .and_where(Expr::col(organization::Column::Id).eq(id));
     let row = transaction.query_one(&select).await?;
     let slug: Option<String> = row.map(|row| row.try_get_by_index(0)).transpose()?;
     Ok(slug.as_deref() == Some(OWN_SLUG))

@@ -161,6 +161,7 @@ mod tests {
             fields_max: 2_000,
             cost_max: 5_000,
             team_change_max: 1_000,
+            departments_max: 1_000,
             document_cache_bytes_max: 0,
         }
     }

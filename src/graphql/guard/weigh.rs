@@ -12,7 +12,7 @@ use async_graphql_value::Value;
 use super::super::context::Limits;
 
 /// Lists that answer so many items when they are asked for without a size.
-const DEFAULT_SIZES: [(&str, u64); 2] = [("slowestEndpoints", 10), ("owners", 10)];
+const DEFAULT_SIZES: [(&str, u64); 3] = [("slowestEndpoints", 10), ("owners", 10), ("byDepartment", 20)];
 
 /// Lists that take no size and answer the largest page.
 const PLAIN_LISTS: [&str; 3] = ["allOrganizations", "allEmployees", "employeesByOrganization"];

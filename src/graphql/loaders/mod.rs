@@ -13,14 +13,14 @@ use std::{
 };
 
 pub use employee_stats::AskedEmployeeStats;
+use employee_stats::Figures;
 pub use loader::Loader;
 
-use super::types::Metric;
+use super::{context::Limits, types::Metric};
 use crate::{
     db::Session,
     directory::{
         self, Employee, EmployeeFields, ListOf, Member, Noun, Organization, OrganizationFields, Project, ProjectFields,
-        employee::Statistics,
         filter::{EmployeeCondition, OrganizationCondition, ProjectCondition},
         membership,
         order::OrderField,
@@ -93,6 +93,8 @@ type Count<Parent, Condition> = Loader<AskedCount<Parent, Condition>, u64>;
 pub struct Loaders {
     /// Organizations by id.
     pub organization: ById<OrganizationId, OrganizationFields, Organization>,
+    /// Organizations by slug.
+    pub organization_by_slug: ById<String, OrganizationFields, Organization>,
     /// Employees by key.
     pub employee: ById<Key<EmployeeId>, EmployeeFields, Employee>,
     /// Projects by key.
@@ -125,8 +127,10 @@ pub struct Loaders {
     pub team_count: Count<Key<ProjectId>, EmployeeCondition>,
     /// How many projects employees work on.
     pub employee_project_count: Count<Key<EmployeeId>, ProjectCondition>,
+    /// Figures about all employees.
+    pub employee_stats: Figures<()>,
     /// Figures about organizations' employees.
-    pub employee_stats: Loader<AskedEmployeeStats, Arc<Statistics>>,
+    pub organization_employee_stats: Figures<OrganizationId>,
     /// Figures about projects' measurements.
     pub metric_stats: Loader<AskedStats, Stats>,
     /// The worst measurements of endpoints.
@@ -137,7 +141,7 @@ pub struct Loaders {
 
 impl Loaders {
     /// Fresh loaders that see what `scope` sees.
-    pub fn new(scope: Scope, db: &Session) -> Self {
+    pub fn new(scope: Scope, db: &Session, limits: &Limits) -> Self {
         /// One statement for all rows asked for, with the columns that any of them needs.
         macro_rules! by_id {
             ($load:path) => {{
@@ -193,6 +197,7 @@ impl Loaders {
         }
         Self {
             organization: by_id!(directory::by_ids),
+            organization_by_slug: organization_by_slug(scope, db.clone()),
             employee: by_id!(directory::by_ids),
             project: by_id!(directory::by_ids),
             organizations: by_parent!(everything),
@@ -209,7 +214,8 @@ impl Loaders {
             organization_project_count: counts!(directory::counts_by_organizations::<Project>),
             team_count: counts!(membership::team_counts),
             employee_project_count: counts!(membership::project_counts),
-            employee_stats: employee_stats::loader(scope, db.clone()),
+            employee_stats: employee_stats::of_everybody(scope, db.clone(), limits.departments_max),
+            organization_employee_stats: employee_stats::of_organizations(scope, db.clone(), limits.departments_max),
             metric_stats: metric_stats(scope, db.clone()),
             worst_sample: worst_sample(scope, db.clone()),
             metric: metric(scope, db.clone()),
@@ -235,6 +241,18 @@ async fn count_everything<N: Noun>(
     filter: Option<&Filter<N::Condition>>,
 ) -> Result<HashMap<(), u64>> {
     Ok(HashMap::from([((), directory::count::<N>(scope, db, filter).await?)]))
+}
+
+fn organization_by_slug(scope: Scope, db: Session) -> ById<String, OrganizationFields, Organization> {
+    Loader::new(move |asked: Vec<Asked<String, OrganizationFields>>| {
+        let db = db.clone();
+        async move {
+            let (slugs, fields) = wanted(asked.iter().map(|asked| (asked.id.clone(), asked.fields)));
+            let found = directory::organization::by_slugs(&scope, &db, &slugs, fields).await?;
+            let found = found.into_iter().map(|(slug, row)| (slug, Arc::new(row))).collect();
+            Ok(share(asked, &found, |asked| asked.id.clone()))
+        }
+    })
 }
 
 /// One report for all projects that are asked the same question.

@@ -50,7 +50,7 @@ impl EmployeeMutation {
     async fn update_employees(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Who. One that says nothing is refused.")] filter: EmployeeFilter,
+        #[graphql(desc = "Who. One without a condition that is no denial is refused: everybody might pass it.")] filter: EmployeeFilter,
         #[graphql(desc = "Whether they still work there.")] is_active: MaybeUndefined<bool>,
         #[graphql(desc = "The department, 1 to 200 characters of free text.")] department: MaybeUndefined<String>,
     ) -> Result<BulkUpdatePayload> {

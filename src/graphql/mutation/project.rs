@@ -5,6 +5,7 @@ use async_graphql::{Context, ID, Object};
 use super::{assignment, employees, members, named};
 use crate::{
     directory::{
+        self,
         project::{self, NewProject, ProjectChange},
         team,
     },
@@ -97,7 +98,9 @@ async fn create(request: &RequestContext, input: CreateProjectInput) -> Result<K
     let members = members(employees(request, "memberIds", &input.member_ids.unwrap_or_default())?);
     let now = request.services.clock.now();
     let id = ProjectId(request.services.ids.next(now));
-    let new = NewProject { id, slug: input.slug, name: input.name, status: input.status.into(), members };
+    // Null means what is left out means.
+    let status = input.status.map_or(directory::ProjectStatus::Active, Into::into);
+    let new = NewProject { id, slug: input.slug, name: input.name, status, members };
     project::create(request.scope(), &request.writer(), organization, new, now).await
 }
 

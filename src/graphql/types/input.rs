@@ -72,8 +72,8 @@ pub struct CreateProjectInput {
     /// left out.
     pub slug: Option<String>,
     /// Whether the project is monitored from the start.
-    #[graphql(default_with = "ProjectStatus::Active")]
-    pub status: ProjectStatus,
+    #[graphql(default_with = "Some(ProjectStatus::Active)")]
+    pub status: Option<ProjectStatus>,
     /// Its first team: employees of the same organization, at most 1,000 by default.
     pub member_ids: Option<Vec<ID>>,
 }

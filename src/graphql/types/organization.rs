@@ -62,7 +62,7 @@ impl Organization {
         self.0.created_at().copied().map(DateTime)
     }
 
-    /// When the record was last changed.
+    /// When the record was last changed; who comes and goes (`employeeCount`) is no change of it.
     async fn updated_at(&self) -> Result<DateTime> {
         self.0.updated_at().copied().map(DateTime)
     }
@@ -120,9 +120,8 @@ impl Organization {
     ) -> Result<EmployeeAggregate> {
         let request = request(context)?;
         let filter = filter.map(|input| nested::filter(input, &request.services.limits)).transpose()?.map(Arc::new);
-        let asked =
-            AskedEmployeeStats { organization: self.0.key, filter, fields: employee_stats::wants(context.field()) };
-        let found = request.loaders().employee_stats.load(asked).await?;
+        let asked = AskedEmployeeStats { parent: self.0.key, filter, fields: employee_stats::wants(context.field()) };
+        let found = request.loaders().organization_employee_stats.load(asked).await?;
         found.map(EmployeeAggregate).ok_or_else(|| Error::internal("figures left out an organization"))
     }
 }

@@ -70,7 +70,7 @@ impl Project {
         self.0.created_at().copied().map(DateTime)
     }
 
-    /// When the record was last changed.
+    /// When the record was last changed; who joins and leaves the team (`teamSize`) is no change of it.
     async fn updated_at(&self) -> Result<DateTime> {
         self.0.updated_at().copied().map(DateTime)
     }

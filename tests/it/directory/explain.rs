@@ -6,10 +6,13 @@ use std::collections::BTreeSet;
 use perfgraph::{
     db::{Backend, Session, StatementLog},
     directory::{
-        self, Employee, EmployeeFields, EmployeeFilter, ListOf, Project, ProjectFields, ProjectFilter, ProjectStatus,
-        filter::{EmployeeCondition, ProjectCondition},
+        self, Employee, EmployeeFields, EmployeeFilter, ListOf, Organization, OrganizationFields, Project,
+        ProjectFields, ProjectFilter, ProjectStatus,
+        employee::{self, StatisticsFields},
+        filter::{EmployeeCondition, OrganizationCondition, ProjectCondition},
         membership,
         order::{EmployeeOrderField, OrderField, ProjectOrderField},
+        organization,
     },
     model::{
         EmployeeId, Key, OrganizationId, ProjectId, Role, Scope,
@@ -117,6 +120,11 @@ fn employee_filters() -> Vec<Option<EmployeeFilter>> {
         Some(Filter::Is(EmployeeCondition::Email(equal("e12345@example.org")))),
         Some(Filter::Is(EmployeeCondition::Department(equal("Department 7")))),
         Some(Filter::Is(EmployeeCondition::Salary(salary))),
+        Some(Filter::Is(EmployeeCondition::IsActive(false))),
+        Some(Filter::Is(EmployeeCondition::Name(TextFilter {
+            contains: Some("77".to_owned()),
+            ..TextFilter::default()
+        }))),
         Some(Filter::Is(EmployeeCondition::Project(Key::new(ORGANIZATION, ProjectId(2))))),
         Some(own(EmployeeCondition::Department(equal("Department 7")))),
         Some(own(EmployeeCondition::IsActive(false))),
@@ -175,6 +183,32 @@ async fn ask_projects(scope: &Scope, db: &Session, list: &ListOf<Project>) {
     directory::list::<Project>(scope, db, list, ProjectFields::NAME).await.unwrap();
 }
 
+/// Pages by number, orders by several keys, organizations by what they are called, and figures.
+async fn ask_what_only_the_root_asks(scope: &Scope, db: &Session, organizations: &[OrganizationId]) {
+    let by = |field| OrderBy { field, sort: Sort::Ascending };
+    let keys = vec![by(EmployeeOrderField::Department), by(EmployeeOrderField::Name)];
+    let beyond = Position { values: vec![SortValue::Text("M".to_owned()); 2], id: 5_000 };
+    for (skip, beyond) in [(40, None), (0, Some(beyond))] {
+        let page = PageRequest { size: 20, direction: Direction::Forward, beyond, skip };
+        // Over all tenants only single keys have an index.
+        let filter = Some(Filter::Is(EmployeeCondition::Organization(ORGANIZATION)).into());
+        ask_employees(scope, db, &ListRequest { filter, order: keys.clone(), page }).await;
+    }
+    for condition in [OrganizationCondition::IsActive(false), OrganizationCondition::Name(text("Organization 7"))] {
+        let filter = Some(Filter::Is(condition).into());
+        let list: ListOf<Organization> = ListRequest { filter, order: vec![], page: PageRequest::from_start(0, 20) };
+        directory::list::<Organization>(scope, db, &list, OrganizationFields::NAME).await.unwrap();
+    }
+    let slugs = ["o7".to_owned()];
+    organization::by_slugs(scope, db, &slugs, OrganizationFields::NAME).await.unwrap();
+    let active = Filter::Is(EmployeeCondition::IsActive(false));
+    // Without ACTIVE: its parameters have no type until they are bound, and here they are not.
+    for fields in [StatisticsFields::default(), StatisticsFields::all() - StatisticsFields::ACTIVE] {
+        employee::statistics(scope, db, Some(&active), fields, 100).await.unwrap();
+        employee::statistics_by_organizations(scope, db, organizations, None, fields, 100).await.unwrap();
+    }
+}
+
 /// What stands between the quotes behind `USING`, or behind `using` in the other dialect.
 fn indexes(plan: &[String]) -> impl Iterator<Item = String> {
     let named = |line: &String| {
@@ -187,7 +221,9 @@ fn indexes(plan: &[String]) -> impl Iterator<Item = String> {
 
 fn assert_by_index(plan: &[String], sql: &str) {
     let all = plan.join("\n");
-    let counts_everything = sql.contains("COUNT(*)") && !sql.contains("WHERE");
+    // `contains` has no index, and a plan for any value takes half of everybody for active.
+    let is_wide = sql.contains("REPLACE(") || sql.ends_with("WHERE \"l\".\"is_active\" = $1");
+    let counts_everything = sql.contains("COUNT(*)") && (is_wide || !sql.contains("WHERE"));
     for line in plan.iter().map(|line| line.trim().trim_start_matches("->").trim()) {
         let scan = (line.starts_with("SCAN ")
             && !line.contains("INDEX")
@@ -232,6 +268,7 @@ on_both_databases! {
             }
             let employees: Vec<_> = (0..20).map(|i| Key::new(ORGANIZATION, EmployeeId(2 + 50 * i))).collect();
             let projects: Vec<_> = (0..20).map(|i| Key::new(ORGANIZATION, ProjectId(2 + 50 * i))).collect();
+            ask_what_only_the_root_asks(&scope, &db, &organizations).await;
             let list = lists(None, employee_value).remove(0);
             membership::teams(&scope, &db, &projects, &list, EmployeeFields::NAME).await.unwrap();
             membership::team_counts(&scope, &db, &projects, None).await.unwrap();
@@ -259,7 +296,7 @@ on_both_databases! {
         for index in ["is_active", "department", "created_at", "salary"] {
             assert!(used.contains(&format!("employee_{index}")), "employee_{index} is never used: {used:?}");
         }
-        for index in ["email", "department", "created_at", "salary", "name"] {
+        for index in ["email", "department", "created_at", "salary", "name", "is_active"] {
             assert!(used.contains(&format!("employee_{index}_everywhere")), "{index} is never used: {used:?}");
         }
         for index in ["status", "created_at", "team_size"] {

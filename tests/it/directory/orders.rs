@@ -307,7 +307,7 @@ on_both_databases! {
             (json!({ "first": 101 }), "first", "between 1 and 100"),
             (json!({ "last": i32::MAX }), "last", "between 1 and 100"),
             (json!({ "first": 1, "last": 1 }), "last", "not both"),
-            (json!({ "first": 1, "before": cursors[0] , "order": by_email}), "last", "not both"),
+            (json!({ "first": 1, "before": cursors[0] , "order": by_email}), "before", "not both"),
             (json!({ "order": [{ "field": "NAME" }, { "field": "NAME", "direction": "DESC" }] }), "orderBy", "stands before"),
         ] {
             let (code, named, message) = refused(&server, query, variables.clone()).await;

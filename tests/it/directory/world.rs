@@ -52,7 +52,7 @@ impl World {
                 organization_id,
                 id: EmployeeId(organization_id.0 * 1_000 + number),
                 name: (*NAMES.choose(&mut rng).unwrap()).to_owned(),
-                email: format!("{}{number}@o{}.example", if number % 2 == 0 { "a" } else { "A" }, organization_id.0),
+                email: format!("{}{number}@o{}.example", if number % 2 == 0 { "a" } else { "b" }, organization_id.0),
                 department: (*DEPARTMENTS.choose(&mut rng).unwrap()).to_owned(),
                 salary: *SALARIES.choose(&mut rng).unwrap(),
                 is_active: rng.random_bool(0.7),

@@ -49,6 +49,12 @@ fn change(world: &World, writer: usize, round: usize) -> (&'static str, Value) {
     const HIRE: &str = "mutation ($input: CreateEmployeeInput!) {
         change: createEmployee(input: $input) { userErrors { field code message } }
     }";
+    const MOVE: &str = "mutation ($filter: EmployeeFilter!, $department: String) {
+        change: updateEmployees(filter: $filter, department: $department) { userErrors { field code message } }
+    }";
+    const ABANDON: &str = "mutation ($id: ID!) {
+        change: deleteProject(id: $id) { userErrors { field code message } }
+    }";
     let turn = writer * 7 + round * 5;
     let person = |place: usize| world.id("employee", 1 + place % PEOPLE);
     let mut people: Vec<_> = (0..5).map(|place| person(turn + place * (1 + writer % 3))).collect();
@@ -57,12 +63,22 @@ fn change(world: &World, writer: usize, round: usize) -> (&'static str, Value) {
     }
     let project = world.id("project", 1 + turn % PROJECTS);
     let organization = world.id("organization", 1);
-    match (writer + round) % 5 {
+    match (writer + round) % 7 {
         0 | 1 => (ADD, json!({ "project": project, "people": people })),
         2 => (REMOVE, json!({ "project": project, "people": people })),
         // Each person once, by whoever comes first: the others must hear that there is nobody.
         3 if round >= ROUNDS / 3 => (DELETE, json!({ "id": person(turn) })),
         3 => (CREATE, json!({ "input": { "organizationId": organization, "name": "Same", "memberIds": people } })),
+        // One of the projects goes, and is gone for all others.
+        4 if round == ROUNDS / 2 => (ABANDON, json!({ "id": world.id("project", PROJECTS) })),
+        4 | 5 => {
+            // Everybody, and half of them: the same rows along different indexes.
+            let filter = match writer % 2 {
+                0 => json!({ "organizationId": organization }),
+                _ => json!({ "email": { "contains": "employee" } }),
+            };
+            (MOVE, json!({ "filter": filter, "department": format!("{}", turn % 3) }))
+        }
         _ => {
             let email = format!("{writer}.{round}@x.example");
             let input = json!({ "organizationId": organization, "name": "New", "email": email, "department": "Any" });
@@ -90,6 +106,28 @@ on_both_databases! {
         let made: usize = join_all(writers).await.into_iter().sum();
         assert!(made > WRITERS * ROUNDS / 3, "only {made} changes were made");
         assert_counted(&server).await;
+    }
+}
+
+on_both_databases! {
+    async fn people_who_exchange_addresses_are_told_that_they_are_taken(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=1 employees=4").await;
+        let update = "mutation ($input: UpdateEmployeeInput!) {
+            updateEmployee(input: $input) { employee { email } userErrors { field code message } }
+        }";
+        for round in 0..3 {
+            // Each wants the next one's, all at once: on PostgreSQL each waits for the next.
+            let everybody = (0..4).map(async |place: usize| {
+                let email = format!("employee.{}@organization-1.example", 1 + (place + 1) % 4);
+                let input = json!({ "id": world.id("employee", 1 + place), "email": email });
+                server.graphql(update, json!({ "input": input })).await.data()["updateEmployee"].take()
+            });
+            let taken = [("TAKEN".to_owned(), "email".to_owned())];
+            for answer in join_all(everybody).await {
+                assert_eq!(failures(&answer), taken, "round {round}: {answer}");
+            }
+        }
     }
 }
 

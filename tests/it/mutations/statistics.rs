@@ -1,13 +1,17 @@
 //! Figures about employees: right, also after changes; hidden where salaries are; one statement for many organizations.
 
 use perfgraph::{
+    clock::Clock,
     directory::employee::{self, EmployeeChange, NewEmployee, StatisticsFields},
     model::{Assignment, EmployeeId, Key, Role, Scope},
 };
 use serde_json::json;
 
 use crate::{
-    harness::{Server, World, server::NOW},
+    harness::{
+        Server, World,
+        server::{NOW, send},
+    },
     on_both_databases,
     statements::counted,
 };
@@ -82,7 +86,7 @@ on_both_databases! {
         let (own, db, all) = (world.organizations[0].key, server.database.reader(), StatisticsFields::all());
         for role in [Role::Viewer, Role::Member, Role::Admin] {
             let scope = Scope::organization(own, role);
-            let found = employee::statistics(&scope, &db, None, all).await.unwrap();
+            let found = employee::statistics(&scope, &db, None, all, 9).await.unwrap();
             assert_eq!((found.total.count, found.total.active, found.departments.len()), (3, 3, 3));
             let shown = role == Role::Admin;
             let figures = found.departments.iter().map(|(_, figures)| figures).chain([&found.total]);
@@ -92,8 +96,78 @@ on_both_databases! {
                 assert_eq!(figures.highest.is_some(), shown);
             }
             let others: Vec<_> = world.organizations.iter().map(|one| one.key).collect();
-            let found = employee::statistics_by_organizations(&scope, &db, &others, None, all).await.unwrap();
+            let found = employee::statistics_by_organizations(&scope, &db, &others, None, all, 9).await.unwrap();
             assert_eq!(found.keys().copied().collect::<Vec<_>>(), [own]);
         }
+    }
+}
+
+on_both_databases! {
+    async fn what_is_asked_twice_is_read_once(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        server.seed("organizations=3 employees=4").await;
+        let query = "{
+            a: employeeStats { count }
+            b: employeeStats { averageSalary }
+            c: employeeStats { byDepartment { department } }
+            one: organization(slug: \"organization-1\") { name }
+            same: organization(slug: \"organization-1\") { employeeCount }
+            other: organization(slug: \"organization-2\") { slug }
+            none: organization(slug: \"organization-9\") { name }
+        }";
+        let (data, statements) = counted(&server, query, json!({})).await;
+        assert_eq!((data, statements), (json!({
+            "a": { "count": 12 },
+            "b": { "averageSalary": 50_000.0 },
+            "c": { "byDepartment": [
+                { "department": "Design" }, { "department": "Engineering" }, { "department": "Operations" },
+            ] },
+            "one": { "name": "Organization 01" },
+            "same": { "employeeCount": 4 },
+            "other": { "slug": "organization-2" },
+            "none": null,
+        }), 2));
+    }
+}
+
+on_both_databases! {
+    async fn departments_of_each_organization_are_bounded(database: TestDatabase) {
+        let ask = "query ($filter: EmployeeFilter) {
+            employeeStats(filter: $filter) { byDepartment { department } }
+            organizations { nodes { employeeStats(filter: $filter) { byDepartment { department } } } }
+        }";
+        let settings = "self_monitoring.enabled = false\nlimits.departments_max = 3";
+        let server = Server::start(database, Clock::fixed(NOW), settings).await;
+        let world = server.seed("organizations=4 employees=6").await;
+        // Three departments in each of four organizations: the limit is not that of all together.
+        let (data, statements) = counted(&server, ask, json!({})).await;
+        let nodes = data["organizations"]["nodes"].as_array().unwrap();
+        assert_eq!((nodes.len(), statements), (4, 3));
+        for figures in nodes.iter().map(|node| &node["employeeStats"]).chain([&data["employeeStats"]]) {
+            assert_eq!(figures["byDepartment"].as_array().unwrap().len(), 3);
+        }
+        let change = EmployeeChange { department: Assignment::Set("A fourth".to_owned()), ..EmployeeChange::default() };
+        let (scope, db) = (Scope::everything(), server.database.writer());
+        employee::update(&scope, &db, world.employees[0].key, change, NOW).await.unwrap();
+        for ask in [
+            "{ employeeStats { byDepartment { department } } }",
+            "{ organizations { nodes { employeeStats { byDepartment { department } } } } }",
+        ] {
+            let (code, message) = server.graphql(ask, json!({})).await.error();
+            assert_eq!(code, "COMPLEXITY_LIMIT", "{message}");
+            assert!(message.starts_with("the number of departments is 4, the limit is 3"), "{message}");
+        }
+        let filter = json!({ "department": { "ne": "A fourth" } });
+        let (data, _) = counted(&server, ask, json!({ "filter": filter })).await;
+        assert_eq!(data["employeeStats"]["byDepartment"].as_array().unwrap().len(), 3);
+    }
+}
+
+on_both_databases! {
+    async fn departments_cost_what_a_list_costs(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let body = json!({ "query": "{ employeeStats { byDepartment { department } } }" });
+        let request = server.request(reqwest::Method::POST, "/graphql").header("perfgraph-explain", "1").json(&body);
+        assert_eq!(send(request).await.json()["extensions"]["cost"]["requested"], 22);
     }
 }

@@ -46,7 +46,7 @@ pub struct EmployeeFilter {
     pub is_active: Option<bool>,
     /// The full name.
     pub name: Option<StringFilter>,
-    /// The e-mail address.
+    /// The e-mail address. Upper and lower case are the same here.
     pub email: Option<StringFilter>,
     /// The department.
     pub department: Option<StringFilter>,

@@ -48,6 +48,13 @@ pub struct Branches<I> {
     pub not: Option<Box<I>>,
 }
 
+/// What stands in a branch.
+enum Inner<I> {
+    One(Box<I>),
+    /// Each has its place in the path.
+    List(Vec<I>),
+}
+
 /// Reads a filter within its bounds, and knows where it is.
 pub struct Reader<'a> {
     path: String,
@@ -61,41 +68,45 @@ impl Reader<'_> {
         let branches = input.branches();
         let mut all = input.conditions(self)?;
         if let Some(and) = branches.and {
-            all.push(Filter::All(self.inside("and", and)?));
+            all.push(Filter::All(self.inside("and", Inner::List(and))?));
         }
         if let Some(or) = branches.or {
-            all.push(Filter::Any(self.inside("or", or)?));
+            all.push(Filter::Any(self.inside("or", Inner::List(or))?));
         }
         if let Some(not) = branches.not {
-            all.extend(self.inside("not", [*not])?.into_iter().map(|not| Filter::Not(Box::new(not))));
+            all.extend(self.inside("not", Inner::One(not))?.into_iter().map(|not| Filter::Not(Box::new(not))));
         }
         Ok(Filter::All(all))
     }
 
     /// The filters one level further in.
-    fn inside<I: Conditions>(
-        &mut self,
-        name: &'static str,
-        inputs: impl IntoIterator<Item = I>,
-    ) -> Result<Vec<Filter<I::Condition>>> {
+    fn inside<I: Conditions>(&mut self, name: &'static str, inputs: Inner<I>) -> Result<Vec<Filter<I::Condition>>> {
         let Some(levels_left) = self.levels_left.checked_sub(1) else {
             let message = format!("nests filters more than {} deep; ask with fewer", self.limits.filter_depth_max);
             return Err(Error::input("filter", message));
         };
         self.levels_left = levels_left;
         let read = self.at(name, |reader| {
-            let read = |input| {
-                reader.count(1)?;
-                reader.filter(input)
+            let (inputs, is_list) = match inputs {
+                Inner::One(input) => (vec![*input], false),
+                Inner::List(inputs) => (inputs, true),
             };
-            inputs.into_iter().map(read).collect()
+            let read = |(place, input): (usize, I)| {
+                reader.count(1)?;
+                if is_list {
+                    reader.at(&place.to_string(), |reader| reader.filter(input))
+                } else {
+                    reader.filter(input)
+                }
+            };
+            inputs.into_iter().enumerate().map(read).collect()
         });
         self.levels_left += 1;
         read
     }
 
-    /// Reads what stands in a field of this name.
-    fn at<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    /// Reads what stands in a field of this name, or at this place of a list.
+    fn at<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let outside = self.path.len();
         self.path.push('.');
         self.path.push_str(name);
