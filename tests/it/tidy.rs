@@ -98,11 +98,6 @@ const FRAMEWORKS: &[Framework] = &[
     },
     Framework { name: "sea_orm", places: NO_DATABASE, fix: "ask a room; put conversions of its errors into db/" },
     Framework { name: "sqlx", places: NO_DATABASE, fix: "ask a room; put conversions of its errors into db/" },
-    Framework {
-        name: "dataloader",
-        places: Places::Only(&["src/graphql/loaders"]),
-        fix: "load through graphql/loaders, which alone knows the library",
-    },
     Framework { name: "figment", places: Places::Only(&["src/config"]), fix: "read settings from config" },
 ];
 
@@ -285,9 +280,8 @@ mod planted {
         assert_found(&check("src/graphql/query.rs", "#[derive(sea_orm::FromQueryResult)]"), 1, "sea_orm");
         assert_found(&check("src/auth/scope.rs", "\n\nuse {sqlx::Row};"), 3, "sqlx");
         assert_found(&check("src/model/sketch.rs", "use sea_orm::Value;"), 1, "sea_orm");
-        assert_found(&check("src/graphql/query.rs", "use dataloader::cached::Loader;"), 1, "dataloader");
         assert_found(&check("src/cli/serve.rs", "use figment::Figment;"), 1, "figment");
-        assert_kept(&check("src/graphql/loaders/project.rs", "use dataloader::cached::Loader; use async_graphql::ID;"));
+        assert_kept(&check("src/graphql/loaders/project.rs", "use async_graphql::ID;"));
         assert_kept(&check("src/model/id.rs", "#[derive(sea_orm::DeriveValueType)] struct Id(i64);"));
         assert_kept(&check("src/http/router.rs", "use axum::Router; let axum = 1;"));
     }

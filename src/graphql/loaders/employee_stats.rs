@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Loader, grouped, wanted};
+use super::{Loader, Pulse, grouped, wanted};
 use crate::{
     db::Session,
     directory::{
@@ -23,8 +23,8 @@ pub struct AskedEmployeeStats {
     pub fields: StatisticsFields,
 }
 
-pub(super) fn loader(scope: Scope, db: Session) -> Loader<AskedEmployeeStats, Arc<Statistics>> {
-    Loader::new(move |asked: Vec<AskedEmployeeStats>| {
+pub(super) fn loader(scope: Scope, db: Session, pulse: &Pulse) -> Loader<AskedEmployeeStats, Arc<Statistics>> {
+    Loader::new(pulse, move |asked: Vec<AskedEmployeeStats>| {
         let db = db.clone();
         async move {
             let mut answer = HashMap::new();
