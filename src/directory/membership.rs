@@ -11,7 +11,7 @@ use super::{
     Employee, EmployeeFields, Noun, Project, ProjectFields,
     filter::{EmployeeFilter, ProjectFilter},
     narrow,
-    noun::{ListOf, add_columns, choose, keep, organizations_of},
+    noun::{ListOf, add_columns, by_ids, choose, keep, organizations_of},
     page::{self, LISTED},
 };
 use crate::{
@@ -80,7 +80,7 @@ pub async fn projects(
     .await
 }
 
-/// How many members of each of several teams pass the filter, in one statement.
+/// How many members of each of several teams pass the filter, in one statement; without one, by the counter.
 ///
 /// # Errors
 /// As [`teams`].
@@ -90,7 +90,12 @@ pub async fn team_counts(
     projects: &[Key<ProjectId>],
     filter: Option<&EmployeeFilter>,
 ) -> Result<HashMap<Key<ProjectId>, u64>> {
-    counts::<ProjectId, Employee>(scope, db, projects, filter).await
+    if filter.is_some() {
+        return counts::<ProjectId, Employee>(scope, db, projects, filter).await;
+    }
+    let found = by_ids::<Project>(scope, db, projects, ProjectFields::TEAM_SIZE).await?;
+    let count = |(key, row): (_, Project)| Ok((key, u64::try_from(*row.team_size()?).unwrap_or(0)));
+    found.into_iter().map(count).collect()
 }
 
 /// How many projects of each of several employees pass the filter, in one statement.

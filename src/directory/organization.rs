@@ -8,7 +8,10 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 
 pub use change::{NewOrganization, OWN_SLUG, OrganizationChange, create, delete, update};
 
-use super::{filter::OrganizationCondition, noun, order::OrganizationOrderField, page::LISTED, row::row};
+use super::{
+    Employee, EmployeeFilter, filter::OrganizationCondition, noun, order::OrganizationOrderField, page::LISTED,
+    row::row,
+};
 use crate::{
     db::Session,
     entity::organization as table,
@@ -46,4 +49,22 @@ pub async fn by_slugs(
     let named = Expr::col((LISTED, table::Column::Slug)).is_in(slugs.iter().cloned());
     let rows: Vec<Organization> = noun::all_where(scope, db, named.into(), fields | OrganizationFields::SLUG).await?;
     rows.into_iter().map(|row| Ok((row.slug()?.clone(), row))).collect()
+}
+
+/// How many employees of each of several organizations pass the filter; without one, by the counter.
+///
+/// # Errors
+/// When the database cannot answer, or the scope does not reach what the filter asks about.
+pub async fn employee_counts(
+    scope: &Scope,
+    db: &Session,
+    organizations: &[OrganizationId],
+    filter: Option<&EmployeeFilter>,
+) -> Result<HashMap<OrganizationId, u64>> {
+    if filter.is_some() {
+        return noun::counts_by_organizations::<Employee>(scope, db, organizations, filter).await;
+    }
+    let found = noun::by_ids::<Organization>(scope, db, organizations, OrganizationFields::EMPLOYEE_COUNT).await?;
+    let count = |(id, row): (_, Organization)| Ok((id, u64::try_from(*row.employee_count()?).unwrap_or(0)));
+    found.into_iter().map(count).collect()
 }

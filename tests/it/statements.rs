@@ -1,6 +1,8 @@
 //! How many statements an operation costs, whatever the number of rows; and that a field's failure is its own.
 
 use perfgraph::clock::Clock;
+mod relations;
+
 use serde_json::{Value, json};
 
 use crate::{

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt::Debug, hash::Hash, sync::Arc};
 
 use futures_util::{FutureExt, future::BoxFuture};
 
-use super::{Loader, grouped, wanted};
+use super::{Loader, Pulse, grouped, wanted};
 use crate::{
     db::Session,
     directory::{
@@ -32,8 +32,8 @@ pub type Figures<Parent> = Loader<AskedEmployeeStats<Parent>, Arc<Statistics>>;
 
 type Filter = Option<Arc<EmployeeFilter>>;
 
-pub(super) fn of_everybody(scope: Scope, db: Session, departments_max: usize) -> Figures<()> {
-    loader(move |_, filter, fields| {
+pub(super) fn of_everybody(scope: Scope, db: Session, departments_max: usize, pulse: &Pulse) -> Figures<()> {
+    loader(pulse, move |_, filter, fields| {
         let db = db.clone();
         async move {
             let found = employee::statistics(&scope, &db, filter.as_deref(), fields, departments_max).await?;
@@ -43,8 +43,13 @@ pub(super) fn of_everybody(scope: Scope, db: Session, departments_max: usize) ->
     })
 }
 
-pub(super) fn of_organizations(scope: Scope, db: Session, departments_max: usize) -> Figures<OrganizationId> {
-    loader(move |parents: Vec<OrganizationId>, filter, fields| {
+pub(super) fn of_organizations(
+    scope: Scope,
+    db: Session,
+    departments_max: usize,
+    pulse: &Pulse,
+) -> Figures<OrganizationId> {
+    loader(pulse, move |parents: Vec<OrganizationId>, filter, fields| {
         let db = db.clone();
         async move {
             let filter = filter.as_deref();
@@ -55,13 +60,14 @@ pub(super) fn of_organizations(scope: Scope, db: Session, departments_max: usize
 }
 
 fn loader<Parent: Copy + Ord + Hash + Debug + Send + Sync + 'static>(
+    pulse: &Pulse,
     load: impl Fn(Vec<Parent>, Filter, StatisticsFields) -> BoxFuture<'static, Result<HashMap<Parent, Statistics>>>
     + Send
     + Sync
     + 'static,
 ) -> Figures<Parent> {
     let load = Arc::new(load);
-    Loader::new(move |asked: Vec<AskedEmployeeStats<Parent>>| {
+    Loader::new(pulse, move |asked: Vec<AskedEmployeeStats<Parent>>| {
         let load = Arc::clone(&load);
         async move {
             let mut answer = HashMap::new();

@@ -1,36 +1,65 @@
 //! One loader: keys that are asked for side by side share a batch, and each is loaded once.
 //!
-//! The only file that knows the dataloader library. Its loaders run a batch inside the future of one of the callers;
-//! when that caller goes away in the middle, the others find their key unanswered. Every batch here answers every key,
-//! so an unanswered key can only mean that, and the caller asks again: one sibling that fails or one client that
-//! disconnects never hurts another field.
+//! The only file that knows the dataloader library, which runs batches and remembers their answers. When a batch is
+//! complete is decided here: the library waits a fixed number of turns.
+//!
+//! Who asks first leads the batch: it waits until nobody of the request asks for anything more, whatever their number,
+//! and then loads for all. That is what makes the number of statements one of levels and never of rows; loaders that wait
+//! a fixed number of turns split wide levels. A leader that goes away in the middle (a sibling failed, a client
+//! disconnected) hurts nobody: those who waited for it ask again.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt::Debug,
     hash::Hash,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use dataloader::{BatchFn, cached};
 use futures_util::future::BoxFuture;
+use tokio::{
+    sync::watch,
+    task::{unconstrained, yield_now},
+};
 
 use crate::error::{Error, Result};
 
-/// How often a caller polls its siblings before it sends the batch: enough for every field of a level to enlist.
-const YIELDS: usize = 3;
-/// Keys of one statement; above the largest page times the largest nested page it only guards the parameter limit.
+/// For how many of its turns a leader must see nobody ask before it loads: every field that can run runs in between.
+const QUIET_TURNS: usize = 2;
+/// Keys of one statement: far above the largest page times the largest nested page, it only guards the databases' limit
+/// of parameters.
 const BATCH_KEYS_MAX: usize = 10_000;
-/// How often a caller asks again after siblings went away with its key.
-const ATTEMPTS: usize = 16;
+
+/// Counts what the loaders of a request are asked for, so that all of them see when it becomes quiet.
+#[derive(Clone, Debug, Default)]
+pub struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    fn beat(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    async fn quiet(&self) {
+        let mut seen = self.0.load(Ordering::Relaxed);
+        let mut quiet_turns = 0;
+        while quiet_turns < QUIET_TURNS {
+            yield_now().await;
+            let now = self.0.load(Ordering::Relaxed);
+            quiet_turns = if now == seen { quiet_turns + 1 } else { 0 };
+            seen = now;
+        }
+    }
+}
 
 type Run<K, V> = Arc<dyn Fn(Vec<K>) -> BoxFuture<'static, Result<HashMap<K, V>>> + Send + Sync>;
 
-type Inner<K, V> = cached::Loader<K, Result<Option<V>>, Batch<K, V>>;
+/// Runs a batch for the library. It answers every key, so that all of them are remembered.
+struct Runs<K, V>(Run<K, V>);
 
-struct Batch<K, V>(Run<K, V>);
-
-impl<K, V> BatchFn<K, Result<Option<V>>> for Batch<K, V>
+impl<K, V> BatchFn<K, Result<Option<V>>> for Runs<K, V>
 where
     K: Eq + Hash + Clone + Send + Sync,
     V: Clone + Send + Sync,
@@ -43,6 +72,20 @@ where
     }
 }
 
+type Batches<K, V> = cached::Loader<K, Result<Option<V>>, Runs<K, V>>;
+
+/// Ends when the batch that it was enlisted in is over, one way or the other.
+type Over = watch::Receiver<()>;
+
+struct State<K> {
+    /// Keys whose answers the library remembers.
+    known: HashSet<K>,
+    /// The batch that still takes keys.
+    gathering: Option<(HashSet<K>, Over)>,
+    /// Keys whose batch is under way.
+    loading: HashMap<K, Over>,
+}
+
 /// Loads values by key, in batches, each key once.
 pub struct Loader<K, V>
 where
@@ -50,8 +93,26 @@ where
     V: Clone + Send + Sync,
 {
     run: Run<K, V>,
+    pulse: Pulse,
+    state: Mutex<State<K>>,
     /// Made when the first key is asked for: a request has a loader for everything and uses two or three.
-    inner: OnceLock<Inner<K, V>>,
+    batches: OnceLock<Batches<K, V>>,
+}
+
+enum Part {
+    Known,
+    Waits(Over),
+    Leads(watch::Sender<()>),
+}
+
+impl<K, V> Loader<K, V>
+where
+    K: Eq + Hash + Clone + Send + Sync,
+    V: Clone + Send + Sync,
+{
+    fn state(&self) -> MutexGuard<'_, State<K>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<K, V> Loader<K, V>
@@ -60,11 +121,13 @@ where
     V: Clone + Send + Sync + 'static,
 {
     /// A loader that answers many keys by `run`; keys that are missing in its answer do not exist.
-    pub fn new<F>(run: impl Fn(Vec<K>) -> F + Send + Sync + 'static) -> Self
+    pub fn new<F>(pulse: &Pulse, run: impl Fn(Vec<K>) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<HashMap<K, V>>> + Send + 'static,
     {
-        Self { run: Arc::new(move |keys| -> BoxFuture<'static, _> { Box::pin(run(keys)) }), inner: OnceLock::new() }
+        let run: Run<K, V> = Arc::new(move |keys| Box::pin(run(keys)));
+        let state = State { known: HashSet::new(), gathering: None, loading: HashMap::new() };
+        Self { run, pulse: pulse.clone(), state: Mutex::new(state), batches: OnceLock::new() }
     }
 
     /// The value of a key, or `None` where there is none.
@@ -72,25 +135,89 @@ where
     /// # Errors
     /// What the batch failed with; every caller of the batch gets it.
     pub async fn load(&self, key: K) -> Result<Option<V>> {
-        let loader = self.inner.get_or_init(|| {
-            let batch = Batch(Arc::clone(&self.run));
-            cached::Loader::new(batch).with_yield_count(YIELDS).with_max_batch_size(BATCH_KEYS_MAX)
-        });
-        for _ in 0..ATTEMPTS {
-            if let Ok(answer) = loader.try_load(key.clone()).await {
-                return answer;
+        loop {
+            match self.enlist(&key) {
+                Part::Known => return self.batches().try_load(key).await.map_err(Error::internal)?,
+                // An error says that the sender is gone, which is how a batch ends. Waiting takes no part in the runtime's
+                // turns: those who waited would learn it in portions, and the leader of the next batch see quiet between.
+                Part::Waits(mut over) => drop(unconstrained(over.changed()).await),
+                Part::Leads(over) => self.lead(over).await,
             }
         }
-        Err(Error::internal(format!("a batch was abandoned {ATTEMPTS} times")))
+    }
+
+    fn batches(&self) -> &Batches<K, V> {
+        self.batches.get_or_init(|| {
+            let runs = Runs(Arc::clone(&self.run));
+            // It neither waits nor splits: a batch is complete when it comes.
+            cached::Loader::new(runs).with_yield_count(0).with_max_batch_size(usize::MAX)
+        })
+    }
+
+    fn enlist(&self, key: &K) -> Part {
+        let mut state = self.state();
+        if state.known.contains(key) {
+            return Part::Known;
+        }
+        if let Some(over) = state.loading.get(key) {
+            return Part::Waits(over.clone());
+        }
+        self.pulse.beat();
+        if let Some((keys, over)) = &mut state.gathering {
+            keys.insert(key.clone());
+            return Part::Waits(over.clone());
+        }
+        let (sender, over) = watch::channel(());
+        state.gathering = Some((HashSet::from([key.clone()]), over));
+        Part::Leads(sender)
+    }
+
+    /// Loads for everybody who enlists until it is quiet. The sender is dropped last, which is how the others learn it.
+    async fn lead(&self, _over: watch::Sender<()>) {
+        let mut batch = Batch { loader: self, keys: Vec::new() };
+        self.pulse.quiet().await;
+        batch.close();
+        for keys in batch.keys.chunks(BATCH_KEYS_MAX) {
+            // Every key has an answer of its own, be it an error; those are asked for below.
+            if self.batches().try_load_many(keys.to_vec()).await.is_ok() {
+                self.state().known.extend(keys.iter().cloned());
+            }
+        }
+    }
+}
+
+/// A batch as its leader holds it. Dropped, it is over, and keys without an answer may be enlisted again.
+struct Batch<'a, K: Eq + Hash + Clone + Send + Sync, V: Clone + Send + Sync> {
+    loader: &'a Loader<K, V>,
+    /// None while it still takes keys.
+    keys: Vec<K>,
+}
+
+impl<K: Eq + Hash + Clone + Send + Sync, V: Clone + Send + Sync> Batch<'_, K, V> {
+    fn close(&mut self) {
+        let mut state = self.loader.state();
+        if let Some((keys, over)) = state.gathering.take() {
+            self.keys = keys.into_iter().collect();
+            state.loading.extend(self.keys.iter().map(|key| (key.clone(), over.clone())));
+        }
+    }
+}
+
+impl<K: Eq + Hash + Clone + Send + Sync, V: Clone + Send + Sync> Drop for Batch<'_, K, V> {
+    fn drop(&mut self) {
+        let mut state = self.loader.state();
+        if self.keys.is_empty() {
+            state.gathering = None;
+        }
+        for key in &self.keys {
+            state.loading.remove(key);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    };
+    use std::sync::atomic::AtomicUsize;
 
     use futures_util::{FutureExt, future::join_all};
 
@@ -98,7 +225,7 @@ mod tests {
 
     fn counting(batches: &Arc<AtomicUsize>) -> Loader<u32, u32> {
         let batches = Arc::clone(batches);
-        Loader::new(move |keys: Vec<u32>| {
+        Loader::new(&Pulse::default(), move |keys: Vec<u32>| {
             let batches = Arc::clone(&batches);
             async move {
                 batches.fetch_add(1, Ordering::SeqCst);
@@ -118,6 +245,38 @@ mod tests {
         assert_eq!(answers[0].as_ref().unwrap(), &Some(190));
         assert_eq!(answers[9].as_ref().unwrap(), &None);
         assert_eq!(batches.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_level_of_any_width_is_one_batch() {
+        let batches = Arc::default();
+        let loader = counting(&batches);
+        // Those who come later, as long as somebody comes in every turn.
+        let late = |key: u32| {
+            let loader = &loader;
+            async move {
+                for _ in 0..key {
+                    tokio::task::yield_now().await;
+                }
+                loader.load(key).await
+            }
+        };
+        let answers = join_all((0..500).map(late)).await;
+        assert!(answers.iter().all(Result::is_ok));
+        assert_eq!(batches.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_leader_that_goes_away_before_it_is_quiet_hurts_nobody() {
+        let batches = Arc::default();
+        let loader = counting(&batches);
+        let mut first = Box::pin(loader.load(1));
+        let mut others = Box::pin(join_all([1, 2].map(|key| loader.load(key))));
+        assert!(first.as_mut().now_or_never().is_none());
+        assert!(others.as_mut().now_or_never().is_none());
+        drop(first);
+        let answers: Vec<_> = others.await.into_iter().map(Result::unwrap).collect();
+        assert_eq!((answers, batches.load(Ordering::SeqCst)), (vec![Some(2), Some(4)], 1));
     }
 
     #[tokio::test]
@@ -141,7 +300,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_failing_batch_fails_its_callers_only() {
-        let loader = Loader::<u32, u32>::new(|_| async { Err(Error::not_found("the row")) });
+        let loader = Loader::<u32, u32>::new(&Pulse::default(), |_| async { Err(Error::not_found("the row")) });
         assert!(loader.load(1).await.is_err());
         assert!(loader.load(1).await.is_err(), "and stays failed for this request");
     }

@@ -14,7 +14,7 @@ use std::{
 
 pub use employee_stats::AskedEmployeeStats;
 use employee_stats::Figures;
-pub use loader::Loader;
+pub use loader::{Loader, Pulse};
 
 use super::{context::Limits, types::Metric};
 use crate::{
@@ -24,6 +24,7 @@ use crate::{
         filter::{EmployeeCondition, OrganizationCondition, ProjectCondition},
         membership,
         order::OrderField,
+        organization,
     },
     error::Result,
     model::{
@@ -142,11 +143,12 @@ pub struct Loaders {
 impl Loaders {
     /// Fresh loaders that see what `scope` sees.
     pub fn new(scope: Scope, db: &Session, limits: &Limits) -> Self {
+        let pulse = Pulse::default();
         /// One statement for all rows asked for, with the columns that any of them needs.
         macro_rules! by_id {
             ($load:path) => {{
                 let db = db.clone();
-                Loader::new(move |asked: Vec<Asked<_, _>>| {
+                Loader::new(&pulse, move |asked: Vec<Asked<_, _>>| {
                     let db = db.clone();
                     async move {
                         let (ids, fields) = wanted(asked.iter().map(|asked| (asked.id, asked.fields)));
@@ -161,7 +163,7 @@ impl Loaders {
         macro_rules! by_parent {
             ($load:expr) => {{
                 let db = db.clone();
-                Loader::new(move |asked: Vec<AskedPage<_, _, _, _>>| {
+                Loader::new(&pulse, move |asked: Vec<AskedPage<_, _, _, _>>| {
                     let db = db.clone();
                     async move {
                         let mut answer = HashMap::new();
@@ -180,7 +182,7 @@ impl Loaders {
         macro_rules! counts {
             ($load:expr) => {{
                 let db = db.clone();
-                Loader::new(move |asked: Vec<AskedCount<_, _>>| {
+                Loader::new(&pulse, move |asked: Vec<AskedCount<_, _>>| {
                     let db = db.clone();
                     async move {
                         let mut answer = HashMap::new();
@@ -197,7 +199,7 @@ impl Loaders {
         }
         Self {
             organization: by_id!(directory::by_ids),
-            organization_by_slug: organization_by_slug(scope, db.clone()),
+            organization_by_slug: organization_by_slug(scope, db.clone(), &pulse),
             employee: by_id!(directory::by_ids),
             project: by_id!(directory::by_ids),
             organizations: by_parent!(everything),
@@ -210,15 +212,20 @@ impl Loaders {
             organization_count: counts!(count_everything::<Organization>),
             employee_count: counts!(count_everything::<Employee>),
             project_count: counts!(count_everything::<Project>),
-            organization_employee_count: counts!(directory::counts_by_organizations::<Employee>),
+            organization_employee_count: counts!(organization::employee_counts),
             organization_project_count: counts!(directory::counts_by_organizations::<Project>),
             team_count: counts!(membership::team_counts),
             employee_project_count: counts!(membership::project_counts),
-            employee_stats: employee_stats::of_everybody(scope, db.clone(), limits.departments_max),
-            organization_employee_stats: employee_stats::of_organizations(scope, db.clone(), limits.departments_max),
-            metric_stats: metric_stats(scope, db.clone()),
-            worst_sample: worst_sample(scope, db.clone()),
-            metric: metric(scope, db.clone()),
+            employee_stats: employee_stats::of_everybody(scope, db.clone(), limits.departments_max, &pulse),
+            organization_employee_stats: employee_stats::of_organizations(
+                scope,
+                db.clone(),
+                limits.departments_max,
+                &pulse,
+            ),
+            metric_stats: metric_stats(scope, db.clone(), &pulse),
+            worst_sample: worst_sample(scope, db.clone(), &pulse),
+            metric: metric(scope, db.clone(), &pulse),
         }
     }
 }
@@ -243,8 +250,8 @@ async fn count_everything<N: Noun>(
     Ok(HashMap::from([((), directory::count::<N>(scope, db, filter).await?)]))
 }
 
-fn organization_by_slug(scope: Scope, db: Session) -> ById<String, OrganizationFields, Organization> {
-    Loader::new(move |asked: Vec<Asked<String, OrganizationFields>>| {
+fn organization_by_slug(scope: Scope, db: Session, pulse: &Pulse) -> ById<String, OrganizationFields, Organization> {
+    Loader::new(pulse, move |asked: Vec<Asked<String, OrganizationFields>>| {
         let db = db.clone();
         async move {
             let (slugs, fields) = wanted(asked.iter().map(|asked| (asked.id.clone(), asked.fields)));
@@ -256,8 +263,8 @@ fn organization_by_slug(scope: Scope, db: Session) -> ById<String, OrganizationF
 }
 
 /// One report for all projects that are asked the same question.
-fn metric_stats(scope: Scope, db: Session) -> Loader<AskedStats, Stats> {
-    Loader::new(move |asked: Vec<AskedStats>| {
+fn metric_stats(scope: Scope, db: Session, pulse: &Pulse) -> Loader<AskedStats, Stats> {
+    Loader::new(pulse, move |asked: Vec<AskedStats>| {
         let db = db.clone();
         async move {
             let mut questions: HashMap<(Question, Want), Vec<AskedStats>> = HashMap::new();
@@ -278,8 +285,8 @@ fn metric_stats(scope: Scope, db: Session) -> Loader<AskedStats, Stats> {
 }
 
 /// One report for all endpoints of a ranking.
-fn worst_sample(scope: Scope, db: Session) -> Loader<AskedSample, Sample> {
-    Loader::new(move |asked: Vec<AskedSample>| {
+fn worst_sample(scope: Scope, db: Session, pulse: &Pulse) -> Loader<AskedSample, Sample> {
+    Loader::new(pulse, move |asked: Vec<AskedSample>| {
         let db = db.clone();
         async move {
             let mut questions: HashMap<Question, BTreeSet<EndpointKey>> = HashMap::new();
@@ -301,8 +308,8 @@ fn worst_sample(scope: Scope, db: Session) -> Loader<AskedSample, Sample> {
     })
 }
 
-fn metric(scope: Scope, db: Session) -> Loader<MetricKey, Metric> {
-    Loader::new(move |keys: Vec<MetricKey>| {
+fn metric(scope: Scope, db: Session, pulse: &Pulse) -> Loader<MetricKey, Metric> {
+    Loader::new(pulse, move |keys: Vec<MetricKey>| {
         let db = db.clone();
         async move {
             let found = reports::metric::by_keys(&scope, &db, &keys).await?;

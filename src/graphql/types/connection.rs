@@ -5,13 +5,9 @@ use std::sync::Arc;
 use async_graphql::SimpleObject;
 
 use crate::{
-    directory::{EmployeeFilter, OrganizationFields, OrganizationFilter, ProjectFields, ProjectFilter},
+    directory::{EmployeeFilter, OrganizationFilter, ProjectFilter},
     error::Result,
-    graphql::{
-        context::RequestContext,
-        loaders::{Asked, AskedCount},
-        scalars::Long,
-    },
+    graphql::{context::RequestContext, loaders::AskedCount, scalars::Long},
     model::{EmployeeId, Key, OrganizationId, ProjectId, filter::Filter},
 };
 
@@ -61,23 +57,11 @@ impl Total {
             Self::Organizations(filter) => loaders.organization_count.load(asked((), filter.as_ref())).await?,
             Self::Employees(filter) => loaders.employee_count.load(asked((), filter.as_ref())).await?,
             Self::Projects(filter) => loaders.project_count.load(asked((), filter.as_ref())).await?,
-            Self::EmployeesOf(id, None) => {
-                let asked = Asked { id: *id, fields: OrganizationFields::EMPLOYEE_COUNT };
-                let organization = loaders.organization.load(asked).await?;
-                let count = organization.map(|organization| organization.employee_count().copied()).transpose()?;
-                count.and_then(|count| u64::try_from(count).ok())
-            }
             Self::EmployeesOf(id, filter) => {
                 loaders.organization_employee_count.load(asked(*id, filter.as_ref())).await?
             }
             Self::ProjectsOf(id, filter) => {
                 loaders.organization_project_count.load(asked(*id, filter.as_ref())).await?
-            }
-            Self::TeamOf(key, None) => {
-                let asked = Asked { id: *key, fields: ProjectFields::TEAM_SIZE };
-                let project = loaders.project.load(asked).await?;
-                let size = project.map(|project| project.team_size().copied()).transpose()?;
-                size.and_then(|size| u64::try_from(size).ok())
             }
             Self::TeamOf(key, filter) => loaders.team_count.load(asked(*key, filter.as_ref())).await?,
             Self::ProjectsOfEmployee(key, filter) => {
