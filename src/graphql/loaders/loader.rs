@@ -137,7 +137,8 @@ where
     pub async fn load(&self, key: K) -> Result<Option<V>> {
         loop {
             match self.enlist(&key) {
-                Part::Known => return self.batches().try_load(key).await.map_err(Error::internal)?,
+                // The library's lock is free at once, and would still end the turn of those beyond the runtime's budget.
+                Part::Known => return unconstrained(self.batches().try_load(key)).await.map_err(Error::internal)?,
                 // An error says that the sender is gone, which is how a batch ends. Waiting takes no part in the runtime's
                 // turns: those who waited would learn it in portions, and the leader of the next batch see quiet between.
                 Part::Waits(mut over) => drop(unconstrained(over.changed()).await),
