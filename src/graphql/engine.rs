@@ -179,7 +179,7 @@ impl Engine {
             );
             return Answer::refused(None, error::refuse(&fault));
         }
-        let request = self.prepared(&mut admitted, Arc::clone(context));
+        let request = Self::prepared(&mut admitted, Arc::clone(context));
         let response = self.schema.execute(request).await;
         let (response, phase) = error::finish(response);
         let statements = context.log.statements();
@@ -197,7 +197,7 @@ impl Engine {
     /// Runs any operation as a stream of answers: one for queries and mutations, one per event for subscriptions.
     pub fn stream(&self, viewer: Viewer, mut admitted: Admitted) -> Operation {
         let is_subscription = admitted.is_subscription();
-        let request = self.prepared(&mut admitted, self.context(viewer));
+        let request = Self::prepared(&mut admitted, self.context(viewer));
         let answers = self.schema.execute_stream(request);
         let events = answers.enumerate().map(move |(place, response)| {
             // A stream that fails before its first event never began.
@@ -228,7 +228,7 @@ impl Engine {
         Ok(Admitted { document, operation_name, variables, kind, name, cost })
     }
 
-    fn prepared(&self, admitted: &mut Admitted, context: Arc<RequestContext>) -> async_graphql::Request {
+    fn prepared(admitted: &mut Admitted, context: Arc<RequestContext>) -> async_graphql::Request {
         let mut request = async_graphql::Request::new(String::new());
         let mut document = admitted.document.parsed().clone();
         variables::drop_absent(&mut document, admitted.operation_name.as_deref(), &admitted.variables);

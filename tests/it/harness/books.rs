@@ -9,7 +9,7 @@ use perfgraph::{
         timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
     },
 };
-use sea_orm::{ConnectionTrait, EntityTrait, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Statement};
 
 use super::TestDatabase;
 
@@ -31,7 +31,11 @@ struct Cell {
 /// Fails where a batch of the ledger has not exactly its rows, or a rollup is not the aggregation of the raw rows.
 /// Answers the ledger: key and number of rows.
 pub async fn check(database: &TestDatabase) -> BTreeMap<String, i64> {
-    let session = database.reader();
+    // One snapshot: compaction goes on meanwhile, and a part read here must not be read again where it was merged.
+    let session = database.reader().begin().await.unwrap();
+    if session.get_database_backend() == DbBackend::Postgres {
+        session.execute_unprepared("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").await.unwrap();
+    }
     let events = metric_event::Entity::find().all(&session).await.unwrap();
     let batches = ingest_batch::Entity::find().all(&session).await.unwrap();
     let mut ids: Vec<_> = events.iter().map(|event| event.id.0).collect();
@@ -41,10 +45,10 @@ pub async fn check(database: &TestDatabase) -> BTreeMap<String, i64> {
     expected.sort_unstable();
     assert!(ids == expected, "{} rows, but the ledger has {}", ids.len(), expected.len());
 
-    let parts = rows(database, "metric_rollup_part").await;
+    let parts = rows_in(&session, "metric_rollup_part").await;
     for (table, width) in LEVELS {
         // What is not merged yet stands in the parts, of every level the same.
-        let rolled = rows(database, table).await.into_iter().chain(parts.iter().cloned());
+        let rolled = rows_in(&session, table).await.into_iter().chain(parts.iter().cloned());
         check_level(&events, rolled, width);
     }
     batches.into_iter().map(|batch| (batch.idem_key, i64::from(batch.n_accepted))).collect()
@@ -52,9 +56,12 @@ pub async fn check(database: &TestDatabase) -> BTreeMap<String, i64> {
 
 /// All rows of a rollup: they have the columns of a part.
 pub async fn rows(database: &TestDatabase, table: &str) -> Vec<metric_rollup_part::Model> {
-    let session = database.reader();
+    rows_in(&database.reader(), table).await
+}
+
+async fn rows_in(session: &impl ConnectionTrait, table: &str) -> Vec<metric_rollup_part::Model> {
     let statement = Statement::from_string(session.get_database_backend(), format!("SELECT * FROM {table}"));
-    metric_rollup_part::Entity::find().from_raw_sql(statement).all(&session).await.unwrap()
+    metric_rollup_part::Entity::find().from_raw_sql(statement).all(session).await.unwrap()
 }
 
 fn check_level(events: &[metric_event::Model], rolled_up: impl Iterator<Item = metric_rollup_part::Model>, width: i64) {
