@@ -28,7 +28,7 @@ use crate::{
     graphql::node::NodeId,
     ingest::{
         self, Mode,
-        bulk::{Bulk, Options, Summary},
+        bulk::{Bulk, Options, Refused, Summary},
         formats::{Records, Row, Unreadable},
     },
     model::{Key, ProjectId, TimeRange, Timestamp, timestamp::DAY_MICROS},
@@ -108,7 +108,8 @@ impl Reading {
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::internal)?;
         let scope = auth::server_scope();
         core.ingest.admit(&scope, project).await.map_err(as_data)?;
-        let mut bulk = Bulk::new(&core.ingest, &scope, Options { source: SOURCE, mode: Mode::Partial, part_rows });
+        let options = Options { source: SOURCE, mode: Mode::Partial, part_rows, refused: Refused::Collected };
+        let mut bulk = Bulk::new(&core.ingest, &scope, options);
         let mut days = Days::default();
         loop {
             let record = tokio::select! {

@@ -164,7 +164,7 @@ fn described(mut response: Response, operation: String, in_database: Option<InDa
 }
 
 fn in_database(answer: &Answer) -> InDatabase {
-    let ms = answer.statements.iter().map(|statement| statement.elapsed_ms).sum();
+    let ms = answer.statements.iter().map(|statement| statement.elapsed_ms).fold(0.0, |sum: f64, ms| sum + ms);
     InDatabase { statements: answer.statements.len(), ms }
 }
 

@@ -75,6 +75,17 @@ pub struct Options {
     pub mode: Mode,
     /// Rows of one part.
     pub part_rows: usize,
+    /// Who keeps the rows that were refused.
+    pub refused: Refused,
+}
+
+/// What becomes of the indexes of refused rows, beyond the first that a summary names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Nobody asks for them, so a source of nothing but bad rows costs no memory.
+    Forgotten,
+    /// They wait for [`Bulk::take_refused`], which is asked with each part.
+    Collected,
 }
 
 /// The rows of one project that wait for their part to be complete.
@@ -98,7 +109,7 @@ pub struct Bulk<'a> {
     organization: Option<OrganizationId>,
     admitted: HashMap<Key<ProjectId>, Option<String>>,
     summary: Summary,
-    /// Refused since somebody asked; at most a part of them, if somebody asks.
+    /// Refused since somebody asked, where somebody does.
     last_refused: Vec<u64>,
 }
 
@@ -136,7 +147,9 @@ impl<'a> Bulk<'a> {
 
     /// Refuses a row.
     pub fn refuse(&mut self, index: u64, why: Unreadable) {
-        self.last_refused.push(index);
+        if self.options.refused == Refused::Collected {
+            self.last_refused.push(index);
+        }
         self.summary.refuse(index, why);
     }
 

@@ -58,8 +58,8 @@ impl<'a, T: Row> Plan<'a, T> {
         }
         let (key, name) = (field.node.response_key().node.as_str(), field.node.name.node.as_str());
         if self.entries.iter().any(|entry| entry.key == key) {
-            // The same column again: validation has made sure that it is the same. (A field that leads further is there
-            // once, or the document would not be written as text.)
+            // The same column again, as `documents/merging` has made sure. (A field that leads further is there once, or the
+            // document would not be written as text.)
             return true;
         }
         let kind = match T::column(name) {

@@ -22,7 +22,7 @@ use crate::{
     http::{graphql::failure, origin, router::HttpState},
     ingest::{
         self, Mode,
-        bulk::{Bulk, Options},
+        bulk::{Bulk, Options, Refused},
         formats::{Broken, Records, Row, Unreadable},
     },
     model::{Key, ProjectId},
@@ -166,7 +166,8 @@ impl Request {
         }
         let source = content::source(body, self.encoding, bounds.body_bytes_max);
         let records = Records::new(source, self.format, bounds.body_bytes_max);
-        let options = Options { source: SOURCE, mode: self.mode, part_rows: bounds.part_rows };
+        let refused = Refused::Forgotten;
+        let options = Options { source: SOURCE, mode: self.mode, part_rows: bounds.part_rows, refused };
         let mut bulk = Bulk::new(&state.ingest, viewer.scope(), options);
         match self.take(records, &mut bulk, bounds).await {
             Ok(()) => summary::complete(bulk.summary()),

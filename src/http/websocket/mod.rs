@@ -34,7 +34,9 @@ pub async fn upgrade_or_get(State(state): State<HttpState>, request: Request) ->
     }
     let accept = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     let is_browser = accept.is_some_and(|accept| accept.contains("text/html"));
-    let has_query = parts.uri.query().is_some_and(|query| query.contains("query="));
+    let names_a_document =
+        |query: &str| ["query=", "documentId=", "extensions="].iter().any(|name| query.contains(name));
+    let has_query = parts.uri.query().is_some_and(names_a_document);
     if is_browser && !has_query && state.settings.graphiql {
         return assets::graphiql();
     }
