@@ -116,7 +116,7 @@ impl Operation {
 /// The schema before it is finished.
 pub fn schema_builder() -> SchemaBuilder<Query, Mutation, LiveSubscription> {
     // The guard bounds documents before validation; the library's own limits would measure the same again.
-    Schema::build(Query::default(), Mutation::default(), LiveSubscription)
+    Schema::build(Query::default(), Mutation::default(), LiveSubscription::default())
 }
 
 /// The schema in the definition language, as `schema.graphql` holds it.

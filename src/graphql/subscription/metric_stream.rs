@@ -1,19 +1,22 @@
-//! The streams: what was just committed, pushed to whoever watches.
+//! `metricStream`: measurements as they are committed.
 
 use std::sync::Arc;
 
 use async_graphql::{Context, SimpleObject, Subscription};
 use tokio_stream::{Stream, StreamExt};
 
-use super::{
-    context::request,
-    scalars::StreamCursor,
-    types::{
-        filter::{self, StreamFilter},
-        metric::Metric,
+use crate::{
+    error::Result,
+    graphql::{
+        context::request,
+        scalars::StreamCursor,
+        types::{
+            filter::{self, StreamFilter},
+            metric::Metric,
+        },
     },
+    live,
 };
-use crate::{error::Result, live};
 
 /// What was committed together.
 #[derive(SimpleObject)]
@@ -24,13 +27,12 @@ pub struct MetricStreamEvent {
     pub metrics: Vec<Metric>,
 }
 
-/// Everything that can be watched.
+/// Measurements as they are committed.
 #[derive(Default)]
-pub struct LiveSubscription;
+pub struct MetricStreamSubscription;
 
-/// Everything that can be watched.
-#[Subscription(name = "Subscription")]
-impl LiveSubscription {
+#[Subscription]
+impl MetricStreamSubscription {
     /// Measurements as they are committed. Nothing is lost silently: what a slow client missed is read again from the
     /// database.
     async fn metric_stream<'a>(
