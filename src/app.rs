@@ -29,7 +29,7 @@ use crate::{
         retention::{self, Retention},
         self_monitoring::{self, Recorder},
     },
-    live::Publisher,
+    live::{Follower, Publisher, bus},
     model::IdGenerator,
 };
 
@@ -252,8 +252,15 @@ async fn start_jobs(config: &Config, core: &Core, stopping: &CancellationToken) 
         compaction::run(core.database.clone(), core.clock.clone(), compaction_settings(config), stopping.clone());
     let retention = Retention::new(core.database.clone(), kept_days(config));
     let retention = retention.run(core.clock.clone(), stopping.clone());
-    let mut jobs =
-        vec![("partitions", spawn(partitions)), ("compaction", spawn(compaction)), ("retention", spawn(retention))];
+    let bus = bus::configured(config)?;
+    let follower = Follower::begin(core.database.clone(), core.publisher.clone(), bus, bus::poll_interval(config));
+    let follower = follower.await?.run(stopping.clone());
+    let mut jobs = vec![
+        ("partitions", spawn(partitions)),
+        ("compaction", spawn(compaction)),
+        ("retention", spawn(retention)),
+        ("follower", spawn(follower)),
+    ];
     if !config.self_monitoring.enabled {
         return Ok((Recorder::disabled(core.clock.clone()), jobs));
     }
