@@ -5,6 +5,8 @@
 mod publisher;
 mod replay;
 pub mod stream;
+pub mod window;
 
 pub use publisher::{CommittedBatch, Publisher};
 pub use stream::{Filter, StreamEvent};
+pub use window::Windows;
