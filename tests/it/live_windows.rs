@@ -420,7 +420,7 @@ fn batch(sequence: i64, values: &[f64]) -> Arc<CommittedBatch> {
         value: *value,
         endpoint: "orders".to_owned(),
         status: 0,
-        timestamp: NOW.plus_micros(-SECOND_MICROS),
+        timestamp: NOW.plus_micros(-3 * SECOND_MICROS),
     };
     let measurements = values.iter().map(measurement).collect();
     let organization = ACME.organization;
