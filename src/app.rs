@@ -329,6 +329,7 @@ pub fn ingest_settings(config: &Config) -> ingest::Settings {
         future: Duration::from_secs(u64::from(config.ingest.time_window_future_minutes) * 60),
         queue_rows_max: narrow(config.ingest.queue_rows_max),
         endpoint_bytes_max: config.ingest.endpoint_bytes_max,
+        tag_bytes_max: config.ingest.tag_bytes_max,
         endpoint_templates: config.ingest.endpoint_templates,
         endpoints_max: config.ingest.endpoints_max,
         commit_rows_max: narrow(config.ingest.commit_rows_max),

@@ -11,7 +11,8 @@ use super::{Config, DatabaseUrl, TrustedDocuments};
 const INGEST_ROWS_CEILING: usize = 16_384;
 /// SQLite nests 1,000 levels, and each condition of a row of alternatives is one.
 const FILTER_CONDITIONS_CEILING: usize = 800;
-/// PostgreSQL refuses index entries of more than about 2,700 bytes, and endpoints are unique by path.
+/// PostgreSQL refuses index entries of more than about 2,700 bytes, and endpoints are unique by path
+/// and releases by version.
 const ENDPOINT_BYTES_CEILING: usize = 2_000;
 /// What the HTTP library keeps for the head of a request at least.
 const HEADER_BYTES_FLOOR: usize = 8_192;
@@ -93,6 +94,12 @@ fn ceilings(Config { limits, ingest, .. }: &Config) -> Vec<Problem> {
         (
             "ingest.endpoint_bytes_max",
             ingest.endpoint_bytes_max,
+            ENDPOINT_BYTES_CEILING,
+            "the database's index takes no longer ones",
+        ),
+        (
+            "ingest.tag_bytes_max",
+            ingest.tag_bytes_max,
             ENDPOINT_BYTES_CEILING,
             "the database's index takes no longer ones",
         ),

@@ -107,6 +107,8 @@ struct Found {
     ts: Timestamp,
     value: f64,
     status: i16,
+    name: String,
+    release: String,
     path: String,
 }
 
@@ -125,7 +127,7 @@ async fn measurements(database: &Database, filter: &Filter, batches: &[&ingest_b
     let projects: BTreeSet<ProjectId> = batches.iter().map(|batch| batch.project_id).collect();
     Ok(metric_event::Entity::find()
         .select_only()
-        .columns([Column::Id, Column::Kind, Column::Ts, Column::Value, Column::Status])
+        .columns([Column::Id, Column::Kind, Column::Ts, Column::Value, Column::Status, Column::Name, Column::Release])
         .column(endpoint::Column::Path)
         .join(JoinType::InnerJoin, endpoint_of_event())
         .filter(Column::OrganizationId.eq(organization))
@@ -175,6 +177,8 @@ fn event(batch: &ingest_batch::Model, rows: &mut Rows, filter: &Filter, start: S
             endpoint: row.path,
             status: row.status,
             timestamp: row.ts,
+            name: row.name,
+            release: row.release,
         };
         filter.passes(&measurement).then(|| RecordedMetric {
             id: MetricId(row.id),

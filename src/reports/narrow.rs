@@ -44,17 +44,15 @@ pub(super) enum Endpoints {
 
 impl<'a> Narrowed<'a> {
     /// # Errors
-    /// When a condition cannot be judged: too many alternatives, text that no path can hold, or a status at a time of
+    /// When a condition cannot be judged: too many alternatives, text that no row can hold, or a status, name or
+    /// release at a time of
     /// which no single measurement is kept.
     pub(super) fn new(scope: &Scope, question: &'a Question, kept: Kept) -> Result<Self> {
-        let tables = match question.status {
-            Some(_) => Tables::RawOnly,
-            None => Tables::Any,
-        };
+        let tables = if question.needs_raw() { Tables::RawOnly } else { Tables::Any };
         let plan = plan(question.window, tables, kept).ok_or_else(|| {
             let message = format!(
-                "conditions on the status are answered from single measurements, which are kept since {}: ask for a \
-                 later time, or without a status",
+                "conditions on status, name or release are answered from single measurements, which are kept since {}: \
+                 ask for a later time, or without such a condition",
                 kept.raw
             );
             Error::input("filter.time", message)
@@ -64,10 +62,7 @@ impl<'a> Narrowed<'a> {
 
     /// The same for whoever looks for single measurements. Nothing where none of the window is kept any more.
     pub(super) fn of_raw(scope: &Scope, question: &'a Question, kept: Kept) -> Result<Option<Self>> {
-        let tables = match question.status {
-            Some(_) => Tables::RawOnly,
-            None => Tables::IntoRaw,
-        };
+        let tables = if question.needs_raw() { Tables::RawOnly } else { Tables::IntoRaw };
         plan(question.window, tables, kept).map(|plan| Self::planned(scope, question, plan)).transpose()
     }
 
@@ -143,8 +138,8 @@ impl<'a> Narrowed<'a> {
                 select.and_where(endpoint().ne(EndpointId::ALL.0));
             }
         }
-        if let Some(filter) = &self.question.status {
-            select.cond_where(filter::status(filter));
+        if self.question.needs_raw() {
+            select.cond_where(filter::single(self.question));
         }
         select
     }

@@ -29,6 +29,7 @@ mod migrations;
 mod mutations;
 mod network;
 mod postman;
+mod releases;
 mod reports;
 mod retention;
 mod rows;
