@@ -17,6 +17,7 @@ pub mod stats;
 pub mod team;
 pub mod user_error;
 pub mod viewer;
+pub mod window;
 
 use async_graphql::{ID, Interface};
 
