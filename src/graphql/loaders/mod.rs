@@ -4,6 +4,7 @@
 
 mod employee_stats;
 mod loader;
+mod report;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -15,6 +16,7 @@ use std::{
 pub use employee_stats::AskedEmployeeStats;
 use employee_stats::Figures;
 pub use loader::{Loader, Pulse};
+pub use report::{AskedReport, Reported};
 
 use super::{context::Limits, types::Metric};
 use crate::{
@@ -32,7 +34,7 @@ use crate::{
         filter::Filter,
         page::{ListRequest, Page},
     },
-    reports::{self, EndpointKey, Question, Sample, Stats, Want, stats, worst},
+    reports::{self, EndpointKey, Question, Sample, Series, Slowest, Totals, worst},
 };
 
 /// A row and the columns that are wanted of it.
@@ -64,22 +66,11 @@ pub struct AskedCount<Parent, Condition> {
     pub filter: Option<Arc<Filter<Condition>>>,
 }
 
-/// Figures of a project's measurements that are wanted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct AskedStats {
-    /// The project.
-    pub project: Key<ProjectId>,
-    /// Which measurements; the projects in it are replaced.
-    pub question: Question,
-    /// Which figures.
-    pub want: Want,
-}
-
 /// The worst measurement of an endpoint that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AskedSample {
     /// Which measurements.
-    pub question: Question,
+    pub question: Arc<Question>,
     /// The endpoint.
     pub endpoint: EndpointKey,
 }
@@ -132,8 +123,12 @@ pub struct Loaders {
     pub employee_stats: Figures<()>,
     /// Figures about organizations' employees.
     pub organization_employee_stats: Figures<OrganizationId>,
-    /// Figures about projects' measurements.
-    pub metric_stats: Loader<AskedStats, Stats>,
+    /// Figures about measurements.
+    pub metric_stats: Reported<Totals>,
+    /// Figures about measurements over time.
+    pub metric_series: Reported<Series>,
+    /// The worst endpoints.
+    pub slowest: Reported<Slowest>,
     /// The worst measurements of endpoints.
     pub worst_sample: Loader<AskedSample, Sample>,
     /// Measurements by key.
@@ -223,7 +218,9 @@ impl Loaders {
                 limits.departments_max,
                 &pulse,
             ),
-            metric_stats: metric_stats(scope, db.clone(), &pulse),
+            metric_stats: report::report(scope, db, &pulse),
+            metric_series: report::report(scope, db, &pulse),
+            slowest: report::report(scope, db, &pulse),
             worst_sample: worst_sample(scope, db.clone(), &pulse),
             metric: metric(scope, db.clone(), &pulse),
         }
@@ -262,34 +259,12 @@ fn organization_by_slug(scope: Scope, db: Session, pulse: &Pulse) -> ById<String
     })
 }
 
-/// One report for all projects that are asked the same question.
-fn metric_stats(scope: Scope, db: Session, pulse: &Pulse) -> Loader<AskedStats, Stats> {
-    Loader::new(pulse, move |asked: Vec<AskedStats>| {
-        let db = db.clone();
-        async move {
-            let mut questions: HashMap<(Question, Want), Vec<AskedStats>> = HashMap::new();
-            for asked in asked {
-                questions.entry((asked.question.clone(), asked.want)).or_default().push(asked);
-            }
-            let mut answer = HashMap::new();
-            for ((question, want), asked) in questions {
-                let projects: BTreeSet<_> = asked.iter().map(|asked| asked.project).collect();
-                let projects: Vec<_> = projects.into_iter().collect();
-                let mut found = stats::by_project(&scope, &db, &question, &projects, want).await?;
-                answer
-                    .extend(asked.into_iter().filter_map(|asked| Some((asked.clone(), found.remove(&asked.project)?))));
-            }
-            Ok(answer)
-        }
-    })
-}
-
 /// One report for all endpoints of a ranking.
 fn worst_sample(scope: Scope, db: Session, pulse: &Pulse) -> Loader<AskedSample, Sample> {
     Loader::new(pulse, move |asked: Vec<AskedSample>| {
         let db = db.clone();
         async move {
-            let mut questions: HashMap<Question, BTreeSet<EndpointKey>> = HashMap::new();
+            let mut questions: HashMap<Arc<Question>, BTreeSet<EndpointKey>> = HashMap::new();
             for asked in asked {
                 questions.entry(asked.question).or_default().insert(asked.endpoint);
             }
@@ -300,7 +275,7 @@ fn worst_sample(scope: Scope, db: Session, pulse: &Pulse) -> Loader<AskedSample,
                 answer.extend(
                     found
                         .into_iter()
-                        .map(|(endpoint, sample)| (AskedSample { question: question.clone(), endpoint }, sample)),
+                        .map(|(endpoint, sample)| (AskedSample { question: Arc::clone(&question), endpoint }, sample)),
                 );
             }
             Ok(answer)
