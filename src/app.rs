@@ -29,7 +29,7 @@ use crate::{
         retention::{self, Retention},
         self_monitoring::{self, Recorder},
     },
-    live::Publisher,
+    live::{Follower, Publisher, bus},
     model::IdGenerator,
 };
 
@@ -252,8 +252,15 @@ async fn start_jobs(config: &Config, core: &Core, stopping: &CancellationToken) 
         compaction::run(core.database.clone(), core.clock.clone(), compaction_settings(config), stopping.clone());
     let retention = Retention::new(core.database.clone(), kept_days(config));
     let retention = retention.run(core.clock.clone(), stopping.clone());
-    let mut jobs =
-        vec![("partitions", spawn(partitions)), ("compaction", spawn(compaction)), ("retention", spawn(retention))];
+    let bus = bus::configured(config)?;
+    let follower = Follower::begin(core.database.clone(), core.publisher.clone(), bus, bus::poll_interval(config));
+    let follower = follower.await?.run(stopping.clone());
+    let mut jobs = vec![
+        ("partitions", spawn(partitions)),
+        ("compaction", spawn(compaction)),
+        ("retention", spawn(retention)),
+        ("follower", spawn(follower)),
+    ];
     if !config.self_monitoring.enabled {
         return Ok((Recorder::disabled(core.clock.clone()), jobs));
     }
@@ -308,6 +315,7 @@ pub fn ingest_settings(config: &Config) -> ingest::Settings {
         future: Duration::from_secs(u64::from(config.ingest.time_window_future_minutes) * 60),
         queue_rows_max: narrow(config.ingest.queue_rows_max),
         endpoint_bytes_max: config.ingest.endpoint_bytes_max,
+        tag_bytes_max: config.ingest.tag_bytes_max,
         endpoint_templates: config.ingest.endpoint_templates,
         endpoints_max: config.ingest.endpoints_max,
         commit_rows_max: narrow(config.ingest.commit_rows_max),

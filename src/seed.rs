@@ -56,8 +56,8 @@ impl Size {
     const fn span_micros(self) -> i64 {
         match self {
             Self::Small => DAY_MICROS,
-            Self::Medium => 3 * DAY_MICROS,
-            Self::Large => 6 * DAY_MICROS,
+            // The same days, so that what ten times as many measurements cost can be compared.
+            Self::Medium | Self::Large => 6 * DAY_MICROS,
         }
     }
 }
@@ -340,7 +340,15 @@ fn one(series: &Series<'_>, micros: i64, random: &mut StdRng) -> Result<Candidat
     };
     let slower = series.regression.filter(|(_, from)| timestamp >= *from).map_or(1.0, |(factor, _)| factor);
     let status = has_status.then(|| if random.random_bool(*error_share) { 500 } else { 200 });
-    Ok(Candidate { kind, value: value * slower, endpoint: path.clone(), status, timestamp: Some(timestamp) })
+    Ok(Candidate {
+        kind,
+        value: value * slower,
+        endpoint: path.clone(),
+        status,
+        timestamp: Some(timestamp),
+        name: None,
+        release: None,
+    })
 }
 
 /// Latencies are skewed to the right: log-normal around a median, in milliseconds.

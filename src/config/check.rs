@@ -5,13 +5,14 @@
 
 use super::error::Problem;
 use super::section::Key;
-use super::{Config, DatabaseUrl, TrustedDocuments};
+use super::{Config, DatabaseUrl, LiveBus, TrustedDocuments};
 
 /// Ids hold 14 bits of sequence, and the rows of one call take an unbroken range of them.
 const INGEST_ROWS_CEILING: usize = 16_384;
 /// SQLite nests 1,000 levels, and each condition of a row of alternatives is one.
 const FILTER_CONDITIONS_CEILING: usize = 800;
-/// PostgreSQL refuses index entries of more than about 2,700 bytes, and endpoints are unique by path.
+/// PostgreSQL refuses index entries of more than about 2,700 bytes, and endpoints are unique by path
+/// and releases by version.
 const ENDPOINT_BYTES_CEILING: usize = 2_000;
 /// What the HTTP library keeps for the head of a request at least.
 const HEADER_BYTES_FLOOR: usize = 8_192;
@@ -49,6 +50,7 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
     problems.extend(headers(config));
     problems.extend(credentials(config));
     problems.extend(database_url(&config.database.url));
+    problems.extend(bus(config));
     problems.extend(ceilings(config));
     problems.extend(orders_of_sizes(config).iter().filter_map(broken));
     problems.extend(orders_of_times(config).iter().filter_map(broken));
@@ -93,6 +95,12 @@ fn ceilings(Config { limits, ingest, .. }: &Config) -> Vec<Problem> {
         (
             "ingest.endpoint_bytes_max",
             ingest.endpoint_bytes_max,
+            ENDPOINT_BYTES_CEILING,
+            "the database's index takes no longer ones",
+        ),
+        (
+            "ingest.tag_bytes_max",
+            ingest.tag_bytes_max,
             ENDPOINT_BYTES_CEILING,
             "the database's index takes no longer ones",
         ),
@@ -165,6 +173,27 @@ fn database_url(url: &DatabaseUrl) -> Option<Problem> {
         }
     };
     Some(Problem::new(&["database.url"], sentence))
+}
+
+fn bus(config: &Config) -> Option<Problem> {
+    let (bus, url) = (config.live.bus, config.live.bus_url.reveal());
+    let is_broker = ["redis://", "redis+unix://"].iter().any(|scheme| url.starts_with(scheme));
+    let (keys, sentence): (&[&'static str], _) = match bus {
+        LiveBus::Postgres if config.database.url.is_sqlite() => (
+            &["live.bus", "database.url"],
+            "live.bus = \"postgres\" needs a PostgreSQL database: an SQLite file is one instance's alone, so leave it at \
+             \"auto\"",
+        ),
+        LiveBus::Redis if !is_broker => (
+            &["live.bus", "live.bus_url"],
+            "live.bus = \"redis\" needs the broker's address: live.bus_url = \"redis://HOST:6379\"",
+        ),
+        LiveBus::Auto | LiveBus::Local | LiveBus::Postgres if !url.is_empty() => {
+            (&["live.bus_url", "live.bus"], "live.bus_url is the address of a broker, and live.bus is not \"redis\"")
+        }
+        _ => return None,
+    };
+    Some(Problem::new(keys, sentence.to_owned()))
 }
 
 /// A setting with its number as it is written, and in the unit that it is compared in.

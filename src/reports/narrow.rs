@@ -51,7 +51,7 @@ impl<'a> Narrowed<'a> {
     /// When a condition cannot be judged (too many alternatives, text that no path can hold), when nothing is kept any
     /// more that could answer, or when there would be too many buckets.
     pub(super) fn new(scope: &Scope, question: &'a Question, grouping: &Grouping, kept: Kept) -> Result<Self> {
-        let needs_raw = question.status.is_some();
+        let needs_raw = question.needs_raw();
         let tables = match grouping.buckets() {
             _ if needs_raw => Tables::RawOnly,
             Some(buckets) => Tables::Aligned(buckets.width_micros),
@@ -64,10 +64,7 @@ impl<'a> Narrowed<'a> {
 
     /// The same for whoever looks for single measurements. Nothing where none of the window is kept any more.
     pub(super) fn of_raw(scope: &Scope, question: &'a Question, kept: Kept) -> Result<Option<Self>> {
-        let tables = match question.status {
-            Some(_) => Tables::RawOnly,
-            None => Tables::IntoRaw,
-        };
+        let tables = if question.needs_raw() { Tables::RawOnly } else { Tables::IntoRaw };
         plan(question.window, tables, kept).map(|plan| Self::planned(scope, question, plan)).transpose()
     }
 
@@ -178,8 +175,8 @@ impl<'a> Narrowed<'a> {
                 select.and_where(endpoint().ne(EndpointId::ALL.0));
             }
         }
-        if let Some(filter) = &self.question.status {
-            select.cond_where(filter::status(filter));
+        if self.question.needs_raw() {
+            select.cond_where(filter::single(self.question));
         }
         if let Some(ids) = self.endpoints {
             select.and_where(endpoint().is_in(ids.iter().map(|id| id.0)));
@@ -223,8 +220,8 @@ fn not_kept(tables: Tables, kept: Kept) -> Error {
             )
         }
         Tables::Any | Tables::IntoRaw | Tables::RawOnly => format!(
-            "what is asked about the status is answered from single measurements, which are kept since {}: ask for a \
-             later time, or without a status",
+            "what is asked about status, name or release is answered from single measurements, which are kept since {}: ask \
+             for a later time, or without it",
             kept.raw
         ),
     };

@@ -15,12 +15,29 @@ pub struct Question {
     pub endpoint: Option<TextFilter>,
     /// Which status they carry. Rollups do not know it, so such a question is answered from raw rows.
     pub status: Option<StatusFilter>,
+    /// Which names they carry, as `status`; `""` is that of measurements without one, and an empty list matches nothing.
+    pub names: Option<Vec<String>>,
+    /// Which releases they carry, as `names`.
+    pub releases: Option<Vec<String>>,
 }
 
 impl Question {
     /// Everything that was recorded in a window, as far as the caller's scope reaches.
     pub const fn over(window: TimeRange) -> Self {
-        Self { window, projects: Projects::All, kinds: Vec::new(), endpoint: None, status: None }
+        Self {
+            window,
+            projects: Projects::All,
+            kinds: Vec::new(),
+            endpoint: None,
+            status: None,
+            names: None,
+            releases: None,
+        }
+    }
+
+    /// Whether a condition is one that rollups cannot judge.
+    pub(super) const fn needs_raw(&self) -> bool {
+        self.status.is_some() || self.names.is_some() || self.releases.is_some()
     }
 
     /// The types asked for: the named ones once each, or all.

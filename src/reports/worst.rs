@@ -35,7 +35,7 @@ pub struct EndpointKey {
 }
 
 /// One measurement, as far as it says what happened.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// Its own id.
     pub id: MetricId,
@@ -47,10 +47,15 @@ pub struct Sample {
     pub status: Option<i16>,
     /// When it happened.
     pub timestamp: Timestamp,
+    /// Which of several things of the endpoint; empty for none.
+    pub name: String,
+    /// The release that was running; empty where it is not known.
+    pub release: String,
 }
 
 /// The columns of a measurement, in the order in which they are read.
-const COLUMNS: [&str; 8] = ["organization_id", "project_id", "endpoint_id", "id", "kind", "value", "status", "ts"];
+const COLUMNS: [&str; 10] =
+    ["organization_id", "project_id", "endpoint_id", "id", "kind", "value", "status", "ts", "name", "release"];
 
 /// The worst measurement of each endpoint that the question's window, types and status leave; of equals the latest.
 /// The endpoints take the place of the question's projects and paths. One statement for up to 500.
@@ -185,6 +190,8 @@ fn read(row: &QueryResult) -> Result<Option<(EndpointKey, Sample)>> {
         value: row.try_get_by_index(5)?,
         status: (status != 0).then_some(status),
         timestamp: Timestamp::from_micros(row.try_get_by_index(7)?),
+        name: row.try_get_by_index(8)?,
+        release: row.try_get_by_index(9)?,
     };
     Ok(Some((EndpointKey { project, endpoint }, sample)))
 }

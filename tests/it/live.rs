@@ -19,7 +19,7 @@ use crate::{
     on_both_databases,
 };
 
-type Events = Pin<Box<dyn Stream<Item = Result<StreamEvent>> + Send>>;
+pub type Events = Pin<Box<dyn Stream<Item = Result<StreamEvent>> + Send>>;
 
 async fn open(database: &TestDatabase, rig: &Rig, filter: Filter, after: Option<StreamCursor>) -> Events {
     let scope = Scope::everything();
@@ -27,13 +27,18 @@ async fn open(database: &TestDatabase, rig: &Rig, filter: Filter, after: Option<
     Box::pin(opened.unwrap())
 }
 
+/// The next event; a stream that falls silent is a failure.
+pub async fn next(events: &mut (impl Stream<Item = Result<StreamEvent>> + Unpin)) -> StreamEvent {
+    let event = tokio::time::timeout(Duration::from_secs(20), events.next()).await;
+    event.expect("the stream does not fall silent").unwrap().unwrap()
+}
+
 /// The next events until `rows` rows have come; a stream that falls silent before is a failure.
 async fn receive(events: &mut Events, rows: usize) -> Vec<StreamEvent> {
     let mut received = Vec::new();
     let mut count = 0;
     while count < rows {
-        let event = tokio::time::timeout(Duration::from_secs(20), events.next()).await;
-        let event = event.expect("the stream does not fall silent").unwrap().unwrap();
+        let event = next(events).await;
         count += event.metrics.len();
         received.push(event);
     }

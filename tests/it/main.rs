@@ -10,6 +10,7 @@
 
 mod batch;
 mod browser;
+mod buses;
 mod cases;
 mod cli;
 mod clients;
@@ -28,6 +29,7 @@ mod migrations;
 mod mutations;
 mod network;
 mod postman;
+mod releases;
 mod reports;
 mod retention;
 mod rows;

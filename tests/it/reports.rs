@@ -324,6 +324,8 @@ on_both_databases! {
                     value: event.value,
                     status: (event.status != 0).then_some(event.status),
                     timestamp: event.ts,
+                    name: event.name.to_owned(),
+                    release: event.release.to_owned(),
                 };
                 assert_eq!(answer[&key], sample, "{question:?}");
             }

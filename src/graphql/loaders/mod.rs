@@ -15,7 +15,8 @@ use std::{
 
 pub use employee_stats::AskedEmployeeStats;
 use employee_stats::Figures;
-pub use loader::{Loader, Pulse};
+pub use loader::Loader;
+use loader::Shared;
 pub use report::{AskedReport, Reported};
 
 use super::{context::Limits, types::Metric};
@@ -135,66 +136,67 @@ pub struct Loaders {
     pub metric: Loader<MetricKey, Metric>,
 }
 
+/// What the loaders of a request load from.
+pub struct Source {
+    scope: Scope,
+    db: Session,
+    departments_max: usize,
+}
+
 impl Loaders {
     /// Fresh loaders that see what `scope` sees.
     pub fn new(scope: Scope, db: &Session, limits: &Limits) -> Self {
-        let pulse = Pulse::default();
+        let shared = &Shared::new(Source { scope, db: db.clone(), departments_max: limits.departments_max });
         /// One statement for all rows asked for, with the columns that any of them needs.
         macro_rules! by_id {
-            ($load:path) => {{
-                let db = db.clone();
-                Loader::new(&pulse, move |asked: Vec<Asked<_, _>>| {
-                    let db = db.clone();
-                    async move {
-                        let (ids, fields) = wanted(asked.iter().map(|asked| (asked.id, asked.fields)));
-                        let found = $load(&scope, &db, &ids, fields).await?;
+            ($load:path) => {
+                Loader::new(shared, |Source { scope, db, .. }, asked: Vec<Asked<_, _>>| {
+                    Box::pin(async move {
+                        let (ids, fields) = wanted(asked.iter().map(|asked| (asked.id.clone(), asked.fields)));
+                        let found = $load(scope, db, &ids, fields).await?;
                         let found = found.into_iter().map(|(id, row)| (id, Arc::new(row))).collect();
-                        Ok(share(asked, &found, |asked| asked.id))
-                    }
+                        Ok(share(asked, &found, |asked| asked.id.clone()))
+                    })
                 })
-            }};
+            };
         }
         /// One statement for each distinct list (there is one, unless aliases ask for several).
         macro_rules! by_parent {
-            ($load:expr) => {{
-                let db = db.clone();
-                Loader::new(&pulse, move |asked: Vec<AskedPage<_, _, _, _>>| {
-                    let db = db.clone();
-                    async move {
+            ($load:expr) => {
+                Loader::new(shared, |Source { scope, db, .. }, asked: Vec<AskedPage<_, _, _, _>>| {
+                    Box::pin(async move {
                         let mut answer = HashMap::new();
                         for (list, asked) in grouped(asked, |asked| Arc::clone(&asked.list)) {
                             let (parents, fields) = wanted(asked.iter().map(|asked| (asked.parent, asked.fields)));
-                            let found = $load(&scope, &db, &parents, &list, fields).await?;
+                            let found = $load(scope, db, &parents, &list, fields).await?;
                             let found = found.into_iter().map(|(parent, page)| (parent, Arc::new(page))).collect();
                             answer.extend(share(asked, &found, |asked| asked.parent));
                         }
                         Ok(answer)
-                    }
+                    })
                 })
-            }};
+            };
         }
         /// One statement for each distinct filter.
         macro_rules! counts {
-            ($load:expr) => {{
-                let db = db.clone();
-                Loader::new(&pulse, move |asked: Vec<AskedCount<_, _>>| {
-                    let db = db.clone();
-                    async move {
+            ($load:expr) => {
+                Loader::new(shared, |Source { scope, db, .. }, asked: Vec<AskedCount<_, _>>| {
+                    Box::pin(async move {
                         let mut answer = HashMap::new();
                         for (filter, asked) in grouped(asked, |asked| asked.filter.clone()) {
                             let parents: Vec<_> = asked.iter().map(|asked| asked.parent).collect();
-                            let found = $load(&scope, &db, &parents, filter.as_deref()).await?;
+                            let found = $load(scope, db, &parents, filter.as_deref()).await?;
                             let count = |asked: AskedCount<_, _>| Some((found.get(&asked.parent).copied()?, asked));
                             answer.extend(asked.into_iter().filter_map(count).map(|(count, asked)| (asked, count)));
                         }
                         Ok(answer)
-                    }
+                    })
                 })
-            }};
+            };
         }
         Self {
             organization: by_id!(directory::by_ids),
-            organization_by_slug: organization_by_slug(scope, db.clone(), &pulse),
+            organization_by_slug: by_id!(organization::by_slugs),
             employee: by_id!(directory::by_ids),
             project: by_id!(directory::by_ids),
             organizations: by_parent!(everything),
@@ -211,18 +213,13 @@ impl Loaders {
             organization_project_count: counts!(directory::counts_by_organizations::<Project>),
             team_count: counts!(membership::team_counts),
             employee_project_count: counts!(membership::project_counts),
-            employee_stats: employee_stats::of_everybody(scope, db.clone(), limits.departments_max, &pulse),
-            organization_employee_stats: employee_stats::of_organizations(
-                scope,
-                db.clone(),
-                limits.departments_max,
-                &pulse,
-            ),
-            metric_stats: report::report(scope, db, &pulse),
-            metric_series: report::report(scope, db, &pulse),
-            slowest: report::report(scope, db, &pulse),
-            worst_sample: worst_sample(scope, db.clone(), &pulse),
-            metric: metric(scope, db.clone(), &pulse),
+            employee_stats: employee_stats::of_everybody(shared),
+            organization_employee_stats: employee_stats::of_organizations(shared),
+            metric_stats: report::report(shared),
+            metric_series: report::report(shared),
+            slowest: report::report(shared),
+            worst_sample: Loader::new(shared, |source, asked| Box::pin(worst_sample(source, asked))),
+            metric: Loader::new(shared, |source, keys| Box::pin(metric(source, keys))),
         }
     }
 }
@@ -247,53 +244,30 @@ async fn count_everything<N: Noun>(
     Ok(HashMap::from([((), directory::count::<N>(scope, db, filter).await?)]))
 }
 
-fn organization_by_slug(scope: Scope, db: Session, pulse: &Pulse) -> ById<String, OrganizationFields, Organization> {
-    Loader::new(pulse, move |asked: Vec<Asked<String, OrganizationFields>>| {
-        let db = db.clone();
-        async move {
-            let (slugs, fields) = wanted(asked.iter().map(|asked| (asked.id.clone(), asked.fields)));
-            let found = directory::organization::by_slugs(&scope, &db, &slugs, fields).await?;
-            let found = found.into_iter().map(|(slug, row)| (slug, Arc::new(row))).collect();
-            Ok(share(asked, &found, |asked| asked.id.clone()))
-        }
-    })
-}
-
 /// One report for all endpoints of a ranking.
-fn worst_sample(scope: Scope, db: Session, pulse: &Pulse) -> Loader<AskedSample, Sample> {
-    Loader::new(pulse, move |asked: Vec<AskedSample>| {
-        let db = db.clone();
-        async move {
-            let mut questions: HashMap<Arc<Question>, BTreeSet<EndpointKey>> = HashMap::new();
-            for asked in asked {
-                questions.entry(asked.question).or_default().insert(asked.endpoint);
-            }
-            let mut answer = HashMap::new();
-            for (question, endpoints) in questions {
-                let endpoints: Vec<_> = endpoints.into_iter().collect();
-                let found = worst::by_endpoint(&scope, &db, &question, &endpoints).await?;
-                answer.extend(
-                    found
-                        .into_iter()
-                        .map(|(endpoint, sample)| (AskedSample { question: Arc::clone(&question), endpoint }, sample)),
-                );
-            }
-            Ok(answer)
-        }
-    })
+async fn worst_sample(
+    Source { scope, db, .. }: &Source,
+    asked: Vec<AskedSample>,
+) -> Result<HashMap<AskedSample, Sample>> {
+    let mut questions: HashMap<Arc<Question>, BTreeSet<EndpointKey>> = HashMap::new();
+    for asked in asked {
+        questions.entry(asked.question).or_default().insert(asked.endpoint);
+    }
+    let mut answer = HashMap::new();
+    for (question, endpoints) in questions {
+        let endpoints: Vec<_> = endpoints.into_iter().collect();
+        let found = worst::by_endpoint(scope, db, &question, &endpoints).await?;
+        let named = found.into_iter();
+        answer.extend(named.map(|(endpoint, sample)| (AskedSample { question: Arc::clone(&question), endpoint }, sample)));
+    }
+    Ok(answer)
 }
 
-fn metric(scope: Scope, db: Session, pulse: &Pulse) -> Loader<MetricKey, Metric> {
-    Loader::new(pulse, move |keys: Vec<MetricKey>| {
-        let db = db.clone();
-        async move {
-            let found = reports::metric::by_keys(&scope, &db, &keys).await?;
-            let wrap = |(key, measurement): (MetricKey, Measurement)| {
-                (key, Metric { id: key.id, project: key.project, measurement })
-            };
-            Ok(found.into_iter().map(wrap).collect())
-        }
-    })
+async fn metric(Source { scope, db, .. }: &Source, keys: Vec<MetricKey>) -> Result<HashMap<MetricKey, Metric>> {
+    let found = reports::metric::by_keys(scope, db, &keys).await?;
+    let wrap =
+        |(key, measurement): (MetricKey, Measurement)| (key, Metric { id: key.id, project: key.project, measurement });
+    Ok(found.into_iter().map(wrap).collect())
 }
 
 /// The distinct ids, in order so that equal requests send equal statements, and every column that any of them needs.

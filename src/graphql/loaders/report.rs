@@ -5,10 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use super::{Loader, Pulse};
+use super::{Loader, Shared, Source};
 use crate::{
-    db::Session,
-    model::Scope,
+    error::Result,
     reports::{Parent, Question, Report},
 };
 
@@ -27,24 +26,25 @@ pub struct AskedReport<R> {
 pub type Reported<R> = Loader<AskedReport<R>, <R as Report>::Answer>;
 
 /// One report for all parents that are asked the same.
-pub(super) fn report<R: Report>(scope: Scope, db: &Session, pulse: &Pulse) -> Reported<R> {
-    let db = db.clone();
-    Loader::new(pulse, move |asked: Vec<AskedReport<R>>| {
-        let db = db.clone();
-        async move {
-            let mut same: HashMap<(Arc<Question>, R), HashSet<Parent>> = HashMap::new();
-            for AskedReport { parent, question, report } in asked {
-                same.entry((question, report)).or_default().insert(parent);
-            }
-            let mut answers = HashMap::new();
-            for ((question, report), parents) in same {
-                let parents: Vec<_> = parents.into_iter().collect();
-                let found = report.run(&scope, &db, &question, &parents).await?;
-                answers.extend(found.into_iter().map(|(parent, answer)| {
-                    (AskedReport { parent, question: Arc::clone(&question), report: report.clone() }, answer)
-                }));
-            }
-            Ok(answers)
-        }
-    })
+pub(super) fn report<R: Report>(shared: &Arc<Shared<Source>>) -> Reported<R> {
+    Loader::new(shared, |source, asked| Box::pin(run(source, asked)))
+}
+
+async fn run<R: Report>(
+    Source { scope, db, .. }: &Source,
+    asked: Vec<AskedReport<R>>,
+) -> Result<HashMap<AskedReport<R>, R::Answer>> {
+    let mut same: HashMap<(Arc<Question>, R), HashSet<Parent>> = HashMap::new();
+    for AskedReport { parent, question, report } in asked {
+        same.entry((question, report)).or_default().insert(parent);
+    }
+    let mut answers = HashMap::new();
+    for ((question, report), parents) in same {
+        let parents: Vec<_> = parents.into_iter().collect();
+        let found = report.run(scope, db, &question, &parents).await?;
+        answers.extend(found.into_iter().map(|(parent, answer)| {
+            (AskedReport { parent, question: Arc::clone(&question), report: report.clone() }, answer)
+        }));
+    }
+    Ok(answers)
 }

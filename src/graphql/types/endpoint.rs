@@ -84,6 +84,8 @@ impl EndpointStats {
                     endpoint: self.row.endpoint.clone(),
                     status: sample.status.unwrap_or(0),
                     timestamp: sample.timestamp,
+                    name: sample.name,
+                    release: sample.release,
                 },
             }))
         }

@@ -87,6 +87,16 @@ impl Metric {
         &self.measurement.endpoint
     }
 
+    /// Which of several things of the endpoint was measured, such as `LCP` of a page; null where the sender named none.
+    async fn name(&self) -> Option<&str> {
+        Some(&*self.measurement.name).filter(|name| !name.is_empty())
+    }
+
+    /// The version of the software that was running, as the sender named it; null where the sender named none.
+    async fn release_version(&self) -> Option<&str> {
+        Some(&*self.measurement.release).filter(|release| !release.is_empty())
+    }
+
     /// The HTTP status; null where there was none.
     async fn status_code(&self) -> Option<i32> {
         (self.measurement.status != 0).then_some(i32::from(self.measurement.status))

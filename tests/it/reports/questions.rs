@@ -22,7 +22,9 @@ fn question(rng: &mut StdRng) -> Question {
         1 => vec![MetricType::ApiResponse, MetricType::Database, MetricType::ApiResponse],
         _ => vec![*MetricType::ALL.choose(rng).unwrap()],
     };
-    Question { window, projects, kinds, endpoint: endpoint(rng), status: status(rng) }
+    let (endpoint, status) = (endpoint(rng), status(rng));
+    let (names, releases) = (tags(rng, ["", "LCP", "nobody's"]), tags(rng, ["", "1.4.2", "2.0"]));
+    Question { window, projects, kinds, endpoint, status, names, releases }
 }
 
 fn window(rng: &mut StdRng) -> TimeRange {
@@ -75,6 +77,16 @@ fn status(rng: &mut StdRng) -> Option<StatusFilter> {
         1 => Some(StatusFilter { one_of: Some(vec![200, 500, 99_999]), ..none }),
         2 => Some(StatusFilter { gte: Some(200), lt: Some(400), ..none }),
         3 => Some(StatusFilter { gt: Some(399), lte: Some(500), ..none }),
+        _ => None,
+    }
+}
+
+fn tags(rng: &mut StdRng, texts: [&str; 3]) -> Option<Vec<String>> {
+    let of = |texts: &[&str]| Some(texts.iter().map(|text| (*text).to_owned()).collect());
+    match rng.random_range(0..16) {
+        0 => of(&texts[1..]),
+        1 => of(&texts[..2]),
+        2 => of(&[]),
         _ => None,
     }
 }

@@ -49,6 +49,12 @@ pub struct MetricFilter {
     pub endpoint: Option<StringFilter>,
     /// With an HTTP status like this. Answered from raw measurements, which are kept for days only.
     pub status_code: Option<IntFilter>,
+    /// With one of these names; `""` stands for those without one. Nothing has one of an empty list. Answered from raw
+    /// measurements, as `statusCode`.
+    pub names: Option<Vec<String>>,
+    /// Tagged with one of these versions; `""` stands for those without one. Nothing has one of an empty list. Answered
+    /// from raw measurements, as `statusCode`.
+    pub releases: Option<Vec<String>>,
 }
 
 /// Which measurements a stream pushes. There is no time range: a stream has a cursor.
@@ -111,6 +117,8 @@ pub fn question(filter: Option<MetricFilter>, now: Timestamp) -> Result<Question
             lt: number.lt,
             lte: number.lte,
         }),
+        names: filter.names,
+        releases: filter.releases,
     })
 }
 

@@ -1,0 +1,3 @@
+//! Releases: measurements that carry the version they were taken with.
+
+mod tags;
