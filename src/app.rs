@@ -368,6 +368,7 @@ const fn limits(config: &Config) -> Limits {
         cost_max: limits.cost_max,
         team_change_max: limits.team_change_max,
         departments_max: limits.departments_max,
+        buckets_max: limits.buckets_max,
         document_cache_bytes_max: limits.document_cache_bytes_max,
     }
 }

@@ -53,6 +53,8 @@ section! {
         team_change_max: usize = 1_000,
         /// Departments in figures about employees (`byDepartment`), of each organization or of all together.
         departments_max: usize = 1_000,
+        /// Buckets of time in the answer of one field: of a series, or of all series of the field together.
+        buckets_max: usize = 10_000,
         /// Subscriptions open at once on one WebSocket.
         subscriptions_per_socket_max: usize = 50,
         /// Sockets open at once.

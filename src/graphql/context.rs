@@ -50,6 +50,8 @@ pub struct Limits {
     pub team_change_max: usize,
     /// Departments that figures about employees are told apart by, of one organization or of all together.
     pub departments_max: usize,
+    /// Buckets of time in the answer of one field.
+    pub buckets_max: usize,
     /// Bytes of documents that are kept ready to run.
     pub document_cache_bytes_max: u64,
 }

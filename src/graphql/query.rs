@@ -15,25 +15,20 @@ use super::{
     plain_list::PlainListQuery,
     selection,
     types::{
-        self, Employee, EmployeeConnection, Node, Organization, OrganizationConnection, Project, ProjectConnection,
+        Employee, EmployeeConnection, Node, Organization, OrganizationConnection, Project, ProjectConnection,
         connection::Total,
         employee_stats::{self, EmployeeAggregate},
-        endpoint::EndpointStats,
-        filter::{self, EmployeeFilter, MetricFilter, OrganizationFilter, ProjectFilter, nested},
+        filter::{EmployeeFilter, OrganizationFilter, ProjectFilter, nested},
         order::{EmployeeOrder, ProjectOrder, order},
-        stats::{self, MetricAggregate, PerformanceSummary, Statistic},
+        reports::Reports,
         viewer::Viewer,
     },
 };
-use crate::{
-    error::{Error, Result},
-    model::MetricType,
-    reports,
-};
+use crate::error::{Error, Result};
 
 /// Everything that can be asked.
 #[derive(Default, MergedObject)]
-pub struct Query(DirectoryQuery, PlainListQuery, MetricQuery);
+pub struct Query(DirectoryQuery, PlainListQuery, Reports);
 
 /// Questions about who is who.
 #[derive(Default)]
@@ -225,69 +220,4 @@ async fn node(context: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         Some(NodeId::Metric(key)) => loaders.metric.load(key).await?.map(Node::Metric),
         None => None,
     })
-}
-
-/// Questions about measurements.
-#[derive(Default)]
-pub struct MetricQuery;
-
-#[Object]
-impl MetricQuery {
-    /// Figures about all measurements that pass the filter, together. Name one type in the filter (or types of one unit):
-    /// milliseconds and percentages are not kept apart here.
-    async fn metric_stats(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "Which measurements.")] filter: MetricFilter,
-    ) -> Result<MetricAggregate> {
-        let request = request(context)?;
-        let as_of = request.as_of();
-        let question = filter::question(Some(filter), as_of)?;
-        let want = stats::wants(context.field());
-        let stats = reports::stats::run(request.scope(), request.db(), &question, want).await?;
-        Ok(MetricAggregate { stats, as_of })
-    }
-
-    /// The slowest endpoints, worst first, with the people who own them. Without types in the filter these are the
-    /// types that measure time (page loads, API responses, databases); for cache hits alone, the lowest rate is worst.
-    async fn slowest_endpoints(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "The worst so many, 1 to 100.", default = 10)] limit: i32,
-        #[graphql(desc = "Which measurements; those of the last 24 hours when left out.")] filter: Option<MetricFilter>,
-        #[graphql(desc = "What makes an endpoint slow.", default_with = "Statistic::P95")] rank_by: Statistic,
-    ) -> Result<Vec<EndpointStats>> {
-        let request = request(context)?;
-        let as_of = request.as_of();
-        let mut question = filter::question(filter, as_of)?;
-        if question.kinds.is_empty() {
-            question.kinds = vec![MetricType::PageLoad, MetricType::ApiResponse, MetricType::Database];
-        }
-        let limit =
-            u32::try_from(limit).map_err(|_| Error::input("limit", format!("must be 1 to 100, got {limit}")))?;
-        let want = stats::wants_in_stats(context.field());
-        let rank_by = rank_by.into();
-        let rows = reports::slowest::run(request.scope(), request.db(), &question, rank_by, limit, want).await?;
-        Ok(rows.into_iter().map(|row| EndpointStats { row, question: question.clone(), as_of }).collect())
-    }
-
-    /// The figures of one type of measurement at a glance.
-    async fn performance_summary(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "Which type.")] metric_type: types::metric::MetricType,
-        #[graphql(desc = "Which measurements; those of the last 24 hours when left out. Leave `types` out here.")]
-        filter: Option<MetricFilter>,
-    ) -> Result<PerformanceSummary> {
-        let request = request(context)?;
-        let as_of = request.as_of();
-        let mut question = filter::question(filter, as_of)?;
-        if !question.kinds.is_empty() {
-            return Err(Error::input("filter.types", "leave it out: metricType says which type"));
-        }
-        question.kinds = vec![metric_type.into()];
-        let want = stats::wants_in_stats(context.field());
-        let stats = reports::stats::run(request.scope(), request.db(), &question, want).await?;
-        Ok(PerformanceSummary { kind: metric_type, aggregate: MetricAggregate { stats, as_of } })
-    }
 }

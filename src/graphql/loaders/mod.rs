@@ -4,6 +4,7 @@
 
 mod employee_stats;
 mod loader;
+mod report;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -16,6 +17,7 @@ pub use employee_stats::AskedEmployeeStats;
 use employee_stats::Figures;
 pub use loader::Loader;
 use loader::Shared;
+pub use report::{AskedReport, Reported};
 
 use super::{context::Limits, types::Metric};
 use crate::{
@@ -33,7 +35,7 @@ use crate::{
         filter::Filter,
         page::{ListRequest, Page},
     },
-    reports::{self, EndpointKey, Question, Sample, Stats, Want, stats, worst},
+    reports::{self, EndpointKey, Question, Sample, Series, Slowest, Totals, worst},
 };
 
 /// A row and the columns that are wanted of it.
@@ -65,22 +67,11 @@ pub struct AskedCount<Parent, Condition> {
     pub filter: Option<Arc<Filter<Condition>>>,
 }
 
-/// Figures of a project's measurements that are wanted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct AskedStats {
-    /// The project.
-    pub project: Key<ProjectId>,
-    /// Which measurements; the projects in it are replaced.
-    pub question: Question,
-    /// Which figures.
-    pub want: Want,
-}
-
 /// The worst measurement of an endpoint that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AskedSample {
     /// Which measurements.
-    pub question: Question,
+    pub question: Arc<Question>,
     /// The endpoint.
     pub endpoint: EndpointKey,
 }
@@ -133,8 +124,12 @@ pub struct Loaders {
     pub employee_stats: Figures<()>,
     /// Figures about organizations' employees.
     pub organization_employee_stats: Figures<OrganizationId>,
-    /// Figures about projects' measurements.
-    pub metric_stats: Loader<AskedStats, Stats>,
+    /// Figures about measurements.
+    pub metric_stats: Reported<Totals>,
+    /// Figures about measurements over time.
+    pub metric_series: Reported<Series>,
+    /// The worst endpoints.
+    pub slowest: Reported<Slowest>,
     /// The worst measurements of endpoints.
     pub worst_sample: Loader<AskedSample, Sample>,
     /// Measurements by key.
@@ -220,7 +215,9 @@ impl Loaders {
             employee_project_count: counts!(membership::project_counts),
             employee_stats: employee_stats::of_everybody(shared),
             organization_employee_stats: employee_stats::of_organizations(shared),
-            metric_stats: Loader::new(shared, |source, asked| Box::pin(metric_stats(source, asked))),
+            metric_stats: report::report(shared),
+            metric_series: report::report(shared),
+            slowest: report::report(shared),
             worst_sample: Loader::new(shared, |source, asked| Box::pin(worst_sample(source, asked))),
             metric: Loader::new(shared, |source, keys| Box::pin(metric(source, keys))),
         }
@@ -247,28 +244,12 @@ async fn count_everything<N: Noun>(
     Ok(HashMap::from([((), directory::count::<N>(scope, db, filter).await?)]))
 }
 
-/// One report for all projects that are asked the same question.
-async fn metric_stats(Source { scope, db, .. }: &Source, asked: Vec<AskedStats>) -> Result<HashMap<AskedStats, Stats>> {
-    let mut questions: HashMap<(Question, Want), Vec<AskedStats>> = HashMap::new();
-    for asked in asked {
-        questions.entry((asked.question.clone(), asked.want)).or_default().push(asked);
-    }
-    let mut answer = HashMap::new();
-    for ((question, want), asked) in questions {
-        let projects: BTreeSet<_> = asked.iter().map(|asked| asked.project).collect();
-        let projects: Vec<_> = projects.into_iter().collect();
-        let mut found = stats::by_project(scope, db, &question, &projects, want).await?;
-        answer.extend(asked.into_iter().filter_map(|asked| Some((asked.clone(), found.remove(&asked.project)?))));
-    }
-    Ok(answer)
-}
-
 /// One report for all endpoints of a ranking.
 async fn worst_sample(
     Source { scope, db, .. }: &Source,
     asked: Vec<AskedSample>,
 ) -> Result<HashMap<AskedSample, Sample>> {
-    let mut questions: HashMap<Question, BTreeSet<EndpointKey>> = HashMap::new();
+    let mut questions: HashMap<Arc<Question>, BTreeSet<EndpointKey>> = HashMap::new();
     for asked in asked {
         questions.entry(asked.question).or_default().insert(asked.endpoint);
     }
@@ -277,7 +258,9 @@ async fn worst_sample(
         let endpoints: Vec<_> = endpoints.into_iter().collect();
         let found = worst::by_endpoint(scope, db, &question, &endpoints).await?;
         let named = found.into_iter();
-        answer.extend(named.map(|(endpoint, sample)| (AskedSample { question: question.clone(), endpoint }, sample)));
+        answer.extend(
+            named.map(|(endpoint, sample)| (AskedSample { question: Arc::clone(&question), endpoint }, sample)),
+        );
     }
     Ok(answer)
 }

@@ -16,7 +16,7 @@ use crate::{
             endpoint::EndpointStats,
             filter::{self, StreamFilter},
             stats::{self, Statistic},
-            window::aggregate,
+            window::figures_as_stats,
         },
     },
     live::window::{GroupKey, LiveWindow},
@@ -90,7 +90,7 @@ impl Ranking {
                 project: Key::new(window.cursor.organization, group.place.project?),
                 endpoint_id: EndpointId::ALL,
                 endpoint: group.endpoint.clone()?,
-                stats: aggregate(&group.figures, self.want, window.range, window.as_of).stats,
+                stats: Arc::new(figures_as_stats(&group.figures, self.want, window.range)),
                 value: 0.0,
             })
         });
@@ -98,9 +98,10 @@ impl Ranking {
         if self.has_sample {
             identify(request, &mut rows).await?;
         }
-        let projects = Projects::Organization(window.cursor.organization);
-        let question = Question { projects, kinds: self.kinds.clone(), ..Question::over(window.range) };
-        let found = rows.into_iter().map(|row| EndpointStats { row, question: question.clone(), as_of: window.as_of });
+        let projects = Projects::Organizations(vec![window.cursor.organization]);
+        let question = Arc::new(Question { projects, kinds: self.kinds.clone(), ..Question::over(window.range) });
+        let found =
+            rows.into_iter().map(|row| EndpointStats { row, question: Arc::clone(&question), as_of: window.as_of });
         Ok(found.collect())
     }
 }

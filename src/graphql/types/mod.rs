@@ -13,6 +13,8 @@ pub mod metric;
 pub mod order;
 pub mod organization;
 pub mod project;
+pub mod reports;
+pub mod series;
 pub mod stats;
 pub mod team;
 pub mod user_error;

@@ -14,6 +14,7 @@ use super::{
     employee_stats::{self, EmployeeAggregate},
     filter::{EmployeeFilter, ProjectFilter, nested},
     order::{EmployeeOrder, ProjectOrder, order},
+    reports::Reports,
 };
 use crate::{
     directory,
@@ -28,6 +29,7 @@ use crate::{
         selection,
     },
     model::OrganizationId,
+    reports::Parent,
 };
 
 /// A tenant: a company or a unit with its own people, projects and metrics.
@@ -123,6 +125,11 @@ impl Organization {
         let asked = AskedEmployeeStats { parent: self.0.key, filter, fields: employee_stats::wants(context.field()) };
         let found = request.loaders().organization_employee_stats.load(asked).await?;
         found.map(EmployeeAggregate).ok_or_else(|| Error::internal("figures left out an organization"))
+    }
+
+    #[graphql(flatten)]
+    async fn reports(&self) -> Reports {
+        Reports(Parent::Organization(self.0.key))
     }
 }
 

@@ -7,23 +7,24 @@ use async_graphql::{Context, Enum, ID, Object, ServerResult, resolver_utils::Enu
 use super::{
     Organization, TeamConnection, connection,
     connection::Total,
-    filter::{self, EmployeeFilter, MetricFilter},
+    filter::EmployeeFilter,
     order::{EmployeeOrder, order},
     organization,
-    stats::{self, MetricAggregate},
+    reports::Reports,
 };
 use crate::{
     directory,
-    error::{Error, Result},
+    error::Result,
     graphql::{
         context::request,
-        loaders::{Asked, AskedStats},
+        loaders::Asked,
         node::NodeId,
         page::{self, PageArguments},
         rows::{Read, Row, Scalar},
         scalars::DateTime,
         selection,
     },
+    reports::Parent,
 };
 
 /// Whether a project is monitored.
@@ -110,20 +111,9 @@ impl Project {
         Ok(TeamConnection::new(page, wanted, total))
     }
 
-    /// Figures about the project's measurements that pass the filter; one statement for a whole list of projects.
-    async fn metric_stats(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "Which measurements; projects named in it are left out of account here.")]
-        filter: MetricFilter,
-    ) -> Result<MetricAggregate> {
-        let request = request(context)?;
-        let as_of = request.as_of();
-        let question = filter::question(Some(filter), as_of)?;
-        let asked = AskedStats { project: self.0.key, question, want: stats::wants(context.field()) };
-        let stats = request.loaders().metric_stats.load(asked).await?;
-        let stats = stats.ok_or_else(|| Error::internal("a report left out a project"))?;
-        Ok(MetricAggregate { stats, as_of })
+    #[graphql(flatten)]
+    async fn reports(&self) -> Reports {
+        Reports(Parent::Project(self.0.key))
     }
 }
 

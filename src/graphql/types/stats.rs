@@ -1,5 +1,7 @@
 //! Figures about a set of measurements, and how true they are.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, Enum, Object, SelectionField, SimpleObject};
 
 use super::metric::MetricType;
@@ -10,7 +12,7 @@ use crate::{
         selection,
     },
     model::Timestamp,
-    reports::{self, Stats, Want},
+    reports::{self, Filled, Stats, Want},
 };
 
 /// A figure that endpoints can be ranked by.
@@ -92,9 +94,22 @@ pub struct PercentileValue {
 #[derive(Clone)]
 pub struct MetricAggregate {
     /// What was read.
-    pub stats: Stats,
+    pub stats: Arc<Stats>,
+    /// What stands for the figures.
+    pub filled: Filled,
     /// When it was read.
     pub as_of: Timestamp,
+}
+
+impl MetricAggregate {
+    /// Figures as they were read.
+    pub const fn own(stats: Arc<Stats>, as_of: Timestamp) -> Self {
+        Self { stats, filled: Filled::Own, as_of }
+    }
+
+    fn figure(&self, figure: impl Fn(&Stats) -> Option<f64>) -> Option<f64> {
+        self.filled.figure(&self.stats, figure)
+    }
 }
 
 /// Figures about a set of measurements, in the unit of their type. Null where nothing was measured.
@@ -107,22 +122,22 @@ impl MetricAggregate {
 
     /// The mean.
     async fn average(&self) -> Option<f64> {
-        self.stats.average()
+        self.figure(Stats::average)
     }
 
     /// The smallest.
     async fn min(&self) -> Option<f64> {
-        self.stats.min
+        self.figure(|stats| stats.min)
     }
 
     /// The largest.
     async fn max(&self) -> Option<f64> {
-        self.stats.max
+        self.figure(|stats| stats.max)
     }
 
     /// All added up.
     async fn sum(&self) -> Option<f64> {
-        (self.stats.count > 0).then_some(self.stats.sum)
+        self.figure(|stats| (stats.count > 0).then_some(stats.sum))
     }
 
     /// How many carry an error status (400 and above).
@@ -132,14 +147,14 @@ impl MetricAggregate {
 
     /// The share that carries an error status, 0 to 1.
     async fn error_rate(&self) -> Option<f64> {
-        self.stats.error_rate()
+        self.figure(Stats::error_rate)
     }
 
     /// The value that `p` percent of the measurements do not pass, within the error bound of `accuracy`.
     async fn percentile(&self, #[graphql(desc = "Which percentile, 0 to 100.")] p: f64) -> Option<Result<f64>> {
         async {
             check(p)?;
-            Ok(self.stats.percentile(p).map(|quantile| quantile.value))
+            Ok(self.figure(|stats| stats.percentile(p).map(|quantile| quantile.value)))
         }
         .await
         .transpose()
@@ -158,12 +173,11 @@ impl MetricAggregate {
         p.into_iter()
             .map(|p| {
                 check(p)?;
-                let quantile = self.stats.percentile(p);
                 Ok(PercentileValue {
                     p,
-                    value: quantile.map(|quantile| quantile.value),
-                    lower: quantile.map(|quantile| quantile.lower),
-                    upper: quantile.map(|quantile| quantile.upper),
+                    value: self.figure(|stats| stats.percentile(p).map(|quantile| quantile.value)),
+                    lower: self.figure(|stats| stats.percentile(p).map(|quantile| quantile.lower)),
+                    upper: self.figure(|stats| stats.percentile(p).map(|quantile| quantile.upper)),
                 })
             })
             .collect()

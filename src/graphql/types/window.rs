@@ -19,7 +19,7 @@ use crate::{
         selection,
     },
     live::window::{self, Figures, GroupKey, WindowGroup},
-    model::{Key, OrganizationId, ProjectId, TimeRange, Timestamp, sketch::RELATIVE_ERROR},
+    model::{Key, OrganizationId, ProjectId, TimeRange, sketch::RELATIVE_ERROR},
     reports::{Accuracy, Source, Stats, Want},
 };
 
@@ -152,13 +152,14 @@ impl MetricGroup {
     /// How it did in the window.
     async fn stats(&self) -> MetricAggregate {
         let figures = self.group().map_or_else(Figures::empty, |group| group.figures.clone());
-        aggregate(&figures, self.want, self.window.range, self.window.as_of)
+        let stats = figures_as_stats(&figures, self.want, self.window.range);
+        MetricAggregate::own(Arc::new(stats), self.window.as_of)
     }
 }
 
 /// Figures of a live window as those of a report.
-pub fn aggregate(figures: &Figures, want: Want, covers: TimeRange, as_of: Timestamp) -> MetricAggregate {
-    let stats = Stats {
+pub fn figures_as_stats(figures: &Figures, want: Want, covers: TimeRange) -> Stats {
+    Stats {
         count: figures.count,
         errors: figures.errors,
         sum: figures.sum,
@@ -174,8 +175,7 @@ pub fn aggregate(figures: &Figures, want: Want, covers: TimeRange, as_of: Timest
             },
             source: Source::Raw,
         },
-    };
-    MetricAggregate { stats, as_of }
+    }
 }
 
 /// What a selection on a window needs of its groups.

@@ -94,7 +94,7 @@ pub fn question(filter: Option<MetricFilter>, now: Timestamp) -> Result<Question
     let window = filter.time.window(now)?;
     let projects = match (filter.project_ids, filter.organization_id) {
         (None, None) => Projects::All,
-        (None, Some(id)) => Projects::Organization(organization(&id)),
+        (None, Some(id)) => Projects::Organizations(vec![organization(&id)]),
         (Some(ids), organization_id) => {
             let mut keys = projects(&ids);
             if let Some(id) = organization_id {
