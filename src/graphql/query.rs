@@ -13,6 +13,7 @@ use super::{
     node::NodeId,
     page::{self, PageArguments},
     plain_list::PlainListQuery,
+    rows::One,
     selection,
     types::{
         Employee, EmployeeConnection, Node, Organization, OrganizationConnection, Project, ProjectConnection,
@@ -69,7 +70,7 @@ impl DirectoryQuery {
         context: &Context<'_>,
         #[graphql(desc = "The organization's id.")] id: Option<ID>,
         #[graphql(desc = "The organization's slug.")] slug: Option<String>,
-    ) -> Option<Result<Organization>> {
+    ) -> Option<Result<One<Organization>>> {
         async {
             let request = request(context)?;
             let fields = selection::of_object(context.field());
@@ -79,7 +80,7 @@ impl DirectoryQuery {
                         return Ok(None);
                     };
                     let row = request.loaders().organization.load(Asked { id, fields }).await?;
-                    Ok(row.map(Organization))
+                    Ok(row.map(Organization).map(One))
                 }
                 (None, Some(slug)) => {
                     // PostgreSQL cannot hold NUL in text, so nothing can be called that.
@@ -87,7 +88,7 @@ impl DirectoryQuery {
                         return Ok(None);
                     }
                     let row = request.loaders().organization_by_slug.load(Asked { id: slug, fields }).await?;
-                    Ok(row.map(Organization))
+                    Ok(row.map(Organization).map(One))
                 }
                 _ => Err(Error::input("id", "give either id or slug, and only one of them")),
             }
@@ -118,13 +119,13 @@ impl DirectoryQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The employee's id.")] id: ID,
-    ) -> Option<Result<Employee>> {
+    ) -> Option<Result<One<Employee>>> {
         async {
             let Some(id) = NodeId::employee(&id) else {
                 return Ok(None);
             };
             let asked = Asked { id, fields: selection::of_object(context.field()) };
-            Ok(request(context)?.loaders().employee.load(asked).await?.map(Employee))
+            Ok(request(context)?.loaders().employee.load(asked).await?.map(Employee).map(One))
         }
         .await
         .transpose()
@@ -155,12 +156,12 @@ impl DirectoryQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Only those that pass.")] filter: Option<EmployeeFilter>,
-    ) -> Result<EmployeeAggregate> {
+    ) -> Result<One<EmployeeAggregate>> {
         let request = request(context)?;
         let filter = filter.map(|input| nested::filter(input, &request.services.limits)).transpose()?.map(Arc::new);
         let asked = AskedEmployeeStats { parent: (), filter, fields: employee_stats::wants(context.field()) };
         let found = request.loaders().employee_stats.load(asked).await?;
-        found.map(EmployeeAggregate).ok_or_else(|| Error::internal("figures of nobody at all"))
+        found.map(EmployeeAggregate).map(One).ok_or_else(|| Error::internal("figures of nobody at all"))
     }
 
     /// One project; null when there is none that the caller may see.
@@ -168,13 +169,13 @@ impl DirectoryQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The project's id.")] id: ID,
-    ) -> Option<Result<Project>> {
+    ) -> Option<Result<One<Project>>> {
         async {
             let Some(id) = NodeId::project(&id) else {
                 return Ok(None);
             };
             let asked = Asked { id, fields: selection::of_object(context.field()) };
-            Ok(request(context)?.loaders().project.load(asked).await?.map(Project))
+            Ok(request(context)?.loaders().project.load(asked).await?.map(Project).map(One))
         }
         .await
         .transpose()

@@ -15,6 +15,7 @@ use crate::{
         context::request,
         loaders::Asked,
         node::NodeId,
+        rows::One,
         scalars::{DateTime, StreamCursor},
         selection,
     },
@@ -128,11 +129,11 @@ impl MetricGroup {
     }
 
     /// The project of the group; null where groups are not told apart by it.
-    async fn project(&self, context: &Context<'_>) -> Option<Result<Project>> {
+    async fn project(&self, context: &Context<'_>) -> Option<Result<One<Project>>> {
         let id: ProjectId = self.group()?.place.project?;
         async {
             let asked = Asked { id: Key::new(self.organization(), id), fields: selection::of_object(context.field()) };
-            Ok(request(context)?.loaders().project.load(asked).await?.map(Project))
+            Ok(request(context)?.loaders().project.load(asked).await?.map(Project).map(One))
         }
         .await
         .transpose()
