@@ -10,7 +10,9 @@ use crate::model::{
 /// Fields that answer a list with one item for each bucket.
 const LISTS: [&str; 3] = ["metricSeries", "trend", "buckets"];
 /// Fields about measurements, whose filter says of which time.
-const REPORTS: [&str; 3] = ["metricSeries", "slowestEndpoints", "metricGroups"];
+const REPORTS: [&str; 4] = ["metricSeries", "metricColumns", "slowestEndpoints", "metricGroups"];
+/// Points of a column that cost as much as one row: they are written without being resolved one by one.
+pub const POINTS_PER_ROW: u64 = 20;
 
 /// Whether a field answers with one item for each bucket.
 pub fn is_list(field: &str) -> bool {
