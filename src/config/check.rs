@@ -245,7 +245,7 @@ fn orders_of_sizes(Config { limits, ingest, .. }: &Config) -> Vec<Order> {
     ]
 }
 
-fn orders_of_times(Config { server, database, ingest, retention, .. }: &Config) -> Vec<Order> {
+fn orders_of_times(Config { server, database, ingest, retention, live, .. }: &Config) -> Vec<Order> {
     let raw = || time("retention.raw_days", retention.raw_days, MINUTES_PER_DAY);
     let minutes = || time("retention.minute_days", retention.minute_days, MINUTES_PER_DAY);
     let hours = time("retention.hour_days", retention.hour_days, MINUTES_PER_DAY);
@@ -257,6 +257,16 @@ fn orders_of_times(Config { server, database, ingest, retention, .. }: &Config) 
         ),
         (raw(), minutes(), "what is kept one by one must be kept in coarser rollups too"),
         (minutes(), hours, "what is kept by the minute must be kept in coarser rollups too"),
+        (
+            time("live.window_max_hours", live.window_max_hours, MINUTES_PER_HOUR),
+            raw(),
+            "a live window begins with single measurements, which would be gone",
+        ),
+        (
+            amount("live.window_delay_ms", live.window_delay_ms),
+            amount("live.window_grace_ms", live.window_grace_ms),
+            "a window would be final before it is pushed",
+        ),
         (
             amount("database.acquire_timeout_ms", database.acquire_timeout_ms),
             amount("server.request_timeout_ms", server.request_timeout_ms),

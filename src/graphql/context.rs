@@ -11,7 +11,7 @@ use crate::{
     db::{Database, Session, StatementLog},
     error::{Error, Result},
     ingest::Ingest,
-    live::Publisher,
+    live::{Publisher, Windows},
     model::{IdGenerator, Scope, Timestamp},
 };
 
@@ -66,6 +66,8 @@ pub struct Services {
     pub ingest: Ingest,
     /// What was just written.
     pub publisher: Publisher,
+    /// Sliding windows over it.
+    pub windows: Windows,
     /// Makes the ids of what is created.
     pub ids: Arc<IdGenerator>,
     /// The time.

@@ -8,9 +8,11 @@ mod poke;
 mod publisher;
 mod replay;
 pub mod stream;
+pub mod window;
 
 pub use bus::{Bus, POLL_INTERVAL, SharedBus};
 pub use follower::Follower;
 pub use poke::Poke;
 pub use publisher::{CommittedBatch, Publisher};
 pub use stream::{Filter, StreamEvent};
+pub use window::Windows;

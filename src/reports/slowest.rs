@@ -5,7 +5,7 @@
 
 use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 
-use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, OverStatement, Query, SelectStatement, WindowStatement};
+use sea_orm::{ConnectionTrait, sea_query::{Expr, ExprTrait, Func, Order, OverStatement, Query, SelectStatement, WindowStatement}};
 
 use super::{
     Question, Report, Statistic, Stats, Want,
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     db::Session,
     error::{Error, Result},
-    model::{EndpointId, Key, ProjectId, Scope},
+    model::{EndpointId, Key, MetricType, ProjectId, Scope},
 };
 
 /// The most endpoints that can be asked for.
@@ -110,10 +110,7 @@ pub async fn by_parent(
     slowest: Slowest,
 ) -> Result<HashMap<Parent, Vec<EndpointStats>>> {
     let Slowest { rank_by, limit, want } = slowest;
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        let message = format!("is {limit}, but between 1 and {LIMIT_MAX} endpoints can be asked for");
-        return Err(Error::input("limit", message));
-    }
+    check_limit(limit)?;
     let mut answers = HashMap::with_capacity(parents.len());
     for batch in batches(question, parents) {
         let grouping = batch.grouping(Grouping::endpoints().by(), None);
@@ -132,7 +129,7 @@ pub async fn by_parent(
                     project: group.project_key(),
                     endpoint_id: EndpointId(group.endpoint),
                     endpoint: path,
-                    value: rank_by.of(&stats).unwrap_or_default(),
+                    value: 0.0,
                     stats: Arc::new(stats),
                 };
                 for place in batch.of(&group) {
@@ -141,14 +138,68 @@ pub async fn by_parent(
                     }
                 }
             }
-            for endpoints in &mut found {
-                endpoints.sort_by(|a, b| order(a, b, worst));
-                endpoints.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-            }
         }
-        answers.extend(batch.parents().iter().cloned().zip(found));
+        let ranked = found.into_iter().map(|endpoints| rank(endpoints, rank_by, narrowed.kinds(), limit));
+        answers.extend(batch.parents().iter().cloned().zip(ranked));
     }
     Ok(answers)
+}
+
+/// Refuses to rank nothing, and too much.
+///
+/// # Errors
+/// When `limit` is not 1 to 100.
+pub fn check_limit(limit: u32) -> Result<()> {
+    if (1..=LIMIT_MAX).contains(&limit) {
+        return Ok(());
+    }
+    let message = format!("is {limit}, but between 1 and {LIMIT_MAX} endpoints can be asked for");
+    Err(Error::input("limit", message))
+}
+
+/// The worst endpoints, as [`run`] ranks those of measurements of these types. Percentiles need the sketches.
+pub fn rank(
+    mut endpoints: Vec<EndpointStats>,
+    rank_by: Statistic,
+    kinds: &[MetricType],
+    limit: u32,
+) -> Vec<EndpointStats> {
+    let worst = rank_by.worst(kinds);
+    for endpoint in &mut endpoints {
+        endpoint.value = rank_by.of(&endpoint.stats).unwrap_or_default();
+    }
+    endpoints.sort_by(|a, b| order(a, b, worst));
+    endpoints.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    endpoints
+}
+
+/// The ids of endpoints by their projects and paths; what is not there or not seen is not in the answer. One statement.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn endpoint_ids(
+    scope: &Scope,
+    session: &Session,
+    endpoints: &[(Key<ProjectId>, String)],
+) -> Result<HashMap<(Key<ProjectId>, String), EndpointId>> {
+    let seen: Vec<_> = endpoints.iter().filter(|(project, _)| scope.sees(project.organization)).collect();
+    if seen.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut select = Query::select();
+    // Column by column instead of as tuples, which SQLite would not look up in the index.
+    select
+        .columns(["organization_id", "project_id", "path", "id"])
+        .from("endpoint")
+        .and_where(Expr::col("organization_id").is_in(seen.iter().map(|(project, _)| project.organization)))
+        .and_where(Expr::col("project_id").is_in(seen.iter().map(|(project, _)| project.id)))
+        .and_where(Expr::col("path").is_in(seen.iter().map(|(_, path)| path.clone())));
+    let mut ids = HashMap::new();
+    for row in session.query_all(&select).await? {
+        let project = Key::new(row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        ids.insert((project, row.try_get_by_index(2)?), row.try_get_by_index(3)?);
+    }
+    Ok(ids)
 }
 
 /// The worst of each parent, by the columns that tell parents apart.

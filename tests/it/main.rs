@@ -25,6 +25,7 @@ mod import;
 mod ingest;
 mod lifecycle;
 mod live;
+mod live_windows;
 mod migrations;
 mod mutations;
 mod network;

@@ -120,7 +120,8 @@ impl<'a> Scales<'a> {
         let name = field.name.node.as_str();
         let outside = self.window;
         let filter = field.get_argument("filter").map(|value| self.constant(&value.node));
-        self.window = buckets::window(name, filter.as_ref()).or(outside);
+        let length = field.get_argument("window").map(|value| self.constant(&value.node));
+        self.window = buckets::window(name, filter.as_ref(), length.as_ref()).or(outside);
         let inner = self.selection_set(&field.selection_set.node);
         let size = if inner.fields == 0 { 1 } else { self.list_size(field, inner.has_items) };
         self.window = outside;

@@ -142,6 +142,14 @@ impl MetricGroup {
         })
     }
 
+    /// The path of their endpoint; null unless they are grouped by it.
+    async fn endpoint(&self) -> Option<&str> {
+        self.group.keys.iter().find_map(|key| match key {
+            GroupKey::Endpoint(path) => Some(path.as_ref()),
+            _ => None,
+        })
+    }
+
     /// Their figures over the whole window.
     async fn stats(&self) -> MetricAggregate {
         MetricAggregate::own(Arc::clone(&self.group.stats), self.as_of)

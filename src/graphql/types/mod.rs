@@ -21,6 +21,7 @@ pub mod stats;
 pub mod team;
 pub mod user_error;
 pub mod viewer;
+pub mod window;
 
 use async_graphql::{ID, Interface};
 
