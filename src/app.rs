@@ -369,6 +369,7 @@ const fn limits(config: &Config) -> Limits {
         team_change_max: limits.team_change_max,
         departments_max: limits.departments_max,
         buckets_max: limits.buckets_max,
+        groups_max: limits.groups_max,
         document_cache_bytes_max: limits.document_cache_bytes_max,
     }
 }

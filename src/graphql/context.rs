@@ -52,6 +52,8 @@ pub struct Limits {
     pub departments_max: usize,
     /// Buckets of time in the answer of one field.
     pub buckets_max: usize,
+    /// Groups that measurements may fall into.
+    pub groups_max: usize,
     /// Bytes of documents that are kept ready to run.
     pub document_cache_bytes_max: u64,
 }

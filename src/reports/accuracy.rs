@@ -1,5 +1,6 @@
 //! How true an answer is.
 
+use super::Bucket;
 use crate::model::TimeRange;
 
 /// How true an answer is, as of the moment at which its statement ran: whatever was committed by then is in it.
@@ -14,6 +15,21 @@ pub struct Accuracy {
     pub relative_error_bound: f64,
     /// Which tables answered.
     pub source: Source,
+}
+
+impl Accuracy {
+    /// How true a whole series is, as far as each of its buckets is.
+    pub fn of_all(buckets: &[Bucket]) -> Option<Self> {
+        let each = || buckets.iter().map(|bucket| bucket.stats.accuracy);
+        let covers = TimeRange::new(each().next()?.covers.from(), each().next_back()?.covers.to()).ok()?;
+        let source = each().map(|one| one.source).reduce(|all, one| if all == one { all } else { Source::Mixed })?;
+        Some(Self {
+            is_exact: each().all(|one| one.is_exact),
+            covers,
+            relative_error_bound: each().map(|one| one.relative_error_bound).fold(0.0, f64::max),
+            source,
+        })
+    }
 }
 
 /// Which tables answered.

@@ -1,5 +1,7 @@
 //! What the rows of an answer are told apart by.
 
+use std::sync::Arc;
+
 use sea_orm::QueryResult;
 
 use super::{grid::Buckets, narrow::Endpoints};
@@ -19,6 +21,12 @@ pub enum Dimension {
     Endpoint,
     /// The type of measurement.
     Kind,
+    /// The HTTP status, which only single measurements know.
+    Status,
+    /// The name, as the status.
+    Name,
+    /// The release, as the status.
+    Release,
 }
 
 impl Dimension {
@@ -28,7 +36,15 @@ impl Dimension {
             Self::Project => "project_id",
             Self::Endpoint => "endpoint_id",
             Self::Kind => "kind",
+            Self::Status => "status",
+            Self::Name => "name",
+            Self::Release => "release",
         }
+    }
+
+    /// Whether no rollup knows it.
+    const fn is_raw(self) -> bool {
+        matches!(self, Self::Status | Self::Name | Self::Release)
     }
 }
 
@@ -74,19 +90,27 @@ impl Grouping {
         self.columns().chain(self.buckets.map(|_| SLOT))
     }
 
+    /// Whether only single measurements can be told apart so.
+    pub(super) fn is_raw(&self) -> bool {
+        self.by.iter().any(|dimension| dimension.is_raw())
+    }
+
     /// Which rows of a rollup make up these groups.
     pub(super) fn rows(&self) -> Endpoints {
         if self.by.contains(&Dimension::Endpoint) { Endpoints::Single } else { Endpoints::Together }
     }
 }
 
-/// What a row belongs to; zero where the grouping does not tell apart.
+/// What a row belongs to; zero or empty where the grouping does not tell apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Group {
     pub organization: i64,
     pub project: i64,
     pub endpoint: i64,
     pub kind: i16,
+    pub status: i16,
+    pub name: Arc<str>,
+    pub release: Arc<str>,
     pub slot: i64,
 }
 
@@ -100,6 +124,9 @@ impl Group {
                 Dimension::Project => group.project = row.try_get_by_index(index)?,
                 Dimension::Endpoint => group.endpoint = row.try_get_by_index(index)?,
                 Dimension::Kind => group.kind = row.try_get_by_index(index)?,
+                Dimension::Status => group.status = row.try_get_by_index(index)?,
+                Dimension::Name => group.name = row.try_get_by_index::<String>(index)?.into(),
+                Dimension::Release => group.release = row.try_get_by_index::<String>(index)?.into(),
             }
         }
         let mut first = grouping.by.len();
@@ -120,6 +147,9 @@ impl Group {
                 Dimension::Project => group.project = self.project,
                 Dimension::Endpoint => group.endpoint = self.endpoint,
                 Dimension::Kind => group.kind = self.kind,
+                Dimension::Status => group.status = self.status,
+                Dimension::Name => group.name = Arc::clone(&self.name),
+                Dimension::Release => group.release = Arc::clone(&self.release),
             }
         }
         group

@@ -51,7 +51,7 @@ impl<'a> Narrowed<'a> {
     /// When a condition cannot be judged (too many alternatives, text that no path can hold), when nothing is kept any
     /// more that could answer, or when there would be too many buckets.
     pub(super) fn new(scope: &Scope, question: &'a Question, grouping: &Grouping, kept: Kept) -> Result<Self> {
-        let needs_raw = question.needs_raw();
+        let needs_raw = question.needs_raw() || grouping.is_raw();
         let tables = match grouping.buckets() {
             _ if needs_raw => Tables::RawOnly,
             Some(buckets) => Tables::Aligned(buckets.width_micros),

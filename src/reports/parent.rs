@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Projects, Question,
+    Projects, Question, StatusFilter,
     filter::ALTERNATIVES_MAX,
     grid::Buckets,
     grouping::{Dimension, Group, Grouping},
@@ -83,11 +83,23 @@ pub(super) fn batches(question: &Question, parents: &[Parent]) -> Vec<Batch> {
     }
     let mut batches = Vec::with_capacity(kinds.len());
     for (by, parents) in kinds {
-        for chunk in parents.chunks(ALTERNATIVES_MAX) {
+        let mut rest = parents.as_slice();
+        while !rest.is_empty() {
+            let (chunk, behind) = rest.split_at(fitting(rest));
             batches.push(Batch::new(question, by.clone(), chunk));
+            rest = behind;
         }
     }
     batches
+}
+
+/// How many of these parents one statement takes: at least one, be its groups as many as they may.
+fn fitting(parents: &[Grouped]) -> usize {
+    let sums = parents.iter().scan(0, |sum, (_, groups)| {
+        *sum += groups.len();
+        Some(*sum)
+    });
+    sums.take_while(|sum| *sum <= ALTERNATIVES_MAX).count().max(1)
 }
 
 impl Batch {
@@ -105,16 +117,11 @@ impl Batch {
         let mut groups: Vec<_> = of_group.keys().collect();
         groups.sort_unstable();
         let mut question = question.clone();
-        if by.contains(&Dimension::Project) {
-            question.projects = Projects::Keys(distinct(&groups, Group::project_key));
-        } else if by.contains(&Dimension::Organization) {
-            question.projects = Projects::Organizations(distinct(&groups, |group| OrganizationId(group.organization)));
+        let mut endpoints = None;
+        // Groups of so many rows are sorted out as they come.
+        if groups.len() <= ALTERNATIVES_MAX {
+            endpoints = narrow(&mut question, &by, &groups);
         }
-        if by.contains(&Dimension::Kind) {
-            question.kinds = distinct(&groups, Group::metric_type).into_iter().flatten().collect();
-        }
-        let endpoints =
-            by.contains(&Dimension::Endpoint).then(|| distinct(&groups, |group| EndpointId(group.endpoint)));
         let parents = parents.iter().map(|(parent, _)| parent.clone()).collect();
         Self { question, by, endpoints, parents, of_group }
     }
@@ -150,6 +157,32 @@ impl Batch {
     pub(super) fn of(&self, group: &Group) -> &[usize] {
         self.of_group.get(&group.only(&self.by)).map_or(&[], Vec::as_slice)
     }
+}
+
+/// Only what may belong to one of the groups; answers the endpoints that they are about.
+fn narrow(question: &mut Question, by: &[Dimension], groups: &[&Group]) -> Option<Vec<EndpointId>> {
+    let mut endpoints = None;
+    for dimension in by {
+        match dimension {
+            Dimension::Organization if by.contains(&Dimension::Project) => {}
+            Dimension::Organization => {
+                let ids = distinct(groups, |group| OrganizationId(group.organization));
+                question.projects = Projects::Organizations(ids);
+            }
+            Dimension::Project => question.projects = Projects::Keys(distinct(groups, Group::project_key)),
+            Dimension::Endpoint => endpoints = Some(distinct(groups, |group| EndpointId(group.endpoint))),
+            Dimension::Kind => {
+                question.kinds = distinct(groups, Group::metric_type).into_iter().flatten().collect();
+            }
+            Dimension::Status => {
+                let one_of = Some(distinct(groups, |group| group.status.into()));
+                question.status = Some(StatusFilter { one_of, ..StatusFilter::default() });
+            }
+            Dimension::Name => question.names = Some(distinct(groups, |group| group.name.to_string())),
+            Dimension::Release => question.releases = Some(distinct(groups, |group| group.release.to_string())),
+        }
+    }
+    endpoints
 }
 
 fn distinct<T: Ord>(groups: &[&Group], part: impl Fn(&Group) -> T) -> Vec<T> {

@@ -7,7 +7,7 @@ use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 
 use sea_orm::{
     ConnectionTrait,
-    sea_query::{Expr, ExprTrait, Func, IntoTableRef, Order, OverStatement, Query, SelectStatement, WindowStatement},
+    sea_query::{Expr, ExprTrait, Func, Order, OverStatement, Query, SelectStatement, WindowStatement},
 };
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
     grouping::{Dimension, Group, Grouping},
     narrow::Narrowed,
     parent::{Members, Parent, batches},
+    path::{self, Named},
     sql,
     statistic::Worst,
 };
@@ -124,18 +125,25 @@ pub async fn by_parent(
             let (statement, want) = if let Some(value) = by_figure {
                 (ranked(&narrowed, value, worst, limit, batch.by()), Want::Scalars)
             } else {
-                (with_path(sql::cells(&narrowed, &grouping), &sql::CELLS), Want::Percentiles)
+                (path::with_path(sql::cells(&narrowed, &grouping), &grouping, &sql::CELLS), Want::Percentiles)
             };
-            for (group, endpoint) in fetch(session, &narrowed, &statement, want).await? {
+            for Named { group, path, stats } in path::fetch(session, &narrowed, &grouping, &statement, want).await? {
+                let endpoint = EndpointStats {
+                    project: group.project_key(),
+                    endpoint_id: EndpointId(group.endpoint),
+                    endpoint: path,
+                    value: 0.0,
+                    stats: Arc::new(stats),
+                };
                 for place in batch.of(&group) {
                     if let Some(endpoints) = found.get_mut(*place) {
                         endpoints.push(endpoint.clone());
                     }
                 }
             }
-            found = found.into_iter().map(|found| rank(found, rank_by, narrowed.kinds(), limit)).collect();
         }
-        answers.extend(batch.parents().iter().cloned().zip(found));
+        let ranked = found.into_iter().map(|endpoints| rank(endpoints, rank_by, narrowed.kinds(), limit));
+        answers.extend(batch.parents().iter().cloned().zip(ranked));
     }
     Ok(answers)
 }
@@ -203,7 +211,8 @@ fn ranked(narrowed: &Narrowed, value: Expr, worst: Worst, limit: u32, per: &[Dim
         Worst::Highest => Order::Desc,
         Worst::Lowest => Order::Asc,
     };
-    let mut select = with_path(sql::totals(narrowed, &Grouping::endpoints()), &sql::TOTALS);
+    let grouping = Grouping::endpoints();
+    let mut select = path::with_path(sql::totals(narrowed, &grouping), &grouping, &sql::TOTALS);
     let keys = [("g", "organization_id"), ("g", "project_id"), ("e", "path")];
     if per.is_empty() {
         select.order_by_expr(value, order);
@@ -221,62 +230,12 @@ fn ranked(narrowed: &Narrowed, value: Expr, worst: Worst, limit: u32, per: &[Dim
         window.order_by(key, Order::Asc);
     }
     select.expr_window_as(Func::cust("ROW_NUMBER"), window, "place");
-    let columns = Grouping::endpoints();
-    let columns = columns.columns().chain(sql::TOTALS).chain(["path"]);
+    let columns = grouping.columns().chain(sql::TOTALS).chain(["path"]);
     Query::select()
         .columns(columns.map(|column| ("w", column)))
         .from_subquery(select, "w")
         .and_where(Expr::col(("w", "place")).lte(i64::from(limit)))
         .take()
-}
-
-/// The groups with their endpoint's path as last column.
-fn with_path(groups: SelectStatement, columns: &[&'static str]) -> SelectStatement {
-    let grouping = Grouping::endpoints();
-    let mut select = Query::select();
-    select
-        .columns(grouping.columns().chain(columns.iter().copied()).map(|column| ("g", column)))
-        .column(("e", "path"))
-        .from_subquery(groups, "g")
-        // CROSS JOIN is what keeps SQLite from beginning with the endpoints of every tenant.
-        .cross_join("endpoint".into_table_ref().alias("e"))
-        .and_where(Expr::col(("e", "organization_id")).equals(("g", "organization_id")))
-        .and_where(Expr::col(("e", "id")).equals(("g", "endpoint_id")));
-    select
-}
-
-async fn fetch(
-    session: &Session,
-    narrowed: &Narrowed<'_>,
-    statement: &SelectStatement,
-    want: Want,
-) -> Result<Vec<(Group, EndpointStats)>> {
-    let grouping = Grouping::endpoints();
-    let path = grouping.columns().count()
-        + match want {
-            Want::Scalars => sql::TOTALS.len(),
-            Want::Percentiles => sql::CELLS.len(),
-        };
-    let mut places = HashMap::new();
-    let mut endpoints: Vec<(Group, EndpointStats)> = Vec::new();
-    for row in session.query_all(statement).await? {
-        let (group, first) = Group::of(&row, &grouping)?;
-        let place = *places.entry(group.clone()).or_insert(endpoints.len());
-        if place == endpoints.len() {
-            let endpoint = EndpointStats {
-                project: group.project_key(),
-                endpoint_id: EndpointId(group.endpoint),
-                endpoint: row.try_get_by_index(path)?,
-                stats: Arc::new(Stats::empty(narrowed, want)),
-                value: 0.0,
-            };
-            endpoints.push((group, endpoint));
-        }
-        if let Some((_, endpoint)) = endpoints.get_mut(place) {
-            sql::add(Arc::make_mut(&mut endpoint.stats), &row, first, want)?;
-        }
-    }
-    Ok(endpoints)
 }
 
 fn order(a: &EndpointStats, b: &EndpointStats, worst: Worst) -> Ordering {

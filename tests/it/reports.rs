@@ -2,6 +2,7 @@
 //! from another tenant's rows.
 
 mod explain;
+mod groups;
 mod questions;
 mod series;
 mod stitched;

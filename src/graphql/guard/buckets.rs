@@ -10,16 +10,20 @@ use crate::model::{
 /// Fields that answer a list with one item for each bucket.
 const LISTS: [&str; 3] = ["metricSeries", "trend", "buckets"];
 /// Fields about measurements, whose filter says of which time.
-const REPORTS: [&str; 3] = ["metricSeries", "slowestEndpoints", "metricGroups"];
+const REPORTS: [&str; 4] = ["metricSeries", "metricColumns", "slowestEndpoints", "metricGroups"];
+/// How long the window of a live ranking is that is not told.
+const LIVE_MICROS: i64 = 300_000_000;
+/// Points of a column that cost as much as one row: they are written without being resolved one by one.
+pub const POINTS_PER_ROW: u64 = 20;
 
 /// Whether a field answers with one item for each bucket.
 pub fn is_list(field: &str) -> bool {
     LISTS.contains(&field)
 }
 
-/// How long the window of a field's filter is, in microseconds; without a filter, the window of the reports that need
+/// How long the window of a field is, in microseconds: its length, or that of the filter's time; without a filter, the window of the reports that need
 /// none. `None` for fields that have no window of their own, and for what makes no sense, which is refused later.
-pub fn window(field: &str, filter: Option<&Value>) -> Option<i64> {
+pub fn window(field: &str, filter: Option<&Value>, length: Option<&Value>) -> Option<i64> {
     if !REPORTS.contains(&field) {
         return None;
     }
@@ -27,8 +31,12 @@ pub fn window(field: &str, filter: Option<&Value>) -> Option<i64> {
         Some(Value::Object(fields)) => fields.get(name).cloned(),
         _ => None,
     };
+    if let Some(Value::String(length)) = length {
+        return duration_micros(length).ok();
+    }
     let Some(filter) = filter.filter(|filter| **filter != Value::Null) else { return Some(DAY_MICROS) };
-    let time = inside(Some(filter), "time");
+    let Some(time) = inside(Some(filter), "time") else { return Some(LIVE_MICROS) };
+    let time = Some(time);
     if let Some(Value::String(last)) = inside(time.as_ref(), "last") {
         return duration_micros(&last).ok();
     }

@@ -164,6 +164,7 @@ mod tests {
             team_change_max: 1_000,
             departments_max: 1_000,
             buckets_max: 1_000,
+            groups_max: 1_000,
             document_cache_bytes_max: 0,
         }
     }

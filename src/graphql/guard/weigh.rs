@@ -12,7 +12,8 @@ use async_graphql_value::Value;
 use super::{super::context::Limits, buckets};
 
 /// Lists that answer so many items when they are asked for without a size.
-const DEFAULT_SIZES: [(&str, u64); 3] = [("slowestEndpoints", 10), ("owners", 10), ("byDepartment", 20)];
+const DEFAULT_SIZES: [(&str, u64); 5] =
+    [("slowestEndpoints", 10), ("metricGroups", 50), ("metricColumns", 20), ("owners", 10), ("byDepartment", 20)];
 
 /// Lists that take no size and answer the largest page.
 const PLAIN_LISTS: [&str; 3] = ["allOrganizations", "allEmployees", "employeesByOrganization"];
@@ -119,7 +120,8 @@ impl<'a> Scales<'a> {
         let name = field.name.node.as_str();
         let outside = self.window;
         let filter = field.get_argument("filter").map(|value| self.constant(&value.node));
-        self.window = buckets::window(name, filter.as_ref()).or(outside);
+        let length = field.get_argument("window").map(|value| self.constant(&value.node));
+        self.window = buckets::window(name, filter.as_ref(), length.as_ref()).or(outside);
         let inner = self.selection_set(&field.selection_set.node);
         let size = if inner.fields == 0 { 1 } else { self.list_size(field, inner.has_items) };
         self.window = outside;
@@ -157,9 +159,10 @@ impl<'a> Scales<'a> {
         let explicit = ["first", "last", "limit", "pageSize"].into_iter().find_map(|name| self.number(argument(name)?));
         let listed = || self.length(argument("ids")?);
         let name = field.name.node.as_str();
+        let constant = |name| field.get_argument(name).map(|value| self.constant(&value.node));
+        let buckets = || buckets::count(self.window, constant("bucket").as_ref()).unwrap_or(1).min(self.buckets_max);
         if buckets::is_list(name) {
-            let bucket = field.get_argument("bucket").map(|value| self.constant(&value.node));
-            return buckets::count(self.window, bucket.as_ref()).unwrap_or(1).clamp(1, self.buckets_max);
+            return buckets().max(1);
         }
         let implied = || {
             let whole = PLAIN_LISTS.contains(&name).then_some(self.page_size_max);
@@ -168,7 +171,13 @@ impl<'a> Scales<'a> {
         let connection = is_connection.then_some(self.page_size_default);
         let size = explicit.or_else(listed).or_else(implied).or(connection).unwrap_or(1);
         // More than that is refused by the field itself, which can name the argument.
-        size.clamp(1, self.page_size_max)
+        let size = size.clamp(1, self.page_size_max);
+        if name == "metricColumns" {
+            let is_grouped = !matches!(constant("groupBy"), None | Some(ConstValue::Null));
+            let series = if is_grouped { size } else { 1 };
+            return series.saturating_mul(1 + buckets() / buckets::POINTS_PER_ROW);
+        }
+        size
     }
 
     /// A value with its variables filled in; null for those that are not known.

@@ -56,9 +56,9 @@ impl SlowestEndpointsSubscription {
         }
         let rank_by: reports::Statistic = rank_by.into();
         let field = context.field();
-        let has_sample = ["worstSample", "statusCode", "timestamp"].iter().any(|name| selection::has(field, name));
+        let has_id = ["worstSample", "statusCode", "timestamp", "trend"].iter().any(|name| selection::has(field, name));
         let want = if rank_by.percentile().is_some() { Want::Percentiles } else { stats::wants_in_stats(field) };
-        let ranking = Ranking { rank_by, limit, kinds: filter.kinds.clone(), want, has_sample };
+        let ranking = Ranking { rank_by, limit, kinds: filter.kinds.clone(), want, has_id };
         let group_by = vec![GroupKey::Project, GroupKey::Endpoint];
         let lengths = (window.0, every.0);
         let windows = request.services.windows.watch(request.scope(), filter, lengths, group_by, None).await?;
@@ -79,8 +79,8 @@ struct Ranking {
     limit: u32,
     kinds: Vec<MetricType>,
     want: Want,
-    /// Whether the worst measurement is looked for: only that needs to know an endpoint's id.
-    has_sample: bool,
+    /// Whether the worst measurement or the trend is looked for: only they need to know an endpoint's id.
+    has_id: bool,
 }
 
 impl Ranking {
@@ -95,7 +95,7 @@ impl Ranking {
             })
         });
         let mut rows = slowest::rank(rows.collect(), self.rank_by, &self.kinds, self.limit);
-        if self.has_sample {
+        if self.has_id {
             identify(request, &mut rows).await?;
         }
         let projects = Projects::Organizations(vec![window.cursor.organization]);

@@ -1,12 +1,14 @@
 //! The nouns of the schema, one file each: they wrap what rooms return and ask loaders for what they relate to.
 
 pub mod change;
+pub mod columns;
 pub mod connection;
 pub mod employee;
 pub mod employee_page;
 pub mod employee_stats;
 pub mod endpoint;
 pub mod filter;
+pub mod groups;
 pub mod ingest;
 pub mod input;
 pub mod metric;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, Object, SelectionField, SimpleObject};
+use async_graphql::{Context, Enum, InputType, Object, SelectionField, SimpleObject};
 
 use super::metric::MetricType;
 use crate::{
@@ -75,6 +75,20 @@ pub struct Accuracy {
     pub as_of: DateTime,
     /// Where it was read.
     pub source: AggregateSource,
+}
+
+impl Accuracy {
+    /// Of figures that were read at a moment.
+    pub fn new(accuracy: &reports::Accuracy, as_of: Timestamp) -> Self {
+        Self {
+            is_exact: accuracy.is_exact,
+            relative_error_bound: accuracy.relative_error_bound,
+            from: DateTime(accuracy.covers.from()),
+            to: DateTime(accuracy.covers.to()),
+            as_of: DateTime(as_of),
+            source: accuracy.source.into(),
+        }
+    }
 }
 
 /// A percentile with the interval that surely holds the true one.
@@ -185,15 +199,7 @@ impl MetricAggregate {
 
     /// How true these figures are.
     async fn accuracy(&self) -> Accuracy {
-        let accuracy = self.stats.accuracy;
-        Accuracy {
-            is_exact: accuracy.is_exact,
-            relative_error_bound: accuracy.relative_error_bound,
-            from: DateTime(accuracy.covers.from()),
-            to: DateTime(accuracy.covers.to()),
-            as_of: DateTime(self.as_of),
-            source: accuracy.source.into(),
-        }
+        Accuracy::new(&self.stats.accuracy, self.as_of)
     }
 }
 
@@ -215,6 +221,18 @@ pub fn wants(field: SelectionField<'_>) -> Want {
 pub fn wants_in_stats(field: SelectionField<'_>) -> Want {
     let percentiles =
         field.selection_set().filter(|child| child.name() == "stats").any(|stats| wants(stats) == Want::Percentiles);
+    if percentiles { Want::Percentiles } else { Want::Scalars }
+}
+
+/// The same where figures are chosen by a `statistic`: percentiles, unless another one is named in all of them.
+pub fn wants_in_values(field: SelectionField<'_>) -> Want {
+    let is_percentile = |child: SelectionField<'_>| {
+        let arguments = child.arguments().unwrap_or_default();
+        let named = arguments.into_iter().find(|(name, _)| name.as_str() == "statistic");
+        let statistic = named.and_then(|(_, value)| <Statistic as InputType>::parse(Some(value)).ok());
+        reports::Statistic::from(statistic.unwrap_or(Statistic::P95)).percentile().is_some()
+    };
+    let percentiles = field.selection_set().filter(|child| child.name() == "values").any(is_percentile);
     if percentiles { Want::Percentiles } else { Want::Scalars }
 }
 

@@ -2,10 +2,13 @@
 
 use perfgraph::{
     db::{Backend, StatementLog, partition},
-    model::{EndpointId, Key, MetricType, OrganizationId, ProjectId, Scope, filter::TextFilter, timestamp::DAY_MICROS},
+    model::{
+        EndpointId, Key, MetricType, OrganizationId, ProjectId, Scope, filter::TextFilter, order::Sort,
+        timestamp::DAY_MICROS,
+    },
     reports::{
-        Buckets, EndpointKey, Parent, Projects, Question, Series, Slowest, Statistic, StatusFilter, Want, series,
-        slowest, stats, worst,
+        Buckets, EndpointKey, GroupBy, Groups, Parent, Projects, Question, Series, Slowest, Statistic, StatusFilter,
+        Want, groups, series, slowest, stats, worst,
     },
 };
 use sqlx::{AssertSqlSafe, Executor, Row};
@@ -169,6 +172,18 @@ on_both_databases! {
                         let slowest = Slowest { rank_by: Statistic::Average, limit: 10, want };
                         slowest::run(&scope, &session, &question, slowest).await.unwrap();
                         slowest::by_parent(&scope, &session, &question, &parents, slowest).await.unwrap();
+                        for by in [GroupBy::Endpoint, GroupBy::Type, GroupBy::Release] {
+                            let groups = Groups {
+                                by: vec![by],
+                                having: vec![],
+                                order: Statistic::Count,
+                                sort: Sort::Descending,
+                                first: 10,
+                                groups_max: 100_000,
+                                want,
+                            };
+                            groups::by_parent(&scope, &session, &question, &parents, &groups).await.unwrap();
+                        }
                         for width_micros in [DAY_MICROS, 90_000_000] {
                             let series = Series { buckets: Buckets { width_micros, count_max: 100_000 }, want };
                             series::by_parent(&scope, &session, &question, &parents, series).await.unwrap();

@@ -45,6 +45,25 @@ fn assert_buckets(buckets: &[Bucket], events: &[&Event], series: Series, questio
 }
 
 /// One statement for all parents of a kind, and each bucket as brute force has it.
+pub async fn assert_series(
+    session: &Session,
+    scope: &Scope,
+    question: &Question,
+    (parents, events): (&[Parent], &[Vec<&Event>]),
+    rng: &mut StdRng,
+) {
+    let want = *[Want::Scalars, Want::Percentiles].choose(rng).unwrap();
+    let series = Series { buckets: Buckets { width_micros: width(rng, question), count_max: COUNT_MAX }, want };
+    let before = session.log().count();
+    let answers = series::by_parent(scope, session, question, parents, series).await.unwrap();
+    assert!(session.log().count() <= before + 1, "one for any number of parents");
+    assert_eq!(answers.len(), parents.len());
+    for (parent, events) in parents.iter().zip(events) {
+        assert_buckets(&answers[parent], events, series, question);
+    }
+}
+
+/// The series of everything, of all organizations, of all projects and of all endpoints of a ranking.
 pub async fn assert_series_and_trends(
     world: &World,
     session: &Session,
@@ -53,34 +72,22 @@ pub async fn assert_series_and_trends(
     endpoints: &[EndpointStats],
     rng: &mut StdRng,
 ) {
-    let want = *[Want::Scalars, Want::Percentiles].choose(rng).unwrap();
-    let buckets = Buckets { width_micros: width(rng, question), count_max: COUNT_MAX };
-    let series = Series { buckets, want };
-    let organizations = [OURS, THEIRS].map(Parent::Organization);
-    let trends: Vec<_> = endpoints.iter().map(EndpointStats::as_parent).collect();
-    let kinds: [Vec<Parent>; 4] = [vec![Parent::Question], organizations.into(), parents(&world.projects), trends];
-    for parents in &kinds {
-        let before = session.log().count();
-        let answers = series::by_parent(scope, session, question, parents, series).await.unwrap();
-        assert!(session.log().count() <= before + 1, "one for any number of parents");
-        assert_eq!(answers.len(), parents.len());
-        for (place, parent) in parents.iter().enumerate() {
-            let asked = match parent {
-                Parent::Question => question.clone(),
-                Parent::Organization(id) => {
-                    Question { projects: Projects::Organizations(vec![*id]), ..question.clone() }
-                }
-                Parent::Project(key) => Question { projects: Projects::Keys(vec![*key]), ..question.clone() },
-                Parent::Group(_) => {
-                    Question { projects: Projects::Keys(vec![endpoints[place].project]), ..question.clone() }
-                }
-            };
-            let mut events = world.matching(scope, &asked);
-            if let Parent::Group(_) = parent {
-                events.retain(|event| event.endpoint == endpoints[place].endpoint_id);
-            }
-            assert_buckets(&answers[parent], &events, series, question);
-        }
+    let of = |projects: Projects| world.matching(scope, &Question { projects, ..question.clone() });
+    let organizations = [OURS, THEIRS].map(|id| (Parent::Organization(id), of(Projects::Organizations(vec![id]))));
+    let projects = world.projects.iter().map(|key| (Parent::Project(*key), of(Projects::Keys(vec![*key]))));
+    let trends = endpoints.iter().map(|endpoint| {
+        let mut events = of(Projects::Keys(vec![endpoint.project]));
+        events.retain(|event| event.endpoint == endpoint.endpoint_id);
+        (endpoint.as_parent(), events)
+    });
+    for asked in [
+        vec![(Parent::Question, world.matching(scope, question))],
+        organizations.into(),
+        projects.collect(),
+        trends.collect(),
+    ] {
+        let (parents, events): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
+        assert_series(session, scope, question, (&parents, &events), rng).await;
     }
 }
 

@@ -73,6 +73,7 @@ on_both_databases! {
                 let ranked = slowest(Statistic::Max, 100, Want::Percentiles);
                 let answer = slowest::run(&scope, &session, &question, ranked).await.unwrap();
                 series::assert_series_and_trends(&world, &session, &scope, &question, &answer, &mut rng).await;
+                groups::assert_groups(&world, &session, &scope, &question, &mut rng).await;
                 let mut expected = by_endpoint(&events);
                 for endpoint in answer {
                     let path = expected.keys().find(|key| (key.0, key.1) == (endpoint.project, endpoint.endpoint.as_str()));
