@@ -92,7 +92,7 @@ struct Turn {
 
 impl Turn {
     fn new(viewer: &Viewer, session: &Session, services: &Services) -> Self {
-        let loaders = Arc::new(Loaders::new(*viewer.scope(), session, &services.limits));
+        let loaders = Arc::new(Loaders::new(*viewer.scope(), session, &services.limits, &services.clock));
         Self { loaders, as_of: services.clock.now() }
     }
 }

@@ -16,6 +16,7 @@ use super::{
     selection,
     types::{
         self, Employee, EmployeeConnection, Node, Organization, OrganizationConnection, Project, ProjectConnection,
+        Release,
         connection::Total,
         employee_stats::{self, EmployeeAggregate},
         endpoint::EndpointStats,
@@ -222,6 +223,10 @@ async fn node(context: &Context<'_>, id: &ID) -> Result<Option<Node>> {
             let asked = Asked { id, fields: selection::of_object(context.field()) };
             loaders.project.load(asked).await?.map(|row| Node::Project(Project(row)))
         }
+        Some(NodeId::Release(id)) => {
+            let asked = Asked { id, fields: selection::of_object(context.field()) };
+            loaders.release.load(asked).await?.map(|row| Node::Release(Release(row)))
+        }
         Some(NodeId::Metric(key)) => loaders.metric.load(key).await?.map(Node::Metric),
         None => None,
     })
@@ -242,7 +247,7 @@ impl MetricQuery {
     ) -> Result<MetricAggregate> {
         let request = request(context)?;
         let as_of = request.as_of();
-        let question = filter::question(Some(filter), as_of)?;
+        let question = filter::question(request, Some(filter)).await?;
         let want = stats::wants(context.field());
         let stats = reports::stats::run(request.scope(), request.db(), &question, want).await?;
         Ok(MetricAggregate { stats, as_of })
@@ -259,7 +264,7 @@ impl MetricQuery {
     ) -> Result<Vec<EndpointStats>> {
         let request = request(context)?;
         let as_of = request.as_of();
-        let mut question = filter::question(filter, as_of)?;
+        let mut question = filter::question(request, filter).await?;
         if question.kinds.is_empty() {
             question.kinds = vec![MetricType::PageLoad, MetricType::ApiResponse, MetricType::Database];
         }
@@ -281,7 +286,7 @@ impl MetricQuery {
     ) -> Result<PerformanceSummary> {
         let request = request(context)?;
         let as_of = request.as_of();
-        let mut question = filter::question(filter, as_of)?;
+        let mut question = filter::question(request, filter).await?;
         if !question.kinds.is_empty() {
             return Err(Error::input("filter.types", "leave it out: metricType says which type"));
         }

@@ -3,6 +3,7 @@
 //! Every report is narrowed by its caller's scope, costs a constant number of statements and writes nothing. What is
 //! counted, summed or compared is exact; percentiles come from sketches and say how far off they may be.
 
+pub mod comparison;
 mod filter;
 pub mod metric;
 mod narrow;

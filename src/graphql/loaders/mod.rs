@@ -4,6 +4,7 @@
 
 mod employee_stats;
 mod loader;
+mod release;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -18,17 +19,20 @@ pub use loader::{Loader, Pulse};
 
 use super::{context::Limits, types::Metric};
 use crate::{
+    clock::Clock,
     db::Session,
     directory::{
         self, Employee, EmployeeFields, ListOf, Member, Noun, Organization, OrganizationFields, Project, ProjectFields,
+        Release, ReleaseFields,
         filter::{EmployeeCondition, OrganizationCondition, ProjectCondition},
         membership,
         order::OrderField,
         organization,
+        release::{ReleaseCondition, Run},
     },
     error::Result,
     model::{
-        EmployeeId, Key, Measurement, MetricKey, OrganizationId, ProjectId, Scope,
+        EmployeeId, Key, Measurement, MetricKey, OrganizationId, ProjectId, ReleaseId, Scope,
         filter::Filter,
         page::{ListRequest, Page},
     },
@@ -100,6 +104,16 @@ pub struct Loaders {
     pub employee: ById<Key<EmployeeId>, EmployeeFields, Employee>,
     /// Projects by key.
     pub project: ById<Key<ProjectId>, ProjectFields, Project>,
+    /// Releases by key.
+    pub release: ById<Key<ReleaseId>, ReleaseFields, Release>,
+    /// Releases by the version that measurements carry.
+    pub release_by_version: release::ByVersion,
+    /// When releases ran.
+    pub release_run: Loader<Key<ReleaseId>, Run>,
+    /// Pages of projects' releases.
+    pub releases: Lists<Key<ProjectId>, Release>,
+    /// How many releases projects have.
+    pub release_count: Count<Key<ProjectId>, ReleaseCondition>,
     /// Pages of all organizations.
     pub organizations: Lists<(), Organization>,
     /// Pages of all employees.
@@ -142,7 +156,7 @@ pub struct Loaders {
 
 impl Loaders {
     /// Fresh loaders that see what `scope` sees.
-    pub fn new(scope: Scope, db: &Session, limits: &Limits) -> Self {
+    pub fn new(scope: Scope, db: &Session, limits: &Limits, clock: &Clock) -> Self {
         let pulse = Pulse::default();
         /// One statement for all rows asked for, with the columns that any of them needs.
         macro_rules! by_id {
@@ -202,6 +216,11 @@ impl Loaders {
             organization_by_slug: organization_by_slug(scope, db.clone(), &pulse),
             employee: by_id!(directory::by_ids),
             project: by_id!(directory::by_ids),
+            release: by_id!(directory::by_ids),
+            release_by_version: release::by_version(scope, db.clone(), &pulse),
+            release_run: release::runs(scope, db.clone(), clock, &pulse),
+            releases: by_parent!(directory::release::by_projects),
+            release_count: counts!(directory::release::counts),
             organizations: by_parent!(everything),
             employees: by_parent!(everything),
             projects: by_parent!(everything),

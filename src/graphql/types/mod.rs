@@ -13,6 +13,7 @@ pub mod metric;
 pub mod order;
 pub mod organization;
 pub mod project;
+pub mod release;
 pub mod stats;
 pub mod team;
 pub mod user_error;
@@ -24,6 +25,7 @@ pub use employee::{Employee, EmployeeConnection};
 pub use metric::Metric;
 pub use organization::{Organization, OrganizationConnection};
 pub use project::{Project, ProjectConnection};
+pub use release::{Release, ReleaseConnection};
 pub use team::TeamConnection;
 
 /// Anything that can be fetched again by its id alone.
@@ -36,6 +38,8 @@ pub enum Node {
     Employee(Employee),
     /// A monitored service.
     Project(Project),
+    /// A release.
+    Release(Release),
     /// A measurement.
     Metric(Metric),
 }
