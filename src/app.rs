@@ -340,6 +340,10 @@ const fn limits(config: &Config) -> Limits {
         cost_max: limits.cost_max,
         team_change_max: limits.team_change_max,
         departments_max: limits.departments_max,
+        comparison: crate::reports::comparison::Limits {
+            minutes_max: limits.comparison_minutes_max,
+            endpoints_max: limits.comparison_endpoints_max,
+        },
         document_cache_bytes_max: limits.document_cache_bytes_max,
     }
 }

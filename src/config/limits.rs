@@ -53,6 +53,10 @@ section! {
         team_change_max: usize = 1_000,
         /// Departments in figures about employees (`byDepartment`), of each organization or of all together.
         departments_max: usize = 1_000,
+        /// Minutes of each of two releases that are compared.
+        comparison_minutes_max: u32 = 1_440,
+        /// Endpoints of a project that are compared from one release to another: those with the most measurements.
+        comparison_endpoints_max: u32 = 200,
         /// Subscriptions open at once on one WebSocket.
         subscriptions_per_socket_max: usize = 50,
         /// Sockets open at once.

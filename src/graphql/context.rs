@@ -13,6 +13,7 @@ use crate::{
     ingest::Ingest,
     live::Publisher,
     model::{IdGenerator, Scope, Timestamp},
+    reports,
 };
 
 /// Bounds on what one operation may ask for.
@@ -50,6 +51,8 @@ pub struct Limits {
     pub team_change_max: usize,
     /// Departments that figures about employees are told apart by, of one organization or of all together.
     pub departments_max: usize,
+    /// What a comparison of releases may look at.
+    pub comparison: reports::comparison::Limits,
     /// Bytes of documents that are kept ready to run.
     pub document_cache_bytes_max: u64,
 }

@@ -13,6 +13,7 @@ use super::{
     node::NodeId,
     page::{self, PageArguments},
     plain_list::PlainListQuery,
+    release_query::ReleaseQuery,
     selection,
     types::{
         self, Employee, EmployeeConnection, Node, Organization, OrganizationConnection, Project, ProjectConnection,
@@ -34,7 +35,7 @@ use crate::{
 
 /// Everything that can be asked.
 #[derive(Default, MergedObject)]
-pub struct Query(DirectoryQuery, PlainListQuery, MetricQuery);
+pub struct Query(DirectoryQuery, PlainListQuery, MetricQuery, ReleaseQuery);
 
 /// Questions about who is who.
 #[derive(Default)]

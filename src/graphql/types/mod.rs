@@ -1,6 +1,7 @@
 //! The nouns of the schema, one file each: they wrap what rooms return and ask loaders for what they relate to.
 
 pub mod change;
+pub mod comparison;
 pub mod connection;
 pub mod employee;
 pub mod employee_page;

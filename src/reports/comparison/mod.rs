@@ -3,7 +3,10 @@
 mod batches;
 pub mod judge;
 mod normal;
+mod run;
 pub mod side;
+mod windows;
 
 pub use judge::{Change, FALSE_DISCOVERY_RATE, Verdict};
+pub use run::{Comparison, EndpointComparison, Limits, Question, run};
 pub use side::{Minute, Minutes};
