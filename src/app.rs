@@ -370,6 +370,10 @@ const fn limits(config: &Config) -> Limits {
         departments_max: limits.departments_max,
         buckets_max: limits.buckets_max,
         groups_max: limits.groups_max,
+        comparison: crate::reports::comparison::Limits {
+            minutes_max: limits.comparison_minutes_max,
+            endpoints_max: limits.comparison_endpoints_max,
+        },
         document_cache_bytes_max: limits.document_cache_bytes_max,
     }
 }

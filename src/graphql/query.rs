@@ -13,10 +13,11 @@ use super::{
     node::NodeId,
     page::{self, PageArguments},
     plain_list::PlainListQuery,
+    release_query::ReleaseQuery,
     rows::One,
     selection,
     types::{
-        Employee, EmployeeConnection, Node, Organization, OrganizationConnection, Project, ProjectConnection,
+        Employee, EmployeeConnection, Node, Organization, OrganizationConnection, Project, ProjectConnection, Release,
         connection::Total,
         employee_stats::{self, EmployeeAggregate},
         filter::{EmployeeFilter, OrganizationFilter, ProjectFilter, nested},
@@ -29,7 +30,7 @@ use crate::error::{Error, Result};
 
 /// Everything that can be asked.
 #[derive(Default, MergedObject)]
-pub struct Query(DirectoryQuery, PlainListQuery, Reports);
+pub struct Query(DirectoryQuery, PlainListQuery, Reports, ReleaseQuery);
 
 /// Questions about who is who.
 #[derive(Default)]
@@ -217,6 +218,10 @@ async fn node(context: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         Some(NodeId::Project(id)) => {
             let asked = Asked { id, fields: selection::of_object(context.field()) };
             loaders.project.load(asked).await?.map(|row| Node::Project(Project(row)))
+        }
+        Some(NodeId::Release(id)) => {
+            let asked = Asked { id, fields: selection::of_object(context.field()) };
+            loaders.release.load(asked).await?.map(|row| Node::Release(Release(row)))
         }
         Some(NodeId::Metric(key)) => loaders.metric.load(key).await?.map(Node::Metric),
         None => None,
