@@ -37,4 +37,5 @@ mod statements;
 mod streams;
 mod subscriptions;
 mod tidy;
+mod watching;
 mod websocket;

@@ -18,7 +18,7 @@ const EVENTS: &str = "text/event-stream";
 /// As Apollo Client sends it.
 const PARTS: &str = "multipart/mixed;boundary=\"graphql\";subscriptionSpec=\"1.0\",application/json";
 const STREAM: &str = "subscription ($filter: StreamFilter!, $after: StreamCursor) {
-    metricStream(filter: $filter, after: $after) { cursor metrics { value } }
+    metricStream(filter: $filter, after: $after, maxDelay: \"PT0.001S\") { cursor metrics { value } }
 }";
 
 /// A response that is read as it comes.
@@ -105,7 +105,8 @@ async fn server(settings: &str) -> Server {
 async fn commit(server: &Server, world: &World, value: u32) -> String {
     let mut metrics = builders::metrics(server.app.core().clock.now(), 1);
     metrics[0].value = f64::from(value);
-    builders::ingest(server.app.core(), world.projects[0].key, metrics).await.unwrap().to_string()
+    let core = server.app.core();
+    core.cursors.receipt(builders::ingest(core, world.projects[0].key, metrics).await.unwrap())
 }
 
 fn variables(world: &World, after: &str) -> Value {
