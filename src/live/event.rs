@@ -108,18 +108,13 @@ impl Packer {
         self.at.set(organization, end);
     }
 
-    /// Notes that rows up to a place are lost; `None`: nobody knows how many.
-    pub fn lose(&mut self, organization: OrganizationId, missed: Option<u64>, end: Position) {
-        let before = self.at.clone();
-        self.at.set(organization, end);
-        let gap = self.gap.get_or_insert_with(|| Gap {
-            from: before,
-            to: Positions::default(),
-            missed: Some(0),
-            reason: GapReason::Retention,
-        });
+    /// Notes that rows are lost between a place and what is taken; `None`: nobody knows how many.
+    pub fn lose(&mut self, from: Positions, missed: Option<u64>) {
+        let to = self.at.clone();
+        let empty = Gap { from, to: to.clone(), missed: Some(0), reason: GapReason::Retention };
+        let gap = self.gap.get_or_insert(empty);
         gap.missed = gap.missed.zip(missed).map(|(sum, more)| sum + more);
-        gap.to = self.at.clone();
+        gap.to = to;
     }
 
     /// An event that is full.

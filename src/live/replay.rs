@@ -130,9 +130,10 @@ impl Page {
     pub fn pack(self, packer: &mut Packer) {
         let organization = self.organization;
         for Part { sequence, total, passing, missed, end } in self.parts {
+            let before = (missed != Some(0)).then(|| packer.at().clone());
             packer.take(Rows { organization, sequence, total, passing: passing.into_iter(), end });
-            if missed != Some(0) {
-                packer.lose(organization, missed, end);
+            if let Some(before) = before {
+                packer.lose(before, missed);
             }
         }
     }

@@ -37,5 +37,6 @@ mod statements;
 mod streams;
 mod subscriptions;
 mod tidy;
+mod unbroken;
 mod watching;
 mod websocket;

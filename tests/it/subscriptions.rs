@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use perfgraph::model::{Key, ProjectId};
+use perfgraph::{
+    app::App,
+    clock::Clock,
+    config::{Config, Overrides},
+    model::{Key, ProjectId},
+};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
@@ -246,4 +251,39 @@ on_both_databases! {
         };
         let (_, ()) = timeout(PATIENCE, async { tokio::join!(server.stop(), ended) }).await.expect("the server stops");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_example_in_typescript_goes_on_at_another_instance() {
+    let first = Server::fixed(TestDatabase::postgres().await).await;
+    let world = first.seed("organizations=1 projects=1").await;
+    let settings = "server.listen = '127.0.0.1:0'\nserver.node = 1\nself_monitoring.enabled = false\n";
+    let environment = [("DATABASE_URL".to_owned(), first.database.url.clone())];
+    let config = Config::from_sources(Some(settings), &environment, &Overrides::default()).unwrap();
+    let clock = Clock::fixed(first.app.core().clock.now().plus_micros(1_000_000));
+    let second = App::start(&config, clock).await.unwrap();
+    let after = ingest(&first, &world, 1, &[0]).await;
+    let urls = format!("{},ws://{}/graphql", first.websocket_url(), second.address());
+    let filter = json!({ "projectIds": [world.id("project", 1)] }).to_string();
+    let arguments = [urls, filter, after.as_str().unwrap().to_owned(), "60".to_owned()];
+    let mut client = NodeClient::start("resume.mjs", &arguments);
+    for number in 1..=30 {
+        ingest(&first, &world, 1, &[number]).await;
+    }
+    for number in 1..=30 {
+        assert_eq!(client.next().await, json!(number));
+    }
+    // Nobody hears of these at the first, which is gone.
+    let _database = first.stop().await;
+    let core = second.core();
+    for number in 31..=60 {
+        let mut metrics = builders::metrics(core.clock.now(), 1);
+        metrics[0].value = f64::from(number);
+        builders::ingest(core, world.projects[0].key, metrics).await.unwrap();
+    }
+    for number in 31..=60 {
+        assert_eq!(client.next().await, json!(number));
+    }
+    assert_eq!(client.exit_code().await, Some(0));
+    second.stop().await;
 }

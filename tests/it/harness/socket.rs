@@ -63,10 +63,6 @@ impl Socket {
         self.say(&json!({ "type": "subscribe", "id": id, "payload": payload })).await
     }
 
-    pub async fn complete(&mut self, id: &str) -> Result<(), Error> {
-        self.say(&json!({ "type": "complete", "id": id })).await
-    }
-
     async fn say(&mut self, message: &Value) -> Result<(), Error> {
         self.0.send(Message::text(message.to_string())).await
     }
