@@ -11,6 +11,7 @@
 mod cpu;
 mod raw;
 #[path = "../load/server.rs"]
+#[expect(dead_code, reason = "shared with the other program, which asks it more")]
 mod server;
 mod watchers;
 
@@ -49,13 +50,17 @@ fn measure(paced: usize, flooded: usize) -> Outcome<()> {
     let descriptors = descriptors()?;
     let needed = flooded.max(paced) + SPARE_DESCRIPTORS;
     if descriptors < needed {
-        return Err(format!("{flooded} clients need {needed} descriptors, and there are {descriptors}: ulimit -n {needed}").into());
+        return Err(format!(
+            "{flooded} clients need {needed} descriptors, and there are {descriptors}: ulimit -n {needed}"
+        )
+        .into());
     }
     // One thread for all clients: the servers need the other core.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         println!("{:<44} {:>12} {:>12} {:>8}", "", "perfgraph", "raw", "ratio");
-        let [ours, raw] = [round(Kind::Perfgraph, paced, Some(PACED)).await?, round(Kind::Raw, paced, Some(PACED)).await?];
+        let [ours, raw] =
+            [round(Kind::Perfgraph, paced, Some(PACED)).await?, round(Kind::Raw, paced, Some(PACED)).await?];
         let head = format!("{paced} clients, {PACED_MESSAGES} messages/s");
         row(&format!("{head}: CPU us a message"), ours.cpu_us, raw.cpu_us);
         row(&format!("{head}: p99 ms"), ours.p99_ms, raw.p99_ms);

@@ -30,7 +30,8 @@ pub fn run() -> Outcome<()> {
             .route("/graphql", get(upgrade))
             .route("/publish", post(publish))
             .with_state(Sender::new(CAPACITY));
-        Ok(axum::serve(axum::serve::ListenerExt::tap_io(listener, |stream| drop(stream.set_nodelay(true))), routes).await?)
+        Ok(axum::serve(axum::serve::ListenerExt::tap_io(listener, |stream| drop(stream.set_nodelay(true))), routes)
+            .await?)
     })
 }
 

@@ -19,7 +19,7 @@ use tokio_tungstenite::{
 
 use crate::Outcome;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const STREAM: &str = "subscription ($filter: StreamFilter!) {
     metricStream(filter: $filter, maxDelay: \"PT0.001S\") { cursor metrics { value endpoint } }
 }";
@@ -69,19 +69,16 @@ impl Target {
     pub async fn publish(&self) -> Outcome<()> {
         let now = self.now_us();
         let Self { address, http, project, .. } = self;
-        let sent = match project {
-            Some(project) => {
-                let row = json!({ "type": "CUSTOM", "endpoint": "/live", "value": now }).to_string();
-                let url = format!("http://{address}/ingest/v1/metrics?project={project}");
-                http.post(url).header("content-type", "application/x-ndjson").body(row)
-            }
-            None => {
-                let cursor = "ARCr8AMizL_ogICAgIjJypoFBgBLri7m6xS68GNvsvQRwlRA";
-                let event = json!({ "cursor": cursor, "metrics": [{ "value": now, "endpoint": "/live" }] });
-                let payload = json!({ "data": { "metricStream": event } });
-                http.post(format!("http://{address}/publish"))
-                    .body(json!({ "id": "1", "payload": payload, "type": "next" }).to_string())
-            }
+        let sent = if let Some(project) = project {
+            let row = json!({ "type": "CUSTOM", "endpoint": "/live", "value": now }).to_string();
+            let url = format!("http://{address}/ingest/v1/metrics?project={project}");
+            http.post(url).header("content-type", "application/x-ndjson").body(row)
+        } else {
+            let cursor = "ARCr8AMizL_ogICAgIjJypoFBgBLri7m6xS68GNvsvQRwlRA";
+            let event = json!({ "cursor": cursor, "metrics": [{ "value": now, "endpoint": "/live" }] });
+            let message =
+                json!({ "id": "1", "payload": { "data": { "metricStream": event } }, "type": "next" }).to_string();
+            http.post(format!("http://{address}/publish")).body(message)
         };
         sent.send().await?.error_for_status()?;
         Ok(())
@@ -135,7 +132,8 @@ impl Watchers {
 
     /// So many messages a second over all clients.
     pub async fn paced(&mut self, target: &Target, duration: Duration, per_second: usize) -> Outcome<Figures> {
-        let mut ticks = tokio::time::interval(Duration::from_secs(1) * u32::try_from(self.count)? / u32::try_from(per_second)?);
+        let mut ticks =
+            tokio::time::interval(Duration::from_secs(1) * u32::try_from(self.count)? / u32::try_from(per_second)?);
         let start = Instant::now();
         let mut sent = 1;
         self.forget();

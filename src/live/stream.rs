@@ -61,9 +61,9 @@ pub async fn tail(
             advice: "name one of them, or projects, in the filter",
         });
     }
-    let place = Arc::new(start.clone());
+    let beginning = Arc::new(start.clone());
     let tail = Tail::new(database, filter, organizations, receiver, start, pace);
-    Ok((place, try_unfold(tail, |mut tail| async move { Ok(tail.next().await.map(|event| (event, tail))) })))
+    Ok((beginning, try_unfold(tail, |mut tail| async move { Ok(tail.next().await.map(|event| (event, tail))) })))
 }
 
 /// Opens the stretch that begins after a cursor and ends where `until` stands, or at the cursor where that is further. Its

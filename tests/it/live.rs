@@ -196,8 +196,7 @@ on_both_databases! {
 on_both_databases! {
     async fn events_can_be_cut_anywhere_and_the_rest_is_always_the_rest(database: TestDatabase) {
         let rig = Rig::new(&database).await;
-        let seed = rand::random();
-        println!("seed {seed}");
+        let seed: u64 = rand::random();
         let mut rng = StdRng::seed_from_u64(seed);
         let (start, mut events) = tail(&database, &rig, Filter::default(), Pace { batch_max: 7, ..PACE }).await;
         let mut total = 0;
@@ -248,7 +247,7 @@ on_both_databases! {
             let mut sorted = expected.clone();
             sorted.sort_by_key(|metric| metric.project.organization);
             read.sort_by_key(|metric| metric.project.organization);
-            assert_eq!(ids(&read), ids(&sorted));
+            assert_eq!(ids(&read), ids(&sorted), "seed {seed}");
         }
         assert_eq!(stretch(&database, &rig, Filter::default(), &end, &end, 5).await.len(), 1, "a sign of life");
     }

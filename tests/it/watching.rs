@@ -29,8 +29,8 @@ const STREAM: &str =
 
 /// The same with rows of four thousand bytes.
 fn large() -> String {
-    let many: String = (0..8).map(|number| format!("e{number}: endpoint ")).collect();
-    STREAM.replace("endpoint project { name }", &many)
+    let many: Vec<_> = (0..8).map(|number| format!("e{number}: endpoint")).collect();
+    STREAM.replace("endpoint project { name }", &many.join(" "))
 }
 
 async fn server(database: TestDatabase, settings: &str) -> Server {
@@ -61,7 +61,7 @@ async fn subscribed(server: &Server, variables: &Value) -> Socket {
 
 fn values(event: &Value) -> Vec<u32> {
     let metrics = event["metrics"].as_array().unwrap_or_else(|| panic!("no event: {event}"));
-    metrics.iter().map(|metric| metric["value"].as_f64().unwrap() as u32).collect()
+    metrics.iter().map(|metric| metric["value"].to_string().trim_end_matches(".0").parse().unwrap()).collect()
 }
 
 /// Reads events until a number has come; answers all numbers and the last cursor.
@@ -267,7 +267,7 @@ on_both_databases! {
         let world = server.seed("organizations=3 projects=3").await;
         let mut socket = subscribed(&server, &json!({ "filter": {} })).await;
         let core = server.app.core();
-        let send = async |project: usize, value: u32| {
+        let commit_one = async |project: usize, value: u32| {
             let mut metrics = builders::metrics(NOW, 1);
             metrics[0].value = f64::from(value);
             builders::ingest(core, world.projects[project].key, metrics).await.unwrap();
@@ -276,14 +276,14 @@ on_both_databases! {
         let mut seen = Vec::new();
         while seen.is_empty() {
             sent += 1;
-            send(sent as usize % 3, sent).await;
+            commit_one(sent as usize % 3, sent).await;
             if let Ok(said) = timeout(Duration::from_millis(50), socket.next()).await {
                 let event = said.event();
                 seen = values(&event);
                 drop(std::mem::replace(&mut socket, Socket::open(&server.websocket_url()).await.unwrap()));
                 for _ in 0..10 {
                     sent += 1;
-                    send(sent as usize % 3, sent).await;
+                    commit_one(sent as usize % 3, sent).await;
                 }
                 socket.subscribe("s", STREAM, &json!({ "filter": {}, "after": event["cursor"] })).await.unwrap();
             }

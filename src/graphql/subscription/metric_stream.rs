@@ -89,7 +89,6 @@ pub struct MetricStreamSubscription;
 impl MetricStreamSubscription {
     /// Measurements as they are committed, in the order of commits. Nothing is lost silently: what a slow client missed
     /// is read again from the database, and what cannot be had any more is told as a gap.
-    #[expect(clippy::too_many_arguments, reason = "the schema has as many")]
     async fn metric_stream<'a>(
         &self,
         context: &Context<'a>,
