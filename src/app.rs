@@ -9,7 +9,7 @@ use tokio::{
     task::JoinHandle,
     time::{sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     auth,
@@ -20,6 +20,7 @@ use crate::{
     graphql::{
         Engine, Limits, Services,
         documents::{Trusted, TrustedMode},
+        watch,
     },
     http::{self, HttpSettings, doors::metrics, listener::Bounds, origin::Origins, router::HttpState},
     ingest::{self, Ingest},
@@ -30,7 +31,7 @@ use crate::{
         self_monitoring::{self, Recorder},
     },
     live::{
-        Follower, Publisher, Windows, bus,
+        Cursors, Follower, Pace, Publisher, Windows, bus,
         window::{self, Runner},
     },
     model::{IdGenerator, timestamp::HOUR_MICROS},
@@ -56,6 +57,8 @@ pub struct Core {
     pub ingest: Ingest,
     /// What was just written.
     pub publisher: Publisher,
+    /// The cursors of streams.
+    pub cursors: Cursors,
     batcher: JoinHandle<()>,
     /// Last: nobody else may be this instance while anything above still writes.
     instance: Instance,
@@ -89,11 +92,12 @@ impl Core {
         partitions::ensure(&database, &clock, partition_days(config)).await?;
         database.reload_kept().await?;
         let ids = Arc::new(instance.id_generator());
+        let cursors = Cursors::load(&database).await?;
         let publisher = Publisher::new(config.live.channel_batches_max);
         let (ingest, batcher) =
             Ingest::new(database.clone(), Arc::clone(&ids), clock.clone(), publisher.clone(), settings);
         let batcher = spawn(batcher.run());
-        Ok(Self { database, ids, clock, ingest, publisher, batcher, instance })
+        Ok(Self { database, ids, clock, ingest, publisher, cursors, batcher, instance })
     }
 
     /// Writes what is queued and closes the pools.
@@ -118,6 +122,8 @@ pub struct App {
     engine: Engine,
     core: Core,
     jobs: Vec<Job>,
+    /// Executions that subscriptions share.
+    tasks: TaskTracker,
     server: JoinHandle<()>,
     /// Cancelled before everything else: balancers look elsewhere.
     leaving: CancellationToken,
@@ -157,6 +163,7 @@ impl App {
     pub async fn serve(config: &Config, core: Core) -> Result<Self> {
         let [leaving, draining, stopping] = std::array::from_fn(|_| CancellationToken::new());
         let sockets = Arc::new(Semaphore::new(config.limits.sockets_max));
+        let tasks = TaskTracker::new();
         let trusted = trusted(config)?;
         let (windows, runner) = windows(config, &core);
         let services = Services {
@@ -168,6 +175,13 @@ impl App {
             clock: core.clock.clone(),
             limits: limits(config),
             introspection: config.graphql.introspection,
+            cursors: core.cursors.clone(),
+            pace: pace(config),
+            sharing: watch::Settings {
+                frames_max: config.live.frames_max,
+                stretches_bytes_max: config.live.resumed_bytes_max,
+            },
+            tasks: tasks.clone(),
         };
         let engine = Engine::new(services, trusted);
         let (recorder, mut jobs) = start_jobs(config, &core, &stopping).await?;
@@ -179,6 +193,7 @@ impl App {
         let router = http::router(HttpState::new(http::router::Shared {
             engine: engine.clone(),
             ingest: core.ingest.clone(),
+            cursors: core.cursors.clone(),
             database: core.database.clone(),
             settings: Arc::new(http_settings(config)),
             recorder,
@@ -193,6 +208,7 @@ impl App {
             engine,
             core,
             jobs,
+            tasks,
             server,
             leaving,
             draining,
@@ -237,6 +253,11 @@ impl App {
             let open = (self.sockets_max as usize).saturating_sub(self.sockets.available_permits());
             tracing::warn!(open, "some sockets did not finish in time");
         }
+        // They end with the last who watches.
+        self.tasks.close();
+        if timeout(JOBS_TIMEOUT, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some subscriptions did not end in time");
+        }
         self.stopping.cancel();
         join_all(self.jobs.into_iter().map(async |(name, job)| {
             if timeout(JOBS_TIMEOUT, job).await.is_err() {
@@ -267,20 +288,20 @@ fn windows(config: &Config, core: &Core) -> (Windows, Runner) {
 type Job = (&'static str, JoinHandle<()>);
 
 async fn start_jobs(config: &Config, core: &Core, stopping: &CancellationToken) -> Result<(Recorder, Vec<Job>)> {
+    let bus = bus::configured(config, &core.cursors.database_name())?;
+    let follower = Follower::begin(core.database.clone(), core.publisher.clone(), bus, bus::poll_interval(config));
+    let follower = spawn(follower.await?.run(stopping.clone()));
     let partitions =
         partitions::run(core.database.clone(), core.clock.clone(), partition_days(config), stopping.clone());
     let compaction =
         compaction::run(core.database.clone(), core.clock.clone(), compaction_settings(config), stopping.clone());
     let retention = Retention::new(core.database.clone(), kept_days(config));
     let retention = retention.run(core.clock.clone(), stopping.clone());
-    let bus = bus::configured(config)?;
-    let follower = Follower::begin(core.database.clone(), core.publisher.clone(), bus, bus::poll_interval(config));
-    let follower = follower.await?.run(stopping.clone());
     let mut jobs = vec![
         ("partitions", spawn(partitions)),
         ("compaction", spawn(compaction)),
         ("retention", spawn(retention)),
-        ("follower", spawn(follower)),
+        ("follower", follower),
     ];
     if !config.self_monitoring.enabled {
         return Ok((Recorder::disabled(core.clock.clone()), jobs));
@@ -309,6 +330,16 @@ pub fn pool_options(config: &Config) -> pool::Options {
         acquire_timeout: Duration::from_millis(config.database.acquire_timeout_ms),
         busy_timeout: Duration::from_millis(config.database.busy_timeout_ms),
         statement_timeout: Duration::from_millis(config.database.statement_timeout_ms),
+    }
+}
+
+const fn pace(config: &Config) -> Pace {
+    let live = &config.live;
+    Pace {
+        batch_max: live.event_metrics_max,
+        delay_max: Duration::from_millis(live.delay_max_ms),
+        heartbeat: Duration::from_millis(live.heartbeat_interval_ms),
+        organizations_max: live.organizations_max,
     }
 }
 
@@ -382,6 +413,7 @@ const fn bounds(config: &Config) -> Bounds {
     Bounds {
         header_bytes_max: config.limits.header_bytes_max,
         idle_timeout: Duration::from_millis(config.server.idle_timeout_ms),
+        write_timeout: Duration::from_millis(config.server.write_timeout_ms),
     }
 }
 

@@ -3,15 +3,19 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_graphql::ContextBase;
+use tokio_util::task::TaskTracker;
 
-use super::loaders::Loaders;
+use super::{
+    loaders::Loaders,
+    watch::{self, Course},
+};
 use crate::{
     auth::Viewer,
     clock::Clock,
     db::{Database, Session, StatementLog},
     error::{Error, Result},
     ingest::Ingest,
-    live::{Publisher, Windows},
+    live::{Cursors, Pace, Publisher, Windows},
     model::{IdGenerator, Scope, Timestamp},
     reports,
 };
@@ -79,6 +83,14 @@ pub struct Services {
     pub limits: Limits,
     /// Whether the schema may be asked for by clients.
     pub introspection: bool,
+    /// Makes and reads the cursors of streams.
+    pub cursors: Cursors,
+    /// Bounds on how events of a stream are put together.
+    pub pace: Pace,
+    /// What it may cost that subscriptions are shared.
+    pub sharing: watch::Settings,
+    /// Where executions run that several subscriptions share; whoever starts the server also waits for them.
+    pub tasks: TaskTracker,
 }
 
 /// One request, or one subscription with its changing loaders.
@@ -89,6 +101,8 @@ pub struct RequestContext {
     pub services: Arc<Services>,
     /// The statements of this request. A subscription's events log apart: nobody would ever read them here.
     pub log: StatementLog,
+    /// Which part of a stream is to be carried, in a subscription.
+    course: Option<Arc<Course>>,
     session: Session,
     turn: RwLock<Turn>,
 }
@@ -113,7 +127,20 @@ impl RequestContext {
         let log = StatementLog::default();
         let session = services.database.reader(log.clone());
         let turn = RwLock::new(Turn::new(&viewer, &session, &services));
-        Self { viewer, services, log, session, turn }
+        Self { viewer, services, log, course: None, session, turn }
+    }
+
+    /// A context for a part of a subscription.
+    pub fn watching(viewer: Viewer, services: Arc<Services>, course: Arc<Course>) -> Self {
+        Self { course: Some(course), ..Self::new(viewer, services) }
+    }
+
+    /// Which part of a stream is to be carried.
+    ///
+    /// # Errors
+    /// Never for subscriptions that came through the engine, which puts it there.
+    pub fn course(&self) -> Result<&Arc<Course>> {
+        self.course.as_ref().ok_or_else(|| Error::internal("no course in the execution of a subscription"))
     }
 
     /// What the caller may reach.

@@ -16,7 +16,7 @@ pub mod sketch;
 pub mod timestamp;
 
 pub use assignment::Assignment;
-pub use cursor::StreamCursor;
+pub use cursor::{Position, Positions, StreamCursor};
 pub use id::{EmployeeId, EndpointId, IdGenerator, Key, MetricId, OrganizationId, ProjectId, ReleaseId};
 pub use kept::Kept;
 pub use metric::{Measurement, MetricKey, MetricType, RecordedMetric};

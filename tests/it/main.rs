@@ -39,4 +39,6 @@ mod statements;
 mod streams;
 mod subscriptions;
 mod tidy;
+mod unbroken;
+mod watching;
 mod websocket;
