@@ -1,5 +1,7 @@
 //! Every part of the server, built once in order and closed in reverse. The only file that knows all of them.
 
+mod windows;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
@@ -29,11 +31,8 @@ use crate::{
         retention::{self, Retention},
         self_monitoring::{self, Recorder},
     },
-    live::{
-        Publisher, Windows,
-        window::{self, Runner},
-    },
-    model::{IdGenerator, timestamp::HOUR_MICROS},
+    live::Publisher,
+    model::IdGenerator,
 };
 
 /// How long the jobs may take once the last request was answered. These three stay below five seconds together: what
@@ -158,7 +157,7 @@ impl App {
         let [leaving, draining, stopping] = std::array::from_fn(|_| CancellationToken::new());
         let sockets = Arc::new(Semaphore::new(config.limits.sockets_max));
         let trusted = trusted(config)?;
-        let (windows, runner) = windows(config, &core);
+        let (windows, runner) = windows::over(config, &core);
         let services = Services {
             database: core.database.clone(),
             ingest: core.ingest.clone(),
@@ -246,21 +245,6 @@ impl App {
         .await;
         self.core.close().await;
     }
-}
-
-fn windows(config: &Config, core: &Core) -> (Windows, Runner) {
-    let live = &config.live;
-    let micros = |milliseconds: u64| i64::try_from(milliseconds).unwrap_or(i64::MAX).saturating_mul(1_000);
-    let bounds = window::Bounds {
-        window_max: i64::from(live.window_max_hours).saturating_mul(HOUR_MICROS),
-        every_min: micros(live.window_every_min_ms),
-        slots_max: i64::from(narrow(live.window_steps_max)),
-        groups_max: live.window_groups_max,
-        cells_max: live.window_cells_max,
-        windows_max: live.windows_max,
-    };
-    let pace = window::Pace { delay: micros(live.window_delay_ms), grace: micros(live.window_grace_ms) };
-    Windows::new(bounds, pace, core.database.clone(), core.clock.clone(), &core.publisher)
 }
 
 /// What runs beside the requests, by name.
