@@ -31,7 +31,7 @@ use crate::{
         retention::{self, Retention},
         self_monitoring::{self, Recorder},
     },
-    live::Publisher,
+    live::{Follower, Publisher, bus},
     model::IdGenerator,
 };
 
@@ -169,7 +169,8 @@ impl App {
             introspection: config.graphql.introspection,
         };
         let engine = Engine::new(services, trusted);
-        let (recorder, mut jobs) = start_jobs(config, &core, &stopping).await?;
+        // Boxed, or whoever starts a server would carry every job about while it starts.
+        let (recorder, mut jobs) = Box::pin(start_jobs(config, &core, &stopping)).await?;
         jobs.push(("live windows", spawn(runner.run(stopping.clone()))));
         let listener = TcpListener::bind(config.server.listen).await.map_err(|error| {
             Error::input("server.listen", format!("cannot listen on {}: {error}", config.server.listen))
@@ -257,8 +258,15 @@ async fn start_jobs(config: &Config, core: &Core, stopping: &CancellationToken) 
         compaction::run(core.database.clone(), core.clock.clone(), compaction_settings(config), stopping.clone());
     let retention = Retention::new(core.database.clone(), kept_days(config));
     let retention = retention.run(core.clock.clone(), stopping.clone());
-    let mut jobs =
-        vec![("partitions", spawn(partitions)), ("compaction", spawn(compaction)), ("retention", spawn(retention))];
+    let bus = bus::configured(config)?;
+    let follower = Follower::begin(core.database.clone(), core.publisher.clone(), bus, bus::poll_interval(config));
+    let follower = follower.await?.run(stopping.clone());
+    let mut jobs = vec![
+        ("partitions", spawn(partitions)),
+        ("compaction", spawn(compaction)),
+        ("retention", spawn(retention)),
+        ("follower", spawn(follower)),
+    ];
     if !config.self_monitoring.enabled {
         return Ok((Recorder::disabled(core.clock.clone()), jobs));
     }

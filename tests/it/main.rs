@@ -10,6 +10,7 @@
 
 mod batch;
 mod browser;
+mod buses;
 mod cases;
 mod cli;
 mod clients;
