@@ -31,7 +31,10 @@ use crate::{
         retention::{self, Retention},
         self_monitoring::{self, Recorder},
     },
-    live::{Follower, Publisher, bus},
+    live::{
+        Follower, Publisher, bus,
+        changes::{Moved, Relay},
+    },
     model::IdGenerator,
 };
 
@@ -158,10 +161,14 @@ impl App {
         let sockets = Arc::new(Semaphore::new(config.limits.sockets_max));
         let trusted = trusted(config)?;
         let (windows, runner) = windows::over(config, &core);
+        let moved = Moved::default();
+        let relay =
+            Relay::new(core.database.clone(), core.publisher.clone(), moved.clone(), bus::poll_interval(config));
         let services = Services {
             database: core.database.clone(),
             ingest: core.ingest.clone(),
             publisher: core.publisher.clone(),
+            moved: moved.clone(),
             windows,
             ids: Arc::clone(&core.ids),
             clock: core.clock.clone(),
@@ -171,6 +178,7 @@ impl App {
         let engine = Engine::new(services, trusted);
         // Boxed, or whoever starts a server would carry every job about while it starts.
         let (recorder, mut jobs) = Box::pin(start_jobs(config, &core, &stopping)).await?;
+        jobs.push(("changes", spawn(relay.run(stopping.clone()))));
         jobs.push(("live windows", spawn(runner.run(stopping.clone()))));
         let listener = TcpListener::bind(config.server.listen).await.map_err(|error| {
             Error::input("server.listen", format!("cannot listen on {}: {error}", config.server.listen))
@@ -310,7 +318,12 @@ const fn compaction_settings(config: &Config) -> compaction::Settings {
 
 const fn kept_days(config: &Config) -> retention::Days {
     let retention = &config.retention;
-    retention::Days { raw: retention.raw_days, minutes: retention.minute_days, hours: retention.hour_days }
+    retention::Days {
+        raw: retention.raw_days,
+        minutes: retention.minute_days,
+        hours: retention.hour_days,
+        changes: retention.change_days,
+    }
 }
 
 /// What the server takes in, and how it writes it.

@@ -11,7 +11,7 @@ use crate::{
     db::{Database, Session, StatementLog},
     error::{Error, Result},
     ingest::Ingest,
-    live::{Publisher, Windows},
+    live::{Publisher, Windows, changes::Moved},
     model::{IdGenerator, Scope, Timestamp},
 };
 
@@ -62,6 +62,8 @@ pub struct Services {
     pub ingest: Ingest,
     /// What was just written.
     pub publisher: Publisher,
+    /// Which logs of changes have moved.
+    pub moved: Moved,
     /// Sliding windows over it.
     pub windows: Windows,
     /// Makes the ids of what is created.

@@ -1,7 +1,7 @@
 //! Live windows: whatever is committed, whenever it arrives and whoever watches, a window equals what the database holds
 //! about the same stretch of time.
 
-mod watched;
+pub mod watched;
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -18,6 +18,7 @@ mod compaction;
 mod directory;
 mod documents;
 mod doors;
+mod entity_changes;
 mod harness;
 mod hostile;
 mod http;

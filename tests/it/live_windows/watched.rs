@@ -14,9 +14,9 @@ use crate::{
 };
 
 /// What a subscription pushes, as JSON.
-type Pushes = Pin<Box<dyn Stream<Item = Value> + Send>>;
+pub type Pushes = Pin<Box<dyn Stream<Item = Value> + Send>>;
 
-fn subscribe(server: &Server, query: &str, variables: &Value) -> Pushes {
+pub fn subscribe(server: &Server, query: &str, variables: &Value) -> Pushes {
     let request = json!({ "query": query, "variables": variables });
     let request: Request = serde_json::from_value(request).unwrap();
     let operation = server.app.engine().subscribe(auth::development_viewer(), request);
@@ -25,7 +25,7 @@ fn subscribe(server: &Server, query: &str, variables: &Value) -> Pushes {
     Box::pin(operation.events.map(move |event| parsed(serde_json::to_string(&event.response).unwrap())))
 }
 
-async fn next(pushes: &mut Pushes) -> Value {
+pub async fn next(pushes: &mut Pushes) -> Value {
     let mut push = timeout(PATIENCE, pushes.next()).await.expect("something is pushed in time").unwrap();
     assert!(push.get("errors").is_none(), "{push}");
     push["data"].take()
