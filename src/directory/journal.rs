@@ -45,7 +45,9 @@ pub(super) async fn record(transaction: &Transaction, changes: &[Change], now: T
 pub(super) fn among<Id: Copy + Into<i64>>(backend: DbBackend, keys: &[Key<Id>]) -> Expr {
     let keys = keys.iter().map(|key| json!([key.organization.0, key.id.into()])).collect();
     let [organization, id] = columns(backend, [("BIGINT", 0), ("BIGINT", 1)]);
-    let sql = format!("(organization_id, id) IN (SELECT {organization}, {id} FROM {})", rows_of(backend));
+    // The builder knows parameters by the mark of their database.
+    let rows = if backend == DbBackend::Sqlite { "json_each(?)" } else { rows_of(backend) };
+    let sql = format!("(organization_id, id) IN (SELECT {organization}, {id} FROM {rows})");
     Expr::cust_with_values(sql, [Value::Array(keys).to_string()])
 }
 

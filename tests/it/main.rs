@@ -40,4 +40,5 @@ mod statements;
 mod streams;
 mod subscriptions;
 mod tidy;
+mod watch;
 mod websocket;
