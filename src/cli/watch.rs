@@ -116,14 +116,19 @@ impl View {
 
     fn show(&mut self, project: &Project, ranking: &Ranking, command: &Watch) {
         if !self.in_place && !self.once {
-            return ranking.lines().iter().for_each(|line| self.write(line));
+            for line in ranking.lines() {
+                self.write(&line);
+            }
+            return;
         }
         let (height, width) = if self.term.is_term() { self.term.size() } else { (u16::MAX, 120) };
         let table = Table { project: &project.name, ranking, trends: &self.trends, command };
         // The last line of a terminal stays free, or it would scroll.
         let lines = table.lines(usize::from(width), usize::from(height).saturating_sub(1));
         self.erase();
-        lines.iter().for_each(|line| self.write(line));
+        for line in &lines {
+            self.write(line);
+        }
         self.drawn = if self.in_place { lines.len() } else { 0 };
     }
 

@@ -73,6 +73,9 @@ fn told(event: &ChangeEvent) -> (ChangeKind, EntityKey, String) {
     (event.change.kind, event.change.entity, event.change.fields.join(" "))
 }
 
+/// What is expected to be told; of something new the id is not known.
+type Told = (ChangeKind, Option<EntityKey>, &'static str);
+
 async fn mutate(server: &Server, field: &str) -> Value {
     let data = server.graphql(&format!("mutation {{ change: {field} }}"), json!({})).await.data();
     data["change"].clone()
@@ -91,7 +94,7 @@ on_both_databases! {
         let [one, two] = [world.employees[0].key, world.employees[1].key];
         let [first, second] = [world.projects[0].key, world.projects[1].key];
         let mut seen: Vec<i64> = Vec::new();
-        let steps: Vec<(String, Vec<(ChangeKind, Option<EntityKey>, &str)>)> = vec![
+        let steps: Vec<(String, Vec<Told>)> = vec![
             (format!("updateOrganization(input: {{ id: \"{id}\", name: \"Renamed\", isActive: true }}) {{ userErrors {{ code }} }}"),
                 vec![(Updated, Some(Organization(tenant)), "name")]),
             // What already is so changes nothing, and what is refused neither.

@@ -279,10 +279,10 @@ async fn update_rows(db: &Session, rows: &Condition, values: &[(DynIden, Value)]
     let mut update = Query::update();
     update.table(table::Entity).and_where(journal::among(transaction.get_database_backend(), &keys));
     assign(&mut update, values, now);
-    let changed = transaction.execute(&update).await?.rows_affected();
+    let affected = transaction.execute(&update).await?.rows_affected();
     journal::record(&transaction, &changes, now).await?;
     transaction.commit().await?;
-    Ok(changed)
+    Ok(affected)
 }
 
 /// Deletes an employee, who leaves all teams.

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Moved, page};
 use crate::{
-    db::{Database, moves::Move},
+    db::Database,
     live::{Poke, Publisher},
 };
 
@@ -78,7 +78,9 @@ impl Relay {
     async fn look(&self) {
         match page::standing(&self.database).await {
             Ok(standing) => {
-                standing.into_iter().for_each(|(organization, last): Move| self.moved.tell(organization, last));
+                for (organization, last) in standing {
+                    self.moved.tell(organization, last);
+                }
             }
             Err(error) => tracing::warn!(%error, "changes of other instances cannot be seen; trying again"),
         }

@@ -54,22 +54,14 @@ pub async fn watch(
         return Err(absent());
     }
     // Before the log is asked where it stands: what happens in between is told here.
-    let moves = moved.listen();
+    let news = moved.listen();
     let last = page::last(&database, filter.organization).await?.ok_or_else(absent)?;
     let reached = after.unwrap_or(last);
     if !(0..=last).contains(&reached) {
         return Err(Error::input("after", "is not a position of this stream; use a cursor as the server sent it"));
     }
-    let tail = Tail {
-        database,
-        filter,
-        moves,
-        reached,
-        target: last,
-        pending: VecDeque::new(),
-        removed: None,
-        is_over: false,
-    };
+    let tail =
+        Tail { database, filter, news, reached, target: last, pending: VecDeque::new(), removed: None, is_over: false };
     Ok(try_unfold(tail, |mut tail| async move { Ok(tail.next().await?.map(|event| (event, tail))) }))
 }
 
@@ -77,7 +69,7 @@ pub async fn watch(
 struct Tail {
     database: Database,
     filter: ChangeFilter,
-    moves: Receiver<Move>,
+    news: Receiver<Move>,
     /// The last change that is behind it.
     reached: i64,
     /// How far the log is said to be.
@@ -103,7 +95,7 @@ impl Tail {
                 self.read_on().await?;
                 continue;
             }
-            match self.moves.recv().await {
+            match self.news.recv().await {
                 Ok((organization, last)) if organization == self.filter.organization => {
                     self.target = last.max(self.target);
                 }
