@@ -1,5 +1,6 @@
 //! Every part of the server, built once in order and closed in reverse. The only file that knows all of them.
 
+mod limits;
 mod windows;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -20,7 +21,7 @@ use crate::{
     db::{Database, Instance, StatementLog, migrate, pool},
     error::{Error, Result},
     graphql::{
-        Engine, Limits, Services,
+        Engine, Services,
         documents::{Trusted, TrustedMode},
     },
     http::{self, HttpSettings, doors::metrics, listener::Bounds, origin::Origins, router::HttpState},
@@ -172,7 +173,7 @@ impl App {
             windows,
             ids: Arc::clone(&core.ids),
             clock: core.clock.clone(),
-            limits: limits(config),
+            limits: limits::of(config),
             introspection: config.graphql.introspection,
         };
         let engine = Engine::new(services, trusted);
@@ -345,29 +346,6 @@ pub fn ingest_settings(config: &Config) -> ingest::Settings {
 /// The configuration's own check keeps every maximum far below this.
 fn narrow(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-const fn limits(config: &Config) -> Limits {
-    let limits = &config.limits;
-    Limits {
-        page_size_default: limits.page_size_default,
-        page_size_max: limits.page_size_max,
-        page_offset_max: limits.page_offset_max,
-        filter_depth_max: limits.filter_depth_max,
-        filter_conditions_max: limits.filter_conditions_max,
-        document_bytes_max: limits.document_bytes_max,
-        tokens_max: limits.tokens_max,
-        definitions_max: limits.definitions_max,
-        depth_max: limits.depth_max,
-        aliases_max: limits.aliases_max,
-        root_fields_max: limits.root_fields_max,
-        directives_max: limits.directives_max,
-        fields_max: limits.fields_max,
-        cost_max: limits.cost_max,
-        team_change_max: limits.team_change_max,
-        departments_max: limits.departments_max,
-        document_cache_bytes_max: limits.document_cache_bytes_max,
-    }
 }
 
 const fn bounds(config: &Config) -> Bounds {
