@@ -185,7 +185,7 @@ impl App {
             Error::input("server.listen", format!("cannot listen on {}: {error}", config.server.listen))
         })?;
         let address = listener.local_addr().map_err(Error::internal)?;
-        let router = http::router(HttpState {
+        let router = http::router(HttpState::new(http::router::Shared {
             engine: engine.clone(),
             ingest: core.ingest.clone(),
             database: core.database.clone(),
@@ -195,7 +195,7 @@ impl App {
             draining: draining.clone(),
             sockets: Arc::clone(&sockets),
             streams: Arc::new(Semaphore::new(config.limits.streams_max)),
-        });
+        }));
         let server = spawn(http::listener::serve(listener, router, bounds(config), draining.clone()));
         Ok(Self {
             address,

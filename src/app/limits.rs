@@ -1,6 +1,6 @@
 //! What one operation may ask for, as the configuration says.
 
-use crate::{config::Config, graphql::Limits};
+use crate::{config::Config, graphql::Limits, reports::comparison};
 
 /// The bounds of the engine.
 pub(super) const fn of(config: &Config) -> Limits {
@@ -22,6 +22,12 @@ pub(super) const fn of(config: &Config) -> Limits {
         cost_max: limits.cost_max,
         team_change_max: limits.team_change_max,
         departments_max: limits.departments_max,
+        buckets_max: limits.buckets_max,
+        groups_max: limits.groups_max,
+        comparison: comparison::Limits {
+            minutes_max: limits.comparison_minutes_max,
+            endpoints_max: limits.comparison_endpoints_max,
+        },
         document_cache_bytes_max: limits.document_cache_bytes_max,
     }
 }

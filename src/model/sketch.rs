@@ -32,6 +32,11 @@ pub fn bin_of(value: f64) -> i16 {
     bin
 }
 
+/// How far apart two neighbouring bins are, as a logarithm: bin `n` ends at `n` times this.
+pub fn bin_width() -> f64 {
+    GAMMA.ln()
+}
+
 /// An estimated quantile and the interval that surely holds the true one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quantile {
@@ -135,6 +140,11 @@ impl Sketch {
             self.record(bin, count);
         }
         Ok(())
+    }
+
+    /// The bins that hold values, with their counts.
+    pub fn bins(&self) -> impl Iterator<Item = (i16, u64)> {
+        (self.first_bin..).zip(self.counts.iter().copied()).filter(|(_, count)| *count > 0)
     }
 
     /// The stored form: a version byte, then for every used bin the distance to the one before and its count, both as

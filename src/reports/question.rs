@@ -19,6 +19,8 @@ pub struct Question {
     pub names: Option<Vec<String>>,
     /// Which releases they carry, as `names`.
     pub releases: Option<Vec<String>>,
+    /// Which release of which project they carry, as `names`.
+    pub release: Option<(Key<ProjectId>, String)>,
 }
 
 impl Question {
@@ -32,12 +34,13 @@ impl Question {
             status: None,
             names: None,
             releases: None,
+            release: None,
         }
     }
 
     /// Whether a condition is one that rollups cannot judge.
     pub(super) const fn needs_raw(&self) -> bool {
-        self.status.is_some() || self.names.is_some() || self.releases.is_some()
+        self.status.is_some() || self.names.is_some() || self.releases.is_some() || self.release.is_some()
     }
 
     /// The types asked for: the named ones once each, or all.
@@ -57,8 +60,8 @@ impl Question {
 pub enum Projects {
     /// Every project that the caller sees.
     All,
-    /// The projects of one organization.
-    Organization(OrganizationId),
+    /// The projects of these organizations.
+    Organizations(Vec<OrganizationId>),
     /// These projects.
     Keys(Vec<Key<ProjectId>>),
 }

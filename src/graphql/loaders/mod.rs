@@ -4,6 +4,7 @@
 
 mod employee_stats;
 mod loader;
+mod report;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -16,24 +17,27 @@ pub use employee_stats::AskedEmployeeStats;
 use employee_stats::Figures;
 pub use loader::Loader;
 use loader::Shared;
+pub use report::{AskedReport, Reported};
 
 use super::{context::Limits, types::Metric};
 use crate::{
     db::Session,
     directory::{
         self, Employee, EmployeeFields, ListOf, Member, Noun, Organization, OrganizationFields, Project, ProjectFields,
+        Release, ReleaseFields,
         filter::{EmployeeCondition, OrganizationCondition, ProjectCondition},
         membership,
         order::OrderField,
         organization,
+        release::{self, ReleaseCondition, Run, Version},
     },
     error::Result,
     model::{
-        EmployeeId, Key, Measurement, MetricKey, OrganizationId, ProjectId, Scope,
+        EmployeeId, Key, Measurement, MetricKey, OrganizationId, ProjectId, ReleaseId, Scope, Timestamp,
         filter::Filter,
         page::{ListRequest, Page},
     },
-    reports::{self, EndpointKey, Question, Sample, Stats, Want, stats, worst},
+    reports::{self, EndpointKey, Groups, Question, Sample, Series, Slowest, Totals, worst},
 };
 
 /// A row and the columns that are wanted of it.
@@ -65,22 +69,11 @@ pub struct AskedCount<Parent, Condition> {
     pub filter: Option<Arc<Filter<Condition>>>,
 }
 
-/// Figures of a project's measurements that are wanted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct AskedStats {
-    /// The project.
-    pub project: Key<ProjectId>,
-    /// Which measurements; the projects in it are replaced.
-    pub question: Question,
-    /// Which figures.
-    pub want: Want,
-}
-
 /// The worst measurement of an endpoint that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AskedSample {
     /// Which measurements.
-    pub question: Question,
+    pub question: Arc<Question>,
     /// The endpoint.
     pub endpoint: EndpointKey,
 }
@@ -101,6 +94,16 @@ pub struct Loaders {
     pub employee: ById<Key<EmployeeId>, EmployeeFields, Employee>,
     /// Projects by key.
     pub project: ById<Key<ProjectId>, ProjectFields, Project>,
+    /// Releases by key.
+    pub release: ById<Key<ReleaseId>, ReleaseFields, Release>,
+    /// Releases by the version that measurements carry.
+    pub release_by_version: ById<Version, ReleaseFields, Release>,
+    /// When releases ran.
+    pub release_run: Loader<Key<ReleaseId>, Run>,
+    /// Pages of projects' releases.
+    pub releases: Lists<Key<ProjectId>, Release>,
+    /// How many releases projects have.
+    pub release_count: Count<Key<ProjectId>, ReleaseCondition>,
     /// Pages of all organizations.
     pub organizations: Lists<(), Organization>,
     /// Pages of all employees.
@@ -133,8 +136,14 @@ pub struct Loaders {
     pub employee_stats: Figures<()>,
     /// Figures about organizations' employees.
     pub organization_employee_stats: Figures<OrganizationId>,
-    /// Figures about projects' measurements.
-    pub metric_stats: Loader<AskedStats, Stats>,
+    /// Figures about measurements.
+    pub metric_stats: Reported<Totals>,
+    /// Figures about measurements over time.
+    pub metric_series: Reported<Series>,
+    /// Figures about groups of measurements.
+    pub metric_groups: Reported<Groups>,
+    /// The worst endpoints.
+    pub slowest: Reported<Slowest>,
     /// The worst measurements of endpoints.
     pub worst_sample: Loader<AskedSample, Sample>,
     /// Measurements by key.
@@ -146,12 +155,15 @@ pub struct Source {
     scope: Scope,
     db: Session,
     departments_max: usize,
+    /// The moment that everything of the request ends at.
+    as_of: Timestamp,
 }
 
 impl Loaders {
     /// Fresh loaders that see what `scope` sees.
-    pub fn new(scope: Scope, db: &Session, limits: &Limits) -> Self {
-        let shared = &Shared::new(Source { scope, db: db.clone(), departments_max: limits.departments_max });
+    pub fn new(scope: Scope, db: &Session, limits: &Limits, as_of: Timestamp) -> Self {
+        let source = Source { scope, db: db.clone(), departments_max: limits.departments_max, as_of };
+        let shared = &Shared::new(source);
         /// One statement for all rows asked for, with the columns that any of them needs.
         macro_rules! by_id {
             ($load:path) => {
@@ -204,6 +216,13 @@ impl Loaders {
             organization_by_slug: by_id!(organization::by_slugs),
             employee: by_id!(directory::by_ids),
             project: by_id!(directory::by_ids),
+            release: by_id!(directory::by_ids),
+            release_by_version: by_id!(release::by_versions),
+            release_run: Loader::new(shared, |Source { scope, db, as_of, .. }, keys: Vec<Key<ReleaseId>>| {
+                Box::pin(async move { release::runs(scope, db, &keys, *as_of).await })
+            }),
+            releases: by_parent!(directory::release::by_projects),
+            release_count: counts!(directory::release::counts),
             organizations: by_parent!(everything),
             employees: by_parent!(everything),
             projects: by_parent!(everything),
@@ -220,7 +239,10 @@ impl Loaders {
             employee_project_count: counts!(membership::project_counts),
             employee_stats: employee_stats::of_everybody(shared),
             organization_employee_stats: employee_stats::of_organizations(shared),
-            metric_stats: Loader::new(shared, |source, asked| Box::pin(metric_stats(source, asked))),
+            metric_stats: report::report(shared),
+            metric_series: report::report(shared),
+            metric_groups: report::report(shared),
+            slowest: report::report(shared),
             worst_sample: Loader::new(shared, |source, asked| Box::pin(worst_sample(source, asked))),
             metric: Loader::new(shared, |source, keys| Box::pin(metric(source, keys))),
         }
@@ -247,28 +269,12 @@ async fn count_everything<N: Noun>(
     Ok(HashMap::from([((), directory::count::<N>(scope, db, filter).await?)]))
 }
 
-/// One report for all projects that are asked the same question.
-async fn metric_stats(Source { scope, db, .. }: &Source, asked: Vec<AskedStats>) -> Result<HashMap<AskedStats, Stats>> {
-    let mut questions: HashMap<(Question, Want), Vec<AskedStats>> = HashMap::new();
-    for asked in asked {
-        questions.entry((asked.question.clone(), asked.want)).or_default().push(asked);
-    }
-    let mut answer = HashMap::new();
-    for ((question, want), asked) in questions {
-        let projects: BTreeSet<_> = asked.iter().map(|asked| asked.project).collect();
-        let projects: Vec<_> = projects.into_iter().collect();
-        let mut found = stats::by_project(scope, db, &question, &projects, want).await?;
-        answer.extend(asked.into_iter().filter_map(|asked| Some((asked.clone(), found.remove(&asked.project)?))));
-    }
-    Ok(answer)
-}
-
 /// One report for all endpoints of a ranking.
 async fn worst_sample(
     Source { scope, db, .. }: &Source,
     asked: Vec<AskedSample>,
 ) -> Result<HashMap<AskedSample, Sample>> {
-    let mut questions: HashMap<Question, BTreeSet<EndpointKey>> = HashMap::new();
+    let mut questions: HashMap<Arc<Question>, BTreeSet<EndpointKey>> = HashMap::new();
     for asked in asked {
         questions.entry(asked.question).or_default().insert(asked.endpoint);
     }
@@ -277,7 +283,9 @@ async fn worst_sample(
         let endpoints: Vec<_> = endpoints.into_iter().collect();
         let found = worst::by_endpoint(scope, db, &question, &endpoints).await?;
         let named = found.into_iter();
-        answer.extend(named.map(|(endpoint, sample)| (AskedSample { question: question.clone(), endpoint }, sample)));
+        answer.extend(
+            named.map(|(endpoint, sample)| (AskedSample { question: Arc::clone(&question), endpoint }, sample)),
+        );
     }
     Ok(answer)
 }

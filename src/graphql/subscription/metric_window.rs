@@ -12,7 +12,8 @@ use crate::{
         scalars::{Duration, StreamCursor},
         types::{
             filter::{self, StreamFilter},
-            window::{self, LiveWindow, MetricGroupKey},
+            groups::MetricGroupKey,
+            window::{self, LiveWindow},
         },
     },
 };
@@ -46,7 +47,7 @@ impl MetricWindowSubscription {
     ) -> Result<impl Stream<Item = Result<LiveWindow>> + 'a> {
         let request = Arc::clone(request(context)?);
         let filter = filter::stream(filter)?;
-        let group_by = group_by.unwrap_or_default().into_iter().map(Into::into).collect();
+        let group_by = window::group_by(group_by.unwrap_or_default())?;
         let want = window::wants(context.field());
         let (lengths, after) = ((window.0, every.0), after.map(|cursor| cursor.0));
         let windows = request.services.windows.watch(request.scope(), filter, lengths, group_by, after).await?;

@@ -16,7 +16,7 @@ use crate::{
             endpoint::EndpointStats,
             filter::{self, StreamFilter},
             stats::{self, Statistic},
-            window::aggregate,
+            window::figures_as_stats,
         },
     },
     live::window::{GroupKey, LiveWindow},
@@ -56,9 +56,9 @@ impl SlowestEndpointsSubscription {
         }
         let rank_by: reports::Statistic = rank_by.into();
         let field = context.field();
-        let has_sample = ["worstSample", "statusCode", "timestamp"].iter().any(|name| selection::has(field, name));
+        let has_id = ["worstSample", "statusCode", "timestamp", "trend"].iter().any(|name| selection::has(field, name));
         let want = if rank_by.percentile().is_some() { Want::Percentiles } else { stats::wants_in_stats(field) };
-        let ranking = Ranking { rank_by, limit, kinds: filter.kinds.clone(), want, has_sample };
+        let ranking = Ranking { rank_by, limit, kinds: filter.kinds.clone(), want, has_id };
         let group_by = vec![GroupKey::Project, GroupKey::Endpoint];
         let lengths = (window.0, every.0);
         let windows = request.services.windows.watch(request.scope(), filter, lengths, group_by, None).await?;
@@ -79,8 +79,8 @@ struct Ranking {
     limit: u32,
     kinds: Vec<MetricType>,
     want: Want,
-    /// Whether the worst measurement is looked for: only that needs to know an endpoint's id.
-    has_sample: bool,
+    /// Whether the worst measurement or the trend is looked for: only they need to know an endpoint's id.
+    has_id: bool,
 }
 
 impl Ranking {
@@ -90,17 +90,18 @@ impl Ranking {
                 project: Key::new(window.cursor.organization, group.place.project?),
                 endpoint_id: EndpointId::ALL,
                 endpoint: group.endpoint.clone()?,
-                stats: aggregate(&group.figures, self.want, window.range, window.as_of).stats,
+                stats: Arc::new(figures_as_stats(&group.figures, self.want, window.range)),
                 value: 0.0,
             })
         });
         let mut rows = slowest::rank(rows.collect(), self.rank_by, &self.kinds, self.limit);
-        if self.has_sample {
+        if self.has_id {
             identify(request, &mut rows).await?;
         }
-        let projects = Projects::Organization(window.cursor.organization);
-        let question = Question { projects, kinds: self.kinds.clone(), ..Question::over(window.range) };
-        let found = rows.into_iter().map(|row| EndpointStats { row, question: question.clone(), as_of: window.as_of });
+        let projects = Projects::Organizations(vec![window.cursor.organization]);
+        let question = Arc::new(Question { projects, kinds: self.kinds.clone(), ..Question::over(window.range) });
+        let found =
+            rows.into_iter().map(|row| EndpointStats { row, question: Arc::clone(&question), as_of: window.as_of });
         Ok(found.collect())
     }
 }

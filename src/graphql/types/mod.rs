@@ -1,6 +1,8 @@
 //! The nouns of the schema, one file each: they wrap what rooms return and ask loaders for what they relate to.
 
 pub mod change;
+pub mod columns;
+pub mod comparison;
 pub mod connection;
 pub mod employee;
 pub mod employee_page;
@@ -8,12 +10,16 @@ pub mod employee_stats;
 pub mod endpoint;
 pub mod entity_change;
 pub mod filter;
+pub mod groups;
 pub mod ingest;
 pub mod input;
 pub mod metric;
 pub mod order;
 pub mod organization;
 pub mod project;
+pub mod release;
+pub mod reports;
+pub mod series;
 pub mod stats;
 pub mod team;
 pub mod user_error;
@@ -26,6 +32,7 @@ pub use employee::{Employee, EmployeeConnection};
 pub use metric::Metric;
 pub use organization::{Organization, OrganizationConnection};
 pub use project::{Project, ProjectConnection};
+pub use release::{Release, ReleaseConnection};
 pub use team::TeamConnection;
 
 /// Anything that can be fetched again by its id alone.
@@ -38,6 +45,8 @@ pub enum Node {
     Employee(Employee),
     /// A monitored service.
     Project(Project),
+    /// A release.
+    Release(Release),
     /// A measurement.
     Metric(Metric),
 }

@@ -2,48 +2,44 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, Object, SelectionField, SimpleObject};
+use async_graphql::{Context, Object, SelectionField};
 
 use super::{
     Project,
+    groups::{GroupKeyValue, MetricGroupKey},
     metric::MetricType,
     stats::{self, MetricAggregate},
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     graphql::{
         context::request,
         loaders::Asked,
         node::NodeId,
+        rows::One,
         scalars::{DateTime, StreamCursor},
         selection,
     },
     live::window::{self, Figures, GroupKey, WindowGroup},
-    model::{Key, OrganizationId, ProjectId, TimeRange, Timestamp, sketch::RELATIVE_ERROR},
+    model::{Key, OrganizationId, ProjectId, TimeRange, sketch::RELATIVE_ERROR},
     reports::{Accuracy, Source, Stats, Want},
 };
 
-/// What measurements can be told apart by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[graphql(remote = "GroupKey")]
-pub enum MetricGroupKey {
-    /// The project that they were recorded for.
-    Project,
-    /// What was measured.
-    Type,
-    /// The route, page, query or cache that was measured.
-    Endpoint,
-    /// The HTTP status; 0 where there was none.
-    StatusCode,
-}
-
-/// One of the values that tell a group apart.
-#[derive(SimpleObject)]
-pub struct GroupKeyValue {
-    /// What the group is told apart by.
-    pub key: MetricGroupKey,
-    /// Its value in this group: the id of a project, the name of a type, a path, or a status.
-    pub value: String,
+/// What the groups of a window are told apart by.
+///
+/// # Errors
+/// For what is not known of the measurements that pass by.
+pub fn group_by(keys: Vec<MetricGroupKey>) -> Result<Vec<GroupKey>> {
+    let key = |key| match key {
+        MetricGroupKey::Project => Ok(GroupKey::Project),
+        MetricGroupKey::Type => Ok(GroupKey::Type),
+        MetricGroupKey::Endpoint => Ok(GroupKey::Endpoint),
+        MetricGroupKey::StatusCode => Ok(GroupKey::StatusCode),
+        MetricGroupKey::Name | MetricGroupKey::Release => {
+            Err(Error::input("groupBy", "a live window has groups by PROJECT, TYPE, ENDPOINT and STATUS_CODE only"))
+        }
+    };
+    keys.into_iter().map(key).collect()
 }
 
 /// A window at one moment, with what was selected of it.
@@ -85,20 +81,20 @@ impl LiveWindow {
     }
 
     /// The groups with measurements, in the order of their keys; without `groupBy` always one, of everything.
-    async fn groups(&self) -> Vec<MetricGroup> {
-        let group = |place| MetricGroup { window: Arc::clone(&self.window), place, want: self.want };
+    async fn groups(&self) -> Vec<LiveGroup> {
+        let group = |place| LiveGroup { window: Arc::clone(&self.window), place, want: self.want };
         (0..self.window.groups.len()).map(group).collect()
     }
 }
 
 /// A group of a window.
-pub struct MetricGroup {
+pub struct LiveGroup {
     window: Arc<window::LiveWindow>,
     place: usize,
     want: Want,
 }
 
-impl MetricGroup {
+impl LiveGroup {
     fn group(&self) -> Option<&WindowGroup> {
         self.window.groups.get(self.place)
     }
@@ -110,7 +106,7 @@ impl MetricGroup {
 
 /// Measurements that have what they are told apart by in common.
 #[Object]
-impl MetricGroup {
+impl LiveGroup {
     /// What tells the group apart; empty where nothing does.
     async fn keys(&self) -> Vec<GroupKeyValue> {
         let Some(group) = self.group() else { return Vec::new() };
@@ -120,7 +116,10 @@ impl MetricGroup {
             group.place.project.map(|id| value(MetricGroupKey::Project, project(id))),
             group.place.kind.map(|kind| value(MetricGroupKey::Type, kind.name().to_owned())),
             group.endpoint.clone().map(|path| value(MetricGroupKey::Endpoint, path)),
-            group.place.status.map(|status| value(MetricGroupKey::StatusCode, status.to_string())),
+            group.place.status.map(|status| {
+                let code = if status == 0 { String::new() } else { status.to_string() };
+                value(MetricGroupKey::StatusCode, code)
+            }),
         ]
         .into_iter()
         .flatten()
@@ -128,11 +127,11 @@ impl MetricGroup {
     }
 
     /// The project of the group; null where groups are not told apart by it.
-    async fn project(&self, context: &Context<'_>) -> Option<Result<Project>> {
+    async fn project(&self, context: &Context<'_>) -> Option<Result<One<Project>>> {
         let id: ProjectId = self.group()?.place.project?;
         async {
             let asked = Asked { id: Key::new(self.organization(), id), fields: selection::of_object(context.field()) };
-            Ok(request(context)?.loaders().project.load(asked).await?.map(Project))
+            Ok(request(context)?.loaders().project.load(asked).await?.map(Project).map(One))
         }
         .await
         .transpose()
@@ -152,13 +151,14 @@ impl MetricGroup {
     /// How it did in the window.
     async fn stats(&self) -> MetricAggregate {
         let figures = self.group().map_or_else(Figures::empty, |group| group.figures.clone());
-        aggregate(&figures, self.want, self.window.range, self.window.as_of)
+        let stats = figures_as_stats(&figures, self.want, self.window.range);
+        MetricAggregate::own(Arc::new(stats), self.window.as_of)
     }
 }
 
 /// Figures of a live window as those of a report.
-pub fn aggregate(figures: &Figures, want: Want, covers: TimeRange, as_of: Timestamp) -> MetricAggregate {
-    let stats = Stats {
+pub fn figures_as_stats(figures: &Figures, want: Want, covers: TimeRange) -> Stats {
+    Stats {
         count: figures.count,
         errors: figures.errors,
         sum: figures.sum,
@@ -174,8 +174,7 @@ pub fn aggregate(figures: &Figures, want: Want, covers: TimeRange, as_of: Timest
             },
             source: Source::Raw,
         },
-    };
-    MetricAggregate { stats, as_of }
+    }
 }
 
 /// What a selection on a window needs of its groups.

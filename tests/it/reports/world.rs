@@ -143,13 +143,14 @@ impl World {
                     && (question.kinds.is_empty() || question.kinds.contains(&event.kind))
                     && match &question.projects {
                         Projects::All => true,
-                        Projects::Organization(id) => *id == event.project.organization,
+                        Projects::Organizations(ids) => ids.contains(&event.project.organization),
                         Projects::Keys(keys) => keys.contains(&event.project),
                     }
                     && question.endpoint.as_ref().is_none_or(|filter| path_matches(filter, event.path))
                     && question.status.as_ref().is_none_or(|filter| status_matches(filter, event.status))
                     && is_one_of(question.names.as_ref(), event.name)
                     && is_one_of(question.releases.as_ref(), event.release)
+                    && question.release.as_ref().is_none_or(|one| *one == (event.project, event.release.to_owned()))
             })
             .collect()
     }
