@@ -1,5 +1,8 @@
 //! Every part of the server, built once in order and closed in reverse. The only file that knows all of them.
 
+mod limits;
+mod windows;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
@@ -18,7 +21,7 @@ use crate::{
     db::{Database, Instance, StatementLog, migrate, pool},
     error::{Error, Result},
     graphql::{
-        Engine, Limits, Services,
+        Engine, Services,
         documents::{Trusted, TrustedMode},
         watch,
     },
@@ -31,10 +34,10 @@ use crate::{
         self_monitoring::{self, Recorder},
     },
     live::{
-        Cursors, Follower, Pace, Publisher, Windows, bus,
-        window::{self, Runner},
+        Cursors, Follower, Pace, Publisher, bus,
+        changes::{Moved, Relay},
     },
-    model::{IdGenerator, timestamp::HOUR_MICROS},
+    model::IdGenerator,
 };
 
 /// How long the jobs may take once the last request was answered. These three stay below five seconds together: what
@@ -165,15 +168,19 @@ impl App {
         let sockets = Arc::new(Semaphore::new(config.limits.sockets_max));
         let tasks = TaskTracker::new();
         let trusted = trusted(config)?;
-        let (windows, runner) = windows(config, &core);
+        let (windows, runner) = windows::over(config, &core);
+        let moved = Moved::default();
+        let relay =
+            Relay::new(core.database.clone(), core.publisher.clone(), moved.clone(), bus::poll_interval(config));
         let services = Services {
             database: core.database.clone(),
             ingest: core.ingest.clone(),
             publisher: core.publisher.clone(),
+            moved: moved.clone(),
             windows,
             ids: Arc::clone(&core.ids),
             clock: core.clock.clone(),
-            limits: limits(config),
+            limits: limits::of(config),
             introspection: config.graphql.introspection,
             cursors: core.cursors.clone(),
             pace: pace(config),
@@ -184,7 +191,9 @@ impl App {
             tasks: tasks.clone(),
         };
         let engine = Engine::new(services, trusted);
-        let (recorder, mut jobs) = start_jobs(config, &core, &stopping).await?;
+        // Boxed, or whoever starts a server would carry every job about while it starts.
+        let (recorder, mut jobs) = Box::pin(start_jobs(config, &core, &stopping)).await?;
+        jobs.push(("changes", spawn(relay.run(stopping.clone()))));
         jobs.push(("live windows", spawn(runner.run(stopping.clone()))));
         let listener = TcpListener::bind(config.server.listen).await.map_err(|error| {
             Error::input("server.listen", format!("cannot listen on {}: {error}", config.server.listen))
@@ -269,21 +278,6 @@ impl App {
     }
 }
 
-fn windows(config: &Config, core: &Core) -> (Windows, Runner) {
-    let live = &config.live;
-    let micros = |milliseconds: u64| i64::try_from(milliseconds).unwrap_or(i64::MAX).saturating_mul(1_000);
-    let bounds = window::Bounds {
-        window_max: i64::from(live.window_max_hours).saturating_mul(HOUR_MICROS),
-        every_min: micros(live.window_every_min_ms),
-        slots_max: i64::from(narrow(live.window_steps_max)),
-        groups_max: live.window_groups_max,
-        cells_max: live.window_cells_max,
-        windows_max: live.windows_max,
-    };
-    let pace = window::Pace { delay: micros(live.window_delay_ms), grace: micros(live.window_grace_ms) };
-    Windows::new(bounds, pace, core.database.clone(), core.clock.clone(), &core.publisher)
-}
-
 /// What runs beside the requests, by name.
 type Job = (&'static str, JoinHandle<()>);
 
@@ -356,7 +350,12 @@ const fn compaction_settings(config: &Config) -> compaction::Settings {
 
 const fn kept_days(config: &Config) -> retention::Days {
     let retention = &config.retention;
-    retention::Days { raw: retention.raw_days, minutes: retention.minute_days, hours: retention.hour_days }
+    retention::Days {
+        raw: retention.raw_days,
+        minutes: retention.minute_days,
+        hours: retention.hour_days,
+        changes: retention.change_days,
+    }
 }
 
 /// What the server takes in, and how it writes it.
@@ -378,35 +377,6 @@ pub fn ingest_settings(config: &Config) -> ingest::Settings {
 /// The configuration's own check keeps every maximum far below this.
 fn narrow(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-const fn limits(config: &Config) -> Limits {
-    let limits = &config.limits;
-    Limits {
-        page_size_default: limits.page_size_default,
-        page_size_max: limits.page_size_max,
-        page_offset_max: limits.page_offset_max,
-        filter_depth_max: limits.filter_depth_max,
-        filter_conditions_max: limits.filter_conditions_max,
-        document_bytes_max: limits.document_bytes_max,
-        tokens_max: limits.tokens_max,
-        definitions_max: limits.definitions_max,
-        depth_max: limits.depth_max,
-        aliases_max: limits.aliases_max,
-        root_fields_max: limits.root_fields_max,
-        directives_max: limits.directives_max,
-        fields_max: limits.fields_max,
-        cost_max: limits.cost_max,
-        team_change_max: limits.team_change_max,
-        departments_max: limits.departments_max,
-        buckets_max: limits.buckets_max,
-        groups_max: limits.groups_max,
-        comparison: crate::reports::comparison::Limits {
-            minutes_max: limits.comparison_minutes_max,
-            endpoints_max: limits.comparison_endpoints_max,
-        },
-        document_cache_bytes_max: limits.document_cache_bytes_max,
-    }
 }
 
 const fn bounds(config: &Config) -> Bounds {

@@ -11,5 +11,8 @@ section! {
         minute_days: u32 = 14,
         /// Days for which rollups per hour are kept.
         hour_days: u32 = 400,
+        /// Days for which it is kept what changed in the directory: so long after it was interrupted, a subscription to
+        /// changes can go on without a gap.
+        change_days: u32 = 30,
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     db::{Database, Session, StatementLog},
     error::{Error, Result},
     ingest::Ingest,
-    live::{Cursors, Pace, Publisher, Windows},
+    live::{Cursors, Pace, Publisher, Windows, changes::Moved},
     model::{IdGenerator, Scope, Timestamp},
     reports,
 };
@@ -73,6 +73,8 @@ pub struct Services {
     pub ingest: Ingest,
     /// What was just written.
     pub publisher: Publisher,
+    /// Which logs of changes have moved.
+    pub moved: Moved,
     /// Sliding windows over it.
     pub windows: Windows,
     /// Makes the ids of what is created.

@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{clock::Clock, db::Database, error::Result, model::Kept};
+use crate::{
+    clock::Clock,
+    db::Database,
+    error::Result,
+    model::{Kept, timestamp::DAY_MICROS},
+};
 
 /// How often the published bounds are read: another instance may have moved them.
 const INTERVAL: Duration = Duration::from_secs(15);
@@ -22,6 +27,8 @@ pub struct Days {
     pub minutes: u32,
     /// Rollups per hour.
     pub hours: u32,
+    /// The log of what changed in the directory.
+    pub changes: u32,
 }
 
 /// What one process knows of the published bounds.
@@ -44,7 +51,7 @@ impl Retention {
     /// # Errors
     /// When the database cannot do it now; the next look tries again.
     pub async fn look(&mut self, clock: &Clock) -> Result<()> {
-        let Days { raw, minutes, hours } = self.days;
+        let Days { raw, minutes, hours, changes } = self.days;
         let published = self.database.reload_kept().await?;
         let wanted = published.later(Kept::days(clock.now(), raw, minutes, hours));
         if wanted != published {
@@ -57,6 +64,8 @@ impl Retention {
         }
         if self.times + 1 == TIMES_SEEN {
             self.database.remove_before(published).await?;
+            let before = clock.now().plus_micros(-i64::from(changes) * DAY_MICROS);
+            self.database.remove_changes_before(before).await?;
         }
         // Not before it is done: what failed is tried again.
         self.times = self.times.saturating_add(1).min(TIMES_SEEN);

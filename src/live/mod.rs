@@ -3,6 +3,7 @@
 //! Delivery here is never the record: a stream that missed something reads it again from the database.
 
 pub mod bus;
+pub mod changes;
 pub mod cursors;
 mod event;
 mod filter;

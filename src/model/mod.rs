@@ -3,6 +3,7 @@
 //! Everything else in the house may import this room; it imports none of it.
 
 pub mod assignment;
+pub mod change;
 pub mod cursor;
 pub mod filter;
 pub mod id;

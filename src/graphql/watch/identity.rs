@@ -1,6 +1,9 @@
 //! Which subscriptions are the same: equal document, operation, variables and scope, wherever they resume.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use async_graphql::{
     Positioned, Variables,
@@ -10,10 +13,13 @@ use async_graphql_value::{ConstValue, Value};
 
 use crate::model::Scope;
 
-/// The subscriptions whose places are known, and the argument that says where they resume. Elsewhere an argument of that
-/// name is one like any other.
+/// The subscriptions that join what others watch behind a cursor, and the argument that says where. Any other that has such
+/// a cursor is executed for itself: what others watch is further on.
 const RESUMED: [&str; 1] = ["metricStream"];
 const AFTER: &str = "after";
+
+/// Tells apart those that share with nobody.
+static LONERS: AtomicU64 = AtomicU64::new(0);
 
 /// What identical subscriptions have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,8 +34,7 @@ impl Identity {
         variables: &Variables,
         scope: &Scope,
     ) -> (Self, Option<Arc<str>>) {
-        let resumed = root.filter(|field| RESUMED.contains(&field.name.node.as_str()));
-        let argument = resumed.and_then(|field| field.get_argument(AFTER)).map(|value| &value.node);
+        let argument = root.and_then(|field| field.get_argument(AFTER)).map(|value| &value.node);
         let (variable, after) = match argument {
             Some(Value::Variable(name)) => (Some(name), variables.get(name).cloned()),
             Some(value) => (None, value.clone().into_const()),
@@ -39,6 +44,7 @@ impl Identity {
             Some(ConstValue::String(text)) => Some(Arc::from(text)),
             _ => None,
         };
+        let is_alone = after.is_some() && root.is_none_or(|field| !RESUMED.contains(&field.name.node.as_str()));
         // A map of the standard library's order: how the client ordered names makes no difference.
         let rest = variables.iter().filter(|(name, _)| Some(*name) != variable);
         let rest = rest.map(|(name, value)| (name.to_string(), serde_json::to_value(value).unwrap_or_default()));
@@ -47,6 +53,9 @@ impl Identity {
         hasher.update(document);
         for part in [operation_name.unwrap_or_default(), &rest.to_string(), &format!("{scope:?}")] {
             hasher.update(&(part.len() as u64).to_be_bytes()).update(part.as_bytes());
+        }
+        if is_alone {
+            hasher.update(&LONERS.fetch_add(1, Ordering::Relaxed).to_be_bytes());
         }
         (Self(hasher.finalize().into()), after)
     }
