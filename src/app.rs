@@ -297,7 +297,12 @@ const fn compaction_settings(config: &Config) -> compaction::Settings {
 
 const fn kept_days(config: &Config) -> retention::Days {
     let retention = &config.retention;
-    retention::Days { raw: retention.raw_days, minutes: retention.minute_days, hours: retention.hour_days }
+    retention::Days {
+        raw: retention.raw_days,
+        minutes: retention.minute_days,
+        hours: retention.hour_days,
+        keys: retention.key_days,
+    }
 }
 
 /// What the server takes in, and how it writes it.

@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{clock::Clock, db::Database, error::Result, model::Kept};
+use crate::{
+    clock::Clock,
+    db::Database,
+    error::Result,
+    model::{Kept, timestamp::DAY_MICROS},
+};
 
 /// How often the published bounds are read: another instance may have moved them.
 const INTERVAL: Duration = Duration::from_secs(15);
@@ -13,7 +18,7 @@ const INTERVAL: Duration = Duration::from_secs(15);
 /// and no statement that was made before still runs.
 const TIMES_SEEN: u32 = 4;
 
-/// How many days are kept of each resolution; rollups per day are kept for ever.
+/// How many days are kept of what; rollups per day are kept for ever.
 #[derive(Clone, Copy, Debug)]
 pub struct Days {
     /// Single measurements.
@@ -22,6 +27,8 @@ pub struct Days {
     pub minutes: u32,
     /// Rollups per hour.
     pub hours: u32,
+    /// Idempotency keys and places in streams.
+    pub keys: u32,
 }
 
 /// What one process knows of the published bounds.
@@ -44,7 +51,8 @@ impl Retention {
     /// # Errors
     /// When the database cannot do it now; the next look tries again.
     pub async fn look(&mut self, clock: &Clock) -> Result<()> {
-        let Days { raw, minutes, hours } = self.days;
+        let Days { raw, minutes, hours, keys } = self.days;
+        self.database.forget_batches_before(clock.now().plus_micros(-i64::from(keys) * DAY_MICROS)).await?;
         let published = self.database.reload_kept().await?;
         let wanted = published.later(Kept::days(clock.now(), raw, minutes, hours));
         if wanted != published {

@@ -9,7 +9,7 @@ use sea_orm::{
 
 use super::{
     judge::{self, Change, Verdict},
-    side::{Minute, Minutes},
+    side::Minutes,
     windows,
 };
 use crate::{
@@ -107,7 +107,7 @@ struct Observed {
 impl Observed {
     fn add(&mut self, row: &QueryResult) -> Result<()> {
         let side = usize::from(row.try_get_by_index::<i32>(1)? != 0);
-        let minute = self.minutes[side].entry(row.try_get_by_index(2)?).or_insert_with(Minute::default);
+        let minute = self.minutes[side].entry(row.try_get_by_index(2)?).or_default();
         let unsigned = |at| -> Result<u64> { Ok(u64::try_from(row.try_get_by_index::<i64>(at)?).unwrap_or(0)) };
         minute.count += unsigned(3)?;
         minute.errors += unsigned(4)?;
