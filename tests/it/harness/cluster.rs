@@ -3,6 +3,8 @@
 use std::{
     net::TcpListener,
     path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
 };
 
 use tokio::process::Command;
@@ -43,9 +45,8 @@ impl Cluster {
     /// Starts the server, which recovers what a kill left behind.
     pub async fn start_again(&self) {
         let options = format!(
-            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c max_connections=100",
-            self.port,
-            self.folder.display()
+            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=100",
+            self.port
         );
         let log = self.folder.join("log").display().to_string();
         let data = self.data();
@@ -54,11 +55,15 @@ impl Cluster {
         assert_eq!(ended.code, Some(0), "{ended:?} {:?}", std::fs::read_to_string(&log));
     }
 
-    /// Kills the server with all its processes: they are a group of their own.
+    /// Kills the server with all its processes, and answers when they are gone.
     pub async fn kill(&mut self) {
-        let group = format!("-{}", self.pid().expect("the server runs"));
-        let status = Command::new("kill").args(["-s", "KILL", "--", &group]).status().await.unwrap();
-        assert!(status.success(), "kill -s KILL -- {group}");
+        let pid = self.pid().expect("the server runs");
+        kill(pid);
+        while relatives(pid).next().is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // A process that nobody has asked about yet would still count as running.
+        std::fs::remove_file(self.folder.join("data/postmaster.pid")).unwrap();
     }
 
     /// The first line of the file that a running server keeps.
@@ -71,11 +76,30 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         if let Some(pid) = self.pid() {
-            let group = format!("-{pid}");
-            drop(std::process::Command::new("kill").args(["-s", "KILL", "--", &group]).status());
+            kill(pid);
         }
         drop(std::fs::remove_dir_all(&self.folder));
     }
+}
+
+/// A process and its children, as far as they still do something.
+fn relatives(pid: u32) -> impl Iterator<Item = u32> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes.filter_map(move |entry| {
+        let own: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        // Behind the name, which stands in brackets: state and parent.
+        let (_, rest) = stat.rsplit_once(") ")?;
+        let (state, rest) = rest.split_once(' ')?;
+        let parent: u32 = rest.split(' ').next()?.parse().ok()?;
+        (state != "Z" && (own == pid || parent == pid)).then_some(own)
+    })
+}
+
+/// Ends a server and its children at once.
+fn kill(pid: u32) {
+    let all = relatives(pid).map(|one| one.to_string());
+    drop(std::process::Command::new("kill").args(["-s", "KILL"]).args(all).stderr(Stdio::null()).status());
 }
 
 /// A program run by somebody who may run a PostgreSQL: not root.
@@ -88,7 +112,7 @@ fn as_server(program: &Path, arguments: &[&str]) -> Command {
     } else {
         Command::new(program)
     };
-    command.args(arguments).current_dir("/").stdin(std::process::Stdio::null());
+    command.args(arguments).current_dir("/").stdin(Stdio::null());
     command
 }
 
