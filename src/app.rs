@@ -29,8 +29,11 @@ use crate::{
         retention::{self, Retention},
         self_monitoring::{self, Recorder},
     },
-    live::Publisher,
-    model::IdGenerator,
+    live::{
+        Follower, Publisher, Windows, bus,
+        window::{self, Runner},
+    },
+    model::{IdGenerator, timestamp::HOUR_MICROS},
 };
 
 /// How long the jobs may take once the last request was answered. These three stay below five seconds together: what
@@ -155,22 +158,25 @@ impl App {
         let [leaving, draining, stopping] = std::array::from_fn(|_| CancellationToken::new());
         let sockets = Arc::new(Semaphore::new(config.limits.sockets_max));
         let trusted = trusted(config)?;
+        let (windows, runner) = windows(config, &core);
         let services = Services {
             database: core.database.clone(),
             ingest: core.ingest.clone(),
             publisher: core.publisher.clone(),
+            windows,
             ids: Arc::clone(&core.ids),
             clock: core.clock.clone(),
             limits: limits(config),
             introspection: config.graphql.introspection,
         };
         let engine = Engine::new(services, trusted);
-        let (recorder, jobs) = start_jobs(config, &core, &stopping).await?;
+        let (recorder, mut jobs) = start_jobs(config, &core, &stopping).await?;
+        jobs.push(("live windows", spawn(runner.run(stopping.clone()))));
         let listener = TcpListener::bind(config.server.listen).await.map_err(|error| {
             Error::input("server.listen", format!("cannot listen on {}: {error}", config.server.listen))
         })?;
         let address = listener.local_addr().map_err(Error::internal)?;
-        let router = http::router(HttpState {
+        let router = http::router(HttpState::new(http::router::Shared {
             engine: engine.clone(),
             ingest: core.ingest.clone(),
             database: core.database.clone(),
@@ -180,7 +186,7 @@ impl App {
             draining: draining.clone(),
             sockets: Arc::clone(&sockets),
             streams: Arc::new(Semaphore::new(config.limits.streams_max)),
-        });
+        }));
         let server = spawn(http::listener::serve(listener, router, bounds(config), draining.clone()));
         Ok(Self {
             address,
@@ -242,6 +248,21 @@ impl App {
     }
 }
 
+fn windows(config: &Config, core: &Core) -> (Windows, Runner) {
+    let live = &config.live;
+    let micros = |milliseconds: u64| i64::try_from(milliseconds).unwrap_or(i64::MAX).saturating_mul(1_000);
+    let bounds = window::Bounds {
+        window_max: i64::from(live.window_max_hours).saturating_mul(HOUR_MICROS),
+        every_min: micros(live.window_every_min_ms),
+        slots_max: i64::from(narrow(live.window_steps_max)),
+        groups_max: live.window_groups_max,
+        cells_max: live.window_cells_max,
+        windows_max: live.windows_max,
+    };
+    let pace = window::Pace { delay: micros(live.window_delay_ms), grace: micros(live.window_grace_ms) };
+    Windows::new(bounds, pace, core.database.clone(), core.clock.clone(), &core.publisher)
+}
+
 /// What runs beside the requests, by name.
 type Job = (&'static str, JoinHandle<()>);
 
@@ -252,8 +273,15 @@ async fn start_jobs(config: &Config, core: &Core, stopping: &CancellationToken) 
         compaction::run(core.database.clone(), core.clock.clone(), compaction_settings(config), stopping.clone());
     let retention = Retention::new(core.database.clone(), kept_days(config));
     let retention = retention.run(core.clock.clone(), stopping.clone());
-    let mut jobs =
-        vec![("partitions", spawn(partitions)), ("compaction", spawn(compaction)), ("retention", spawn(retention))];
+    let bus = bus::configured(config)?;
+    let follower = Follower::begin(core.database.clone(), core.publisher.clone(), bus, bus::poll_interval(config));
+    let follower = follower.await?.run(stopping.clone());
+    let mut jobs = vec![
+        ("partitions", spawn(partitions)),
+        ("compaction", spawn(compaction)),
+        ("retention", spawn(retention)),
+        ("follower", spawn(follower)),
+    ];
     if !config.self_monitoring.enabled {
         return Ok((Recorder::disabled(core.clock.clone()), jobs));
     }
@@ -349,6 +377,8 @@ const fn limits(config: &Config) -> Limits {
             minutes_max: limits.comparison_minutes_max,
             endpoints_max: limits.comparison_endpoints_max,
         },
+        buckets_max: limits.buckets_max,
+        groups_max: limits.groups_max,
         document_cache_bytes_max: limits.document_cache_bytes_max,
     }
 }

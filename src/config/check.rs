@@ -5,7 +5,7 @@
 
 use super::error::Problem;
 use super::section::Key;
-use super::{Config, DatabaseUrl, TrustedDocuments};
+use super::{Config, DatabaseUrl, LiveBus, TrustedDocuments};
 
 /// Ids hold 14 bits of sequence, and the rows of one call take an unbroken range of them.
 const INGEST_ROWS_CEILING: usize = 16_384;
@@ -50,6 +50,7 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
     problems.extend(headers(config));
     problems.extend(credentials(config));
     problems.extend(database_url(&config.database.url));
+    problems.extend(bus(config));
     problems.extend(ceilings(config));
     problems.extend(orders_of_sizes(config).iter().filter_map(broken));
     problems.extend(orders_of_times(config).iter().filter_map(broken));
@@ -174,6 +175,27 @@ fn database_url(url: &DatabaseUrl) -> Option<Problem> {
     Some(Problem::new(&["database.url"], sentence))
 }
 
+fn bus(config: &Config) -> Option<Problem> {
+    let (bus, url) = (config.live.bus, config.live.bus_url.reveal());
+    let is_broker = ["redis://", "redis+unix://"].iter().any(|scheme| url.starts_with(scheme));
+    let (keys, sentence): (&[&'static str], _) = match bus {
+        LiveBus::Postgres if config.database.url.is_sqlite() => (
+            &["live.bus", "database.url"],
+            "live.bus = \"postgres\" needs a PostgreSQL database: an SQLite file is one instance's alone, so leave it at \
+             \"auto\"",
+        ),
+        LiveBus::Redis if !is_broker => (
+            &["live.bus", "live.bus_url"],
+            "live.bus = \"redis\" needs the broker's address: live.bus_url = \"redis://HOST:6379\"",
+        ),
+        LiveBus::Auto | LiveBus::Local | LiveBus::Postgres if !url.is_empty() => {
+            (&["live.bus_url", "live.bus"], "live.bus_url is the address of a broker, and live.bus is not \"redis\"")
+        }
+        _ => return None,
+    };
+    Some(Problem::new(keys, sentence.to_owned()))
+}
+
 /// A setting with its number as it is written, and in the unit that it is compared in.
 struct Amount {
     key: &'static str,
@@ -223,7 +245,7 @@ fn orders_of_sizes(Config { limits, ingest, .. }: &Config) -> Vec<Order> {
     ]
 }
 
-fn orders_of_times(Config { server, database, ingest, retention, .. }: &Config) -> Vec<Order> {
+fn orders_of_times(Config { server, database, ingest, retention, live, .. }: &Config) -> Vec<Order> {
     let raw = || time("retention.raw_days", retention.raw_days, MINUTES_PER_DAY);
     let minutes = || time("retention.minute_days", retention.minute_days, MINUTES_PER_DAY);
     let hours = time("retention.hour_days", retention.hour_days, MINUTES_PER_DAY);
@@ -237,6 +259,16 @@ fn orders_of_times(Config { server, database, ingest, retention, .. }: &Config) 
         (raw(), minutes(), "what is kept one by one must be kept in coarser rollups too"),
         (raw(), keys, "a retry of what is still kept would store it twice"),
         (minutes(), hours, "what is kept by the minute must be kept in coarser rollups too"),
+        (
+            time("live.window_max_hours", live.window_max_hours, MINUTES_PER_HOUR),
+            raw(),
+            "a live window begins with single measurements, which would be gone",
+        ),
+        (
+            amount("live.window_delay_ms", live.window_delay_ms),
+            amount("live.window_grace_ms", live.window_grace_ms),
+            "a window would be final before it is pushed",
+        ),
         (
             amount("database.acquire_timeout_ms", database.acquire_timeout_ms),
             amount("server.request_timeout_ms", server.request_timeout_ms),

@@ -38,7 +38,7 @@ pub use error::{ConfigError, Problem};
 pub use graphql::{Graphql, TrustedDocuments};
 pub use ingest::Ingest;
 pub use limits::Limits;
-pub use live::Live;
+pub use live::{BrokerUrl, Live, LiveBus};
 pub use log::{Log, LogFormat};
 pub use origin::Origin;
 pub use retention::Retention;

@@ -274,6 +274,7 @@ fn every_setting_can_be_changed_and_is_then_different() {
             (name, "\"text\"") => format!("{name} = 'json'"),
             (name, "\"127.0.0.1:8000\"") => format!("{name} = '127.0.0.1:9'"),
             (name, "\"sqlite://perfgraph.sqlite\"") => format!("{name} = 'sqlite://other'"),
+            (name, "\"auto\"") => format!("{name} = 'redis'"),
             (name, "\"off\"") => format!("{name} = 'learn'"),
             (name, "\"\"") => format!("{name} = 'something'"),
             (name, text) if text.starts_with("\"info") => format!("{name} = 'debug'"),

@@ -16,7 +16,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{Session, StatementLog};
+use super::{Session, StatementLog, session::Asked};
 use crate::{
     error::{Error, Result},
     model::Kept,
@@ -71,6 +71,7 @@ pub struct Database {
     pub(super) write: DatabaseConnection,
     file: Option<PathBuf>,
     kept: Arc<RwLock<Kept>>,
+    asked: Asked,
 }
 
 impl Database {
@@ -119,6 +120,7 @@ impl Database {
             write: SqlxSqliteConnector::from_sqlx_sqlite_pool(write),
             file: Some(file),
             kept: Arc::new(RwLock::new(Kept::EVERYTHING)),
+            asked: Asked::default(),
         })
     }
 
@@ -144,6 +146,7 @@ impl Database {
             write: SqlxPostgresConnector::from_sqlx_postgres_pool(write),
             file: None,
             kept: Arc::new(RwLock::new(Kept::EVERYTHING)),
+            asked: Asked::default(),
         })
     }
 
@@ -159,17 +162,22 @@ impl Database {
 
     /// A session for queries that logs to `log`.
     pub fn reader(&self, log: StatementLog) -> Session {
-        Session::new(self.read.clone(), log, self.kept())
+        Session::new(self.read.clone(), log, self.kept(), self.asked.clone())
     }
 
     /// A session for writes that logs to `log`.
     pub fn writer(&self, log: StatementLog) -> Session {
-        Session::new(self.write.clone(), log, self.kept())
+        Session::new(self.write.clone(), log, self.kept(), self.asked.clone())
     }
 
     /// From when on the metric tables are complete, as far as this process was told.
     pub fn kept(&self) -> Kept {
         *self.kept.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many statements sessions of this database have sent so far, whoever's they were.
+    pub fn statements(&self) -> u64 {
+        self.asked.count()
     }
 
     pub(super) fn set_kept(&self, kept: Kept) {

@@ -1,13 +1,24 @@
 //! Connections that log what passes through them, so that every request knows its own statements.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
 use async_trait::async_trait;
+use futures_util::{Stream, TryStreamExt};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
-    SqliteTransactionMode, Statement as Query, TransactionOptions, TransactionTrait,
+    SqliteTransactionMode, Statement as Query, StreamTrait, TransactionOptions, TransactionTrait,
+    sea_query::SelectStatement,
 };
 
 use super::{Statement, StatementLog};
-use crate::{clock::Stopwatch, error::Result, model::Kept};
+use crate::{
+    clock::Stopwatch,
+    error::{Error, Result},
+    model::Kept,
+};
 
 /// A connection (pool or transaction) with the log of the request that uses it.
 #[derive(Clone, Debug)]
@@ -15,6 +26,18 @@ pub struct Logged<C> {
     inner: C,
     log: StatementLog,
     kept: Kept,
+    asked: Asked,
+}
+
+/// How many statements of sessions a process has sent; clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Asked(Arc<AtomicU64>);
+
+impl Asked {
+    /// So many until now.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// What a room reads and writes through: one request's view of a pool.
@@ -25,8 +48,8 @@ pub type Transaction = Logged<DatabaseTransaction>;
 
 impl<C> Logged<C> {
     /// Logs what passes through `inner` to `log`.
-    pub const fn new(inner: C, log: StatementLog, kept: Kept) -> Self {
-        Self { inner, log, kept }
+    pub const fn new(inner: C, log: StatementLog, kept: Kept, asked: Asked) -> Self {
+        Self { inner, log, kept, asked }
     }
 
     /// What retention leaves alone as long as this session lasts.
@@ -40,6 +63,7 @@ impl<C> Logged<C> {
     }
 
     fn record(&self, sql: String, rows: usize, watch: Stopwatch) {
+        self.asked.0.fetch_add(1, Ordering::Relaxed);
         self.log.record(Statement {
             sql,
             rows: u64::try_from(rows).unwrap_or(u64::MAX),
@@ -54,7 +78,22 @@ impl Session {
     /// # Errors
     /// When no connection is to be had.
     pub async fn begin(&self) -> Result<Transaction> {
-        Ok(Logged::new(self.inner.begin().await?, self.log.clone(), self.kept))
+        Ok(Logged::new(self.inner.begin().await?, self.log.clone(), self.kept, self.asked.clone()))
+    }
+
+    /// Sends a statement whose answer is too long to be held at once, and reads it row by row.
+    ///
+    /// # Errors
+    /// When the database cannot answer.
+    pub async fn stream(
+        &self,
+        statement: &SelectStatement,
+    ) -> Result<impl Stream<Item = Result<QueryResult>> + Send + '_> {
+        let query = self.inner.get_database_backend().build(statement);
+        let (sql, watch) = (query.sql.clone(), Stopwatch::start());
+        let rows = self.inner.stream_raw(query).await?;
+        self.record(sql, 0, watch);
+        Ok(rows.map_err(Error::from))
     }
 
     /// The same to write in. On SQLite it takes the write lock at once: what it reads first could otherwise be outdated
@@ -67,7 +106,7 @@ impl Session {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        Ok(Logged::new(self.inner.begin_with_options(options).await?, self.log.clone(), self.kept))
+        Ok(Logged::new(self.inner.begin_with_options(options).await?, self.log.clone(), self.kept, self.asked.clone()))
     }
 }
 

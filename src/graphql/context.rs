@@ -11,7 +11,7 @@ use crate::{
     db::{Database, Session, StatementLog},
     error::{Error, Result},
     ingest::Ingest,
-    live::Publisher,
+    live::{Publisher, Windows},
     model::{IdGenerator, Scope, Timestamp},
     reports,
 };
@@ -53,6 +53,10 @@ pub struct Limits {
     pub departments_max: usize,
     /// What a comparison of releases may look at.
     pub comparison: reports::comparison::Limits,
+    /// Buckets of time in the answer of one field.
+    pub buckets_max: usize,
+    /// Groups that measurements may fall into.
+    pub groups_max: usize,
     /// Bytes of documents that are kept ready to run.
     pub document_cache_bytes_max: u64,
 }
@@ -65,6 +69,8 @@ pub struct Services {
     pub ingest: Ingest,
     /// What was just written.
     pub publisher: Publisher,
+    /// Sliding windows over it.
+    pub windows: Windows,
     /// Makes the ids of what is created.
     pub ids: Arc<IdGenerator>,
     /// The time.

@@ -60,8 +60,8 @@ impl Question {
 pub enum Projects {
     /// Every project that the caller sees.
     All,
-    /// The projects of one organization.
-    Organization(OrganizationId),
+    /// The projects of these organizations.
+    Organizations(Vec<OrganizationId>),
     /// These projects.
     Keys(Vec<Key<ProjectId>>),
 }

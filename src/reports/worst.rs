@@ -13,9 +13,10 @@ use sea_orm::{
 use super::{
     Projects, Question,
     filter::{ALTERNATIVES_MAX, M},
+    grouping::Grouping,
     narrow::{Endpoints, Narrowed},
     plan::{Piece, Resolution},
-    sql::{self, Grouping},
+    sql,
     statistic::Worst,
 };
 use crate::{
@@ -119,7 +120,7 @@ fn in_peaks(narrowed: &Narrowed, rollups: &[Piece], endpoints: &[EndpointKey], o
     let buckets = rollups.iter().map(|piece| {
         let start = || Expr::col((M, piece.resolution.time_column()));
         let mut rows = rows(narrowed, *piece, endpoints);
-        rows.columns(Grouping::Endpoint.columns().iter().map(|column| (M, *column)))
+        rows.columns(Grouping::endpoints().columns().map(|column| (M, column)))
             .column((M, "kind"))
             .expr_as(Expr::col((M, extremum)), "extremum")
             .expr_as(start(), "since")
@@ -158,8 +159,8 @@ fn first_place(
     by: impl Iterator<Item = (&'static str, Order)>,
 ) -> SelectStatement {
     let mut window = WindowStatement::new();
-    for column in Grouping::Endpoint.columns() {
-        window.add_partition_by(Expr::col(("r", *column)));
+    for column in Grouping::endpoints().columns() {
+        window.add_partition_by(Expr::col(("r", column)));
     }
     for (column, order) in by {
         window.order_by(("r", column), order);

@@ -19,7 +19,7 @@ use crate::{
     on_both_databases,
 };
 
-type Events = Pin<Box<dyn Stream<Item = Result<StreamEvent>> + Send>>;
+pub type Events = Pin<Box<dyn Stream<Item = Result<StreamEvent>> + Send>>;
 
 async fn open(database: &TestDatabase, rig: &Rig, filter: Filter, after: Option<StreamCursor>) -> Events {
     let scope = Scope::everything();

@@ -10,6 +10,7 @@
 
 mod batch;
 mod browser;
+mod buses;
 mod cases;
 mod cli;
 mod clients;
@@ -26,6 +27,7 @@ mod import;
 mod ingest;
 mod lifecycle;
 mod live;
+mod live_windows;
 mod migrations;
 mod mutations;
 mod network;

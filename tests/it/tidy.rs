@@ -103,6 +103,7 @@ const FRAMEWORKS: &[Framework] = &[
         places: Places::Only(&["src/graphql/loaders"]),
         fix: "load through graphql/loaders, which alone knows the library",
     },
+    Framework { name: "redis", places: Places::Only(&["src/live/bus/redis"]), fix: "tell others through live/bus" },
     Framework { name: "figment", places: Places::Only(&["src/config"]), fix: "read settings from config" },
 ];
 

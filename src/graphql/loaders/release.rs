@@ -1,38 +1,15 @@
-//! Releases by what names them: the version that measurements carry, and their key where it is asked when they ran.
+//! When releases ran, as of the moment that the loaders were made.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
-use super::{Asked, Loader, Pulse, share, wanted};
+use super::{Loader, Shared, Source};
 use crate::{
-    clock::Clock,
-    db::Session,
-    directory::{
-        Release, ReleaseFields,
-        release::{self, Run, Version},
-    },
-    model::{Key, ReleaseId, Scope},
+    directory::release::{self, Run},
+    model::{Key, ReleaseId},
 };
 
-/// Releases by version.
-pub type ByVersion = Loader<Asked<Version, ReleaseFields>, Arc<Release>>;
-
-pub fn by_version(scope: Scope, db: Session, pulse: &Pulse) -> ByVersion {
-    Loader::new(pulse, move |asked: Vec<Asked<Version, ReleaseFields>>| {
-        let db = db.clone();
-        async move {
-            let (versions, fields) = wanted(asked.iter().map(|asked| (asked.id.clone(), asked.fields)));
-            let found = release::by_versions(&scope, &db, &versions, fields).await?;
-            let found: HashMap<_, _> = found.into_iter().map(|(version, row)| (version, Arc::new(row))).collect();
-            Ok(share(asked, &found, |asked| asked.id.clone()))
-        }
-    })
-}
-
-/// When releases ran, as of the moment that the loaders were made.
-pub fn runs(scope: Scope, db: Session, clock: &Clock, pulse: &Pulse) -> Loader<Key<ReleaseId>, Run> {
-    let now = clock.now();
-    Loader::new(pulse, move |keys: Vec<Key<ReleaseId>>| {
-        let db = db.clone();
-        async move { release::runs(&scope, &db, &keys, now).await }
+pub(super) fn runs(shared: &Arc<Shared<Source>>) -> Loader<Key<ReleaseId>, Run> {
+    Loader::new(shared, |Source { scope, db, now, .. }, keys: Vec<Key<ReleaseId>>| {
+        Box::pin(async move { release::runs(scope, db, &keys, *now).await })
     })
 }

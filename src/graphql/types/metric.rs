@@ -5,7 +5,7 @@ use async_graphql::{Context, Enum, ID, Object};
 use super::{Project, Release};
 use crate::{
     error::Result,
-    graphql::{context::request, loaders::Asked, node::NodeId, scalars::DateTime, selection},
+    graphql::{context::request, loaders::Asked, node::NodeId, rows::One, scalars::DateTime, selection},
     model::{self, Key, Measurement, MetricId, ProjectId, RecordedMetric},
 };
 
@@ -57,10 +57,10 @@ impl Metric {
     }
 
     /// The project that the measurement was recorded for.
-    async fn project(&self, context: &Context<'_>) -> Option<Result<Project>> {
+    async fn project(&self, context: &Context<'_>) -> Option<Result<One<Project>>> {
         async {
             let asked = Asked { id: self.project, fields: selection::of_object(context.field()) };
-            Ok(request(context)?.loaders().project.load(asked).await?.map(Project))
+            Ok(request(context)?.loaders().project.load(asked).await?.map(Project).map(One))
         }
         .await
         .transpose()

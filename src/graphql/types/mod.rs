@@ -1,6 +1,7 @@
 //! The nouns of the schema, one file each: they wrap what rooms return and ask loaders for what they relate to.
 
 pub mod change;
+pub mod columns;
 pub mod comparison;
 pub mod connection;
 pub mod employee;
@@ -8,6 +9,7 @@ pub mod employee_page;
 pub mod employee_stats;
 pub mod endpoint;
 pub mod filter;
+pub mod groups;
 pub mod ingest;
 pub mod input;
 pub mod metric;
@@ -15,10 +17,13 @@ pub mod order;
 pub mod organization;
 pub mod project;
 pub mod release;
+pub mod reports;
+pub mod series;
 pub mod stats;
 pub mod team;
 pub mod user_error;
 pub mod viewer;
+pub mod window;
 
 use async_graphql::{ID, Interface};
 

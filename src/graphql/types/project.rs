@@ -7,17 +7,17 @@ use async_graphql::{Context, Enum, ID, Object, ServerResult, resolver_utils::Enu
 use super::{
     Organization, ReleaseConnection, TeamConnection, connection,
     connection::Total,
-    filter::{self, EmployeeFilter, MetricFilter},
+    filter::EmployeeFilter,
     order::{EmployeeOrder, order},
     organization,
-    stats::{self, MetricAggregate},
+    reports::Reports,
 };
 use crate::{
     directory::{self, order::ReleaseOrderField},
-    error::{Error, Result},
+    error::Result,
     graphql::{
         context::request,
-        loaders::{Asked, AskedStats},
+        loaders::Asked,
         node::NodeId,
         page::{self, PageArguments},
         rows::{Read, Row, Scalar},
@@ -25,6 +25,7 @@ use crate::{
         selection,
     },
     model::page::ListRequest,
+    reports::Parent,
 };
 
 /// Whether a project is monitored.
@@ -130,20 +131,9 @@ impl Project {
         Ok(ReleaseConnection::new(page, wanted, Total::ReleasesOf(self.0.key)))
     }
 
-    /// Figures about the project's measurements that pass the filter; one statement for a whole list of projects.
-    async fn metric_stats(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "Which measurements; projects named in it are left out of account here.")]
-        filter: MetricFilter,
-    ) -> Result<MetricAggregate> {
-        let request = request(context)?;
-        let as_of = request.as_of();
-        let question = filter::question(request, Some(filter)).await?;
-        let asked = AskedStats { project: self.0.key, question, want: stats::wants(context.field()) };
-        let stats = request.loaders().metric_stats.load(asked).await?;
-        let stats = stats.ok_or_else(|| Error::internal("a report left out a project"))?;
-        Ok(MetricAggregate { stats, as_of })
+    #[graphql(flatten)]
+    async fn reports(&self) -> Reports {
+        Reports(Parent::Project(self.0.key))
     }
 }
 

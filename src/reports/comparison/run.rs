@@ -1,6 +1,6 @@
 //! From two stretches of time to a comparison: one statement, whatever the number of endpoints.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use sea_orm::{
     ConnectionTrait, QueryResult,
@@ -62,9 +62,9 @@ pub struct EndpointComparison {
     /// What became of it.
     pub verdict: Verdict,
     /// The figures of the baseline.
-    pub baseline: Stats,
+    pub baseline: Arc<Stats>,
     /// The figures of the candidate.
-    pub candidate: Stats,
+    pub candidate: Arc<Stats>,
     /// The change; `None` where there is too little.
     pub change: Option<Change>,
     /// The false discovery rate at which the change would still be reported.
@@ -213,8 +213,8 @@ fn judged(question: &Question, windows: [TimeRange; 2], whole: &Observed, endpoi
         .zip(verdicts)
         .map(|((observed, change), (verdict, q_value))| EndpointComparison {
             verdict,
-            baseline: observed.stats(0, windows[0]),
-            candidate: observed.stats(1, windows[1]),
+            baseline: Arc::new(observed.stats(0, windows[0])),
+            candidate: Arc::new(observed.stats(1, windows[1])),
             change: *change,
             q_value,
             endpoint: observed.path,

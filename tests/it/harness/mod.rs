@@ -2,6 +2,7 @@
 //! what stands in it, and case files with their snapshots.
 
 pub mod books;
+pub mod broker;
 pub mod builders;
 pub mod case;
 pub mod cluster;

@@ -44,8 +44,8 @@ fn projects(rng: &mut StdRng) -> Projects {
     };
     match rng.random_range(0..6) {
         0 => Projects::All,
-        1 => Projects::Organization(OURS),
-        2 => Projects::Organization(THEIRS),
+        1 => Projects::Organizations(vec![OURS]),
+        2 => Projects::Organizations(vec![THEIRS]),
         3 => keys(&[(OURS, 10)]),
         // Project 20 is theirs alone: as a project of ours it does not exist.
         4 => keys(&[(OURS, 20), (OURS, 10), (THEIRS, 20)]),

@@ -143,7 +143,7 @@ impl World {
                     && (question.kinds.is_empty() || question.kinds.contains(&event.kind))
                     && match &question.projects {
                         Projects::All => true,
-                        Projects::Organization(id) => *id == event.project.organization,
+                        Projects::Organizations(ids) => ids.contains(&event.project.organization),
                         Projects::Keys(keys) => keys.contains(&event.project),
                     }
                     && question.endpoint.as_ref().is_none_or(|filter| path_matches(filter, event.path))

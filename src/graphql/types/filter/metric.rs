@@ -115,7 +115,7 @@ pub async fn question(request: &RequestContext, filter: Option<MetricFilter>) ->
     let window = filter.time.window(request).await?;
     let projects = match (filter.project_ids, filter.organization_id) {
         (None, None) => Projects::All,
-        (None, Some(id)) => Projects::Organization(organization(&id)),
+        (None, Some(id)) => Projects::Organizations(vec![organization(&id)]),
         (Some(ids), organization_id) => {
             let mut keys = projects(&ids);
             if let Some(id) = organization_id {

@@ -1,0 +1,51 @@
+//! A broker of a test's own: Redis on a free port, without a file, ended with the test or before.
+
+use std::{net::TcpListener, process::Stdio, time::Duration};
+
+use tokio::{
+    net::TcpStream,
+    process::{Child, Command},
+    time::{sleep, timeout},
+};
+
+use super::process::PATIENCE;
+
+pub struct Broker {
+    port: u16,
+    process: Option<Child>,
+}
+
+impl Broker {
+    pub async fn start() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut broker = Self { port, process: None };
+        broker.begin().await;
+        broker
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Starts it, again perhaps, and waits until it takes connections.
+    pub async fn begin(&mut self) {
+        let port = self.port.to_string();
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        self.process = Some(command.spawn().expect("no redis-server: run `make test`, or `scripts/test-setup` once"));
+        let answers = async {
+            while TcpStream::connect(("127.0.0.1", self.port)).await.is_err() {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, answers).await.expect("the broker takes connections in time");
+    }
+
+    /// Ends it without a word.
+    pub async fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().await.unwrap();
+        }
+    }
+}
