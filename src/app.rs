@@ -170,7 +170,7 @@ impl App {
             introspection: config.graphql.introspection,
         };
         let engine = Engine::new(services, trusted);
-        let (recorder, mut jobs) = start_jobs(config, &core, &stopping).await?;
+        let (recorder, mut jobs) = Box::pin(start_jobs(config, &core, &stopping)).await?;
         jobs.push(("live windows", spawn(runner.run(stopping.clone()))));
         let listener = TcpListener::bind(config.server.listen).await.map_err(|error| {
             Error::input("server.listen", format!("cannot listen on {}: {error}", config.server.listen))
