@@ -2,10 +2,12 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test fix lint schema seed bench web ci
+.PHONY: help run test crash fix lint schema seed bench web ci
 
 SIZE ?= small
 RNG_SEED ?= 1
+KILLS ?= 200
+CRASH_SEED ?=
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -21,6 +23,12 @@ test: ## run every test, on SQLite and PostgreSQL (KEEP_POSTGRES=1 leaves the se
 	@trap '[ "$${KEEP_POSTGRES:-}" = 1 ] || scripts/test-teardown' EXIT; \
 	scripts/test-setup; \
 	TEST_POSTGRES_URL="$$(cat target/test-postgres.url)" cargo test --workspace
+
+crash: ## kill servers and databases at random for long (KILLS=200 CRASH_SEED=1 repeats a run)
+	@trap '[ "$${KEEP_POSTGRES:-}" = 1 ] || scripts/test-teardown' EXIT; \
+	scripts/test-setup; \
+	TEST_POSTGRES_URL="$$(cat target/test-postgres.url)" CRASH_KILLS=$(KILLS) CRASH_SEED=$(CRASH_SEED) \
+		cargo test --test it -- crash:: --nocapture
 
 fix: ## repair what the machine can: clippy's suggestions, then the format
 	cargo clippy --fix --allow-dirty --allow-staged --workspace --all-targets

@@ -21,6 +21,7 @@ mod m0009_rollup_part;
 mod m0010_active_everywhere;
 mod m0011_metric_tags;
 mod m0012_entity_change;
+mod m0013_ledger_age;
 mod m0013_release;
 mod m0015_stream_secret;
 
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_active_everywhere::Migration),
             Box::new(m0011_metric_tags::Migration),
             Box::new(m0012_entity_change::Migration),
+            Box::new(m0013_ledger_age::Migration),
             Box::new(m0013_release::Migration),
             Box::new(m0015_stream_secret::Migration),
         ]

@@ -355,6 +355,7 @@ const fn kept_days(config: &Config) -> retention::Days {
         minutes: retention.minute_days,
         hours: retention.hour_days,
         changes: retention.change_days,
+        keys: retention.key_days,
     }
 }
 

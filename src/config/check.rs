@@ -249,6 +249,7 @@ fn orders_of_times(Config { server, database, ingest, retention, live, .. }: &Co
     let raw = || time("retention.raw_days", retention.raw_days, MINUTES_PER_DAY);
     let minutes = || time("retention.minute_days", retention.minute_days, MINUTES_PER_DAY);
     let hours = time("retention.hour_days", retention.hour_days, MINUTES_PER_DAY);
+    let keys = time("retention.key_days", retention.key_days, MINUTES_PER_DAY);
     vec![
         (
             time("ingest.time_window_past_hours", ingest.time_window_past_hours, MINUTES_PER_HOUR),
@@ -256,6 +257,7 @@ fn orders_of_times(Config { server, database, ingest, retention, live, .. }: &Co
             "measurements would be accepted that are not kept",
         ),
         (raw(), minutes(), "what is kept one by one must be kept in coarser rollups too"),
+        (raw(), keys, "a retry of what is still kept would store it twice"),
         (minutes(), hours, "what is kept by the minute must be kept in coarser rollups too"),
         (
             time("live.window_max_hours", live.window_max_hours, MINUTES_PER_HOUR),

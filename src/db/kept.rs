@@ -59,6 +59,23 @@ impl Database {
         Ok(())
     }
 
+    /// Removes the ledger's entries that were received before. Nobody is told first: whoever asks for one later finds
+    /// none.
+    ///
+    /// # Errors
+    /// When the database cannot do it now; what was removed until then stays removed.
+    pub async fn forget_batches_before(&self, before: Timestamp) -> Result<()> {
+        let session = self.writer(StatementLog::default());
+        let sql = format!(
+            "DELETE FROM ingest_batch WHERE (organization_id, source, idem_key) IN \
+             (SELECT organization_id, source, idem_key FROM ingest_batch WHERE received_at < $1 LIMIT {PORTION})"
+        );
+        let statement =
+            Statement::from_sql_and_values(session.get_database_backend(), sql, [before.as_micros().into()]);
+        while session.execute_raw(statement.clone()).await?.rows_affected() > 0 {}
+        Ok(())
+    }
+
     /// Removes what lies before these bounds. They must have been published long enough ago.
     ///
     /// # Errors

@@ -108,8 +108,12 @@ impl Leaders {
             if !claimed.contains(&leader.first_id) {
                 Outcome::Answered(match earlier.get(&entry.ledger_key()) {
                     Some(stored) => again(entry, &stored.body_hash, || stored.receipt()),
-                    // Only retention removes ledger rows, and it does not do so between two statements of ours.
-                    None => Err(Error::internal("a ledger row was neither claimed nor found")),
+                    // Retention removed it between two statements of ours: the next try is a new batch.
+                    None => Err(Error::Unavailable {
+                        message: "the idempotency key was forgotten in this very moment; send the same batch again",
+                        retry_after_s: 1,
+                        source: None,
+                    }),
                 })
             } else if leader.first_id == entry.first_id {
                 Outcome::Stored { sequence, first_id: entry.first_id }

@@ -57,17 +57,27 @@ fn check(candidate: Candidate, window: &Window, settings: &Settings) -> Result<M
 fn check_value(value: f64, value_max: Option<f64>) -> Result<f64, Refusal> {
     let max = value_max.unwrap_or(VALUE_MAX);
     if !value.is_finite() {
-        let message = format!("value: {value} is not a number that can be averaged; send a finite number");
+        let message = format!("value: {} is not a number that can be averaged; send a finite number", shown(value));
         Err((RejectionCode::ValueNotFinite, message))
     } else if value < 0.0 {
-        let message = format!("value: {value} is negative; send a number from 0 to {max}");
+        let message = format!("value: {} is negative; send a number from 0 to {max}", shown(value));
         Err((RejectionCode::ValueNegative, message))
     } else if value > max {
-        let message = format!("value: {value} is above the largest value of this type; send a number from 0 to {max}");
+        let message =
+            format!("value: {} is above the largest value of this type; send a number from 0 to {max}", shown(value));
         Err((RejectionCode::ValueTooLarge, message))
     } else {
         // Turns -0.0 into 0.0, which every engine sorts and prints alike.
         Ok(value + 0.0)
+    }
+}
+
+/// A number as people write it: 1e308 is no 309 digits.
+fn shown(value: f64) -> String {
+    if value.is_finite() && value != 0.0 && !(1e-6..1e16).contains(&value.abs()) {
+        format!("{value:e}")
+    } else {
+        value.to_string()
     }
 }
 

@@ -18,7 +18,7 @@ const INTERVAL: Duration = Duration::from_secs(15);
 /// and no statement that was made before still runs.
 const TIMES_SEEN: u32 = 4;
 
-/// How many days are kept of each resolution; rollups per day are kept for ever.
+/// How many days are kept of what; rollups per day are kept for ever.
 #[derive(Clone, Copy, Debug)]
 pub struct Days {
     /// Single measurements.
@@ -29,6 +29,8 @@ pub struct Days {
     pub hours: u32,
     /// The log of what changed in the directory.
     pub changes: u32,
+    /// Idempotency keys and places in streams.
+    pub keys: u32,
 }
 
 /// What one process knows of the published bounds.
@@ -51,7 +53,8 @@ impl Retention {
     /// # Errors
     /// When the database cannot do it now; the next look tries again.
     pub async fn look(&mut self, clock: &Clock) -> Result<()> {
-        let Days { raw, minutes, hours, changes } = self.days;
+        let Days { raw, minutes, hours, changes, keys } = self.days;
+        self.database.forget_batches_before(clock.now().plus_micros(-i64::from(keys) * DAY_MICROS)).await?;
         let published = self.database.reload_kept().await?;
         let wanted = published.later(Kept::days(clock.now(), raw, minutes, hours));
         if wanted != published {

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import graphql from '@graphql-eslint/eslint-plugin';
 
 /** Kinds of values, by the ends of their names: they lie inside of something, and nobody fetches them by an id. */
-const VALUES = ['Aggregate', 'Connection', 'Edge', 'Error', 'Event', 'Page', 'Payload', 'Stats', 'Summary', 'Value'];
+const VALUES = ['Aggregate', 'Comparison', 'Connection', 'Edge', 'Error', 'Event', 'Page', 'Payload', 'Stats', 'Summary', 'Value'];
 
 export default [
   {

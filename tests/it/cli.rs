@@ -1,21 +1,16 @@
 //! The program as it is started: what it prints, how it ends, and what it keeps when it is ended by force.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::time::Duration;
 
-use perfgraph::{
-    clock::Clock,
-    db::Backend,
-    graphql::engine,
-    model::{Timestamp, timestamp::MINUTE_MICROS},
-};
-use rand::{RngExt, SeedableRng, rngs::StdRng};
+use perfgraph::{db::Backend, graphql::engine};
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
-use tokio::{process::Command, sync::mpsc, time::timeout};
+use tokio::{process::Command, time::timeout};
 
 use crate::{
+    crash::{assert_nothing_lost, prepared, serve, with_url, written_until},
     harness::{
-        Server, TestDatabase, books,
+        TestDatabase, books,
         process::{Ended, PATIENCE, Served, command, run},
         server::{client, repository, send},
     },
@@ -30,13 +25,6 @@ async fn ask(served: &Served, query: &str, variables: Value) -> Value {
 async fn on(database: &TestDatabase, arguments: &[&str]) -> Ended {
     let folder = tempfile::tempdir().unwrap();
     run(with_url(database, folder.path(), arguments)).await
-}
-
-/// By environment, as its help advises: a flag shows the password to everybody.
-fn with_url(database: &TestDatabase, folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = command(folder, arguments);
-    command.env("DATABASE_URL", &database.url);
-    command
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -254,124 +242,6 @@ async fn the_same_seed_makes_the_same_rows_on_postgres() {
     seed_is_deterministic(TestDatabase::unmigrated_postgres).await;
 }
 
-const INGEST: &str = "mutation ($input: IngestMetricsInput!) {
-    ingestMetrics(input: $input) { accepted duplicate userErrors { message } }
-}";
-
-/// A writer that sends batch after batch, each under a key of its own, until the server is gone. It knows which were
-/// acknowledged, and which one it does not know about.
-#[derive(Clone)]
-struct Writer {
-    number: usize,
-    next: usize,
-    project: String,
-    started: Timestamp,
-    acknowledged: BTreeMap<String, i64>,
-}
-
-impl Writer {
-    fn new(number: usize, project: String) -> Self {
-        let started = Clock::system().now().plus_micros(-MINUTE_MICROS);
-        Self { number, next: 0, project, started, acknowledged: BTreeMap::new() }
-    }
-
-    fn batch(&self) -> (String, Vec<Value>) {
-        let rows = 1 + (self.number * 7 + self.next) % 40;
-        // Of the hours before, so that their minutes are over and merged at once.
-        let metric = |row: usize| {
-            let timestamp = self.started.plus_micros(-i64::try_from(row).unwrap() * 7 * MINUTE_MICROS).to_string();
-            let (endpoint, value) = (format!("/{}", row % 5), row + self.next);
-            json!({ "type": "API_RESPONSE", "endpoint": endpoint, "value": value, "timestamp": timestamp })
-        };
-        (format!("{}-{}", self.number, self.next), (0..rows).map(metric).collect())
-    }
-
-    /// One batch; nothing when the server did not answer, and then the same batch comes again.
-    async fn send(&mut self, client: &reqwest::Client, url: &str) -> Option<()> {
-        let (key, metrics) = self.batch();
-        let input = json!({ "projectId": self.project, "metrics": metrics, "idempotencyKey": key });
-        let body = json!({ "query": INGEST, "variables": { "input": input } });
-        let response = client.post(url).json(&body).send().await.ok()?;
-        let answer: Value = response.json().await.ok()?;
-        let accepted = answer["data"]["ingestMetrics"]["accepted"].as_i64();
-        if accepted.is_none() {
-            // A refusal to write must say so; then nothing was acknowledged.
-            assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAVAILABLE", "{answer}");
-            return None;
-        }
-        assert_eq!(accepted, i64::try_from(metrics.len()).ok(), "{answer}");
-        self.acknowledged.insert(key, accepted?);
-        self.next += 1;
-        Some(())
-    }
-
-    /// Writes until the server is gone, and tells of every acknowledgement.
-    async fn write(mut self, url: String, told: mpsc::UnboundedSender<()>) -> Self {
-        let client = client();
-        while self.send(&client, &url).await.is_some() {
-            // Nobody counts any more once the signal is sent.
-            let _ = told.send(());
-        }
-        self
-    }
-}
-
-const WRITERS: usize = 4;
-
-/// A database with a project, and writers to it.
-async fn prepared(database: TestDatabase) -> (TestDatabase, Vec<Writer>) {
-    let server = Server::start(database, Clock::system(), "self_monitoring.enabled = false").await;
-    let world = server.seed("organizations=1 projects=2").await;
-    let project = |number: usize| world.id("project", 1 + number % 2);
-    let writers = (0..WRITERS).map(|number| Writer::new(number, project(number))).collect();
-    (server.stop().await, writers)
-}
-
-async fn serve(database: &TestDatabase, folder: &Path) -> Served {
-    let mut command = with_url(database, folder, &["serve", "--listen", "127.0.0.1:0"]);
-    command.env("PERFGRAPH_SELF_MONITORING__ENABLED", "false");
-    // Merging all the time, so that a signal comes in the middle of it.
-    command.env("PERFGRAPH_COMPACTION__INTERVAL_MS", "1").env("PERFGRAPH_COMPACTION__DELAY_MS", "1");
-    Served::start(command).await
-}
-
-/// Lets the writers write until so many batches are acknowledged, then sends the signal; answers the writers when all of
-/// them have noticed, and the exit code.
-async fn written_until(
-    served: Served,
-    writers: Vec<Writer>,
-    batches: usize,
-    signal: &str,
-) -> (Vec<Writer>, Option<i32>) {
-    let (sender, mut told) = mpsc::unbounded_channel();
-    let url = served.url("/graphql");
-    let running: Vec<_> =
-        writers.into_iter().map(|writer| tokio::spawn(writer.write(url.clone(), sender.clone()))).collect();
-    for _ in 0..batches {
-        timeout(PATIENCE, told.recv()).await.expect("batches are acknowledged").expect("somebody still writes");
-    }
-    served.signal(signal).await;
-    let code = served.ended().await;
-    let mut ended = Vec::new();
-    for writer in running {
-        ended.push(timeout(PATIENCE, writer).await.expect("the writers notice").unwrap());
-    }
-    (ended, code)
-}
-
-/// Every acknowledged batch is in the ledger once and whole; what is there besides is at most what each writer was not
-/// told about.
-async fn assert_nothing_lost(database: &TestDatabase, writers: &[Writer]) {
-    let mut ledger = books::check(database).await;
-    for writer in writers {
-        for (key, accepted) in &writer.acknowledged {
-            assert_eq!(ledger.remove(key), Some(*accepted), "batch {key} was acknowledged");
-        }
-        ledger.remove(&writer.batch().0);
-    }
-    assert_eq!(ledger, BTreeMap::new(), "nobody sent these");
-}
-
 on_both_databases! {
     async fn a_signal_under_load_loses_nothing_that_was_acknowledged(database: TestDatabase) {
         let folder = tempfile::tempdir().unwrap();
@@ -385,37 +255,6 @@ on_both_databases! {
         }
         let acknowledged: usize = writers.iter().map(|writer| writer.acknowledged.len()).sum();
         assert!(acknowledged >= 60);
-    }
-}
-
-on_both_databases! {
-    async fn a_kill_loses_nothing_and_doubles_nothing(database: TestDatabase) {
-        let rng_seed: u64 = rand::random();
-        #[expect(clippy::print_stdout, reason = "shown when the test fails, so that the run can be repeated")]
-        {
-            println!("rng seed {rng_seed}");
-        }
-        let mut rng = StdRng::seed_from_u64(rng_seed);
-        let folder = tempfile::tempdir().unwrap();
-        let (database, mut writers) = prepared(database).await;
-        for _ in 0..5 {
-            let served = serve(&database, folder.path()).await;
-            let code;
-            // What a writer does not know about it sends again after the restart, under the same key.
-            (writers, code) = written_until(served, writers, rng.random_range(1..40), "KILL").await;
-            assert_eq!(code, None, "a killed process has no exit code");
-            assert_nothing_lost(&database, &writers).await;
-        }
-        let served = serve(&database, folder.path()).await;
-        let (client, url) = (client(), served.url("/graphql"));
-        for writer in &mut writers {
-            writer.send(&client, &url).await.expect("a server that runs again answers");
-        }
-        assert_nothing_lost(&database, &writers).await;
-        served.signal("TERM").await;
-        assert_eq!(served.ended().await, Some(0));
-        let hours = books::rows(&database, "metric_rollup_1h").await;
-        assert!(hours.iter().any(|row| row.n > 100), "much was merged meanwhile: {}", hours.len());
     }
 }
 

@@ -1,13 +1,15 @@
 //! What is no longer kept goes a while after it is no longer asked for; coarser rollups answer, and the answers say so.
 
+use futures_util::StreamExt;
 use perfgraph::{
     clock::Clock,
     db::{Backend, partition},
-    entity::metric_event,
+    entity::{ingest_batch, metric_event},
     jobs::{
         compaction,
         retention::{Days, Retention},
     },
+    live::stream,
     model::{
         Scope, TimeRange, Timestamp,
         timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
@@ -22,7 +24,7 @@ use crate::{
     on_both_databases,
 };
 
-const DAYS: Days = Days { raw: 2, minutes: 4, hours: 6, changes: 30 };
+const DAYS: Days = Days { raw: 2, minutes: 4, hours: 6, changes: 30, keys: 8 };
 /// Looks after which the rows are gone: one publishes, the others find it published.
 const LOOKS: usize = 5;
 
@@ -108,7 +110,8 @@ on_both_databases! {
         let all = ask(&database, day(7), 7 * DAY_MICROS).await;
         assert_eq!((all.count, all.accuracy.is_exact), (28, true));
         // A longer setting brings nothing back, and nobody believes that it does.
-        let mut longer = Retention::new(database.reopen().await, Days { raw: 6, minutes: 7, hours: 9, changes: 30 });
+        let days = Days { raw: 6, minutes: 7, hours: 9, changes: 30, keys: 400 };
+        let mut longer = Retention::new(database.reopen().await, days);
         for _ in 0..2 * LOOKS {
             longer.look(&clock).await.unwrap();
         }
@@ -143,5 +146,39 @@ on_both_databases! {
         assert!(ask(1, 0).await.unwrap().accuracy.is_exact);
         let refused = ask(5, 2).await.unwrap_err().to_string();
         assert!(refused.contains("which are kept since"), "{refused}");
+    }
+}
+
+on_both_databases! {
+    async fn keys_and_places_in_streams_are_forgotten_in_time(database: TestDatabase) {
+        let rig = Rig::new(&database).await;
+        let keyed = |value| {
+            let mut keyed = submission(ACME, vec![candidate(value)]);
+            keyed.idempotency_key = Some("one".to_owned());
+            keyed
+        };
+        let first = rig.submit(keyed(1.0)).await.unwrap();
+        // Without a row it has no place in streams, and goes all the same.
+        let mut refused = keyed(f64::NAN);
+        refused.idempotency_key = Some("two".to_owned());
+        rig.submit(refused).await.unwrap();
+        rig.submit(submission(ACME, vec![candidate(2.0)])).await.unwrap();
+        let ledger = async || ingest_batch::Entity::find().count(&database.reader()).await.unwrap();
+        let look = async |after_micros| {
+            let clock = Clock::fixed(NOW.plus_micros(i64::from(DAYS.keys) * DAY_MICROS + after_micros));
+            Retention::new(database.database.clone(), DAYS).look(&clock).await.unwrap();
+        };
+        look(0).await;
+        assert_eq!(ledger().await, 3);
+        assert!(rig.submit(keyed(1.0)).await.unwrap().duplicate);
+        look(1).await;
+        assert_eq!(ledger().await, 0);
+        let again = rig.submit(keyed(1.0)).await.unwrap();
+        assert!(!again.duplicate && again.accepted == 1, "{again:?}");
+        let filter = stream::Filter { organization: Some(ACME.organization), ..Default::default() };
+        let (scope, opened) = (Scope::everything(), database.database.clone());
+        let opened = stream::open(&scope, opened, &rig.publisher, filter, first.cursor).await.unwrap();
+        let next = Box::pin(opened).next().await.unwrap();
+        assert!(next.unwrap_err().to_string().contains("is older than what is kept"));
     }
 }

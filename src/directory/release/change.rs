@@ -31,8 +31,8 @@ pub struct NewRelease {
     pub deployed_at: Option<Timestamp>,
     /// The commit that it was built from.
     pub commit: Option<String>,
-    /// Who made it, in the organization of the project; the inner `None` is an id that names nobody.
-    pub author: Option<Option<Key<EmployeeId>>>,
+    /// Who made it, in the organization of the project.
+    pub author: Option<Key<EmployeeId>>,
 }
 
 /// Creates a release. Where the project has the version already, with the same of everything that is given, the release
@@ -66,7 +66,7 @@ struct Checked {
     version: String,
     deployed_at: Option<Timestamp>,
     commit: Option<String>,
-    author: Option<Option<Key<EmployeeId>>>,
+    author: Option<Key<EmployeeId>>,
 }
 
 impl Checked {
@@ -121,8 +121,9 @@ impl Checked {
 
     async fn author(&self, transaction: &Transaction) -> Result<Option<EmployeeId>> {
         let Some(author) = self.author else { return Ok(None) };
-        let author = author.filter(|author| author.organization == self.project.organization);
-        let author = author.ok_or_else(|| absent("authorId"))?;
+        if author.organization != self.project.organization {
+            return Err(absent("authorId"));
+        }
         let mut find = Query::select();
         find.column(employee::Column::Id)
             .from(employee::Entity)

@@ -164,9 +164,9 @@ mod tests {
             cost_max: 5_000,
             team_change_max: 1_000,
             departments_max: 1_000,
+            comparison: crate::reports::comparison::Limits { minutes_max: 1_440, endpoints_max: 200 },
             buckets_max: 1_000,
             groups_max: 1_000,
-            comparison: crate::reports::comparison::Limits { minutes_max: 1_440, endpoints_max: 200 },
             document_cache_bytes_max: 0,
         }
     }

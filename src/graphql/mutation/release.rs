@@ -40,7 +40,7 @@ async fn create(request: &RequestContext, input: CreateReleaseInput) -> Result<K
         version: input.version,
         deployed_at: input.deployed_at.map(|at| at.0),
         commit: input.commit,
-        author: input.author_id.map(|id| NodeId::employee(&id)),
+        author: input.author_id.map(|id| named(NodeId::employee(&id), "authorId")).transpose()?,
     };
     release::create(request.scope(), &request.writer(), project, new, now).await
 }

@@ -158,12 +158,12 @@ impl EndpointComparison {
 
     /// Everything that is known of it in the baseline's minutes.
     async fn baseline(&self) -> MetricAggregate {
-        MetricAggregate::own(Arc::new(self.one.baseline.clone()), self.as_of)
+        MetricAggregate::own(Arc::clone(&self.one.baseline), self.as_of)
     }
 
     /// Everything that is known of it in the candidate's minutes.
     async fn candidate(&self) -> MetricAggregate {
-        MetricAggregate::own(Arc::new(self.one.candidate.clone()), self.as_of)
+        MetricAggregate::own(Arc::clone(&self.one.candidate), self.as_of)
     }
 
     /// Candidate through baseline; null where there is too little.

@@ -139,7 +139,9 @@ pub fn from_texts(texts: Texts<'_>) -> Result<Row, Unreadable> {
     let type_name = kind.map(str::trim).unwrap_or_default();
     let kind = MetricType::named(type_name).ok_or_else(|| Unreadable::new("type", unknown_type(type_name)))?;
     let value = value.map(str::trim).unwrap_or_default();
-    let value = value.parse().map_err(|_| Unreadable::new("value", format!("{} is not a number", quoted(value))))?;
+    let value = value
+        .parse()
+        .map_err(|_| Unreadable::new("value", format!("{} is not a number such as 12.5", quoted(value))))?;
     let status = match status.map(str::trim) {
         None => None,
         Some(text) => Some(text.parse().map_err(|_| {

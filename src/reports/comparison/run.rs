@@ -1,6 +1,6 @@
 //! From two stretches of time to a comparison: one statement, whatever the number of endpoints.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use sea_orm::{
     ConnectionTrait, QueryResult,
@@ -9,7 +9,7 @@ use sea_orm::{
 
 use super::{
     judge::{self, Change, Verdict},
-    side::{Minute, Minutes},
+    side::Minutes,
     windows,
 };
 use crate::{
@@ -62,9 +62,9 @@ pub struct EndpointComparison {
     /// What became of it.
     pub verdict: Verdict,
     /// The figures of the baseline.
-    pub baseline: Stats,
+    pub baseline: Arc<Stats>,
     /// The figures of the candidate.
-    pub candidate: Stats,
+    pub candidate: Arc<Stats>,
     /// The change; `None` where there is too little.
     pub change: Option<Change>,
     /// The false discovery rate at which the change would still be reported.
@@ -107,7 +107,7 @@ struct Observed {
 impl Observed {
     fn add(&mut self, row: &QueryResult) -> Result<()> {
         let side = usize::from(row.try_get_by_index::<i32>(1)? != 0);
-        let minute = self.minutes[side].entry(row.try_get_by_index(2)?).or_insert_with(Minute::default);
+        let minute = self.minutes[side].entry(row.try_get_by_index(2)?).or_default();
         let unsigned = |at| -> Result<u64> { Ok(u64::try_from(row.try_get_by_index::<i64>(at)?).unwrap_or(0)) };
         minute.count += unsigned(3)?;
         minute.errors += unsigned(4)?;
@@ -213,8 +213,8 @@ fn judged(question: &Question, windows: [TimeRange; 2], whole: &Observed, endpoi
         .zip(verdicts)
         .map(|((observed, change), (verdict, q_value))| EndpointComparison {
             verdict,
-            baseline: observed.stats(0, windows[0]),
-            candidate: observed.stats(1, windows[1]),
+            baseline: Arc::new(observed.stats(0, windows[0])),
+            candidate: Arc::new(observed.stats(1, windows[1])),
             change: *change,
             q_value,
             endpoint: observed.path,

@@ -69,7 +69,7 @@ impl Side {
         }
         match statistic {
             Statistic::Average => mean(&minutes, float(count)),
-            Statistic::ErrorRate => rate(&minutes, float(count)),
+            Statistic::ErrorRate => Some(rate(&minutes, float(count))),
             _ => percentile(&minutes, float(count), statistic.percentile()? / 100.0),
         }
     }
@@ -95,13 +95,13 @@ fn mean(minutes: &[&Minute], count: f64) -> Option<Side> {
 }
 
 /// Half an error more than there were: none at all is not yet a rate of zero.
-fn rate(minutes: &[&Minute], count: f64) -> Option<Side> {
+fn rate(minutes: &[&Minute], count: f64) -> Side {
     let errors = float(minutes.iter().map(|minute| minute.errors).sum()) + 0.5;
     let rate = errors / (count + 1.0);
     let plain = (errors - 0.5) / count;
     let deviations: Vec<_> =
         minutes.iter().map(|minute| (float(minute.errors) - plain * float(minute.count)) / errors).collect();
-    Some(Side { log: rate.ln(), deviations, variance_min: Some(errors.recip()), scale: Scale::Logarithm })
+    Side { log: rate.ln(), deviations, variance_min: Some(errors.recip()), scale: Scale::Logarithm }
 }
 
 fn percentile(minutes: &[&Minute], count: f64, share: f64) -> Option<Side> {
@@ -109,7 +109,9 @@ fn percentile(minutes: &[&Minute], count: f64, share: f64) -> Option<Side> {
         return None;
     }
     let mut all = Sketch::new();
-    minutes.iter().for_each(|minute| all.merge(&minute.sketch));
+    for minute in minutes {
+        all.merge(&minute.sketch);
+    }
     let curve = Curve::of(&all);
     let log = curve.at(share);
     let deviations: Vec<_> =

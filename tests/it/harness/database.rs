@@ -38,6 +38,8 @@ const PREFIX: &str = "perfgraph_test_";
 enum Home {
     Folder(#[expect(dead_code, reason = "removes the folder when it is dropped")] TempDir),
     Server(String),
+    /// A server that somebody else takes down.
+    Elsewhere,
 }
 
 impl Drop for Home {
@@ -117,6 +119,13 @@ impl TestDatabase {
         let folder = tempfile::tempdir().unwrap();
         let url = sqlite_url(&folder.path().join("perfgraph.sqlite"));
         Self { database: Database::open(&options(&url)).await.unwrap(), url, _home: Home::Folder(folder) }
+    }
+
+    /// A database on a server of the test's own, migrated.
+    pub async fn at(url: &str) -> Self {
+        let database = Database::open(&options(url)).await.unwrap();
+        migrate::up(&database, None).await.unwrap();
+        Self { database, url: url.to_owned(), _home: Home::Elsewhere }
     }
 
     /// A second set of pools on the same database, as another process would have.

@@ -5,6 +5,7 @@ pub mod books;
 pub mod broker;
 pub mod builders;
 pub mod case;
+pub mod cluster;
 pub mod database;
 pub mod node;
 pub mod process;

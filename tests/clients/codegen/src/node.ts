@@ -10,6 +10,7 @@ export const NodeById = graphql(/* GraphQL */ `
       ... on Organization { name employeeCount }
       ... on Employee { name department }
       ... on Project { name status teamSize }
+      ... on Release { version deployedAt }
       ... on Metric { value unit timestamp }
     }
   }
@@ -25,6 +26,8 @@ export function title({ node }: NodeByIdQuery): string {
       return `${node.name} of ${node.department}`;
     case 'Project':
       return node.status === 'ARCHIVED' ? `(${node.name})` : `${node.name}, ${node.teamSize} people`;
+    case 'Release':
+      return `${node.version} since ${node.deployedAt}`;
     case 'Metric':
       return `${node.value} ${node.unit} at ${node.timestamp}`;
   }

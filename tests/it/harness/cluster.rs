@@ -1,0 +1,135 @@
+//! A PostgreSQL of one test's own, to be killed: its own folder, its own port.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use tokio::process::Command;
+
+use super::process::run;
+
+/// A server that stops with its test.
+pub struct Cluster {
+    folder: PathBuf,
+    programs: PathBuf,
+    port: u16,
+    pub url: String,
+}
+
+impl Cluster {
+    /// Makes a cluster and starts it. It is as durable as a kill of its processes asks for.
+    pub async fn start() -> Self {
+        let programs = programs();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // Made by whoever runs the server, who is not root.
+        let made = run(as_server(Path::new("mktemp"), &["-d", "/tmp/perfgraph-cluster-XXXXXX"])).await;
+        let folder = PathBuf::from(made.stdout.trim());
+        assert!(folder.is_absolute(), "{made:?}");
+        let url = format!("postgres://perfgraph@127.0.0.1:{port}/postgres");
+        let cluster = Self { folder, programs, port, url };
+        let data = cluster.data();
+        let arguments = ["-D", &data, "-U", "perfgraph", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"];
+        let ended = run(as_server(&cluster.programs.join("initdb"), &arguments)).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        cluster.start_again().await;
+        cluster
+    }
+
+    fn data(&self) -> String {
+        self.folder.join("data").display().to_string()
+    }
+
+    /// Starts the server, which recovers what a kill left behind.
+    pub async fn start_again(&self) {
+        let options = format!(
+            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=100",
+            self.port
+        );
+        let log = self.folder.join("log").display().to_string();
+        let data = self.data();
+        let arguments = ["start", "-w", "-t", "60", "-D", &data, "-l", &log, "-o", &options];
+        let ended = run(as_server(&self.programs.join("pg_ctl"), &arguments)).await;
+        assert_eq!(ended.code, Some(0), "{ended:?} {:?}", std::fs::read_to_string(&log));
+    }
+
+    /// Kills the server with all its processes, and answers when they are gone.
+    pub async fn kill(&mut self) {
+        let pid = self.pid().expect("the server runs");
+        kill(pid);
+        while relatives(pid).next().is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // A process that nobody has asked about yet would still count as running.
+        std::fs::remove_file(self.folder.join("data/postmaster.pid")).unwrap();
+    }
+
+    /// The first line of the file that a running server keeps.
+    fn pid(&self) -> Option<u32> {
+        let file = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).ok()?;
+        file.lines().next()?.trim().parse().ok()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid() {
+            kill(pid);
+        }
+        drop(std::fs::remove_dir_all(&self.folder));
+    }
+}
+
+/// A process and its children, as far as they still do something.
+fn relatives(pid: u32) -> impl Iterator<Item = u32> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes.filter_map(move |entry| {
+        let own: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        // Behind the name, which stands in brackets: state and parent.
+        let (_, rest) = stat.rsplit_once(") ")?;
+        let (state, rest) = rest.split_once(' ')?;
+        let parent: u32 = rest.split(' ').next()?.parse().ok()?;
+        (state != "Z" && (own == pid || parent == pid)).then_some(own)
+    })
+}
+
+/// Ends a server and its children at once.
+fn kill(pid: u32) {
+    let all = relatives(pid).map(|one| one.to_string());
+    drop(std::process::Command::new("kill").args(["-s", "KILL"]).args(all).stderr(Stdio::null()).status());
+}
+
+/// A program run by somebody who may run a PostgreSQL: not root.
+fn as_server(program: &Path, arguments: &[&str]) -> Command {
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    let mut command = if is_root {
+        let mut command = Command::new("runuser");
+        command.args(["-u", "postgres", "--"]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    };
+    command.args(arguments).current_dir("/").stdin(Stdio::null());
+    command
+}
+
+/// The folder of PostgreSQL's programs: in PATH, or Debian's newest, as `scripts/test-setup` finds it.
+fn programs() -> PathBuf {
+    let in_path =
+        std::env::var_os("PATH").into_iter().flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
+    let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            Some((path.file_name()?.to_str()?.parse().ok()?, path.join("bin")))
+        })
+        .collect();
+    versions.sort_unstable();
+    let debian = versions.into_iter().rev().map(|(_, folder)| folder);
+    let found = in_path.chain(debian).find(|folder| folder.join("initdb").exists() && folder.join("postgres").exists());
+    found.expect("PostgreSQL is installed: scripts/test-setup does it")
+}
