@@ -370,6 +370,7 @@ const fn limits(config: &Config) -> Limits {
         departments_max: limits.departments_max,
         buckets_max: limits.buckets_max,
         groups_max: limits.groups_max,
+        exact_rows_max: limits.exact_rows_max,
         document_cache_bytes_max: limits.document_cache_bytes_max,
     }
 }

@@ -19,6 +19,9 @@ pub struct Question {
     pub names: Option<Vec<String>>,
     /// Which releases they carry, as `names`.
     pub releases: Option<Vec<String>>,
+    /// Percentiles and all else that hangs on the distribution are to be exact: from single measurements, at most so many
+    /// in one statement.
+    pub exact: Option<u32>,
 }
 
 impl Question {
@@ -32,6 +35,7 @@ impl Question {
             status: None,
             names: None,
             releases: None,
+            exact: None,
         }
     }
 

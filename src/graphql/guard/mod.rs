@@ -165,6 +165,7 @@ mod tests {
             departments_max: 1_000,
             buckets_max: 1_000,
             groups_max: 1_000,
+            exact_rows_max: 1_000,
             document_cache_bytes_max: 0,
         }
     }

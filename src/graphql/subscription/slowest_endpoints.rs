@@ -100,7 +100,8 @@ impl Ranking {
         }
         let projects = Projects::Organizations(vec![window.cursor.organization]);
         let question = Arc::new(Question { projects, kinds: self.kinds.clone(), ..Question::over(window.range) });
-        let found = rows.into_iter().map(|row| EndpointStats { row, question: Arc::clone(&question), as_of: window.as_of });
+        let found =
+            rows.into_iter().map(|row| EndpointStats { row, question: Arc::clone(&question), as_of: window.as_of });
         Ok(found.collect())
     }
 }

@@ -8,8 +8,9 @@ use futures_util::future::try_join_all;
 use super::{
     columns::SeriesColumns,
     endpoint::EndpointStats,
-    filter::{self, MetricFilter},
+    filter::{self, FloatFilter, MetricFilter},
     groups::{self, GroupOrder, HavingInput, MetricGroup, MetricGroupKey},
+    measurements::{MetricConnection, MetricOrder},
     metric::MetricType,
     series::{self, GapFill, MetricBucket},
     stats::{self, MetricAggregate, PerformanceSummary, Statistic},
@@ -18,12 +19,14 @@ use crate::{
     error::{Error, Result},
     graphql::{
         context::{RequestContext, request},
+        cursor::metric,
         loaders::{AskedReport, Loaders, Reported},
         scalars::Duration,
     },
-    model::{self, order::Sort},
+    model::{self, filter::NumberFilter, order::Sort, page::PageRequest},
     reports::{
-        self, Accuracy, Buckets, GroupBy, Groups, Parent, Question, Report, Series, Slowest, Totals, Want, fill,
+        self, Accuracy, Buckets, GroupBy, Groups, Parent, Question, Report, RowOrder, Rows, Series, Slowest, Totals,
+        Want, fill,
     },
 };
 
@@ -52,7 +55,7 @@ impl Reports {
         filter: MetricFilter,
     ) -> Result<MetricAggregate> {
         let request = request(context)?;
-        let question = Arc::new(filter::question(Some(filter), request.as_of())?);
+        let question = Arc::new(filter::question(Some(filter), request.as_of(), &request.services.limits)?);
         let report = Totals { want: stats::wants(context.field()) };
         let stats = load(request, |loaders| &loaders.metric_stats, self.0.clone(), question, report).await?;
         Ok(MetricAggregate::own(stats, request.as_of()))
@@ -76,7 +79,7 @@ impl Reports {
         fill: GapFill,
     ) -> Result<Vec<MetricBucket>> {
         let request = request(context)?;
-        let question = Arc::new(filter::question(Some(filter), request.as_of())?);
+        let question = Arc::new(filter::question(Some(filter), request.as_of(), &request.services.limits)?);
         let want = stats::wants_in_stats(context.field());
         buckets(request, self.0.clone(), question, bucket, fill, want).await
     }
@@ -97,7 +100,7 @@ impl Reports {
         #[graphql(desc = "The first so many, 1 to 100.", default = 50)] first: i32,
     ) -> Result<Vec<MetricGroup>> {
         let request = request(context)?;
-        let question = Arc::new(filter::question(Some(filter), request.as_of())?);
+        let question = Arc::new(filter::question(Some(filter), request.as_of(), &request.services.limits)?);
         let report = Groups {
             having: groups::having(having)?,
             order: order_by.map_or(reports::Statistic::Count, |order| order.statistic.into()),
@@ -137,7 +140,7 @@ impl Reports {
         #[graphql(desc = "The first so many series, 1 to 100.", default = 20)] first: i32,
     ) -> Result<Vec<SeriesColumns>> {
         let request = request(context)?;
-        let question = Arc::new(filter::question(Some(filter), request.as_of())?);
+        let question = Arc::new(filter::question(Some(filter), request.as_of(), &request.services.limits)?);
         let group_by = group_by.unwrap_or_default();
         let is_whole = group_by.is_empty();
         let report = largest(request, group_by, first, Want::Scalars)?;
@@ -176,7 +179,7 @@ impl Reports {
     ) -> Result<Vec<EndpointStats>> {
         let request = request(context)?;
         let as_of = request.as_of();
-        let mut question = filter::question(filter, as_of)?;
+        let mut question = filter::question(filter, as_of, &request.services.limits)?;
         if question.kinds.is_empty() {
             question.kinds =
                 vec![model::MetricType::PageLoad, model::MetricType::ApiResponse, model::MetricType::Database];
@@ -191,6 +194,41 @@ impl Reports {
         Ok(rows.iter().map(row).collect())
     }
 
+    /// Single measurements, the latest first. They are kept for days only.
+    async fn metrics(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The first so many, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Which measurements; those of the last 24 hours when left out. Below an organization or a \
+                          project, of those recorded for it, whatever projects the filter names.")]
+        filter: Option<MetricFilter>,
+        #[graphql(desc = "Only those with such a value. Every measurement of the window may have to be looked at.")]
+        value: Option<FloatFilter>,
+        #[graphql(desc = "By what, one key at most; by time, the latest first, when left out.")] order_by: Option<
+            Vec<MetricOrder>,
+        >,
+    ) -> Result<MetricConnection> {
+        let request = request(context)?;
+        let question = Arc::new(filter::question(filter, request.as_of(), &request.services.limits)?);
+        let (order, sort) = match order_by.as_deref() {
+            None | Some([]) => (RowOrder::Timestamp, Sort::Descending),
+            Some([one]) => (one.field.into(), one.direction.into()),
+            Some(_) => return Err(Error::input("orderBy", "takes one key; equals are ordered by their ids")),
+        };
+        let value = value.map(NumberFilter::from);
+        if value.iter().flat_map(NumberFilter::numbers).any(|number| !number.0.is_finite()) {
+            return Err(Error::input("value", "compares with a number that is not finite"));
+        }
+        let after = after.map(|cursor| metric::decode(&cursor, order, sort)).transpose()?;
+        let limits = &request.services.limits;
+        let size =
+            PageRequest::from_arguments((first, None), (None, None), limits.page_size_default, limits.page_size_max)?;
+        let report = Rows { value, order, sort, after, first: size.size };
+        let page = load(request, |loaders| &loaders.metrics, self.0.clone(), question, report).await?;
+        Ok(MetricConnection { page, order, sort, has_previous: after.is_some() })
+    }
+
     /// The figures of one type of measurement at a glance.
     async fn performance_summary(
         &self,
@@ -203,7 +241,7 @@ impl Reports {
         filter: Option<MetricFilter>,
     ) -> Result<PerformanceSummary> {
         let request = request(context)?;
-        let mut question = filter::question(filter, request.as_of())?;
+        let mut question = filter::question(filter, request.as_of(), &request.services.limits)?;
         if !question.kinds.is_empty() {
             return Err(Error::input("filter.types", "leave it out: metricType says which type"));
         }

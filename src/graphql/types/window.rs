@@ -21,7 +21,7 @@ use crate::{
     },
     live::window::{self, Figures, GroupKey, WindowGroup},
     model::{Key, OrganizationId, ProjectId, TimeRange, Timestamp, sketch::RELATIVE_ERROR},
-    reports::{Accuracy, Source, Stats, Want},
+    reports::{Accuracy, Distribution, Source, Stats, Want},
 };
 
 /// What the groups of a window are told apart by.
@@ -162,7 +162,7 @@ pub fn aggregate(figures: &Figures, want: Want, covers: TimeRange, as_of: Timest
         sum: figures.sum,
         min: figures.min,
         max: figures.max,
-        sketch: (want == Want::Percentiles).then(|| figures.sketch.clone()),
+        distribution: (want == Want::Percentiles).then(|| Distribution::Sketch(figures.sketch.clone())),
         accuracy: Accuracy {
             is_exact: want == Want::Scalars,
             covers,

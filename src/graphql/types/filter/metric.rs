@@ -6,6 +6,7 @@ use super::{IntFilter, StringFilter};
 use crate::{
     error::{Error, Result},
     graphql::{
+        context::Limits,
         node::NodeId,
         scalars::{DateTime, Duration},
         types::metric::MetricType,
@@ -55,6 +56,10 @@ pub struct MetricFilter {
     /// Tagged with one of these versions; `""` stands for those without one. Nothing has one of an empty list. Answered
     /// from raw measurements, as `statusCode`.
     pub releases: Option<Vec<String>>,
+    /// Whether percentiles and all else that hangs on the distribution are to be exact: read from single measurements, which
+    /// are kept for days only, and refused where they are too many. Counts, sums, means and extremes are exact in any case.
+    #[graphql(default)]
+    pub exact: bool,
 }
 
 /// Which measurements a stream pushes. There is no time range: a stream has a cursor.
@@ -87,7 +92,7 @@ impl TimeRangeInput {
 ///
 /// # Errors
 /// [`Error::Input`] naming the condition that makes no sense.
-pub fn question(filter: Option<MetricFilter>, now: Timestamp) -> Result<Question> {
+pub fn question(filter: Option<MetricFilter>, now: Timestamp, limits: &Limits) -> Result<Question> {
     let Some(filter) = filter else {
         return Ok(Question::over(TimeRange::last(DAY_MICROS, now)));
     };
@@ -109,6 +114,7 @@ pub fn question(filter: Option<MetricFilter>, now: Timestamp) -> Result<Question
         projects,
         kinds: kinds(filter.types),
         endpoint: filter.endpoint.map(Into::into),
+        exact: filter.exact.then_some(limits.exact_rows_max),
         status: filter.status_code.map(|number| reports::StatusFilter {
             eq: number.eq,
             one_of: number.one_of,
