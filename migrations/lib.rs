@@ -20,6 +20,7 @@ mod m0008_directory_lists;
 mod m0009_rollup_part;
 mod m0010_active_everywhere;
 mod m0011_metric_tags;
+mod m0013_release;
 
 /// Applies and reverts the changes in order.
 pub struct Migrator;
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_rollup_part::Migration),
             Box::new(m0010_active_everywhere::Migration),
             Box::new(m0011_metric_tags::Migration),
+            Box::new(m0013_release::Migration),
         ]
     }
 }

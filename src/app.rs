@@ -371,6 +371,10 @@ const fn limits(config: &Config) -> Limits {
         buckets_max: limits.buckets_max,
         groups_max: limits.groups_max,
         exact_rows_max: limits.exact_rows_max,
+        comparison: crate::reports::comparison::Limits {
+            minutes_max: limits.comparison_minutes_max,
+            endpoints_max: limits.comparison_endpoints_max,
+        },
         document_cache_bytes_max: limits.document_cache_bytes_max,
     }
 }

@@ -59,6 +59,10 @@ section! {
         groups_max: usize = 10_000,
         /// Single measurements that an exact answer may be read from.
         exact_rows_max: u32 = 200_000,
+        /// Minutes of each of two releases that are compared.
+        comparison_minutes_max: u32 = 1_440,
+        /// Endpoints of a project that are compared from one release to another: those with the most measurements.
+        comparison_endpoints_max: u32 = 200,
         /// Subscriptions open at once on one WebSocket.
         subscriptions_per_socket_max: usize = 50,
         /// Sockets open at once.

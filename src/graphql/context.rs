@@ -13,6 +13,7 @@ use crate::{
     ingest::Ingest,
     live::{Publisher, Windows},
     model::{IdGenerator, Scope, Timestamp},
+    reports,
 };
 
 /// Bounds on what one operation may ask for.
@@ -56,6 +57,8 @@ pub struct Limits {
     pub groups_max: usize,
     /// Single measurements that an exact answer may be read from.
     pub exact_rows_max: u32,
+    /// What a comparison of releases may look at.
+    pub comparison: reports::comparison::Limits,
     /// Bytes of documents that are kept ready to run.
     pub document_cache_bytes_max: u64,
 }
@@ -100,8 +103,9 @@ struct Turn {
 
 impl Turn {
     fn new(viewer: &Viewer, session: &Session, services: &Services) -> Self {
-        let loaders = Arc::new(Loaders::new(*viewer.scope(), session, &services.limits));
-        Self { loaders, as_of: services.clock.now() }
+        let as_of = services.clock.now();
+        let loaders = Arc::new(Loaders::new(*viewer.scope(), session, &services.limits, as_of));
+        Self { loaders, as_of }
     }
 }
 

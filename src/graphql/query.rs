@@ -13,9 +13,11 @@ use super::{
     node::NodeId,
     page::{self, PageArguments},
     plain_list::PlainListQuery,
+    release_query::ReleaseQuery,
+    rows::One,
     selection,
     types::{
-        Employee, EmployeeConnection, Node, Organization, OrganizationConnection, Project, ProjectConnection,
+        Employee, EmployeeConnection, Node, Organization, OrganizationConnection, Project, ProjectConnection, Release,
         connection::Total,
         employee_stats::{self, EmployeeAggregate},
         filter::{EmployeeFilter, OrganizationFilter, ProjectFilter, nested},
@@ -28,7 +30,7 @@ use crate::error::{Error, Result};
 
 /// Everything that can be asked.
 #[derive(Default, MergedObject)]
-pub struct Query(DirectoryQuery, PlainListQuery, Reports);
+pub struct Query(DirectoryQuery, PlainListQuery, Reports, ReleaseQuery);
 
 /// Questions about who is who.
 #[derive(Default)]
@@ -69,7 +71,7 @@ impl DirectoryQuery {
         context: &Context<'_>,
         #[graphql(desc = "The organization's id.")] id: Option<ID>,
         #[graphql(desc = "The organization's slug.")] slug: Option<String>,
-    ) -> Option<Result<Organization>> {
+    ) -> Option<Result<One<Organization>>> {
         async {
             let request = request(context)?;
             let fields = selection::of_object(context.field());
@@ -79,7 +81,7 @@ impl DirectoryQuery {
                         return Ok(None);
                     };
                     let row = request.loaders().organization.load(Asked { id, fields }).await?;
-                    Ok(row.map(Organization))
+                    Ok(row.map(Organization).map(One))
                 }
                 (None, Some(slug)) => {
                     // PostgreSQL cannot hold NUL in text, so nothing can be called that.
@@ -87,7 +89,7 @@ impl DirectoryQuery {
                         return Ok(None);
                     }
                     let row = request.loaders().organization_by_slug.load(Asked { id: slug, fields }).await?;
-                    Ok(row.map(Organization))
+                    Ok(row.map(Organization).map(One))
                 }
                 _ => Err(Error::input("id", "give either id or slug, and only one of them")),
             }
@@ -118,13 +120,13 @@ impl DirectoryQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The employee's id.")] id: ID,
-    ) -> Option<Result<Employee>> {
+    ) -> Option<Result<One<Employee>>> {
         async {
             let Some(id) = NodeId::employee(&id) else {
                 return Ok(None);
             };
             let asked = Asked { id, fields: selection::of_object(context.field()) };
-            Ok(request(context)?.loaders().employee.load(asked).await?.map(Employee))
+            Ok(request(context)?.loaders().employee.load(asked).await?.map(Employee).map(One))
         }
         .await
         .transpose()
@@ -155,12 +157,12 @@ impl DirectoryQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Only those that pass.")] filter: Option<EmployeeFilter>,
-    ) -> Result<EmployeeAggregate> {
+    ) -> Result<One<EmployeeAggregate>> {
         let request = request(context)?;
         let filter = filter.map(|input| nested::filter(input, &request.services.limits)).transpose()?.map(Arc::new);
         let asked = AskedEmployeeStats { parent: (), filter, fields: employee_stats::wants(context.field()) };
         let found = request.loaders().employee_stats.load(asked).await?;
-        found.map(EmployeeAggregate).ok_or_else(|| Error::internal("figures of nobody at all"))
+        found.map(EmployeeAggregate).map(One).ok_or_else(|| Error::internal("figures of nobody at all"))
     }
 
     /// One project; null when there is none that the caller may see.
@@ -168,13 +170,13 @@ impl DirectoryQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The project's id.")] id: ID,
-    ) -> Option<Result<Project>> {
+    ) -> Option<Result<One<Project>>> {
         async {
             let Some(id) = NodeId::project(&id) else {
                 return Ok(None);
             };
             let asked = Asked { id, fields: selection::of_object(context.field()) };
-            Ok(request(context)?.loaders().project.load(asked).await?.map(Project))
+            Ok(request(context)?.loaders().project.load(asked).await?.map(Project).map(One))
         }
         .await
         .transpose()
@@ -216,6 +218,10 @@ async fn node(context: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         Some(NodeId::Project(id)) => {
             let asked = Asked { id, fields: selection::of_object(context.field()) };
             loaders.project.load(asked).await?.map(|row| Node::Project(Project(row)))
+        }
+        Some(NodeId::Release(id)) => {
+            let asked = Asked { id, fields: selection::of_object(context.field()) };
+            loaders.release.load(asked).await?.map(|row| Node::Release(Release(row)))
         }
         Some(NodeId::Metric(key)) => loaders.metric.load(key).await?.map(Node::Metric),
         None => None,

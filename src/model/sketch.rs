@@ -32,6 +32,11 @@ pub fn bin_of(value: f64) -> i16 {
     bin
 }
 
+/// How far apart two neighbouring bins are, as a logarithm: bin `n` ends at `n` times this.
+pub fn bin_width() -> f64 {
+    GAMMA.ln()
+}
+
 /// An estimated quantile and the interval that surely holds the true one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quantile {
@@ -137,6 +142,11 @@ impl Sketch {
         Ok(())
     }
 
+    /// The bins that hold values, with their counts.
+    pub fn bins(&self) -> impl Iterator<Item = (i16, u64)> {
+        (self.first_bin..).zip(self.counts.iter().copied()).filter(|(_, count)| *count > 0)
+    }
+
     /// The stored form: a version byte, then for every used bin the distance to the one before and its count, both as
     /// variable-length integers of 7 bits a byte.
     pub fn encode(&self) -> Vec<u8> {
@@ -177,7 +187,7 @@ impl Sketch {
     }
 
     /// The bins in use from low to high: the number of each, what is known of its values, and how many they are.
-    pub fn bins(&self) -> impl Iterator<Item = (i16, Quantile, u64)> {
+    pub fn bounded_bins(&self) -> impl Iterator<Item = (i16, Quantile, u64)> {
         let used = (0_i16..).zip(&self.counts).filter(|(_, count)| **count > 0);
         used.map(|(offset, count)| {
             let bin = self.first_bin + offset;

@@ -76,7 +76,7 @@ impl Distribution {
     /// Around the mean and never from a sum of squares, of which nothing is left where values are large and close.
     pub fn deviation(&self) -> Option<f64> {
         let weighted: Vec<(f64, f64)> = match self {
-            Self::Sketch(sketch) => sketch.bins().map(|(_, bin, count)| (bin.value, float(count))).collect(),
+            Self::Sketch(sketch) => sketch.bounded_bins().map(|(_, bin, count)| (bin.value, float(count))).collect(),
             Self::Values(values) => values.iter().map(|value| (*value, 1.0)).collect(),
         };
         let count: f64 = weighted.iter().map(|(_, weight)| weight).sum();
@@ -91,7 +91,7 @@ impl Distribution {
     /// How many values are at most `bound`: probably, at least and at most.
     fn at_most(&self, bound: f64) -> [u64; 3] {
         match self {
-            Self::Sketch(sketch) => sketch.bins().fold([0; 3], |[guess, least, most], (_, bin, count)| {
+            Self::Sketch(sketch) => sketch.bounded_bins().fold([0; 3], |[guess, least, most], (_, bin, count)| {
                 let if_so = |holds: bool| if holds { count } else { 0 };
                 [
                     guess + if_so(bin.value <= bound),
@@ -133,7 +133,7 @@ impl Distribution {
                 &recorded
             }
         };
-        let mut bins: Vec<_> = sketch.bins().collect();
+        let mut bins: Vec<_> = sketch.bounded_bins().collect();
         let mut bars = Vec::new();
         if bars_max > 1 && bins.first().is_some_and(|(_, bin, _)| bin.lower <= 0.0) {
             let (_, bin, count) = bins.remove(0);

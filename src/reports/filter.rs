@@ -41,6 +41,12 @@ pub(super) fn single(question: &Question) -> Cond {
         .add_option(question.status.as_ref().map(status))
         .add_option(question.names.as_ref().map(|names| is_one_of("name", names)))
         .add_option(question.releases.as_ref().map(|releases| is_one_of("release", releases)))
+        .add_option(question.release.as_ref().map(|(project, version)| {
+            Cond::all()
+                .add(Expr::col((M, "organization_id")).eq(project.organization.0))
+                .add(Expr::col((M, "project_id")).eq(project.id.0))
+                .add(Expr::col((M, "release")).eq(version.as_str()))
+        }))
 }
 
 /// Refuses what no database could judge.

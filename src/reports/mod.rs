@@ -4,6 +4,7 @@
 //! counted, summed or compared is exact; percentiles come from sketches and say how far off they may be.
 
 pub mod accuracy;
+pub mod comparison;
 pub mod distribution;
 pub mod fill;
 mod filter;

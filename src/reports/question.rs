@@ -22,6 +22,8 @@ pub struct Question {
     /// Percentiles and all else that hangs on the distribution are to be exact: from single measurements, at most so many
     /// in one statement.
     pub exact: Option<u32>,
+    /// Which release of which project they carry, as `names`.
+    pub release: Option<(Key<ProjectId>, String)>,
 }
 
 impl Question {
@@ -36,12 +38,13 @@ impl Question {
             names: None,
             releases: None,
             exact: None,
+            release: None,
         }
     }
 
     /// Whether a condition is one that rollups cannot judge.
     pub(super) const fn needs_raw(&self) -> bool {
-        self.status.is_some() || self.names.is_some() || self.releases.is_some()
+        self.status.is_some() || self.names.is_some() || self.releases.is_some() || self.release.is_some()
     }
 
     /// The types asked for: the named ones once each, or all.

@@ -166,6 +166,7 @@ mod tests {
             buckets_max: 1_000,
             groups_max: 1_000,
             exact_rows_max: 1_000,
+            comparison: crate::reports::comparison::Limits { minutes_max: 1_440, endpoints_max: 200 },
             document_cache_bytes_max: 0,
         }
     }

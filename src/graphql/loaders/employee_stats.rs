@@ -39,7 +39,7 @@ type Load<Parent> = for<'a> fn(
 
 pub(super) fn of_everybody(shared: &Arc<Shared<Source>>) -> Figures<()> {
     Loader::new(shared, |source, asked| {
-        Box::pin(figures(source, asked, |Source { scope, db, departments_max }, _, filter, fields| {
+        Box::pin(figures(source, asked, |Source { scope, db, departments_max, .. }, _, filter, fields| {
             Box::pin(async move {
                 Ok(HashMap::from([((), employee::statistics(scope, db, filter, fields, *departments_max).await?)]))
             })
@@ -49,7 +49,7 @@ pub(super) fn of_everybody(shared: &Arc<Shared<Source>>) -> Figures<()> {
 
 pub(super) fn of_organizations(shared: &Arc<Shared<Source>>) -> Figures<OrganizationId> {
     Loader::new(shared, |source, asked| {
-        Box::pin(figures(source, asked, |Source { scope, db, departments_max }, parents, filter, fields| {
+        Box::pin(figures(source, asked, |Source { scope, db, departments_max, .. }, parents, filter, fields| {
             Box::pin(async move {
                 employee::statistics_by_organizations(scope, db, &parents, filter, fields, *departments_max).await
             })

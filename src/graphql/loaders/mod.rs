@@ -24,14 +24,16 @@ use crate::{
     db::Session,
     directory::{
         self, Employee, EmployeeFields, ListOf, Member, Noun, Organization, OrganizationFields, Project, ProjectFields,
+        Release, ReleaseFields,
         filter::{EmployeeCondition, OrganizationCondition, ProjectCondition},
         membership,
         order::OrderField,
         organization,
+        release::{self, ReleaseCondition, Run, Version},
     },
     error::Result,
     model::{
-        EmployeeId, Key, Measurement, MetricKey, OrganizationId, ProjectId, Scope,
+        EmployeeId, Key, Measurement, MetricKey, OrganizationId, ProjectId, ReleaseId, Scope, Timestamp,
         filter::Filter,
         page::{ListRequest, Page},
     },
@@ -92,6 +94,16 @@ pub struct Loaders {
     pub employee: ById<Key<EmployeeId>, EmployeeFields, Employee>,
     /// Projects by key.
     pub project: ById<Key<ProjectId>, ProjectFields, Project>,
+    /// Releases by key.
+    pub release: ById<Key<ReleaseId>, ReleaseFields, Release>,
+    /// Releases by the version that measurements carry.
+    pub release_by_version: ById<Version, ReleaseFields, Release>,
+    /// When releases ran.
+    pub release_run: Loader<Key<ReleaseId>, Run>,
+    /// Pages of projects' releases.
+    pub releases: Lists<Key<ProjectId>, Release>,
+    /// How many releases projects have.
+    pub release_count: Count<Key<ProjectId>, ReleaseCondition>,
     /// Pages of all organizations.
     pub organizations: Lists<(), Organization>,
     /// Pages of all employees.
@@ -145,12 +157,15 @@ pub struct Source {
     scope: Scope,
     db: Session,
     departments_max: usize,
+    /// The moment that everything of the request ends at.
+    as_of: Timestamp,
 }
 
 impl Loaders {
     /// Fresh loaders that see what `scope` sees.
-    pub fn new(scope: Scope, db: &Session, limits: &Limits) -> Self {
-        let shared = &Shared::new(Source { scope, db: db.clone(), departments_max: limits.departments_max });
+    pub fn new(scope: Scope, db: &Session, limits: &Limits, as_of: Timestamp) -> Self {
+        let source = Source { scope, db: db.clone(), departments_max: limits.departments_max, as_of };
+        let shared = &Shared::new(source);
         /// One statement for all rows asked for, with the columns that any of them needs.
         macro_rules! by_id {
             ($load:path) => {
@@ -203,6 +218,13 @@ impl Loaders {
             organization_by_slug: by_id!(organization::by_slugs),
             employee: by_id!(directory::by_ids),
             project: by_id!(directory::by_ids),
+            release: by_id!(directory::by_ids),
+            release_by_version: by_id!(release::by_versions),
+            release_run: Loader::new(shared, |Source { scope, db, as_of, .. }, keys: Vec<Key<ReleaseId>>| {
+                Box::pin(async move { release::runs(scope, db, &keys, *as_of).await })
+            }),
+            releases: by_parent!(directory::release::by_projects),
+            release_count: counts!(directory::release::counts),
             organizations: by_parent!(everything),
             employees: by_parent!(everything),
             projects: by_parent!(everything),

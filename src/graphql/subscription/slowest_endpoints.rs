@@ -16,7 +16,7 @@ use crate::{
             endpoint::EndpointStats,
             filter::{self, StreamFilter},
             stats::{self, Statistic},
-            window::aggregate,
+            window::figures_as_stats,
         },
     },
     live::window::{GroupKey, LiveWindow},
@@ -90,7 +90,7 @@ impl Ranking {
                 project: Key::new(window.cursor.organization, group.place.project?),
                 endpoint_id: EndpointId::ALL,
                 endpoint: group.endpoint.clone()?,
-                stats: aggregate(&group.figures, self.want, window.range, window.as_of).stats,
+                stats: Arc::new(figures_as_stats(&group.figures, self.want, window.range)),
                 value: 0.0,
             })
         });

@@ -18,7 +18,7 @@ use crate::{
         context::request,
         loaders::{Asked, AskedPage, AskedSample},
         page::PageArguments,
-        rows::Rows,
+        rows::{One, Rows},
         scalars::{DateTime, Duration},
         selection,
     },
@@ -48,10 +48,10 @@ impl EndpointStats {
 #[Object]
 impl EndpointStats {
     /// The project that the endpoint belongs to.
-    async fn project(&self, context: &Context<'_>) -> Option<Result<Project>> {
+    async fn project(&self, context: &Context<'_>) -> Option<Result<One<Project>>> {
         async {
             let asked = Asked { id: self.row.project, fields: selection::of_object(context.field()) };
-            Ok(request(context)?.loaders().project.load(asked).await?.map(Project))
+            Ok(request(context)?.loaders().project.load(asked).await?.map(Project).map(One))
         }
         .await
         .transpose()

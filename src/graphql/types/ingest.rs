@@ -37,7 +37,8 @@ pub struct MetricInput {
     pub timestamp: Option<DateTime>,
     /// Which of several things of the endpoint was measured, such as `LCP` of a page; at most 200 bytes by default.
     pub name: Option<String>,
-    /// The version of the software that was running, as releases name it; at most 200 bytes by default.
+    /// The version of the software that was running; at most 200 bytes by default. A release of that version may be
+    /// created before or after.
     pub release: Option<String>,
 }
 

@@ -2,6 +2,7 @@
 
 pub mod change;
 pub mod columns;
+pub mod comparison;
 pub mod connection;
 pub mod employee;
 pub mod employee_page;
@@ -16,6 +17,7 @@ pub mod metric;
 pub mod order;
 pub mod organization;
 pub mod project;
+pub mod release;
 pub mod reports;
 pub mod series;
 pub mod stats;
@@ -30,6 +32,7 @@ pub use employee::{Employee, EmployeeConnection};
 pub use metric::Metric;
 pub use organization::{Organization, OrganizationConnection};
 pub use project::{Project, ProjectConnection};
+pub use release::{Release, ReleaseConnection};
 pub use team::TeamConnection;
 
 /// Anything that can be fetched again by its id alone.
@@ -42,6 +45,8 @@ pub enum Node {
     Employee(Employee),
     /// A monitored service.
     Project(Project),
+    /// A release.
+    Release(Release),
     /// A measurement.
     Metric(Metric),
 }

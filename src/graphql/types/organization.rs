@@ -24,7 +24,7 @@ use crate::{
         loaders::{Asked, AskedEmployeeStats},
         node::NodeId,
         page::{self, PageArguments},
-        rows::{Read, Row, Scalar, write_columns},
+        rows::{One, Read, Row, Scalar, write_columns},
         scalars::DateTime,
         selection,
     },
@@ -119,12 +119,12 @@ impl Organization {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Only those that pass.")] filter: Option<EmployeeFilter>,
-    ) -> Result<EmployeeAggregate> {
+    ) -> Result<One<EmployeeAggregate>> {
         let request = request(context)?;
         let filter = filter.map(|input| nested::filter(input, &request.services.limits)).transpose()?.map(Arc::new);
         let asked = AskedEmployeeStats { parent: self.0.key, filter, fields: employee_stats::wants(context.field()) };
         let found = request.loaders().organization_employee_stats.load(asked).await?;
-        found.map(EmployeeAggregate).ok_or_else(|| Error::internal("figures left out an organization"))
+        found.map(EmployeeAggregate).map(One).ok_or_else(|| Error::internal("figures left out an organization"))
     }
 
     #[graphql(flatten)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, ID, Object, ServerResult, resolver_utils::EnumType};
 
 use super::{
-    Organization, TeamConnection, connection,
+    Organization, ReleaseConnection, TeamConnection, connection,
     connection::Total,
     filter::EmployeeFilter,
     order::{EmployeeOrder, order},
@@ -13,7 +13,7 @@ use super::{
     reports::Reports,
 };
 use crate::{
-    directory,
+    directory::{self, order::ReleaseOrderField},
     error::Result,
     graphql::{
         context::request,
@@ -24,6 +24,7 @@ use crate::{
         scalars::DateTime,
         selection,
     },
+    model::page::ListRequest,
     reports::Parent,
 };
 
@@ -109,6 +110,25 @@ impl Project {
         let page = page::load(context, |loaders| &loaders.team, self.0.key, &wanted).await?;
         let total = Total::TeamOf(self.0.key, wanted.filter.clone());
         Ok(TeamConnection::new(page, wanted, total))
+    }
+
+    /// The releases of the project, the latest deployment first.
+    async fn releases(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The first so many, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+        #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+    ) -> Result<ReleaseConnection> {
+        let arguments = PageArguments { first, after, last, before };
+        let wanted = Arc::new(ListRequest {
+            filter: None,
+            order: Vec::new(),
+            page: arguments.request::<ReleaseOrderField>(&[], &request(context)?.services.limits)?,
+        });
+        let page = page::load(context, |loaders| &loaders.releases, self.0.key, &wanted).await?;
+        Ok(ReleaseConnection::new(page, wanted, Total::ReleasesOf(self.0.key)))
     }
 
     #[graphql(flatten)]

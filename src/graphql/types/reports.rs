@@ -55,7 +55,7 @@ impl Reports {
         filter: MetricFilter,
     ) -> Result<MetricAggregate> {
         let request = request(context)?;
-        let question = Arc::new(filter::question(Some(filter), request.as_of(), &request.services.limits)?);
+        let question = Arc::new(filter::question(request, Some(filter)).await?);
         let report = Totals { want: stats::wants(context.field()) };
         let stats = load(request, |loaders| &loaders.metric_stats, self.0.clone(), question, report).await?;
         Ok(MetricAggregate::own(stats, request.as_of()))
@@ -79,7 +79,7 @@ impl Reports {
         fill: GapFill,
     ) -> Result<Vec<MetricBucket>> {
         let request = request(context)?;
-        let question = Arc::new(filter::question(Some(filter), request.as_of(), &request.services.limits)?);
+        let question = Arc::new(filter::question(request, Some(filter)).await?);
         let want = stats::wants_in_stats(context.field());
         buckets(request, self.0.clone(), question, bucket, fill, want).await
     }
@@ -100,7 +100,7 @@ impl Reports {
         #[graphql(desc = "The first so many, 1 to 100.", default = 50)] first: i32,
     ) -> Result<Vec<MetricGroup>> {
         let request = request(context)?;
-        let question = Arc::new(filter::question(Some(filter), request.as_of(), &request.services.limits)?);
+        let question = Arc::new(filter::question(request, Some(filter)).await?);
         let report = Groups {
             having: groups::having(having)?,
             order: order_by.map_or(reports::Statistic::Count, |order| order.statistic.into()),
@@ -140,7 +140,7 @@ impl Reports {
         #[graphql(desc = "The first so many series, 1 to 100.", default = 20)] first: i32,
     ) -> Result<Vec<SeriesColumns>> {
         let request = request(context)?;
-        let question = Arc::new(filter::question(Some(filter), request.as_of(), &request.services.limits)?);
+        let question = Arc::new(filter::question(request, Some(filter)).await?);
         let group_by = group_by.unwrap_or_default();
         let is_whole = group_by.is_empty();
         let report = largest(request, group_by, first, Want::Scalars)?;
@@ -179,7 +179,7 @@ impl Reports {
     ) -> Result<Vec<EndpointStats>> {
         let request = request(context)?;
         let as_of = request.as_of();
-        let mut question = filter::question(filter, as_of, &request.services.limits)?;
+        let mut question = filter::question(request, filter).await?;
         if question.kinds.is_empty() {
             question.kinds =
                 vec![model::MetricType::PageLoad, model::MetricType::ApiResponse, model::MetricType::Database];
@@ -210,7 +210,7 @@ impl Reports {
         >,
     ) -> Result<MetricConnection> {
         let request = request(context)?;
-        let question = Arc::new(filter::question(filter, request.as_of(), &request.services.limits)?);
+        let question = Arc::new(filter::question(request, filter).await?);
         let (order, sort) = match order_by.as_deref() {
             None | Some([]) => (RowOrder::Timestamp, Sort::Descending),
             Some([one]) => (one.field.into(), one.direction.into()),
@@ -241,7 +241,7 @@ impl Reports {
         filter: Option<MetricFilter>,
     ) -> Result<PerformanceSummary> {
         let request = request(context)?;
-        let mut question = filter::question(filter, request.as_of(), &request.services.limits)?;
+        let mut question = filter::question(request, filter).await?;
         if !question.kinds.is_empty() {
             return Err(Error::input("filter.types", "leave it out: metricType says which type"));
         }

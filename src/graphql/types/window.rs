@@ -16,11 +16,12 @@ use crate::{
         context::request,
         loaders::Asked,
         node::NodeId,
+        rows::One,
         scalars::{DateTime, StreamCursor},
         selection,
     },
     live::window::{self, Figures, GroupKey, WindowGroup},
-    model::{Key, OrganizationId, ProjectId, TimeRange, Timestamp, sketch::RELATIVE_ERROR},
+    model::{Key, OrganizationId, ProjectId, TimeRange, sketch::RELATIVE_ERROR},
     reports::{Accuracy, Distribution, Source, Stats, Want},
 };
 
@@ -126,11 +127,11 @@ impl LiveGroup {
     }
 
     /// The project of the group; null where groups are not told apart by it.
-    async fn project(&self, context: &Context<'_>) -> Option<Result<Project>> {
+    async fn project(&self, context: &Context<'_>) -> Option<Result<One<Project>>> {
         let id: ProjectId = self.group()?.place.project?;
         async {
             let asked = Asked { id: Key::new(self.organization(), id), fields: selection::of_object(context.field()) };
-            Ok(request(context)?.loaders().project.load(asked).await?.map(Project))
+            Ok(request(context)?.loaders().project.load(asked).await?.map(Project).map(One))
         }
         .await
         .transpose()
@@ -150,13 +151,14 @@ impl LiveGroup {
     /// How it did in the window.
     async fn stats(&self) -> MetricAggregate {
         let figures = self.group().map_or_else(Figures::empty, |group| group.figures.clone());
-        aggregate(&figures, self.want, self.window.range, self.window.as_of)
+        let stats = figures_as_stats(&figures, self.want, self.window.range);
+        MetricAggregate::own(Arc::new(stats), self.window.as_of)
     }
 }
 
 /// Figures of a live window as those of a report.
-pub fn aggregate(figures: &Figures, want: Want, covers: TimeRange, as_of: Timestamp) -> MetricAggregate {
-    let stats = Stats {
+pub fn figures_as_stats(figures: &Figures, want: Want, covers: TimeRange) -> Stats {
+    Stats {
         count: figures.count,
         errors: figures.errors,
         sum: figures.sum,
@@ -172,8 +174,7 @@ pub fn aggregate(figures: &Figures, want: Want, covers: TimeRange, as_of: Timest
             },
             source: Source::Raw,
         },
-    };
-    MetricAggregate::own(Arc::new(stats), as_of)
+    }
 }
 
 /// What a selection on a window needs of its groups.

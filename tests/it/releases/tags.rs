@@ -61,7 +61,7 @@ on_both_databases! {
         assert_eq!(by_mutation(&server, &world, other).await["userErrors"][0]["code"], "CONFLICT");
         assert_eq!(stored(&server.database).await, pairs(&EXPECTED));
 
-        let lines: String = metrics.as_array().unwrap().iter().map(|row| format!("{row}\n")).collect();
+        let lines: String = metrics.as_array().unwrap().iter().map(|row| row.to_string() + "\n").collect();
         let csv = "release,type,value,endpoint,name\n1.4.2,PAGE_LOAD,1,/a, LCP\n,PAGE_LOAD,2,/a,\n\
                    \"1.4, \"\"rc\"\"\",PAGE_LOAD,3,/a,\n";
         let texts = [("application/json", metrics.to_string()), ("application/x-ndjson", lines), ("text/csv", csv.to_owned())];

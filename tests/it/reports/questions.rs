@@ -24,7 +24,7 @@ fn question(rng: &mut StdRng) -> Question {
     };
     let (endpoint, status) = (endpoint(rng), status(rng));
     let (names, releases) = (tags(rng, ["", "LCP", "nobody's"]), tags(rng, ["", "1.4.2", "2.0"]));
-    Question { window, projects, kinds, endpoint, status, names, releases, exact: None }
+    Question { window, projects, kinds, endpoint, status, names, releases, release: release(rng), exact: None }
 }
 
 fn window(rng: &mut StdRng) -> TimeRange {
@@ -79,6 +79,10 @@ fn status(rng: &mut StdRng) -> Option<StatusFilter> {
         3 => Some(StatusFilter { gt: Some(399), lte: Some(500), ..none }),
         _ => None,
     }
+}
+
+fn release(rng: &mut StdRng) -> Option<(Key<ProjectId>, String)> {
+    (rng.random_range(0..16) == 0).then(|| (Key::new(OURS, ProjectId(10)), "1.4.2".to_owned()))
 }
 
 fn tags(rng: &mut StdRng, texts: [&str; 3]) -> Option<Vec<String>> {

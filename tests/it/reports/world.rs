@@ -150,6 +150,7 @@ impl World {
                     && question.status.as_ref().is_none_or(|filter| status_matches(filter, event.status))
                     && is_one_of(question.names.as_ref(), event.name)
                     && is_one_of(question.releases.as_ref(), event.release)
+                    && question.release.as_ref().is_none_or(|one| *one == (event.project, event.release.to_owned()))
             })
             .collect()
     }
