@@ -19,6 +19,8 @@ mod m0007_team_size;
 mod m0008_directory_lists;
 mod m0009_rollup_part;
 mod m0010_active_everywhere;
+mod m0011_metric_tags;
+mod m0013_release;
 mod m0015_stream_secret;
 
 /// Applies and reverts the changes in order.
@@ -38,6 +40,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_directory_lists::Migration),
             Box::new(m0009_rollup_part::Migration),
             Box::new(m0010_active_everywhere::Migration),
+            Box::new(m0011_metric_tags::Migration),
+            Box::new(m0013_release::Migration),
             Box::new(m0015_stream_secret::Migration),
         ]
     }

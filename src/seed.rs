@@ -11,11 +11,13 @@ use crate::{
     app::Core,
     auth,
     db::StatementLog,
-    directory::{self, Organization, OrganizationFields, ProjectStatus, employee, organization, project, team},
+    directory::{
+        self, Organization, OrganizationFields, ProjectStatus, employee, organization, project, release, team,
+    },
     error::{Error, Result},
     ingest::{Candidate, Mode, Submission},
     model::{
-        EmployeeId, Key, MetricType, OrganizationId, ProjectId, Scope, Timestamp,
+        EmployeeId, Key, MetricType, OrganizationId, ProjectId, ReleaseId, Scope, Timestamp,
         page::{ListRequest, PageRequest},
         timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
     },
@@ -23,6 +25,9 @@ use crate::{
 
 /// What the sample data is made of; a build that carries something else does not start its tests.
 const SAMPLE: &str = include_str!("../seed/sample.json");
+
+/// The versions of every project.
+const RELEASES: [&str; 2] = ["2.4.0", "2.5.0"];
 
 /// How much sample data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +61,8 @@ impl Size {
     const fn span_micros(self) -> i64 {
         match self {
             Self::Small => DAY_MICROS,
-            Self::Medium => 3 * DAY_MICROS,
-            Self::Large => 6 * DAY_MICROS,
+            // The same days, so that what ten times as many measurements cost can be compared.
+            Self::Medium | Self::Large => 6 * DAY_MICROS,
         }
     }
 }
@@ -167,7 +172,32 @@ pub async fn fill(core: &Core, plan: &Plan, progress: &mut (dyn FnMut(u64) + Sen
     for organization in &sample.organizations {
         projects.extend(make_organization(core, plan, &sample, organization, &mut random, from).await?);
     }
+    for (project, ..) in &projects {
+        make_releases(core, *project, [from, slower_from(plan, &sample, until)]).await?;
+    }
     fill_metrics(core, plan, &sample, &projects, &mut random, progress).await
+}
+
+/// One from the start, and one when something becomes slower: only one project's second release is to blame.
+async fn make_releases(core: &Core, project: Key<ProjectId>, deployed_at: [Timestamp; 2]) -> Result<()> {
+    let db = core.database.writer(StatementLog::default());
+    for (version, deployed_at) in RELEASES.into_iter().zip(deployed_at) {
+        let new = release::NewRelease {
+            id: ReleaseId(core.ids.next(deployed_at)),
+            version: version.to_owned(),
+            deployed_at: Some(deployed_at),
+            commit: None,
+            author: None,
+        };
+        release::create(&auth::server_scope(), &db, project, new, core.clock.now()).await?;
+    }
+    Ok(())
+}
+
+/// When the second release is deployed.
+fn slower_from(plan: &Plan, sample: &Sample, until: Timestamp) -> Timestamp {
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a share of a span of days")]
+    until.plus_micros(-((plan.size.span_micros() as f64 * sample.regression.last_share) as i64))
 }
 
 async fn make_organization<'a>(
@@ -280,8 +310,7 @@ fn all_series<'a>(
     let weights: f64 = projects.iter().flat_map(|(_, _, slug)| endpoints(slug)).map(|endpoint| endpoint.weight).sum();
     #[expect(clippy::cast_precision_loss, reason = "rates need no more than a float's precision")]
     let rows_per_minute = plan.size.rows() as f64 / (plan.size.span_micros() / MINUTE_MICROS) as f64;
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a share of a span of days")]
-    let slow_from = until.plus_micros(-((plan.size.span_micros() as f64 * sample.regression.last_share) as i64));
+    let slow_from = slower_from(plan, sample, until);
     let regression = |organization: &SampleOrganization, slug: &str, endpoint: &SampleEndpoint| {
         let wanted = &sample.regression;
         (wanted.organization == organization.slug && wanted.project == slug && wanted.endpoint == endpoint.path)
@@ -340,7 +369,15 @@ fn one(series: &Series<'_>, micros: i64, random: &mut StdRng) -> Result<Candidat
     };
     let slower = series.regression.filter(|(_, from)| timestamp >= *from).map_or(1.0, |(factor, _)| factor);
     let status = has_status.then(|| if random.random_bool(*error_share) { 500 } else { 200 });
-    Ok(Candidate { kind, value: value * slower, endpoint: path.clone(), status, timestamp: Some(timestamp) })
+    Ok(Candidate {
+        kind,
+        value: value * slower,
+        endpoint: path.clone(),
+        status,
+        timestamp: Some(timestamp),
+        name: None,
+        release: None,
+    })
 }
 
 /// Latencies are skewed to the right: log-normal around a median, in milliseconds.

@@ -62,8 +62,10 @@ impl FromStr for Kind {
 }
 
 /// A connection that looks into the database from outside of both servers.
-enum Direct {
+pub enum Direct {
+    /// Opens the file in this very process.
     Sqlite(SqliteConnection),
+    /// A backend of its own.
     Postgres(PgConnection),
 }
 
@@ -71,7 +73,8 @@ enum Direct {
 pub type Stored = (i64, f64);
 
 impl Direct {
-    async fn open(url: &str) -> Outcome<Self> {
+    /// Connects.
+    pub async fn open(url: &str) -> Outcome<Self> {
         Ok(if url.starts_with("sqlite:") {
             Self::Sqlite(SqliteConnection::connect(url).await?)
         } else {
@@ -79,7 +82,8 @@ impl Direct {
         })
     }
 
-    async fn run(&mut self, sql: &'static str) -> Outcome<()> {
+    /// Runs a statement that answers nothing.
+    pub async fn run(&mut self, sql: &'static str) -> Outcome<()> {
         match self {
             Self::Sqlite(connection) => sqlx::query(sql).execute(connection).await.map(drop)?,
             Self::Postgres(connection) => sqlx::query(sql).execute(connection).await.map(drop)?,
@@ -87,10 +91,33 @@ impl Direct {
         Ok(())
     }
 
-    async fn keys(&mut self, sql: &'static str) -> Outcome<Vec<(i64, i64)>> {
+    /// Rows of two integers.
+    pub async fn pairs(&mut self, sql: &'static str, bound: &[i64]) -> Outcome<Vec<(i64, i64)>> {
         Ok(match self {
-            Self::Sqlite(connection) => sqlx::query_as(sql).fetch_all(connection).await?,
-            Self::Postgres(connection) => sqlx::query_as(sql).fetch_all(connection).await?,
+            Self::Sqlite(connection) => {
+                bound.iter().fold(sqlx::query_as(sql), |query, value| query.bind(*value)).fetch_all(connection).await?
+            }
+            Self::Postgres(connection) => {
+                bound.iter().fold(sqlx::query_as(sql), |query, value| query.bind(*value)).fetch_all(connection).await?
+            }
+        })
+    }
+
+    /// Fetches what a statement answers, and tells how many rows it was.
+    pub async fn rows(&mut self, sql: &'static str, bound: &[i64]) -> Outcome<usize> {
+        Ok(match self {
+            Self::Sqlite(connection) => bound
+                .iter()
+                .fold(sqlx::query(sql), |query, value| query.bind(*value))
+                .fetch_all(connection)
+                .await?
+                .len(),
+            Self::Postgres(connection) => bound
+                .iter()
+                .fold(sqlx::query(sql), |query, value| query.bind(*value))
+                .fetch_all(connection)
+                .await?
+                .len(),
         })
     }
 
@@ -112,6 +139,12 @@ impl Direct {
 #[derive(Clone, Copy, Debug)]
 pub struct Project(i64, i64);
 
+impl From<(i64, i64)> for Project {
+    fn from((organization, project): (i64, i64)) -> Self {
+        Self(organization, project)
+    }
+}
+
 impl Project {
     /// As the rows name it: organization and project.
     pub const fn key(self) -> (i64, i64) {
@@ -126,6 +159,48 @@ impl Project {
     /// The organization as GraphQL names it.
     pub fn organization_node_id(self) -> String {
         NodeId::Organization(OrganizationId(self.0)).encode().0
+    }
+}
+
+/// Where a database is.
+pub struct Place {
+    url: String,
+    /// Its name on the PostgreSQL server.
+    database: Option<String>,
+}
+
+impl Place {
+    /// Makes an empty database; an SQLite file in `folder`.
+    pub async fn make(kind: Kind, folder: &Path) -> Outcome<Self> {
+        Ok(match kind {
+            Kind::Sqlite => Self { url: format!("sqlite://{}", folder.join("bench.sqlite").display()), database: None },
+            Kind::Postgres => {
+                let name = format!("perfgraph_bench_{}", std::process::id());
+                admin(format!("CREATE DATABASE {name}")).await?;
+                Self { url: postgres_server()?.database(&name).to_url_string(), database: Some(name) }
+            }
+        })
+    }
+
+    /// As perfgraph is told.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The PostgreSQL server's process.
+    pub async fn postmaster(&self) -> Outcome<Option<u32>> {
+        match self.database {
+            Some(_) => Ok(Some(postmaster(&self.url).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Removes the database; a file goes with its folder.
+    pub async fn remove(self) -> Outcome<()> {
+        match self.database {
+            Some(name) => admin(format!("DROP DATABASE {name} WITH (FORCE)")).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -145,8 +220,7 @@ pub struct Bench {
     pub written: Project,
     /// Where the hand-written endpoint writes.
     pub written_by_hand: Project,
-    url: String,
-    database: Option<String>,
+    place: Place,
     _folder: TempDir,
 }
 
@@ -154,64 +228,58 @@ impl Bench {
     /// Makes the database, fills it, starts both servers.
     pub async fn prepare(kind: Kind) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
-        let (url, database) = match kind {
-            Kind::Sqlite => (format!("sqlite://{}", folder.path().join("bench.sqlite").display()), None),
-            Kind::Postgres => {
-                let name = format!("perfgraph_bench_{}", std::process::id());
-                admin(format!("CREATE DATABASE {name}")).await?;
-                (postgres_server()?.database(&name).to_url_string(), Some(name))
-            }
-        };
+        let place = Place::make(kind, folder.path()).await?;
+        let url = place.url();
         let program = Path::new(env!("CARGO_BIN_EXE_perfgraph"));
-        let migrate = ["--database-url", url.as_str(), "migrate", "up"];
+        let migrate = ["--database-url", url, "migrate", "up"];
         server::run(program, &migrate, folder.path()).await?;
-        let seed = ["--database-url", url.as_str(), "seed", "--size", "small", "--rng-seed", "1"];
+        let seed = ["--database-url", url, "seed", "--size", "small", "--rng-seed", "1"];
         server::run(program, &seed, folder.path()).await?;
-        let mut direct = Direct::open(&url).await?;
+        let mut direct = Direct::open(url).await?;
         for sql in MORE {
             direct.run(sql).await?;
         }
-        let projects = direct.keys(PROJECTS).await?;
+        let projects = direct.pairs(PROJECTS, &[]).await?;
         let [read, written, written_by_hand] = projects[..] else {
             return Err("the sample has too few projects".into());
         };
-        let serve = ["--database-url", url.as_str(), "serve", "--listen", "127.0.0.1:0"];
+        let serve = ["--database-url", url, "serve", "--listen", "127.0.0.1:0"];
         let perfgraph = Server::start(program, &serve, folder.path()).await?;
         let this = std::env::current_exe()?;
-        let handwritten = Server::start(&this, &[handwritten::MODE, &url], folder.path()).await?;
-        let project = |(organization, project)| Project(organization, project);
+        let handwritten = Server::start(&this, &[handwritten::MODE, url], folder.path()).await?;
         Ok(Self {
             kind,
             perfgraph,
             handwritten,
-            postmaster: if kind == Kind::Postgres { Some(postmaster(&url).await?) } else { None },
-            read: project(read),
-            written: project(written),
-            written_by_hand: project(written_by_hand),
-            url,
-            database,
+            postmaster: place.postmaster().await?,
+            read: read.into(),
+            written: written.into(),
+            written_by_hand: written_by_hand.into(),
+            place,
             _folder: folder,
         })
     }
 
+    /// A connection beside both servers.
+    pub async fn direct(&self) -> Outcome<Direct> {
+        Direct::open(self.place.url()).await
+    }
+
     /// What is stored of a project.
     pub async fn stored(&self, project: Project) -> Outcome<Stored> {
-        Direct::open(&self.url).await?.stored(project.key()).await
+        self.direct().await?.stored(project.key()).await
     }
 
     /// Up-to-date statistics, so that a plan does not change in the middle of the rounds.
     pub async fn analyze(&self) -> Outcome<()> {
-        Direct::open(&self.url).await?.run("ANALYZE").await
+        self.direct().await?.run("ANALYZE").await
     }
 
     /// Ends the servers and removes the database.
     pub async fn close(self) -> Outcome<()> {
         self.perfgraph.stop().await?;
         self.handwritten.stop().await?;
-        match self.database {
-            Some(name) => admin(format!("DROP DATABASE {name} WITH (FORCE)")).await,
-            None => Ok(()),
-        }
+        self.place.remove().await
     }
 }
 

@@ -1,4 +1,5 @@
-//! Batches of 1,000 rows over HTTP: the day that is read later, and the load that is measured.
+//! Measurements over HTTP: the day that is read later, and two loads that are measured, large batches from a few clients
+//! and single rows from many.
 
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ use crate::{
     round::{self, Expect, Load},
 };
 
-/// Rows of a batch.
-pub const ROWS: u32 = 1_000;
+/// Rows of a batch of the day that is read.
+const DAY_ROWS: u32 = 1_000;
 const RNG_SEED: u64 = 1;
 const ENDPOINTS: usize = 20;
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -26,20 +27,48 @@ const SPAN: SignedDuration = SignedDuration::from_secs(10);
 const BODIES: u32 = 8;
 
 const ROUNDS: usize = 3;
-const CONNECTIONS: usize = 8;
 const ROUND_LIMIT: Duration = Duration::from_secs(6);
-const WARM_UP: usize = 16;
-const BATCHES: usize = 240;
-/// In an answer where every row was taken.
-const ALL_TAKEN: Expect = Expect::Text("\"accepted\":1000");
+
+/// How measurements arrive.
+struct Shape {
+    name: &'static str,
+    /// Rows of a request.
+    rows: u32,
+    /// Clients that send at once, each waiting for its answer.
+    connections: usize,
+    /// Requests of a round.
+    requests: usize,
+    warm_up: usize,
+    /// In an answer where every row was taken.
+    all_taken: Expect,
+}
+
+const SHAPES: [Shape; 2] = [
+    Shape {
+        name: "ingest",
+        rows: 1_000,
+        connections: 8,
+        requests: 240,
+        warm_up: 16,
+        all_taken: Expect::Text("\"accepted\":1000"),
+    },
+    Shape {
+        name: "single",
+        rows: 1,
+        connections: 32,
+        requests: 4_000,
+        warm_up: 320,
+        all_taken: Expect::Text("\"accepted\":1,"),
+    },
+];
 
 const MUTATION: &str = "mutation Ingest($input: IngestMetricsInput!) { ingestMetrics(input: $input) { \
     accepted rejected { index message } userErrors { message } } }";
 
 /// One batch as the JSON body that both servers take: times go evenly through `from` and `to`.
-fn body(project: Project, from: Timestamp, to: Timestamp, random: &mut StdRng) -> Outcome<String> {
+fn body(project: Project, rows: u32, (from, to): (Timestamp, Timestamp), random: &mut StdRng) -> Outcome<String> {
     let latency = LogNormal::new(4.0, 0.8)?;
-    let step = to.duration_since(from) / i32::try_from(ROWS)?;
+    let step = to.duration_since(from) / i32::try_from(rows)?;
     let metric = |place: u32| -> Outcome<Value> {
         let endpoint = random.random_range(0..ENDPOINTS);
         let at = from.checked_add(step * i32::try_from(place)?)?;
@@ -50,7 +79,7 @@ fn body(project: Project, from: Timestamp, to: Timestamp, random: &mut StdRng) -
             "statusCode": status, "timestamp": at.to_string(),
         }))
     };
-    let metrics = (0..ROWS).map(metric).collect::<Outcome<Vec<Value>>>()?;
+    let metrics = (0..rows).map(metric).collect::<Outcome<Vec<Value>>>()?;
     let input = json!({ "projectId": project.node_id(), "metrics": metrics });
     Ok(json!({ "query": MUTATION, "variables": { "input": input } }).to_string())
 }
@@ -65,37 +94,44 @@ pub async fn fill_day(bench: &Bench) -> Outcome<(String, String)> {
     let mut start = from;
     for _ in 0..DAY_BATCHES {
         let end = start.checked_add(step)?;
-        let request = client::post("/graphql", &body(bench.read, start, end, &mut random)?, "");
-        let answer = client::ask(bench.perfgraph.address, &request).await?;
-        if answer["data"]["ingestMetrics"]["accepted"] != ROWS {
+        let body = body(bench.read, DAY_ROWS, (start, end), &mut random)?;
+        let answer = client::ask(bench.perfgraph.address, &client::post("/graphql", &body, "")).await?;
+        if answer["data"]["ingestMetrics"]["accepted"] != DAY_ROWS {
             return Err(format!("a batch was refused: {answer}").into());
         }
         start = end;
     }
     let (after, _) = bench.stored(bench.read).await?;
-    if after - before != i64::from(DAY_BATCHES * ROWS) {
-        return Err(format!("{} rows were stored, not {}", after - before, DAY_BATCHES * ROWS).into());
+    if after - before != i64::from(DAY_BATCHES * DAY_ROWS) {
+        return Err(format!("{} rows were stored, not {}", after - before, DAY_BATCHES * DAY_ROWS).into());
     }
     Ok((from.to_string(), to.to_string()))
 }
 
 /// Measures both servers, each on a project of its own, and counts the rows afterwards.
 pub async fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
-    let ours = requests("/graphql", bench.written, "")?;
-    let theirs = requests("/ingest", bench.written_by_hand, "")?;
-    let statements = statements(bench).await?;
+    for shape in &SHAPES {
+        report.add(measure(bench, shape).await?);
+    }
+    Ok(())
+}
+
+async fn measure(bench: &Bench, shape: &Shape) -> Outcome<Line> {
+    let ours = requests("/graphql", bench.written, shape, "")?;
+    let theirs = requests("/ingest", bench.written_by_hand, shape, "")?;
+    let statements = statements(bench, shape).await?;
     let sides = [(&bench.perfgraph, bench.written, ours), (&bench.handwritten, bench.written_by_hand, theirs)];
     let mut rounds = [Vec::new(), Vec::new()];
     for number in 0..=ROUNDS {
         let mut sums = Vec::new();
         for ((server, project, requests), rounds) in sides.iter().zip(&mut rounds) {
-            let requested = if number == 0 { WARM_UP } else { BATCHES };
-            let load = Load { requests: requested, limit: ROUND_LIMIT, connections: CONNECTIONS };
+            let requested = if number == 0 { shape.warm_up } else { shape.requests };
+            let load = Load { requests: requested, limit: ROUND_LIMIT, connections: shape.connections };
             let (rows, sum) = bench.stored(*project).await?;
-            let (figures, sent) = round::run(server, bench.postmaster, requests, ALL_TAKEN, load).await?;
+            let (figures, sent) = round::run(server, bench.postmaster, requests, shape.all_taken, load).await?;
             let (rows_after, sum_after) = bench.stored(*project).await?;
-            if rows_after - rows != i64::from(sent * ROWS) {
-                return Err(format!("{} of {} rows were stored", rows_after - rows, sent * ROWS).into());
+            if rows_after - rows != i64::from(sent * shape.rows) {
+                return Err(format!("{} of {} rows were stored", rows_after - rows, sent * shape.rows).into());
             }
             sums.push(sum_after - sum);
             if number > 0 {
@@ -108,20 +144,19 @@ pub async fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
         }
     }
     let [ours, theirs] = rounds.map(|rounds| round::median(&rounds));
-    report.add(Line { database: bench.kind, workload: "ingest", statements, rows: ROWS, ours, theirs });
-    Ok(())
+    Ok(Line { database: bench.kind, workload: shape.name, statements, rows: shape.rows, ours, theirs })
 }
 
-fn requests(path: &str, project: Project, headers: &str) -> Outcome<Vec<Vec<u8>>> {
+fn requests(path: &str, project: Project, shape: &Shape, headers: &str) -> Outcome<Vec<Vec<u8>>> {
     let mut random = StdRng::seed_from_u64(RNG_SEED);
     let to = Timestamp::now();
-    let from = to.checked_sub(SPAN)?;
-    (0..BODIES).map(|_| Ok(client::post(path, &body(project, from, to, &mut random)?, headers))).collect()
+    let span = (to.checked_sub(SPAN)?, to);
+    (0..BODIES).map(|_| Ok(client::post(path, &body(project, shape.rows, span, &mut random)?, headers))).collect()
 }
 
 /// Statements of a batch whose endpoints are known.
-async fn statements(bench: &Bench) -> Outcome<u64> {
-    let requests = requests("/graphql", bench.written, "perfgraph-explain: 1\r\n")?;
+async fn statements(bench: &Bench, shape: &Shape) -> Outcome<u64> {
+    let requests = requests("/graphql", bench.written, shape, "perfgraph-explain: 1\r\n")?;
     let mut statements = None;
     for request in requests.iter().take(2) {
         let answer = client::ask(bench.perfgraph.address, request).await?;

@@ -1,11 +1,13 @@
 //! `make bench`: perfgraph beside a hand-written endpoint that returns the same JSON from the same database, as ratios
 //! in one run. Both are child processes on loopback; rounds alternate, and medians count.
 //!
-//! `cargo bench --bench load -- sqlite` measures one database only.
+//! `cargo bench --bench load -- sqlite` measures one database only; `-- volume sqlite` asks the same questions at a
+//! million and at ten million measurements.
 
 #![expect(clippy::disallowed_methods, reason = "a program of its own: it measures time and reads its own environment")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "its figures are its output")]
 
+mod bare;
 mod client;
 mod cpu;
 mod databases;
@@ -15,6 +17,7 @@ mod reads;
 mod report;
 mod round;
 mod server;
+mod volume;
 mod workload;
 
 use std::{error::Error, process::ExitCode, time::Instant};
@@ -42,12 +45,19 @@ fn main() -> ExitCode {
 }
 
 fn measure(wanted: &[&str]) -> Outcome<()> {
+    let (is_volume, wanted) = match wanted {
+        ["volume", kinds @ ..] => (true, kinds),
+        kinds => (false, kinds),
+    };
     let kinds = match wanted {
         [] => vec![Kind::Sqlite, Kind::Postgres],
         names => names.iter().map(|name| name.parse()).collect::<Result<Vec<Kind>, _>>()?,
     };
     // One thread for all clients: the servers need the cores.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if is_volume {
+        return kinds.into_iter().try_for_each(|kind| runtime.block_on(volume::run(kind)));
+    }
     let mut report = Report::default();
     for kind in kinds {
         runtime.block_on(one(kind, &mut report))?;
@@ -64,6 +74,7 @@ async fn one(kind: Kind, report: &mut Report) -> Outcome<()> {
     report.memory(&bench, "after reads")?;
     ingest::run(&bench, report).await?;
     report.memory(&bench, "after ingest")?;
+    bare::run(&bench).await?;
     bench.close().await?;
     eprintln!("load: {kind} took {:.1} s", start.elapsed().as_secs_f64());
     Ok(())

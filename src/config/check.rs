@@ -11,7 +11,8 @@ use super::{Config, DatabaseUrl, LiveBus, TrustedDocuments};
 const INGEST_ROWS_CEILING: usize = 16_384;
 /// SQLite nests 1,000 levels, and each condition of a row of alternatives is one.
 const FILTER_CONDITIONS_CEILING: usize = 800;
-/// PostgreSQL refuses index entries of more than about 2,700 bytes, and endpoints are unique by path.
+/// PostgreSQL refuses index entries of more than about 2,700 bytes, and endpoints are unique by path
+/// and releases by version.
 const ENDPOINT_BYTES_CEILING: usize = 2_000;
 /// What the HTTP library keeps for the head of a request at least.
 const HEADER_BYTES_FLOOR: usize = 8_192;
@@ -94,6 +95,12 @@ fn ceilings(Config { limits, ingest, .. }: &Config) -> Vec<Problem> {
         (
             "ingest.endpoint_bytes_max",
             ingest.endpoint_bytes_max,
+            ENDPOINT_BYTES_CEILING,
+            "the database's index takes no longer ones",
+        ),
+        (
+            "ingest.tag_bytes_max",
+            ingest.tag_bytes_max,
             ENDPOINT_BYTES_CEILING,
             "the database's index takes no longer ones",
         ),
@@ -238,7 +245,7 @@ fn orders_of_sizes(Config { limits, ingest, .. }: &Config) -> Vec<Order> {
     ]
 }
 
-fn orders_of_times(Config { server, database, ingest, retention, .. }: &Config) -> Vec<Order> {
+fn orders_of_times(Config { server, database, ingest, retention, live, .. }: &Config) -> Vec<Order> {
     let raw = || time("retention.raw_days", retention.raw_days, MINUTES_PER_DAY);
     let minutes = || time("retention.minute_days", retention.minute_days, MINUTES_PER_DAY);
     let hours = time("retention.hour_days", retention.hour_days, MINUTES_PER_DAY);
@@ -250,6 +257,16 @@ fn orders_of_times(Config { server, database, ingest, retention, .. }: &Config) 
         ),
         (raw(), minutes(), "what is kept one by one must be kept in coarser rollups too"),
         (minutes(), hours, "what is kept by the minute must be kept in coarser rollups too"),
+        (
+            time("live.window_max_hours", live.window_max_hours, MINUTES_PER_HOUR),
+            raw(),
+            "a live window begins with single measurements, which would be gone",
+        ),
+        (
+            amount("live.window_delay_ms", live.window_delay_ms),
+            amount("live.window_grace_ms", live.window_grace_ms),
+            "a window would be final before it is pushed",
+        ),
         (
             amount("database.acquire_timeout_ms", database.acquire_timeout_ms),
             amount("server.request_timeout_ms", server.request_timeout_ms),

@@ -18,6 +18,8 @@ section! {
         part_rows: usize = 5_000,
         /// Bytes of an endpoint's path or name.
         endpoint_bytes_max: usize = 500,
+        /// Bytes of a measurement's `name`, and of its `release`. At most 2000.
+        tag_bytes_max: usize = 200,
         /// Whether ids in the paths of `API_RESPONSE` and `PAGE_LOAD` become `:id` (`/orders/17?page=2` is counted as
         /// `/orders/:id`), so that they are few endpoints with many measurements each.
         endpoint_templates: bool = true,

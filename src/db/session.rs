@@ -6,13 +6,19 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
+use futures_util::{Stream, TryStreamExt};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
-    SqliteTransactionMode, Statement as Query, TransactionOptions, TransactionTrait,
+    SqliteTransactionMode, Statement as Query, StreamTrait, TransactionOptions, TransactionTrait,
+    sea_query::SelectStatement,
 };
 
 use super::{Statement, StatementLog};
-use crate::{clock::Stopwatch, error::Result, model::Kept};
+use crate::{
+    clock::Stopwatch,
+    error::{Error, Result},
+    model::Kept,
+};
 
 /// A connection (pool or transaction) with the log of the request that uses it.
 #[derive(Clone, Debug)]
@@ -73,6 +79,21 @@ impl Session {
     /// When no connection is to be had.
     pub async fn begin(&self) -> Result<Transaction> {
         Ok(Logged::new(self.inner.begin().await?, self.log.clone(), self.kept, self.asked.clone()))
+    }
+
+    /// Sends a statement whose answer is too long to be held at once, and reads it row by row.
+    ///
+    /// # Errors
+    /// When the database cannot answer.
+    pub async fn stream(
+        &self,
+        statement: &SelectStatement,
+    ) -> Result<impl Stream<Item = Result<QueryResult>> + Send + '_> {
+        let query = self.inner.get_database_backend().build(statement);
+        let (sql, watch) = (query.sql.clone(), Stopwatch::start());
+        let rows = self.inner.stream_raw(query).await?;
+        self.record(sql, 0, watch);
+        Ok(rows.map_err(Error::from))
     }
 
     /// The same to write in. On SQLite it takes the write lock at once: what it reads first could otherwise be outdated

@@ -28,7 +28,11 @@ pub(super) fn authorise(scope: &Scope, organization: OrganizationId, least: Role
         return Err(absent(field));
     }
     if scope.role() < least {
-        let who = if least == Role::Owner { "an owner" } else { "an administrator" };
+        let who = match least {
+            Role::Viewer | Role::Member => "a member",
+            Role::Admin => "an administrator",
+            Role::Owner => "an owner",
+        };
         return Err(Error::Forbidden(format!("only {who} may do this")));
     }
     Ok(())

@@ -3,6 +3,8 @@
 
 use crate::model::{Assignment, Problems};
 
+/// The longest version or commit: what measurements may be tagged with at most.
+pub const LINE_BYTES_MAX: usize = 2_000;
 /// The longest name of anything, and of a department.
 pub const NAME_CHARACTERS_MAX: usize = 200;
 /// The longest address that mail can be sent to (RFC 5321, less the brackets).
@@ -19,6 +21,20 @@ pub(super) fn name(problems: &mut Problems, field: &str, value: &str) -> String 
         problems.invalid(field, "is empty; give it at least one character");
     } else if value.chars().nth(NAME_CHARACTERS_MAX).is_some() {
         problems.invalid(field, format!("is longer than {NAME_CHARACTERS_MAX} characters; shorten it"));
+        return String::new();
+    } else if value.chars().any(char::is_control) {
+        problems.invalid(field, "contains control characters (tab, line break, NUL); leave them out");
+    }
+    value.to_owned()
+}
+
+/// A short text that machines compare, such as a version: trimmed as tags of measurements are.
+pub(super) fn line(problems: &mut Problems, field: &str, value: &str) -> String {
+    let value = value.trim();
+    if value.is_empty() {
+        problems.invalid(field, "is empty; give it at least one character");
+    } else if value.len() > LINE_BYTES_MAX {
+        problems.invalid(field, format!("is longer than {LINE_BYTES_MAX} bytes; shorten it"));
         return String::new();
     } else if value.chars().any(char::is_control) {
         problems.invalid(field, "contains control characters (tab, line break, NUL); leave them out");

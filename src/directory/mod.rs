@@ -17,6 +17,7 @@ pub mod membership;
 pub mod order;
 pub mod organization;
 pub mod project;
+pub mod release;
 pub mod team;
 
 pub use employee::{Employee, EmployeeFields};
@@ -25,6 +26,7 @@ pub use membership::Member;
 pub use noun::{ListOf, Noun, RowKey, by_ids, by_organizations, count, counts_by_organizations, list};
 pub use organization::{Organization, OrganizationFields};
 pub use project::{Project, ProjectFields, ProjectStatus};
+pub use release::{Release, ReleaseFields};
 
 use sea_orm::sea_query::{Expr, ExprTrait, IntoColumnRef, SelectStatement};
 

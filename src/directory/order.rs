@@ -2,7 +2,9 @@
 
 use std::{fmt::Debug, hash::Hash};
 
-use super::{Employee, EmployeeFields, Organization, OrganizationFields, Project, ProjectFields};
+use super::{
+    Employee, EmployeeFields, Organization, OrganizationFields, Project, ProjectFields, Release, ReleaseFields,
+};
 use crate::{
     error::{Error, Result},
     model::{
@@ -98,6 +100,37 @@ pub enum ProjectOrderField {
     CreatedAt,
     /// How many people work on it.
     TeamSize,
+}
+
+/// What releases are ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReleaseOrderField {
+    /// From when on it ran.
+    DeployedAt,
+}
+
+impl OrderField for ReleaseOrderField {
+    type Row = Release;
+    type Fields = ReleaseFields;
+    const LIST: u8 = b'r';
+    const ALL: &'static [Self] = &[Self::DeployedAt];
+    const DEFAULT: &'static [OrderBy<Self>] = &[OrderBy { field: Self::DeployedAt, sort: Sort::Descending }];
+
+    fn column(self) -> &'static str {
+        "deployed_at"
+    }
+
+    fn kind(self) -> SortKind {
+        SortKind::Integer
+    }
+
+    fn fields(self) -> ReleaseFields {
+        ReleaseFields::DEPLOYED_AT
+    }
+
+    fn value(self, row: &Release) -> Result<SortValue<&str>> {
+        Ok(SortValue::Integer(row.deployed_at()?.as_micros()))
+    }
 }
 
 impl OrderField for OrganizationOrderField {

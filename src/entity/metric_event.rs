@@ -21,6 +21,8 @@ pub struct Model {
     pub endpoint_id: EndpointId,
     pub status: i16,
     pub bin: i16,
+    pub name: String,
+    pub release: String,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

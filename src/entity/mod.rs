@@ -9,3 +9,4 @@ pub mod organization;
 pub mod organization_stream;
 pub mod project;
 pub mod project_member;
+pub mod release;

@@ -15,8 +15,9 @@ use crate::{
     db::{Database, Session, StatementLog},
     error::{Error, Result},
     ingest::Ingest,
-    live::{Cursors, Pace, Publisher},
+    live::{Cursors, Pace, Publisher, Windows},
     model::{IdGenerator, Scope, Timestamp},
+    reports,
 };
 
 /// Bounds on what one operation may ask for.
@@ -54,6 +55,12 @@ pub struct Limits {
     pub team_change_max: usize,
     /// Departments that figures about employees are told apart by, of one organization or of all together.
     pub departments_max: usize,
+    /// Buckets of time in the answer of one field.
+    pub buckets_max: usize,
+    /// Groups that measurements may fall into.
+    pub groups_max: usize,
+    /// What a comparison of releases may look at.
+    pub comparison: reports::comparison::Limits,
     /// Bytes of documents that are kept ready to run.
     pub document_cache_bytes_max: u64,
 }
@@ -66,6 +73,8 @@ pub struct Services {
     pub ingest: Ingest,
     /// What was just written.
     pub publisher: Publisher,
+    /// Sliding windows over it.
+    pub windows: Windows,
     /// Makes the ids of what is created.
     pub ids: Arc<IdGenerator>,
     /// The time.
@@ -106,8 +115,9 @@ struct Turn {
 
 impl Turn {
     fn new(viewer: &Viewer, session: &Session, services: &Services) -> Self {
-        let loaders = Arc::new(Loaders::new(*viewer.scope(), session, &services.limits));
-        Self { loaders, as_of: services.clock.now() }
+        let as_of = services.clock.now();
+        let loaders = Arc::new(Loaders::new(*viewer.scope(), session, &services.limits, as_of));
+        Self { loaders, as_of }
     }
 }
 

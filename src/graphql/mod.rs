@@ -15,6 +15,7 @@ pub mod page;
 pub mod payload;
 pub mod plain_list;
 pub mod query;
+mod release_query;
 pub mod request;
 pub mod rows;
 pub mod scalars;

@@ -4,7 +4,7 @@
 use async_graphql::ID;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use crate::model::{EmployeeId, Key, MetricId, MetricKey, MetricType, OrganizationId, ProjectId, Timestamp};
+use crate::model::{EmployeeId, Key, MetricId, MetricKey, MetricType, OrganizationId, ProjectId, ReleaseId, Timestamp};
 
 /// What a node id names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum NodeId {
     Employee(Key<EmployeeId>),
     /// A project.
     Project(Key<ProjectId>),
+    /// A release.
+    Release(Key<ReleaseId>),
     /// A measurement.
     Metric(MetricKey),
 }
@@ -30,6 +32,7 @@ impl NodeId {
             "Organization" => Self::Organization(organization),
             "Employee" => Self::Employee(Key::new(organization, EmployeeId(parts.next()?.parse().ok()?))),
             "Project" => Self::Project(Key::new(organization, ProjectId(parts.next()?.parse().ok()?))),
+            "Release" => Self::Release(Key::new(organization, ReleaseId(parts.next()?.parse().ok()?))),
             "Metric" => Self::Metric(MetricKey {
                 project: Key::new(organization, ProjectId(parts.next()?.parse().ok()?)),
                 kind: MetricType::from_code(parts.next()?.parse().ok()?)?,
@@ -48,6 +51,7 @@ impl NodeId {
             Self::Organization(id) => format!("Organization:{}", id.0),
             Self::Employee(key) => format!("Employee:{}:{}", key.organization.0, key.id.0),
             Self::Project(key) => format!("Project:{}:{}", key.organization.0, key.id.0),
+            Self::Release(key) => format!("Release:{}:{}", key.organization.0, key.id.0),
             Self::Metric(MetricKey { project, kind, timestamp, id }) => format!(
                 "Metric:{}:{}:{}:{}:{}",
                 project.organization.0,
@@ -83,6 +87,14 @@ impl NodeId {
             _ => None,
         }
     }
+
+    /// The release that an id names, if it names one.
+    pub fn release(id: &ID) -> Option<Key<ReleaseId>> {
+        match Self::decode(id) {
+            Some(Self::Release(key)) => Some(key),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -95,6 +107,7 @@ mod tests {
             NodeId::Organization(OrganizationId(7)),
             NodeId::Employee(Key::new(OrganizationId(7), EmployeeId(i64::MAX))),
             NodeId::Project(Key::new(OrganizationId(7), ProjectId(9))),
+            NodeId::Release(Key::new(OrganizationId(7), ReleaseId(9))),
         ];
         for node in nodes {
             assert_eq!(NodeId::decode(&node.encode()), Some(node));

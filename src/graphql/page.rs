@@ -53,7 +53,11 @@ impl PageArguments {
         Ok(Arc::new(ListRequest { filter, order, page }))
     }
 
-    fn request<F: OrderField>(self, order: &[OrderBy<F>], limits: &Limits) -> Result<PageRequest> {
+    /// The page of a list in this order, whatever it is narrowed by.
+    ///
+    /// # Errors
+    /// As [`Self::list`].
+    pub fn request<F: OrderField>(self, order: &[OrderBy<F>], limits: &Limits) -> Result<PageRequest> {
         let after = self.after.map(|cursor| cursor::decode("after", &cursor, order)).transpose()?;
         let before = self.before.map(|cursor| cursor::decode("before", &cursor, order)).transpose()?;
         Ok(PageRequest::from_arguments(

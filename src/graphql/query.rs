@@ -13,27 +13,24 @@ use super::{
     node::NodeId,
     page::{self, PageArguments},
     plain_list::PlainListQuery,
+    release_query::ReleaseQuery,
+    rows::One,
     selection,
     types::{
-        self, Employee, EmployeeConnection, Node, Organization, OrganizationConnection, Project, ProjectConnection,
+        Employee, EmployeeConnection, Node, Organization, OrganizationConnection, Project, ProjectConnection, Release,
         connection::Total,
         employee_stats::{self, EmployeeAggregate},
-        endpoint::EndpointStats,
-        filter::{self, EmployeeFilter, MetricFilter, OrganizationFilter, ProjectFilter, nested},
+        filter::{EmployeeFilter, OrganizationFilter, ProjectFilter, nested},
         order::{EmployeeOrder, ProjectOrder, order},
-        stats::{self, MetricAggregate, PerformanceSummary, Statistic},
+        reports::Reports,
         viewer::Viewer,
     },
 };
-use crate::{
-    error::{Error, Result},
-    model::MetricType,
-    reports,
-};
+use crate::error::{Error, Result};
 
 /// Everything that can be asked.
 #[derive(Default, MergedObject)]
-pub struct Query(DirectoryQuery, PlainListQuery, MetricQuery);
+pub struct Query(DirectoryQuery, PlainListQuery, Reports, ReleaseQuery);
 
 /// Questions about who is who.
 #[derive(Default)]
@@ -74,7 +71,7 @@ impl DirectoryQuery {
         context: &Context<'_>,
         #[graphql(desc = "The organization's id.")] id: Option<ID>,
         #[graphql(desc = "The organization's slug.")] slug: Option<String>,
-    ) -> Option<Result<Organization>> {
+    ) -> Option<Result<One<Organization>>> {
         async {
             let request = request(context)?;
             let fields = selection::of_object(context.field());
@@ -84,7 +81,7 @@ impl DirectoryQuery {
                         return Ok(None);
                     };
                     let row = request.loaders().organization.load(Asked { id, fields }).await?;
-                    Ok(row.map(Organization))
+                    Ok(row.map(Organization).map(One))
                 }
                 (None, Some(slug)) => {
                     // PostgreSQL cannot hold NUL in text, so nothing can be called that.
@@ -92,7 +89,7 @@ impl DirectoryQuery {
                         return Ok(None);
                     }
                     let row = request.loaders().organization_by_slug.load(Asked { id: slug, fields }).await?;
-                    Ok(row.map(Organization))
+                    Ok(row.map(Organization).map(One))
                 }
                 _ => Err(Error::input("id", "give either id or slug, and only one of them")),
             }
@@ -123,13 +120,13 @@ impl DirectoryQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The employee's id.")] id: ID,
-    ) -> Option<Result<Employee>> {
+    ) -> Option<Result<One<Employee>>> {
         async {
             let Some(id) = NodeId::employee(&id) else {
                 return Ok(None);
             };
             let asked = Asked { id, fields: selection::of_object(context.field()) };
-            Ok(request(context)?.loaders().employee.load(asked).await?.map(Employee))
+            Ok(request(context)?.loaders().employee.load(asked).await?.map(Employee).map(One))
         }
         .await
         .transpose()
@@ -160,12 +157,12 @@ impl DirectoryQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Only those that pass.")] filter: Option<EmployeeFilter>,
-    ) -> Result<EmployeeAggregate> {
+    ) -> Result<One<EmployeeAggregate>> {
         let request = request(context)?;
         let filter = filter.map(|input| nested::filter(input, &request.services.limits)).transpose()?.map(Arc::new);
         let asked = AskedEmployeeStats { parent: (), filter, fields: employee_stats::wants(context.field()) };
         let found = request.loaders().employee_stats.load(asked).await?;
-        found.map(EmployeeAggregate).ok_or_else(|| Error::internal("figures of nobody at all"))
+        found.map(EmployeeAggregate).map(One).ok_or_else(|| Error::internal("figures of nobody at all"))
     }
 
     /// One project; null when there is none that the caller may see.
@@ -173,13 +170,13 @@ impl DirectoryQuery {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The project's id.")] id: ID,
-    ) -> Option<Result<Project>> {
+    ) -> Option<Result<One<Project>>> {
         async {
             let Some(id) = NodeId::project(&id) else {
                 return Ok(None);
             };
             let asked = Asked { id, fields: selection::of_object(context.field()) };
-            Ok(request(context)?.loaders().project.load(asked).await?.map(Project))
+            Ok(request(context)?.loaders().project.load(asked).await?.map(Project).map(One))
         }
         .await
         .transpose()
@@ -222,72 +219,11 @@ async fn node(context: &Context<'_>, id: &ID) -> Result<Option<Node>> {
             let asked = Asked { id, fields: selection::of_object(context.field()) };
             loaders.project.load(asked).await?.map(|row| Node::Project(Project(row)))
         }
+        Some(NodeId::Release(id)) => {
+            let asked = Asked { id, fields: selection::of_object(context.field()) };
+            loaders.release.load(asked).await?.map(|row| Node::Release(Release(row)))
+        }
         Some(NodeId::Metric(key)) => loaders.metric.load(key).await?.map(Node::Metric),
         None => None,
     })
-}
-
-/// Questions about measurements.
-#[derive(Default)]
-pub struct MetricQuery;
-
-#[Object]
-impl MetricQuery {
-    /// Figures about all measurements that pass the filter, together. Name one type in the filter (or types of one unit):
-    /// milliseconds and percentages are not kept apart here.
-    async fn metric_stats(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "Which measurements.")] filter: MetricFilter,
-    ) -> Result<MetricAggregate> {
-        let request = request(context)?;
-        let as_of = request.as_of();
-        let question = filter::question(Some(filter), as_of)?;
-        let want = stats::wants(context.field());
-        let stats = reports::stats::run(request.scope(), request.db(), &question, want).await?;
-        Ok(MetricAggregate { stats, as_of })
-    }
-
-    /// The slowest endpoints, worst first, with the people who own them. Without types in the filter these are the
-    /// types that measure time (page loads, API responses, databases); for cache hits alone, the lowest rate is worst.
-    async fn slowest_endpoints(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "The worst so many, 1 to 100.", default = 10)] limit: i32,
-        #[graphql(desc = "Which measurements; those of the last 24 hours when left out.")] filter: Option<MetricFilter>,
-        #[graphql(desc = "What makes an endpoint slow.", default_with = "Statistic::P95")] rank_by: Statistic,
-    ) -> Result<Vec<EndpointStats>> {
-        let request = request(context)?;
-        let as_of = request.as_of();
-        let mut question = filter::question(filter, as_of)?;
-        if question.kinds.is_empty() {
-            question.kinds = vec![MetricType::PageLoad, MetricType::ApiResponse, MetricType::Database];
-        }
-        let limit =
-            u32::try_from(limit).map_err(|_| Error::input("limit", format!("must be 1 to 100, got {limit}")))?;
-        let want = stats::wants_in_stats(context.field());
-        let rank_by = rank_by.into();
-        let rows = reports::slowest::run(request.scope(), request.db(), &question, rank_by, limit, want).await?;
-        Ok(rows.into_iter().map(|row| EndpointStats { row, question: question.clone(), as_of }).collect())
-    }
-
-    /// The figures of one type of measurement at a glance.
-    async fn performance_summary(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "Which type.")] metric_type: types::metric::MetricType,
-        #[graphql(desc = "Which measurements; those of the last 24 hours when left out. Leave `types` out here.")]
-        filter: Option<MetricFilter>,
-    ) -> Result<PerformanceSummary> {
-        let request = request(context)?;
-        let as_of = request.as_of();
-        let mut question = filter::question(filter, as_of)?;
-        if !question.kinds.is_empty() {
-            return Err(Error::input("filter.types", "leave it out: metricType says which type"));
-        }
-        question.kinds = vec![metric_type.into()];
-        let want = stats::wants_in_stats(context.field());
-        let stats = reports::stats::run(request.scope(), request.db(), &question, want).await?;
-        Ok(PerformanceSummary { kind: metric_type, aggregate: MetricAggregate { stats, as_of } })
-    }
 }

@@ -2,7 +2,7 @@
 
 use async_graphql::SelectionField;
 
-use crate::directory::{EmployeeFields, OrganizationFields, ProjectFields};
+use crate::directory::{EmployeeFields, OrganizationFields, ProjectFields, ReleaseFields};
 
 /// A set of fields that can be filled by the names in a selection.
 pub trait FieldSet: Copy + Default + std::ops::BitOr<Output = Self> {
@@ -48,6 +48,19 @@ impl FieldSet for ProjectFields {
             "teamSize" => Self::TEAM_SIZE,
             "createdAt" => Self::CREATED_AT,
             "updatedAt" => Self::UPDATED_AT,
+            _ => Self::empty(),
+        }
+    }
+}
+
+impl FieldSet for ReleaseFields {
+    fn of(name: &str) -> Self {
+        match name {
+            "project" => Self::PROJECT,
+            "version" => Self::VERSION,
+            "deployedAt" => Self::DEPLOYED_AT,
+            "commit" => Self::COMMIT,
+            "author" => Self::AUTHOR,
             _ => Self::empty(),
         }
     }

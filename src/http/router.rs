@@ -1,6 +1,6 @@
 //! Every address of the server on one page, and the middleware around them.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, ops::Deref, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -48,9 +48,27 @@ pub struct HttpSettings {
     pub heartbeat_interval: Duration,
 }
 
-/// What handlers share.
+/// What handlers share. Every layer of every request has a clone, which is why there is one allocation below.
 #[derive(Clone)]
-pub struct HttpState {
+pub struct HttpState(Arc<Shared>);
+
+impl HttpState {
+    /// For the handlers of one server.
+    pub fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+}
+
+impl Deref for HttpState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// The parts of the house that handlers call, and what tells them when to end.
+pub struct Shared {
     /// The executable schema.
     pub engine: Engine,
     /// Where metrics go that do not come by GraphQL.
@@ -106,10 +124,13 @@ pub fn guarded(mut routes: Router<HttpState>, state: HttpState) -> Router {
     if let Some(compression) = compression::layer(state.settings.compression) {
         routes = routes.layer(compression);
     }
+    // The outermost first. As one layer: each by itself would be one more box around every request.
     routes
-        .layer(from_fn_with_state(state.clone(), middleware::bound))
-        .layer(CatchPanicLayer::custom(middleware::on_panic))
-        .layer(from_fn_with_state(state.clone(), middleware::observe))
-        .layer(from_fn_with_state(state.clone(), middleware::require_local_host))
+        .layer((
+            from_fn_with_state(state.clone(), middleware::require_local_host),
+            from_fn_with_state(state.clone(), middleware::observe),
+            CatchPanicLayer::custom(middleware::on_panic),
+            from_fn_with_state(state.clone(), middleware::bound),
+        ))
         .with_state(state)
 }

@@ -189,6 +189,15 @@ fn body_hash(submission: &Submission) -> Vec<u8> {
         bytes.extend(micros.to_le_bytes());
         bytes.extend(candidate.endpoint.len().to_le_bytes());
         bytes.extend(candidate.endpoint.as_bytes());
+        // Only where they are: bodies without them keep the hash that they had before there were any. What begins a
+        // candidate is never negative, so nothing else reads like this.
+        for (mark, text) in [(-1_i16, &candidate.name), (-2, &candidate.release)] {
+            if let Some(text) = text {
+                bytes.extend(mark.to_le_bytes());
+                bytes.extend(text.len().to_le_bytes());
+                bytes.extend(text.as_bytes());
+            }
+        }
     }
     blake3::hash(&bytes).as_bytes().to_vec()
 }
@@ -208,6 +217,8 @@ mod tests {
             endpoint: (*endpoint).to_owned(),
             status: None,
             timestamp: None,
+            name: None,
+            release: None,
         };
         Submission {
             project: Key::new(OrganizationId(1), ProjectId(2)),
@@ -229,6 +240,19 @@ mod tests {
         let mut other = submission(&["ab", "c"]);
         other.mode = Mode::Atomic;
         assert_ne!(base, body_hash(&other));
+        let mut tagged = submission(&["ab", "c"]);
+        tagged.candidates[0].name = Some("x".to_owned());
+        let mut swapped = submission(&["ab", "c"]);
+        swapped.candidates[0].release = Some("x".to_owned());
+        let hashes = [base, body_hash(&tagged), body_hash(&swapped)];
+        assert!(hashes[0] != hashes[1] && hashes[1] != hashes[2] && hashes[0] != hashes[2]);
+    }
+
+    /// Keys that were used before there were names and releases still find their bodies.
+    #[test]
+    fn a_body_without_tags_keeps_its_hash() {
+        let hash = blake3::Hash::from_slice(&body_hash(&submission(&["ab", "c"]))).unwrap();
+        assert_eq!(hash.to_hex().as_str(), "741fd5f346a1b189917f3ae8ed208e832393722ee8372b7dd70dba3f9fce2d5e");
     }
 
     #[test]

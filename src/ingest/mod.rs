@@ -44,6 +44,8 @@ pub struct Settings {
     pub queue_rows_max: u32,
     /// Bytes of an endpoint's path.
     pub endpoint_bytes_max: usize,
+    /// Bytes of a measurement's name, and of its release.
+    pub tag_bytes_max: usize,
     /// Whether ids in the paths of HTTP-like types are replaced by a placeholder.
     pub endpoint_templates: bool,
     /// Endpoints of one project; what comes beyond is kept under [`OTHER_ENDPOINTS`].
@@ -63,6 +65,7 @@ impl Default for Settings {
             future: Duration::from_mins(10),
             queue_rows_max: 200_000,
             endpoint_bytes_max: 500,
+            tag_bytes_max: 200,
             endpoint_templates: true,
             endpoints_max: 1_000,
             commit_rows_max: 20_000,

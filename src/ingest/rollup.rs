@@ -1,7 +1,7 @@
 //! From the rows of a commit to the parts of the minute rollup. Pure.
 
 use crate::model::{
-    EndpointId, Sketch,
+    EndpointId, Measurement, Sketch,
     metric::ERROR_STATUS_MIN,
     sketch::bin_of,
     timestamp::{MINUTE_MICROS, Timestamp},
@@ -11,7 +11,7 @@ use super::group::Entry;
 
 /// A raw row as both databases store it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Row {
+pub struct Row<'a> {
     pub organization: i64,
     pub project: i64,
     pub kind: i16,
@@ -21,6 +21,20 @@ pub struct Row {
     pub endpoint: i64,
     pub status: i16,
     pub bin: i16,
+    /// Where its name and its release stand, if it has any: mostly none has, and rows are moved about a lot.
+    pub tags: Option<&'a Measurement>,
+}
+
+impl<'a> Row<'a> {
+    /// What was measured, if it says so.
+    pub fn name(&self) -> &'a str {
+        self.tags.map_or("", |measurement| &measurement.name)
+    }
+
+    /// The release that was running, if it says so.
+    pub fn release(&self) -> &'a str {
+        self.tags.map_or("", |measurement| &measurement.release)
+    }
 }
 
 /// What one commit adds to one cell of the minute rollup.
@@ -40,7 +54,7 @@ pub struct Cell {
 }
 
 /// The rows of these entries in the order of the raw table's index: sorted inserts touch 40 times fewer pages.
-pub fn rows<'a>(entries: impl IntoIterator<Item = &'a Entry<'a>>) -> Vec<Row> {
+pub fn rows<'e, 'j: 'e>(entries: impl IntoIterator<Item = &'e Entry<'j>>) -> Vec<Row<'e>> {
     let mut rows = Vec::new();
     for entry in entries {
         let project = entry.job.project;
@@ -55,6 +69,7 @@ pub fn rows<'a>(entries: impl IntoIterator<Item = &'a Entry<'a>>) -> Vec<Row> {
             endpoint: endpoint.0,
             status: measurement.status,
             bin: bin_of(measurement.value),
+            tags: measurement.is_tagged().then_some(measurement),
         }));
     }
     rows.sort_unstable_by_key(|row| (row.organization, row.project, row.kind, row.ts, row.id));
@@ -62,8 +77,8 @@ pub fn rows<'a>(entries: impl IntoIterator<Item = &'a Entry<'a>>) -> Vec<Row> {
 }
 
 /// The cells of `rows`, which [`rows`] has sorted: one per endpoint and one for all endpoints, per minute.
-pub fn cells(rows: &[Row]) -> Vec<Cell> {
-    let series = |row: &Row| (row.organization, row.project, row.kind, bucket(row));
+pub fn cells(rows: &[Row<'_>]) -> Vec<Cell> {
+    let series = |row: &Row<'_>| (row.organization, row.project, row.kind, bucket(row));
     let mut cells = Vec::new();
     let mut minute = Vec::new();
     for run in rows.chunk_by(|a, b| series(a) == series(b)) {
@@ -79,11 +94,11 @@ pub fn cells(rows: &[Row]) -> Vec<Cell> {
     cells
 }
 
-fn bucket(row: &Row) -> i64 {
+fn bucket(row: &Row<'_>) -> i64 {
     Timestamp::from_micros(row.ts).floor(MINUTE_MICROS).as_micros()
 }
 
-fn cell(rows: &[Row], endpoint: i64) -> Option<Cell> {
+fn cell(rows: &[Row<'_>], endpoint: i64) -> Option<Cell> {
     let first = rows.first()?;
     let mut sketch = Sketch::new();
     let mut cell = Cell {
@@ -115,8 +130,19 @@ fn cell(rows: &[Row], endpoint: i64) -> Option<Cell> {
 mod tests {
     use super::*;
 
-    fn row(ts: i64, endpoint: i64, value: f64, status: i16) -> Row {
-        Row { organization: 1, project: 2, kind: 1, ts, id: ts, value, endpoint, status, bin: bin_of(value) }
+    fn row(ts: i64, endpoint: i64, value: f64, status: i16) -> Row<'static> {
+        Row {
+            organization: 1,
+            project: 2,
+            kind: 1,
+            ts,
+            id: ts,
+            value,
+            endpoint,
+            status,
+            bin: bin_of(value),
+            tags: None,
+        }
     }
 
     #[test]

@@ -42,6 +42,10 @@ pub struct Candidate {
     pub status: Option<i32>,
     /// When it happened; the server's now when missing.
     pub timestamp: Option<Timestamp>,
+    /// Which of several things of the endpoint was measured; empty is as good as missing.
+    pub name: Option<String>,
+    /// The version of the software that was running; empty is as good as missing.
+    pub release: Option<String>,
 }
 
 /// The answer, given after COMMIT.
@@ -90,6 +94,14 @@ pub enum RejectionCode {
     TimestampTooOld,
     /// After the window.
     TimestampTooNew,
+    /// More bytes than allowed.
+    NameTooLong,
+    /// Control characters in the name.
+    NameInvalid,
+    /// More bytes than allowed.
+    ReleaseTooLong,
+    /// Control characters in the release.
+    ReleaseInvalid,
 }
 
 impl RejectionCode {
@@ -100,6 +112,8 @@ impl RejectionCode {
             Self::EndpointEmpty | Self::EndpointTooLong | Self::EndpointInvalid => "endpoint",
             Self::StatusOutOfRange => "statusCode",
             Self::TimestampTooOld | Self::TimestampTooNew => "timestamp",
+            Self::NameTooLong | Self::NameInvalid => "name",
+            Self::ReleaseTooLong | Self::ReleaseInvalid => "release",
         }
     }
 }

@@ -42,13 +42,15 @@ fn micros(duration: Duration) -> i64 {
 }
 
 fn check(candidate: Candidate, window: &Window, settings: &Settings) -> Result<Measurement, Refusal> {
-    let Candidate { kind, value, endpoint, status, timestamp } = candidate;
+    let Candidate { kind, value, endpoint, status, timestamp, name, release } = candidate;
     Ok(Measurement {
         kind,
         value: check_value(value, kind.value_max())?,
         endpoint: check_endpoint(templated(kind, endpoint, settings), settings.endpoint_bytes_max)?,
         status: check_status(status)?,
         timestamp: check_timestamp(timestamp, window)?,
+        name: check_tag(name, &NAME, settings.tag_bytes_max)?,
+        release: check_tag(release, &RELEASE, settings.tag_bytes_max)?,
     })
 }
 
@@ -126,6 +128,34 @@ fn check_timestamp(timestamp: Option<Timestamp>, window: &Window) -> Result<Time
     }
 }
 
+/// A short text that tells measurements of one endpoint apart.
+struct Tag {
+    field: &'static str,
+    too_long: RejectionCode,
+    invalid: RejectionCode,
+}
+
+const NAME: Tag = Tag { field: "name", too_long: RejectionCode::NameTooLong, invalid: RejectionCode::NameInvalid };
+const RELEASE: Tag =
+    Tag { field: "release", too_long: RejectionCode::ReleaseTooLong, invalid: RejectionCode::ReleaseInvalid };
+
+/// Space around it is no part of it: the same tag with and without would be two.
+fn check_tag(text: Option<String>, tag: &Tag, bytes_max: usize) -> Result<String, Refusal> {
+    let Some(text) = text else { return Ok(String::new()) };
+    let trimmed = text.trim();
+    let field = tag.field;
+    if trimmed.len() > bytes_max {
+        let message = format!("{field}: is {} bytes long; send at most {bytes_max}", trimmed.len());
+        Err((tag.too_long, message))
+    } else if trimmed.chars().any(char::is_control) {
+        Err((tag.invalid, format!("{field}: contains control characters; send printable text")))
+    } else if trimmed.len() == text.len() {
+        Ok(text)
+    } else {
+        Ok(trimmed.to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::{collection::vec, prelude::*};
@@ -141,6 +171,8 @@ mod tests {
             endpoint: "GET /orders".to_owned(),
             status: Some(200),
             timestamp: None,
+            name: None,
+            release: None,
         }
     }
 
@@ -209,6 +241,26 @@ mod tests {
         assert_eq!(validate(vec![long], NOW, &Settings::default()).0[0].endpoint, "/search");
     }
 
+    #[test]
+    fn tags_are_trimmed_bounded_and_printable() {
+        let tagged = |name: &str, release: &str| Candidate {
+            name: Some(name.to_owned()),
+            release: Some(release.to_owned()),
+            ..good()
+        };
+        let (kept, _) = validate(vec![tagged(" LCP\n", "1.4.2"), tagged("", " \t"), good()], NOW, &Settings::default());
+        let tags: Vec<_> = kept.iter().map(|row| (&*row.name, &*row.release, row.is_tagged())).collect();
+        assert_eq!(tags, [("LCP", "1.4.2", true), ("", "", false), ("", "", false)]);
+        let (code, message) = refusal(tagged(&"x".repeat(201), ""));
+        assert_eq!((code, &*message), (RejectionCode::NameTooLong, "name: is 201 bytes long; send at most 200"));
+        assert_eq!(refusal(tagged("", &"ä".repeat(101))).0, RejectionCode::ReleaseTooLong);
+        assert_eq!(refusal(tagged("a\0b", "")).0, RejectionCode::NameInvalid);
+        let (code, message) = refusal(tagged("", "a\u{7f}b"));
+        assert_eq!(code, RejectionCode::ReleaseInvalid);
+        assert_eq!(message, "release: contains control characters; send printable text");
+        assert_eq!(code.field(), "release");
+    }
+
     proptest! {
         #[test]
         fn kept_and_refused_together_are_all_rows_and_kept_ones_are_valid(
@@ -222,6 +274,8 @@ mod tests {
                     endpoint,
                     status: status.map(i32::from),
                     timestamp: at.map(|at| NOW.plus_micros(at % 1_000_000_000_000)),
+                    name: None,
+                    release: None,
                 })
                 .collect();
             let settings = Settings::default();

@@ -48,7 +48,8 @@ trait Transaction: Send + Sized {
     /// Reads the ledger rows of keys that were not new.
     fn earlier(&mut self, keys: &[LedgerKey<'_>]) -> impl Future<Output = sqlx::Result<Vec<Stored>>> + Send;
 
-    fn insert_rows(&mut self, rows: &[Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
+    /// Rows without name and release are written without these columns, which is quicker.
+    fn insert_rows(&mut self, rows: &[Row<'_>]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     fn insert_cells(&mut self, part: i64, cells: &[Cell]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
@@ -76,13 +77,13 @@ pub async fn group(backend: &Backend, turnstile: &Turnstile, entries: &[Entry<'_
 }
 
 /// The rows of a commit and what they add to the rollup.
-struct Load {
-    rows: Vec<Row>,
+struct Load<'a> {
+    rows: Vec<Row<'a>>,
     cells: Vec<Cell>,
 }
 
-impl Load {
-    fn of<'a>(entries: impl IntoIterator<Item = &'a Entry<'a>>) -> Self {
+impl<'a> Load<'a> {
+    fn of<'j: 'a>(entries: impl IntoIterator<Item = &'a Entry<'j>>) -> Self {
         let rows = rollup::rows(entries);
         let cells = rollup::cells(&rows);
         Self { rows, cells }
@@ -93,7 +94,7 @@ struct Prepared<'e, 'j> {
     entries: &'e [Entry<'j>],
     leaders: Leaders,
     claiming: Vec<&'e Entry<'j>>,
-    load: Load,
+    load: Load<'e>,
 }
 
 impl Prepared<'_, '_> {

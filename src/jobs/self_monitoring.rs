@@ -144,6 +144,8 @@ impl Inbox {
             endpoint: if known { served.endpoint } else { OTHER_ENDPOINTS.to_owned() },
             status: Some(i32::from(served.status)),
             timestamp: Some(served.at),
+            name: None,
+            release: None,
         }
     }
 }

@@ -12,6 +12,7 @@ mod publisher;
 mod replay;
 pub mod stream;
 mod tail;
+pub mod window;
 
 pub use bus::{Bus, POLL_INTERVAL, SharedBus};
 pub use cursors::{Cursors, Purpose, Unsealed};
@@ -21,3 +22,4 @@ pub use follower::Follower;
 pub use poke::Poke;
 pub use publisher::{CommittedBatch, Publisher};
 pub use stream::{Pace, Source};
+pub use window::Windows;

@@ -221,6 +221,8 @@ struct Measured {
     ts: Timestamp,
     value: f64,
     status: i16,
+    name: String,
+    release: String,
     path: String,
 }
 
@@ -232,6 +234,8 @@ impl Measured {
             endpoint: self.path,
             status: self.status,
             timestamp: self.ts,
+            name: self.name,
+            release: self.release,
         })
     }
 }
@@ -243,7 +247,7 @@ async fn measurements(database: &Database, filter: &Filter, parts: &[Rowed<'_>])
     let Some(hull) = hull(database, parts) else { return Ok(BTreeMap::new()) };
     let rows = metric_event::Entity::find()
         .select_only()
-        .columns([Column::Id, Column::Kind, Column::Ts, Column::Value, Column::Status])
+        .columns([Column::Id, Column::Kind, Column::Ts, Column::Value, Column::Status, Column::Name, Column::Release])
         .column(endpoint::Column::Path)
         .join(JoinType::InnerJoin, endpoint_of_event())
         .filter(hull)

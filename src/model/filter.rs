@@ -74,6 +74,17 @@ pub struct NumberFilter {
 }
 
 impl NumberFilter {
+    /// Whether a number meets every condition.
+    pub fn accepts(&self, number: f64) -> bool {
+        let holds =
+            |bound: Option<Number>, is_met: fn(&f64, &f64) -> bool| bound.is_none_or(|bound| is_met(&number, &bound.0));
+        holds(self.eq, f64::eq)
+            && holds(self.gt, f64::gt)
+            && holds(self.gte, f64::ge)
+            && holds(self.lt, f64::lt)
+            && holds(self.lte, f64::le)
+    }
+
     /// Every number that is compared with.
     pub fn numbers(&self) -> impl Iterator<Item = Number> {
         [self.eq, self.gt, self.gte, self.lt, self.lte].into_iter().flatten()

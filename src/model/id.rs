@@ -40,6 +40,10 @@ identifier!(
     EndpointId
 );
 identifier!(
+    /// A version of a project's software.
+    ReleaseId
+);
+identifier!(
     /// One recorded measurement.
     MetricId
 );

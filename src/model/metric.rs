@@ -84,6 +84,17 @@ pub struct Measurement {
     pub status: i16,
     /// When it happened.
     pub timestamp: Timestamp,
+    /// Which of several things of its endpoint was measured, such as `LCP`; empty for none.
+    pub name: String,
+    /// The version of the software that was running; empty where it is not known.
+    pub release: String,
+}
+
+impl Measurement {
+    /// Whether it says which thing or which release it is about.
+    pub const fn is_tagged(&self) -> bool {
+        !self.name.is_empty() || !self.release.is_empty()
+    }
 }
 
 /// A measurement that is in the database, as streams carry it.

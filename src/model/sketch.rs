@@ -32,6 +32,11 @@ pub fn bin_of(value: f64) -> i16 {
     bin
 }
 
+/// How far apart two neighbouring bins are, as a logarithm: bin `n` ends at `n` times this.
+pub fn bin_width() -> f64 {
+    GAMMA.ln()
+}
+
 /// An estimated quantile and the interval that surely holds the true one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quantile {
@@ -91,6 +96,25 @@ impl Sketch {
         self.total = self.total.saturating_add(count);
     }
 
+    /// Takes `count` values of one bin out again. What was never recorded cannot be taken out.
+    pub fn remove(&mut self, bin: i16, count: u64) {
+        let Ok(index) = usize::try_from(i32::from(bin.clamp(ZERO_BIN, BIN_MAX)) - i32::from(self.first_bin)) else {
+            return;
+        };
+        let Some(recorded) = self.counts.get_mut(index) else { return };
+        let count = count.min(*recorded);
+        *recorded -= count;
+        self.total -= count;
+        // What lies empty at the ends would be walked through by every quantile.
+        while self.counts.last() == Some(&0) {
+            self.counts.pop();
+        }
+        let empty = self.counts.iter().take_while(|count| **count == 0).count();
+        self.counts.drain(..empty);
+        // At most the number of bins there are.
+        self.first_bin = self.first_bin.saturating_add(i16::try_from(empty).unwrap_or(i16::MAX));
+    }
+
     /// Adds everything that another sketch holds. Loses nothing, in any order.
     pub fn merge(&mut self, other: &Self) {
         for (offset, count) in (0_i16..).zip(&other.counts) {
@@ -116,6 +140,11 @@ impl Sketch {
             self.record(bin, count);
         }
         Ok(())
+    }
+
+    /// The bins that hold values, with their counts.
+    pub fn bins(&self) -> impl Iterator<Item = (i16, u64)> {
+        (self.first_bin..).zip(self.counts.iter().copied()).filter(|(_, count)| *count > 0)
     }
 
     /// The stored form: a version byte, then for every used bin the distance to the one before and its count, both as
@@ -248,6 +277,18 @@ mod tests {
             prop_assert_eq!(ab.encode(), whole.encode());
             prop_assert_eq!(ba.encode(), whole.encode());
             prop_assert_eq!(ab.count(), whole.count());
+        }
+
+        #[test]
+        fn what_is_taken_out_leaves_the_rest(a in vec(value(), 0..100), b in vec(value(), 0..100)) {
+            let mut both = sketch(&[a.clone(), b.clone()].concat());
+            for value in &b {
+                both.remove(bin_of(*value), 1);
+            }
+            prop_assert_eq!(both.encode(), sketch(&a).encode());
+            prop_assert_eq!(both.quantile(0.95), sketch(&a).quantile(0.95));
+            both.remove(3, 1_000);
+            prop_assert!(both.count() <= u64::try_from(a.len()).unwrap());
         }
 
         #[test]

@@ -188,6 +188,12 @@ impl TimeRange {
         Self { from: end.plus_micros(-micros.max(1)), to: end }
     }
 
+    /// What both have, if anything.
+    #[must_use]
+    pub fn common(self, other: Self) -> Option<Self> {
+        Self::new(self.from.max(other.from), self.to.min(other.to)).ok()
+    }
+
     /// The first moment inside.
     pub const fn from(self) -> Timestamp {
         self.from

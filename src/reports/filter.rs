@@ -23,8 +23,7 @@ pub(super) fn path(filter: &TextFilter) -> Cond {
     compare::text(&Expr::col((ENDPOINT, "path")), filter)
 }
 
-/// On the raw rows, named [`M`].
-pub(super) fn status(filter: &StatusFilter) -> Cond {
+fn status(filter: &StatusFilter) -> Cond {
     let status = || Expr::col((M, "status"));
     Cond::all()
         .add_option(filter.eq.map(|code| status().eq(code)))
@@ -33,6 +32,21 @@ pub(super) fn status(filter: &StatusFilter) -> Cond {
         .add_option(filter.gte.map(|code| status().gte(code)))
         .add_option(filter.lt.map(|code| status().lt(code)))
         .add_option(filter.lte.map(|code| status().lte(code)))
+}
+
+/// All that only single measurements can be asked, on the raw rows, named [`M`].
+pub(super) fn single(question: &Question) -> Cond {
+    let is_one_of = |column, texts: &Vec<String>| Expr::col((M, column)).is_in(texts.iter().map(String::as_str));
+    Cond::all()
+        .add_option(question.status.as_ref().map(status))
+        .add_option(question.names.as_ref().map(|names| is_one_of("name", names)))
+        .add_option(question.releases.as_ref().map(|releases| is_one_of("release", releases)))
+        .add_option(question.release.as_ref().map(|(project, version)| {
+            Cond::all()
+                .add(Expr::col((M, "organization_id")).eq(project.organization.0))
+                .add(Expr::col((M, "project_id")).eq(project.id.0))
+                .add(Expr::col((M, "release")).eq(version.as_str()))
+        }))
 }
 
 /// Refuses what no database could judge.
@@ -50,6 +64,13 @@ pub(super) fn check(question: &Question) -> Result<()> {
     }
     if let Some(codes) = question.status.as_ref().and_then(|filter| filter.one_of.as_ref()) {
         count("statusCode", codes.len())?;
+    }
+    for (field, texts) in [("names", &question.names), ("releases", &question.releases)] {
+        let texts = texts.as_deref().unwrap_or_default();
+        count(field, texts.len())?;
+        if texts.iter().any(|text| text.contains('\0')) {
+            return Err(Error::input(field, "holds a zero byte, which no measurement does; remove it"));
+        }
     }
     if let Some(filter) = &question.endpoint {
         let alternatives = filter.one_of.as_deref().unwrap_or_default();

@@ -28,7 +28,7 @@ pub async fn by_keys(scope: &Scope, session: &Session, keys: &[MetricKey]) -> Re
     let mut select = Query::select();
     select
         .columns([Column::OrganizationId, Column::ProjectId, Column::Kind, Column::Ts, Column::Id].map(event))
-        .columns([Column::Value, Column::Status].map(event))
+        .columns([Column::Value, Column::Status, Column::Name, Column::Release].map(event))
         .column(path(endpoint::Column::Path))
         .from_as(metric_event::Entity, Alias::new(EVENT))
         .join_as(
@@ -59,9 +59,11 @@ pub async fn by_keys(scope: &Scope, session: &Session, keys: &[MetricKey]) -> Re
         let measurement = Measurement {
             kind,
             value: row.try_get_by_index(5)?,
-            endpoint: row.try_get_by_index(7)?,
+            endpoint: row.try_get_by_index(9)?,
             status: row.try_get_by_index(6)?,
             timestamp,
+            name: row.try_get_by_index(7)?,
+            release: row.try_get_by_index(8)?,
         };
         found.insert(key, measurement);
     }

@@ -7,14 +7,17 @@ use std::collections::BTreeMap;
 use sea_orm::sea_query::{Cond, Expr, ExprTrait, Query, SelectStatement};
 
 use super::{
-    Projects, Question,
+    Accuracy, Projects, Question, Source, Want,
     filter::{self, ENDPOINT, M},
-    plan::{Piece, Plan, Resolution, Tables, plan},
+    grid::Slots,
+    grouping::Grouping,
+    plan::{Piece, Plan, Resolution, Tables, coarsest, plan, since},
 };
 use crate::{
     error::{Error, Result},
     model::{
         EndpointId, Kept, Key, MetricType, OrganizationId, ProjectId, Reach, Scope, TimeRange, filter::TextFilter,
+        sketch::RELATIVE_ERROR, timestamp::duration_text,
     },
 };
 
@@ -23,16 +26,17 @@ pub(super) struct Narrowed<'a> {
     question: &'a Question,
     projects: Reached<'a>,
     kinds: Vec<MetricType>,
+    endpoints: Option<&'a [EndpointId]>,
     plan: Plan,
+    slots: Option<Slots>,
 }
 
 /// The projects asked for that the scope reaches.
 enum Reached<'a> {
     /// Those of every organization.
     Everything,
-    Organization(OrganizationId),
+    Organizations(Vec<OrganizationId>),
     Keys(Vec<&'a Key<ProjectId>>),
-    Nothing,
 }
 
 /// Which rows of a rollup: either the ones of all endpoints together or the ones of single endpoints, never both.
@@ -44,30 +48,23 @@ pub(super) enum Endpoints {
 
 impl<'a> Narrowed<'a> {
     /// # Errors
-    /// When a condition cannot be judged: too many alternatives, text that no path can hold, or a status at a time of
-    /// which no single measurement is kept.
-    pub(super) fn new(scope: &Scope, question: &'a Question, kept: Kept) -> Result<Self> {
-        let tables = match question.status {
-            Some(_) => Tables::RawOnly,
+    /// When a condition cannot be judged (too many alternatives, text that no path can hold), when nothing is kept any
+    /// more that could answer, or when there would be too many buckets.
+    pub(super) fn new(scope: &Scope, question: &'a Question, grouping: &Grouping, kept: Kept) -> Result<Self> {
+        let needs_raw = question.needs_raw() || grouping.is_raw();
+        let tables = match grouping.buckets() {
+            _ if needs_raw => Tables::RawOnly,
+            Some(buckets) => Tables::Aligned(buckets.width_micros),
             None => Tables::Any,
         };
-        let plan = plan(question.window, tables, kept).ok_or_else(|| {
-            let message = format!(
-                "conditions on the status are answered from single measurements, which are kept since {}: ask for a \
-                 later time, or without a status",
-                kept.raw
-            );
-            Error::input("filter.time", message)
-        })?;
-        Self::planned(scope, question, plan)
+        let plan = plan(question.window, tables, kept).ok_or_else(|| not_kept(tables, kept))?;
+        let slots = grouping.buckets().map(|buckets| buckets.over(plan.covers)).transpose()?;
+        Ok(Self { slots, ..Self::planned(scope, question, plan)? })
     }
 
     /// The same for whoever looks for single measurements. Nothing where none of the window is kept any more.
     pub(super) fn of_raw(scope: &Scope, question: &'a Question, kept: Kept) -> Result<Option<Self>> {
-        let tables = match question.status {
-            Some(_) => Tables::RawOnly,
-            None => Tables::IntoRaw,
-        };
+        let tables = if question.needs_raw() { Tables::RawOnly } else { Tables::IntoRaw };
         plan(question.window, tables, kept).map(|plan| Self::planned(scope, question, plan)).transpose()
     }
 
@@ -75,22 +72,28 @@ impl<'a> Narrowed<'a> {
         filter::check(question)?;
         let projects = match (&question.projects, scope.reach()) {
             (Projects::All, Reach::Everything) => Reached::Everything,
-            (Projects::All, Reach::Organization(own)) => Reached::Organization(own),
-            (Projects::Organization(id), _) if scope.sees(*id) => Reached::Organization(*id),
-            (Projects::Organization(_), _) => Reached::Nothing,
+            (Projects::All, Reach::Organization(own)) => Reached::Organizations(vec![own]),
+            (Projects::Organizations(ids), _) => {
+                Reached::Organizations(ids.iter().copied().filter(|id| scope.sees(*id)).collect())
+            }
             (Projects::Keys(keys), _) => {
                 Reached::Keys(keys.iter().filter(|key| scope.sees(key.organization)).collect())
             }
         };
-        Ok(Self { question, projects, kinds: question.kinds(), plan })
+        Ok(Self { question, projects, kinds: question.kinds(), endpoints: None, plan, slots: None })
+    }
+
+    /// Only rows of these endpoints.
+    pub(super) fn among(self, endpoints: &'a [EndpointId]) -> Self {
+        Self { endpoints: Some(endpoints), ..self }
     }
 
     /// Whether the scope leaves nothing to ask the database for.
     pub(super) const fn is_empty(&self) -> bool {
         match &self.projects {
-            Reached::Nothing => true,
+            Reached::Organizations(ids) => ids.is_empty(),
             Reached::Keys(keys) => keys.is_empty(),
-            Reached::Everything | Reached::Organization(_) => false,
+            Reached::Everything => false,
         }
     }
 
@@ -104,14 +107,43 @@ impl<'a> Narrowed<'a> {
         &self.plan.pieces
     }
 
-    /// The window that is answered.
-    pub(super) const fn covers(&self) -> TimeRange {
-        self.plan.covers
+    /// The buckets of the window that is answered; `None` where the answer is not told apart by time.
+    pub(super) const fn slots(&self) -> Option<Slots> {
+        self.slots
     }
 
-    /// Whether that is the window that was asked for.
-    pub(super) fn covers_all(&self) -> bool {
-        self.plan.covers == self.question.window
+    /// Whether the window that was asked for has all of this one.
+    pub(super) fn asked_for_all_of(&self, range: TimeRange) -> bool {
+        self.question.window.common(range) == Some(range)
+    }
+
+    /// How true an answer about the whole window is.
+    pub(super) fn accuracy(&self, want: Want) -> Accuracy {
+        self.accuracy_of(self.plan.covers, self.question.window, want)
+    }
+
+    /// How true an answer about one bucket is.
+    pub(super) fn accuracy_in(&self, bucket: TimeRange, want: Want) -> Accuracy {
+        let covers = self.plan.covers.common(bucket).unwrap_or(bucket);
+        self.accuracy_of(covers, self.question.window.common(bucket).unwrap_or(bucket), want)
+    }
+
+    fn accuracy_of(&self, covers: TimeRange, asked: TimeRange, want: Want) -> Accuracy {
+        let inside = || self.pieces().iter().filter(|piece| piece.range.common(covers).is_some());
+        let source = match inside().filter(|piece| piece.resolution == Resolution::Raw).count() {
+            0 => Source::Rollup,
+            raw if raw == inside().count() => Source::Raw,
+            _ => Source::Mixed,
+        };
+        Accuracy {
+            is_exact: want == Want::Scalars && covers == asked,
+            covers,
+            relative_error_bound: match want {
+                Want::Scalars => 0.0,
+                Want::Percentiles => RELATIVE_ERROR,
+            },
+            source,
+        }
     }
 
     /// `FROM table AS m WHERE …` for one piece, without columns.
@@ -143,8 +175,11 @@ impl<'a> Narrowed<'a> {
                 select.and_where(endpoint().ne(EndpointId::ALL.0));
             }
         }
-        if let Some(filter) = &self.question.status {
-            select.cond_where(filter::status(filter));
+        if self.question.needs_raw() {
+            select.cond_where(filter::single(self.question));
+        }
+        if let Some(ids) = self.endpoints {
+            select.and_where(endpoint().is_in(ids.iter().map(|id| id.0)));
         }
         select
     }
@@ -160,6 +195,39 @@ impl<'a> Narrowed<'a> {
     }
 }
 
+fn any_of(column: Expr, ids: &[OrganizationId]) -> Expr {
+    match ids {
+        [one] => column.eq(one.0),
+        many => column.is_in(many.iter().map(|id| id.0)),
+    }
+}
+
+fn not_kept(tables: Tables, kept: Kept) -> Error {
+    let message = match tables {
+        Tables::Aligned(width) => {
+            let resolution = coarsest(width);
+            let bucket = duration_text(width);
+            let rows = match resolution {
+                Resolution::Raw => "single measurements",
+                Resolution::Part | Resolution::Minute => "rollups per minute",
+                Resolution::Hour => "rollups per hour",
+                Resolution::Day => "rollups per day",
+            };
+            let since = since(resolution, kept);
+            format!(
+                "buckets of {bucket} are answered from {rows}, which are kept since {since}: ask for a later time, or for \
+                 buckets of whole days"
+            )
+        }
+        Tables::Any | Tables::IntoRaw | Tables::RawOnly => format!(
+            "what is asked about status, name or release is answered from single measurements, which are kept since {}: ask \
+             for a later time, or without it",
+            kept.raw
+        ),
+    };
+    Error::input("filter.time", message)
+}
+
 impl Reached<'_> {
     fn condition(&self, table: &'static str) -> Cond {
         let organization = || Expr::col((table, "organization_id"));
@@ -170,10 +238,17 @@ impl Reached<'_> {
                 every.columns(["organization_id", "id"]).from("project");
                 Cond::all().add(Expr::tuple([organization(), project()]).in_subquery(every))
             }
-            Self::Organization(id) => {
+            Self::Organizations(ids) => {
                 let mut own = Query::select();
-                own.column("id").from("project").and_where(Expr::col("organization_id").eq(id.0));
-                Cond::all().add(organization().eq(id.0)).add(project().in_subquery(own))
+                own.column("id").from("project").and_where(any_of(Expr::col("organization_id"), ids));
+                let lists = Cond::all().add(any_of(organization(), ids)).add(project().in_subquery(own));
+                if ids.len() < 2 {
+                    return lists;
+                }
+                let mut pairs = Query::select();
+                pairs.columns(["organization_id", "id"]).from("project");
+                pairs.and_where(any_of(Expr::col("organization_id"), ids));
+                lists.add(Expr::tuple([organization(), project()]).in_subquery(pairs))
             }
             Self::Keys(keys) => {
                 let mut by_organization: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
@@ -191,7 +266,6 @@ impl Reached<'_> {
                     pairs.add(organization().eq(id).and(project().is_in(projects)))
                 }))
             }
-            Self::Nothing => Cond::all().add(Expr::cust("1 = 0")),
         }
     }
 }

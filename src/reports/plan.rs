@@ -76,6 +76,8 @@ pub struct Piece {
 pub enum Tables {
     /// Rollups where they fit.
     Any,
+    /// Rollups whose rows each lie in one bucket of this length in microseconds.
+    Aligned(i64),
     /// Rollups up to hours, which say where to look among the raw rows.
     IntoRaw,
     /// Raw rows alone: the question has a condition that rollups cannot judge.
@@ -94,17 +96,22 @@ pub struct Plan {
 
 /// Cuts a window into pieces, or answers nothing where nothing of what may answer is kept any more.
 pub fn plan(window: TimeRange, tables: Tables, kept: Kept) -> Option<Plan> {
+    let ladder = match tables {
+        Tables::Any => &LADDER[..],
+        Tables::Aligned(width) => aligned(width),
+        Tables::IntoRaw => &LADDER[1..],
+        Tables::RawOnly => &[],
+    };
     let covers = match tables {
-        Tables::Any => widened(window, kept),
+        // Coarser rows would be in two buckets, so what only they hold is left out.
+        Tables::Any | Tables::Aligned(_) => {
+            let since = since(ladder.first().copied().unwrap_or(Resolution::Raw), kept);
+            widened(TimeRange::new(window.from().max(since), window.to()).ok()?, kept)
+        }
         Tables::IntoRaw | Tables::RawOnly => TimeRange::new(window.from().max(kept.raw), window.to()).ok()?,
     };
     let is_short = covers.to().as_micros().saturating_sub(covers.from().as_micros()) < RAW_BELOW_MICROS;
-    let ladder = match tables {
-        Tables::RawOnly => &[],
-        _ if is_short && covers.from() >= kept.raw => &[],
-        Tables::IntoRaw => &LADDER[1..],
-        Tables::Any => &LADDER[..],
-    };
+    let ladder = if is_short && covers.from() >= kept.raw { &[] } else { ladder };
     let mut pieces = Vec::with_capacity(2 + 2 * ladder.len());
     cut(covers.from(), covers.to(), ladder, &mut pieces);
     let rollups = || pieces.iter().filter(|piece| piece.resolution != Resolution::Raw).map(|piece| piece.range);
@@ -113,6 +120,27 @@ pub fn plan(window: TimeRange, tables: Tables, kept: Kept) -> Option<Plan> {
         pieces.extend(parts);
     }
     Some(Plan { covers, pieces })
+}
+
+/// The rollups whose rows each lie in one bucket of this length.
+fn aligned(width_micros: i64) -> &'static [Resolution] {
+    let fits = LADDER.iter().position(|resolution| width_micros % resolution.width_micros() == 0);
+    &LADDER[fits.unwrap_or(LADDER.len())..]
+}
+
+/// The coarsest table that can answer buckets of this length.
+pub fn coarsest(width_micros: i64) -> Resolution {
+    aligned(width_micros).first().copied().unwrap_or(Resolution::Raw)
+}
+
+/// From when on a table is complete.
+pub const fn since(resolution: Resolution, kept: Kept) -> Timestamp {
+    match resolution {
+        Resolution::Raw => kept.raw,
+        Resolution::Minute => kept.minutes,
+        Resolution::Hour => kept.hours,
+        Resolution::Day | Resolution::Part => Timestamp::from_micros(i64::MIN),
+    }
 }
 
 /// The window with each end moved outward to where the finest table that is kept there can end.
@@ -193,13 +221,14 @@ mod tests {
         ]
     }
 
-    fn since(resolution: Resolution, kept: Kept) -> Timestamp {
-        match resolution {
-            Resolution::Raw => kept.raw,
-            Resolution::Minute => kept.minutes,
-            Resolution::Hour => kept.hours,
-            Resolution::Day | Resolution::Part => Timestamp::from_micros(i64::MIN),
-        }
+    fn tables() -> impl Strategy<Value = Tables> {
+        let widths = prop_oneof![
+            1..3 * DAY_MICROS,
+            (1..10_000_i64).prop_map(|minutes| minutes * MINUTE_MICROS),
+            (1..200_i64).prop_map(|hours| hours * HOUR_MICROS),
+            (1..10_i64).prop_map(|days| days * DAY_MICROS),
+        ];
+        prop_oneof![Just(Tables::Any), Just(Tables::IntoRaw), Just(Tables::RawOnly), widths.prop_map(Tables::Aligned),]
     }
 
     proptest! {
@@ -208,11 +237,12 @@ mod tests {
             from in from(),
             length in length(),
             kept in kept(),
-            tables in prop_oneof![Just(Tables::Any), Just(Tables::IntoRaw), Just(Tables::RawOnly)],
+            tables in tables(),
         ) {
             let window = range(from, length);
             let Some(Plan { covers, pieces: all }) = plan(window, tables, kept) else {
-                prop_assert!(tables != Tables::Any && window.to() <= kept.raw);
+                let needed = if let Tables::Aligned(width) = tables { coarsest(width) } else { Resolution::Raw };
+                prop_assert!(tables != Tables::Any && window.to() <= since(needed, kept));
                 return Ok(());
             };
             let (parts, pieces): (Vec<Piece>, Vec<Piece>) =
@@ -228,13 +258,18 @@ mod tests {
                 let (from, to, width) = (range.from(), range.to(), resolution.width_micros());
                 prop_assert_eq!((from.floor(width), to.floor(width)), (from, to), "bounds are bucket bounds");
                 prop_assert!(from >= since(*resolution, kept), "{:?} is not kept in {:?}", resolution, range);
-                let is_short = length < RAW_BELOW_MICROS || tables == Tables::RawOnly;
-                let coarser = match resolution {
-                    Resolution::Raw => MINUTE_MICROS,
-                    Resolution::Minute => HOUR_MICROS,
-                    Resolution::Hour if tables == Tables::Any => DAY_MICROS,
-                    _ => i64::MAX,
+                let answered = covers.to().as_micros() - covers.from().as_micros();
+                let is_short = answered < RAW_BELOW_MICROS || tables == Tables::RawOnly;
+                let fits = |coarser: Resolution| match tables {
+                    Tables::Aligned(bucket) => bucket % coarser.width_micros() == 0,
+                    Tables::IntoRaw => coarser != Resolution::Day,
+                    Tables::Any | Tables::RawOnly => true,
                 };
+                if let Tables::Aligned(bucket) = tables {
+                    prop_assert_eq!(bucket % width, 0, "no row lies in two buckets");
+                }
+                let coarser = LADDER.iter().rev().find(|one| one.width_micros() > width && fits(**one));
+                let coarser = coarser.map_or(i64::MAX, |one| one.width_micros());
                 prop_assert!(is_short || to.as_micros() - from.as_micros() < coarser.saturating_mul(2), "coarse where it fits");
             }
             // The parts stand beside all that is rolled up, and beside nothing else.
@@ -243,7 +278,9 @@ mod tests {
             prop_assert_eq!(parts.first().map(|piece| (piece.range.from(), piece.range.to())), spanned);
             prop_assert!(parts.len() <= 1);
 
-            if tables == Tables::Any {
+            if let Tables::Any | Tables::Aligned(_) = tables {
+                let needed = if let Tables::Aligned(width) = tables { coarsest(width) } else { Resolution::Day };
+                let window = TimeRange::new(window.from().max(since(needed, kept)), window.to()).unwrap();
                 prop_assert!(covers.from() <= window.from() && window.to() <= covers.to());
                 if window.from() >= kept.raw {
                     prop_assert_eq!(covers, window);

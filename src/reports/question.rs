@@ -15,12 +15,32 @@ pub struct Question {
     pub endpoint: Option<TextFilter>,
     /// Which status they carry. Rollups do not know it, so such a question is answered from raw rows.
     pub status: Option<StatusFilter>,
+    /// Which names they carry, as `status`; `""` is that of measurements without one, and an empty list matches nothing.
+    pub names: Option<Vec<String>>,
+    /// Which releases they carry, as `names`.
+    pub releases: Option<Vec<String>>,
+    /// Which release of which project they carry, as `names`.
+    pub release: Option<(Key<ProjectId>, String)>,
 }
 
 impl Question {
     /// Everything that was recorded in a window, as far as the caller's scope reaches.
     pub const fn over(window: TimeRange) -> Self {
-        Self { window, projects: Projects::All, kinds: Vec::new(), endpoint: None, status: None }
+        Self {
+            window,
+            projects: Projects::All,
+            kinds: Vec::new(),
+            endpoint: None,
+            status: None,
+            names: None,
+            releases: None,
+            release: None,
+        }
+    }
+
+    /// Whether a condition is one that rollups cannot judge.
+    pub(super) const fn needs_raw(&self) -> bool {
+        self.status.is_some() || self.names.is_some() || self.releases.is_some() || self.release.is_some()
     }
 
     /// The types asked for: the named ones once each, or all.
@@ -40,8 +60,8 @@ impl Question {
 pub enum Projects {
     /// Every project that the caller sees.
     All,
-    /// The projects of one organization.
-    Organization(OrganizationId),
+    /// The projects of these organizations.
+    Organizations(Vec<OrganizationId>),
     /// These projects.
     Keys(Vec<Key<ProjectId>>),
 }

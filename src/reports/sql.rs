@@ -8,14 +8,15 @@ use std::collections::HashMap;
 
 use sea_orm::{
     ConnectionTrait, QueryResult,
-    sea_query::{CaseStatement, Expr, ExprTrait, Query, SelectStatement, UnionType},
+    sea_query::{Alias, CaseStatement, Expr, ExprTrait, Query, SelectStatement, UnionType},
 };
 
 use super::{
     Stats, Want,
     filter::M,
-    narrow::{Endpoints, Narrowed},
-    plan::Resolution,
+    grouping::{Group, Grouping, SLOT},
+    narrow::Narrowed,
+    plan::{Piece, Resolution},
 };
 use crate::{
     db::Session,
@@ -23,45 +24,15 @@ use crate::{
     model::metric::ERROR_STATUS_MIN,
 };
 
-/// What an answer is grouped by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Grouping {
-    /// Everything together.
-    Whole,
-    /// Per project.
-    Project,
-    /// Per endpoint.
-    Endpoint,
-}
-
 /// The columns of totals after those of the grouping.
 pub(super) const TOTALS: [&str; 5] = ["n", "n_err", "sum", "min", "max"];
 /// The columns of cells after those of the grouping.
 pub(super) const CELLS: [&str; 7] = ["n", "n_err", "sum", "min", "max", "bin", "sketch"];
 
-impl Grouping {
-    /// The columns that tell groups apart; they come first in every row.
-    pub(super) const fn columns(self) -> &'static [&'static str] {
-        match self {
-            Self::Whole => &[],
-            Self::Project => &["organization_id", "project_id"],
-            Self::Endpoint => &["organization_id", "project_id", "endpoint_id"],
-        }
-    }
-
-    const fn endpoints(self) -> Endpoints {
-        match self {
-            Self::Whole | Self::Project => Endpoints::Together,
-            Self::Endpoint => Endpoints::Single,
-        }
-    }
-}
-
 /// One row per group, everything added up.
-pub(super) fn totals(narrowed: &Narrowed, grouping: Grouping) -> SelectStatement {
+pub(super) fn totals(narrowed: &Narrowed, grouping: &Grouping) -> SelectStatement {
     let rows = union(narrowed.pieces().iter().map(|&piece| {
-        let mut rows = narrowed.rows(piece, grouping.endpoints());
-        rows.columns(grouping.columns().iter().map(|column| (M, *column)));
+        let mut rows = keys(narrowed, grouping, piece);
         match piece.resolution {
             Resolution::Raw => rows
                 .expr_as(Expr::cust("1"), "n")
@@ -78,7 +49,7 @@ pub(super) fn totals(narrowed: &Narrowed, grouping: Grouping) -> SelectStatement
     let column = |name: &'static str| Expr::col(("c", name));
     let mut totals = Query::select();
     totals
-        .columns(grouping.columns().iter().map(|name| ("c", *name)))
+        .columns(grouping.names().map(|name| ("c", name)))
         // PostgreSQL adds integers up to a NUMERIC.
         .expr_as(column("n").sum().cast_as("BIGINT"), "n")
         .expr_as(column("n_err").sum().cast_as("BIGINT"), "n_err")
@@ -86,16 +57,14 @@ pub(super) fn totals(narrowed: &Narrowed, grouping: Grouping) -> SelectStatement
         .expr_as(column("min").min(), "min")
         .expr_as(column("max").max(), "max")
         .from_subquery(rows, "c")
-        .group_by_columns(grouping.columns().iter().map(|name| ("c", *name)));
+        .group_by_columns(grouping.names().map(|name| ("c", name)));
     totals
 }
 
 /// One row per rollup part and per bin of raw rows.
-pub(super) fn cells(narrowed: &Narrowed, grouping: Grouping) -> SelectStatement {
+pub(super) fn cells(narrowed: &Narrowed, grouping: &Grouping) -> SelectStatement {
     union(narrowed.pieces().iter().map(|&piece| {
-        let mut rows = narrowed.rows(piece, grouping.endpoints());
-        let keys = || grouping.columns().iter().map(|column| (M, *column));
-        rows.columns(keys());
+        let mut rows = keys(narrowed, grouping, piece);
         match piece.resolution {
             Resolution::Raw => {
                 let value = || Expr::col((M, "value"));
@@ -106,7 +75,10 @@ pub(super) fn cells(narrowed: &Narrowed, grouping: Grouping) -> SelectStatement 
                     .expr_as(value().max(), "max")
                     .column((M, "bin"))
                     .expr_as(Expr::cust("CAST(NULL AS BYTEA)"), "sketch")
-                    .group_by_columns(keys().chain([(M, "bin")]))
+                    .group_by_columns(grouping.columns().chain(["bin"]).map(|column| (M, column)));
+                // By the name of the answer's column: a database that is handed values apart from the statement cannot
+                // see that two expressions are the same.
+                if grouping.buckets().is_some() { rows.group_by_col(Alias::new(SLOT)) } else { &mut rows }
             }
             Resolution::Part | Resolution::Minute | Resolution::Hour | Resolution::Day => rows
                 .columns(TOTALS.map(|column| (M, column)))
@@ -115,6 +87,17 @@ pub(super) fn cells(narrowed: &Narrowed, grouping: Grouping) -> SelectStatement 
         };
         rows
     }))
+}
+
+/// The rows of one piece with the columns that tell groups apart.
+fn keys(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> SelectStatement {
+    let mut rows = narrowed.rows(piece, grouping.rows());
+    rows.columns(grouping.columns().map(|column| (M, column)));
+    if let Some(slots) = narrowed.slots() {
+        let since = Expr::col((M, piece.resolution.time_column())).sub(slots.first().as_micros());
+        rows.expr_as(since.div(slots.width_micros()), SLOT);
+    }
+    rows
 }
 
 /// All rows of all statements, which must have the same columns.
@@ -132,30 +115,11 @@ fn is_error() -> Expr {
         .into()
 }
 
-/// What a row belongs to; zero where the grouping does not tell apart.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Group {
-    pub organization: i64,
-    pub project: i64,
-    pub endpoint: i64,
-}
-
-impl Group {
-    pub(super) fn of(row: &QueryResult, grouping: Grouping) -> Result<Self> {
-        let mut numbers = [0; 3];
-        for (index, number) in numbers.iter_mut().enumerate().take(grouping.columns().len()) {
-            *number = row.try_get_by_index(index)?;
-        }
-        let [organization, project, endpoint] = numbers;
-        Ok(Self { organization, project, endpoint })
-    }
-}
-
 /// Asks for what is wanted and adds it up per group. One statement, or none where the scope leaves nothing to ask for.
 pub(super) async fn fetch(
     session: &Session,
     narrowed: &Narrowed<'_>,
-    grouping: Grouping,
+    grouping: &Grouping,
     want: Want,
 ) -> Result<HashMap<Group, Stats>> {
     let mut groups = HashMap::new();
@@ -167,15 +131,15 @@ pub(super) async fn fetch(
         Want::Percentiles => cells(narrowed, grouping),
     };
     for row in session.query_all(&statement).await? {
-        let stats = groups.entry(Group::of(&row, grouping)?).or_insert_with(|| Stats::empty(narrowed, want));
-        add(stats, &row, grouping, want)?;
+        let (group, first) = Group::of(&row, grouping)?;
+        let stats = groups.entry(group).or_insert_with(|| Stats::empty(narrowed, want));
+        add(stats, &row, first, want)?;
     }
     Ok(groups)
 }
 
-/// Adds one row of the statement that was made for `grouping` and `want`.
-pub(super) fn add(stats: &mut Stats, row: &QueryResult, grouping: Grouping, want: Want) -> Result<()> {
-    let first = grouping.columns().len();
+/// Adds one row of the statement that was made for `want`; its figures begin at column `first`.
+pub(super) fn add(stats: &mut Stats, row: &QueryResult, first: usize, want: Want) -> Result<()> {
     // Everything together has a row even where there is nothing, and nothing adds up to NULL.
     let count = unsigned(row.try_get_by_index(first)?);
     let errors = unsigned(row.try_get_by_index(first + 1)?);

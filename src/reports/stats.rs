@@ -1,23 +1,19 @@
-//! Count, errors, sum, extremes and percentiles of a set of measurements, alone or per project. One statement each.
+//! Count, errors, sum, extremes and percentiles of a set of measurements, alone or per parent. One statement each.
 //!
 //! The summary of one metric type is this report with one type in the question.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Projects, Question, Want,
-    filter::ALTERNATIVES_MAX,
+    Accuracy, Question, Report, Want,
     narrow::Narrowed,
-    plan::{Piece, Resolution},
-    sql::{self, Group, Grouping},
+    parent::{Parent, batches},
+    sql,
 };
 use crate::{
     db::Session,
-    error::Result,
-    model::{
-        Key, ProjectId, Scope, Sketch, TimeRange,
-        sketch::{Quantile, RELATIVE_ERROR},
-    },
+    error::{Error, Result},
+    model::{Scope, Sketch, sketch::Quantile},
 };
 
 /// What is known of a set of measurements. Values are in the unit of their type.
@@ -37,31 +33,6 @@ pub struct Stats {
     pub sketch: Option<Sketch>,
     /// How true all this is.
     pub accuracy: Accuracy,
-}
-
-/// How true an answer is, as of the moment at which its statement ran: whatever was committed by then is in it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Accuracy {
-    /// Whether every figure is exact, and about the very window that was asked for. Percentiles never are.
-    pub is_exact: bool,
-    /// The window that the figures are about. Where single measurements are no longer kept it is wider than asked for, by
-    /// less than a minute, an hour or a day at each end; where only they can answer, it is shorter.
-    pub covers: TimeRange,
-    /// How far a percentile may be off, as a share of its true value (0.01 is 1 %).
-    pub relative_error_bound: f64,
-    /// Which tables answered.
-    pub source: Source,
-}
-
-/// Which tables answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// Single measurements.
-    Raw,
-    /// Rollups.
-    Rollup,
-    /// Rollups, and single measurements at the edges of the window.
-    Mixed,
 }
 
 impl Stats {
@@ -94,16 +65,42 @@ impl Stats {
             min: None,
             max: None,
             sketch: (want == Want::Percentiles).then(Sketch::new),
-            accuracy: Accuracy {
-                is_exact: want == Want::Scalars && narrowed.covers_all(),
-                covers: narrowed.covers(),
-                relative_error_bound: match want {
-                    Want::Scalars => 0.0,
-                    Want::Percentiles => RELATIVE_ERROR,
-                },
-                source: source(narrowed.pieces()),
-            },
+            accuracy: narrowed.accuracy(want),
         }
+    }
+
+    /// Adds what is known of other measurements of the same window.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.errors = self.errors.saturating_add(other.errors);
+        self.sum += other.sum;
+        self.min = self.min.into_iter().chain(other.min).reduce(f64::min);
+        self.max = self.max.into_iter().chain(other.max).reduce(f64::max);
+        if let Some(sketch) = &other.sketch {
+            self.sketch.get_or_insert_default().merge(sketch);
+        }
+    }
+}
+
+/// Figures of all measurements together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Totals {
+    /// Which figures.
+    pub want: Want,
+}
+
+impl Report for Totals {
+    type Answer = Arc<Stats>;
+
+    async fn run(
+        &self,
+        scope: &Scope,
+        session: &Session,
+        question: &Question,
+        parents: &[Parent],
+    ) -> Result<HashMap<Parent, Self::Answer>> {
+        let answers = by_parent(scope, session, question, parents, self.want).await?;
+        Ok(answers.into_iter().map(|(parent, stats)| (parent, Arc::new(stats))).collect())
     }
 }
 
@@ -112,45 +109,37 @@ impl Stats {
 /// # Errors
 /// When a condition of the question cannot be judged, or the database fails.
 pub async fn run(scope: &Scope, session: &Session, question: &Question, want: Want) -> Result<Stats> {
-    let narrowed = Narrowed::new(scope, question, session.kept())?;
-    let mut groups = sql::fetch(session, &narrowed, Grouping::Whole, want).await?;
-    Ok(groups.remove(&Group::default()).unwrap_or_else(|| Stats::empty(&narrowed, want)))
+    let mut answers = by_parent(scope, session, question, &[Parent::Question], want).await?;
+    answers.remove(&Parent::Question).ok_or_else(|| Error::internal("a report left out its only parent"))
 }
 
-/// The same for each of these projects, which take the place of the question's. One statement for up to 500.
+/// The same for each of these parents. One statement for up to 500 of a kind.
 ///
-/// Every project has an answer: one without measurements, one that does not exist and one outside of the scope all have
+/// Every parent has an answer: one without measurements, one that does not exist and one outside of the scope all have
 /// the same empty one.
 ///
 /// # Errors
 /// When a condition of the question cannot be judged, or the database fails.
-pub async fn by_project(
+pub async fn by_parent(
     scope: &Scope,
     session: &Session,
     question: &Question,
-    projects: &[Key<ProjectId>],
+    parents: &[Parent],
     want: Want,
-) -> Result<HashMap<Key<ProjectId>, Stats>> {
-    let mut answers = HashMap::with_capacity(projects.len());
-    for chunk in projects.chunks(ALTERNATIVES_MAX) {
-        let question = Question { projects: Projects::Keys(chunk.to_vec()), ..question.clone() };
-        let narrowed = Narrowed::new(scope, &question, session.kept())?;
-        let mut groups = sql::fetch(session, &narrowed, Grouping::Project, want).await?;
-        for key in chunk {
-            let group = Group { organization: key.organization.0, project: key.id.0, endpoint: 0 };
-            let stats = groups.remove(&group);
-            // Only the first of a key named twice finds its group.
-            answers.entry(*key).or_insert_with(|| stats.unwrap_or_else(|| Stats::empty(&narrowed, want)));
+) -> Result<HashMap<Parent, Stats>> {
+    let mut answers = HashMap::with_capacity(parents.len());
+    for batch in batches(question, parents) {
+        let grouping = batch.grouping(&[], None);
+        let narrowed = batch.narrowed(scope, &grouping, session.kept())?;
+        let mut found = vec![Stats::empty(&narrowed, want); batch.parents().len()];
+        for (group, stats) in sql::fetch(session, &narrowed, &grouping, want).await? {
+            for place in batch.of(&group) {
+                if let Some(known) = found.get_mut(*place) {
+                    known.merge(&stats);
+                }
+            }
         }
+        answers.extend(batch.parents().iter().cloned().zip(found));
     }
     Ok(answers)
-}
-
-fn source(pieces: &[Piece]) -> Source {
-    let raw = pieces.iter().filter(|piece| piece.resolution == Resolution::Raw).count();
-    match raw {
-        0 => Source::Rollup,
-        _ if raw == pieces.len() => Source::Raw,
-        _ => Source::Mixed,
-    }
 }

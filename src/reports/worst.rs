@@ -13,9 +13,10 @@ use sea_orm::{
 use super::{
     Projects, Question,
     filter::{ALTERNATIVES_MAX, M},
+    grouping::Grouping,
     narrow::{Endpoints, Narrowed},
     plan::{Piece, Resolution},
-    sql::{self, Grouping},
+    sql,
     statistic::Worst,
 };
 use crate::{
@@ -34,7 +35,7 @@ pub struct EndpointKey {
 }
 
 /// One measurement, as far as it says what happened.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// Its own id.
     pub id: MetricId,
@@ -46,10 +47,15 @@ pub struct Sample {
     pub status: Option<i16>,
     /// When it happened.
     pub timestamp: Timestamp,
+    /// Which of several things of the endpoint; empty for none.
+    pub name: String,
+    /// The release that was running; empty where it is not known.
+    pub release: String,
 }
 
 /// The columns of a measurement, in the order in which they are read.
-const COLUMNS: [&str; 8] = ["organization_id", "project_id", "endpoint_id", "id", "kind", "value", "status", "ts"];
+const COLUMNS: [&str; 10] =
+    ["organization_id", "project_id", "endpoint_id", "id", "kind", "value", "status", "ts", "name", "release"];
 
 /// The worst measurement of each endpoint that the question's window, types and status leave; of equals the latest.
 /// The endpoints take the place of the question's projects and paths. One statement for up to 500.
@@ -114,7 +120,7 @@ fn in_peaks(narrowed: &Narrowed, rollups: &[Piece], endpoints: &[EndpointKey], o
     let buckets = rollups.iter().map(|piece| {
         let start = || Expr::col((M, piece.resolution.time_column()));
         let mut rows = rows(narrowed, *piece, endpoints);
-        rows.columns(Grouping::Endpoint.columns().iter().map(|column| (M, *column)))
+        rows.columns(Grouping::endpoints().columns().map(|column| (M, column)))
             .column((M, "kind"))
             .expr_as(Expr::col((M, extremum)), "extremum")
             .expr_as(start(), "since")
@@ -153,8 +159,8 @@ fn first_place(
     by: impl Iterator<Item = (&'static str, Order)>,
 ) -> SelectStatement {
     let mut window = WindowStatement::new();
-    for column in Grouping::Endpoint.columns() {
-        window.add_partition_by(Expr::col(("r", *column)));
+    for column in Grouping::endpoints().columns() {
+        window.add_partition_by(Expr::col(("r", column)));
     }
     for (column, order) in by {
         window.order_by(("r", column), order);
@@ -184,6 +190,8 @@ fn read(row: &QueryResult) -> Result<Option<(EndpointKey, Sample)>> {
         value: row.try_get_by_index(5)?,
         status: (status != 0).then_some(status),
         timestamp: Timestamp::from_micros(row.try_get_by_index(7)?),
+        name: row.try_get_by_index(8)?,
+        release: row.try_get_by_index(9)?,
     };
     Ok(Some((EndpointKey { project, endpoint }, sample)))
 }

@@ -118,6 +118,8 @@ pub fn candidate(value: f64) -> Candidate {
         endpoint: "GET /orders".to_owned(),
         status: Some(200),
         timestamp: None,
+        name: None,
+        release: None,
     }
 }
 
@@ -129,7 +131,7 @@ fn keyed(key: &str, candidates: Vec<Candidate>) -> Submission {
     Submission { idempotency_key: Some(key.to_owned()), ..submission(ACME, candidates) }
 }
 
-/// Rows of all types, some endpoints, an hour and all statuses.
+/// Rows of all types, some endpoints, an hour, all statuses, some with a name or a release.
 pub fn random_rows(rng: &mut StdRng, count: usize) -> Vec<Candidate> {
     let row = |_| Candidate {
         kind: MetricType::ALL[rng.random_range(0..5)],
@@ -137,6 +139,8 @@ pub fn random_rows(rng: &mut StdRng, count: usize) -> Vec<Candidate> {
         endpoint: format!("GET /route/{}", ["a", "b", "c", "d", "e", "f", "g"][rng.random_range(0..7)]),
         status: [None, Some(200), Some(404), Some(500)][rng.random_range(0..4)],
         timestamp: Some(NOW.plus_micros(-rng.random_range(0..60 * MINUTE_MICROS))),
+        name: [None, None, Some("LCP")][rng.random_range(0..3)].map(str::to_owned),
+        release: [None, Some("1.4.2"), Some("1.4.3")][rng.random_range(0..3)].map(str::to_owned),
     };
     (0..count).map(row).collect()
 }

@@ -22,7 +22,7 @@ use crate::{
     on_both_databases,
 };
 
-type Events = Pin<Box<dyn Stream<Item = Result<StreamEvent>> + Send>>;
+pub type Events = Pin<Box<dyn Stream<Item = Result<StreamEvent>> + Send>>;
 
 /// Nothing waits for anything, and silence is silent.
 pub const PACE: Pace = Pace {
@@ -41,7 +41,7 @@ async fn tail(database: &TestDatabase, rig: &Rig, filter: Filter, pace: Pace) ->
     (start, Box::pin(events))
 }
 
-async fn live(database: &TestDatabase, rig: &Rig, filter: Filter) -> Events {
+pub async fn live(database: &TestDatabase, rig: &Rig, filter: Filter) -> Events {
     tail(database, rig, filter, PACE).await.1
 }
 
@@ -60,14 +60,14 @@ async fn stretch(
 }
 
 /// What a client sees that resumes: the stretch up to where the tail begins, and the tail.
-async fn resumed(database: &TestDatabase, rig: &Rig, filter: Filter, after: &Positions) -> Events {
+pub async fn resumed(database: &TestDatabase, rig: &Rig, filter: Filter, after: &Positions) -> Events {
     let (start, tail) = tail(database, rig, filter.clone(), PACE).await;
     let missed = stretch(database, rig, filter, after, &start, PACE.batch_max).await;
     Box::pin(futures_util::stream::iter(missed.into_iter().map(Ok)).chain(tail))
 }
 
 /// The next `rows` rows; a stream that falls silent before is a failure, and so is one whose events do not join.
-async fn receive(events: &mut Events, rows: usize) -> Vec<RecordedMetric> {
+pub async fn receive(events: &mut Events, rows: usize) -> Vec<RecordedMetric> {
     let mut received = Vec::new();
     let mut at: Option<Arc<Positions>> = None;
     while received.len() < rows {

@@ -12,7 +12,7 @@ use perfgraph::{
         doors::metrics,
         listener::{self, Bounds},
         origin::Origins,
-        router::{HttpState, guarded},
+        router::{HttpState, Shared, guarded},
     },
     jobs::self_monitoring::Recorder,
 };
@@ -218,7 +218,7 @@ async fn planted() -> &'static str {
 async fn a_panic_costs_one_answer() {
     let server = server("").await;
     let core = server.app.core();
-    let state = HttpState {
+    let state = HttpState::new(Shared {
         engine: server.app.engine().clone(),
         ingest: core.ingest.clone(),
         cursors: core.cursors.clone(),
@@ -244,7 +244,7 @@ async fn a_panic_costs_one_answer() {
         draining: CancellationToken::new(),
         sockets: Arc::new(Semaphore::new(1)),
         streams: Arc::new(Semaphore::new(1)),
-    };
+    });
     let routes = Router::new().route("/panic", get(planted)).route("/fine", get(|| async { "fine" }));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

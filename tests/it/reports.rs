@@ -2,7 +2,9 @@
 //! from another tenant's rows.
 
 mod explain;
+mod groups;
 mod questions;
+mod series;
 mod stitched;
 mod world;
 
@@ -15,7 +17,9 @@ use perfgraph::{
         EndpointId, Key, MetricType, OrganizationId, ProjectId, Role, Scope, filter::TextFilter,
         sketch::RELATIVE_ERROR, timestamp::MINUTE_MICROS,
     },
-    reports::{EndpointKey, Projects, Question, Sample, Source, Statistic, Stats, Want, slowest, stats, worst},
+    reports::{
+        EndpointKey, Parent, Projects, Question, Sample, Slowest, Source, Statistic, Stats, Want, slowest, stats, worst,
+    },
 };
 
 use sea_orm::ConnectionTrait;
@@ -44,6 +48,14 @@ const STATISTICS: [Statistic; 12] = [
 
 fn scopes() -> [Scope; 3] {
     [Scope::everything(), Scope::organization(OURS, Role::Viewer), Scope::organization(THEIRS, Role::Owner)]
+}
+
+const fn slowest(rank_by: Statistic, limit: u32, want: Want) -> Slowest {
+    Slowest { rank_by, limit, want }
+}
+
+fn parents(projects: &[Key<ProjectId>]) -> Vec<Parent> {
+    projects.iter().copied().map(Parent::Project).collect()
 }
 
 async fn filled(database: &TestDatabase) -> World {
@@ -146,12 +158,12 @@ on_both_databases! {
             for want in [Want::Scalars, Want::Percentiles] {
                 for projects in [&world.projects[..1], &world.projects[..]] {
                     let session = database.reader();
-                    let answers = stats::by_project(&scope, &session, &question, projects, want).await.unwrap();
+                    let answers = stats::by_parent(&scope, &session, &question, &parents(projects), want).await.unwrap();
                     assert!(session.log().count() <= 1, "one for any number of projects");
                     assert_eq!(answers.len(), projects.len());
                     for project in projects {
                         let alone = Question { projects: Projects::Keys(vec![*project]), ..question.clone() };
-                        let answer = &answers[project];
+                        let answer = &answers[&Parent::Project(*project)];
                         assert_matches(answer, &world.matching(&scope, &alone), want, &alone);
                         let run = stats::run(&scope, &session, &alone, want).await.unwrap();
                         assert_eq!((answer.count, answer.min, answer.max, &answer.sketch, answer.accuracy),
@@ -172,7 +184,7 @@ on_both_databases! {
         let session = database.reader();
         let scope = Scope::everything();
         for want in [Want::Scalars, Want::Percentiles] {
-            let answers = stats::by_project(&scope, &session, &question, &projects, want).await.unwrap();
+            let answers = stats::by_parent(&scope, &session, &question, &parents(&projects), want).await.unwrap();
             assert_eq!(answers.len(), 999);
             assert_eq!(answers.values().filter(|stats| stats.count > 0).count(), 1);
         }
@@ -203,7 +215,7 @@ on_both_databases! {
             stats::run(&scope, &session, &question, Want::Scalars).await.unwrap();
             let fault = stats::run(&scope, &session, &question, Want::Percentiles).await.unwrap_err();
             assert_eq!(fault.code(), Code::InternalServerError);
-            slowest::run(&scope, &session, &question, Statistic::P95, 10, Want::Scalars).await.unwrap_err();
+            slowest::run(&scope, &session, &question, slowest(Statistic::P95, 10, Want::Scalars)).await.unwrap_err();
         }
     }
 }
@@ -226,7 +238,7 @@ on_both_databases! {
             let want = if index % 2 == 0 { Want::Scalars } else { Want::Percentiles };
             let limit = [1, 3, 100][index / 3 % 3];
             let session = database.reader();
-            let answer = slowest::run(&scope, &session, &question, rank_by, limit, want).await.unwrap();
+            let answer = slowest::run(&scope, &session, &question, slowest(rank_by, limit, want)).await.unwrap();
             assert!(session.log().count() <= 1);
 
             let groups = by_endpoint(&world.matching(&scope, &question));
@@ -267,7 +279,7 @@ on_both_databases! {
         let question = Question::over(range(0, MINUTE_MICROS));
         for limit in [0, 101, u32::MAX] {
             let refused = slowest::run(
-                &Scope::everything(), &database.reader(), &question, Statistic::P95, limit, Want::Scalars,
+                &Scope::everything(), &database.reader(), &question, slowest(Statistic::P95, limit, Want::Scalars),
             ).await.unwrap_err();
             assert!(refused.to_string().starts_with("limit: "), "{refused}");
         }
@@ -313,6 +325,8 @@ on_both_databases! {
                     value: event.value,
                     status: (event.status != 0).then_some(event.status),
                     timestamp: event.ts,
+                    name: event.name.to_owned(),
+                    release: event.release.to_owned(),
                 };
                 assert_eq!(answer[&key], sample, "{question:?}");
             }
@@ -332,7 +346,7 @@ on_both_databases! {
             assert_eq!(answer.percentile(50.0), None);
             assert_eq!(answer.accuracy.source, Source::Rollup);
         }
-        let answer = slowest::run(&scope, &database.reader(), &before, Statistic::P95, 10, Want::Scalars).await.unwrap();
+        let answer = slowest::run(&scope, &database.reader(), &before, slowest(Statistic::P95, 10, Want::Scalars)).await.unwrap();
         assert_eq!(answer, vec![]);
     }
 }
@@ -342,14 +356,14 @@ on_both_databases! {
         let world = filled(&database).await;
         let scope = Scope::organization(OURS, Role::Owner);
         let foreign: Vec<_> = world.projects.iter().copied().filter(|key| key.organization == THEIRS).collect();
-        for projects in [Projects::Organization(THEIRS), Projects::Keys(foreign.clone())] {
+        for projects in [Projects::Organizations(vec![THEIRS]), Projects::Keys(foreign.clone())] {
             let question = Question { projects, ..Question::over(range(-1, 500 * MINUTE_MICROS)) };
             let session = database.reader();
             let answer = stats::run(&scope, &session, &question, Want::Percentiles).await.unwrap();
             assert_eq!(answer.count, 0);
             assert_eq!(
-                slowest::run(&scope, &session, &question, Statistic::Max, 100, Want::Scalars).await.unwrap(), vec![]);
-            let answers = stats::by_project(&scope, &session, &question, &foreign, Want::Scalars).await.unwrap();
+                slowest::run(&scope, &session, &question, slowest(Statistic::Max, 100, Want::Scalars)).await.unwrap(), vec![]);
+            let answers = stats::by_parent(&scope, &session, &question, &parents(&foreign), Want::Scalars).await.unwrap();
             assert!(answers.values().all(|stats| stats.count == 0));
             let endpoints: Vec<_> = world.events.iter()
                 .filter(|event| event.project.organization == THEIRS)
@@ -380,9 +394,13 @@ async fn both_databases_give_the_same_answers() {
             // Floats are added in another order.
             let sum = std::mem::take(&mut stats.sum);
             let slowest =
-                slowest::run(&scope, &database.reader(), &question, Statistic::P95, 10, Want::Scalars).await.unwrap();
-            let slowest: Vec<_> =
-                slowest.into_iter().map(|each| (each.project, each.endpoint, each.value, each.stats.sketch)).collect();
+                slowest::run(&scope, &database.reader(), &question, slowest(Statistic::P95, 10, Want::Scalars))
+                    .await
+                    .unwrap();
+            let slowest: Vec<_> = slowest
+                .into_iter()
+                .map(|each| (each.project, each.endpoint, each.value, each.stats.sketch.clone()))
+                .collect();
             answers.push((sum, (stats, slowest)));
         }
         assert!(is_close(answers[0].0, answers[1].0), "{question:?}");

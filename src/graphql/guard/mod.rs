@@ -3,6 +3,7 @@
 //! First the text (bytes, tokens, nesting), so that the parser itself is safe; then the parsed document with every
 //! fragment counted as if spread out. Fragments are measured once each, so the work is linear in the document.
 
+mod buckets;
 mod scan;
 mod weigh;
 
@@ -163,6 +164,9 @@ mod tests {
             cost_max: 5_000,
             team_change_max: 1_000,
             departments_max: 1_000,
+            buckets_max: 1_000,
+            groups_max: 1_000,
+            comparison: crate::reports::comparison::Limits { minutes_max: 1_440, endpoints_max: 200 },
             document_cache_bytes_max: 0,
         }
     }
@@ -248,6 +252,23 @@ mod tests {
         for document in hidden {
             assert!(refusal(document).contains("cost"), "{document}: {}", refusal(document));
         }
+        let (last, hour) = ("filter: { time: { last: \"P7D\" } }", "bucket: \"PT1H\"");
+        let series =
+            format!("{{ projects(first: 20) {{ nodes {{ metricSeries({last}, {hour}) {{ start end }} }} }} }}");
+        assert!(refusal(&series).contains("is 6801,"), "20 times 168 hours and a cut one: {}", refusal(&series));
+        let trend = "trend(bucket: \"PT1H\") { ...B }";
+        for window in
+            [last, "filter: { time: { between: { from: \"2026-01-01T00:00:00Z\", to: \"2026-01-08T00:00:00Z\" } } }"]
+        {
+            let ranking = format!(
+                "query {{ slowestEndpoints(limit: 20, {window}) {{ ...T }} }}
+                fragment T on EndpointStats {{ {trend} }} fragment B on MetricBucket {{ start end }}"
+            );
+            assert!(refusal(&ranking).contains("cost"), "{window}: {}", refusal(&ranking));
+        }
+        let short =
+            format!("{{ slowestEndpoints(limit: 20) {{ {trend} }} }} fragment B on MetricBucket {{ start end }}");
+        assert_eq!(refusal(&short), "passed", "a day without a filter");
         let ids = vec!["1"; 100].join(", ");
         let nodes = format!("{{ nodes(ids: [{ids}]) {{ a(first: 60) {{ nodes {{ b }} }} }} }}");
         assert!(refusal(&nodes).contains("cost"), "{}", refusal(&nodes));

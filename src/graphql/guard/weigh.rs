@@ -1,18 +1,19 @@
 //! What an operation amounts to with every fragment spread out: each fragment is weighed once, so the work is linear in
 //! the document however often fragments spread each other.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, convert::Infallible};
 
 use async_graphql::{
-    Value as ConstValue, Variables,
+    Name, Value as ConstValue, Variables,
     parser::types::{ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet},
 };
 use async_graphql_value::Value;
 
-use super::super::context::Limits;
+use super::{super::context::Limits, buckets};
 
 /// Lists that answer so many items when they are asked for without a size.
-const DEFAULT_SIZES: [(&str, u64); 3] = [("slowestEndpoints", 10), ("owners", 10), ("byDepartment", 20)];
+const DEFAULT_SIZES: [(&str, u64); 5] =
+    [("slowestEndpoints", 10), ("metricGroups", 50), ("metricColumns", 20), ("owners", 10), ("byDepartment", 20)];
 
 /// Lists that take no size and answer the largest page.
 const PLAIN_LISTS: [&str; 3] = ["allOrganizations", "allEmployees", "employeesByOrganization"];
@@ -65,7 +66,10 @@ pub struct Scales<'a> {
     variables: &'a Variables,
     page_size_default: u64,
     page_size_max: u64,
-    measured: HashMap<&'a str, Option<Weight>>,
+    buckets_max: u64,
+    /// How long the window of the report is in which a selection stands.
+    window: Option<i64>,
+    measured: HashMap<(&'a str, Option<i64>), Option<Weight>>,
 }
 
 impl<'a> Scales<'a> {
@@ -82,6 +86,8 @@ impl<'a> Scales<'a> {
             variables,
             page_size_default: u64::from(limits.page_size_default),
             page_size_max: u64::from(limits.page_size_max),
+            buckets_max: u64::try_from(limits.buckets_max).unwrap_or(u64::MAX),
+            window: None,
             measured: HashMap::new(),
         }
     }
@@ -112,8 +118,13 @@ impl<'a> Scales<'a> {
 
     fn field(&mut self, field: &'a Field) -> Weight {
         let name = field.name.node.as_str();
+        let outside = self.window;
+        let filter = field.get_argument("filter").map(|value| self.constant(&value.node));
+        let length = field.get_argument("window").map(|value| self.constant(&value.node));
+        self.window = buckets::window(name, filter.as_ref(), length.as_ref()).or(outside);
         let inner = self.selection_set(&field.selection_set.node);
         let size = if inner.fields == 0 { 1 } else { self.list_size(field, inner.has_items) };
+        self.window = outside;
         let weight = Weight {
             breadth: 1,
             fields: inner.fields.saturating_add(1),
@@ -130,13 +141,15 @@ impl<'a> Scales<'a> {
     /// Everything in a fragment. One that spreads itself counts as nothing here: validation names the cycle.
     pub fn fragment(&mut self, name: &str) -> Weight {
         let Some((name, fragment)) = self.document.fragments.get_key_value(name) else { return Weight::default() };
-        if let Some(known) = self.measured.get(name.as_str()) {
+        // The same fields are more where the window of a report is longer.
+        let key = (name.as_str(), self.window);
+        if let Some(known) = self.measured.get(&key) {
             return known.unwrap_or_default();
         }
-        self.measured.insert(name.as_str(), None);
+        self.measured.insert(key, None);
         let mut weight = self.selection_set(&fragment.node.selection_set.node);
         weight.directives = weight.directives.saturating_add(fragment.node.directives.len());
-        self.measured.insert(name.as_str(), Some(weight));
+        self.measured.insert(key, Some(weight));
         weight
     }
 
@@ -146,6 +159,11 @@ impl<'a> Scales<'a> {
         let explicit = ["first", "last", "limit", "pageSize"].into_iter().find_map(|name| self.number(argument(name)?));
         let listed = || self.length(argument("ids")?);
         let name = field.name.node.as_str();
+        let constant = |name| field.get_argument(name).map(|value| self.constant(&value.node));
+        let buckets = || buckets::count(self.window, constant("bucket").as_ref()).unwrap_or(1).min(self.buckets_max);
+        if buckets::is_list(name) {
+            return buckets().max(1);
+        }
         let implied = || {
             let whole = PLAIN_LISTS.contains(&name).then_some(self.page_size_max);
             whole.or_else(|| DEFAULT_SIZES.iter().find(|(list, _)| *list == name).map(|(_, size)| *size))
@@ -153,7 +171,20 @@ impl<'a> Scales<'a> {
         let connection = is_connection.then_some(self.page_size_default);
         let size = explicit.or_else(listed).or_else(implied).or(connection).unwrap_or(1);
         // More than that is refused by the field itself, which can name the argument.
-        size.clamp(1, self.page_size_max)
+        let size = size.clamp(1, self.page_size_max);
+        if name == "metricColumns" {
+            let is_grouped = !matches!(constant("groupBy"), None | Some(ConstValue::Null));
+            let series = if is_grouped { size } else { 1 };
+            return series.saturating_mul(1 + buckets() / buckets::POINTS_PER_ROW);
+        }
+        size
+    }
+
+    /// A value with its variables filled in; null for those that are not known.
+    fn constant(&self, value: &Value) -> ConstValue {
+        let known = |name: Name| Ok::<_, Infallible>(self.variable(name.as_str()).cloned().unwrap_or_default());
+        let Ok(constant) = value.clone().into_const_with(known);
+        constant
     }
 
     fn number(&self, value: &Value) -> Option<u64> {

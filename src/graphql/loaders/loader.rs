@@ -25,6 +25,7 @@ use tokio::{
     task::{unconstrained, yield_now},
 };
 
+use super::Source;
 use crate::error::{Error, Result};
 
 /// For how many of its turns a leader must see nobody ask before it loads: every field that can run runs in between.
@@ -34,8 +35,8 @@ const QUIET_TURNS: usize = 2;
 const BATCH_KEYS_MAX: usize = 10_000;
 
 /// Counts what the loaders of a request are asked for, so that all of them see when it becomes quiet.
-#[derive(Clone, Debug, Default)]
-pub struct Pulse(Arc<AtomicU64>);
+#[derive(Debug, Default)]
+struct Pulse(AtomicU64);
 
 impl Pulse {
     fn beat(&self) {
@@ -54,25 +55,44 @@ impl Pulse {
     }
 }
 
-type Run<K, V> = Arc<dyn Fn(Vec<K>) -> BoxFuture<'static, Result<HashMap<K, V>>> + Send + Sync>;
+/// What the loaders of a request share: what they load from, and the pulse that they all feel.
+#[derive(Debug)]
+pub struct Shared<S> {
+    source: S,
+    pulse: Pulse,
+}
+
+impl<S> Shared<S> {
+    /// For loaders that load from `source`.
+    pub fn new(source: S) -> Arc<Self> {
+        Arc::new(Self { source, pulse: Pulse::default() })
+    }
+}
+
+/// Answers many keys; keys that are missing in the answer do not exist.
+type Run<K, V, S> = for<'a> fn(&'a S, Vec<K>) -> BoxFuture<'a, Result<HashMap<K, V>>>;
 
 /// Runs a batch for the library. It answers every key, so that all of them are remembered.
-struct Runs<K, V>(Run<K, V>);
+struct Runs<K, V, S> {
+    shared: Arc<Shared<S>>,
+    run: Run<K, V, S>,
+}
 
-impl<K, V> BatchFn<K, Result<Option<V>>> for Runs<K, V>
+impl<K, V, S> BatchFn<K, Result<Option<V>>> for Runs<K, V, S>
 where
     K: Eq + Hash + Clone + Send + Sync,
     V: Clone + Send + Sync,
+    S: Send + Sync,
 {
     async fn load(&mut self, keys: &[K]) -> HashMap<K, Result<Option<V>>> {
-        match (self.0)(keys.to_vec()).await {
+        match (self.run)(&self.shared.source, keys.to_vec()).await {
             Ok(mut found) => keys.iter().map(|key| (key.clone(), Ok(found.remove(key)))).collect(),
             Err(error) => keys.iter().map(|key| (key.clone(), Err(error.clone()))).collect(),
         }
     }
 }
 
-type Batches<K, V> = cached::Loader<K, Result<Option<V>>, Runs<K, V>>;
+type Batches<K, V, S> = cached::Loader<K, Result<Option<V>>, Runs<K, V, S>>;
 
 /// Ends when the batch that it was enlisted in is over, one way or the other.
 type Over = watch::Receiver<()>;
@@ -86,17 +106,19 @@ struct State<K> {
     loading: HashMap<K, Over>,
 }
 
-/// Loads values by key, in batches, each key once.
-pub struct Loader<K, V>
+/// Loads values by key, in batches, each key once. A request has a loader for everything and uses two or three, so a
+/// loader that nobody asks allocates nothing.
+pub struct Loader<K, V, S = Source>
 where
     K: Eq + Hash + Clone + Send + Sync,
     V: Clone + Send + Sync,
+    S: Send + Sync,
 {
-    run: Run<K, V>,
-    pulse: Pulse,
+    shared: Arc<Shared<S>>,
+    run: Run<K, V, S>,
     state: Mutex<State<K>>,
-    /// Made when the first key is asked for: a request has a loader for everything and uses two or three.
-    batches: OnceLock<Batches<K, V>>,
+    /// Made when the first key is asked for.
+    batches: OnceLock<Batches<K, V, S>>,
 }
 
 enum Part {
@@ -105,29 +127,27 @@ enum Part {
     Leads(watch::Sender<()>),
 }
 
-impl<K, V> Loader<K, V>
+impl<K, V, S> Loader<K, V, S>
 where
     K: Eq + Hash + Clone + Send + Sync,
     V: Clone + Send + Sync,
+    S: Send + Sync,
 {
     fn state(&self) -> MutexGuard<'_, State<K>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<K, V> Loader<K, V>
+impl<K, V, S> Loader<K, V, S>
 where
     K: Eq + Hash + Clone + Debug + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
+    S: Send + Sync + 'static,
 {
     /// A loader that answers many keys by `run`; keys that are missing in its answer do not exist.
-    pub fn new<F>(pulse: &Pulse, run: impl Fn(Vec<K>) -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = Result<HashMap<K, V>>> + Send + 'static,
-    {
-        let run: Run<K, V> = Arc::new(move |keys| Box::pin(run(keys)));
+    pub fn new(shared: &Arc<Shared<S>>, run: Run<K, V, S>) -> Self {
         let state = State { known: HashSet::new(), gathering: None, loading: HashMap::new() };
-        Self { run, pulse: pulse.clone(), state: Mutex::new(state), batches: OnceLock::new() }
+        Self { shared: Arc::clone(shared), run, state: Mutex::new(state), batches: OnceLock::new() }
     }
 
     /// The value of a key, or `None` where there is none.
@@ -147,9 +167,9 @@ where
         }
     }
 
-    fn batches(&self) -> &Batches<K, V> {
+    fn batches(&self) -> &Batches<K, V, S> {
         self.batches.get_or_init(|| {
-            let runs = Runs(Arc::clone(&self.run));
+            let runs = Runs { shared: Arc::clone(&self.shared), run: self.run };
             // It neither waits nor splits: a batch is complete when it comes.
             cached::Loader::new(runs).with_yield_count(0).with_max_batch_size(usize::MAX)
         })
@@ -163,7 +183,7 @@ where
         if let Some(over) = state.loading.get(key) {
             return Part::Waits(over.clone());
         }
-        self.pulse.beat();
+        self.shared.pulse.beat();
         if let Some((keys, over)) = &mut state.gathering {
             keys.insert(key.clone());
             return Part::Waits(over.clone());
@@ -176,7 +196,7 @@ where
     /// Loads for everybody who enlists until it is quiet. The sender is dropped last, which is how the others learn it.
     async fn lead(&self, _over: watch::Sender<()>) {
         let mut batch = Batch { loader: self, keys: Vec::new() };
-        self.pulse.quiet().await;
+        self.shared.pulse.quiet().await;
         batch.close();
         for keys in batch.keys.chunks(BATCH_KEYS_MAX) {
             // Every key has an answer of its own, be it an error; those are asked for below.
@@ -188,13 +208,13 @@ where
 }
 
 /// A batch as its leader holds it. Dropped, it is over, and keys without an answer may be enlisted again.
-struct Batch<'a, K: Eq + Hash + Clone + Send + Sync, V: Clone + Send + Sync> {
-    loader: &'a Loader<K, V>,
+struct Batch<'a, K: Eq + Hash + Clone + Send + Sync, V: Clone + Send + Sync, S: Send + Sync> {
+    loader: &'a Loader<K, V, S>,
     /// None while it still takes keys.
     keys: Vec<K>,
 }
 
-impl<K: Eq + Hash + Clone + Send + Sync, V: Clone + Send + Sync> Batch<'_, K, V> {
+impl<K: Eq + Hash + Clone + Send + Sync, V: Clone + Send + Sync, S: Send + Sync> Batch<'_, K, V, S> {
     fn close(&mut self) {
         let mut state = self.loader.state();
         if let Some((keys, over)) = state.gathering.take() {
@@ -204,7 +224,7 @@ impl<K: Eq + Hash + Clone + Send + Sync, V: Clone + Send + Sync> Batch<'_, K, V>
     }
 }
 
-impl<K: Eq + Hash + Clone + Send + Sync, V: Clone + Send + Sync> Drop for Batch<'_, K, V> {
+impl<K: Eq + Hash + Clone + Send + Sync, V: Clone + Send + Sync, S: Send + Sync> Drop for Batch<'_, K, V, S> {
     fn drop(&mut self) {
         let mut state = self.loader.state();
         if self.keys.is_empty() {
@@ -224,17 +244,15 @@ mod tests {
 
     use super::*;
 
-    fn counting(batches: &Arc<AtomicUsize>) -> Loader<u32, u32> {
-        let batches = Arc::clone(batches);
-        Loader::new(&Pulse::default(), move |keys: Vec<u32>| {
-            let batches = Arc::clone(&batches);
-            async move {
+    fn counting(batches: &Arc<AtomicUsize>) -> Loader<u32, u32, Arc<AtomicUsize>> {
+        Loader::new(&Shared::new(Arc::clone(batches)), |batches, keys: Vec<u32>| {
+            Box::pin(async move {
                 batches.fetch_add(1, Ordering::SeqCst);
                 for _ in 0..20 {
                     tokio::task::yield_now().await;
                 }
                 Ok(keys.into_iter().filter(|key| *key < 100).map(|key| (key, key * 2)).collect())
-            }
+            })
         })
     }
 
@@ -301,7 +319,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_failing_batch_fails_its_callers_only() {
-        let loader = Loader::<u32, u32>::new(&Pulse::default(), |_| async { Err(Error::not_found("the row")) });
+        let loader =
+            Loader::<u32, u32, ()>::new(&Shared::new(()), |(), _| Box::pin(async { Err(Error::not_found("the row")) }));
         assert!(loader.load(1).await.is_err());
         assert!(loader.load(1).await.is_err(), "and stays failed for this request");
     }

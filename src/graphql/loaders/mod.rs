@@ -4,6 +4,7 @@
 
 mod employee_stats;
 mod loader;
+mod report;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -14,25 +15,29 @@ use std::{
 
 pub use employee_stats::AskedEmployeeStats;
 use employee_stats::Figures;
-pub use loader::{Loader, Pulse};
+pub use loader::Loader;
+use loader::Shared;
+pub use report::{AskedReport, Reported};
 
 use super::{context::Limits, types::Metric};
 use crate::{
     db::Session,
     directory::{
         self, Employee, EmployeeFields, ListOf, Member, Noun, Organization, OrganizationFields, Project, ProjectFields,
+        Release, ReleaseFields,
         filter::{EmployeeCondition, OrganizationCondition, ProjectCondition},
         membership,
         order::OrderField,
         organization,
+        release::{self, ReleaseCondition, Run, Version},
     },
     error::Result,
     model::{
-        EmployeeId, Key, Measurement, MetricKey, OrganizationId, ProjectId, Scope,
+        EmployeeId, Key, Measurement, MetricKey, OrganizationId, ProjectId, ReleaseId, Scope, Timestamp,
         filter::Filter,
         page::{ListRequest, Page},
     },
-    reports::{self, EndpointKey, Question, Sample, Stats, Want, stats, worst},
+    reports::{self, EndpointKey, Groups, Question, Sample, Series, Slowest, Totals, worst},
 };
 
 /// A row and the columns that are wanted of it.
@@ -64,22 +69,11 @@ pub struct AskedCount<Parent, Condition> {
     pub filter: Option<Arc<Filter<Condition>>>,
 }
 
-/// Figures of a project's measurements that are wanted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct AskedStats {
-    /// The project.
-    pub project: Key<ProjectId>,
-    /// Which measurements; the projects in it are replaced.
-    pub question: Question,
-    /// Which figures.
-    pub want: Want,
-}
-
 /// The worst measurement of an endpoint that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AskedSample {
     /// Which measurements.
-    pub question: Question,
+    pub question: Arc<Question>,
     /// The endpoint.
     pub endpoint: EndpointKey,
 }
@@ -100,6 +94,16 @@ pub struct Loaders {
     pub employee: ById<Key<EmployeeId>, EmployeeFields, Employee>,
     /// Projects by key.
     pub project: ById<Key<ProjectId>, ProjectFields, Project>,
+    /// Releases by key.
+    pub release: ById<Key<ReleaseId>, ReleaseFields, Release>,
+    /// Releases by the version that measurements carry.
+    pub release_by_version: ById<Version, ReleaseFields, Release>,
+    /// When releases ran.
+    pub release_run: Loader<Key<ReleaseId>, Run>,
+    /// Pages of projects' releases.
+    pub releases: Lists<Key<ProjectId>, Release>,
+    /// How many releases projects have.
+    pub release_count: Count<Key<ProjectId>, ReleaseCondition>,
     /// Pages of all organizations.
     pub organizations: Lists<(), Organization>,
     /// Pages of all employees.
@@ -132,76 +136,93 @@ pub struct Loaders {
     pub employee_stats: Figures<()>,
     /// Figures about organizations' employees.
     pub organization_employee_stats: Figures<OrganizationId>,
-    /// Figures about projects' measurements.
-    pub metric_stats: Loader<AskedStats, Stats>,
+    /// Figures about measurements.
+    pub metric_stats: Reported<Totals>,
+    /// Figures about measurements over time.
+    pub metric_series: Reported<Series>,
+    /// Figures about groups of measurements.
+    pub metric_groups: Reported<Groups>,
+    /// The worst endpoints.
+    pub slowest: Reported<Slowest>,
     /// The worst measurements of endpoints.
     pub worst_sample: Loader<AskedSample, Sample>,
     /// Measurements by key.
     pub metric: Loader<MetricKey, Metric>,
 }
 
+/// What the loaders of a request load from.
+pub struct Source {
+    scope: Scope,
+    db: Session,
+    departments_max: usize,
+    /// The moment that everything of the request ends at.
+    as_of: Timestamp,
+}
+
 impl Loaders {
     /// Fresh loaders that see what `scope` sees.
-    pub fn new(scope: Scope, db: &Session, limits: &Limits) -> Self {
-        let pulse = Pulse::default();
+    pub fn new(scope: Scope, db: &Session, limits: &Limits, as_of: Timestamp) -> Self {
+        let source = Source { scope, db: db.clone(), departments_max: limits.departments_max, as_of };
+        let shared = &Shared::new(source);
         /// One statement for all rows asked for, with the columns that any of them needs.
         macro_rules! by_id {
-            ($load:path) => {{
-                let db = db.clone();
-                Loader::new(&pulse, move |asked: Vec<Asked<_, _>>| {
-                    let db = db.clone();
-                    async move {
-                        let (ids, fields) = wanted(asked.iter().map(|asked| (asked.id, asked.fields)));
-                        let found = $load(&scope, &db, &ids, fields).await?;
+            ($load:path) => {
+                Loader::new(shared, |Source { scope, db, .. }, asked: Vec<Asked<_, _>>| {
+                    Box::pin(async move {
+                        let (ids, fields) = wanted(asked.iter().map(|asked| (asked.id.clone(), asked.fields)));
+                        let found = $load(scope, db, &ids, fields).await?;
                         let found = found.into_iter().map(|(id, row)| (id, Arc::new(row))).collect();
-                        Ok(share(asked, &found, |asked| asked.id))
-                    }
+                        Ok(share(asked, &found, |asked| asked.id.clone()))
+                    })
                 })
-            }};
+            };
         }
         /// One statement for each distinct list (there is one, unless aliases ask for several).
         macro_rules! by_parent {
-            ($load:expr) => {{
-                let db = db.clone();
-                Loader::new(&pulse, move |asked: Vec<AskedPage<_, _, _, _>>| {
-                    let db = db.clone();
-                    async move {
+            ($load:expr) => {
+                Loader::new(shared, |Source { scope, db, .. }, asked: Vec<AskedPage<_, _, _, _>>| {
+                    Box::pin(async move {
                         let mut answer = HashMap::new();
                         for (list, asked) in grouped(asked, |asked| Arc::clone(&asked.list)) {
                             let (parents, fields) = wanted(asked.iter().map(|asked| (asked.parent, asked.fields)));
-                            let found = $load(&scope, &db, &parents, &list, fields).await?;
+                            let found = $load(scope, db, &parents, &list, fields).await?;
                             let found = found.into_iter().map(|(parent, page)| (parent, Arc::new(page))).collect();
                             answer.extend(share(asked, &found, |asked| asked.parent));
                         }
                         Ok(answer)
-                    }
+                    })
                 })
-            }};
+            };
         }
         /// One statement for each distinct filter.
         macro_rules! counts {
-            ($load:expr) => {{
-                let db = db.clone();
-                Loader::new(&pulse, move |asked: Vec<AskedCount<_, _>>| {
-                    let db = db.clone();
-                    async move {
+            ($load:expr) => {
+                Loader::new(shared, |Source { scope, db, .. }, asked: Vec<AskedCount<_, _>>| {
+                    Box::pin(async move {
                         let mut answer = HashMap::new();
                         for (filter, asked) in grouped(asked, |asked| asked.filter.clone()) {
                             let parents: Vec<_> = asked.iter().map(|asked| asked.parent).collect();
-                            let found = $load(&scope, &db, &parents, filter.as_deref()).await?;
+                            let found = $load(scope, db, &parents, filter.as_deref()).await?;
                             let count = |asked: AskedCount<_, _>| Some((found.get(&asked.parent).copied()?, asked));
                             answer.extend(asked.into_iter().filter_map(count).map(|(count, asked)| (asked, count)));
                         }
                         Ok(answer)
-                    }
+                    })
                 })
-            }};
+            };
         }
         Self {
             organization: by_id!(directory::by_ids),
-            organization_by_slug: organization_by_slug(scope, db.clone(), &pulse),
+            organization_by_slug: by_id!(organization::by_slugs),
             employee: by_id!(directory::by_ids),
             project: by_id!(directory::by_ids),
+            release: by_id!(directory::by_ids),
+            release_by_version: by_id!(release::by_versions),
+            release_run: Loader::new(shared, |Source { scope, db, as_of, .. }, keys: Vec<Key<ReleaseId>>| {
+                Box::pin(async move { release::runs(scope, db, &keys, *as_of).await })
+            }),
+            releases: by_parent!(directory::release::by_projects),
+            release_count: counts!(directory::release::counts),
             organizations: by_parent!(everything),
             employees: by_parent!(everything),
             projects: by_parent!(everything),
@@ -216,16 +237,14 @@ impl Loaders {
             organization_project_count: counts!(directory::counts_by_organizations::<Project>),
             team_count: counts!(membership::team_counts),
             employee_project_count: counts!(membership::project_counts),
-            employee_stats: employee_stats::of_everybody(scope, db.clone(), limits.departments_max, &pulse),
-            organization_employee_stats: employee_stats::of_organizations(
-                scope,
-                db.clone(),
-                limits.departments_max,
-                &pulse,
-            ),
-            metric_stats: metric_stats(scope, db.clone(), &pulse),
-            worst_sample: worst_sample(scope, db.clone(), &pulse),
-            metric: metric(scope, db.clone(), &pulse),
+            employee_stats: employee_stats::of_everybody(shared),
+            organization_employee_stats: employee_stats::of_organizations(shared),
+            metric_stats: report::report(shared),
+            metric_series: report::report(shared),
+            metric_groups: report::report(shared),
+            slowest: report::report(shared),
+            worst_sample: Loader::new(shared, |source, asked| Box::pin(worst_sample(source, asked))),
+            metric: Loader::new(shared, |source, keys| Box::pin(metric(source, keys))),
         }
     }
 }
@@ -250,75 +269,32 @@ async fn count_everything<N: Noun>(
     Ok(HashMap::from([((), directory::count::<N>(scope, db, filter).await?)]))
 }
 
-fn organization_by_slug(scope: Scope, db: Session, pulse: &Pulse) -> ById<String, OrganizationFields, Organization> {
-    Loader::new(pulse, move |asked: Vec<Asked<String, OrganizationFields>>| {
-        let db = db.clone();
-        async move {
-            let (slugs, fields) = wanted(asked.iter().map(|asked| (asked.id.clone(), asked.fields)));
-            let found = directory::organization::by_slugs(&scope, &db, &slugs, fields).await?;
-            let found = found.into_iter().map(|(slug, row)| (slug, Arc::new(row))).collect();
-            Ok(share(asked, &found, |asked| asked.id.clone()))
-        }
-    })
-}
-
-/// One report for all projects that are asked the same question.
-fn metric_stats(scope: Scope, db: Session, pulse: &Pulse) -> Loader<AskedStats, Stats> {
-    Loader::new(pulse, move |asked: Vec<AskedStats>| {
-        let db = db.clone();
-        async move {
-            let mut questions: HashMap<(Question, Want), Vec<AskedStats>> = HashMap::new();
-            for asked in asked {
-                questions.entry((asked.question.clone(), asked.want)).or_default().push(asked);
-            }
-            let mut answer = HashMap::new();
-            for ((question, want), asked) in questions {
-                let projects: BTreeSet<_> = asked.iter().map(|asked| asked.project).collect();
-                let projects: Vec<_> = projects.into_iter().collect();
-                let mut found = stats::by_project(&scope, &db, &question, &projects, want).await?;
-                answer
-                    .extend(asked.into_iter().filter_map(|asked| Some((asked.clone(), found.remove(&asked.project)?))));
-            }
-            Ok(answer)
-        }
-    })
-}
-
 /// One report for all endpoints of a ranking.
-fn worst_sample(scope: Scope, db: Session, pulse: &Pulse) -> Loader<AskedSample, Sample> {
-    Loader::new(pulse, move |asked: Vec<AskedSample>| {
-        let db = db.clone();
-        async move {
-            let mut questions: HashMap<Question, BTreeSet<EndpointKey>> = HashMap::new();
-            for asked in asked {
-                questions.entry(asked.question).or_default().insert(asked.endpoint);
-            }
-            let mut answer = HashMap::new();
-            for (question, endpoints) in questions {
-                let endpoints: Vec<_> = endpoints.into_iter().collect();
-                let found = worst::by_endpoint(&scope, &db, &question, &endpoints).await?;
-                answer.extend(
-                    found
-                        .into_iter()
-                        .map(|(endpoint, sample)| (AskedSample { question: question.clone(), endpoint }, sample)),
-                );
-            }
-            Ok(answer)
-        }
-    })
+async fn worst_sample(
+    Source { scope, db, .. }: &Source,
+    asked: Vec<AskedSample>,
+) -> Result<HashMap<AskedSample, Sample>> {
+    let mut questions: HashMap<Arc<Question>, BTreeSet<EndpointKey>> = HashMap::new();
+    for asked in asked {
+        questions.entry(asked.question).or_default().insert(asked.endpoint);
+    }
+    let mut answer = HashMap::new();
+    for (question, endpoints) in questions {
+        let endpoints: Vec<_> = endpoints.into_iter().collect();
+        let found = worst::by_endpoint(scope, db, &question, &endpoints).await?;
+        let named = found.into_iter();
+        answer.extend(
+            named.map(|(endpoint, sample)| (AskedSample { question: Arc::clone(&question), endpoint }, sample)),
+        );
+    }
+    Ok(answer)
 }
 
-fn metric(scope: Scope, db: Session, pulse: &Pulse) -> Loader<MetricKey, Metric> {
-    Loader::new(pulse, move |keys: Vec<MetricKey>| {
-        let db = db.clone();
-        async move {
-            let found = reports::metric::by_keys(&scope, &db, &keys).await?;
-            let wrap = |(key, measurement): (MetricKey, Measurement)| {
-                (key, Metric { id: key.id, project: key.project, measurement })
-            };
-            Ok(found.into_iter().map(wrap).collect())
-        }
-    })
+async fn metric(Source { scope, db, .. }: &Source, keys: Vec<MetricKey>) -> Result<HashMap<MetricKey, Metric>> {
+    let found = reports::metric::by_keys(scope, db, &keys).await?;
+    let wrap =
+        |(key, measurement): (MetricKey, Measurement)| (key, Metric { id: key.id, project: key.project, measurement });
+    Ok(found.into_iter().map(wrap).collect())
 }
 
 /// The distinct ids, in order so that equal requests send equal statements, and every column that any of them needs.

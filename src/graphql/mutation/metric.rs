@@ -67,6 +67,8 @@ async fn ingest(context: &Context<'_>, input: IngestMetricsInput) -> Result<Rece
             endpoint: metric.endpoint,
             status: metric.status_code,
             timestamp: metric.timestamp.map(|timestamp| timestamp.0),
+            name: metric.name,
+            release: metric.release,
         })
         .collect();
     let submission = Submission {

@@ -6,6 +6,7 @@ mod employee;
 mod metric;
 mod organization;
 mod project;
+mod release;
 
 use async_graphql::{ID, MaybeUndefined, MergedObject};
 
@@ -22,6 +23,7 @@ pub struct Mutation(
     organization::OrganizationMutation,
     employee::EmployeeMutation,
     project::ProjectMutation,
+    release::ReleaseMutation,
     metric::MetricMutation,
 );
 

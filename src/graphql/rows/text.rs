@@ -31,6 +31,11 @@ pub enum Scalar<'a> {
 }
 
 impl Scalar<'_> {
+    /// A number, where there is one.
+    pub fn number(value: Option<f64>) -> Self {
+        value.map_or(Self::Null, Self::Number)
+    }
+
     /// Appends the value.
     pub(super) fn write(self, text: &mut String) {
         // Writing to a text cannot fail.
@@ -71,7 +76,9 @@ fn string(value: &str, text: &mut String) {
 
 fn number(value: f64, text: &mut String) {
     match serde_json::Number::from_f64(value) {
-        Some(number) => text.push_str(&number.to_string()),
+        Some(number) => {
+            let _ = write!(text, "{number}");
+        }
         None => text.push_str("null"),
     }
 }

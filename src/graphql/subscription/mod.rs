@@ -1,12 +1,16 @@
 //! The streams, one file for each thing that can be watched.
 
 mod metric_stream;
+mod metric_window;
+mod slowest_endpoints;
 
 use async_graphql::MergedSubscription;
 
 use metric_stream::MetricStreamSubscription;
+use metric_window::MetricWindowSubscription;
+use slowest_endpoints::SlowestEndpointsSubscription;
 
 /// Everything that can be watched.
 #[derive(Default, MergedSubscription)]
 #[graphql(name = "Subscription")]
-pub struct LiveSubscription(MetricStreamSubscription);
+pub struct LiveSubscription(MetricStreamSubscription, MetricWindowSubscription, SlowestEndpointsSubscription);

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 
-use super::{Employee, Organization, Project, user_error::UserError};
+use super::{Employee, Organization, Project, Release, user_error::UserError};
 use crate::{
     error::Result,
     graphql::{
@@ -10,7 +10,7 @@ use crate::{
         loaders::Asked,
         selection,
     },
-    model::{EmployeeId, Key, OrganizationId, ProjectId},
+    model::{EmployeeId, Key, OrganizationId, ProjectId, ReleaseId},
 };
 
 /// What a change came to. After one that succeeded nothing that was loaded before counts any more.
@@ -85,6 +85,13 @@ payload! {
     ProjectPayload,
     /// The project as it is now; null when nothing was changed.
     project: Project(Key<ProjectId>)
+}
+
+payload! {
+    /// What a change of a release came to.
+    ReleasePayload,
+    /// The release as it is now; null when nothing was changed.
+    release: Release(Key<ReleaseId>)
 }
 
 /// What a deletion came to.

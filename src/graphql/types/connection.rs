@@ -39,6 +39,8 @@ pub enum Total {
     ProjectsOf(OrganizationId, Option<Arc<ProjectFilter>>),
     /// The team of a project.
     TeamOf(Key<ProjectId>, Option<Arc<EmployeeFilter>>),
+    /// The releases of a project.
+    ReleasesOf(Key<ProjectId>),
     /// The projects of an employee.
     ProjectsOfEmployee(Key<EmployeeId>, Option<Arc<ProjectFilter>>),
 }
@@ -64,6 +66,7 @@ impl Total {
                 loaders.organization_project_count.load(asked(*id, filter.as_ref())).await?
             }
             Self::TeamOf(key, filter) => loaders.team_count.load(asked(*key, filter.as_ref())).await?,
+            Self::ReleasesOf(key) => loaders.release_count.load(AskedCount { parent: *key, filter: None }).await?,
             Self::ProjectsOfEmployee(key, filter) => {
                 loaders.employee_project_count.load(asked(*key, filter.as_ref())).await?
             }

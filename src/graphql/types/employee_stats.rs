@@ -6,7 +6,10 @@ use async_graphql::{Object, SelectionField};
 
 use crate::{
     directory::employee::{Figures, Statistics, StatisticsFields},
-    graphql::scalars::Long,
+    graphql::{
+        rows::{Read, Row, Rows, Scalar},
+        scalars::Long,
+    },
 };
 
 /// Figures about employees.
@@ -51,7 +54,7 @@ impl EmployeeAggregate {
     }
 
     /// The departments, in the order of their names.
-    async fn by_department(&self) -> Vec<DepartmentStats<'_>> {
+    async fn by_department(&self) -> Rows<DepartmentStats<'_>> {
         self.0.departments.iter().map(|(department, figures)| DepartmentStats { department, figures }).collect()
     }
 }
@@ -78,6 +81,32 @@ impl DepartmentStats<'_> {
     /// The average of the known salaries; null for callers below administrator, and where none is known.
     async fn average_salary(&self) -> Option<f64> {
         self.figures.average()
+    }
+}
+
+impl Row for EmployeeAggregate {
+    fn column(field: &str) -> Option<Read<Self>> {
+        Some(match field {
+            "count" => |one, _| Ok(Scalar::Whole(one.0.total.count)),
+            "activeCount" => |one, _| Ok(Scalar::Whole(one.0.total.active)),
+            "inactiveCount" => |one, _| Ok(Scalar::Whole(one.0.total.count - one.0.total.active)),
+            "averageSalary" => |one, _| Ok(Scalar::number(one.0.total.average())),
+            "minSalary" => |one, _| Ok(Scalar::number(one.0.total.lowest)),
+            "maxSalary" => |one, _| Ok(Scalar::number(one.0.total.highest)),
+            "sumSalary" => |one, _| Ok(Scalar::number(one.0.total.sum)),
+            _ => return None,
+        })
+    }
+}
+
+impl Row for DepartmentStats<'_> {
+    fn column(field: &str) -> Option<Read<Self>> {
+        Some(match field {
+            "department" => |one, _| Ok(Scalar::Text(one.department)),
+            "count" => |one, _| Ok(Scalar::Whole(one.figures.count)),
+            "averageSalary" => |one, _| Ok(Scalar::number(one.figures.average())),
+            _ => return None,
+        })
     }
 }
 

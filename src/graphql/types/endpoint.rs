@@ -1,28 +1,37 @@
 //! An endpoint in a ranking: how it did, what happened in its worst moment, and who owns it.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, Object};
 
-use super::{Employee, Project, filter::EmployeeFilter, metric::Metric, stats::MetricAggregate};
+use super::{
+    Employee, Project,
+    filter::EmployeeFilter,
+    metric::Metric,
+    reports,
+    series::{GapFill, MetricBucket},
+    stats::{self, MetricAggregate},
+};
 use crate::{
     error::Result,
     graphql::{
         context::request,
         loaders::{Asked, AskedPage, AskedSample},
         page::PageArguments,
-        rows::Rows,
-        scalars::DateTime,
+        rows::{One, Rows},
+        scalars::{DateTime, Duration},
         selection,
     },
     model::{Measurement, Timestamp},
-    reports::{self, EndpointKey, Question, Sample},
+    reports::{EndpointKey, EndpointStats as Row, Question, Sample},
 };
 
 /// An endpoint in a ranking.
 pub struct EndpointStats {
     /// What was read.
-    pub row: reports::EndpointStats,
+    pub row: Row,
     /// What was asked: the worst sample is of the same measurements.
-    pub question: Question,
+    pub question: Arc<Question>,
     /// When it was read.
     pub as_of: Timestamp,
 }
@@ -30,7 +39,7 @@ pub struct EndpointStats {
 impl EndpointStats {
     async fn sample(&self, context: &Context<'_>) -> Result<Option<Sample>> {
         let endpoint = EndpointKey { project: self.row.project, endpoint: self.row.endpoint_id };
-        let asked = AskedSample { question: self.question.clone(), endpoint };
+        let asked = AskedSample { question: Arc::clone(&self.question), endpoint };
         request(context)?.loaders().worst_sample.load(asked).await
     }
 }
@@ -39,10 +48,10 @@ impl EndpointStats {
 #[Object]
 impl EndpointStats {
     /// The project that the endpoint belongs to.
-    async fn project(&self, context: &Context<'_>) -> Option<Result<Project>> {
+    async fn project(&self, context: &Context<'_>) -> Option<Result<One<Project>>> {
         async {
             let asked = Asked { id: self.row.project, fields: selection::of_object(context.field()) };
-            Ok(request(context)?.loaders().project.load(asked).await?.map(Project))
+            Ok(request(context)?.loaders().project.load(asked).await?.map(Project).map(One))
         }
         .await
         .transpose()
@@ -55,7 +64,7 @@ impl EndpointStats {
 
     /// Everything that is known of it in the window.
     async fn stats(&self) -> MetricAggregate {
-        MetricAggregate { stats: self.row.stats.clone(), as_of: self.as_of }
+        MetricAggregate::own(Arc::clone(&self.row.stats), self.as_of)
     }
 
     /// The statistic that it was ranked by.
@@ -75,11 +84,30 @@ impl EndpointStats {
                     endpoint: self.row.endpoint.clone(),
                     status: sample.status.unwrap_or(0),
                     timestamp: sample.timestamp,
+                    name: sample.name,
+                    release: sample.release,
                 },
             }))
         }
         .await
         .transpose()
+    }
+
+    /// How it did over time in the window of the ranking: one row of figures for each bucket. One statement for all
+    /// endpoints of a ranking.
+    async fn trend(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "How long a bucket is.")] bucket: Duration,
+        #[graphql(
+            desc = "What stands for the figures of a bucket in which nothing was measured.",
+            default_with = "GapFill::Null"
+        )]
+        fill: GapFill,
+    ) -> Result<Vec<MetricBucket>> {
+        let (parent, question) = (self.row.as_parent(), Arc::clone(&self.question));
+        let want = stats::wants_in_stats(context.field());
+        reports::buckets(request(context)?, parent, question, bucket, fill, want).await
     }
 
     /// The HTTP status of the worst measurement; null where there was none.

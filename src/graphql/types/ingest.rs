@@ -36,6 +36,11 @@ pub struct MetricInput {
     pub status_code: Option<i32>,
     /// When it happened; the server's now when left out. At most 7 days back and 10 minutes ahead by default.
     pub timestamp: Option<DateTime>,
+    /// Which of several things of the endpoint was measured, such as `LCP` of a page; at most 200 bytes by default.
+    pub name: Option<String>,
+    /// The version of the software that was running; at most 200 bytes by default. A release of that version may be
+    /// created before or after.
+    pub release: Option<String>,
 }
 
 /// Measurements to record for one project.

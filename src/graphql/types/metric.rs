@@ -2,10 +2,10 @@
 
 use async_graphql::{Context, Enum, ID, Object};
 
-use super::Project;
+use super::{Project, Release};
 use crate::{
     error::Result,
-    graphql::{context::request, loaders::Asked, node::NodeId, scalars::DateTime, selection},
+    graphql::{context::request, loaders::Asked, node::NodeId, rows::One, scalars::DateTime, selection},
     model::{self, Key, Measurement, MetricId, ProjectId, RecordedMetric},
 };
 
@@ -57,10 +57,10 @@ impl Metric {
     }
 
     /// The project that the measurement was recorded for.
-    async fn project(&self, context: &Context<'_>) -> Option<Result<Project>> {
+    async fn project(&self, context: &Context<'_>) -> Option<Result<One<Project>>> {
         async {
             let asked = Asked { id: self.project, fields: selection::of_object(context.field()) };
-            Ok(request(context)?.loaders().project.load(asked).await?.map(Project))
+            Ok(request(context)?.loaders().project.load(asked).await?.map(Project).map(One))
         }
         .await
         .transpose()
@@ -85,6 +85,30 @@ impl Metric {
     /// The route, page, query or cache that was measured.
     async fn endpoint(&self) -> &str {
         &self.measurement.endpoint
+    }
+
+    /// Which of several things of the endpoint was measured, such as `LCP` of a page; null where the sender named none.
+    async fn name(&self) -> Option<&str> {
+        Some(&*self.measurement.name).filter(|name| !name.is_empty())
+    }
+
+    /// The version of the software that was running, as the sender named it; null where the sender named none.
+    async fn release_version(&self) -> Option<&str> {
+        Some(&*self.measurement.release).filter(|release| !release.is_empty())
+    }
+
+    /// The release of that version; null where nobody created one (yet), or the sender named none.
+    async fn release(&self, context: &Context<'_>) -> Option<Result<Release>> {
+        if self.measurement.release.is_empty() {
+            return None;
+        }
+        async {
+            let id = (self.project, self.measurement.release.clone());
+            let asked = Asked { id, fields: selection::of_object(context.field()) };
+            Ok(request(context)?.loaders().release_by_version.load(asked).await?.map(Release))
+        }
+        .await
+        .transpose()
     }
 
     /// The HTTP status; null where there was none.

@@ -1,22 +1,29 @@
 //! The nouns of the schema, one file each: they wrap what rooms return and ask loaders for what they relate to.
 
 pub mod change;
+pub mod columns;
+pub mod comparison;
 pub mod connection;
 pub mod employee;
 pub mod employee_page;
 pub mod employee_stats;
 pub mod endpoint;
 pub mod filter;
+pub mod groups;
 pub mod ingest;
 pub mod input;
 pub mod metric;
 pub mod order;
 pub mod organization;
 pub mod project;
+pub mod release;
+pub mod reports;
+pub mod series;
 pub mod stats;
 pub mod team;
 pub mod user_error;
 pub mod viewer;
+pub mod window;
 
 use async_graphql::{ID, Interface};
 
@@ -24,6 +31,7 @@ pub use employee::{Employee, EmployeeConnection};
 pub use metric::Metric;
 pub use organization::{Organization, OrganizationConnection};
 pub use project::{Project, ProjectConnection};
+pub use release::{Release, ReleaseConnection};
 pub use team::TeamConnection;
 
 /// Anything that can be fetched again by its id alone.
@@ -36,6 +44,8 @@ pub enum Node {
     Employee(Employee),
     /// A monitored service.
     Project(Project),
+    /// A release.
+    Release(Release),
     /// A measurement.
     Metric(Metric),
 }

@@ -14,6 +14,7 @@ use super::{
     employee_stats::{self, EmployeeAggregate},
     filter::{EmployeeFilter, ProjectFilter, nested},
     order::{EmployeeOrder, ProjectOrder, order},
+    reports::Reports,
 };
 use crate::{
     directory,
@@ -23,11 +24,12 @@ use crate::{
         loaders::{Asked, AskedEmployeeStats},
         node::NodeId,
         page::{self, PageArguments},
-        rows::{Read, Row, Scalar, write_columns},
+        rows::{One, Read, Row, Scalar, write_columns},
         scalars::DateTime,
         selection,
     },
     model::OrganizationId,
+    reports::Parent,
 };
 
 /// A tenant: a company or a unit with its own people, projects and metrics.
@@ -117,12 +119,17 @@ impl Organization {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Only those that pass.")] filter: Option<EmployeeFilter>,
-    ) -> Result<EmployeeAggregate> {
+    ) -> Result<One<EmployeeAggregate>> {
         let request = request(context)?;
         let filter = filter.map(|input| nested::filter(input, &request.services.limits)).transpose()?.map(Arc::new);
         let asked = AskedEmployeeStats { parent: self.0.key, filter, fields: employee_stats::wants(context.field()) };
         let found = request.loaders().organization_employee_stats.load(asked).await?;
-        found.map(EmployeeAggregate).ok_or_else(|| Error::internal("figures left out an organization"))
+        found.map(EmployeeAggregate).map(One).ok_or_else(|| Error::internal("figures left out an organization"))
+    }
+
+    #[graphql(flatten)]
+    async fn reports(&self) -> Reports {
+        Reports(Parent::Organization(self.0.key))
     }
 }
 

@@ -5,25 +5,27 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, ID, Object, ServerResult, resolver_utils::EnumType};
 
 use super::{
-    Organization, TeamConnection, connection,
+    Organization, ReleaseConnection, TeamConnection, connection,
     connection::Total,
-    filter::{self, EmployeeFilter, MetricFilter},
+    filter::EmployeeFilter,
     order::{EmployeeOrder, order},
     organization,
-    stats::{self, MetricAggregate},
+    reports::Reports,
 };
 use crate::{
-    directory,
-    error::{Error, Result},
+    directory::{self, order::ReleaseOrderField},
+    error::Result,
     graphql::{
         context::request,
-        loaders::{Asked, AskedStats},
+        loaders::Asked,
         node::NodeId,
         page::{self, PageArguments},
         rows::{Read, Row, Scalar},
         scalars::DateTime,
         selection,
     },
+    model::page::ListRequest,
+    reports::Parent,
 };
 
 /// Whether a project is monitored.
@@ -110,20 +112,28 @@ impl Project {
         Ok(TeamConnection::new(page, wanted, total))
     }
 
-    /// Figures about the project's measurements that pass the filter; one statement for a whole list of projects.
-    async fn metric_stats(
+    /// The releases of the project, the latest deployment first.
+    async fn releases(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which measurements; projects named in it are left out of account here.")]
-        filter: MetricFilter,
-    ) -> Result<MetricAggregate> {
-        let request = request(context)?;
-        let as_of = request.as_of();
-        let question = filter::question(Some(filter), as_of)?;
-        let asked = AskedStats { project: self.0.key, question, want: stats::wants(context.field()) };
-        let stats = request.loaders().metric_stats.load(asked).await?;
-        let stats = stats.ok_or_else(|| Error::internal("a report left out a project"))?;
-        Ok(MetricAggregate { stats, as_of })
+        #[graphql(desc = "The first so many, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+        #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
+        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+    ) -> Result<ReleaseConnection> {
+        let arguments = PageArguments { first, after, last, before };
+        let wanted = Arc::new(ListRequest {
+            filter: None,
+            order: Vec::new(),
+            page: arguments.request::<ReleaseOrderField>(&[], &request(context)?.services.limits)?,
+        });
+        let page = page::load(context, |loaders| &loaders.releases, self.0.key, &wanted).await?;
+        Ok(ReleaseConnection::new(page, wanted, Total::ReleasesOf(self.0.key)))
+    }
+
+    #[graphql(flatten)]
+    async fn reports(&self) -> Reports {
+        Reports(Parent::Project(self.0.key))
     }
 }
 

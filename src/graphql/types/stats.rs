@@ -1,6 +1,8 @@
 //! Figures about a set of measurements, and how true they are.
 
-use async_graphql::{Context, Enum, Object, SelectionField, SimpleObject};
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, InputType, Object, SelectionField, SimpleObject};
 
 use super::metric::MetricType;
 use crate::{
@@ -10,7 +12,7 @@ use crate::{
         selection,
     },
     model::Timestamp,
-    reports::{self, Stats, Want},
+    reports::{self, Filled, Stats, Want},
 };
 
 /// A figure that endpoints can be ranked by.
@@ -75,6 +77,20 @@ pub struct Accuracy {
     pub source: AggregateSource,
 }
 
+impl Accuracy {
+    /// Of figures that were read at a moment.
+    pub fn new(accuracy: &reports::Accuracy, as_of: Timestamp) -> Self {
+        Self {
+            is_exact: accuracy.is_exact,
+            relative_error_bound: accuracy.relative_error_bound,
+            from: DateTime(accuracy.covers.from()),
+            to: DateTime(accuracy.covers.to()),
+            as_of: DateTime(as_of),
+            source: accuracy.source.into(),
+        }
+    }
+}
+
 /// A percentile with the interval that surely holds the true one.
 #[derive(SimpleObject)]
 pub struct PercentileValue {
@@ -92,9 +108,22 @@ pub struct PercentileValue {
 #[derive(Clone)]
 pub struct MetricAggregate {
     /// What was read.
-    pub stats: Stats,
+    pub stats: Arc<Stats>,
+    /// What stands for the figures.
+    pub filled: Filled,
     /// When it was read.
     pub as_of: Timestamp,
+}
+
+impl MetricAggregate {
+    /// Figures as they were read.
+    pub const fn own(stats: Arc<Stats>, as_of: Timestamp) -> Self {
+        Self { stats, filled: Filled::Own, as_of }
+    }
+
+    fn figure(&self, figure: impl Fn(&Stats) -> Option<f64>) -> Option<f64> {
+        self.filled.figure(&self.stats, figure)
+    }
 }
 
 /// Figures about a set of measurements, in the unit of their type. Null where nothing was measured.
@@ -107,22 +136,22 @@ impl MetricAggregate {
 
     /// The mean.
     async fn average(&self) -> Option<f64> {
-        self.stats.average()
+        self.figure(Stats::average)
     }
 
     /// The smallest.
     async fn min(&self) -> Option<f64> {
-        self.stats.min
+        self.figure(|stats| stats.min)
     }
 
     /// The largest.
     async fn max(&self) -> Option<f64> {
-        self.stats.max
+        self.figure(|stats| stats.max)
     }
 
     /// All added up.
     async fn sum(&self) -> Option<f64> {
-        (self.stats.count > 0).then_some(self.stats.sum)
+        self.figure(|stats| (stats.count > 0).then_some(stats.sum))
     }
 
     /// How many carry an error status (400 and above).
@@ -132,14 +161,14 @@ impl MetricAggregate {
 
     /// The share that carries an error status, 0 to 1.
     async fn error_rate(&self) -> Option<f64> {
-        self.stats.error_rate()
+        self.figure(Stats::error_rate)
     }
 
     /// The value that `p` percent of the measurements do not pass, within the error bound of `accuracy`.
     async fn percentile(&self, #[graphql(desc = "Which percentile, 0 to 100.")] p: f64) -> Option<Result<f64>> {
         async {
             check(p)?;
-            Ok(self.stats.percentile(p).map(|quantile| quantile.value))
+            Ok(self.figure(|stats| stats.percentile(p).map(|quantile| quantile.value)))
         }
         .await
         .transpose()
@@ -158,12 +187,11 @@ impl MetricAggregate {
         p.into_iter()
             .map(|p| {
                 check(p)?;
-                let quantile = self.stats.percentile(p);
                 Ok(PercentileValue {
                     p,
-                    value: quantile.map(|quantile| quantile.value),
-                    lower: quantile.map(|quantile| quantile.lower),
-                    upper: quantile.map(|quantile| quantile.upper),
+                    value: self.figure(|stats| stats.percentile(p).map(|quantile| quantile.value)),
+                    lower: self.figure(|stats| stats.percentile(p).map(|quantile| quantile.lower)),
+                    upper: self.figure(|stats| stats.percentile(p).map(|quantile| quantile.upper)),
                 })
             })
             .collect()
@@ -171,15 +199,7 @@ impl MetricAggregate {
 
     /// How true these figures are.
     async fn accuracy(&self) -> Accuracy {
-        let accuracy = self.stats.accuracy;
-        Accuracy {
-            is_exact: accuracy.is_exact,
-            relative_error_bound: accuracy.relative_error_bound,
-            from: DateTime(accuracy.covers.from()),
-            to: DateTime(accuracy.covers.to()),
-            as_of: DateTime(self.as_of),
-            source: accuracy.source.into(),
-        }
+        Accuracy::new(&self.stats.accuracy, self.as_of)
     }
 }
 
@@ -201,6 +221,18 @@ pub fn wants(field: SelectionField<'_>) -> Want {
 pub fn wants_in_stats(field: SelectionField<'_>) -> Want {
     let percentiles =
         field.selection_set().filter(|child| child.name() == "stats").any(|stats| wants(stats) == Want::Percentiles);
+    if percentiles { Want::Percentiles } else { Want::Scalars }
+}
+
+/// The same where figures are chosen by a `statistic`: percentiles, unless another one is named in all of them.
+pub fn wants_in_values(field: SelectionField<'_>) -> Want {
+    let is_percentile = |child: SelectionField<'_>| {
+        let arguments = child.arguments().unwrap_or_default();
+        let named = arguments.into_iter().find(|(name, _)| name.as_str() == "statistic");
+        let statistic = named.and_then(|(_, value)| <Statistic as InputType>::parse(Some(value)).ok());
+        reports::Statistic::from(statistic.unwrap_or(Statistic::P95)).percentile().is_some()
+    };
+    let percentiles = field.selection_set().filter(|child| child.name() == "values").any(is_percentile);
     if percentiles { Want::Percentiles } else { Want::Scalars }
 }
 

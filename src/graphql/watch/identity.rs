@@ -13,6 +13,10 @@ use crate::model::Scope;
 /// The argument that says where a subscription resumes.
 const AFTER: &str = "after";
 
+/// The subscriptions that a watcher resumes by itself, on top of an execution that knows nothing of it. For any other that
+/// argument is one like all.
+const RESUMED: [&str; 1] = ["metricStream"];
+
 /// What identical subscriptions have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity([u8; 32]);
@@ -26,7 +30,8 @@ impl Identity {
         variables: &Variables,
         scope: &Scope,
     ) -> (Self, Option<Arc<str>>) {
-        let argument = root.and_then(|field| field.get_argument(AFTER)).map(|value| &value.node);
+        let resumed = root.filter(|field| RESUMED.contains(&field.name.node.as_str()));
+        let argument = resumed.and_then(|field| field.get_argument(AFTER)).map(|value| &value.node);
         let (variable, after) = match argument {
             Some(Value::Variable(name)) => (Some(name), variables.get(name).cloned()),
             Some(value) => (None, value.clone().into_const()),

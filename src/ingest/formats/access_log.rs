@@ -52,8 +52,15 @@ pub fn row(line: &[u8], unit: TimeUnit) -> Result<Row, Unreadable> {
                        of the log format";
         Unreadable::new("value", message)
     })?;
-    let candidate =
-        Candidate { kind: MetricType::ApiResponse, value, endpoint, status: Some(status), timestamp: Some(timestamp) };
+    let candidate = Candidate {
+        kind: MetricType::ApiResponse,
+        value,
+        endpoint,
+        status: Some(status),
+        timestamp: Some(timestamp),
+        name: None,
+        release: None,
+    };
     Ok(Row { project: None, candidate })
 }
 

@@ -3,10 +3,14 @@
 
 use csv_core::{ReadRecordResult, Reader};
 
-use super::{Broken, Framing, RECORD_BYTES_MAX, Raw, Row, Step, Unreadable, fields};
+use super::{
+    Broken, Framing, RECORD_BYTES_MAX, Raw, Row, Step, Unreadable,
+    fields::{self, Texts},
+};
 
 /// The columns that there are, one of each at most.
-const COLUMNS: [&str; 7] = ["type", "value", "endpoint", "statusCode", "timestamp", "projectId", "project"];
+const COLUMNS: [&str; 9] =
+    ["type", "value", "endpoint", "statusCode", "timestamp", "name", "release", "projectId", "project"];
 /// Those that must be there.
 const REQUIRED: [&str; 3] = ["type", "value", "endpoint"];
 
@@ -150,8 +154,9 @@ impl Framing for Csv {
                 .map_err(|_| Unreadable::new(COLUMNS[*column], "is not UTF-8; send the text in UTF-8"))?;
             texts[*column] = Some(text).filter(|text| !text.is_empty());
         }
-        let [kind, value, endpoint, status, timestamp, project_id, project] = texts;
-        fields::from_texts(kind, value, endpoint, status, timestamp, project_id.or(project))
+        let [kind, value, endpoint, status, timestamp, name, release, project_id, project] = texts;
+        let project = project_id.or(project);
+        fields::from_texts(Texts { kind, value, endpoint, status, timestamp, name, release, project })
     }
 
     fn header(&self) -> Option<&[u8]> {

@@ -22,6 +22,10 @@ struct Fields {
     status_code: Option<i32>,
     #[serde(default)]
     timestamp: Option<Time>,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    release: Option<String>,
     #[serde(default, alias = "project")]
     project_id: Option<String>,
 }
@@ -38,9 +42,10 @@ pub fn from_json(text: &[u8]) -> Result<Row, Unreadable> {
             "the row is not a JSON object; send one such as {\"type\":\"CUSTOM\",\"value\":1,\"endpoint\":\"a\"}",
         ));
     }
-    let Fields { kind, value, endpoint, status_code, timestamp, project_id } =
+    let Fields { kind, value, endpoint, status_code, timestamp, name, release, project_id } =
         serde_json::from_slice(text).map_err(|_| fault(text))?;
-    let candidate = Candidate { kind, value, endpoint, status: status_code, timestamp: timestamp.map(|time| time.0) };
+    let timestamp = timestamp.map(|time| time.0);
+    let candidate = Candidate { kind, value, endpoint, status: status_code, timestamp, name, release };
     Ok(Row { project: project_id, candidate })
 }
 
@@ -115,17 +120,24 @@ const fn from_millis(millis: i64) -> Timestamp {
     Timestamp::from_micros(millis.saturating_mul(1_000))
 }
 
+/// The fields of a row as texts.
+#[derive(Clone, Copy, Default)]
+pub struct Texts<'a> {
+    pub kind: Option<&'a str>,
+    pub value: Option<&'a str>,
+    pub endpoint: Option<&'a str>,
+    pub status: Option<&'a str>,
+    pub timestamp: Option<&'a str>,
+    pub name: Option<&'a str>,
+    pub release: Option<&'a str>,
+    pub project: Option<&'a str>,
+}
+
 /// Reads a row whose fields are texts.
-pub fn from_texts(
-    kind: Option<&str>,
-    value: Option<&str>,
-    endpoint: Option<&str>,
-    status: Option<&str>,
-    timestamp: Option<&str>,
-    project: Option<&str>,
-) -> Result<Row, Unreadable> {
-    let name = kind.map(str::trim).unwrap_or_default();
-    let kind = MetricType::named(name).ok_or_else(|| Unreadable::new("type", unknown_type(name)))?;
+pub fn from_texts(texts: Texts<'_>) -> Result<Row, Unreadable> {
+    let Texts { kind, value, endpoint, status, timestamp, name, release, project } = texts;
+    let type_name = kind.map(str::trim).unwrap_or_default();
+    let kind = MetricType::named(type_name).ok_or_else(|| Unreadable::new("type", unknown_type(type_name)))?;
     let value = value.map(str::trim).unwrap_or_default();
     let value = value.parse().map_err(|_| Unreadable::new("value", format!("{} is not a number", quoted(value))))?;
     let status = match status.map(str::trim) {
@@ -136,7 +148,8 @@ pub fn from_texts(
     };
     let timestamp = timestamp.map(|text| time(text.trim())).transpose()?;
     let endpoint = endpoint.unwrap_or_default().to_owned();
-    let candidate = Candidate { kind, value, endpoint, status, timestamp };
+    let (name, release) = (name.map(str::to_owned), release.map(str::to_owned));
+    let candidate = Candidate { kind, value, endpoint, status, timestamp, name, release };
     Ok(Row { project: project.map(|text| text.trim().to_owned()), candidate })
 }
 

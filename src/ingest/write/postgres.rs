@@ -27,6 +27,9 @@ const EARLIER: &str = "SELECT organization_id, source, idem_key, seq, body_hash,
 const INSERT_ROWS: &str = "INSERT INTO metric_event (organization_id, project_id, ts, id, value, endpoint_id, kind, \
     status, bin) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], \
     $5::double precision[], $6::bigint[], $7::smallint[], $8::smallint[], $9::smallint[])";
+const INSERT_TAGGED_ROWS: &str = "INSERT INTO metric_event (organization_id, project_id, ts, id, value, endpoint_id, kind, \
+    status, bin, name, release) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], \
+    $5::double precision[], $6::bigint[], $7::smallint[], $8::smallint[], $9::smallint[], $10::text[], $11::text[])";
 const INSERT_CELLS: &str = "INSERT INTO metric_rollup_part (organization_id, project_id, kind, bucket, endpoint_id, part, \
     n, n_err, sum, min, max, sketch) SELECT organization_id, project_id, kind, bucket, endpoint_id, $6, n, n_err, sum, \
     min, max, sketch FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], $7::bigint[], \
@@ -86,9 +89,11 @@ impl super::Transaction for Transaction {
         Ok(found.into_iter().map(stored).collect())
     }
 
-    async fn insert_rows(&mut self, rows: &[Row]) -> sqlx::Result<()> {
+    async fn insert_rows(&mut self, rows: &[Row<'_>]) -> sqlx::Result<()> {
         let watch = Stopwatch::start();
-        sqlx::query(INSERT_ROWS)
+        let is_tagged = rows.iter().any(|row| row.tags.is_some());
+        let sql = if is_tagged { INSERT_TAGGED_ROWS } else { INSERT_ROWS };
+        let mut insert = sqlx::query(sql)
             .bind(column(rows, |row| row.organization))
             .bind(column(rows, |row| row.project))
             .bind(column(rows, |row| row.ts))
@@ -97,10 +102,12 @@ impl super::Transaction for Transaction {
             .bind(column(rows, |row| row.endpoint))
             .bind(column(rows, |row| row.kind))
             .bind(column(rows, |row| row.status))
-            .bind(column(rows, |row| row.bin))
-            .execute(&mut *self.inner)
-            .await?;
-        record(&self.log, INSERT_ROWS, rows.len(), watch);
+            .bind(column(rows, |row| row.bin));
+        if is_tagged {
+            insert = insert.bind(column(rows, Row::name)).bind(column(rows, Row::release));
+        }
+        insert.execute(&mut *self.inner).await?;
+        record(&self.log, sql, rows.len(), watch);
         Ok(())
     }
 

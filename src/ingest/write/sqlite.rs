@@ -32,6 +32,8 @@ const ADVANCE: &str = "INSERT INTO organization_stream (organization_id, last_se
 const NUMBER: &str = "UPDATE ingest_batch SET seq = given.value->>3 FROM json_each(?1) AS given \
     WHERE organization_id = given.value->>0 AND source = given.value->>1 AND idem_key = given.value->>2";
 const ROW_COLUMNS: &str = "organization_id, project_id, kind, ts, id, value, endpoint_id, status, bin";
+const TAGGED_ROW_COLUMNS: &str =
+    "organization_id, project_id, kind, ts, id, value, endpoint_id, status, bin, name, release";
 const CELL_COLUMNS: &str =
     "organization_id, project_id, kind, bucket, endpoint_id, part, n, n_err, sum, min, max, sketch";
 
@@ -46,6 +48,7 @@ struct Inserts {
 }
 
 static ROWS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_event", ROW_COLUMNS));
+static TAGGED_ROWS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_event", TAGGED_ROW_COLUMNS));
 static CELLS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_rollup_part", CELL_COLUMNS));
 
 impl Inserts {
@@ -118,20 +121,13 @@ impl super::Transaction for Transaction {
         Ok(found.into_iter().map(stored).collect())
     }
 
-    async fn insert_rows(&mut self, rows: &[Row]) -> sqlx::Result<()> {
-        self.insert(&ROWS, rows, |query, row| {
-            query
-                .bind(row.organization)
-                .bind(row.project)
-                .bind(row.kind)
-                .bind(row.ts)
-                .bind(row.id)
-                .bind(row.value)
-                .bind(row.endpoint)
-                .bind(row.status)
-                .bind(row.bin)
-        })
-        .await
+    async fn insert_rows(&mut self, rows: &[Row<'_>]) -> sqlx::Result<()> {
+        if rows.iter().all(|row| row.tags.is_none()) {
+            return self.insert(&ROWS, rows, bind_row).await;
+        }
+        let tagged =
+            |query, row: &Row<'_>| bind_row(query, row).bind(row.name().to_owned()).bind(row.release().to_owned());
+        self.insert(&TAGGED_ROWS, rows, tagged).await
     }
 
     async fn insert_cells(&mut self, part: i64, cells: &[Cell]) -> sqlx::Result<()> {
@@ -194,6 +190,19 @@ impl Transaction {
         }
         Ok(())
     }
+}
+
+fn bind_row(query: Bound, row: &Row<'_>) -> Bound {
+    query
+        .bind(row.organization)
+        .bind(row.project)
+        .bind(row.kind)
+        .bind(row.ts)
+        .bind(row.id)
+        .bind(row.value)
+        .bind(row.endpoint)
+        .bind(row.status)
+        .bind(row.bin)
 }
 
 /// Rows as the one parameter of a statement that reads them with `json_each`.

@@ -187,6 +187,8 @@ pub fn metrics(now: Timestamp, count: usize) -> Vec<Candidate> {
             endpoint: endpoint.to_owned(),
             status,
             timestamp: Some(now.plus_micros(-i64::from(number + 1) * MINUTE_MICROS)),
+            name: None,
+            release: None,
         }
     };
     (0..count).map(one).collect()

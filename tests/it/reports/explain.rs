@@ -2,8 +2,14 @@
 
 use perfgraph::{
     db::{Backend, StatementLog, partition},
-    model::{EndpointId, Key, MetricType, OrganizationId, ProjectId, Scope, filter::TextFilter, timestamp::DAY_MICROS},
-    reports::{EndpointKey, Projects, Question, Statistic, StatusFilter, Want, slowest, stats, worst},
+    model::{
+        EndpointId, Key, MetricType, OrganizationId, ProjectId, Scope, filter::TextFilter, order::Sort,
+        timestamp::DAY_MICROS,
+    },
+    reports::{
+        Buckets, EndpointKey, GroupBy, Groups, Parent, Projects, Question, Series, Slowest, Statistic, StatusFilter,
+        Want, groups, series, slowest, stats, worst,
+    },
 };
 use sqlx::{AssertSqlSafe, Executor, Row};
 
@@ -142,8 +148,13 @@ on_both_databases! {
         let everything = Question::over(range(5_400_000_001, 30 * DAY_MICROS));
         let session = database.database.reader(StatementLog::default());
         let scope = Scope::everything();
+        let parents: Vec<_> = own.iter().copied().map(Parent::Project).collect();
+        let organizations = [OrganizationId(1), ORGANIZATION].map(Parent::Organization);
+        let ranking = Slowest { rank_by: Statistic::Max, limit: 3, want: Want::Scalars };
+        let ranking = slowest::run(&scope, &session, &everything, ranking).await.unwrap();
+        let trends: Vec<_> = ranking.iter().map(perfgraph::reports::EndpointStats::as_parent).collect();
         for projects in [
-            Projects::All, Projects::Organization(ORGANIZATION), Projects::Keys(own.clone()), Projects::Keys(several),
+            Projects::All, Projects::Organizations(vec![ORGANIZATION]), Projects::Keys(own.clone()), Projects::Keys(several),
         ] {
             for kinds in [vec![], vec![MetricType::ApiResponse]] {
                 let plain = Question { projects: projects.clone(), kinds, ..everything.clone() };
@@ -156,8 +167,28 @@ on_both_databases! {
                 ] {
                     for want in [Want::Scalars, Want::Percentiles] {
                         stats::run(&scope, &session, &question, want).await.unwrap();
-                        stats::by_project(&scope, &session, &question, &own, want).await.unwrap();
-                        slowest::run(&scope, &session, &question, Statistic::Average, 10, want).await.unwrap();
+                        stats::by_parent(&scope, &session, &question, &parents, want).await.unwrap();
+                        stats::by_parent(&scope, &session, &question, &organizations, want).await.unwrap();
+                        let slowest = Slowest { rank_by: Statistic::Average, limit: 10, want };
+                        slowest::run(&scope, &session, &question, slowest).await.unwrap();
+                        slowest::by_parent(&scope, &session, &question, &parents, slowest).await.unwrap();
+                        for by in [GroupBy::Endpoint, GroupBy::Type, GroupBy::Release] {
+                            let groups = Groups {
+                                by: vec![by],
+                                having: vec![],
+                                order: Statistic::Count,
+                                sort: Sort::Descending,
+                                first: 10,
+                                groups_max: 100_000,
+                                want,
+                            };
+                            groups::by_parent(&scope, &session, &question, &parents, &groups).await.unwrap();
+                        }
+                        for width_micros in [DAY_MICROS, 90_000_000] {
+                            let series = Series { buckets: Buckets { width_micros, count_max: 100_000 }, want };
+                            series::by_parent(&scope, &session, &question, &parents, series).await.unwrap();
+                            series::by_parent(&scope, &session, &question, &trends, series).await.unwrap();
+                        }
                     }
                     worst::by_endpoint(&scope, &session, &question, &endpoints).await.unwrap();
                 }

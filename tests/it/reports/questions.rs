@@ -22,7 +22,9 @@ fn question(rng: &mut StdRng) -> Question {
         1 => vec![MetricType::ApiResponse, MetricType::Database, MetricType::ApiResponse],
         _ => vec![*MetricType::ALL.choose(rng).unwrap()],
     };
-    Question { window, projects, kinds, endpoint: endpoint(rng), status: status(rng) }
+    let (endpoint, status) = (endpoint(rng), status(rng));
+    let (names, releases) = (tags(rng, ["", "LCP", "nobody's"]), tags(rng, ["", "1.4.2", "2.0"]));
+    Question { window, projects, kinds, endpoint, status, names, releases, release: release(rng) }
 }
 
 fn window(rng: &mut StdRng) -> TimeRange {
@@ -42,8 +44,8 @@ fn projects(rng: &mut StdRng) -> Projects {
     };
     match rng.random_range(0..6) {
         0 => Projects::All,
-        1 => Projects::Organization(OURS),
-        2 => Projects::Organization(THEIRS),
+        1 => Projects::Organizations(vec![OURS]),
+        2 => Projects::Organizations(vec![THEIRS]),
         3 => keys(&[(OURS, 10)]),
         // Project 20 is theirs alone: as a project of ours it does not exist.
         4 => keys(&[(OURS, 20), (OURS, 10), (THEIRS, 20)]),
@@ -75,6 +77,20 @@ fn status(rng: &mut StdRng) -> Option<StatusFilter> {
         1 => Some(StatusFilter { one_of: Some(vec![200, 500, 99_999]), ..none }),
         2 => Some(StatusFilter { gte: Some(200), lt: Some(400), ..none }),
         3 => Some(StatusFilter { gt: Some(399), lte: Some(500), ..none }),
+        _ => None,
+    }
+}
+
+fn release(rng: &mut StdRng) -> Option<(Key<ProjectId>, String)> {
+    (rng.random_range(0..16) == 0).then(|| (Key::new(OURS, ProjectId(10)), "1.4.2".to_owned()))
+}
+
+fn tags(rng: &mut StdRng, texts: [&str; 3]) -> Option<Vec<String>> {
+    let of = |texts: &[&str]| Some(texts.iter().map(|text| (*text).to_owned()).collect());
+    match rng.random_range(0..16) {
+        0 => of(&texts[1..]),
+        1 => of(&texts[..2]),
+        2 => of(&[]),
         _ => None,
     }
 }

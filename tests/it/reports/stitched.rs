@@ -69,10 +69,13 @@ on_both_databases! {
                     assert!(session.log().count() <= 1);
                     *sources.entry(format!("{:?}", answer.accuracy.source)).or_insert(0) += events.len().min(1);
                 }
-                let answer =
-                    slowest::run(&scope, &database.reader(), &question, Statistic::Max, 100, Want::Percentiles).await;
+                let session = database.reader();
+                let ranked = slowest(Statistic::Max, 100, Want::Percentiles);
+                let answer = slowest::run(&scope, &session, &question, ranked).await.unwrap();
+                series::assert_series_and_trends(&world, &session, &scope, &question, &answer, &mut rng).await;
+                groups::assert_groups(&world, &session, &scope, &question, &mut rng).await;
                 let mut expected = by_endpoint(&events);
-                for endpoint in answer.unwrap() {
+                for endpoint in answer {
                     let path = expected.keys().find(|key| (key.0, key.1) == (endpoint.project, endpoint.endpoint.as_str()));
                     let events = path.copied().and_then(|key| expected.remove(&key)).unwrap();
                     assert_matches(&endpoint.stats, &events, Want::Percentiles, &question);

@@ -25,6 +25,8 @@ const EVENTS: usize = 6_000;
 const BATCH: usize = 700;
 const CHUNK: usize = 500;
 const PATHS: [&str; 6] = ["/api/users", "/API/users", "/api/user_s", "/api/user%s", "/checkout", "/ünï/🦀"];
+const NAMES: [&str; 4] = ["", "", "LCP", "lcp"];
+const RELEASES: [&str; 3] = ["", "1.4.2", "1.4.3"];
 
 #[derive(Clone, Debug)]
 pub struct Event {
@@ -36,6 +38,8 @@ pub struct Event {
     pub endpoint: EndpointId,
     pub path: &'static str,
     pub status: i16,
+    pub name: &'static str,
+    pub release: &'static str,
     part: i64,
 }
 
@@ -75,6 +79,8 @@ impl World {
                     endpoint: endpoint_id(project, place),
                     path: PATHS[place],
                     status: *[0, 200, 200, 204, 399, 400, 404, 500].choose(&mut rng).unwrap(),
+                    name: NAMES[index % NAMES.len()],
+                    release: RELEASES[index % RELEASES.len()],
                     part: i64::try_from(index / BATCH * BATCH).unwrap() + 1,
                 }
             })
@@ -137,14 +143,21 @@ impl World {
                     && (question.kinds.is_empty() || question.kinds.contains(&event.kind))
                     && match &question.projects {
                         Projects::All => true,
-                        Projects::Organization(id) => *id == event.project.organization,
+                        Projects::Organizations(ids) => ids.contains(&event.project.organization),
                         Projects::Keys(keys) => keys.contains(&event.project),
                     }
                     && question.endpoint.as_ref().is_none_or(|filter| path_matches(filter, event.path))
                     && question.status.as_ref().is_none_or(|filter| status_matches(filter, event.status))
+                    && is_one_of(question.names.as_ref(), event.name)
+                    && is_one_of(question.releases.as_ref(), event.release)
+                    && question.release.as_ref().is_none_or(|one| *one == (event.project, event.release.to_owned()))
             })
             .collect()
     }
+}
+
+fn is_one_of(texts: Option<&Vec<String>>, text: &str) -> bool {
+    texts.is_none_or(|texts| texts.iter().any(|one| one == text))
 }
 
 /// Writes raw rows, and per commit one rollup part for every series and minute and for all endpoints together.
@@ -159,6 +172,8 @@ pub async fn write_events(session: &Session, events: &[Event]) {
         endpoint_id: event.endpoint,
         status: event.status,
         bin: bin_of(event.value),
+        name: event.name.to_owned(),
+        release: event.release.to_owned(),
     });
     insert::<metric_event::Entity>(session, raw.collect()).await;
     insert::<metric_rollup_part::Entity>(session, parts(events)).await;

@@ -4,14 +4,17 @@ use async_graphql::{ID, InputObject, OneofObject};
 
 use super::{IntFilter, StringFilter};
 use crate::{
+    directory::ReleaseFields,
     error::{Error, Result},
     graphql::{
+        context::RequestContext,
+        loaders::Asked,
         node::NodeId,
         scalars::{DateTime, Duration},
         types::metric::MetricType,
     },
     live,
-    model::{self, Key, OrganizationId, ProjectId, TimeRange, Timestamp, timestamp::DAY_MICROS},
+    model::{self, Key, OrganizationId, ProjectId, TimeRange, timestamp::DAY_MICROS},
     reports::{self, Projects, Question},
 };
 
@@ -25,13 +28,15 @@ pub struct TimeInterval {
 }
 
 /// A stretch of time, given in exactly one way.
-#[derive(Clone, Copy, Debug, OneofObject)]
+#[derive(Clone, Debug, OneofObject)]
 #[graphql(name = "TimeRange")]
 pub enum TimeRangeInput {
     /// So long until now: `PT24H`.
     Last(Duration),
     /// From one moment to another.
     Between(TimeInterval),
+    /// While this release ran: from its deployment to that of the next one of its project, or until now.
+    Release(ID),
 }
 
 /// Which measurements to look at. Every condition that is given must hold.
@@ -49,6 +54,14 @@ pub struct MetricFilter {
     pub endpoint: Option<StringFilter>,
     /// With an HTTP status like this. Answered from raw measurements, which are kept for days only.
     pub status_code: Option<IntFilter>,
+    /// With one of these names; `""` stands for those without one. Nothing has one of an empty list. Answered from raw
+    /// measurements, as `statusCode`.
+    pub names: Option<Vec<String>>,
+    /// Tagged with one of these versions; `""` stands for those without one. Nothing has one of an empty list. Answered
+    /// from raw measurements, as `statusCode`.
+    pub releases: Option<Vec<String>>,
+    /// Tagged with the version of this release, in its project. Answered from raw measurements, as `statusCode`.
+    pub release_id: Option<ID>,
 }
 
 /// Which measurements a stream pushes. There is no time range: a stream has a cursor.
@@ -67,28 +80,42 @@ pub struct StreamFilter {
 }
 
 impl TimeRangeInput {
-    fn window(self, now: Timestamp) -> Result<TimeRange> {
+    async fn window(self, request: &RequestContext) -> Result<TimeRange> {
         match self {
-            Self::Last(duration) => Ok(TimeRange::last(duration.0, now)),
+            Self::Last(duration) => Ok(TimeRange::last(duration.0, request.as_of())),
             Self::Between(TimeInterval { from, to }) => {
                 TimeRange::new(from.0, to.0).map_err(|error| Error::input("filter.time.between", error.to_string()))
             }
+            Self::Release(id) => while_it_ran(request, &id).await,
         }
     }
 }
 
+async fn while_it_ran(request: &RequestContext, id: &ID) -> Result<TimeRange> {
+    let run = match NodeId::release(id) {
+        Some(key) => request.loaders().release_run.load(key).await?,
+        None => None,
+    };
+    let run = run.ok_or_else(|| Error::not_found("the release in filter.time.release"))?;
+    let never = "did not run: it is yet to be deployed, or the next one was deployed in the same moment";
+    run.window.ok_or_else(|| Error::input("filter.time.release", never))
+}
+
 /// The question behind a filter; without one, everything of the last 24 hours.
 ///
+/// Windows end at the request's moment. Releases that are named are loaded with those of all siblings.
+///
 /// # Errors
-/// [`Error::Input`] naming the condition that makes no sense.
-pub fn question(filter: Option<MetricFilter>, now: Timestamp) -> Result<Question> {
+/// [`Error::Input`] naming the condition that makes no sense, [`Error::NotFound`] for a window of a release that is not
+/// there, or when the database cannot answer.
+pub async fn question(request: &RequestContext, filter: Option<MetricFilter>) -> Result<Question> {
     let Some(filter) = filter else {
-        return Ok(Question::over(TimeRange::last(DAY_MICROS, now)));
+        return Ok(Question::over(TimeRange::last(DAY_MICROS, request.as_of())));
     };
-    let window = filter.time.window(now)?;
+    let window = filter.time.window(request).await?;
     let projects = match (filter.project_ids, filter.organization_id) {
         (None, None) => Projects::All,
-        (None, Some(id)) => Projects::Organization(organization(&id)),
+        (None, Some(id)) => Projects::Organizations(vec![organization(&id)]),
         (Some(ids), organization_id) => {
             let mut keys = projects(&ids);
             if let Some(id) = organization_id {
@@ -98,7 +125,7 @@ pub fn question(filter: Option<MetricFilter>, now: Timestamp) -> Result<Question
             Projects::Keys(keys)
         }
     };
-    Ok(Question {
+    let question = Question {
         window,
         projects,
         kinds: kinds(filter.types),
@@ -111,6 +138,28 @@ pub fn question(filter: Option<MetricFilter>, now: Timestamp) -> Result<Question
             lt: number.lt,
             lte: number.lte,
         }),
+        names: filter.names,
+        releases: filter.releases,
+        release: None,
+    };
+    match filter.release_id {
+        Some(id) => of_release(request, question, &id).await,
+        None => Ok(question),
+    }
+}
+
+/// Narrows a question to the version and the project of a release. One that is not there has no measurements.
+async fn of_release(request: &RequestContext, question: Question, id: &ID) -> Result<Question> {
+    let release = match NodeId::release(id) {
+        Some(id) => {
+            let fields = ReleaseFields::PROJECT | ReleaseFields::VERSION;
+            request.loaders().release.load(Asked { id, fields }).await?
+        }
+        None => None,
+    };
+    Ok(match release {
+        Some(release) => Question { release: Some((release.project()?, release.version()?.clone())), ..question },
+        None => Question { releases: Some(Vec::new()), ..question },
     })
 }
 

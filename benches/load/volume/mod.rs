@@ -1,0 +1,177 @@
+//! `load -- volume`: the same questions at a million and at ten million measurements, and what the same answers cost from
+//! raw rows. CPU of server and database together, in one run.
+
+mod import;
+mod raw;
+mod sample;
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::{
+    Outcome, client,
+    databases::Kind,
+    round::{self, Expect, Figures, Load},
+};
+use sample::{SIZES, Sample};
+
+const ROUNDS: usize = 5;
+const CONNECTIONS: usize = 4;
+const WARM_UP: Load = Load { requests: 20, limit: Duration::from_secs(2), connections: CONNECTIONS };
+const TIMED: Load = Load { requests: 200, limit: Duration::from_secs(4), connections: CONNECTIONS };
+
+/// A question, asked of rollups by GraphQL and of raw rows in SQL.
+#[derive(Clone, Copy)]
+pub enum Question {
+    /// W4: the summary of a day of a project.
+    Summary,
+    /// W6: a week of a project by the hour.
+    Hourly,
+    /// W7: the ten slowest endpoints of an organization by their 95th percentile of a day.
+    Slowest,
+}
+
+const QUESTIONS: [Question; 3] = [Question::Summary, Question::Hourly, Question::Slowest];
+const DAY_MICROS: i64 = 24 * 3_600 * 1_000_000;
+
+impl Question {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Summary => "W4 summary 24 h",
+            Self::Hourly => "W6 hourly 7 days",
+            Self::Slowest => "W7 slowest 24 h",
+        }
+    }
+
+    /// How far it looks back, in microseconds.
+    const fn span_micros(self) -> i64 {
+        match self {
+            Self::Summary | Self::Slowest => DAY_MICROS,
+            Self::Hourly => 7 * DAY_MICROS,
+        }
+    }
+
+    const fn document(self) -> &'static str {
+        match self {
+            Self::Summary => {
+                "query W4($filter: MetricFilter!) { performanceSummary(metricType: API_RESPONSE, filter: $filter) { \
+                 count averageValue minValue maxValue \
+                 stats { p50: percentile(p: 50) p95: percentile(p: 95) p99: percentile(p: 99) } } }"
+            }
+            Self::Hourly => {
+                "query W6($filter: MetricFilter!) { metricSeries(filter: $filter, bucket: \"PT1H\") { \
+                 start stats { count average percentile(p: 95) } } }"
+            }
+            Self::Slowest => {
+                "query W7($filter: MetricFilter!) { slowestEndpoints(limit: 10, rankBy: P95, filter: $filter) { \
+                 endpoint value stats { count average } } }"
+            }
+        }
+    }
+
+    fn body(self, sample: &Sample) -> Outcome<String> {
+        let instant = |micros: i64| jiff::Timestamp::from_microsecond(micros).map(|at| at.to_string());
+        let between = json!({ "from": instant(sample.until - self.span_micros())?, "to": instant(sample.until)? });
+        let time = json!({ "between": between });
+        let filter = match self {
+            Self::Summary => json!({ "time": time, "projectIds": [sample.project.node_id()] }),
+            Self::Hourly => {
+                json!({ "time": time, "projectIds": [sample.project.node_id()], "types": ["API_RESPONSE"] })
+            }
+            Self::Slowest => {
+                let organization = sample.project.organization_node_id();
+                json!({ "time": time, "organizationId": organization, "types": ["API_RESPONSE"] })
+            }
+        };
+        Ok(json!({ "query": self.document(), "variables": { "filter": filter } }).to_string())
+    }
+}
+
+/// What an answer cost at one size, in microseconds.
+#[derive(Clone, Copy)]
+struct Cost {
+    server: f64,
+    database: f64,
+    raw: f64,
+}
+
+impl Cost {
+    fn rollups(self) -> f64 {
+        self.server + self.database
+    }
+}
+
+/// Measures one kind of database and prints the table.
+pub async fn run(kind: Kind) -> Outcome<()> {
+    let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); QUESTIONS.len()];
+    let mut rows = Vec::new();
+    for size in SIZES {
+        let mut sample = Sample::prepare(kind, size).await?;
+        eprintln!("load: {kind} holds {} measurements", sample.rows);
+        rows.push(sample.rows);
+        for (question, costs) in QUESTIONS.into_iter().zip(&mut costs) {
+            let cost = cost(&mut sample, question).await?;
+            eprintln!("load: {}: {:.0} us, from raw rows {:.0} us", question.name(), cost.rollups(), cost.raw);
+            costs.push(cost);
+        }
+        sample.close().await?;
+    }
+    print(kind, &rows, &costs);
+    if kind == Kind::Sqlite {
+        import::run().await?;
+    }
+    Ok(())
+}
+
+async fn cost(sample: &mut Sample, question: Question) -> Outcome<Cost> {
+    let body = question.body(sample)?;
+    let request = client::post("/graphql", &body, "");
+    let length = client::Connection::open(sample.server.address).await?.send(&request).await?.len();
+    let answer = client::ask(sample.server.address, &request).await?;
+    if !answer["errors"].is_null() {
+        return Err(format!("{}: {answer}", question.name()).into());
+    }
+    let requests = std::slice::from_ref(&request);
+    let mut rounds: Vec<Figures> = Vec::new();
+    for number in 0..=ROUNDS {
+        let load = if number == 0 { WARM_UP } else { TIMED };
+        let (figures, _) = round::run(&sample.server, sample.postmaster, requests, Expect::Bytes(length), load).await?;
+        if number > 0 {
+            rounds.push(figures);
+        }
+    }
+    let figures = round::median(&rounds);
+    let raw = raw::cost(sample, question).await?;
+    Ok(Cost { server: figures.cpu_micros, database: figures.database_micros.unwrap_or(0.0), raw })
+}
+
+fn print(kind: Kind, rows: &[i64], costs: &[Vec<Cost>]) {
+    println!("\n{kind}: CPU of server and database for one answer, in microseconds, at {rows:?} measurements");
+    println!(
+        "{:<18} {:>10} {:>10} {:>7} | {:>12} {:>12} {:>9}",
+        "question", "at 1 M", "at 10 M", "ratio", "raw at 1 M", "raw at 10 M", "raw/ours"
+    );
+    for (question, costs) in QUESTIONS.into_iter().zip(costs) {
+        let [small, large] = costs[..] else { continue };
+        println!(
+            "{:<18} {:>10.0} {:>10.0} {:>7.2} | {:>12.0} {:>12.0} {:>9.1}",
+            question.name(),
+            small.rollups(),
+            large.rollups(),
+            large.rollups() / small.rollups(),
+            small.raw,
+            large.raw,
+            large.raw / large.rollups()
+        );
+        println!(
+            "{}",
+            json!({
+                "database": kind.to_string(), "question": question.name(), "rows": rows,
+                "server_us": costs.iter().map(|cost| cost.server.round()).collect::<Vec<_>>(),
+                "database_us": costs.iter().map(|cost| cost.database.round()).collect::<Vec<_>>(),
+                "raw_us": costs.iter().map(|cost| cost.raw.round()).collect::<Vec<_>>(),
+            })
+        );
+    }
+}

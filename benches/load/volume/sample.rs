@@ -1,0 +1,87 @@
+//! A database with the sample data of a size, rolled up, and a server on top of it.
+
+use std::{path::Path, time::Duration};
+
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    Outcome,
+    databases::{Direct, Kind, Place, Project},
+    server::{self, Server},
+};
+
+/// What `perfgraph seed` calls a million and ten million measurements. Both go over the same days.
+pub const SIZES: [&str; 2] = ["medium", "large"];
+
+/// How long the server may take to merge all parts into minutes, hours and days.
+const SETTLE_TIMEOUT: Duration = Duration::from_mins(10);
+const SETTLE_POLL: Duration = Duration::from_secs(1);
+/// Parts of the last minutes are always there.
+const OPEN_MICROS: i64 = 10 * 60 * 1_000_000;
+
+const ROWS: &str = "SELECT COUNT(*), 0 FROM metric_event";
+const OLD_PARTS: &str = "SELECT COUNT(*), 0 FROM metric_rollup_part WHERE bucket < $1";
+/// The busiest project of one organization.
+const PROJECT: &str = "SELECT organization_id, project_id FROM metric_event WHERE kind = 1 AND organization_id = \
+    (SELECT id FROM organization WHERE slug = 'contoso') GROUP BY 1, 2 ORDER BY COUNT(*) DESC LIMIT 1";
+
+/// A filled database with a server.
+pub struct Sample {
+    /// The server.
+    pub server: Server,
+    /// The PostgreSQL server's process.
+    pub postmaster: Option<u32>,
+    /// A connection beside the server.
+    pub direct: Direct,
+    /// The project that is asked about.
+    pub project: Project,
+    /// How many measurements there are.
+    pub rows: i64,
+    /// When they end, in microseconds.
+    pub until: i64,
+    place: Place,
+    _folder: TempDir,
+}
+
+impl Sample {
+    /// Makes and fills the database, starts the server and waits until it has rolled everything up.
+    pub async fn prepare(kind: Kind, size: &str) -> Outcome<Self> {
+        let folder = tempfile::tempdir()?;
+        let place = Place::make(kind, folder.path()).await?;
+        let program = Path::new(env!("CARGO_BIN_EXE_perfgraph"));
+        let url = place.url();
+        server::run(program, &["--database-url", url, "migrate", "up"], folder.path()).await?;
+        let until = jiff::Timestamp::now();
+        let seed = ["--database-url", url, "seed", "--size", size, "--rng-seed", "1", "--until", &until.to_string()];
+        server::run(program, &seed, folder.path()).await?;
+        let serve = ["--database-url", url, "serve", "--listen", "127.0.0.1:0"];
+        let server = Server::start(program, &serve, folder.path()).await?;
+        let mut direct = Direct::open(url).await?;
+        let until = until.as_microsecond();
+        let started = Instant::now();
+        while direct.pairs(OLD_PARTS, &[until - OPEN_MICROS]).await?.first().is_none_or(|(parts, _)| *parts > 0) {
+            if started.elapsed() > SETTLE_TIMEOUT {
+                return Err("the server did not roll up in time".into());
+            }
+            sleep(SETTLE_POLL).await;
+        }
+        eprintln!("load: rolled up after {:.0} s", started.elapsed().as_secs_f64());
+        if kind == Kind::Postgres {
+            direct.run("VACUUM ANALYZE").await?;
+        } else {
+            direct.run("ANALYZE").await?;
+        }
+        let (rows, _) = direct.pairs(ROWS, &[]).await?.first().copied().ok_or("no count")?;
+        let project = direct.pairs(PROJECT, &[]).await?.first().copied().ok_or("the sample has no measurements")?;
+        let postmaster = place.postmaster().await?;
+        Ok(Self { server, postmaster, direct, project: project.into(), rows, until, place, _folder: folder })
+    }
+
+    /// Ends the server and removes the database.
+    pub async fn close(self) -> Outcome<()> {
+        self.server.stop().await?;
+        drop(self.direct);
+        self.place.remove().await
+    }
+}

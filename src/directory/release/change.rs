@@ -1,0 +1,149 @@
+//! Creating releases.
+
+use futures_util::FutureExt;
+use sea_orm::{
+    ConnectionTrait,
+    sea_query::{Expr, ExprTrait, LockType, OnConflict, Query},
+};
+
+use super::{NOBODY, ReleaseFields, by_versions};
+use crate::{
+    db::{Session, Transaction},
+    directory::{
+        change::{absent, authorise, retried},
+        check,
+    },
+    entity::{employee, project, release as table},
+    error::{Error, Result},
+    model::{
+        EmployeeId, Key, ProblemKind, Problems, ProjectId, ReleaseId, Role, Scope, Timestamp, timestamp::DAY_MICROS,
+    },
+};
+
+/// What a new release is made of.
+#[derive(Clone, Debug)]
+pub struct NewRelease {
+    /// Made by the caller's generator.
+    pub id: ReleaseId,
+    /// What measurements are tagged with, unique in the project.
+    pub version: String,
+    /// From when on it ran; now when left out. At most a day ahead.
+    pub deployed_at: Option<Timestamp>,
+    /// The commit that it was built from.
+    pub commit: Option<String>,
+    /// Who made it, in the organization of the project; the inner `None` is an id that names nobody.
+    pub author: Option<Option<Key<EmployeeId>>>,
+}
+
+/// Creates a release. Where the project has the version already, with the same of everything that is given, the release
+/// that is there is the answer, so that a pipeline can run twice.
+///
+/// # Errors
+/// [`Error::Forbidden`](crate::error::Error::Forbidden) below member, [`Error::Refused`](crate::error::Error::Refused)
+/// for bad values, an absent project or author, and a version that exists otherwise.
+pub async fn create(
+    scope: &Scope,
+    db: &Session,
+    project: Key<ProjectId>,
+    new: NewRelease,
+    now: Timestamp,
+) -> Result<Key<ReleaseId>> {
+    authorise(scope, project.organization, Role::Member, "projectId")?;
+    let mut problems = Problems::default();
+    let version = check::line(&mut problems, "version", &new.version);
+    let commit = new.commit.as_deref().map(|commit| check::line(&mut problems, "commit", commit));
+    if new.deployed_at.is_some_and(|at| at > now.plus_micros(DAY_MICROS)) {
+        problems.invalid("deployedAt", "is more than a day ahead; create the release when it is deployed");
+    }
+    Result::from(problems)?;
+    let checked = Checked { project, id: new.id, version, deployed_at: new.deployed_at, commit, author: new.author };
+    retried(|| checked.store(scope, db, now).boxed()).await
+}
+
+struct Checked {
+    project: Key<ProjectId>,
+    id: ReleaseId,
+    version: String,
+    deployed_at: Option<Timestamp>,
+    commit: Option<String>,
+    author: Option<Option<Key<EmployeeId>>>,
+}
+
+impl Checked {
+    async fn store(&self, scope: &Scope, db: &Session, now: Timestamp) -> Result<Key<ReleaseId>> {
+        let transaction = db.begin_write().await?;
+        self.hold_project(&transaction).await?;
+        let author = self.author(&transaction).await?;
+        let mut insert = Query::insert();
+        insert
+            .into_table(table::Entity)
+            .columns([
+                table::Column::OrganizationId,
+                table::Column::Id,
+                table::Column::ProjectId,
+                table::Column::Version,
+                table::Column::DeployedAt,
+                table::Column::CommitHash,
+                table::Column::AuthorId,
+                table::Column::CreatedAt,
+            ])
+            .values_panic([
+                self.project.organization.into(),
+                self.id.into(),
+                self.project.id.into(),
+                self.version.as_str().into(),
+                self.deployed_at.unwrap_or(now).into(),
+                self.commit.as_deref().unwrap_or_default().into(),
+                author.unwrap_or(NOBODY).into(),
+                now.into(),
+            ])
+            .on_conflict(
+                OnConflict::columns([table::Column::OrganizationId, table::Column::ProjectId, table::Column::Version])
+                    .do_nothing()
+                    .to_owned(),
+            );
+        let is_new = transaction.execute(&insert).await?.rows_affected() > 0;
+        transaction.commit().await?;
+        if is_new { Ok(Key::new(self.project.organization, self.id)) } else { self.existing(scope, db, author).await }
+    }
+
+    /// Makes sure that the project is there and stays.
+    async fn hold_project(&self, transaction: &Transaction) -> Result<()> {
+        let mut lock = Query::select();
+        lock.column(project::Column::Id)
+            .from(project::Entity)
+            .and_where(Expr::col(project::Column::OrganizationId).eq(self.project.organization))
+            .and_where(Expr::col(project::Column::Id).eq(self.project.id))
+            .lock(LockType::KeyShare);
+        transaction.query_one(&lock).await?.ok_or_else(|| absent("projectId"))?;
+        Ok(())
+    }
+
+    async fn author(&self, transaction: &Transaction) -> Result<Option<EmployeeId>> {
+        let Some(author) = self.author else { return Ok(None) };
+        let author = author.filter(|author| author.organization == self.project.organization);
+        let author = author.ok_or_else(|| absent("authorId"))?;
+        let mut find = Query::select();
+        find.column(employee::Column::Id)
+            .from(employee::Entity)
+            .and_where(Expr::col(employee::Column::OrganizationId).eq(author.organization))
+            .and_where(Expr::col(employee::Column::Id).eq(author.id));
+        transaction.query_one(&find).await?.ok_or_else(|| absent("authorId"))?;
+        Ok(Some(author.id))
+    }
+
+    /// The release that has the version, if it is the one that was to be created.
+    async fn existing(&self, scope: &Scope, db: &Session, author: Option<EmployeeId>) -> Result<Key<ReleaseId>> {
+        let version = (self.project, self.version.clone());
+        let found = by_versions(scope, db, std::slice::from_ref(&version), ReleaseFields::all()).await?;
+        let found = found.get(&version).ok_or_else(|| absent("projectId"))?;
+        let is_same = self.deployed_at.is_none_or(|at| found.deployed_at().is_ok_and(|there| *there == at))
+            && self.commit.as_ref().is_none_or(|commit| found.commit().is_ok_and(|there| there == commit))
+            && author.is_none_or(|author| found.author_id().is_ok_and(|there| *there == author));
+        if is_same {
+            return Ok(found.key);
+        }
+        let message = "is taken by a release of the project with another time, commit or author; choose another";
+        Err(Error::refused(ProblemKind::Taken, "version", message))
+    }
+}

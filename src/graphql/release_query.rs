@@ -1,0 +1,91 @@
+//! Questions about releases.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object};
+
+use super::{
+    context::{RequestContext, request},
+    loaders::Asked,
+    node::NodeId,
+    selection,
+    types::{self, comparison::ReleaseComparison, stats::Statistic},
+};
+use crate::{
+    directory::{self, ReleaseFields, release::Run},
+    error::{Error, Result},
+    model::{Key, ReleaseId},
+    reports::comparison,
+};
+
+/// Questions about releases.
+#[derive(Default)]
+pub struct ReleaseQuery;
+
+#[Object]
+impl ReleaseQuery {
+    /// What became of a project's figures from one release to another. The last day of the baseline and the first of the
+    /// candidate are compared by default, minute by minute.
+    async fn compare_releases(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Whose releases.")] project_id: ID,
+        #[graphql(desc = "What it was; the release before the candidate when left out.")] baseline_id: Option<ID>,
+        #[graphql(desc = "What it became.")] candidate_id: ID,
+        #[graphql(name = "type", desc = "Which measurements.")] kind: types::metric::MetricType,
+        #[graphql(desc = "By which figure: a percentile, AVERAGE or ERROR_RATE.", default_with = "Statistic::P95")]
+        statistic: Statistic,
+    ) -> Result<ReleaseComparison> {
+        let request = request(context)?;
+        let project = NodeId::project(&project_id).ok_or_else(|| Error::not_found("project"))?;
+        let candidate = run(request, NodeId::release(&candidate_id), "candidate release").await?;
+        let baseline = match baseline_id {
+            Some(id) => run(request, NodeId::release(&id), "baseline release").await?,
+            None => match candidate.previous {
+                Some(previous) => run(request, Some(previous), "baseline release").await?,
+                None => return Err(Error::input("baselineId", "there is no release before the candidate; name one")),
+            },
+        };
+        if candidate.project != project || baseline.project != project {
+            return Err(Error::not_found("release of this project"));
+        }
+        if candidate.key == baseline.key {
+            return Err(Error::input("baselineId", "is the candidate itself; name another release"));
+        }
+        let window = |run: &Run, field: &str| {
+            let never = "did not run: it is yet to be deployed, or the next one was deployed in the same moment";
+            run.window.ok_or_else(|| Error::input(field, never))
+        };
+        let question = comparison::Question {
+            project,
+            kind: kind.into(),
+            statistic: statistic.into(),
+            baseline: window(&baseline, "baselineId")?,
+            candidate: window(&candidate, "candidateId")?,
+        };
+        let compared =
+            comparison::run(request.scope(), request.db(), &question, request.services.limits.comparison).await?;
+        let fields = ["baseline", "candidate"].into_iter().fold(ReleaseFields::default(), |fields, name| {
+            let field = context.field();
+            let children = field.selection_set().filter(|child| child.name() == name);
+            children.fold(fields, |fields, child| fields | selection::of_object(child))
+        });
+        let (baseline, candidate) =
+            futures_util::future::try_join(row(request, baseline.key, fields), row(request, candidate.key, fields))
+                .await?;
+        Ok(ReleaseComparison { baseline, candidate, project, statistic, comparison: compared, as_of: request.as_of() })
+    }
+}
+
+async fn run(request: &RequestContext, id: Option<Key<ReleaseId>>, what: &'static str) -> Result<Run> {
+    let found = match id {
+        Some(id) => request.loaders().release_run.load(id).await?,
+        None => None,
+    };
+    found.ok_or_else(|| Error::not_found(what))
+}
+
+async fn row(request: &RequestContext, id: Key<ReleaseId>, fields: ReleaseFields) -> Result<Arc<directory::Release>> {
+    let found = request.loaders().release.load(Asked { id, fields }).await?;
+    found.ok_or_else(|| Error::not_found("release"))
+}

@@ -1,0 +1,62 @@
+//! `metricWindow`: figures about the last so long, moved on every so often.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Subscription};
+use tokio_stream::{Stream, StreamExt};
+
+use crate::{
+    error::Result,
+    graphql::{
+        context::request,
+        scalars::{Duration, StreamCursor},
+        types::{
+            filter::{self, StreamFilter},
+            groups::MetricGroupKey,
+            window::{self, LiveWindow},
+        },
+        watch::Opening,
+    },
+};
+
+/// Figures about the last so long.
+#[derive(Default)]
+pub struct MetricWindowSubscription;
+
+#[Subscription]
+impl MetricWindowSubscription {
+    /// Figures about the last so long, moved on every so often: the current state at once, then each new one. A slow
+    /// client gets the latest and none of those before it. Windows end at multiples of `every` in UTC; late measurements
+    /// revise a window for some seconds, and count in every later one that they belong to in any case.
+    async fn metric_window<'a>(
+        &self,
+        context: &Context<'a>,
+        #[graphql(desc = "Which measurements. It must stay within one organization.")] filter: StreamFilter,
+        #[graphql(desc = "How long the window is, at most a day unless the server is set otherwise.")] window: Duration,
+        #[graphql(
+            desc = "How often it moves on. The steps that both lengths have in common must not be too many: a window of an hour moves every 6 seconds at the quickest.",
+            default_with = "Duration(1_000_000)"
+        )]
+        every: Duration,
+        #[graphql(desc = "What the measurements are told apart by; not at all when left out.")] group_by: Option<
+            Vec<MetricGroupKey>,
+        >,
+        #[graphql(
+            desc = "Push no window before everything up to this cursor is counted: whoever recorded metrics sees them in the first one."
+        )]
+        after: Option<StreamCursor>,
+    ) -> Result<impl Stream<Item = Result<LiveWindow>> + 'a> {
+        let request = Arc::clone(request(context)?);
+        let filter = filter::stream(filter)?;
+        let group_by = window::group_by(group_by.unwrap_or_default())?;
+        let want = window::wants(context.field());
+        let after = after.map(|cursor| request.services.cursors.read_receipt(&cursor.0)).transpose()?;
+        let lengths = (window.0, every.0);
+        let windows = request.services.windows.watch(request.scope(), filter, lengths, group_by, after).await?;
+        request.course()?.open(Opening::State);
+        Ok(windows.map(move |window| {
+            request.renew_loaders();
+            Ok(LiveWindow { window: window?, want })
+        }))
+    }
+}

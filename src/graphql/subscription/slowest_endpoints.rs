@@ -1,0 +1,120 @@
+//! `slowestEndpoints`, live: the ranking of a report over a window that moves.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Subscription};
+use tokio_stream::{Stream, StreamExt};
+
+use crate::{
+    db::StatementLog,
+    error::{Error, Result},
+    graphql::{
+        context::{RequestContext, request},
+        scalars::Duration,
+        selection,
+        types::{
+            endpoint::EndpointStats,
+            filter::{self, StreamFilter},
+            stats::{self, Statistic},
+            window::figures_as_stats,
+        },
+        watch::Opening,
+    },
+    live::window::{GroupKey, LiveWindow},
+    model::{EndpointId, Key, MetricType},
+    reports::{self, Projects, Question, Want, slowest},
+};
+
+/// The slowest endpoints of the last so long.
+#[derive(Default)]
+pub struct SlowestEndpointsSubscription;
+
+#[Subscription]
+impl SlowestEndpointsSubscription {
+    /// The slowest endpoints of the last so long, worst first, with the people who own them: the current ranking at once,
+    /// then each new one. Without types in the filter these are the types that measure time (page loads, API responses,
+    /// databases); for cache hits alone, the lowest rate is worst.
+    async fn slowest_endpoints<'a>(
+        &self,
+        context: &Context<'a>,
+        #[graphql(desc = "Which measurements. It must stay within one organization.")] filter: StreamFilter,
+        #[graphql(
+            desc = "How long the window is, at most a day unless the server is set otherwise.",
+            default_with = "Duration(300_000_000)"
+        )]
+        window: Duration,
+        #[graphql(desc = "How often it moves on.", default_with = "Duration(2_000_000)")] every: Duration,
+        #[graphql(desc = "The worst so many, 1 to 100.", default = 10)] limit: i32,
+        #[graphql(desc = "What makes an endpoint slow.", default_with = "Statistic::P95")] rank_by: Statistic,
+    ) -> Result<impl Stream<Item = Result<Vec<EndpointStats>>> + 'a> {
+        let request = Arc::clone(request(context)?);
+        let limit =
+            u32::try_from(limit).map_err(|_| Error::input("limit", format!("must be 1 to 100, got {limit}")))?;
+        slowest::check_limit(limit)?;
+        let mut filter = filter::stream(filter)?;
+        if filter.kinds.is_empty() {
+            filter.kinds = vec![MetricType::PageLoad, MetricType::ApiResponse, MetricType::Database];
+        }
+        let rank_by: reports::Statistic = rank_by.into();
+        let field = context.field();
+        let has_id = ["worstSample", "statusCode", "timestamp", "trend"].iter().any(|name| selection::has(field, name));
+        let want = if rank_by.percentile().is_some() { Want::Percentiles } else { stats::wants_in_stats(field) };
+        let ranking = Ranking { rank_by, limit, kinds: filter.kinds.clone(), want, has_id };
+        let group_by = vec![GroupKey::Project, GroupKey::Endpoint];
+        let lengths = (window.0, every.0);
+        let windows = request.services.windows.watch(request.scope(), filter, lengths, group_by, None).await?;
+        request.course()?.open(Opening::State);
+        Ok(windows.then(move |window| {
+            let (request, ranking) = (Arc::clone(&request), ranking.clone());
+            async move {
+                request.renew_loaders();
+                ranking.of(&request, &*window?).await
+            }
+        }))
+    }
+}
+
+/// What is ranked, how, and what is looked at.
+#[derive(Clone)]
+struct Ranking {
+    rank_by: reports::Statistic,
+    limit: u32,
+    kinds: Vec<MetricType>,
+    want: Want,
+    /// Whether the worst measurement or the trend is looked for: only they need to know an endpoint's id.
+    has_id: bool,
+}
+
+impl Ranking {
+    async fn of(&self, request: &RequestContext, window: &LiveWindow) -> Result<Vec<EndpointStats>> {
+        let rows = window.groups.iter().filter_map(|group| {
+            Some(reports::EndpointStats {
+                project: Key::new(window.cursor.organization, group.place.project?),
+                endpoint_id: EndpointId::ALL,
+                endpoint: group.endpoint.clone()?,
+                stats: Arc::new(figures_as_stats(&group.figures, self.want, window.range)),
+                value: 0.0,
+            })
+        });
+        let mut rows = slowest::rank(rows.collect(), self.rank_by, &self.kinds, self.limit);
+        if self.has_id {
+            identify(request, &mut rows).await?;
+        }
+        let projects = Projects::Organizations(vec![window.cursor.organization]);
+        let question = Arc::new(Question { projects, kinds: self.kinds.clone(), ..Question::over(window.range) });
+        let found =
+            rows.into_iter().map(|row| EndpointStats { row, question: Arc::clone(&question), as_of: window.as_of });
+        Ok(found.collect())
+    }
+}
+
+/// Batches name their endpoints by path; the ids are in the database.
+async fn identify(request: &RequestContext, rows: &mut [reports::EndpointStats]) -> Result<()> {
+    let named: Vec<_> = rows.iter().map(|row| (row.project, row.endpoint.clone())).collect();
+    let session = request.services.database.reader(StatementLog::default());
+    let ids = slowest::endpoint_ids(request.scope(), &session, &named).await?;
+    for (row, named) in rows.iter_mut().zip(&named) {
+        row.endpoint_id = ids.get(named).copied().unwrap_or(EndpointId::ALL);
+    }
+    Ok(())
+}

@@ -1,0 +1,269 @@
+//! What can be asked about measurements, alike of everything, of an organization and of a project.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Object};
+use futures_util::future::try_join_all;
+
+use super::{
+    columns::SeriesColumns,
+    endpoint::EndpointStats,
+    filter::{self, MetricFilter},
+    groups::{self, GroupOrder, HavingInput, MetricGroup, MetricGroupKey},
+    metric::MetricType,
+    series::{self, GapFill, MetricBucket},
+    stats::{self, MetricAggregate, PerformanceSummary, Statistic},
+};
+use crate::{
+    error::{Error, Result},
+    graphql::{
+        context::{RequestContext, request},
+        loaders::{AskedReport, Loaders, Reported},
+        scalars::Duration,
+    },
+    model::{self, order::Sort},
+    reports::{
+        self, Accuracy, Buckets, GroupBy, Groups, Parent, Question, Report, Series, Slowest, Totals, Want, fill,
+    },
+};
+
+/// The reports about the measurements of a parent: its fields stand among those of the parent.
+pub struct Reports(pub Parent);
+
+/// At the root, about all that the filter names.
+impl Default for Reports {
+    fn default() -> Self {
+        Self(Parent::Question)
+    }
+}
+
+/// Reports about measurements.
+#[Object]
+impl Reports {
+    /// Figures about all measurements that pass the filter, together. Name one type in the filter (or types of one unit):
+    /// milliseconds and percentages are not kept apart here.
+    async fn metric_stats(
+        &self,
+        context: &Context<'_>,
+        #[graphql(
+            desc = "Which measurements; below an organization or a project, of those recorded for it, whatever \
+                          projects the filter names."
+        )]
+        filter: MetricFilter,
+    ) -> Result<MetricAggregate> {
+        let request = request(context)?;
+        let question = Arc::new(filter::question(request, Some(filter)).await?);
+        let report = Totals { want: stats::wants(context.field()) };
+        let stats = load(request, |loaders| &loaders.metric_stats, self.0.clone(), question, report).await?;
+        Ok(MetricAggregate::own(stats, request.as_of()))
+    }
+
+    /// Figures over time: one row of figures for each bucket that the window touches, in order of time. Each bucket is
+    /// read from the coarsest rollups that fit in it, so the length of the window hardly matters.
+    async fn metric_series(
+        &self,
+        context: &Context<'_>,
+        #[graphql(
+            desc = "Which measurements; below an organization or a project, of those recorded for it, whatever \
+                          projects the filter names."
+        )]
+        filter: MetricFilter,
+        #[graphql(desc = "How long a bucket is.")] bucket: Duration,
+        #[graphql(
+            desc = "What stands for the figures of a bucket in which nothing was measured.",
+            default_with = "GapFill::Null"
+        )]
+        fill: GapFill,
+    ) -> Result<Vec<MetricBucket>> {
+        let request = request(context)?;
+        let question = Arc::new(filter::question(request, Some(filter)).await?);
+        let want = stats::wants_in_stats(context.field());
+        buckets(request, self.0.clone(), question, bucket, fill, want).await
+    }
+
+    /// Figures per group: of each project, type, name, endpoint, status code or release, or of combinations of them.
+    async fn metric_groups(
+        &self,
+        context: &Context<'_>,
+        #[graphql(
+            desc = "Which measurements; below an organization or a project, of those recorded for it, whatever \
+                          projects the filter names."
+        )]
+        filter: MetricFilter,
+        #[graphql(desc = "What groups are told apart by; by nothing, all is one group.")] group_by: Vec<MetricGroupKey>,
+        #[graphql(desc = "How long a bucket is, for the `buckets` of each group.")] bucket: Option<Duration>,
+        #[graphql(desc = "Only groups that meet all of these.")] having: Option<Vec<HavingInput>>,
+        #[graphql(desc = "By which figure; the most measurements first when left out.")] order_by: Option<GroupOrder>,
+        #[graphql(desc = "The first so many, 1 to 100.", default = 50)] first: i32,
+    ) -> Result<Vec<MetricGroup>> {
+        let request = request(context)?;
+        let question = Arc::new(filter::question(request, Some(filter)).await?);
+        let report = Groups {
+            having: groups::having(having)?,
+            order: order_by.map_or(reports::Statistic::Count, |order| order.statistic.into()),
+            sort: order_by.map_or(Sort::Descending, |order| order.direction.into()),
+            ..largest(request, group_by, first, stats::wants_in_stats(context.field()))?
+        };
+        let found =
+            load(request, |loaders| &loaders.metric_groups, self.0.clone(), Arc::clone(&question), report).await?;
+        let group = |group: &reports::MetricGroup| MetricGroup {
+            group: group.clone(),
+            question: Arc::clone(&question),
+            bucket,
+            as_of: request.as_of(),
+        };
+        Ok(found.iter().map(group).collect())
+    }
+
+    /// Figures over time as parallel lists, for charts: one series for each group, or one for everything. Those with the
+    /// most measurements, when there are more. All series have the same buckets.
+    async fn metric_columns(
+        &self,
+        context: &Context<'_>,
+        #[graphql(
+            desc = "Which measurements; below an organization or a project, of those recorded for it, whatever \
+                          projects the filter names."
+        )]
+        filter: MetricFilter,
+        #[graphql(desc = "How long a bucket is.")] bucket: Duration,
+        #[graphql(desc = "What series are told apart by; one series for everything when left out.")] group_by: Option<
+            Vec<MetricGroupKey>,
+        >,
+        #[graphql(
+            desc = "What stands for the figures of a bucket in which nothing was measured.",
+            default_with = "GapFill::Null"
+        )]
+        fill: GapFill,
+        #[graphql(desc = "The first so many series, 1 to 100.", default = 20)] first: i32,
+    ) -> Result<Vec<SeriesColumns>> {
+        let request = request(context)?;
+        let question = Arc::new(filter::question(request, Some(filter)).await?);
+        let group_by = group_by.unwrap_or_default();
+        let is_whole = group_by.is_empty();
+        let report = largest(request, group_by, first, Want::Scalars)?;
+        let series: Vec<_> = if is_whole {
+            vec![(Vec::new(), self.0.clone())]
+        } else {
+            let asked = (self.0.clone(), Arc::clone(&question));
+            let found = load(request, |loaders| &loaders.metric_groups, asked.0, asked.1, report).await?;
+            found.iter().map(|group| (group.keys.clone(), group.parent.clone())).collect()
+        };
+        let count_max = request.services.limits.buckets_max / series.len().max(1);
+        let report = Series {
+            buckets: Buckets { width_micros: bucket.0, count_max },
+            want: stats::wants_in_values(context.field()),
+        };
+        let columns = series.into_iter().map(async |(keys, parent)| {
+            let buckets =
+                load(request, |loaders| &loaders.metric_series, parent, Arc::clone(&question), report).await?;
+            let filled = fill::fill(&buckets, fill.into(), request.as_of()).collect();
+            let accuracy = Accuracy::of_all(&buckets).ok_or_else(|| Error::internal("a series without buckets"))?;
+            Ok(SeriesColumns { keys, filled, accuracy, buckets, as_of: request.as_of() })
+        });
+        try_join_all(columns).await
+    }
+
+    /// The slowest endpoints, worst first, with the people who own them. Without types in the filter these are the
+    /// types that measure time (page loads, API responses, databases); for cache hits alone, the lowest rate is worst.
+    async fn slowest_endpoints(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The worst so many, 1 to 100.", default = 10)] limit: i32,
+        #[graphql(desc = "Which measurements; those of the last 24 hours when left out. Below an organization or a \
+                          project, of those recorded for it, whatever projects the filter names.")]
+        filter: Option<MetricFilter>,
+        #[graphql(desc = "What makes an endpoint slow.", default_with = "Statistic::P95")] rank_by: Statistic,
+    ) -> Result<Vec<EndpointStats>> {
+        let request = request(context)?;
+        let as_of = request.as_of();
+        let mut question = filter::question(request, filter).await?;
+        if question.kinds.is_empty() {
+            question.kinds =
+                vec![model::MetricType::PageLoad, model::MetricType::ApiResponse, model::MetricType::Database];
+        }
+        let limit =
+            u32::try_from(limit).map_err(|_| Error::input("limit", format!("must be 1 to 100, got {limit}")))?;
+        let report = Slowest { rank_by: rank_by.into(), limit, want: stats::wants_in_stats(context.field()) };
+        let question = Arc::new(question);
+        let rows = load(request, |loaders| &loaders.slowest, self.0.clone(), Arc::clone(&question), report).await?;
+        let row =
+            |row: &reports::EndpointStats| EndpointStats { row: row.clone(), question: Arc::clone(&question), as_of };
+        Ok(rows.iter().map(row).collect())
+    }
+
+    /// The figures of one type of measurement at a glance.
+    async fn performance_summary(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which type.")] metric_type: MetricType,
+        #[graphql(
+            desc = "Which measurements; those of the last 24 hours when left out. Leave `types` out here. Below an \
+                          organization or a project, of those recorded for it, whatever projects the filter names."
+        )]
+        filter: Option<MetricFilter>,
+    ) -> Result<PerformanceSummary> {
+        let request = request(context)?;
+        let mut question = filter::question(request, filter).await?;
+        if !question.kinds.is_empty() {
+            return Err(Error::input("filter.types", "leave it out: metricType says which type"));
+        }
+        question.kinds = vec![metric_type.into()];
+        let report = Totals { want: stats::wants_in_stats(context.field()) };
+        let stats = load(request, |loaders| &loaders.metric_stats, self.0.clone(), Arc::new(question), report).await?;
+        Ok(PerformanceSummary { kind: metric_type, aggregate: MetricAggregate::own(stats, request.as_of()) })
+    }
+}
+
+/// The groups with the most measurements.
+fn largest(request: &RequestContext, by: Vec<MetricGroupKey>, first: i32, want: Want) -> Result<Groups> {
+    let limits = &request.services.limits;
+    let size_max = limits.page_size_max as usize;
+    let first = usize::try_from(first)
+        .ok()
+        .filter(|first| (1..=size_max).contains(first))
+        .ok_or_else(|| Error::input("first", format!("must be between 1 and {size_max}, got {first}")))?;
+    let mut distinct: Vec<GroupBy> = Vec::new();
+    for by in by.into_iter().map(GroupBy::from) {
+        if !distinct.contains(&by) {
+            distinct.push(by);
+        }
+    }
+    Ok(Groups {
+        by: distinct,
+        having: Vec::new(),
+        order: reports::Statistic::Count,
+        sort: Sort::Descending,
+        first,
+        groups_max: limits.groups_max,
+        want,
+    })
+}
+
+/// The buckets of a parent's series.
+///
+/// # Errors
+/// When the report cannot answer.
+pub async fn buckets(
+    request: &RequestContext,
+    parent: Parent,
+    question: Arc<Question>,
+    bucket: Duration,
+    fill: GapFill,
+    want: Want,
+) -> Result<Vec<MetricBucket>> {
+    let count_max = request.services.limits.buckets_max;
+    let report = Series { buckets: Buckets { width_micros: bucket.0, count_max }, want };
+    let series = load(request, |loaders| &loaders.metric_series, parent, question, report).await?;
+    Ok(series::buckets(&series, fill, request.as_of()))
+}
+
+async fn load<R: Report>(
+    request: &RequestContext,
+    loader: impl Fn(&Loaders) -> &Reported<R>,
+    parent: Parent,
+    question: Arc<Question>,
+    report: R,
+) -> Result<R::Answer> {
+    let answer = loader(&request.loaders()).load(AskedReport { parent, question, report }).await?;
+    answer.ok_or_else(|| Error::internal("a report left out one of those it was asked about"))
+}

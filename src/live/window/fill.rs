@@ -1,0 +1,166 @@
+//! Reads what a window holds at its start: one statement, and so one snapshot, with the last commit that is in it.
+//! What is committed later comes through the publisher and is told apart by its sequence.
+
+use futures_util::TryStreamExt;
+use sea_orm::{
+    QueryResult,
+    sea_query::{Alias, CaseStatement, Expr, ExprTrait, IntoTableRef, Query, SelectStatement, UnionType},
+};
+
+use super::{
+    cell::Addend,
+    desk::FillOrder,
+    query::{Bounds, GroupKey, WindowQuery},
+    rings::{Place, Rings},
+};
+use crate::{
+    db::{Database, StatementLog},
+    error::{Error, Result},
+    model::{MetricType, ProjectId, metric::ERROR_STATUS_MIN},
+};
+
+const M: &str = "m";
+const E: &str = "e";
+
+/// What was read.
+#[derive(Clone, Debug)]
+pub struct Filled {
+    /// The last commit that is in it; every earlier one is, too.
+    pub sequence: i64,
+    /// The slots of the window and after it.
+    pub rings: Rings,
+}
+
+/// Reads a window.
+///
+/// # Errors
+/// [`Error::Limit`] when it has more groups or steps than can be held, and when the database cannot answer.
+pub async fn read(database: &Database, order: &FillOrder, bounds: &Bounds) -> Result<Filled> {
+    let session = database.reader(StatementLog::default());
+    let statement = statement(&order.query, order.span.first);
+    let mut rows = std::pin::pin!(session.stream(&statement).await?);
+    let mut filled = Filled { sequence: 0, rings: Rings::default() };
+    while let Some(row) = rows.try_next().await? {
+        let Some(count) = u32::try_from(row.try_get_by_index::<i64>(6)?).ok().filter(|count| *count > 0) else {
+            filled.sequence = row.try_get_by_index(0)?;
+            continue;
+        };
+        let (slot, place, endpoint, addend) = read_row(&order.query, &row, count)?;
+        filled.rings.add(order.span, slot, place, &endpoint, &addend);
+        if filled.rings.groups() > bounds.groups_max {
+            return Err(bounds.too_many_groups());
+        }
+        if filled.rings.cells() > bounds.cells_max {
+            return Err(bounds.too_many_cells());
+        }
+    }
+    Ok(filled)
+}
+
+fn read_row(query: &WindowQuery, row: &QueryResult, count: u32) -> Result<(i64, Place, String, Addend)> {
+    let kind = MetricType::from_code(row.try_get_by_index(2)?);
+    let kind = kind.ok_or_else(|| Error::internal("a measurement of a type that this version does not know"))?;
+    let place = Place::of(query, ProjectId(row.try_get_by_index(1)?), kind, row.try_get_by_index(3)?);
+    let addend = Addend {
+        bin: row.try_get_by_index(5)?,
+        count,
+        errors: u32::try_from(row.try_get_by_index::<i64>(7)?).unwrap_or(u32::MAX),
+        sum: row.try_get_by_index(8)?,
+        min: row.try_get_by_index(9)?,
+        max: row.try_get_by_index(10)?,
+    };
+    Ok((row.try_get_by_index(0)?, place, row.try_get_by_index(4)?, addend))
+}
+
+/// One row per slot, group and bin, and one with the last commit, which counts nothing.
+fn statement(query: &WindowQuery, first_slot: i64) -> SelectStatement {
+    let mut rows = measurements(query, first_slot);
+    rows.union(UnionType::All, last_commit(query));
+    rows
+}
+
+fn measurements(query: &WindowQuery, first_slot: i64) -> SelectStatement {
+    let width = query.slot_width();
+    let column = |name: &'static str| Expr::col((M, name));
+    // Spelled out: a parameter in GROUP BY is another one than that in SELECT.
+    let slot = || Expr::cust(format!("m.ts / {width}"));
+    let is_error: Expr = CaseStatement::new()
+        .case(column("status").gte(ERROR_STATUS_MIN), Expr::cust("1"))
+        .finally(Expr::cust("0"))
+        .into();
+    let mut select = Query::select();
+    select.expr(slot()).add_group_by([slot()]);
+    // What is not told apart is not a column of the groups.
+    let mut group = |key, column: (&'static str, &'static str), nothing: &'static str| {
+        if query.groups_by(key) {
+            select.column(column).group_by_col(column);
+        } else {
+            select.expr(Expr::cust(nothing));
+        }
+    };
+    group(GroupKey::Project, (M, "project_id"), "CAST(0 AS BIGINT)");
+    group(GroupKey::Type, (M, "kind"), "CAST(0 AS SMALLINT)");
+    group(GroupKey::StatusCode, (M, "status"), "CAST(0 AS SMALLINT)");
+    group(GroupKey::Endpoint, (E, "path"), "CAST('' AS TEXT)");
+    select
+        .column((M, "bin"))
+        .group_by_col((M, "bin"))
+        .expr(Expr::cust("COUNT(*)"))
+        .expr(is_error.sum())
+        .expr(column("value").sum())
+        .expr(column("value").min())
+        .expr(column("value").max())
+        .from_as(Alias::new("metric_event"), M)
+        .and_where(column("organization_id").eq(query.organization))
+        .and_where(column("ts").gte(first_slot.saturating_mul(width)))
+        .and_where(column("kind").is_in(kinds(query)));
+    if query.projects.is_empty() {
+        let mut own = Query::select();
+        own.column("id").from("project").and_where(Expr::col("organization_id").eq(query.organization));
+        select.and_where(column("project_id").in_subquery(own));
+    } else {
+        select.and_where(column("project_id").is_in(query.projects.iter().copied()));
+    }
+    if let Some(min) = query.min_value {
+        select.and_where(column("value").gte(min.0));
+    }
+    if query.groups_by(GroupKey::Endpoint) || !query.endpoints.is_empty() {
+        select.inner_join(
+            "endpoint".into_table_ref().alias(E),
+            Expr::col((E, "organization_id"))
+                .equals((M, "organization_id"))
+                .and(Expr::col((E, "id")).equals((M, "endpoint_id"))),
+        );
+        if !query.endpoints.is_empty() {
+            select.and_where(Expr::col((E, "path")).is_in(query.endpoints.iter().cloned()));
+        }
+    }
+    select
+}
+
+/// All types are named where the query names none: the index begins with them.
+fn kinds(query: &WindowQuery) -> impl Iterator<Item = i16> {
+    let wanted = |kind: &MetricType| query.kinds.is_empty() || query.kinds.contains(kind);
+    MetricType::ALL.into_iter().filter(wanted).map(MetricType::code)
+}
+
+fn last_commit(query: &WindowQuery) -> SelectStatement {
+    let mut select = Query::select();
+    select.column("last_seq").from("organization_stream");
+    for nothing in [
+        "CAST(0 AS BIGINT)",
+        "CAST(0 AS SMALLINT)",
+        "CAST(0 AS SMALLINT)",
+        "CAST('' AS TEXT)",
+        "CAST(0 AS SMALLINT)",
+        "CAST(0 AS BIGINT)",
+        "CAST(0 AS BIGINT)",
+        "CAST(0 AS DOUBLE PRECISION)",
+        "CAST(0 AS DOUBLE PRECISION)",
+        "CAST(0 AS DOUBLE PRECISION)",
+    ] {
+        select.expr(Expr::cust(nothing));
+    }
+    select.and_where(Expr::col("organization_id").eq(query.organization));
+    select
+}

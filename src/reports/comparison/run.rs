@@ -1,0 +1,248 @@
+//! From two stretches of time to a comparison: one statement, whatever the number of endpoints.
+
+use std::collections::BTreeMap;
+
+use sea_orm::{
+    ConnectionTrait, QueryResult,
+    sea_query::{Alias, Expr, ExprTrait, Order, Query, SelectStatement},
+};
+
+use super::{
+    judge::{self, Change, Verdict},
+    side::{Minute, Minutes},
+    windows,
+};
+use crate::{
+    db::Session,
+    error::{Error, Result},
+    model::{EndpointId, Key, MetricType, ProjectId, Scope, Sketch, TimeRange, sketch::RELATIVE_ERROR},
+    reports::{Accuracy, Source, Statistic, Stats, plan::Resolution, sql, statistic::Worst},
+};
+
+/// What is compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    /// Of which project.
+    pub project: Key<ProjectId>,
+    /// Which measurements.
+    pub kind: MetricType,
+    /// Which figure of them: a percentile, the average or the error rate.
+    pub statistic: Statistic,
+    /// While what it was ran; its last minutes count.
+    pub baseline: TimeRange,
+    /// While what it became runs; its first minutes count.
+    pub candidate: TimeRange,
+}
+
+/// Bounds of a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Minutes of each side.
+    pub minutes_max: u32,
+    /// Endpoints, those with the most measurements.
+    pub endpoints_max: u32,
+}
+
+/// One release against another.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// Regressed where anything did, else improved where anything did.
+    pub verdict: Verdict,
+    /// All endpoints together; `None` where there is too little.
+    pub whole: Option<Change>,
+    /// What regressed first, then by the size of the change.
+    pub endpoints: Vec<EndpointComparison>,
+}
+
+/// One endpoint in both releases.
+#[derive(Clone, Debug)]
+pub struct EndpointComparison {
+    /// Its path.
+    pub endpoint: String,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// The figures of the baseline.
+    pub baseline: Stats,
+    /// The figures of the candidate.
+    pub candidate: Stats,
+    /// The change; `None` where there is too little.
+    pub change: Option<Change>,
+    /// The false discovery rate at which the change would still be reported.
+    pub q_value: Option<f64>,
+}
+
+/// Compares. One statement.
+///
+/// # Errors
+/// For a statistic that is none of how things went, where minutes of the stretches are no longer kept, and when the
+/// database cannot answer.
+pub async fn run(scope: &Scope, session: &Session, question: &Question, limits: Limits) -> Result<Comparison> {
+    if question.statistic.percentile().is_none()
+        && !matches!(question.statistic, Statistic::Average | Statistic::ErrorRate)
+    {
+        let message = "is no figure to compare releases by; ask for a percentile, AVERAGE or ERROR_RATE";
+        return Err(Error::input("statistic", message));
+    }
+    if !scope.sees(question.project.organization) {
+        return Err(Error::not_found("project"));
+    }
+    let windows = windows::of(question, session.kept().minutes, limits.minutes_max)?;
+    let mut endpoints: BTreeMap<i64, Observed> = BTreeMap::new();
+    for row in session.query_all(&cells(question, windows, limits)).await? {
+        let endpoint: i64 = row.try_get_by_index(0)?;
+        endpoints.entry(endpoint).or_default().add(&row)?;
+    }
+    let whole = endpoints.remove(&EndpointId::ALL.0).unwrap_or_default();
+    Ok(judged(question, windows, &whole, endpoints.into_values().collect()))
+}
+
+/// What stands in the database about an endpoint: baseline, candidate.
+#[derive(Default)]
+struct Observed {
+    path: String,
+    minutes: [Minutes; 2],
+    extremes: [Option<(f64, f64)>; 2],
+}
+
+impl Observed {
+    fn add(&mut self, row: &QueryResult) -> Result<()> {
+        let side = usize::from(row.try_get_by_index::<i32>(1)? != 0);
+        let minute = self.minutes[side].entry(row.try_get_by_index(2)?).or_insert_with(Minute::default);
+        let unsigned = |at| -> Result<u64> { Ok(u64::try_from(row.try_get_by_index::<i64>(at)?).unwrap_or(0)) };
+        minute.count += unsigned(3)?;
+        minute.errors += unsigned(4)?;
+        minute.sum += row.try_get_by_index::<f64>(5)?;
+        let (low, high): (f64, f64) = (row.try_get_by_index(6)?, row.try_get_by_index(7)?);
+        let (least, greatest) = self.extremes[side].unwrap_or((low, high));
+        self.extremes[side] = Some((least.min(low), greatest.max(high)));
+        let sketch: Vec<u8> = row.try_get_by_index(8)?;
+        minute.sketch.merge_encoded(&sketch).map_err(Error::internal)?;
+        if let Some(path) = row.try_get_by_index::<Option<String>>(9)? {
+            self.path = path;
+        }
+        Ok(())
+    }
+
+    fn stats(&self, side: usize, window: TimeRange) -> Stats {
+        let minutes = || self.minutes[side].values();
+        let mut sketch = Sketch::new();
+        minutes().for_each(|minute| sketch.merge(&minute.sketch));
+        Stats {
+            count: minutes().map(|minute| minute.count).sum(),
+            errors: minutes().map(|minute| minute.errors).sum(),
+            sum: minutes().map(|minute| minute.sum).sum(),
+            min: self.extremes[side].map(|(least, _)| least),
+            max: self.extremes[side].map(|(_, greatest)| greatest),
+            sketch: Some(sketch),
+            accuracy: Accuracy {
+                is_exact: false,
+                covers: window,
+                relative_error_bound: RELATIVE_ERROR,
+                source: Source::Rollup,
+            },
+        }
+    }
+}
+
+const C: &str = "c";
+const E: &str = "e";
+
+/// The minutes of both sides, merged or not, of all endpoints together and of the busiest ones.
+fn cells(question: &Question, windows: [TimeRange; 2], limits: Limits) -> SelectStatement {
+    const COLUMNS: [&str; 9] = ["endpoint_id", "side", "bucket", "n", "n_err", "sum", "min", "max", "sketch"];
+    let minutes = |columns: &[&'static str]| {
+        sql::union([0, 1].into_iter().flat_map(|side| {
+            [Resolution::Minute, Resolution::Part].map(|table| {
+                let mut select = Query::select();
+                for column in columns {
+                    match *column {
+                        "side" => select.expr_as(Expr::cust(if side == 0 { "0" } else { "1" }), Alias::new("side")),
+                        column => select.column(column),
+                    };
+                }
+                select
+                    .from(table.table())
+                    .and_where(Expr::col("organization_id").eq(question.project.organization.0))
+                    .and_where(Expr::col("project_id").eq(question.project.id.0))
+                    .and_where(Expr::col("kind").eq(question.kind.code()))
+                    .and_where(Expr::col("bucket").gte(windows[side].from().as_micros()))
+                    .and_where(Expr::col("bucket").lt(windows[side].to().as_micros()));
+                select
+            })
+        }))
+    };
+    // All endpoints together have the most of all.
+    let mut busiest = Query::select();
+    busiest
+        .column("endpoint_id")
+        .from_subquery(minutes(&["endpoint_id", "n"]), "b")
+        .group_by_col("endpoint_id")
+        .order_by_expr(Expr::col("n").sum(), Order::Desc)
+        .order_by("endpoint_id", Order::Asc)
+        .limit(u64::from(limits.endpoints_max) + 1);
+    let mut select = Query::select();
+    select
+        .columns(COLUMNS.map(|column| (C, column)))
+        .column((E, "path"))
+        .from_subquery(minutes(&COLUMNS), C)
+        .join_as(
+            sea_orm::JoinType::LeftJoin,
+            "endpoint",
+            E,
+            Expr::col((E, "organization_id"))
+                .eq(question.project.organization.0)
+                .and(Expr::col((E, "id")).equals((C, "endpoint_id"))),
+        )
+        .and_where(Expr::col((C, "endpoint_id")).in_subquery(busiest));
+    select
+}
+
+/// The verdicts, with chance spread over all that was looked at.
+fn judged(question: &Question, windows: [TimeRange; 2], whole: &Observed, endpoints: Vec<Observed>) -> Comparison {
+    let change = |observed: &Observed| {
+        let [baseline, candidate] = &observed.minutes;
+        judge::change(baseline, candidate, question.statistic)
+    };
+    let worst = question.statistic.worst(&[question.kind]);
+    let changes: Vec<Option<Change>> = std::iter::once(whole).chain(&endpoints).map(change).collect();
+    let mut verdicts = verdicts(&changes, worst).into_iter();
+    let (whole_verdict, _) = verdicts.next().unwrap_or((Verdict::InsufficientData, None));
+    let mut compared: Vec<_> = endpoints
+        .into_iter()
+        .zip(changes.iter().skip(1))
+        .zip(verdicts)
+        .map(|((observed, change), (verdict, q_value))| EndpointComparison {
+            verdict,
+            baseline: observed.stats(0, windows[0]),
+            candidate: observed.stats(1, windows[1]),
+            change: *change,
+            q_value,
+            endpoint: observed.path,
+        })
+        .collect();
+    let size = |one: &EndpointComparison| one.change.map_or(0.0, |change| change.ratio.ln().abs());
+    compared.sort_by(|a, b| {
+        a.verdict.cmp(&b.verdict).then(size(b).total_cmp(&size(a))).then_with(|| a.endpoint.cmp(&b.endpoint))
+    });
+    let all = || std::iter::once(whole_verdict).chain(compared.iter().map(|one| one.verdict));
+    let verdict = [Verdict::Regressed, Verdict::Improved].into_iter().find(|verdict| all().any(|one| one == *verdict));
+    Comparison {
+        verdict: verdict.unwrap_or(whole_verdict),
+        whole: changes.first().copied().flatten(),
+        endpoints: compared,
+    }
+}
+
+/// A verdict for each change, with its q-value where there is one.
+fn verdicts(changes: &[Option<Change>], worst: Worst) -> Vec<(Verdict, Option<f64>)> {
+    let p_values: Vec<f64> = changes.iter().flatten().map(|change| change.p_value).collect();
+    let mut q_values = judge::q_values(&p_values).into_iter();
+    let verdict = |change: &Option<Change>| match change {
+        Some(change) => {
+            let q_value = q_values.next().unwrap_or(1.0);
+            (judge::verdict(change, q_value, worst), Some(q_value))
+        }
+        None => (Verdict::InsufficientData, None),
+    };
+    changes.iter().map(verdict).collect()
+}

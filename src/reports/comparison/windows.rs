@@ -1,0 +1,59 @@
+//! Which minutes of two releases are compared. Pure.
+
+use super::Question;
+use crate::{
+    error::{Error, Result},
+    model::{TimeRange, Timestamp, timestamp::MINUTE_MICROS},
+};
+
+/// Whole minutes of both sides: the last of the baseline and the first of the candidate, which are nearest to each other.
+///
+/// # Errors
+/// Where nothing of a side is left.
+pub fn of(question: &Question, kept: Timestamp, minutes_max: u32) -> Result<[TimeRange; 2]> {
+    let most = i64::from(minutes_max) * MINUTE_MICROS;
+    let whole = |range: TimeRange, field: &str| {
+        TimeRange::new(range.from().max(kept).ceil(MINUTE_MICROS), range.to().floor(MINUTE_MICROS)).map_err(|_| {
+            let message = format!("ran for no whole minute since {kept}, from when on minutes are kept");
+            Error::input(field, message)
+        })
+    };
+    let baseline = whole(question.baseline, "baselineId")?;
+    let candidate = whole(question.candidate, "candidateId")?;
+    let last = TimeRange::new(baseline.from().max(baseline.to().plus_micros(-most)), baseline.to());
+    let first = TimeRange::new(candidate.from(), candidate.to().min(candidate.from().plus_micros(most)));
+    Ok([last.unwrap_or(baseline), first.unwrap_or(candidate)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{Key, MetricType, OrganizationId, ProjectId},
+        reports::Statistic,
+    };
+
+    fn minutes(from: i64, to: i64) -> TimeRange {
+        let at = |minute: i64| Timestamp::from_micros(minute * MINUTE_MICROS);
+        TimeRange::new(at(from), at(to)).unwrap()
+    }
+
+    fn question(baseline: TimeRange, candidate: TimeRange) -> Question {
+        let project = Key::new(OrganizationId(1), ProjectId(1));
+        Question { project, kind: MetricType::ApiResponse, statistic: Statistic::P95, baseline, candidate }
+    }
+
+    #[test]
+    fn whole_kept_minutes_next_to_the_change_are_compared() {
+        let ragged =
+            TimeRange::new(Timestamp::from_micros(1), Timestamp::from_micros(100 * MINUTE_MICROS + 1)).unwrap();
+        let kept = Timestamp::from_micros(0);
+        let asked = question(ragged, minutes(100, 300));
+        assert_eq!(of(&asked, kept, 1_000).unwrap(), [minutes(1, 100), minutes(100, 300)]);
+        assert_eq!(of(&asked, kept, 60).unwrap(), [minutes(40, 100), minutes(100, 160)]);
+        let kept = Timestamp::from_micros(90 * MINUTE_MICROS);
+        assert_eq!(of(&asked, kept, 60).unwrap(), [minutes(90, 100), minutes(100, 160)]);
+        let gone = of(&asked, Timestamp::from_micros(100 * MINUTE_MICROS), 60).unwrap_err().to_string();
+        assert!(gone.starts_with("baselineId: ran for no whole minute"), "{gone}");
+    }
+}

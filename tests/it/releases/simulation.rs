@@ -1,0 +1,165 @@
+//! Releases that change nothing and releases that slow things down, as measurements would show them; also compiled into
+//! the benchmark, which plays many more.
+//!
+//! Latencies are lognormal. All endpoints of a server share the weather of the minute: a first-order autoregressive
+//! process that scales whatever is measured in it, so that neither measurements nor minutes are independent.
+
+use std::fmt;
+
+use perfgraph::{
+    model::sketch::bin_of,
+    reports::{
+        Statistic,
+        comparison::{
+            Minute, Minutes, Verdict,
+            judge::{self, FALSE_DISCOVERY_RATE},
+        },
+        statistic::Worst,
+    },
+};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+/// What is played.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene {
+    pub endpoints: usize,
+    /// Of them, how many the candidate slows down.
+    pub slowed: usize,
+    /// By how much: 1.25 is 25 %.
+    pub factor: f64,
+    pub minutes: i64,
+    /// Measurements of an endpoint in a minute.
+    pub per_minute: usize,
+    /// The standard deviation of a measurement's logarithm; at 0.4 the 95th percentile is 1.9 times the median.
+    pub spread: f64,
+    /// The standard deviation of the logarithm of a minute's weather.
+    pub weather: f64,
+    /// How alike the weather of neighbouring minutes is, 0 to 1.
+    pub inertia: f64,
+}
+
+impl Scene {
+    /// An hour before and an hour after, five endpoints with twenty measurements a minute.
+    pub const HOUR: Self = Self {
+        endpoints: 5,
+        slowed: 0,
+        factor: 1.25,
+        minutes: 60,
+        per_minute: 20,
+        spread: 0.4,
+        weather: 0.05,
+        inertia: 0.5,
+    };
+}
+
+/// What came of playing a scene many times.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    pub replays: usize,
+    /// Verdicts on what the candidate did not touch.
+    pub untouched: usize,
+    /// Of them, those that say something else.
+    pub wrong: usize,
+    /// Replays with at least one of those.
+    pub replays_with_wrong: usize,
+    /// Verdicts on what the candidate slowed down.
+    pub slowed: usize,
+    /// Of them, those that say so.
+    pub found: usize,
+}
+
+impl Tally {
+    pub fn wrong_share(&self) -> f64 {
+        share(self.wrong, self.untouched)
+    }
+
+    pub fn replays_with_wrong_share(&self) -> f64 {
+        share(self.replays_with_wrong, self.replays)
+    }
+
+    pub fn found_share(&self) -> f64 {
+        share(self.found, self.slowed)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of a simulation")]
+fn share(part: usize, whole: usize) -> f64 {
+    part as f64 / whole.max(1) as f64
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} replays: {}/{} verdicts on the untouched wrong ({:.2} %), in {:.2} % of replays; {}/{} slowed found ({:.1} %)",
+            self.replays,
+            self.wrong,
+            self.untouched,
+            100.0 * self.wrong_share(),
+            100.0 * self.replays_with_wrong_share(),
+            self.found,
+            self.slowed,
+            100.0 * self.found_share(),
+        )
+    }
+}
+
+/// Plays a scene so many times and compares by `statistic`.
+pub fn play(scene: &Scene, statistic: Statistic, replays: usize, rng_seed: u64) -> Tally {
+    let mut rng = StdRng::seed_from_u64(rng_seed);
+    let mut tally = Tally { replays, ..Tally::default() };
+    for _ in 0..replays {
+        let baseline = hour(&mut rng, scene, 1.0);
+        let candidate = hour(&mut rng, scene, scene.factor);
+        let wrong_before = tally.wrong;
+        for (endpoint, verdict) in verdicts(&baseline, &candidate, statistic).into_iter().enumerate() {
+            if endpoint < scene.slowed {
+                tally.slowed += 1;
+                tally.found += usize::from(verdict == Verdict::Regressed);
+            } else {
+                tally.untouched += 1;
+                tally.wrong += usize::from(verdict != Verdict::NoChange);
+            }
+        }
+        tally.replays_with_wrong += usize::from(tally.wrong > wrong_before);
+    }
+    tally
+}
+
+/// By endpoint.
+fn verdicts(baseline: &[Minutes], candidate: &[Minutes], statistic: Statistic) -> Vec<Verdict> {
+    let sides = baseline.iter().zip(candidate);
+    let changes: Vec<_> =
+        sides.map(|(before, after)| judge::change(before, after, statistic).expect("enough of everything")).collect();
+    let p_values: Vec<_> = changes.iter().map(|change| change.p_value).collect();
+    let q_values = judge::q_values(&p_values);
+    assert!(q_values.iter().all(|q| (0.0..=1.0).contains(q)) && FALSE_DISCOVERY_RATE < 0.05);
+    changes.iter().zip(q_values).map(|(change, q)| judge::verdict(change, q, Worst::Highest)).collect()
+}
+
+/// The minutes of each endpoint.
+fn hour(rng: &mut StdRng, scene: &Scene, factor: f64) -> Vec<Minutes> {
+    let mut weather = scene.weather * normal(rng);
+    let mut endpoints = vec![Minutes::new(); scene.endpoints];
+    for at in 0..scene.minutes {
+        weather = scene.inertia * weather + (1.0 - scene.inertia.powi(2)).sqrt() * scene.weather * normal(rng);
+        for (number, minutes) in endpoints.iter_mut().enumerate() {
+            let factor = if number < scene.slowed { factor } else { 1.0 };
+            let mut minute = Minute::default();
+            for _ in 0..scene.per_minute {
+                let value = 80.0 * factor * (weather + scene.spread * normal(rng)).exp();
+                minute.count += 1;
+                minute.sum += value;
+                minute.sketch.record(bin_of(value), 1);
+            }
+            minutes.insert(at, minute);
+        }
+    }
+    endpoints
+}
+
+/// Box and Muller.
+fn normal(rng: &mut StdRng) -> f64 {
+    let (radius, angle): (f64, f64) = (rng.random_range(f64::MIN_POSITIVE..1.0), rng.random_range(0.0..1.0));
+    (-2.0 * radius.ln()).sqrt() * (2.0 * std::f64::consts::PI * angle).cos()
+}
