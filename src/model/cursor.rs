@@ -71,6 +71,12 @@ impl Positions {
         self.0.iter().map(|(organization, position)| (*organization, *position))
     }
 
+    /// The last commit that is at least partly behind it, where it has moved in one organization only.
+    pub fn last(&self) -> Option<StreamCursor> {
+        let (organization, position) = self.iter().next().filter(|_| self.organizations() == 1)?;
+        Some(StreamCursor { organization, sequence: position.touched(), ordinal: position.rows.saturating_sub(1) })
+    }
+
     /// How many organizations it has moved in.
     pub fn organizations(&self) -> usize {
         self.0.len()

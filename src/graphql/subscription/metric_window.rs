@@ -19,6 +19,9 @@ use crate::{
     },
 };
 
+/// What binds cursors to this stream.
+const STREAM: &str = "metricWindow";
+
 /// Figures about the last so long.
 #[derive(Default)]
 pub struct MetricWindowSubscription;
@@ -48,6 +51,9 @@ impl MetricWindowSubscription {
     ) -> Result<impl Stream<Item = Result<LiveWindow>> + 'a> {
         let request = Arc::clone(request(context)?);
         let filter = filter::stream(filter)?;
+        let purpose = filter.purpose(request.scope(), STREAM);
+        let after = after.map(|after| request.services.cursors.unseal(purpose, &after.0)).transpose()?;
+        let after = after.and_then(|after| after.positions.last());
         let group_by = window::group_by(group_by.unwrap_or_default())?;
         let want = window::wants(context.field());
         let after = after.map(|cursor| request.services.cursors.read_receipt(&cursor.0)).transpose()?;
@@ -56,7 +62,9 @@ impl MetricWindowSubscription {
         request.course()?.open(Opening::State);
         Ok(windows.map(move |window| {
             request.renew_loaders();
-            Ok(LiveWindow { window: window?, want })
+            let window = window?;
+            let cursor = request.services.cursors.seal(purpose, &window.cursor.into());
+            Ok(LiveWindow { window, want, cursor: StreamCursor(cursor.into()) })
         }))
     }
 }

@@ -48,6 +48,8 @@ pub struct LiveWindow {
     pub window: Arc<window::LiveWindow>,
     /// Which figures are looked at.
     pub want: Want,
+    /// Where it stands.
+    pub cursor: StreamCursor,
 }
 
 /// A sliding window at one moment. It holds exactly what was committed up to its cursor and happened from its start up to

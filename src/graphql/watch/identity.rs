@@ -10,7 +10,9 @@ use async_graphql_value::{ConstValue, Value};
 
 use crate::model::Scope;
 
-/// The argument that says where a subscription resumes.
+/// The subscriptions whose places are known, and the argument that says where they resume. Elsewhere an argument of that
+/// name is one like any other.
+const RESUMED: [&str; 1] = ["metricStream"];
 const AFTER: &str = "after";
 
 /// The subscriptions that a watcher resumes by itself, on top of an execution that knows nothing of it. For any other that

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::markers::{create, deployed};
 use crate::{
-    harness::{Server, TestDatabase, World, builders, server::NOW},
+    harness::{Server, World, builders, server::NOW},
     on_both_databases,
     statements::counted,
 };

@@ -4,7 +4,7 @@ use perfgraph::{clock::Clock, model::timestamp::HOUR_MICROS};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Server, TestDatabase, World, builders, server::NOW},
+    harness::{Server, World, builders, server::NOW},
     on_both_databases,
     statements::counted,
 };
