@@ -103,17 +103,6 @@ impl Cursors {
         self.seal(Purpose::RECEIPT, &cursor.into())
     }
 
-    /// Reads a cursor that answered a submission, or says how far a window counts.
-    ///
-    /// # Errors
-    /// [`Error::Input`] for any other.
-    pub fn read_receipt(&self, text: &str) -> Result<StreamCursor> {
-        let positions = self.unseal(Purpose::RECEIPT, text)?.positions;
-        let first = positions.iter().next();
-        let (organization, position) = first.ok_or_else(|| Error::input("after", NOT_A_CURSOR))?;
-        Ok(StreamCursor { organization, sequence: position.sequence, ordinal: 0 })
-    }
-
     /// Reads a cursor that a client sent as `after`.
     ///
     /// # Errors

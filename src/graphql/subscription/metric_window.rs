@@ -56,7 +56,6 @@ impl MetricWindowSubscription {
         let after = after.and_then(|after| after.positions.last());
         let group_by = window::group_by(group_by.unwrap_or_default())?;
         let want = window::wants(context.field());
-        let after = after.map(|cursor| request.services.cursors.read_receipt(&cursor.0)).transpose()?;
         let lengths = (window.0, every.0);
         let windows = request.services.windows.watch(request.scope(), filter, lengths, group_by, after).await?;
         request.course()?.open(Opening::State);

@@ -15,10 +15,6 @@ use crate::model::Scope;
 const RESUMED: [&str; 1] = ["metricStream"];
 const AFTER: &str = "after";
 
-/// The subscriptions that a watcher resumes by itself, on top of an execution that knows nothing of it. For any other that
-/// argument is one like all.
-const RESUMED: [&str; 1] = ["metricStream"];
-
 /// What identical subscriptions have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity([u8; 32]);
