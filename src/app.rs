@@ -1,6 +1,7 @@
 //! Every part of the server, built once in order and closed in reverse. The only file that knows all of them.
 
 mod limits;
+mod settings;
 mod windows;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -17,28 +18,26 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     auth,
     clock::Clock,
-    config::{Config, TrustedDocuments},
-    db::{Database, Instance, StatementLog, migrate, pool},
+    config::Config,
+    db::{Database, Instance, StatementLog, migrate},
     error::{Error, Result},
-    graphql::{
-        Engine, Services,
-        documents::{Trusted, TrustedMode},
-        watch,
-    },
-    http::{self, HttpSettings, doors::metrics, listener::Bounds, origin::Origins, router::HttpState},
+    graphql::{Engine, Services, watch},
+    http::{self, router::HttpState},
     ingest::{self, Ingest},
     jobs::{
-        compaction,
-        partitions::{self, Days},
-        retention::{self, Retention},
+        compaction, partitions,
+        retention::Retention,
         self_monitoring::{self, Recorder},
     },
     live::{
-        Cursors, Follower, Pace, Publisher, bus,
+        Cursors, Follower, Publisher, bus,
         changes::{Moved, Relay},
     },
     model::IdGenerator,
 };
+
+use settings::{bounds, compaction_settings, http_settings, kept_days, narrow, pace, partition_days, trusted};
+pub use settings::{ingest_settings, pool_options};
 
 /// How long the jobs may take once the last request was answered. These three stay below five seconds together: what
 /// starts servers kills them some time after the drain timeout.
@@ -313,114 +312,4 @@ async fn start_jobs(config: &Config, core: &Core, stopping: &CancellationToken) 
 #[expect(clippy::disallowed_methods, reason = "the one place outside of jobs that starts tasks")]
 fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     tokio::spawn(future)
-}
-
-/// How to open the database.
-pub fn pool_options(config: &Config) -> pool::Options {
-    pool::Options {
-        url: config.database.url.reveal().to_owned(),
-        read_connections: config.database.read_connections,
-        write_connections: config.database.write_connections,
-        acquire_timeout: Duration::from_millis(config.database.acquire_timeout_ms),
-        busy_timeout: Duration::from_millis(config.database.busy_timeout_ms),
-        statement_timeout: Duration::from_millis(config.database.statement_timeout_ms),
-    }
-}
-
-const fn pace(config: &Config) -> Pace {
-    let live = &config.live;
-    Pace {
-        batch_max: live.event_metrics_max,
-        delay_max: Duration::from_millis(live.delay_max_ms),
-        heartbeat: Duration::from_millis(live.heartbeat_interval_ms),
-        organizations_max: live.organizations_max,
-    }
-}
-
-fn partition_days(config: &Config) -> Days {
-    Days { past: config.ingest.time_window_past_hours.div_ceil(24), future: config.database.partition_days_ahead }
-}
-
-const fn compaction_settings(config: &Config) -> compaction::Settings {
-    compaction::Settings {
-        delay: Duration::from_millis(config.compaction.delay_ms),
-        interval: Duration::from_millis(config.compaction.interval_ms),
-    }
-}
-
-const fn kept_days(config: &Config) -> retention::Days {
-    let retention = &config.retention;
-    retention::Days {
-        raw: retention.raw_days,
-        minutes: retention.minute_days,
-        hours: retention.hour_days,
-        changes: retention.change_days,
-        keys: retention.key_days,
-    }
-}
-
-/// What the server takes in, and how it writes it.
-pub fn ingest_settings(config: &Config) -> ingest::Settings {
-    ingest::Settings {
-        rows_max: narrow(config.limits.ingest_rows_max),
-        past: Duration::from_secs(u64::from(config.ingest.time_window_past_hours) * 3_600),
-        future: Duration::from_secs(u64::from(config.ingest.time_window_future_minutes) * 60),
-        queue_rows_max: narrow(config.ingest.queue_rows_max),
-        endpoint_bytes_max: config.ingest.endpoint_bytes_max,
-        tag_bytes_max: config.ingest.tag_bytes_max,
-        endpoint_templates: config.ingest.endpoint_templates,
-        endpoints_max: config.ingest.endpoints_max,
-        commit_rows_max: narrow(config.ingest.commit_rows_max),
-        committers: if config.database.url.is_sqlite() { 1 } else { config.database.write_connections.max(1) as usize },
-    }
-}
-
-/// The configuration's own check keeps every maximum far below this.
-fn narrow(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-const fn bounds(config: &Config) -> Bounds {
-    Bounds {
-        header_bytes_max: config.limits.header_bytes_max,
-        idle_timeout: Duration::from_millis(config.server.idle_timeout_ms),
-        write_timeout: Duration::from_millis(config.server.write_timeout_ms),
-    }
-}
-
-fn trusted(config: &Config) -> Result<Trusted> {
-    let mode = match config.graphql.trusted_documents {
-        TrustedDocuments::Off => return Ok(Trusted::everything()),
-        TrustedDocuments::Learn => TrustedMode::Learn,
-        TrustedDocuments::Only => TrustedMode::Only,
-    };
-    let path = std::path::Path::new(&config.graphql.trusted_documents_file);
-    Trusted::open(mode, path).map_err(|error| Error::input("graphql.trusted_documents_file", error.to_string()))
-}
-
-fn http_settings(config: &Config) -> HttpSettings {
-    HttpSettings {
-        listen: config.server.listen.ip(),
-        origins: Origins {
-            public: config.server.public_origins.clone(),
-            listed: config.server.cors_origins.clone(),
-            with_credentials: config.server.cors_credentials,
-        },
-        compression: config.server.compression,
-        body_bytes_max: config.limits.body_bytes_max,
-        bulk: metrics::Bounds {
-            body_bytes_max: config.limits.ingest_body_bytes_max,
-            part_rows: config.ingest.part_rows,
-            body_timeout: Duration::from_millis(config.server.ingest_body_timeout_ms),
-        },
-        batch_operations_max: config.limits.batch_operations_max,
-        strict_status: config.graphql.strict_status,
-        request_timeout: Duration::from_millis(config.server.request_timeout_ms),
-        graphiql: config.graphql.graphiql,
-        websocket_message_bytes_max: config.limits.websocket_message_bytes_max,
-        subscriptions_per_socket_max: config.limits.subscriptions_per_socket_max,
-        connection_init_timeout: Duration::from_millis(config.limits.connection_init_timeout_ms),
-        ping_interval: Duration::from_millis(config.server.ping_interval_ms),
-        heartbeat_interval: Duration::from_millis(config.server.heartbeat_interval_ms),
-    }
 }

@@ -149,6 +149,11 @@ impl Engine {
         self.hub.executed()
     }
 
+    /// How many different subscriptions are watched now.
+    pub fn subscriptions_running(&self) -> usize {
+        self.hub.running()
+    }
+
     /// Runs a query or mutation that came alone.
     pub async fn execute(&self, viewer: Viewer, method: Method, request: Request) -> Answer {
         match self.prepare(method, request) {

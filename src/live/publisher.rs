@@ -186,7 +186,7 @@ impl Publisher {
         let nobody_watches = self.0.batches.receiver_count() == 0;
         let begins = !std::mem::replace(&mut state.is_following, true);
         for poke in pokes {
-            let Some(sequence) = poke.sequence else { continue };
+            let sequence = poke.sequence.unwrap_or(0);
             if begins || nobody_watches {
                 let published = state.published.entry(poke.organization).or_default();
                 *published = sequence.max(*published);

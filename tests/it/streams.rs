@@ -129,7 +129,7 @@ fn value(payload: &Value) -> f64 {
 /// Asks until the server has let go of every stream.
 async fn until_nobody_watches(server: &Server) {
     let nobody = async {
-        while server.app.core().publisher.streams() > 0 {
+        while server.app.engine().subscriptions_running() > 0 {
             server.get("/healthz").await;
         }
     };

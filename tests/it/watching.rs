@@ -120,7 +120,7 @@ on_both_databases! {
         assert_eq!(server.app.engine().subscriptions_executed().0, before.0 + 2);
         drop((sockets, other));
         let nobody = async {
-            while server.app.core().publisher.streams() > 0 {
+            while server.app.engine().subscriptions_running() > 0 {
                 sleep(Duration::from_millis(5)).await;
             }
         };
@@ -379,11 +379,11 @@ async fn one_that_never_reads_its_events_loses_its_place() {
     );
     connection.write_all(head.as_bytes()).await.unwrap();
     let taken = async {
-        while server.app.core().publisher.streams() == 0 {
+        while server.app.engine().subscriptions_running() == 0 {
             sleep(Duration::from_millis(5)).await;
         }
         let numbers: Vec<u32> = (0..100).collect();
-        while server.app.core().publisher.streams() > 0 {
+        while server.app.engine().subscriptions_running() > 0 {
             commit_large(&server, &world, &numbers).await;
             sleep(Duration::from_millis(1)).await;
         }

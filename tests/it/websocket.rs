@@ -240,14 +240,14 @@ on_both_databases! {
                 }
                 sockets.push(socket);
             }
-            let publisher = &server.app.core().publisher;
+            let engine = server.app.engine();
             let until = async |count: usize| {
                 let reached = async {
-                    while publisher.streams() != count {
+                    while engine.subscriptions_running() != count {
                         server.get("/healthz").await;
                     }
                 };
-                timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("{} of {count} streams", publisher.streams()));
+                timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("{} of {count} executions", engine.subscriptions_running()));
             };
             // All of them watch the same, so one stream serves them.
             until(1).await;

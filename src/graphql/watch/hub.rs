@@ -82,6 +82,12 @@ impl Hub {
         (self.executions.load(Ordering::Relaxed), self.answers.load(Ordering::Relaxed))
     }
 
+    /// How many executions are watched now.
+    pub fn running(&self) -> usize {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.values().filter(|shared| shared.strong_count() > 0).count()
+    }
+
     /// Listens to the execution of this subscription; the first who does starts it.
     pub fn join(&self, subscription: Subscription, execute: Execute<'_>) -> Joined {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
