@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -21,6 +21,8 @@ const TELL_INTERVAL: Duration = Duration::from_millis(100);
 /// How long to wait before a bus that was lost is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
+/// How long the bus may take to give back what it holds.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Organizations that one statement asks about; each is a condition of it.
 const ORGANIZATIONS_AT_ONCE: usize = 100;
 
@@ -53,6 +55,9 @@ impl Follower {
         // Boxed, or whoever starts a server would carry all three about while it starts.
         let working = Box::pin(async { tokio::join!(self.tell(), self.listen(), self.follow()) });
         stopping.run_until_cancelled(working).await;
+        if timeout(CLOSE_TIMEOUT, self.bus.close()).await.is_err() {
+            tracing::debug!("the bus did not give back its connections in time");
+        }
     }
 
     /// Tells others at once, and then not again for a moment.

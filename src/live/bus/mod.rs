@@ -32,6 +32,9 @@ pub trait Bus: Send + Sync {
     /// # Errors
     /// When the bus cannot be reached.
     async fn subscribe(&self) -> Result<BoxStream<'static, Vec<Poke>>>;
+
+    /// Gives back what it holds, when its instance stops.
+    async fn close(&self) {}
 }
 
 /// A bus that is shared by all who use it.

@@ -64,4 +64,8 @@ impl Bus for PostgresBus {
         });
         Ok(heard.boxed())
     }
+
+    async fn close(&self) {
+        self.0.close().await;
+    }
 }
