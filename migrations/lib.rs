@@ -20,8 +20,10 @@ mod m0008_directory_lists;
 mod m0009_rollup_part;
 mod m0010_active_everywhere;
 mod m0011_metric_tags;
+mod m0012_entity_change;
 mod m0013_ledger_age;
 mod m0013_release;
+mod m0015_stream_secret;
 
 /// Applies and reverts the changes in order.
 pub struct Migrator;
@@ -41,8 +43,10 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_rollup_part::Migration),
             Box::new(m0010_active_everywhere::Migration),
             Box::new(m0011_metric_tags::Migration),
+            Box::new(m0012_entity_change::Migration),
             Box::new(m0013_ledger_age::Migration),
             Box::new(m0013_release::Migration),
+            Box::new(m0015_stream_secret::Migration),
         ]
     }
 }

@@ -1,5 +1,8 @@
 //! Every part of the server, built once in order and closed in reverse. The only file that knows all of them.
 
+mod limits;
+mod windows;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
@@ -9,7 +12,7 @@ use tokio::{
     task::JoinHandle,
     time::{sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     auth,
@@ -18,8 +21,9 @@ use crate::{
     db::{Database, Instance, StatementLog, migrate, pool},
     error::{Error, Result},
     graphql::{
-        Engine, Limits, Services,
+        Engine, Services,
         documents::{Trusted, TrustedMode},
+        watch,
     },
     http::{self, HttpSettings, doors::metrics, listener::Bounds, origin::Origins, router::HttpState},
     ingest::{self, Ingest},
@@ -30,10 +34,10 @@ use crate::{
         self_monitoring::{self, Recorder},
     },
     live::{
-        Follower, Publisher, Windows, bus,
-        window::{self, Runner},
+        Cursors, Follower, Pace, Publisher, bus,
+        changes::{Moved, Relay},
     },
-    model::{IdGenerator, timestamp::HOUR_MICROS},
+    model::IdGenerator,
 };
 
 /// How long the jobs may take once the last request was answered. These three stay below five seconds together: what
@@ -56,6 +60,8 @@ pub struct Core {
     pub ingest: Ingest,
     /// What was just written.
     pub publisher: Publisher,
+    /// The cursors of streams.
+    pub cursors: Cursors,
     batcher: JoinHandle<()>,
     /// Last: nobody else may be this instance while anything above still writes.
     instance: Instance,
@@ -89,11 +95,12 @@ impl Core {
         partitions::ensure(&database, &clock, partition_days(config)).await?;
         database.reload_kept().await?;
         let ids = Arc::new(instance.id_generator());
+        let cursors = Cursors::load(&database).await?;
         let publisher = Publisher::new(config.live.channel_batches_max);
         let (ingest, batcher) =
             Ingest::new(database.clone(), Arc::clone(&ids), clock.clone(), publisher.clone(), settings);
         let batcher = spawn(batcher.run());
-        Ok(Self { database, ids, clock, ingest, publisher, batcher, instance })
+        Ok(Self { database, ids, clock, ingest, publisher, cursors, batcher, instance })
     }
 
     /// Writes what is queued and closes the pools.
@@ -118,6 +125,8 @@ pub struct App {
     engine: Engine,
     core: Core,
     jobs: Vec<Job>,
+    /// Executions that subscriptions share.
+    tasks: TaskTracker,
     server: JoinHandle<()>,
     /// Cancelled before everything else: balancers look elsewhere.
     leaving: CancellationToken,
@@ -157,20 +166,34 @@ impl App {
     pub async fn serve(config: &Config, core: Core) -> Result<Self> {
         let [leaving, draining, stopping] = std::array::from_fn(|_| CancellationToken::new());
         let sockets = Arc::new(Semaphore::new(config.limits.sockets_max));
+        let tasks = TaskTracker::new();
         let trusted = trusted(config)?;
-        let (windows, runner) = windows(config, &core);
+        let (windows, runner) = windows::over(config, &core);
+        let moved = Moved::default();
+        let relay =
+            Relay::new(core.database.clone(), core.publisher.clone(), moved.clone(), bus::poll_interval(config));
         let services = Services {
             database: core.database.clone(),
             ingest: core.ingest.clone(),
             publisher: core.publisher.clone(),
+            moved: moved.clone(),
             windows,
             ids: Arc::clone(&core.ids),
             clock: core.clock.clone(),
-            limits: limits(config),
+            limits: limits::of(config),
             introspection: config.graphql.introspection,
+            cursors: core.cursors.clone(),
+            pace: pace(config),
+            sharing: watch::Settings {
+                frames_max: config.live.frames_max,
+                stretches_bytes_max: config.live.resumed_bytes_max,
+            },
+            tasks: tasks.clone(),
         };
         let engine = Engine::new(services, trusted);
+        // Boxed, or whoever starts a server would carry every job about while it starts.
         let (recorder, mut jobs) = Box::pin(start_jobs(config, &core, &stopping)).await?;
+        jobs.push(("changes", spawn(relay.run(stopping.clone()))));
         jobs.push(("live windows", spawn(runner.run(stopping.clone()))));
         let listener = TcpListener::bind(config.server.listen).await.map_err(|error| {
             Error::input("server.listen", format!("cannot listen on {}: {error}", config.server.listen))
@@ -179,6 +202,7 @@ impl App {
         let router = http::router(HttpState::new(http::router::Shared {
             engine: engine.clone(),
             ingest: core.ingest.clone(),
+            cursors: core.cursors.clone(),
             database: core.database.clone(),
             settings: Arc::new(http_settings(config)),
             recorder,
@@ -193,6 +217,7 @@ impl App {
             engine,
             core,
             jobs,
+            tasks,
             server,
             leaving,
             draining,
@@ -237,6 +262,11 @@ impl App {
             let open = (self.sockets_max as usize).saturating_sub(self.sockets.available_permits());
             tracing::warn!(open, "some sockets did not finish in time");
         }
+        // They end with the last who watches.
+        self.tasks.close();
+        if timeout(JOBS_TIMEOUT, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some subscriptions did not end in time");
+        }
         self.stopping.cancel();
         join_all(self.jobs.into_iter().map(async |(name, job)| {
             if timeout(JOBS_TIMEOUT, job).await.is_err() {
@@ -248,39 +278,24 @@ impl App {
     }
 }
 
-fn windows(config: &Config, core: &Core) -> (Windows, Runner) {
-    let live = &config.live;
-    let micros = |milliseconds: u64| i64::try_from(milliseconds).unwrap_or(i64::MAX).saturating_mul(1_000);
-    let bounds = window::Bounds {
-        window_max: i64::from(live.window_max_hours).saturating_mul(HOUR_MICROS),
-        every_min: micros(live.window_every_min_ms),
-        slots_max: i64::from(narrow(live.window_steps_max)),
-        groups_max: live.window_groups_max,
-        cells_max: live.window_cells_max,
-        windows_max: live.windows_max,
-    };
-    let pace = window::Pace { delay: micros(live.window_delay_ms), grace: micros(live.window_grace_ms) };
-    Windows::new(bounds, pace, core.database.clone(), core.clock.clone(), &core.publisher)
-}
-
 /// What runs beside the requests, by name.
 type Job = (&'static str, JoinHandle<()>);
 
 async fn start_jobs(config: &Config, core: &Core, stopping: &CancellationToken) -> Result<(Recorder, Vec<Job>)> {
+    let bus = bus::configured(config, &core.cursors.database_name())?;
+    let follower = Follower::begin(core.database.clone(), core.publisher.clone(), bus, bus::poll_interval(config));
+    let follower = spawn(follower.await?.run(stopping.clone()));
     let partitions =
         partitions::run(core.database.clone(), core.clock.clone(), partition_days(config), stopping.clone());
     let compaction =
         compaction::run(core.database.clone(), core.clock.clone(), compaction_settings(config), stopping.clone());
     let retention = Retention::new(core.database.clone(), kept_days(config));
     let retention = retention.run(core.clock.clone(), stopping.clone());
-    let bus = bus::configured(config)?;
-    let follower = Follower::begin(core.database.clone(), core.publisher.clone(), bus, bus::poll_interval(config));
-    let follower = follower.await?.run(stopping.clone());
     let mut jobs = vec![
         ("partitions", spawn(partitions)),
         ("compaction", spawn(compaction)),
         ("retention", spawn(retention)),
-        ("follower", spawn(follower)),
+        ("follower", follower),
     ];
     if !config.self_monitoring.enabled {
         return Ok((Recorder::disabled(core.clock.clone()), jobs));
@@ -312,6 +327,16 @@ pub fn pool_options(config: &Config) -> pool::Options {
     }
 }
 
+const fn pace(config: &Config) -> Pace {
+    let live = &config.live;
+    Pace {
+        batch_max: live.event_metrics_max,
+        delay_max: Duration::from_millis(live.delay_max_ms),
+        heartbeat: Duration::from_millis(live.heartbeat_interval_ms),
+        organizations_max: live.organizations_max,
+    }
+}
+
 fn partition_days(config: &Config) -> Days {
     Days { past: config.ingest.time_window_past_hours.div_ceil(24), future: config.database.partition_days_ahead }
 }
@@ -330,6 +355,7 @@ const fn kept_days(config: &Config) -> retention::Days {
         minutes: retention.minute_days,
         hours: retention.hour_days,
         keys: retention.key_days,
+        changes: retention.change_days,
     }
 }
 
@@ -354,39 +380,11 @@ fn narrow(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-const fn limits(config: &Config) -> Limits {
-    let limits = &config.limits;
-    Limits {
-        page_size_default: limits.page_size_default,
-        page_size_max: limits.page_size_max,
-        page_offset_max: limits.page_offset_max,
-        filter_depth_max: limits.filter_depth_max,
-        filter_conditions_max: limits.filter_conditions_max,
-        document_bytes_max: limits.document_bytes_max,
-        tokens_max: limits.tokens_max,
-        definitions_max: limits.definitions_max,
-        depth_max: limits.depth_max,
-        aliases_max: limits.aliases_max,
-        root_fields_max: limits.root_fields_max,
-        directives_max: limits.directives_max,
-        fields_max: limits.fields_max,
-        cost_max: limits.cost_max,
-        team_change_max: limits.team_change_max,
-        departments_max: limits.departments_max,
-        comparison: crate::reports::comparison::Limits {
-            minutes_max: limits.comparison_minutes_max,
-            endpoints_max: limits.comparison_endpoints_max,
-        },
-        buckets_max: limits.buckets_max,
-        groups_max: limits.groups_max,
-        document_cache_bytes_max: limits.document_cache_bytes_max,
-    }
-}
-
 const fn bounds(config: &Config) -> Bounds {
     Bounds {
         header_bytes_max: config.limits.header_bytes_max,
         idle_timeout: Duration::from_millis(config.server.idle_timeout_ms),
+        write_timeout: Duration::from_millis(config.server.write_timeout_ms),
     }
 }
 

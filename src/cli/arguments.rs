@@ -51,6 +51,8 @@ pub enum Command {
     Seed(Seed),
     /// Read metrics or a web server's log into a project
     Import(Import),
+    /// Watch the slowest endpoints of a project, live
+    Watch(Watch),
     /// Show or compare the GraphQL schema
     #[command(subcommand)]
     Schema(Schema),
@@ -173,6 +175,59 @@ pub enum ImportTimeUnit {
     Ms,
     /// Microseconds
     Us,
+}
+
+/// Watches the slowest endpoints of a project on a running server.
+#[derive(Clone, Debug, Args)]
+pub struct Watch {
+    /// Project to watch, by its slugs or its node id
+    #[arg(long, value_name = "ORGANIZATION/PROJECT")]
+    pub project: String,
+
+    /// Address of the server
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8000")]
+    pub url: String,
+
+    /// How far back to look, as in PT5M
+    #[arg(long, value_name = "DURATION", default_value = "PT5M")]
+    pub window: String,
+
+    /// How often to look again, as in PT2S
+    #[arg(long, value_name = "DURATION", default_value = "PT2S")]
+    pub every: String,
+
+    /// What makes an endpoint slow
+    #[arg(long, value_enum, default_value_t = RankBy::P95)]
+    pub rank_by: RankBy,
+
+    /// How many endpoints to show
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub limit: u32,
+
+    /// Show them once and end
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// What makes an endpoint slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RankBy {
+    /// The median
+    P50,
+    /// Nine of ten are not slower
+    P90,
+    /// 95 of 100 are not slower
+    P95,
+    /// 99 of 100 are not slower
+    P99,
+    /// The mean
+    Average,
+    /// The slowest
+    Max,
+    /// How many requests there are
+    Count,
+    /// How many of them fail
+    ErrorRate,
 }
 
 /// Shows or compares the GraphQL schema.

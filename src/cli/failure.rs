@@ -18,6 +18,9 @@ pub enum Failure {
     /// Something is not as it was said to be.
     #[error("{0}")]
     Data(String),
+    /// A server does not answer.
+    #[error("{0}")]
+    Unavailable(String),
     /// Somebody stopped it.
     #[error("{0}")]
     Interrupted(String),
@@ -36,7 +39,7 @@ impl Failure {
         match self {
             // What a part refuses at the start was configured.
             Self::Config(_) | Self::Part(error::Error::Input { .. }) => ConfigError::EXIT_CODE,
-            Self::Part(error::Error::Unavailable { .. }) => 69,
+            Self::Part(error::Error::Unavailable { .. }) | Self::Unavailable(_) => 69,
             Self::Data(_) => 65,
             Self::Interrupted(_) => 130,
             Self::Part(_) | Self::Internal(_) => 1,

@@ -14,6 +14,7 @@ mod schema;
 mod seed;
 mod serve;
 mod telemetry;
+mod watch;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -34,10 +35,11 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
-    // These two need neither a configuration nor a runtime.
+    // These need no configuration.
     match &arguments.command {
         Some(Command::Schema(command)) => return schema::run(command),
         Some(Command::Config(command)) => return config::run(command),
+        Some(Command::Watch(command)) => return watch::run(command),
         _ => {}
     }
     let config = Config::load(arguments.config.as_deref(), &arguments.overrides())?;

@@ -53,14 +53,14 @@ section! {
         team_change_max: usize = 1_000,
         /// Departments in figures about employees (`byDepartment`), of each organization or of all together.
         departments_max: usize = 1_000,
-        /// Minutes of each of two releases that are compared.
-        comparison_minutes_max: u32 = 1_440,
-        /// Endpoints of a project that are compared from one release to another: those with the most measurements.
-        comparison_endpoints_max: u32 = 200,
         /// Buckets of time in the answer of one field: of a series, or of all series of the field together.
         buckets_max: usize = 10_000,
         /// Groups that measurements may fall into when they are grouped, be it to show the first few of them.
         groups_max: usize = 10_000,
+        /// Minutes of each of two releases that are compared.
+        comparison_minutes_max: u32 = 1_440,
+        /// Endpoints of a project that are compared from one release to another: those with the most measurements.
+        comparison_endpoints_max: u32 = 200,
         /// Subscriptions open at once on one WebSocket.
         subscriptions_per_socket_max: usize = 50,
         /// Sockets open at once.

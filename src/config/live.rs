@@ -35,6 +35,19 @@ section! {
         window_delay_ms: u64 = 250,
         /// Milliseconds after its end until which late measurements revise a live window that was pushed.
         window_grace_ms: u64 = 5_000,
+        /// Events that one subscriber may be behind others who watch the same; after that it reads for itself, skips or is
+        /// closed, as it asked.
+        frames_max: usize = 256,
+        /// Bytes of what was read for one subscriber that resumes, kept for seconds for others who resume there too.
+        resumed_bytes_max: u64 = 33_554_432,
+        /// Measurements in one event of a stream at most (`maxBatch`).
+        event_metrics_max: usize = 1_000,
+        /// Milliseconds that a measurement may wait for others in a stream at most (`maxDelay`).
+        delay_max_ms: u64 = 60_000,
+        /// Milliseconds after which a silent stream says how far it is.
+        heartbeat_interval_ms: u64 = 15_000,
+        /// Organizations that one stream may span: each is a part of every cursor.
+        organizations_max: usize = 100,
     }
 }
 

@@ -15,5 +15,8 @@ section! {
         /// is taken for something new; its measurements are refused as too old unless they are sent without a time, or
         /// imported. A stream that resumes from before that is told so.
         key_days: u32 = 14,
+        /// Days for which it is kept what changed in the directory: so long after it was interrupted, a subscription to
+        /// changes can go on without a gap.
+        change_days: u32 = 30,
     }
 }

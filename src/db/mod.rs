@@ -1,11 +1,13 @@
 //! Connections to SQLite and PostgreSQL: pools, sessions that count statements, migrations, and the few places where
 //! the two dialects differ. Rooms build their own statements; this room never knows what they mean.
 
+pub mod change_log;
 pub mod compare;
 pub mod error;
 pub mod instance;
 pub mod kept;
 pub mod migrate;
+pub mod moves;
 pub mod partition;
 pub mod pool;
 pub mod session;

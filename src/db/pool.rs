@@ -16,7 +16,11 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{Session, StatementLog, session::Asked};
+use super::{
+    Session, StatementLog,
+    moves::{Move, Moves},
+    session::Asked,
+};
 use crate::{
     error::{Error, Result},
     model::Kept,
@@ -72,6 +76,7 @@ pub struct Database {
     file: Option<PathBuf>,
     kept: Arc<RwLock<Kept>>,
     asked: Asked,
+    moves: Moves,
 }
 
 impl Database {
@@ -121,6 +126,7 @@ impl Database {
             file: Some(file),
             kept: Arc::new(RwLock::new(Kept::EVERYTHING)),
             asked: Asked::default(),
+            moves: Moves::default(),
         })
     }
 
@@ -147,6 +153,7 @@ impl Database {
             file: None,
             kept: Arc::new(RwLock::new(Kept::EVERYTHING)),
             asked: Asked::default(),
+            moves: Moves::default(),
         })
     }
 
@@ -162,12 +169,17 @@ impl Database {
 
     /// A session for queries that logs to `log`.
     pub fn reader(&self, log: StatementLog) -> Session {
-        Session::new(self.read.clone(), log, self.kept(), self.asked.clone())
+        Session::new(self.read.clone(), log, self.kept(), self.asked.clone(), self.moves.clone())
     }
 
     /// A session for writes that logs to `log`.
     pub fn writer(&self, log: StatementLog) -> Session {
-        Session::new(self.write.clone(), log, self.kept(), self.asked.clone())
+        Session::new(self.write.clone(), log, self.kept(), self.asked.clone(), self.moves.clone())
+    }
+
+    /// Which logs of changes move from now on, as far as this process moves them.
+    pub fn moves(&self) -> tokio::sync::broadcast::Receiver<Move> {
+        self.moves.listen()
     }
 
     /// From when on the metric tables are complete, as far as this process was told.

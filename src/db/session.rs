@@ -13,7 +13,10 @@ use sea_orm::{
     sea_query::SelectStatement,
 };
 
-use super::{Statement, StatementLog};
+use super::{
+    Statement, StatementLog,
+    moves::{Move, Moves},
+};
 use crate::{
     clock::Stopwatch,
     error::{Error, Result},
@@ -27,6 +30,7 @@ pub struct Logged<C> {
     log: StatementLog,
     kept: Kept,
     asked: Asked,
+    moves: Moves,
 }
 
 /// How many statements of sessions a process has sent; clones count together.
@@ -48,8 +52,8 @@ pub type Transaction = Logged<DatabaseTransaction>;
 
 impl<C> Logged<C> {
     /// Logs what passes through `inner` to `log`.
-    pub const fn new(inner: C, log: StatementLog, kept: Kept, asked: Asked) -> Self {
-        Self { inner, log, kept, asked }
+    pub const fn new(inner: C, log: StatementLog, kept: Kept, asked: Asked, moves: Moves) -> Self {
+        Self { inner, log, kept, asked, moves }
     }
 
     /// What retention leaves alone as long as this session lasts.
@@ -78,7 +82,13 @@ impl Session {
     /// # Errors
     /// When no connection is to be had.
     pub async fn begin(&self) -> Result<Transaction> {
-        Ok(Logged::new(self.inner.begin().await?, self.log.clone(), self.kept, self.asked.clone()))
+        Ok(Logged::new(
+            self.inner.begin().await?,
+            self.log.clone(),
+            self.kept,
+            self.asked.clone(),
+            self.moves.of_transaction(),
+        ))
     }
 
     /// Sends a statement whose answer is too long to be held at once, and reads it row by row.
@@ -106,7 +116,13 @@ impl Session {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        Ok(Logged::new(self.inner.begin_with_options(options).await?, self.log.clone(), self.kept, self.asked.clone()))
+        Ok(Logged::new(
+            self.inner.begin_with_options(options).await?,
+            self.log.clone(),
+            self.kept,
+            self.asked.clone(),
+            self.moves.of_transaction(),
+        ))
     }
 }
 
@@ -116,7 +132,14 @@ impl Transaction {
     /// # Errors
     /// When the database refuses; nothing was kept then.
     pub async fn commit(self) -> Result<()> {
-        Ok(self.inner.commit().await?)
+        self.inner.commit().await?;
+        self.moves.tell();
+        Ok(())
+    }
+
+    /// Tells after the commit that these logs of changes have moved.
+    pub fn note_moves(&self, moves: impl IntoIterator<Item = Move>) {
+        self.moves.note(moves);
     }
 }
 

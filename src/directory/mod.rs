@@ -5,6 +5,7 @@
 
 mod change;
 mod check;
+mod journal;
 mod keyset;
 mod noun;
 mod page;

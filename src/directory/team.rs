@@ -12,10 +12,16 @@ use sea_orm::{
 
 use crate::{
     db::{Session, Transaction},
-    directory::change::{absent, authorise, retried},
+    directory::{
+        change::{absent, authorise, retried},
+        journal,
+    },
     entity::{employee, project, project_member as table},
     error::Result,
-    model::{EmployeeId, Key, OrganizationId, Problem, ProblemKind, Problems, ProjectId, Role, Scope, Timestamp},
+    model::{
+        EmployeeId, Key, OrganizationId, Problem, ProblemKind, Problems, ProjectId, Role, Scope, Timestamp,
+        change::{Change, EntityKey},
+    },
 };
 
 /// What people do in a project unless somebody says otherwise.
@@ -50,7 +56,7 @@ pub async fn add(
             let employees = hold(&transaction, project.organization, "employeeIds", employees).await?;
             lock(&transaction, project).await?;
             let added = insert(&transaction, project, members, &employees, now).await?;
-            resize(&transaction, project, i64::try_from(added).unwrap_or(i64::MAX)).await?;
+            resize(&transaction, project, i64::try_from(added).unwrap_or(i64::MAX), now).await?;
             transaction.commit().await?;
             Ok(added)
         }
@@ -68,6 +74,7 @@ pub async fn remove(
     db: &Session,
     project: Key<ProjectId>,
     members: &[Option<Key<EmployeeId>>],
+    now: Timestamp,
 ) -> Result<u64> {
     authorise(scope, project.organization, Role::Admin, "projectId")?;
     retried(|| {
@@ -82,7 +89,7 @@ pub async fn remove(
                 .and_where(Expr::col(table::Column::ProjectId).eq(project.id))
                 .and_where(Expr::col(table::Column::EmployeeId).is_in(employees.iter().copied()));
             let removed = if employees.is_empty() { 0 } else { transaction.execute(&delete).await?.rows_affected() };
-            resize(&transaction, project, -i64::try_from(removed).unwrap_or(i64::MAX)).await?;
+            resize(&transaction, project, -i64::try_from(removed).unwrap_or(i64::MAX), now).await?;
             transaction.commit().await?;
             Ok(removed)
         }
@@ -179,7 +186,11 @@ async fn lock(transaction: &Transaction, id: Key<ProjectId>) -> Result<()> {
     Ok(())
 }
 
-async fn resize(transaction: &Transaction, id: Key<ProjectId>, change: i64) -> Result<()> {
+/// What is different about a project when people come or go, as columns and lists are called.
+pub(in crate::directory) const TEAM_FIELDS: [&str; 2] = ["team", "team_size"];
+
+/// Counts and logs who came or went.
+async fn resize(transaction: &Transaction, id: Key<ProjectId>, change: i64, now: Timestamp) -> Result<()> {
     if change == 0 {
         return Ok(());
     }
@@ -187,5 +198,5 @@ async fn resize(transaction: &Transaction, id: Key<ProjectId>, change: i64) -> R
     let mut update = Query::update();
     update.table(project::Entity).value(size, Expr::col(size).add(change)).cond_where(key(id));
     transaction.execute(&update).await?;
-    Ok(())
+    journal::record(transaction, &[Change::updated(EntityKey::Project(id), TEAM_FIELDS)], now).await
 }

@@ -3,15 +3,19 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_graphql::ContextBase;
+use tokio_util::task::TaskTracker;
 
-use super::loaders::Loaders;
+use super::{
+    loaders::Loaders,
+    watch::{self, Course},
+};
 use crate::{
     auth::Viewer,
     clock::Clock,
     db::{Database, Session, StatementLog},
     error::{Error, Result},
     ingest::Ingest,
-    live::{Publisher, Windows},
+    live::{Cursors, Pace, Publisher, Windows, changes::Moved},
     model::{IdGenerator, Scope, Timestamp},
     reports,
 };
@@ -51,12 +55,12 @@ pub struct Limits {
     pub team_change_max: usize,
     /// Departments that figures about employees are told apart by, of one organization or of all together.
     pub departments_max: usize,
-    /// What a comparison of releases may look at.
-    pub comparison: reports::comparison::Limits,
     /// Buckets of time in the answer of one field.
     pub buckets_max: usize,
     /// Groups that measurements may fall into.
     pub groups_max: usize,
+    /// What a comparison of releases may look at.
+    pub comparison: reports::comparison::Limits,
     /// Bytes of documents that are kept ready to run.
     pub document_cache_bytes_max: u64,
 }
@@ -69,6 +73,8 @@ pub struct Services {
     pub ingest: Ingest,
     /// What was just written.
     pub publisher: Publisher,
+    /// Which logs of changes have moved.
+    pub moved: Moved,
     /// Sliding windows over it.
     pub windows: Windows,
     /// Makes the ids of what is created.
@@ -79,6 +85,14 @@ pub struct Services {
     pub limits: Limits,
     /// Whether the schema may be asked for by clients.
     pub introspection: bool,
+    /// Makes and reads the cursors of streams.
+    pub cursors: Cursors,
+    /// Bounds on how events of a stream are put together.
+    pub pace: Pace,
+    /// What it may cost that subscriptions are shared.
+    pub sharing: watch::Settings,
+    /// Where executions run that several subscriptions share; whoever starts the server also waits for them.
+    pub tasks: TaskTracker,
 }
 
 /// One request, or one subscription with its changing loaders.
@@ -89,6 +103,8 @@ pub struct RequestContext {
     pub services: Arc<Services>,
     /// The statements of this request. A subscription's events log apart: nobody would ever read them here.
     pub log: StatementLog,
+    /// Which part of a stream is to be carried, in a subscription.
+    course: Option<Arc<Course>>,
     session: Session,
     turn: RwLock<Turn>,
 }
@@ -101,8 +117,9 @@ struct Turn {
 
 impl Turn {
     fn new(viewer: &Viewer, session: &Session, services: &Services) -> Self {
-        let loaders = Arc::new(Loaders::new(*viewer.scope(), session, &services.limits, &services.clock));
-        Self { loaders, as_of: services.clock.now() }
+        let as_of = services.clock.now();
+        let loaders = Arc::new(Loaders::new(*viewer.scope(), session, &services.limits, as_of));
+        Self { loaders, as_of }
     }
 }
 
@@ -112,7 +129,20 @@ impl RequestContext {
         let log = StatementLog::default();
         let session = services.database.reader(log.clone());
         let turn = RwLock::new(Turn::new(&viewer, &session, &services));
-        Self { viewer, services, log, session, turn }
+        Self { viewer, services, log, course: None, session, turn }
+    }
+
+    /// A context for a part of a subscription.
+    pub fn watching(viewer: Viewer, services: Arc<Services>, course: Arc<Course>) -> Self {
+        Self { course: Some(course), ..Self::new(viewer, services) }
+    }
+
+    /// Which part of a stream is to be carried.
+    ///
+    /// # Errors
+    /// Never for subscriptions that came through the engine, which puts it there.
+    pub fn course(&self) -> Result<&Arc<Course>> {
+        self.course.as_ref().ok_or_else(|| Error::internal("no course in the execution of a subscription"))
     }
 
     /// What the caller may reach.

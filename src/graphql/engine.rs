@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Response, Schema, SchemaBuilder, ValidationMode, Value, Variables, parser::types::OperationType};
+use async_graphql::{
+    Response, Schema, SchemaBuilder, ServerError, ValidationMode, Value, Variables, parser::types::OperationType,
+};
 use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
@@ -20,8 +22,13 @@ use super::{
     rows::MayWriteText,
     subscription::LiveSubscription,
     variables::{self, SchemaTypes},
+    watch::{self, Boundary, Course, Event, Frame, Hub, Identity, Joined, Part, Stretch, Subscription, Watcher},
 };
-use crate::{auth::Viewer, db::Statement, error::Error};
+use crate::{
+    auth::Viewer,
+    db::Statement,
+    error::{Code, Error},
+};
 
 /// The schema with its roots.
 pub type PerfgraphSchema = Schema<Query, Mutation, LiveSubscription>;
@@ -34,6 +41,7 @@ pub struct Engine {
     documents: Arc<Documents>,
     types: Arc<SchemaTypes>,
     services: Arc<Services>,
+    hub: Arc<Hub>,
 }
 
 /// How an operation came in.
@@ -87,14 +95,6 @@ impl Answer {
     }
 }
 
-/// One answer of an operation that runs as a stream.
-pub struct Event {
-    /// For the client.
-    pub response: Response,
-    /// Whether the operation began at all.
-    pub phase: Phase,
-}
-
 /// An operation under way.
 pub struct Operation {
     /// `query Name`, where the operation has a name.
@@ -108,7 +108,7 @@ pub struct Operation {
 impl Operation {
     /// What must not run: a stream of that one answer.
     pub fn refused(response: Response) -> Self {
-        let refusal = async { Event { response, phase: Phase::Request } };
+        let refusal = async move { Event::answer(&response, Phase::Request) };
         Self { name: None, is_subscription: false, events: stream::once(refusal).boxed() }
     }
 }
@@ -139,8 +139,14 @@ impl Engine {
             schema: schema_builder().validation_mode(ValidationMode::Fast).finish(),
             documents: Arc::new(documents),
             types,
+            hub: Arc::new(Hub::new(services.sharing, services.tasks.clone())),
             services: Arc::new(services),
         }
+    }
+
+    /// How often a subscription was executed, and how many answers that made: both however many watch.
+    pub fn subscriptions_executed(&self) -> (u64, u64) {
+        self.hub.executed()
     }
 
     /// Runs a query or mutation that came alone.
@@ -170,7 +176,7 @@ impl Engine {
     }
 
     /// Runs a query or mutation beside others of the same context.
-    pub async fn run(&self, context: &Arc<RequestContext>, mut admitted: Admitted) -> Answer {
+    pub async fn run(&self, context: &Arc<RequestContext>, admitted: Admitted) -> Answer {
         if admitted.is_subscription() {
             let fault = Error::input(
                 "query",
@@ -179,7 +185,7 @@ impl Engine {
             );
             return Answer::refused(None, error::refuse(&fault));
         }
-        let request = Self::prepared(&mut admitted, Arc::clone(context));
+        let request = Self::prepared(&admitted, Arc::clone(context));
         let response = self.schema.execute(request).await;
         let (response, phase) = error::finish(response);
         let statements = context.log.statements();
@@ -195,17 +201,68 @@ impl Engine {
     }
 
     /// Runs any operation as a stream of answers: one for queries and mutations, one per event for subscriptions.
-    pub fn stream(&self, viewer: Viewer, mut admitted: Admitted) -> Operation {
-        let is_subscription = admitted.is_subscription();
-        let request = Self::prepared(&mut admitted, self.context(viewer));
+    pub fn stream(&self, viewer: Viewer, admitted: Admitted) -> Operation {
+        if admitted.is_subscription() {
+            return self.watch(viewer, admitted);
+        }
+        let request = Self::prepared(&admitted, self.context(viewer));
         let answers = self.schema.execute_stream(request);
-        let events = answers.enumerate().map(move |(place, response)| {
-            // A stream that fails before its first event never began.
-            let never_began = is_subscription && place == 0 && response.data == Value::Null;
+        let events = answers.map(|response| {
             let (response, phase) = error::finish(response);
-            Event { response, phase: if never_began { Phase::Request } else { phase } }
+            Event::answer(&response, phase)
         });
-        Operation { name: admitted.name, is_subscription, events: events.boxed() }
+        Operation { name: admitted.name, is_subscription: false, events: events.boxed() }
+    }
+
+    /// Watches, together with all who watch the same.
+    fn watch(&self, viewer: Viewer, admitted: Admitted) -> Operation {
+        let document = &admitted.document;
+        let operation_name = admitted.operation_name.as_deref();
+        let definition = document.operation(operation_name).map(|(_, definition)| definition);
+        let roots = definition.map_or_else(Vec::new, |definition| watch::root_fields(document.parsed(), definition));
+        let [root] = roots.as_slice() else {
+            let error = ServerError::new("A subscription watches one thing: it must have exactly one field.", None);
+            return Operation::refused(error::refuse_as(error, Code::GraphqlValidationFailed));
+        };
+        let (identity, after) =
+            Identity::of(document.canonical(), operation_name, Some(root), &admitted.variables, viewer.scope());
+        let name = admitted.name.clone();
+        let subscription = Subscription { identity, viewer, admitted };
+        Operation { name, is_subscription: true, events: Watcher::events(self.clone(), subscription, after) }
+    }
+
+    /// Listens to the execution that a subscription shares.
+    pub(super) fn join(&self, subscription: Subscription) -> Joined {
+        self.hub.join(subscription, &|subscription, course| self.carry(subscription, course))
+    }
+
+    /// Reads a stretch of a stream, or takes the one that somebody else has just read.
+    pub(super) async fn stretch(
+        &self,
+        subscription: &Arc<Subscription>,
+        after: &Arc<str>,
+        until: &Boundary,
+    ) -> Arc<Stretch> {
+        self.hub.stretch(subscription, after, until, &|subscription, course| self.carry(subscription, course)).await
+    }
+
+    /// The note that a watcher let go of something.
+    pub(super) async fn skip(&self, subscription: &Arc<Subscription>, part: Part) -> Arc<Stretch> {
+        self.hub.skip(subscription, part, &|subscription, course| self.carry(subscription, course)).await
+    }
+
+    /// Executes a part of a subscription.
+    fn carry(&self, subscription: &Arc<Subscription>, course: Arc<Course>) -> BoxStream<'static, Frame> {
+        let context = RequestContext::watching(subscription.viewer, Arc::clone(&self.services), Arc::clone(&course));
+        let request = Self::prepared(&subscription.admitted, Arc::new(context));
+        let answers = self.schema.execute_stream(request).enumerate();
+        let frames = answers.map(move |(place, response)| {
+            // What fails before its first event never began.
+            let never_began = place == 0 && response.data == Value::Null && !course.is_open();
+            let (response, phase) = error::finish(response);
+            Frame::new(&response, if never_began { Phase::Request } else { phase }, course.place())
+        });
+        frames.boxed()
     }
 
     /// Finds the document of a request, and checks what depends on its variables.
@@ -228,13 +285,13 @@ impl Engine {
         Ok(Admitted { document, operation_name, variables, kind, name, cost })
     }
 
-    fn prepared(admitted: &mut Admitted, context: Arc<RequestContext>) -> async_graphql::Request {
+    fn prepared(admitted: &Admitted, context: Arc<RequestContext>) -> async_graphql::Request {
         let mut request = async_graphql::Request::new(String::new());
         let mut document = admitted.document.parsed().clone();
         variables::drop_absent(&mut document, admitted.operation_name.as_deref(), &admitted.variables);
         request.set_parsed_query(document);
-        request.operation_name = admitted.operation_name.take();
-        request.variables = std::mem::take(&mut admitted.variables);
+        request.operation_name.clone_from(&admitted.operation_name);
+        request.variables = admitted.variables.clone();
         if !admitted.document.merges() {
             request = request.data(MayWriteText);
         }

@@ -23,6 +23,7 @@ pub mod selection;
 pub mod subscription;
 pub mod types;
 pub mod variables;
+pub mod watch;
 
 pub use context::{Limits, RequestContext, Services};
 pub use engine::{Answer, Engine};

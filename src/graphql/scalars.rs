@@ -2,7 +2,12 @@
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 
-use crate::model::{self, timestamp};
+use std::sync::Arc;
+
+use crate::{
+    live,
+    model::{self, timestamp},
+};
 
 /// A point in time, RFC 3339, always UTC with `Z` on output; microseconds are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,16 +87,18 @@ impl ScalarType for Long {
     }
 }
 
-/// Where a stream stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamCursor(pub model::StreamCursor);
+/// Where a stream stands, as `live::Cursors` sealed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamCursor(pub Arc<str>);
 
-/// Where a stream of metrics stands, opaque. Send it back as it came to go on from there.
+/// Where a stream stands, opaque. Send it back as `after` to go on from there, on any instance: it holds for the stream
+/// and the filter that it came from, the one in the answer of `ingestMetrics` for every stream of that organization.
 #[Scalar]
 impl ScalarType for StreamCursor {
     fn parse(value: Value) -> InputValueResult<Self> {
         match value {
-            Value::String(text) => Ok(Self(text.parse()?)),
+            Value::String(text) if live::cursors::is_well_formed(&text) => Ok(Self(text.into())),
+            Value::String(_) => Err(InputValueError::custom("not a cursor of a stream; use one as the server sent it")),
             other => Err(InputValueError::expected_type(other)),
         }
     }

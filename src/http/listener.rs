@@ -15,6 +15,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::patience::Patient;
+
 /// How long to wait when the process has no descriptor left for another connection.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
@@ -25,9 +27,11 @@ pub struct Bounds {
     pub header_bytes_max: usize,
     /// How long the head of the next request may take.
     pub idle_timeout: Duration,
+    /// How long a client may take nothing of what is written to it.
+    pub write_timeout: Duration,
 }
 
-type Connection = UpgradeableConnection<TokioIo<TcpStream>, TowerToHyperService<Router>>;
+type Connection = UpgradeableConnection<TokioIo<Patient<TcpStream>>, TowerToHyperService<Router>>;
 
 /// Serves connections until `draining` is cancelled, and then those that are open to the end of their request.
 pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, draining: CancellationToken) {
@@ -44,7 +48,8 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, draini
         };
         match stream {
             Ok(stream) => {
-                let connection = protocol.serve_connection(TokioIo::new(prompt(stream)), service.clone());
+                let stream = Patient::new(prompt(stream), bounds.write_timeout);
+                let connection = protocol.serve_connection(TokioIo::new(stream), service.clone());
                 connections.spawn(finished(connection.with_upgrades(), draining.clone()));
             }
             Err(error) => pause(&error).await,

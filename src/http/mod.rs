@@ -11,6 +11,7 @@ pub mod health;
 pub mod listener;
 pub mod middleware;
 pub mod origin;
+mod patience;
 pub mod request_body;
 pub mod router;
 pub mod streams;

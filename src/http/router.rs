@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{assets, compression, cors, doors::metrics, graphql, health, middleware, origin::Origins, websocket};
-use crate::{db::Database, graphql::Engine, ingest::Ingest, jobs::self_monitoring::Recorder};
+use crate::{db::Database, graphql::Engine, ingest::Ingest, jobs::self_monitoring::Recorder, live::Cursors};
 
 /// What the protocol layer may do and how long it waits.
 #[derive(Clone, Debug)]
@@ -73,6 +73,8 @@ pub struct Shared {
     pub engine: Engine,
     /// Where metrics go that do not come by GraphQL.
     pub ingest: Ingest,
+    /// Writes where the streams of metrics stand after something was sent.
+    pub cursors: Cursors,
     /// For readiness.
     pub database: Database,
     /// Bounds and choices.

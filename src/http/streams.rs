@@ -17,15 +17,16 @@ use crate::{
     clock::Stopwatch,
     error::Error,
     graphql::{
-        engine::{Event, Operation},
+        engine::Operation,
         error::{Phase, refuse},
+        watch::Event,
     },
 };
 
 /// What an operation's stream says: an event, or that it was the last.
 pub enum Progress {
-    /// An answer.
-    Event(Box<Event>),
+    /// An answer, or that the client is too slow for more.
+    Event(Event),
     /// No more answers.
     Done,
 }
@@ -39,13 +40,13 @@ pub fn answers(state: &HttpState, transport: &'static str, operation: Operation)
     let events = contained(events);
     let end = stream::once(async { Progress::Done });
     if is_subscription {
-        return events.map(|event| Progress::Event(Box::new(event))).chain(end).boxed();
+        return events.map(Progress::Event).chain(end).boxed();
     }
     let (patience, recorder, watch) = (state.settings.request_timeout, state.recorder.clone(), Stopwatch::start());
     let answers = async move {
-        let answers = timeout(patience, events.map(Box::new).collect::<Vec<_>>())
+        let answers = timeout(patience, events.collect::<Vec<_>>())
             .await
-            .unwrap_or_else(|_| vec![Box::new(Event { response: refuse(&Error::Timeout), phase: Phase::Request })]);
+            .unwrap_or_else(|_| vec![Event::answer(&refuse(&Error::Timeout), Phase::Request)]);
         recorder.record(name.as_deref().unwrap_or(transport), 200, watch.elapsed_ms());
         stream::iter(answers.into_iter().map(Progress::Event))
     };
@@ -55,10 +56,7 @@ pub fn answers(state: &HttpState, transport: &'static str, operation: Operation)
 /// A panic ends its own operation and no other.
 fn contained(events: BoxStream<'static, Event>) -> impl Stream<Item = Event> + Send + 'static {
     AssertUnwindSafe(events).catch_unwind().map(|event| {
-        event.unwrap_or_else(|panic| Event {
-            response: refuse(&middleware::panicked(panic.as_ref())),
-            phase: Phase::Request,
-        })
+        event.unwrap_or_else(|panic| Event::answer(&refuse(&middleware::panicked(panic.as_ref())), Phase::Request))
     })
 }
 
@@ -70,12 +68,11 @@ mod tests {
     async fn a_panic_is_the_last_answer_of_its_operation() {
         let event = |number: u32| {
             assert!(number < 2, "planted");
-            Event { response: async_graphql::Response::default(), phase: Phase::Execution }
+            Event::answer(&async_graphql::Response::default(), Phase::Execution)
         };
         let events: Vec<_> = contained(stream::iter(1..4).map(event).boxed()).collect().await;
-        assert_eq!(events.len(), 2);
-        assert_eq!((events[0].phase, events[1].phase), (Phase::Execution, Phase::Request));
-        let errors = &events[1].response.errors;
-        assert!(!errors[0].message.contains("planted"), "{errors:?}");
+        let [Event::Answer(first), Event::Answer(last)] = events.as_slice() else { panic!("{events:?}") };
+        assert_eq!((first.phase, last.phase), (Phase::Execution, Phase::Request));
+        assert!(!last.errors.contains("planted"), "{}", last.errors);
     }
 }

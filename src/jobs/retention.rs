@@ -29,6 +29,8 @@ pub struct Days {
     pub hours: u32,
     /// Idempotency keys and places in streams.
     pub keys: u32,
+    /// The log of what changed in the directory.
+    pub changes: u32,
 }
 
 /// What one process knows of the published bounds.
@@ -51,7 +53,7 @@ impl Retention {
     /// # Errors
     /// When the database cannot do it now; the next look tries again.
     pub async fn look(&mut self, clock: &Clock) -> Result<()> {
-        let Days { raw, minutes, hours, keys } = self.days;
+        let Days { raw, minutes, hours, keys, changes } = self.days;
         self.database.forget_batches_before(clock.now().plus_micros(-i64::from(keys) * DAY_MICROS)).await?;
         let published = self.database.reload_kept().await?;
         let wanted = published.later(Kept::days(clock.now(), raw, minutes, hours));
@@ -65,6 +67,8 @@ impl Retention {
         }
         if self.times + 1 == TIMES_SEEN {
             self.database.remove_before(published).await?;
+            let before = clock.now().plus_micros(-i64::from(changes) * DAY_MICROS);
+            self.database.remove_changes_before(before).await?;
         }
         // Not before it is done: what failed is tried again.
         self.times = self.times.saturating_add(1).min(TIMES_SEEN);

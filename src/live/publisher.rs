@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::{Notify, broadcast};
 
 use super::Poke;
-use crate::model::{Key, Measurement, MetricId, OrganizationId, ProjectId, RecordedMetric, StreamCursor, Timestamp};
+use crate::model::{Key, Measurement, MetricId, OrganizationId, ProjectId, RecordedMetric, Timestamp};
 
 /// What one submission stored, published after its commit.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,24 +32,20 @@ pub struct CommittedBatch {
 }
 
 impl CommittedBatch {
-    /// The position of the last row.
-    pub fn end(&self) -> StreamCursor {
-        let rows = u32::try_from(self.measurements.len()).unwrap_or(u32::MAX);
-        StreamCursor { organization: self.organization, sequence: self.sequence, ordinal: rows.saturating_sub(1) }
+    /// How many rows it has.
+    pub fn rows(&self) -> u32 {
+        u32::try_from(self.measurements.len()).unwrap_or(u32::MAX)
     }
 
-    /// The rows that pass, as streams carry them.
-    pub(super) fn recorded(&self, passes: impl Fn(&Measurement) -> bool) -> Vec<RecordedMetric> {
-        let numbered = (self.first_id..).zip(&self.measurements);
-        numbered
-            .filter(|(_, measurement)| passes(measurement))
-            .map(|(id, measurement)| RecordedMetric {
-                id: MetricId(id),
-                project: self.project,
-                measurement: measurement.clone(),
-                received_at: self.received_at,
-            })
-            .collect()
+    /// The row at a place, from zero, as streams carry it.
+    pub fn recorded(&self, ordinal: u32) -> Option<RecordedMetric> {
+        let measurement = self.measurements.get(usize::try_from(ordinal).ok()?)?;
+        Some(RecordedMetric {
+            id: MetricId(self.first_id + i64::from(ordinal)),
+            project: self.project,
+            measurement: measurement.clone(),
+            received_at: self.received_at,
+        })
     }
 }
 

@@ -1,33 +1,41 @@
 //! Reads committed batches again, in the order of their sequences and a page at a time.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    ops::Range,
+};
 
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationDef,
 };
 
-use super::{CommittedBatch, Filter, Poke, StreamEvent, publisher::Missing};
+use super::{
+    CommittedBatch, Filter, Poke, StreamEvent,
+    event::{Packer, Rows},
+    publisher::Missing,
+};
 use crate::{
     db::{Database, StatementLog},
     entity::{endpoint, ingest_batch, metric_event, organization_stream},
-    error::{Error, Result},
+    error::Result,
     model::{
-        Key, Measurement, MetricId, MetricType, OrganizationId, ProjectId, RecordedMetric, StreamCursor, Timestamp,
+        Key, Measurement, MetricId, MetricType, OrganizationId, Position, Positions, ProjectId, RecordedMetric,
+        Timestamp,
     },
 };
 
-/// Ledger rows read at once, and measurements at once unless a single batch has more.
+/// Ledger rows read at once, and measurements at once.
 const BATCHES_MAX: u64 = 500;
-const ROWS_MAX: i64 = 10_000;
+const ROWS_MAX: u32 = 5_000;
 
 /// The last committed sequence of these organizations, or of all.
-pub async fn last_sequences<'a>(
+pub async fn last_sequences(
     database: &Database,
-    organizations: Option<impl IntoIterator<Item = &'a OrganizationId>>,
+    organizations: Option<&BTreeSet<OrganizationId>>,
 ) -> Result<HashMap<OrganizationId, i64>> {
     let mut query = organization_stream::Entity::find();
     if let Some(organizations) = organizations {
-        query = query.filter(organization_stream::Column::OrganizationId.is_in(organizations.into_iter().copied()));
+        query = query.filter(organization_stream::Column::OrganizationId.is_in(organizations.iter().copied()));
     }
     let rows = query.all(&database.reader(StatementLog::default())).await?;
     Ok(rows.into_iter().map(|row| (row.organization_id, row.last_seq)).collect())
@@ -35,8 +43,8 @@ pub async fn last_sequences<'a>(
 
 /// Where every organization stands.
 pub async fn standing(database: &Database) -> Result<Vec<Poke>> {
-    let rows = organization_stream::Entity::find().all(&database.reader(StatementLog::default())).await?;
-    Ok(rows.iter().map(|row| Poke::committed(row.organization_id, row.last_seq)).collect())
+    let last = last_sequences(database, None).await?;
+    Ok(last.into_iter().map(|(organization, sequence)| Poke::committed(organization, sequence)).collect())
 }
 
 /// A batch as the database has it.
@@ -56,20 +64,12 @@ pub enum Found {
 /// The next missing batches of several organizations, in the order of their sequences and as many as make a page: two
 /// statements, however many organizations.
 pub async fn committed(database: &Database, missing: &[Missing]) -> Result<Vec<Found>> {
+    use ingest_batch::Column;
     let any = missing.iter().fold(Condition::any(), |any, one| {
-        any.add(
-            Condition::all()
-                .add(ingest_batch::Column::OrganizationId.eq(one.organization))
-                .add(ingest_batch::Column::Seq.between(one.after + 1, one.to)),
-        )
+        let of_one = Condition::all().add(Column::OrganizationId.eq(one.organization));
+        any.add(of_one.add(Column::Seq.between(one.after + 1, one.to)))
     });
-    let mut batches = ingest_batch::Entity::find()
-        .filter(any)
-        .order_by_asc(ingest_batch::Column::OrganizationId)
-        .order_by_asc(ingest_batch::Column::Seq)
-        .limit(BATCHES_MAX)
-        .all(&database.reader(StatementLog::default()))
-        .await?;
+    let mut batches = ledger(database, any).await?;
     let mut next: HashMap<OrganizationId, i64> = missing.iter().map(|one| (one.organization, one.after + 1)).collect();
     batches.retain(|batch| {
         let next = next.entry(batch.organization_id).or_default();
@@ -77,21 +77,23 @@ pub async fn committed(database: &Database, missing: &[Missing]) -> Result<Vec<F
         *next += i64::from(is_next);
         is_next
     });
-    shorten(&mut batches);
-    let everything = Filter::default();
-    let watched: Vec<_> = batches.iter().collect();
-    let mut rows = if watched.is_empty() {
-        Rows::of(Vec::new())
-    } else {
-        Rows::of(measurements(database, &everything, &watched).await?)
-    };
-    Ok(watched.into_iter().filter_map(|batch| whole(batch, &mut rows)).collect())
+    let mut rows = 0_u32;
+    let within = batches.iter().take_while(|batch| {
+        rows = rows.saturating_add(total(batch));
+        rows <= ROWS_MAX
+    });
+    let within = within.count().max(1);
+    batches.truncate(within);
+    let parts: Vec<_> = batches.iter().map(|batch| (batch, 0..total(batch))).collect();
+    let mut rows = measurements(database, &Filter::default(), &parts).await?;
+    Ok(batches.iter().filter_map(|batch| whole(batch, &mut rows)).collect())
 }
 
-fn whole(batch: &ingest_batch::Model, rows: &mut Rows) -> Option<Found> {
+fn whole(batch: &ingest_batch::Model, rows: &mut BTreeMap<i64, Measured>) -> Option<Found> {
     let (organization, sequence) = (batch.organization_id, batch.seq?);
-    let measurements: Vec<_> = rows.take(batch.first_id, last_id(batch)).filter_map(Measured::measurement).collect();
-    if i64::try_from(measurements.len()).ok() != Some(i64::from(batch.n_accepted)) {
+    let measurements = taken(rows, batch, &(0..total(batch))).filter_map(|(_, row)| row.measurement());
+    let measurements: Vec<_> = measurements.collect();
+    if u32::try_from(measurements.len()).ok() != Some(total(batch)) {
         return Some(Found::Incomplete { organization, sequence });
     }
     Some(Found::Whole(CommittedBatch {
@@ -104,77 +106,111 @@ fn whole(batch: &ingest_batch::Model, rows: &mut Rows) -> Option<Found> {
     }))
 }
 
-/// What was read, and how far.
+/// A stretch of one organization's stream, as far as it was read.
 #[derive(Debug)]
 pub struct Page {
-    /// One per batch with rows that pass the filter.
-    pub events: Vec<StreamEvent>,
-    /// The last sequence that the page covers, whether or not anything in it passed.
-    pub last: i64,
-}
-
-/// The first row to be read.
-#[derive(Clone, Copy, Debug)]
-pub struct Start {
     organization: OrganizationId,
+    parts: Vec<Part>,
+}
+
+/// A commit, or rows of it.
+#[derive(Debug)]
+struct Part {
     sequence: i64,
-    ordinal: u32,
+    total: u32,
+    /// Those that pass, behind their places in the commit.
+    passing: Vec<(u32, RecordedMetric)>,
+    /// How many are no longer kept; `None`: nobody knows.
+    missed: Option<u64>,
+    end: Position,
 }
 
-impl Start {
-    /// The batch `sequence`, without the rows up to `resume` where that stands in this very batch.
-    pub fn at(organization: OrganizationId, sequence: i64, resume: Option<&StreamCursor>) -> Self {
-        let inside = resume.filter(|cursor| cursor.organization == organization && cursor.sequence == sequence);
-        Self { organization, sequence, ordinal: inside.map_or(0, |cursor| cursor.ordinal.saturating_add(1)) }
+impl Page {
+    /// Packs what was read into events.
+    pub fn pack(self, packer: &mut Packer) {
+        let organization = self.organization;
+        for Part { sequence, total, passing, missed, end } in self.parts {
+            let before = (missed != Some(0)).then(|| packer.at().clone());
+            packer.take(Rows { organization, sequence, total, passing: passing.into_iter(), end });
+            if let Some(before) = before {
+                packer.lose(before, missed);
+            }
+        }
     }
 }
 
-/// The batches from `start` up to the sequence `to`, as many as make a page: two statements.
-pub async fn page(database: &Database, filter: &Filter, start: Start, to: i64) -> Result<Page> {
-    let ledger = ledger(database, start, to).await?;
-    let last = ledger.last().and_then(|batch| batch.seq).unwrap_or(to);
-    let watched: Vec<&ingest_batch::Model> =
-        ledger.iter().filter(|batch| filter.watches(Key::new(batch.organization_id, batch.project_id))).collect();
-    if watched.is_empty() {
-        return Ok(Page { events: Vec::new(), last });
+/// What one organization committed between two places, as much as makes a page: two statements, and a third where
+/// retention has begun to take rows.
+pub async fn page(
+    database: &Database,
+    filter: &Filter,
+    organization: OrganizationId,
+    from: Position,
+    to: Position,
+) -> Result<Page> {
+    use ingest_batch::Column;
+    let wanted = Condition::all()
+        .add(Column::OrganizationId.eq(organization))
+        .add(Column::Seq.between(from.sequence + 1, to.touched()));
+    let batches = ledger(database, wanted).await?;
+    let first = batches.first().and_then(|batch| batch.seq);
+    if first != Some(from.sequence + 1) {
+        // Sequences have no gaps, so the ledger no longer goes back that far.
+        let end = first.map_or(to, |first| Position::after(first - 1));
+        let lost = Part { sequence: end.sequence, total: 0, passing: Vec::new(), missed: None, end };
+        return Ok(Page { organization, parts: vec![lost] });
     }
-    let mut rows = Rows::of(measurements(database, filter, &watched).await?);
-    let events = watched.into_iter().filter_map(|batch| event(batch, &mut rows, filter, start));
-    Ok(Page { events: events.collect(), last })
-}
-
-/// The ledger rows of a page, without gaps.
-async fn ledger(database: &Database, start: Start, to: i64) -> Result<Vec<ingest_batch::Model>> {
-    let from = start.sequence;
-    let mut batches = ingest_batch::Entity::find()
-        .filter(ingest_batch::Column::OrganizationId.eq(start.organization))
-        .filter(ingest_batch::Column::Seq.between(from, to))
-        .order_by_asc(ingest_batch::Column::Seq)
-        .limit(BATCHES_MAX)
-        .all(&database.reader(StatementLog::default()))
-        .await?;
-    // Sequences have no gaps, so the first one is missing only where the ledger no longer goes back that far.
-    if batches.first().and_then(|batch| batch.seq) != Some(from) {
-        return Err(Error::input(
-            "after",
-            "is older than what is kept; open the stream without it and query the time in between",
-        ));
-    }
-    shorten(&mut batches);
-    Ok(batches)
-}
-
-/// Leaves as many batches as have a page's rows together, one at least.
-fn shorten(batches: &mut Vec<ingest_batch::Model>) {
-    let mut rows = 0;
-    let within = batches
+    let stretches = stretches(&batches, from, to);
+    let watched: Vec<_> = stretches
         .iter()
-        .take_while(|batch| {
-            rows += i64::from(batch.n_accepted);
-            rows <= ROWS_MAX
+        .filter(|(batch, _)| filter.watches(Key::new(organization, batch.project_id)))
+        .cloned()
+        .collect();
+    let mut rows = measurements(database, filter, &watched).await?;
+    let mut missed = missed(database, &watched).await?;
+    let parts = stretches.iter().filter_map(|(batch, range)| {
+        let sequence = batch.seq?;
+        let metric = |(ordinal, row): (u32, Measured)| {
+            let id = MetricId(row.id);
+            let measurement = row.measurement()?;
+            let project = Key::new(organization, batch.project_id);
+            let metric = RecordedMetric { id, project, measurement, received_at: batch.received_at };
+            filter.passes(&metric.measurement).then_some((ordinal, metric))
+        };
+        Some(Part {
+            sequence,
+            total: total(batch),
+            passing: taken(&mut rows, batch, range).filter_map(metric).collect(),
+            missed: Some(missed.remove(&sequence).unwrap_or(0)),
+            end: Position::inside(sequence, range.end, total(batch)),
         })
-        .count();
-    batches.truncate(within.max(1));
+    });
+    Ok(Page { organization, parts: parts.collect() })
+}
+
+/// A commit, and the places of rows in it.
+type Rowed<'a> = (&'a ingest_batch::Model, Range<u32>);
+
+/// Which rows of which commit lie between two places, as many as make a page.
+fn stretches(batches: &[ingest_batch::Model], from: Position, to: Position) -> Vec<Rowed<'_>> {
+    let mut room = ROWS_MAX;
+    let mut stretches = Vec::new();
+    for batch in batches {
+        let Some(sequence) = batch.seq.filter(|_| room > 0) else { break };
+        let start = if sequence == from.touched() && from.rows > 0 { from.rows } else { 0 };
+        let end = if sequence > to.sequence { to.rows } else { total(batch) };
+        let end = end.min(start.saturating_add(room));
+        room -= end.saturating_sub(start);
+        stretches.push((batch, start..end));
+    }
+    stretches
+}
+
+async fn ledger(database: &Database, wanted: Condition) -> Result<Vec<ingest_batch::Model>> {
+    use ingest_batch::Column;
+    let query = ingest_batch::Entity::find().filter(wanted);
+    let query = query.order_by_asc(Column::OrganizationId).order_by_asc(Column::Seq).limit(BATCHES_MAX);
+    Ok(query.all(&database.reader(StatementLog::default())).await?)
 }
 
 /// A measurement with the path of its endpoint.
@@ -204,32 +240,56 @@ impl Measured {
     }
 }
 
-/// Everything in the hull of these batches by series, time and id. Other batches may reach into the hull; their rows
-/// fall out by id. Constant bounds instead of a join with the ledger keep both planners on the index.
-async fn measurements(database: &Database, filter: &Filter, batches: &[&ingest_batch::Model]) -> Result<Vec<Measured>> {
+/// By id everything that is kept in the hull of these batches by series, time and id. Other batches may reach into the
+/// hull; their rows are never taken out. Constant bounds instead of a join with the ledger keep both planners on the index.
+async fn measurements(database: &Database, filter: &Filter, parts: &[Rowed<'_>]) -> Result<BTreeMap<i64, Measured>> {
     use metric_event::Column;
-    let hull = |low: fn(&ingest_batch::Model) -> i64, high: fn(&ingest_batch::Model) -> i64| {
-        let low = batches.iter().map(|batch| low(batch)).min();
-        let high = batches.iter().map(|batch| high(batch)).max();
-        low.zip(high).unwrap_or_default()
-    };
-    let times = hull(|batch| batch.min_ts.as_micros(), |batch| batch.max_ts.as_micros());
-    let ids = hull(|batch| batch.first_id, last_id);
-    let organizations: BTreeSet<OrganizationId> = batches.iter().map(|batch| batch.organization_id).collect();
-    let projects: BTreeSet<ProjectId> = batches.iter().map(|batch| batch.project_id).collect();
-    Ok(metric_event::Entity::find()
+    let Some(hull) = hull(database, parts) else { return Ok(BTreeMap::new()) };
+    let rows = metric_event::Entity::find()
         .select_only()
         .columns([Column::Id, Column::Kind, Column::Ts, Column::Value, Column::Status, Column::Name, Column::Release])
         .column(endpoint::Column::Path)
         .join(JoinType::InnerJoin, endpoint_of_event())
-        .filter(Column::OrganizationId.is_in(organizations))
-        .filter(Column::ProjectId.is_in(projects))
+        .filter(hull)
         .filter(Column::Kind.is_in(filter.kinds().map(MetricType::code)))
-        .filter(Column::Ts.between(times.0, times.1))
-        .filter(Column::Id.between(ids.0, ids.1))
         .into_model::<Measured>()
         .all(&database.reader(StatementLog::default()))
-        .await?)
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+}
+
+/// How many rows of each commit are no longer kept, whether they would have passed or not: what is gone does not say.
+async fn missed(database: &Database, parts: &[Rowed<'_>]) -> Result<HashMap<i64, u64>> {
+    let kept = database.kept().raw;
+    let is_touched = |(batch, _): &&Rowed<'_>| batch.min_ts < kept;
+    let touched: Vec<_> = parts.iter().filter(is_touched).cloned().collect();
+    let Some(hull) = hull(database, &touched) else { return Ok(HashMap::new()) };
+    let ids = metric_event::Entity::find().select_only().column(metric_event::Column::Id).filter(hull);
+    let ids: Vec<i64> = ids.into_tuple().all(&database.reader(StatementLog::default())).await?;
+    let ids: BTreeSet<i64> = ids.into_iter().collect();
+    let missed = touched.iter().filter_map(|(batch, range)| {
+        let kept = ids.range(batch.first_id + i64::from(range.start)..batch.first_id + i64::from(range.end)).count();
+        let missed = u64::from(range.end - range.start).saturating_sub(kept as u64);
+        Some((batch.seq?, missed))
+    });
+    Ok(missed.collect())
+}
+
+/// The smallest box of project, time and id around these rows, without what is no longer kept; nothing around nothing.
+fn hull(database: &Database, parts: &[Rowed<'_>]) -> Option<Condition> {
+    use metric_event::Column;
+    let organizations: BTreeSet<OrganizationId> = parts.iter().map(|(batch, _)| batch.organization_id).collect();
+    let projects: BTreeSet<ProjectId> = parts.iter().map(|(batch, _)| batch.project_id).collect();
+    let first = parts.iter().map(|(batch, range)| batch.first_id + i64::from(range.start)).min()?;
+    let last = parts.iter().map(|(batch, range)| batch.first_id + i64::from(range.end) - 1).max()?;
+    let from = parts.iter().map(|(batch, _)| batch.min_ts).min()?.max(database.kept().raw);
+    let to = parts.iter().map(|(batch, _)| batch.max_ts).max()?;
+    let hull = Condition::all()
+        .add(Column::OrganizationId.is_in(organizations))
+        .add(Column::ProjectId.is_in(projects))
+        .add(Column::Ts.between(from.as_micros(), to.as_micros()))
+        .add(Column::Id.between(first, last));
+    Some(hull)
 }
 
 fn endpoint_of_event() -> RelationDef {
@@ -239,44 +299,56 @@ fn endpoint_of_event() -> RelationDef {
         .into()
 }
 
-fn last_id(batch: &ingest_batch::Model) -> i64 {
-    batch.first_id + i64::from(batch.n_accepted) - 1
+/// How many rows a commit has.
+fn total(batch: &ingest_batch::Model) -> u32 {
+    u32::try_from(batch.n_accepted).unwrap_or(0)
 }
 
-/// Measurements by id, to be taken out batch by batch.
-struct Rows(std::collections::BTreeMap<i64, Measured>);
-
-impl Rows {
-    fn of(found: Vec<Measured>) -> Self {
-        Self(found.into_iter().map(|row| (row.id, row)).collect())
-    }
-
-    fn take(&mut self, first: i64, last: i64) -> impl Iterator<Item = Measured> {
-        let mut rest = self.0.split_off(&first);
-        let mut after = rest.split_off(&(last + 1));
-        self.0.append(&mut after);
-        rest.into_values()
-    }
+/// Takes the rows of a commit out of those that were read, each with its place in the commit.
+fn taken(
+    rows: &mut BTreeMap<i64, Measured>,
+    batch: &ingest_batch::Model,
+    range: &Range<u32>,
+) -> impl Iterator<Item = (u32, Measured)> + use<> {
+    let first_id = batch.first_id;
+    let mut rest = rows.split_off(&(first_id + i64::from(range.start)));
+    let mut after = rest.split_off(&(first_id + i64::from(range.end)));
+    rows.append(&mut after);
+    rest.into_iter().filter_map(move |(id, row)| Some((u32::try_from(id - first_id).ok()?, row)))
 }
 
-fn event(batch: &ingest_batch::Model, rows: &mut Rows, filter: &Filter, start: Start) -> Option<StreamEvent> {
-    let sequence = batch.seq?;
-    let seen = if sequence == start.sequence { start.ordinal } else { 0 };
-    let recorded = |row: Measured| {
-        let id = MetricId(row.id);
-        let measurement = row.measurement()?;
-        filter.passes(&measurement).then(|| RecordedMetric {
-            id,
-            project: Key::new(batch.organization_id, batch.project_id),
-            measurement,
-            received_at: batch.received_at,
-        })
-    };
-    let metrics: Vec<_> = rows.take(batch.first_id + i64::from(seen), last_id(batch)).filter_map(recorded).collect();
-    let cursor = StreamCursor {
-        organization: batch.organization_id,
-        sequence,
-        ordinal: u32::try_from(batch.n_accepted - 1).unwrap_or(0),
-    };
-    (!metrics.is_empty()).then_some(StreamEvent { cursor, metrics })
+/// A stream between two places.
+pub struct Stretch {
+    database: Database,
+    filter: Filter,
+    packer: Packer,
+    /// Where each organization is to be read up to.
+    ahead: VecDeque<(OrganizationId, Position)>,
+    is_over: bool,
+}
+
+impl Stretch {
+    pub fn new(database: Database, filter: Filter, from: Positions, until: &Positions, batch_max: usize) -> Self {
+        let ahead = until.iter().filter(|(organization, to)| from.of(*organization) < *to).collect();
+        Self { database, filter, packer: Packer::new(from, batch_max), ahead, is_over: false }
+    }
+
+    /// The next event; the last has caught up, and there is one in any case.
+    pub async fn next(&mut self) -> Result<Option<StreamEvent>> {
+        loop {
+            if let Some(event) = self.packer.pop_full() {
+                return Ok(Some(event));
+            }
+            let Some((organization, to)) = self.ahead.front().copied() else {
+                let is_over = std::mem::replace(&mut self.is_over, true);
+                return Ok((!is_over).then(|| self.packer.cut(true)));
+            };
+            let from = self.packer.at().of(organization);
+            if from < to {
+                page(&self.database, &self.filter, organization, from, to).await?.pack(&mut self.packer);
+            } else {
+                self.ahead.pop_front();
+            }
+        }
+    }
 }

@@ -1,13 +1,10 @@
-//! Where a stream of metrics stands: the commit sequence of an organization and the row inside that commit.
+//! Where a stream stands: per organization the commits that are behind it, and how much of the next one.
 
-use std::{fmt, str::FromStr};
-
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use thiserror::Error;
+use std::collections::BTreeMap;
 
 use super::OrganizationId;
 
-/// A position in an organization's stream of committed metrics. Order of cursors is order of commits.
+/// The last row of a commit in an organization's stream of metrics: what a submission is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamCursor {
     /// Whose stream.
@@ -18,38 +15,87 @@ pub struct StreamCursor {
     pub ordinal: u32,
 }
 
-/// The text is not a cursor that this server made.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("not a cursor of a metric stream; use one exactly as the server sent it")]
-pub struct CursorError;
+/// Where a stream stands in one organization. Order of positions is order of commits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// Every commit up to this one is behind it.
+    pub sequence: i64,
+    /// So many rows of the commit after it are as well.
+    pub rows: u32,
+}
 
-const BYTES: usize = 20;
+impl Position {
+    /// Right behind a commit.
+    pub const fn after(sequence: i64) -> Self {
+        Self { sequence, rows: 0 }
+    }
 
-impl fmt::Display for StreamCursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut bytes = Vec::with_capacity(BYTES);
-        bytes.extend(self.organization.0.to_be_bytes());
-        bytes.extend(self.sequence.to_be_bytes());
-        bytes.extend(self.ordinal.to_be_bytes());
-        f.write_str(&URL_SAFE_NO_PAD.encode(bytes))
+    /// Behind so many rows of a commit that has `total`.
+    pub const fn inside(sequence: i64, rows: u32, total: u32) -> Self {
+        if rows >= total { Self::after(sequence) } else { Self { sequence: sequence - 1, rows } }
+    }
+
+    /// The last commit that is at least partly behind it.
+    pub const fn touched(self) -> i64 {
+        if self.rows > 0 { self.sequence + 1 } else { self.sequence }
     }
 }
 
-impl FromStr for StreamCursor {
-    type Err = CursorError;
+/// Where a stream stands in each of its organizations; in one that is not named, at the beginning.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Positions(BTreeMap<OrganizationId, Position>);
 
-    fn from_str(text: &str) -> Result<Self, CursorError> {
-        let bytes: [u8; BYTES] =
-            URL_SAFE_NO_PAD.decode(text).map_err(|_| CursorError)?.try_into().map_err(|_| CursorError)?;
-        let number = |range: std::ops::Range<usize>| {
-            bytes.get(range).and_then(|part| part.try_into().ok()).map(i64::from_be_bytes).ok_or(CursorError)
-        };
-        let ordinal = bytes.get(16..20).and_then(|part| part.try_into().ok()).map(u32::from_be_bytes);
-        Ok(Self {
-            organization: OrganizationId(number(0..8)?),
-            sequence: number(8..16)?,
-            ordinal: ordinal.ok_or(CursorError)?,
-        })
+impl Positions {
+    /// Where it stands in one organization.
+    pub fn of(&self, organization: OrganizationId) -> Position {
+        self.0.get(&organization).copied().unwrap_or_default()
+    }
+
+    /// Moves to a place in one organization.
+    pub fn set(&mut self, organization: OrganizationId, position: Position) {
+        // The beginning is never written down, so that equal places are equal.
+        if position == Position::default() {
+            self.0.remove(&organization);
+        } else {
+            self.0.insert(organization, position);
+        }
+    }
+
+    /// Whether it is as far as another in every organization.
+    pub fn reaches(&self, other: &Self) -> bool {
+        other.iter().all(|(organization, position)| self.of(organization) >= position)
+    }
+
+    /// The places that are not the beginning, by organization.
+    pub fn iter(&self) -> impl Iterator<Item = (OrganizationId, Position)> + '_ {
+        self.0.iter().map(|(organization, position)| (*organization, *position))
+    }
+
+    /// The last commit that is at least partly behind it, where it has moved in one organization only.
+    pub fn last(&self) -> Option<StreamCursor> {
+        let (organization, position) = self.iter().next().filter(|_| self.organizations() == 1)?;
+        Some(StreamCursor { organization, sequence: position.touched(), ordinal: position.rows.saturating_sub(1) })
+    }
+
+    /// How many organizations it has moved in.
+    pub fn organizations(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl FromIterator<(OrganizationId, Position)> for Positions {
+    fn from_iter<I: IntoIterator<Item = (OrganizationId, Position)>>(places: I) -> Self {
+        let mut positions = Self::default();
+        for (organization, position) in places {
+            positions.set(organization, position);
+        }
+        positions
+    }
+}
+
+impl From<StreamCursor> for Positions {
+    fn from(cursor: StreamCursor) -> Self {
+        Self::from_iter([(cursor.organization, Position::after(cursor.sequence))])
     }
 }
 
@@ -58,11 +104,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_round_trips_and_nonsense_is_refused() {
-        let cursor = StreamCursor { organization: OrganizationId(7), sequence: i64::MAX, ordinal: 9_999 };
-        assert_eq!(cursor.to_string().parse(), Ok(cursor));
-        for wrong in ["", "abc", "!!!", &"A".repeat(28)] {
-            assert_eq!(wrong.parse::<StreamCursor>(), Err(CursorError));
-        }
+    fn positions_are_ordered_as_commits_and_rows_are() {
+        let order = [
+            Position::default(),
+            Position::inside(1, 2, 5),
+            Position::inside(1, 5, 5),
+            Position::inside(2, 1, 2),
+            Position::after(2),
+        ];
+        assert!(order.is_sorted() && order.windows(2).all(|pair| pair[0] != pair[1]));
+        assert_eq!(order.map(Position::touched), [0, 1, 1, 2, 2]);
+    }
+
+    #[test]
+    fn reaching_is_asked_of_every_organization() {
+        let [one, two] = [OrganizationId(1), OrganizationId(2)];
+        let at = |first, second| Positions::from_iter([(one, Position::after(first)), (two, Position::after(second))]);
+        assert!(at(2, 2).reaches(&at(2, 1)) && at(2, 2).reaches(&at(0, 0)) && at(0, 0).reaches(&at(0, 0)));
+        assert!(!at(2, 2).reaches(&at(1, 3)) && !at(0, 0).reaches(&at(0, 1)));
+        assert_eq!(at(0, 3).organizations(), 1);
     }
 }

@@ -3,6 +3,7 @@
 //! Everything else in the house may import this room; it imports none of it.
 
 pub mod assignment;
+pub mod change;
 pub mod cursor;
 pub mod filter;
 pub mod id;
@@ -16,7 +17,7 @@ pub mod sketch;
 pub mod timestamp;
 
 pub use assignment::Assignment;
-pub use cursor::StreamCursor;
+pub use cursor::{Position, Positions, StreamCursor};
 pub use id::{EmployeeId, EndpointId, IdGenerator, Key, MetricId, OrganizationId, ProjectId, ReleaseId};
 pub use kept::Kept;
 pub use metric::{Measurement, MetricKey, MetricType, RecordedMetric};

@@ -1,14 +1,15 @@
 //! Several instances on one database: what one commits is seen by those who watch on another, by every bus and by none.
 
 use std::{
+    pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt, stream::iter};
 use perfgraph::{
     live::{
-        Filter, Follower, POLL_INTERVAL, Poke, Publisher, SharedBus,
+        Filter, Follower, POLL_INTERVAL, Poke, Publisher, SharedBus, Source,
         bus::{LocalBus, PostgresBus, RedisBus},
         stream,
     },
@@ -20,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     harness::{TestDatabase, broker::Broker, process::PATIENCE},
     ingest::{ACME, GLOBEX, Rig, candidate, submission},
-    live::Events,
+    live::PACE,
     on_both_databases,
 };
 
@@ -45,9 +46,11 @@ impl Instance {
         Self { rig, database, stopping }
     }
 
-    async fn watch(&self, filter: Filter) -> Events {
-        let opened = stream::open(&Scope::everything(), self.database.clone(), &self.rig.publisher, filter, None).await;
-        Box::pin(opened.unwrap())
+    async fn watch(&self, filter: Filter) -> Values {
+        let source = Source { database: self.database.clone(), publisher: self.rig.publisher.clone() };
+        let (_, events) = stream::tail(&Scope::everything(), source, filter, PACE).await.unwrap();
+        let metrics = events.flat_map(|event| iter(event.unwrap().metrics));
+        Box::pin(metrics.map(|metric| metric.measurement.value))
     }
 
     async fn commit(&self, value: f64) {
@@ -63,9 +66,10 @@ async fn two(database: &TestDatabase, buses: [SharedBus; 2], poll: Option<Durati
     [here, there]
 }
 
-async fn next_value(events: &mut Events) -> f64 {
-    let event = timeout(PATIENCE, events.next()).await.expect("an event comes in time").unwrap().unwrap();
-    event.metrics[0].measurement.value
+type Values = Pin<Box<dyn Stream<Item = f64> + Send>>;
+
+async fn next_value(values: &mut Values) -> f64 {
+    timeout(PATIENCE, values.next()).await.expect("a value comes in time").unwrap()
 }
 
 /// Nobody asks the database here, so whatever arrives came by the bus. A poke that is said before the other side listens

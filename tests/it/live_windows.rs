@@ -1,6 +1,8 @@
 //! Live windows: whatever is committed, whenever it arrives and whoever watches, a window equals what the database holds
 //! about the same stretch of time.
 
+pub mod watched;
+
 use std::{
     collections::{BTreeMap, HashMap},
     pin::Pin,
@@ -220,7 +222,7 @@ async fn next(states: &mut States) -> Arc<LiveWindow> {
 }
 
 /// The first window that counts everything up to a commit. Time goes on while it is waited for.
-async fn counting(states: &mut States, clock: &Clock, sequence: i64) -> Arc<LiveWindow> {
+async fn counting(states: &mut States, clock: &Clock, sequence: i64, hint: &str) -> Arc<LiveWindow> {
     for _ in 0..1_000 {
         match timeout(Duration::from_millis(20), states.next()).await {
             Ok(window) => {
@@ -232,13 +234,12 @@ async fn counting(states: &mut States, clock: &Clock, sequence: i64) -> Arc<Live
             Err(_) => clock.set(clock.now().plus_micros(SECOND_MICROS)),
         }
     }
-    panic!("no window counts commit {sequence}");
+    panic!("{hint}: no window counts commit {sequence}");
 }
 
 on_both_databases! {
     async fn a_window_equals_the_database_in_whatever_order_rows_arrive(database: TestDatabase) {
         let seed = rand::random();
-        println!("seed {seed}");
         let mut rng = StdRng::seed_from_u64(seed);
         let settings = Settings { committers: 4, ..Settings::default() };
         // A channel that is too short now and then: what is lost there is read again.
@@ -268,9 +269,9 @@ on_both_databases! {
             let last = cursors.filter(|cursor| cursor.organization == ACME.organization).map(|cursor| cursor.sequence).max();
             rig.clock.set(rig.clock.now().plus_micros(rng.random_range(0..70) * SECOND_MICROS));
             for (ask, states) in &mut watched {
-                let window = counting(states, &rig.clock, last.unwrap_or(0)).await;
-                let books = recomputed(&database, ask, &window).await;
-                assert_equal(&window, books, &format!("seed {seed}, round {round}, {ask:?}"));
+                let hint = format!("seed {seed}, round {round}, {ask:?}");
+                let window = counting(states, &rig.clock, last.unwrap_or(0), &hint).await;
+                assert_equal(&window, recomputed(&database, ask, &window).await, &hint);
             }
         }
         live.stopping.cancel();
@@ -290,7 +291,7 @@ on_both_databases! {
             other.submit(submission(ACME, vec![at(value)])).await.unwrap();
         }
         rig.submit(submission(ACME_SECOND, vec![at(4.0)])).await.unwrap();
-        let window = counting(&mut states, &rig.clock, 4).await;
+        let window = counting(&mut states, &rig.clock, 4, "two servers").await;
         assert_equal(&window, recomputed(&database, &ask, &window).await, "two servers");
         assert_eq!(window.groups.iter().map(|group| group.figures.count).collect::<Vec<_>>(), [3, 1]);
     }
@@ -342,7 +343,7 @@ on_both_databases! {
         assert!(Arc::ptr_eq(&seen, &latest), "one computation, and none of the states in between");
         // Read your own writes: no state before the own commit is counted.
         let mut after = live.try_watch(&ask, receipt.cursor).await.unwrap();
-        let window = counting(&mut after, &rig.clock, 0).await;
+        let window = counting(&mut after, &rig.clock, 0, "after").await;
         assert_eq!(window.cursor.sequence, receipt.cursor.unwrap().sequence);
         // A cursor of nowhere would be waited for in vain.
         let ahead = StreamCursor { sequence: 99, ..receipt.cursor.unwrap() };
@@ -380,7 +381,7 @@ on_both_databases! {
         let foreign = |id| of(&move |filter| *filter = Filter { organization: Some(OrganizationId(id)), ..Filter::default() });
         assert_eq!(refused(foreign(2)).await, refused(foreign(999)).await);
         let many = (0..501).map(|number| format!("GET /{number}")).collect::<Vec<_>>();
-        assert_eq!(refused(of(&move |filter| filter.endpoints = many.clone())).await.0, Code::BadUserInput);
+        assert_eq!(refused(of(&move |filter| filter.endpoints.clone_from(&many))).await.0, Code::BadUserInput);
         let everything = Scope::everything();
         let unnamed = live.windows.watch(&everything, Filter::default(), (MINUTE, MINUTE), Vec::new(), None).await;
         assert_eq!(unnamed.err().unwrap().code(), Code::BadUserInput);
@@ -404,7 +405,7 @@ on_both_databases! {
         assert_eq!(failed.code(), Code::ComplexityLimit);
         assert!(states.next().await.is_none(), "the error is the last word");
         // Others are not disturbed, and the next who tries is told at once.
-        assert_eq!(counting(&mut whole, &rig.clock, receipt.cursor.unwrap().sequence).await.groups.len(), 1);
+        assert_eq!(counting(&mut whole, &rig.clock, receipt.cursor.unwrap().sequence, "beside").await.groups.len(), 1);
         let mut again = live.watch(&ask).await;
         let failed = timeout(PATIENCE, again.next()).await.unwrap().unwrap().unwrap_err();
         assert_eq!(failed.code(), Code::ComplexityLimit);

@@ -221,6 +221,7 @@ async fn a_panic_costs_one_answer() {
     let state = HttpState::new(Shared {
         engine: server.app.engine().clone(),
         ingest: core.ingest.clone(),
+        cursors: core.cursors.clone(),
         database: core.database.clone(),
         settings: Arc::new(HttpSettings {
             listen: [127, 0, 0, 1].into(),
@@ -247,7 +248,7 @@ async fn a_panic_costs_one_answer() {
     let routes = Router::new().route("/panic", get(planted)).route("/fine", get(|| async { "fine" }));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let bounds = Bounds { header_bytes_max: 8_192, idle_timeout: PATIENCE };
+    let bounds = Bounds { header_bytes_max: 8_192, idle_timeout: PATIENCE, write_timeout: PATIENCE };
     let stop = CancellationToken::new();
     let running = tokio::spawn(listener::serve(listener, guarded(routes, state), bounds, stop.clone()));
     let client = client();

@@ -3,20 +3,24 @@
 
 use futures_util::FutureExt;
 use sea_orm::{
-    ConnectionTrait,
-    sea_query::{Condition, Expr, ExprTrait, IntoIden, LockType, OnConflict, Query},
+    ConnectionTrait, Order, Value,
+    sea_query::{Condition, DynIden, Expr, ExprTrait, IntoIden, LockType, OnConflict, Query},
 };
 
 use crate::{
     db::{Session, Transaction},
     directory::{
         Employee, EmployeeFilter, Noun,
-        change::{Update, absent, authorise, retried},
-        check, filter,
+        change::{Update, absent, assign, authorise, changed_columns, differences, differs, retried},
+        check, filter, journal,
+        team::TEAM_FIELDS,
     },
     entity::{employee as table, organization, project, project_member},
     error::{Error, Result},
-    model::{Assignment, EmployeeId, Key, OrganizationId, ProblemKind, Problems, Reach, Role, Scope, Timestamp},
+    model::{
+        Assignment, EmployeeId, Key, OrganizationId, ProblemKind, Problems, ProjectId, Reach, Role, Scope, Timestamp,
+        change::{Change, EntityKey},
+    },
 };
 
 /// What a new employee is made of.
@@ -91,11 +95,19 @@ pub async fn create(
             for chunk in new.chunks(INSERT_ROWS) {
                 insert(&transaction, organization, chunk, now).await?;
             }
+            let created = |new: &NewEmployee| Change::created(EntityKey::Employee(Key::new(organization, new.id)));
+            let changes: Vec<_> = new.iter().map(created).chain(staff(organization, new.len())).collect();
+            journal::record(&transaction, &changes, now).await?;
             transaction.commit().await
         }
         .boxed()
     })
     .await
+}
+
+/// What is different about an organization when so many people come or go.
+fn staff(organization: OrganizationId, people: usize) -> Option<Change> {
+    (people > 0).then(|| Change::updated(EntityKey::Organization(organization), ["employee_count"]))
 }
 
 /// Changes the counter of an organization, which also locks it; `false` when there is none.
@@ -185,7 +197,9 @@ pub async fn update(
     values.extend(department.map(|department| (table::Column::Department.into_iden(), department.into())));
     values.extend(salary.map(|salary| (table::Column::Salary.into_iden(), salary.into())));
     values.extend(is_active.map(|is_active| (table::Column::IsActive.into_iden(), is_active.into())));
-    let update = Update { table: table::Entity.into(), key: key(id), values, if_updated_at: change.if_updated_at };
+    let entity = EntityKey::Employee(id);
+    let (table, if_updated_at) = (table::Entity.into(), change.if_updated_at);
+    let update = Update { table, entity, key: key(id), values, if_updated_at };
     match update.run(db, now).await {
         // The address is the only thing here that must be unique.
         Err(Error::Conflict(_)) => Err(email_is_taken()),
@@ -202,7 +216,7 @@ pub struct EmployeesChange {
     pub is_active: Assignment<bool>,
 }
 
-/// Changes all employees that pass a filter, in one statement. Answers how many were changed: who already is as they
+/// Changes all employees that pass a filter, in one statement, and logs which columns of each. Answers how many were changed: who already is as they
 /// shall be is not.
 ///
 /// # Errors
@@ -237,16 +251,45 @@ pub async fn update_all(
     if let Reach::Organization(own) = scope.reach() {
         rows = Condition::all().add(rows).add(Expr::col(table::Column::OrganizationId).eq(own));
     }
-    let update = Update { table: table::Entity.into(), key: rows, values, if_updated_at: None };
-    // Two of these may lock the same rows in different orders.
-    retried(|| async { Ok(db.execute(&update.statement(now)).await?.rows_affected()) }.boxed()).await
+    let differs = values.iter().map(differs).fold(Condition::any(), Condition::add);
+    let rows = Condition::all().add(rows).add(differs);
+    retried(|| update_rows(db, &rows, &values, now).boxed()).await
+}
+
+/// Locks the rows in one order, then changes and logs just those.
+async fn update_rows(db: &Session, rows: &Condition, values: &[(DynIden, Value)], now: Timestamp) -> Result<u64> {
+    let transaction = db.begin_write().await?;
+    let mut lock = Query::select();
+    lock.columns([table::Column::OrganizationId, table::Column::Id])
+        .exprs(differences(values))
+        .from(table::Entity)
+        .cond_where(rows.clone())
+        .order_by(table::Column::OrganizationId, Order::Asc)
+        .order_by(table::Column::Id, Order::Asc)
+        .lock(LockType::NoKeyUpdate);
+    let (mut keys, mut changes) = (Vec::new(), Vec::new());
+    for row in transaction.query_all(&lock).await? {
+        let key = Key::new(row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        keys.push(key);
+        changes.push(Change::updated(EntityKey::Employee(key), changed_columns(values, &row, 2)?));
+    }
+    if keys.is_empty() {
+        return Ok(0);
+    }
+    let mut update = Query::update();
+    update.table(table::Entity).and_where(journal::among(transaction.get_database_backend(), &keys));
+    assign(&mut update, values, now);
+    let affected = transaction.execute(&update).await?.rows_affected();
+    journal::record(&transaction, &changes, now).await?;
+    transaction.commit().await?;
+    Ok(affected)
 }
 
 /// Deletes an employee, who leaves all teams.
 ///
 /// # Errors
 /// [`Error::Forbidden`] below admin, [`Error::Refused`] when there is none.
-pub async fn delete(scope: &Scope, db: &Session, id: Key<EmployeeId>) -> Result<()> {
+pub async fn delete(scope: &Scope, db: &Session, id: Key<EmployeeId>, now: Timestamp) -> Result<()> {
     authorise(scope, id.organization, Role::Admin, "id")?;
     retried(|| {
         async {
@@ -258,10 +301,14 @@ pub async fn delete(scope: &Scope, db: &Session, id: Key<EmployeeId>) -> Result<
             let mut lock = Query::select();
             lock.column(table::Column::Id).from(table::Entity).cond_where(key(id)).lock(LockType::Update);
             transaction.query_one(&lock).await?.ok_or_else(|| absent("id"))?;
-            leave_teams(&transaction, id).await?;
+            let teams = leave_teams(&transaction, id).await?;
             let mut delete = Query::delete();
             // Memberships go with the row.
             transaction.execute(delete.from_table(table::Entity).cond_where(key(id))).await?;
+            let left = |team| Change::updated(EntityKey::Project(Key::new(id.organization, team)), TEAM_FIELDS);
+            let mut changes = vec![Change::deleted(EntityKey::Employee(id))];
+            changes.extend(teams.into_iter().map(left).chain(staff(id.organization, 1)));
+            journal::record(&transaction, &changes, now).await?;
             transaction.commit().await
         }
         .boxed()
@@ -270,8 +317,8 @@ pub async fn delete(scope: &Scope, db: &Session, id: Key<EmployeeId>) -> Result<
 }
 
 /// Counts a person out of their teams. The projects are locked before their memberships are read once more: whoever took
-/// the person out of a team in the meantime has counted already.
-async fn leave_teams(transaction: &Transaction, id: Key<EmployeeId>) -> Result<()> {
+/// the person out of a team in the meantime has counted already. Answers which projects were locked.
+async fn leave_teams(transaction: &Transaction, id: Key<EmployeeId>) -> Result<Vec<ProjectId>> {
     let teams = || {
         let mut teams = Query::select();
         teams
@@ -292,12 +339,14 @@ async fn leave_teams(transaction: &Transaction, id: Key<EmployeeId>) -> Result<(
         .cond_where(mine())
         .order_by(project::Column::Id, sea_orm::Order::Asc)
         .lock(LockType::NoKeyUpdate);
-    if transaction.query_all(&lock).await?.is_empty() {
-        return Ok(());
+    let locked = transaction.query_all(&lock).await?;
+    let teams = locked.iter().map(|row| row.try_get_by_index(0)).collect::<Result<Vec<ProjectId>, _>>()?;
+    if teams.is_empty() {
+        return Ok(teams);
     }
     let size = project::Column::TeamSize;
     let mut update = Query::update();
     update.table(project::Entity).value(size, Expr::col(size).sub(1)).cond_where(mine());
     transaction.execute(&update).await?;
-    Ok(())
+    Ok(teams)
 }

@@ -12,11 +12,14 @@ use crate::{
     db::{Session, Transaction},
     directory::{
         change::{self, Update, absent, authorise, retried},
-        check, slug,
+        check, journal, slug,
     },
     entity::{ingest_batch, organization as table, organization_stream, project},
     error::{Error, Result},
-    model::{Assignment, OrganizationId, Problems, Reach, Role, Scope, Timestamp},
+    model::{
+        Assignment, OrganizationId, Problems, Reach, Role, Scope, Timestamp,
+        change::{Change, EntityKey},
+    },
 };
 
 /// The organization that the server's own metrics belong to: it is looked up by this slug and cannot be deleted.
@@ -70,6 +73,7 @@ pub async fn create(scope: &Scope, db: &Session, new: NewOrganization, now: Time
                 .columns([organization_stream::Column::OrganizationId, organization_stream::Column::LastSeq])
                 .values_panic([new.id.into(), 0_i64.into()]);
             transaction.execute(&stream).await?;
+            journal::record(&transaction, &[Change::created(EntityKey::Organization(new.id))], now).await?;
             transaction.commit().await
         }
         .boxed()
@@ -147,7 +151,9 @@ pub async fn update(
     let mut values = Vec::new();
     values.extend(name.map(|name| (table::Column::Name.into_iden(), name.into())));
     values.extend(is_active.map(|is_active| (table::Column::IsActive.into_iden(), is_active.into())));
-    let update = Update { table: table::Entity.into(), key: key(id), values, if_updated_at: change.if_updated_at };
+    let entity = EntityKey::Organization(id);
+    let (table, if_updated_at) = (table::Entity.into(), change.if_updated_at);
+    let update = Update { table, entity, key: key(id), values, if_updated_at };
     update.run(db, now).await
 }
 
@@ -156,7 +162,7 @@ pub async fn update(
 /// # Errors
 /// [`Error::Forbidden`] below owner, [`Error::Refused`] when it is absent, has employees or projects, or is the server's
 /// own.
-pub async fn delete(scope: &Scope, db: &Session, id: OrganizationId) -> Result<()> {
+pub async fn delete(scope: &Scope, db: &Session, id: OrganizationId, now: Timestamp) -> Result<()> {
     authorise(scope, id, Role::Owner, "id")?;
     retried(|| {
         async {
@@ -180,6 +186,8 @@ pub async fn delete(scope: &Scope, db: &Session, id: OrganizationId) -> Result<(
             let mut ledger = Query::delete();
             ledger.from_table(ingest_batch::Entity).and_where(Expr::col(ingest_batch::Column::OrganizationId).eq(id));
             transaction.execute(&ledger).await?;
+            // Before its count of changes goes with it; the log itself stays.
+            journal::record(&transaction, &[Change::deleted(EntityKey::Organization(id))], now).await?;
             let mut delete = Query::delete();
             transaction.execute(delete.from_table(table::Entity).cond_where(key(id))).await?;
             transaction.commit().await

@@ -13,13 +13,16 @@ use crate::{
     db::{Session, Transaction},
     directory::{
         change::{Update, absent, authorise, conflict, retried},
-        check,
+        check, journal,
         organization::OWN_SLUG,
         slug, team,
     },
     entity::{endpoint, organization, project as table},
     error::Result,
-    model::{Assignment, Key, OrganizationId, Problems, ProjectId, Role, Scope, Timestamp},
+    model::{
+        Assignment, Key, OrganizationId, Problems, ProjectId, Role, Scope, Timestamp,
+        change::{Change, EntityKey},
+    },
 };
 
 /// What a new project is made of.
@@ -84,6 +87,7 @@ pub async fn create(
             };
             slug::take(&register, new.slug.as_deref(), &name, "project").await?;
             team::insert(&transaction, key, &new.members, &members, now).await?;
+            journal::record(&transaction, &[Change::created(EntityKey::Project(key))], now).await?;
             transaction.commit().await
         }
         .boxed()
@@ -182,7 +186,9 @@ pub async fn update(
     let mut values = Vec::new();
     values.extend(name.map(|name| (table::Column::Name.into_iden(), name.into())));
     values.extend(status.map(|status| (table::Column::Status.into_iden(), status.code().into())));
-    let update = Update { table: table::Entity.into(), key: key(id), values, if_updated_at: change.if_updated_at };
+    let entity = EntityKey::Project(id);
+    let (table, if_updated_at) = (table::Entity.into(), change.if_updated_at);
+    let update = Update { table, entity, key: key(id), values, if_updated_at };
     update.run(db, now).await
 }
 
@@ -200,7 +206,7 @@ pub async fn archive(scope: &Scope, db: &Session, id: Key<ProjectId>, now: Times
 /// # Errors
 /// [`Error::Forbidden`](crate::error::Error::Forbidden) below admin,
 /// [`Error::Refused`](crate::error::Error::Refused) when it is absent, has metrics, or is the server's own.
-pub async fn delete(scope: &Scope, db: &Session, id: Key<ProjectId>) -> Result<()> {
+pub async fn delete(scope: &Scope, db: &Session, id: Key<ProjectId>, now: Timestamp) -> Result<()> {
     authorise(scope, id.organization, Role::Admin, "id")?;
     retried(|| {
         async {
@@ -227,6 +233,7 @@ pub async fn delete(scope: &Scope, db: &Session, id: Key<ProjectId>) -> Result<(
             let mut delete = Query::delete();
             // The team and the endpoints go with the row.
             transaction.execute(delete.from_table(table::Entity).cond_where(key(id))).await?;
+            journal::record(&transaction, &[Change::deleted(EntityKey::Project(id))], now).await?;
             transaction.commit().await
         }
         .boxed()

@@ -5,11 +5,14 @@ use async_graphql::{
     parser::types::{ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet},
 };
 
+use crate::graphql::guard;
+
 /// A document that passed the guard and validation.
 pub struct Document {
     parsed: ExecutableDocument,
     operations: Vec<Operation>,
     text_bytes: usize,
+    canonical: [u8; 32],
     /// Whether somewhere one response key stands for several fields with selections of their own: their answers have to
     /// be merged, so they cannot be written as text.
     merges: bool,
@@ -31,7 +34,7 @@ const BYTES_PER_TEXT_BYTE: usize = 80;
 
 impl Document {
     /// Takes what the guard and validation let through. `merges`: whether answers have to be merged.
-    pub fn new(parsed: ExecutableDocument, text_bytes: usize, merges: bool) -> Self {
+    pub fn new(parsed: ExecutableDocument, text: &str, merges: bool) -> Self {
         let operations = parsed.operations.iter().map(|(name, operation)| Operation {
             kind: operation.node.ty,
             label: name.map(|name| format!("{} {name}", operation.node.ty)),
@@ -39,7 +42,7 @@ impl Document {
         });
         let operations = operations.collect();
         let introspects = introspects(&parsed);
-        Self { parsed, operations, text_bytes, merges, introspects }
+        Self { parsed, operations, text_bytes: text.len(), canonical: canonical(text), merges, introspects }
     }
 
     /// The document as it was parsed.
@@ -63,6 +66,11 @@ impl Document {
         Some((found, &definition.node))
     }
 
+    /// The same for all texts that differ in nothing but layout.
+    pub const fn canonical(&self) -> &[u8; 32] {
+        &self.canonical
+    }
+
     /// Whether answers have to be merged.
     pub const fn merges(&self) -> bool {
         self.merges
@@ -77,6 +85,15 @@ impl Document {
     pub fn bytes(&self) -> u32 {
         u32::try_from(self.text_bytes.saturating_mul(BYTES_PER_TEXT_BYTE)).unwrap_or(u32::MAX)
     }
+}
+
+/// A hash of a text's tokens: what stands between them makes no difference.
+pub fn canonical(text: &str) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    for token in guard::tokens(text) {
+        hasher.update(token).update(b"\n");
+    }
+    hasher.finalize().into()
 }
 
 /// Whether it asks about the schema, in any of its operations and fragments.
@@ -104,7 +121,7 @@ mod tests {
     use super::*;
 
     fn document(text: &str) -> Document {
-        Document::new(parse_query(text).unwrap(), text.len(), false)
+        Document::new(parse_query(text).unwrap(), text, false)
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use async_graphql::Response;
 use moka::sync::Cache;
 
-pub use document::{Document, Operation};
+pub use document::{Document, Operation, canonical};
 pub use hash::{DocumentHash, HashError};
 pub use trusted::{Trusted, TrustedDocumentsError, TrustedMode};
 
@@ -105,7 +105,7 @@ impl Documents {
         arguments::check(&self.types, &parsed).map_err(|error| refuse_at(error, Code::BadUserInput))?;
         let merges = merging::merges(&self.types, &parsed);
         let merges = merges.map_err(|error| refuse_at(error, Code::GraphqlValidationFailed))?;
-        let document = Arc::new(Document::new(parsed, text.len(), merges));
+        let document = Arc::new(Document::new(parsed, text, merges));
         self.trusted.learn(hash, text);
         self.known.insert(hash, Arc::clone(&document));
         Ok(document)

@@ -15,6 +15,7 @@ use async_graphql::{
     },
 };
 use scan::scan;
+pub use scan::tokens;
 use weigh::{Scales, Weight};
 
 use super::context::Limits;

@@ -13,36 +13,50 @@ pub struct Shape {
 
 /// Counts tokens and nesting without parsing. Strings and comments are skipped; what is malformed is the parser's.
 pub fn scan(text: &str) -> Shape {
-    let bytes = text.as_bytes();
-    let (mut at, mut tokens, mut depth, mut nesting, mut name_bytes) = (0, 0, 0_usize, 0, 0);
-    while let Some(&byte) = bytes.get(at) {
-        at += 1;
-        match byte {
-            b' ' | b'\t' | b'\r' | b'\n' | b',' => continue,
-            b'#' => {
-                while bytes.get(at).is_some_and(|byte| !matches!(byte, b'\n' | b'\r')) {
-                    at += 1;
-                }
-                continue;
-            }
-            b'"' => at = end_of_string(bytes, at),
-            b'{' | b'(' | b'[' => {
+    let (mut tokens_found, mut depth, mut nesting, mut name_bytes) = (0, 0_usize, 0, 0);
+    for token in tokens(text) {
+        tokens_found += 1;
+        match token {
+            [b'{' | b'(' | b'[', ..] => {
                 depth += 1;
                 nesting = nesting.max(depth);
             }
-            b'}' | b')' | b']' => depth = depth.saturating_sub(1),
-            _ if is_name_byte(byte) => {
-                let start = at - 1;
-                while bytes.get(at).is_some_and(|byte| is_name_byte(*byte)) {
-                    at += 1;
-                }
-                name_bytes = name_bytes.max(at - start);
-            }
+            [b'}' | b')' | b']', ..] => depth = depth.saturating_sub(1),
+            [first, ..] if is_name_byte(*first) => name_bytes = name_bytes.max(token.len()),
             _ => {}
         }
-        tokens += 1;
     }
-    Shape { tokens, nesting, name_bytes }
+    Shape { tokens: tokens_found, nesting, name_bytes }
+}
+
+/// The tokens of a text one by one, without what may stand between them.
+pub fn tokens(text: &str) -> impl Iterator<Item = &[u8]> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let start = at;
+            let byte = *bytes.get(at)?;
+            at += 1;
+            match byte {
+                b' ' | b'\t' | b'\r' | b'\n' | b',' => continue,
+                b'#' => {
+                    while bytes.get(at).is_some_and(|byte| !matches!(byte, b'\n' | b'\r')) {
+                        at += 1;
+                    }
+                    continue;
+                }
+                b'"' => at = end_of_string(bytes, at),
+                _ if is_name_byte(byte) => {
+                    while bytes.get(at).is_some_and(|byte| is_name_byte(*byte)) {
+                        at += 1;
+                    }
+                }
+                _ => {}
+            }
+            return bytes.get(start..at.min(bytes.len()));
+        }
+    })
 }
 
 const fn is_name_byte(byte: u8) -> bool {

@@ -4,7 +4,6 @@
 
 mod employee_stats;
 mod loader;
-mod release;
 mod report;
 
 use std::{
@@ -22,7 +21,6 @@ pub use report::{AskedReport, Reported};
 
 use super::{context::Limits, types::Metric};
 use crate::{
-    clock::Clock,
     db::Session,
     directory::{
         self, Employee, EmployeeFields, ListOf, Member, Noun, Organization, OrganizationFields, Project, ProjectFields,
@@ -31,7 +29,7 @@ use crate::{
         membership,
         order::OrderField,
         organization,
-        release::{ReleaseCondition, Run, Version},
+        release::{self, ReleaseCondition, Run, Version},
     },
     error::Result,
     model::{
@@ -157,15 +155,15 @@ pub struct Source {
     scope: Scope,
     db: Session,
     departments_max: usize,
-    /// The moment that what still runs ran until.
-    now: Timestamp,
+    /// The moment that everything of the request ends at.
+    as_of: Timestamp,
 }
 
 impl Loaders {
     /// Fresh loaders that see what `scope` sees.
-    pub fn new(scope: Scope, db: &Session, limits: &Limits, clock: &Clock) -> Self {
-        let now = clock.now();
-        let shared = &Shared::new(Source { scope, db: db.clone(), departments_max: limits.departments_max, now });
+    pub fn new(scope: Scope, db: &Session, limits: &Limits, as_of: Timestamp) -> Self {
+        let source = Source { scope, db: db.clone(), departments_max: limits.departments_max, as_of };
+        let shared = &Shared::new(source);
         /// One statement for all rows asked for, with the columns that any of them needs.
         macro_rules! by_id {
             ($load:path) => {
@@ -219,8 +217,10 @@ impl Loaders {
             employee: by_id!(directory::by_ids),
             project: by_id!(directory::by_ids),
             release: by_id!(directory::by_ids),
-            release_by_version: by_id!(directory::release::by_versions),
-            release_run: release::runs(shared),
+            release_by_version: by_id!(release::by_versions),
+            release_run: Loader::new(shared, |Source { scope, db, as_of, .. }, keys: Vec<Key<ReleaseId>>| {
+                Box::pin(async move { release::runs(scope, db, &keys, *as_of).await })
+            }),
             releases: by_parent!(directory::release::by_projects),
             release_count: counts!(directory::release::counts),
             organizations: by_parent!(everything),

@@ -97,7 +97,7 @@ async fn update(request: &RequestContext, input: UpdateEmployeeInput) -> Result<
 
 async fn delete(request: &RequestContext, id: &ID) -> Result<()> {
     let id = named(NodeId::employee(id), "id")?;
-    employee::delete(request.scope(), &request.writer(), id).await
+    employee::delete(request.scope(), &request.writer(), id, request.services.clock.now()).await
 }
 
 async fn update_all(request: &RequestContext, filter: EmployeeFilter, change: EmployeesChange) -> Result<u64> {

@@ -32,7 +32,7 @@ impl MetricMutation {
         #[graphql(desc = "The project, the measurements, and how to treat them.")] input: IngestMetricsInput,
     ) -> Result<IngestMetricsPayload> {
         match ingest(context, input).await {
-            Ok(receipt) => Ok(receipt.into()),
+            Ok(receipt) => Ok(IngestMetricsPayload::of(receipt, &request(context)?.services.cursors)),
             Err(fault) => {
                 let about = field(&fault);
                 let mut user_errors = UserError::expected(fault)?;

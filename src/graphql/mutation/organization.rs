@@ -76,5 +76,5 @@ async fn update(request: &RequestContext, input: UpdateOrganizationInput) -> Res
 
 async fn delete(request: &RequestContext, id: &ID) -> Result<()> {
     let id = named(NodeId::organization(id), "id")?;
-    organization::delete(request.scope(), &request.writer(), id).await
+    organization::delete(request.scope(), &request.writer(), id, request.services.clock.now()).await
 }

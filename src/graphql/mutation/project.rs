@@ -127,7 +127,7 @@ async fn archive(request: &RequestContext, id: &ID) -> Result<Key<ProjectId>> {
 
 async fn delete(request: &RequestContext, id: &ID) -> Result<()> {
     let id = named(NodeId::project(id), "id")?;
-    project::delete(request.scope(), &request.writer(), id).await?;
+    project::delete(request.scope(), &request.writer(), id, request.services.clock.now()).await?;
     request.services.ingest.forget(id).await;
     Ok(())
 }
@@ -142,6 +142,6 @@ async fn add_members(request: &RequestContext, project: &ID, ids: &[ID]) -> Resu
 async fn remove_members(request: &RequestContext, project: &ID, ids: &[ID]) -> Result<Key<ProjectId>> {
     let project = named(NodeId::project(project), "projectId")?;
     let members = employees(request, "employeeIds", ids)?;
-    team::remove(request.scope(), &request.writer(), project, &members).await?;
+    team::remove(request.scope(), &request.writer(), project, &members, request.services.clock.now()).await?;
     Ok(project)
 }

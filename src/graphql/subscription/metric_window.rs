@@ -15,8 +15,12 @@ use crate::{
             groups::MetricGroupKey,
             window::{self, LiveWindow},
         },
+        watch::Opening,
     },
 };
+
+/// What binds cursors to this stream.
+const STREAM: &str = "metricWindow";
 
 /// Figures about the last so long.
 #[derive(Default)]
@@ -47,13 +51,19 @@ impl MetricWindowSubscription {
     ) -> Result<impl Stream<Item = Result<LiveWindow>> + 'a> {
         let request = Arc::clone(request(context)?);
         let filter = filter::stream(filter)?;
+        let purpose = filter.purpose(request.scope(), STREAM);
+        let after = after.map(|after| request.services.cursors.unseal(purpose, &after.0)).transpose()?;
+        let after = after.and_then(|after| after.positions.last());
         let group_by = window::group_by(group_by.unwrap_or_default())?;
         let want = window::wants(context.field());
-        let (lengths, after) = ((window.0, every.0), after.map(|cursor| cursor.0));
+        let lengths = (window.0, every.0);
         let windows = request.services.windows.watch(request.scope(), filter, lengths, group_by, after).await?;
+        request.course()?.open(Opening::State);
         Ok(windows.map(move |window| {
             request.renew_loaders();
-            Ok(LiveWindow { window: window?, want })
+            let window = window?;
+            let cursor = request.services.cursors.seal(purpose, &window.cursor.into());
+            Ok(LiveWindow { window, want, cursor: StreamCursor(cursor.into()) })
         }))
     }
 }

@@ -18,6 +18,7 @@ use crate::{
             stats::{self, Statistic},
             window::figures_as_stats,
         },
+        watch::Opening,
     },
     live::window::{GroupKey, LiveWindow},
     model::{EndpointId, Key, MetricType},
@@ -62,6 +63,7 @@ impl SlowestEndpointsSubscription {
         let group_by = vec![GroupKey::Project, GroupKey::Endpoint];
         let lengths = (window.0, every.0);
         let windows = request.services.windows.watch(request.scope(), filter, lengths, group_by, None).await?;
+        request.course()?.open(Opening::State);
         Ok(windows.then(move |window| {
             let (request, ranking) = (Arc::clone(&request), ranking.clone());
             async move {

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     graphql::scalars::{DateTime, StreamCursor},
     ingest,
+    live::Cursors,
 };
 
 /// What a bad row does to the good ones.
@@ -77,14 +78,15 @@ pub struct IngestMetricsPayload {
     pub rejected: Vec<RejectedMetric>,
     /// Whether the idempotency key had been used before: nothing was recorded again.
     pub duplicate: bool,
-    /// Where the stream of metrics stands after this; null when nothing was recorded.
+    /// Where the streams of metrics of the organization stand after this; null when nothing was recorded.
     pub cursor: Option<StreamCursor>,
     /// Why the call as a whole was refused.
     pub user_errors: Vec<UserError>,
 }
 
-impl From<ingest::Receipt> for IngestMetricsPayload {
-    fn from(receipt: ingest::Receipt) -> Self {
+impl IngestMetricsPayload {
+    /// What a caller is told of what was recorded.
+    pub fn of(receipt: ingest::Receipt, cursors: &Cursors) -> Self {
         let number = |count| i32::try_from(count).unwrap_or(i32::MAX);
         Self {
             accepted: number(receipt.accepted),
@@ -98,7 +100,7 @@ impl From<ingest::Receipt> for IngestMetricsPayload {
                 })
                 .collect(),
             duplicate: receipt.duplicate,
-            cursor: receipt.cursor.map(StreamCursor),
+            cursor: receipt.cursor.map(|cursor| StreamCursor(cursors.receipt(cursor).into())),
             user_errors: Vec::new(),
         }
     }

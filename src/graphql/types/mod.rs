@@ -8,6 +8,7 @@ pub mod employee;
 pub mod employee_page;
 pub mod employee_stats;
 pub mod endpoint;
+pub mod entity_change;
 pub mod filter;
 pub mod groups;
 pub mod ingest;

@@ -48,6 +48,8 @@ pub struct LiveWindow {
     pub window: Arc<window::LiveWindow>,
     /// Which figures are looked at.
     pub want: Want,
+    /// Where it stands.
+    pub cursor: StreamCursor,
 }
 
 /// A sliding window at one moment. It holds exactly what was committed up to its cursor and happened from its start up to
@@ -56,7 +58,7 @@ pub struct LiveWindow {
 impl LiveWindow {
     /// Every commit up to here is counted, and none after it.
     async fn cursor(&self) -> StreamCursor {
-        StreamCursor(self.window.cursor)
+        self.cursor.clone()
     }
 
     /// The first moment inside.

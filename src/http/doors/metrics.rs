@@ -169,11 +169,12 @@ impl Request {
         let refused = Refused::Forgotten;
         let options = Options { source: SOURCE, mode: self.mode, part_rows: bounds.part_rows, refused };
         let mut bulk = Bulk::new(&state.ingest, viewer.scope(), options);
+        let cursors = &state.cursors;
         match self.take(records, &mut bulk, bounds).await {
-            Ok(()) => summary::complete(bulk.summary()),
+            Ok(()) => summary::complete(bulk.summary(), cursors),
             Err(Ended { fault, status }) => {
                 tracing::debug!(%fault, accepted = bulk.summary().accepted, "a body was not read to its end");
-                summary::broken_off(bulk.summary(), &fault, status)
+                summary::broken_off(bulk.summary(), cursors, &fault, status)
             }
         }
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::{
     error::Error,
     ingest::bulk::{RowError, Summary},
+    live::Cursors,
 };
 
 #[derive(Serialize)]
@@ -43,15 +44,15 @@ struct Fault<'a> {
 }
 
 /// All rows were read.
-pub fn complete(summary: &Summary) -> Response {
+pub fn complete(summary: &Summary, cursors: &Cursors) -> Response {
     let is_refused = summary.accepted == 0 && summary.rejected > 0;
-    answer(if is_refused { StatusCode::BAD_REQUEST } else { StatusCode::OK }, summary, None)
+    answer(if is_refused { StatusCode::BAD_REQUEST } else { StatusCode::OK }, summary, cursors, None)
 }
 
 /// It ended by a fault; what the summary says is durable.
-pub fn broken_off(summary: &Summary, fault: &Error, status: StatusCode) -> Response {
+pub fn broken_off(summary: &Summary, cursors: &Cursors, fault: &Error, status: StatusCode) -> Response {
     let message = fault.to_string();
-    let mut response = answer(status, summary, Some(Fault { code: fault.code().as_str(), message: &message }));
+    let mut response = answer(status, summary, cursors, Some(Fault { code: fault.code().as_str(), message: &message }));
     if let Error::Unavailable { retry_after_s, .. } = fault {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_s));
     }
@@ -66,13 +67,13 @@ pub fn status(fault: &Error) -> StatusCode {
     }
 }
 
-fn answer(status: StatusCode, summary: &Summary, error: Option<Fault<'_>>) -> Response {
+fn answer(status: StatusCode, summary: &Summary, cursors: &Cursors, error: Option<Fault<'_>>) -> Response {
     let body = Body {
         accepted: summary.accepted,
         rejected: summary.rejected,
         errors: summary.errors.iter().map(Row::from).collect(),
         duplicate: summary.duplicate,
-        cursor: summary.cursor.map(|cursor| cursor.to_string()),
+        cursor: summary.cursor.map(|cursor| cursors.receipt(cursor)),
         error,
     };
     let headers = [

@@ -3,7 +3,7 @@
 //! The body is made as the connection takes it, so what waits for a slow client is one answer and the kernel's buffer.
 //! When the client goes, the body is dropped, and the subscription with it.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     body::{Body, Bytes},
@@ -21,10 +21,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
-use super::{Framing, Progress, answers};
+use super::{Framing, Progress, answers, framing::BrokenOff};
 use crate::{
     error::Error,
-    graphql::engine::Operation,
+    graphql::{engine::Operation, watch::Event},
     http::{graphql::failure_by_code, middleware::Unmeasured, router::HttpState},
 };
 
@@ -47,6 +47,7 @@ pub fn respond(state: &HttpState, framing: Framing, operation: Operation) -> Res
         heartbeat,
         draining: state.draining.clone(),
         stage: Stage::Opening,
+        cursor: None,
         _permit: permit,
     };
     let span = Span::current();
@@ -77,6 +78,8 @@ struct Feed {
     heartbeat: Interval,
     draining: CancellationToken,
     stage: Stage,
+    /// Behind the last event that was sent.
+    cursor: Option<Arc<str>>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -94,15 +97,25 @@ impl Feed {
         tokio::select! {
             progress = self.answers.next() => match progress {
                 Some(Progress::Event(event)) => {
-                    self.heartbeat.reset();
-                    Some(self.framing.next(&event))
+                    self.cursor = event.cursor().cloned().or(self.cursor.take());
+                    match event {
+                        Event::Answer(frame) => {
+                            self.heartbeat.reset();
+                            Some(self.framing.next(&frame))
+                        }
+                        Event::TooSlow(_) => Some(self.broken_off(BrokenOff::TooSlow)),
+                    }
                 }
                 Some(Progress::Done) | None => Some(self.end(self.framing.complete())),
             },
             _ = self.heartbeat.tick() => Some(self.framing.heartbeat()),
             // What changes something is finished and told; streams end here and resume elsewhere.
-            () = self.draining.cancelled(), if self.is_subscription => Some(self.end(self.framing.restart())),
+            () = self.draining.cancelled(), if self.is_subscription => Some(self.broken_off(BrokenOff::Restart)),
         }
+    }
+
+    fn broken_off(&mut self, why: BrokenOff) -> Bytes {
+        self.end(self.framing.broken_off(why, self.cursor.as_deref()))
     }
 
     fn end(&mut self, last: Bytes) -> Bytes {

@@ -4,7 +4,7 @@ use axum::{body::Bytes, http::HeaderValue};
 
 use crate::{
     error::Error,
-    graphql::{engine::Event, error::refuse, payload},
+    graphql::{error::refuse, payload, watch::Frame},
 };
 
 /// The two ways in which clients read streams over plain HTTP.
@@ -44,8 +44,8 @@ impl Framing {
     }
 
     /// An answer. A part of multipart ends with the delimiter of the next, because clients read on until they see it.
-    pub fn next(self, event: &Event) -> Bytes {
-        let payload = payload::text(&event.response, event.phase);
+    pub fn next(self, frame: &Frame) -> Bytes {
+        let payload = &frame.payload;
         match self {
             Self::EventStream => format!("event: next\ndata: {payload}\n\n").into(),
             Self::Multipart => part(&format!("{{\"payload\":{payload}}}")),
@@ -68,23 +68,35 @@ impl Framing {
         })
     }
 
-    /// The server goes, the operation might go on elsewhere. An event stream just ends, which makes its clients come
-    /// back; a `complete` would tell them that there is nothing more.
-    pub fn restart(self) -> Bytes {
+    /// It ends here, and goes on elsewhere or later. An event stream just ends, which makes its clients come back; a
+    /// `complete` would tell them that there is nothing more.
+    pub fn broken_off(self, why: BrokenOff, cursor: Option<&str>) -> Bytes {
+        let message = match why {
+            BrokenOff::Restart => "the server is restarting; connect again and resume after the last cursor",
+            BrokenOff::TooSlow => "the client takes events too slowly; connect again and resume after the last cursor",
+        };
         match self {
-            Self::EventStream => Bytes::from_static(b": the server is restarting, resume after the last cursor\n\n"),
+            Self::EventStream => {
+                let cursor = cursor.map_or_else(String::new, |cursor| format!(", {cursor}"));
+                format!(": {message}{cursor}\n\n").into()
+            }
             Self::Multipart => {
-                let fault = Error::Unavailable {
-                    message: "the server is restarting; connect again and resume after the last cursor",
-                    retry_after_s: 1,
-                    source: None,
-                };
+                let fault = Error::Unavailable { message, retry_after_s: 1, source: None };
                 let errors = payload::errors(&refuse(&fault).errors);
                 let last = part(&format!("{{\"payload\":null,\"errors\":{errors}}}"));
                 [last, self.complete()].concat().into()
             }
         }
     }
+}
+
+/// Why a stream ends before its operation does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrokenOff {
+    /// The server goes.
+    Restart,
+    /// The client does not keep up, and wanted to be told.
+    TooSlow,
 }
 
 /// One part of the multipart protocol: an answer, or why there are no more.

@@ -3,7 +3,7 @@
 //! Everything of a socket runs in one task. While a message is being sent no operation is polled: a slow client slows
 //! its own operations down, and nothing piles up for it.
 
-use std::{collections::HashSet, ops::ControlFlow, time::Duration};
+use std::{collections::HashMap, ops::ControlFlow, sync::Arc, time::Duration};
 
 use axum::extract::ws::{Message, WebSocket};
 use futures_util::stream::BoxStream;
@@ -18,6 +18,8 @@ use crate::{
     graphql::{
         Request,
         error::{Phase, refuse},
+        payload,
+        watch::Event,
     },
     http::{
         request_body,
@@ -33,6 +35,9 @@ const MISSED_PINGS_MAX: u32 = 2;
 /// How long the network may take to accept a message before the client counts as gone.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the network may take to accept the good-bye.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Serves a socket until either side ends it.
 pub async fn serve(socket: WebSocket, state: HttpState, viewer: Viewer) {
     let mut connection = Connection {
@@ -41,7 +46,8 @@ pub async fn serve(socket: WebSocket, state: HttpState, viewer: Viewer) {
         viewer,
         is_acknowledged: false,
         operations: StreamMap::new(),
-        subscriptions: HashSet::new(),
+        subscriptions: HashMap::new(),
+        last_cursor: None,
         is_draining: false,
         missed_pings: 0,
     };
@@ -59,8 +65,11 @@ struct Connection {
     viewer: Viewer,
     is_acknowledged: bool,
     operations: StreamMap<String, BoxStream<'static, Progress>>,
-    /// Those of the operations that go on until somebody ends them.
-    subscriptions: HashSet<String>,
+    /// Those of the operations that go on until somebody ends them, each with the cursor behind the last event that was
+    /// sent.
+    subscriptions: HashMap<String, Option<Arc<str>>>,
+    /// With which cursor the socket ends, where it ends one stream.
+    last_cursor: Option<Arc<str>>,
     is_draining: bool,
     missed_pings: u32,
 }
@@ -77,7 +86,7 @@ impl Connection {
         loop {
             // What changes something is finished and told before the socket goes.
             if self.is_draining && self.operations.is_empty() {
-                return Flow::Break(Some(Close::Restart));
+                return Flow::Break(Some(Close::Restart(self.last_cursor.take())));
             }
             tokio::select! {
                 frame = self.socket.recv() => match frame {
@@ -96,9 +105,16 @@ impl Connection {
     /// Streams end here: they resume elsewhere after their last cursor. Queries and mutations go on to their answer.
     fn drain(&mut self) {
         self.is_draining = true;
-        for id in self.subscriptions.drain() {
+        self.last_cursor = self.only_cursor();
+        for (id, _) in self.subscriptions.drain() {
             self.operations.remove(&id);
         }
+    }
+
+    /// The cursor of the only stream; of several a reason could name but one.
+    fn only_cursor(&self) -> Option<Arc<str>> {
+        let mut cursors = self.subscriptions.values();
+        cursors.next().filter(|_| cursors.next().is_none())?.clone()
     }
 
     async fn hear(&mut self, frame: Message) -> Flow {
@@ -144,12 +160,12 @@ impl Connection {
             Ok(request) => {
                 let operation = self.state.engine.subscribe(self.viewer, request);
                 if operation.is_subscription {
-                    self.subscriptions.insert(id.clone());
+                    self.subscriptions.insert(id.clone(), None);
                 }
                 self.operations.insert(id, streams::answers(&self.state, TRANSPORT, operation));
                 Flow::Continue(())
             }
-            Err(fault) => self.send(message::error(&id, &refuse(&fault).errors)).await,
+            Err(fault) => self.send(message::error(&id, &payload::errors(&refuse(&fault).errors))).await,
         }
     }
 
@@ -169,11 +185,19 @@ impl Connection {
 
     async fn tell(&mut self, id: &str, progress: Progress) -> Flow {
         match progress {
-            Progress::Event(event) if event.phase == Phase::Request => {
+            Progress::Event(Event::Answer(frame)) if frame.phase == Phase::Request => {
                 self.forget(id);
-                self.send(message::error(id, &event.response.errors)).await
+                self.send(message::error(id, &frame.errors)).await
             }
-            Progress::Event(event) => self.send(message::next(id, &event.response)).await,
+            Progress::Event(Event::Answer(frame)) => {
+                self.send(message::next(id, &frame.payload)).await?;
+                // Now it was handed to the network, and not before.
+                if let (Some(cursor), Some(place)) = (self.subscriptions.get_mut(id), &frame.place) {
+                    *cursor = Some(Arc::clone(&place.cursor));
+                }
+                Flow::Continue(())
+            }
+            Progress::Event(Event::TooSlow(cursor)) => Flow::Break(Some(Close::TooSlow(cursor))),
             Progress::Done => {
                 self.forget(id);
                 self.send(message::complete(id)).await
@@ -192,13 +216,14 @@ impl Connection {
     async fn send(&mut self, message: Message) -> Flow {
         match timeout(SEND_TIMEOUT, self.socket.send(message)).await {
             Ok(Ok(())) => Flow::Continue(()),
-            Ok(Err(_)) | Err(_) => Flow::Break(None),
+            Ok(Err(_)) => Flow::Break(None),
+            Err(_) => Flow::Break(Some(Close::TooSlow(self.only_cursor()))),
         }
     }
 
     async fn close(&mut self, close: &Close) {
         tracing::debug!(?close, "closing a socket");
         // Whether the client still hears it or not, the socket ends here.
-        let _ = timeout(SEND_TIMEOUT, self.socket.send(close.frame())).await;
+        let _ = timeout(CLOSE_TIMEOUT, self.socket.send(close.frame())).await;
     }
 }

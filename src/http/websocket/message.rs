@@ -1,14 +1,13 @@
 //! The messages of graphql-transport-ws and the codes that a socket is closed with.
 
-use async_graphql::{Response, ServerError};
+use std::sync::Arc;
+
 use axum::{
     body::Bytes,
     extract::ws::{CloseFrame, Message},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-
-use crate::graphql::{error::Phase, payload};
 
 /// What a client says.
 #[derive(Deserialize)]
@@ -52,10 +51,6 @@ enum Outgoing<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         payload: Option<&'a Value>,
     },
-    Error {
-        id: &'a str,
-        payload: &'a [ServerError],
-    },
     Complete {
         id: &'a str,
     },
@@ -81,15 +76,19 @@ pub fn pong(payload: Option<&Value>) -> Message {
     text(&Outgoing::Pong { payload })
 }
 
-/// An answer of an operation.
-pub fn next(id: &str, response: &Response) -> Message {
-    let (id, payload) = (serde_json::Value::from(id), payload::text(response, Phase::Execution));
-    Message::Text(format!("{{\"type\":\"next\",\"id\":{id},\"payload\":{payload}}}").into())
+/// An answer of an operation. Its text is everybody's, and only the envelope is this client's own.
+pub fn next(id: &str, payload: &str) -> Message {
+    envelope("next", id, payload)
 }
 
-/// An operation that could not begin; it is over with this.
-pub fn error(id: &str, errors: &[ServerError]) -> Message {
-    text(&Outgoing::Error { id, payload: errors })
+/// An operation that could not begin, with the list of reasons; it is over with this.
+pub fn error(id: &str, errors: &str) -> Message {
+    envelope("error", id, errors)
+}
+
+fn envelope(kind: &str, id: &str, payload: &str) -> Message {
+    let id = Value::from(id);
+    Message::Text(format!("{{\"type\":\"{kind}\",\"id\":{id},\"payload\":{payload}}}").into())
 }
 
 /// An operation has no more answers.
@@ -112,8 +111,10 @@ pub enum Close {
     TooManyInitialisations,
     /// No sign of life.
     Silent,
-    /// The server stops; another one goes on.
-    Restart,
+    /// The client takes answers too slowly; the stream goes on behind this cursor.
+    TooSlow(Option<Arc<str>>),
+    /// The server stops; another one goes on, behind this cursor where there was one stream.
+    Restart(Option<Arc<str>>),
 }
 
 impl Close {
@@ -126,17 +127,25 @@ impl Close {
             Self::SubscriberExists(id) => (4409, format!("Subscriber for {id} already exists")),
             Self::TooManyInitialisations => (4429, "Too many initialisation requests".to_owned()),
             Self::Silent => (1001, "No answer to pings".to_owned()),
-            Self::Restart => {
-                (1012, "The server is restarting; connect again and resume after the last cursor".to_owned())
-            }
+            Self::TooSlow(cursor) => (4429, resume("Too slow", cursor.as_deref())),
+            Self::Restart(cursor) => (1012, resume("Service restart", cursor.as_deref())),
         };
         Message::Close(Some(CloseFrame { code, reason: shortened(reason).into() }))
     }
 }
 
+/// A cursor that does not fit is not cut: half of one is worse than none.
+fn resume(why: &str, cursor: Option<&str>) -> String {
+    let named =
+        cursor.map(|cursor| format!("{why}; resume after {cursor}")).filter(|text| text.len() <= REASON_BYTES_MAX);
+    named.unwrap_or_else(|| format!("{why}; connect again and resume after the last cursor"))
+}
+
+/// What a close frame holds besides its code.
+const REASON_BYTES_MAX: usize = 123;
+
 fn shortened(mut reason: String) -> String {
-    const BYTES_MAX: usize = 123;
-    while reason.len() > BYTES_MAX {
+    while reason.len() > REASON_BYTES_MAX {
         reason.pop();
     }
     reason

@@ -40,15 +40,15 @@ pub type SharedBus = Arc<dyn Bus>;
 /// How often the database is asked how far each organization is, where others write into it too.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The bus that an instance is told to use.
+/// The bus that an instance is told to use. `database` tells databases apart that share a broker.
 ///
 /// # Errors
 /// When an address makes no sense.
-pub fn configured(config: &Config) -> Result<SharedBus> {
+pub fn configured(config: &Config, database: &str) -> Result<SharedBus> {
     let url = &config.database.url;
     Ok(match config.live.bus {
         LiveBus::Auto | LiveBus::Postgres if url.is_postgres() => Arc::new(PostgresBus::new(url.reveal())?),
-        LiveBus::Redis => Arc::new(RedisBus::new(config.live.bus_url.reveal(), "0")?),
+        LiveBus::Redis => Arc::new(RedisBus::new(config.live.bus_url.reveal(), database)?),
         LiveBus::Auto | LiveBus::Postgres | LiveBus::Local => Arc::new(LocalBus::default()),
     })
 }

@@ -161,7 +161,9 @@ impl Desk {
             let due = view.due();
             self.due = Some(self.due.map_or(due, |known| known.min(due)));
         }
-        full.into_iter().for_each(|id| self.fail(id, self.bounds.too_many_groups()));
+        for id in full {
+            self.fail(id, self.bounds.too_many_groups());
+        }
         Vec::new()
     }
 
@@ -273,7 +275,9 @@ impl Desk {
         let is_left =
             |watched: &Watched| watched.seen.receiver_count() == 0 && now >= watched.watched_at.plus_micros(linger);
         let left: Vec<_> = self.views.iter().filter(|(_, watched)| is_left(watched)).map(|(id, _)| *id).collect();
-        left.into_iter().for_each(|id| drop(self.remove(id)));
+        for id in left {
+            self.remove(id);
+        }
     }
 
     /// Ends the largest windows until the rest fits into memory again.

@@ -17,6 +17,7 @@ use perfgraph::{
     db::{Database, StatementLog, migrate, pool},
     jobs::partitions::{self, Days},
 };
+use sea_orm::{ConnectionTrait, DbBackend};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -65,6 +66,7 @@ impl TestDatabase {
                 let file = folder.path().join("template.sqlite");
                 let database = Database::open(&options(&sqlite_url(&file))).await.unwrap();
                 migrate::up(&database, None).await.unwrap();
+                know_secret(&database).await;
                 database.close().await;
                 (folder, file)
             })
@@ -178,10 +180,19 @@ async fn template() -> &'static str {
             admin(&[format!("CREATE DATABASE {name}")]).await;
             let database = Database::open(&options(&postgres_url(&name))).await.unwrap();
             migrate::up(&database, None).await.unwrap();
+            know_secret(&database).await;
             database.close().await;
             name
         })
         .await
+}
+
+/// Cursors of streams look alike in every test database, so that snapshots can show them.
+async fn know_secret(database: &Database) {
+    let session = database.writer(StatementLog::default());
+    let zero = if session.get_database_backend() == DbBackend::Postgres { "'\\x00'" } else { "x'00'" };
+    let insert = format!("INSERT INTO stream_secret (id, secret) VALUES (1, {zero})");
+    session.execute_unprepared(&insert).await.unwrap();
 }
 
 /// FORCE: what a test left running has nothing to lose.

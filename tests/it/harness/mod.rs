@@ -11,6 +11,7 @@ pub mod node;
 pub mod process;
 pub mod server;
 pub mod snapshot;
+pub mod socket;
 
 pub use builders::{Seed, World};
 pub use database::TestDatabase;

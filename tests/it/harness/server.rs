@@ -27,6 +27,11 @@ pub struct Server {
 }
 
 impl Server {
+    /// How many statements the server has sent so far, but for those that write metrics.
+    pub fn database_statements(&self) -> u64 {
+        self.app.core().database.statements()
+    }
+
     /// A server whose clock stands at [`NOW`], and which does not measure itself.
     pub async fn fixed(database: TestDatabase) -> Self {
         Self::start(database, Clock::fixed(NOW), "self_monitoring.enabled = false").await

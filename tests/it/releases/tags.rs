@@ -1,10 +1,6 @@
 //! Names and releases of measurements: every way in takes them, every way out shows them.
 
-use perfgraph::{
-    clock::Clock,
-    entity::metric_event,
-    model::{Scope, StreamCursor},
-};
+use perfgraph::{clock::Clock, entity::metric_event};
 use reqwest::Method;
 use sea_orm::{EntityTrait, QueryOrder};
 use serde_json::{Value, json};
@@ -145,23 +141,18 @@ on_both_databases! {
 on_both_databases! {
     async fn streams_carry_them_live_and_replayed(database: TestDatabase) {
         let rig = Rig::new(&database).await;
-        let open = async |after: Option<StreamCursor>| {
-            let filter = perfgraph::live::Filter { organization: Some(ACME.organization), ..Default::default() };
-            let (scope, database) = (Scope::everything(), database.database.clone());
-            let opened = perfgraph::live::stream::open(&scope, database, &rig.publisher, filter, after).await;
-            Box::pin(opened.unwrap())
-        };
+        let filter = perfgraph::live::Filter { organization: Some(ACME.organization), ..Default::default() };
         let first = rig.submit(submission(ACME, vec![candidate(1.0)])).await.unwrap();
-        let mut live = open(None).await;
+        let mut live = crate::live::live(&database, &rig, filter.clone()).await;
         let mut tagged = candidate(2.0);
         tagged.name = Some("LCP".to_owned());
         tagged.release = Some("1.4.2".to_owned());
         rig.submit(submission(ACME, vec![tagged, candidate(3.0)])).await.unwrap();
-        let mut replayed = open(first.cursor).await;
+        let mut replayed = crate::live::resumed(&database, &rig, filter, &first.cursor.unwrap().into()).await;
         for events in [&mut live, &mut replayed] {
-            let event = crate::live::next(events).await;
+            let metrics = crate::live::receive(events, 2).await;
             let tags: Vec<_> =
-                event.metrics.iter().map(|one| (&*one.measurement.name, &*one.measurement.release)).collect();
+                metrics.iter().map(|one| (&*one.measurement.name, &*one.measurement.release)).collect();
             assert_eq!(tags, [("LCP", "1.4.2"), ("", "")]);
         }
     }

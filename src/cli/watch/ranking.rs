@@ -1,0 +1,186 @@
+//! What the server says about the slowest endpoints, and how it has been going.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::connection::{Connection, Fault};
+use crate::cli::arguments::{RankBy, Watch};
+
+/// What is asked.
+pub const QUERY: &str = "subscription Watch($project: ID!, $window: Duration!, $every: Duration!, $limit: Int!, $rankBy: Statistic!) {
+    slowestEndpoints(filter: { projectIds: [$project] }, window: $window, every: $every, limit: $limit, rankBy: $rankBy) {
+        endpoint value owners(first: 3) { name }
+        stats { count errorRate percentile(p: 95) accuracy { to } }
+    }
+}";
+
+const PROJECTS: &str = "query ($slug: String!, $after: String) {
+    organization(slug: $slug) { projects(first: 100, after: $after) { nodes { id slug name } pageInfo { hasNextPage endCursor } } }
+}";
+
+/// Values of an endpoint that are remembered.
+const TREND_MAX: usize = 12;
+
+/// The project that is watched.
+pub struct Project {
+    /// As the server knows it.
+    pub id: String,
+    /// For people.
+    pub name: String,
+}
+
+impl Project {
+    /// Finds a project by the slugs of its organization and its own, or by its node id.
+    pub async fn find(connection: &mut Connection, named: &str) -> Result<Self, Fault> {
+        let nobody = || {
+            Fault::Refused(format!("there is no project `{named}`; name it as ORGANIZATION/PROJECT, by their slugs"))
+        };
+        let text = |node: &Value, field: &str| node[field].as_str().map(ToOwned::to_owned);
+        let read = |node: &Value| Some(Self { id: text(node, "id")?, name: text(node, "name")? });
+        let Some((organization, slug)) = named.split_once('/') else {
+            let query = "query ($id: ID!) { project(id: $id) { id name } }";
+            let data = connection.ask(query, json!({ "id": named })).await?;
+            return read(&data["project"]).ok_or_else(nobody);
+        };
+        let mut after = Value::Null;
+        loop {
+            let data = connection.ask(PROJECTS, json!({ "slug": organization, "after": after })).await?;
+            let page = &data["organization"]["projects"];
+            let found = page["nodes"].as_array().into_iter().flatten().find(|node| node["slug"] == slug);
+            if let Some(project) = found.and_then(read) {
+                return Ok(project);
+            }
+            if page["pageInfo"]["hasNextPage"] != true {
+                return Err(nobody());
+            }
+            after = page["pageInfo"]["endCursor"].clone();
+        }
+    }
+}
+
+/// The variables of [`QUERY`].
+pub fn variables(project: &Project, command: &Watch) -> Value {
+    json!({
+        "project": project.id,
+        "window": command.window,
+        "every": command.every,
+        "limit": command.limit,
+        "rankBy": statistic(command.rank_by),
+    })
+}
+
+/// The statistic's name in the schema.
+pub const fn statistic(rank_by: RankBy) -> &'static str {
+    match rank_by {
+        RankBy::P50 => "P50",
+        RankBy::P90 => "P90",
+        RankBy::P95 => "P95",
+        RankBy::P99 => "P99",
+        RankBy::Average => "AVERAGE",
+        RankBy::Max => "MAX",
+        RankBy::Count => "COUNT",
+        RankBy::ErrorRate => "ERROR_RATE",
+    }
+}
+
+/// One endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The route, page or query.
+    pub endpoint: String,
+    /// What it is ranked by.
+    pub value: f64,
+    /// Milliseconds that 95 of 100 do not pass.
+    pub p95: f64,
+    /// Measurements a second.
+    pub rate: f64,
+    /// The share with an error status, 0 to 1.
+    pub errors: f64,
+    /// By name.
+    pub owners: Vec<String>,
+}
+
+/// The slowest endpoints at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ranking {
+    /// The end of the window that they are of; empty where nothing was measured.
+    pub until: String,
+    /// The worst first.
+    pub rows: Vec<Row>,
+}
+
+impl Ranking {
+    /// What the server pushed about a window of this length.
+    pub fn read(data: &Value, window_micros: i64) -> Result<Self, Fault> {
+        let unread = || Fault::Refused("the server answers in a way that this version does not know".to_owned());
+        let endpoints = data["slowestEndpoints"].as_array().ok_or_else(unread)?;
+        #[expect(clippy::cast_precision_loss, reason = "a window of years is still exact")]
+        let seconds = window_micros as f64 / 1e6;
+        let row = |endpoint: &Value| {
+            let stats = &endpoint["stats"];
+            let owners = endpoint["owners"].as_array().into_iter().flatten();
+            Some(Row {
+                endpoint: endpoint["endpoint"].as_str()?.to_owned(),
+                value: endpoint["value"].as_f64()?,
+                p95: stats["percentile"].as_f64().unwrap_or_default(),
+                rate: stats["count"].as_f64()? / seconds,
+                errors: stats["errorRate"].as_f64().unwrap_or_default(),
+                owners: owners.filter_map(|owner| owner["name"].as_str()).map(ToOwned::to_owned).collect(),
+            })
+        };
+        let until = endpoints.first().and_then(|first| first["stats"]["accuracy"]["to"].as_str()).unwrap_or_default();
+        let rows = endpoints.iter().map(row).collect::<Option<Vec<_>>>().ok_or_else(unread)?;
+        Ok(Self { until: until.to_owned(), rows })
+    }
+
+    /// One line for each endpoint, for programs: fields with tabs between them.
+    pub fn lines(&self) -> Vec<String> {
+        let line = |(place, row): (usize, &Row)| {
+            format!(
+                "{}\t{}\t{}\tvalue={:.4}\tp95={:.3}ms\trate={:.3}/s\terrors={:.4}\towners={}",
+                self.until,
+                place + 1,
+                row.endpoint,
+                row.value,
+                row.p95,
+                row.rate,
+                row.errors,
+                row.owners.join(",")
+            )
+        };
+        self.rows.iter().enumerate().map(line).collect()
+    }
+}
+
+/// The last values of every endpoint that is shown.
+#[derive(Debug, Default)]
+pub struct Trends(HashMap<String, Vec<f64>>);
+
+impl Trends {
+    /// Remembers a ranking, and forgets endpoints that are no longer in it.
+    pub fn add(&mut self, ranking: &Ranking) {
+        let mut kept = HashMap::new();
+        for row in &ranking.rows {
+            let mut values = self.0.remove(&row.endpoint).unwrap_or_default();
+            values.push(row.value);
+            values.drain(..values.len().saturating_sub(TREND_MAX));
+            kept.insert(row.endpoint.clone(), values);
+        }
+        self.0 = kept;
+    }
+
+    /// How an endpoint has been going, from lowest to highest in eight steps.
+    pub fn of(&self, endpoint: &str) -> String {
+        const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+        let values = self.0.get(endpoint).map(Vec::as_slice).unwrap_or_default();
+        let (low, high) = values.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), v| (low.min(*v), high.max(*v)));
+        let step = |value: &f64| {
+            let share = if high > low { (value - low) / (high - low) } else { 0.5 };
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 7")]
+            let step = (share * 7.0).round() as usize;
+            STEPS[step.min(7)]
+        };
+        values.iter().map(step).collect()
+    }
+}

@@ -1,0 +1,253 @@
+//! One execution for all who watch the same: it runs as long as anybody does, and hands each event to everybody.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use futures_util::{FutureExt, StreamExt, stream::BoxStream};
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{Course, Frame, Identity, Opening, Place};
+use crate::{
+    auth::Viewer,
+    error::Error,
+    graphql::{engine::Admitted, error::Phase},
+    model::Positions,
+};
+
+/// What is executed: everything that identical subscriptions have in common.
+pub struct Subscription {
+    /// By what they are known.
+    pub identity: Identity,
+    /// Who asks.
+    pub viewer: Viewer,
+    /// What they ask.
+    pub admitted: Admitted,
+}
+
+/// How far an execution has come.
+#[derive(Clone, Debug)]
+pub enum Stage {
+    /// Nobody knows yet whether it will run.
+    Starting,
+    /// It runs.
+    Open(Opening),
+    /// It cannot begin.
+    Refused(Arc<Frame>),
+    /// It is over.
+    Ended,
+}
+
+/// A shared execution. Dropped by the last who holds it, it ends.
+pub struct Shared {
+    /// What is executed.
+    pub subscription: Arc<Subscription>,
+    channel: Arc<Channel>,
+    leaving: CancellationToken,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.leaving.cancel();
+    }
+}
+
+/// Where events go.
+struct Channel {
+    state: Mutex<State>,
+    stage: watch::Sender<Stage>,
+}
+
+struct State {
+    /// Gone when the execution is over.
+    frames: Option<broadcast::Sender<Arc<Frame>>>,
+    boundary: Option<Boundary>,
+    latest: Option<Arc<Frame>>,
+}
+
+/// A place between two events.
+#[derive(Clone, Debug)]
+pub struct Boundary {
+    /// Where it is.
+    pub at: Arc<Positions>,
+    /// The cursor of that.
+    pub cursor: Arc<str>,
+    /// What the execution has delivered before it.
+    pub rows: u64,
+}
+
+impl Opening {
+    /// Where the tail begins.
+    pub(super) fn boundary(&self) -> Option<Boundary> {
+        match self {
+            Self::Places { start, cursor, .. } => {
+                Some(Boundary { at: Arc::clone(start), cursor: Arc::clone(cursor), rows: 0 })
+            }
+            Self::State | Self::Plain => None,
+        }
+    }
+}
+
+impl Place {
+    /// The boundary behind this event.
+    pub(super) fn end(&self) -> Boundary {
+        let rows = self.rows_before + self.rows;
+        Boundary { at: Arc::clone(&self.to), cursor: Arc::clone(&self.cursor), rows }
+    }
+}
+
+/// The end of a shared execution that one watcher holds.
+pub struct Joined {
+    /// Keeps it running.
+    pub shared: Arc<Shared>,
+    /// Every event from here on.
+    pub frames: broadcast::Receiver<Arc<Frame>>,
+    /// Where `frames` begin; nothing while the execution starts.
+    pub boundary: Option<Boundary>,
+    /// The event before `frames`.
+    pub latest: Option<Arc<Frame>>,
+    /// How far the execution has come.
+    pub stage: watch::Receiver<Stage>,
+}
+
+impl Shared {
+    /// An execution that is still to be run by [`Driver::run`], and the first who listens to it.
+    pub fn begin(subscription: Arc<Subscription>, capacity: usize) -> (Arc<Self>, Joined, Driver) {
+        let sender = broadcast::Sender::new(capacity.max(1));
+        let frames = sender.subscribe();
+        let channel = Arc::new(Channel {
+            state: Mutex::new(State { frames: Some(sender), boundary: None, latest: None }),
+            stage: watch::Sender::new(Stage::Starting),
+        });
+        let leaving = CancellationToken::new();
+        let driver = Driver { channel: Arc::clone(&channel), leaving: leaving.clone() };
+        let stage = channel.stage.subscribe();
+        let shared = Arc::new(Self { subscription, channel, leaving });
+        let joined = Joined { shared: Arc::clone(&shared), frames, boundary: None, latest: None, stage };
+        (shared, joined, driver)
+    }
+
+    /// Begins to listen; nothing when it is over.
+    pub fn join(self: &Arc<Self>) -> Option<Joined> {
+        let state = self.channel.state();
+        let frames = state.frames.as_ref()?.subscribe();
+        Some(Joined {
+            shared: Arc::clone(self),
+            frames,
+            boundary: state.boundary.clone(),
+            latest: state.latest.clone(),
+            stage: self.channel.stage.subscribe(),
+        })
+    }
+}
+
+impl Channel {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self, opening: Opening) {
+        self.state().boundary = opening.boundary();
+        self.stage.send_replace(Stage::Open(opening));
+    }
+
+    /// Under one lock, so that whoever joins knows what it will still get.
+    fn hand_on(&self, frame: Frame) {
+        let frame = Arc::new(frame);
+        let mut state = self.state();
+        if let Some(place) = &frame.place {
+            state.boundary = Some(place.end());
+        } else if matches!(*self.stage.borrow(), Stage::Open(Opening::State)) {
+            state.latest = Some(Arc::clone(&frame));
+        }
+        if let Some(frames) = &state.frames {
+            // An error means that nobody watches.
+            let _ = frames.send(frame);
+        }
+    }
+
+    fn end(&self) {
+        self.state().frames = None;
+        self.stage.send_if_modified(|stage| {
+            let is_refused = matches!(stage, Stage::Refused(_));
+            if !is_refused {
+                *stage = Stage::Ended;
+            }
+            !is_refused
+        });
+    }
+}
+
+/// Ends an execution, also when it is dropped half-way.
+pub struct Driver {
+    channel: Arc<Channel>,
+    leaving: CancellationToken,
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.channel.end();
+    }
+}
+
+impl Driver {
+    /// Runs an execution until nobody watches any more, or it ends by itself.
+    pub async fn run(self, course: Arc<Course>, mut answers: BoxStream<'static, Frame>) {
+        let mut openings = course.openings();
+        let mut is_open = false;
+        loop {
+            let frame = tokio::select! {
+                biased;
+                () = self.leaving.cancelled() => return,
+                opened = openings.changed(), if !is_open => {
+                    if opened.is_ok() && let Some(opening) = openings.borrow_and_update().clone() {
+                        is_open = true;
+                        self.channel.open(opening);
+                    }
+                    continue;
+                }
+                frame = answers.next() => frame,
+            };
+            let Some(frame) = frame else { return };
+            // The resolver may have opened it in the very step that brought the first event.
+            if !is_open {
+                is_open = true;
+                let opening = openings.borrow_and_update().clone();
+                match opening {
+                    Some(opening) => self.channel.open(opening),
+                    None if frame.phase == Phase::Request => {
+                        self.channel.stage.send_replace(Stage::Refused(Arc::new(frame)));
+                        return;
+                    }
+                    None => self.channel.open(Opening::Plain),
+                }
+            }
+            self.channel.hand_on(frame);
+        }
+    }
+}
+
+/// A panic ends its own execution and no other.
+pub fn contained(answers: BoxStream<'static, Frame>) -> BoxStream<'static, Frame> {
+    AssertUnwindSafe(answers)
+        .catch_unwind()
+        .map(|frame| {
+            frame.unwrap_or_else(|panic| {
+                let words = panic.downcast_ref::<&str>().copied();
+                let words =
+                    words.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+                tracing::error!(message = words, "a subscription panicked");
+                Frame::fault(&Error::internal("panic"), Phase::Request)
+            })
+        })
+        .boxed()
+}
+
+/// Waits until it is known whether an execution runs.
+pub async fn started(stage: &mut watch::Receiver<Stage>) -> Stage {
+    let started =
+        stage.wait_for(|stage| !matches!(stage, Stage::Starting)).map(|stage| stage.map(|stage| stage.clone()));
+    started.await.unwrap_or(Stage::Ended)
+}

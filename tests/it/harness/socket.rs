@@ -1,0 +1,100 @@
+//! A WebSocket client of graphql-transport-ws, frame by frame: what the real clients hide.
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, client_async,
+    tungstenite::{Error, Message, client::IntoClientRequest, protocol::frame::CloseFrame},
+};
+
+use super::process::PATIENCE;
+
+/// What a server says to a subscriber.
+#[derive(Debug)]
+pub enum Said {
+    /// An answer.
+    Next(Value),
+    /// The operation could not begin.
+    Error(Value),
+    /// The operation is over.
+    Complete,
+    /// The socket is over, with a code and a reason where the server had time for that.
+    Closed(Option<(u16, String)>),
+}
+
+impl Said {
+    /// The data of an event of `metricStream`.
+    #[track_caller]
+    pub fn event(self) -> Value {
+        match self {
+            Self::Next(mut payload) if payload.get("errors").is_none() => payload["data"]["metricStream"].take(),
+            other => panic!("no event: {other:?}"),
+        }
+    }
+}
+
+/// A socket that has introduced itself.
+pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Socket {
+    pub async fn open(url: &str) -> Result<Self, Error> {
+        let address = url.trim_start_matches("ws://").split('/').next().unwrap().to_owned();
+        Self::over(TcpStream::connect(address).await?, url).await
+    }
+
+    /// Over a connection of the test's own.
+    pub async fn over(stream: TcpStream, url: &str) -> Result<Self, Error> {
+        stream.set_nodelay(true)?;
+        let mut request = url.into_client_request()?;
+        request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
+        let (socket, _) = client_async(request, MaybeTlsStream::Plain(stream)).await?;
+        let mut socket = Self(socket);
+        socket.say(&json!({ "type": "connection_init" })).await?;
+        match socket.0.next().await {
+            Some(Ok(Message::Text(_))) => Ok(socket),
+            Some(Err(error)) => Err(error),
+            _ => Err(Error::ConnectionClosed),
+        }
+    }
+
+    pub async fn subscribe(&mut self, id: &str, query: &str, variables: &Value) -> Result<(), Error> {
+        let payload = json!({ "query": query, "variables": variables });
+        self.say(&json!({ "type": "subscribe", "id": id, "payload": payload })).await
+    }
+
+    async fn say(&mut self, message: &Value) -> Result<(), Error> {
+        self.0.send(Message::text(message.to_string())).await
+    }
+
+    /// What the server says next, but for signs of life.
+    pub async fn next(&mut self) -> Said {
+        timeout(PATIENCE, self.said()).await.expect("the server says something in time")
+    }
+
+    async fn said(&mut self) -> Said {
+        loop {
+            match self.0.next().await {
+                Some(Ok(Message::Text(text))) => {
+                    let mut message: Value = serde_json::from_str(&text).unwrap();
+                    match message["type"].as_str().unwrap() {
+                        "next" => return Said::Next(message["payload"].take()),
+                        "error" => return Said::Error(message["payload"].take()),
+                        "complete" => return Said::Complete,
+                        "ping" => {
+                            // One that hangs up meanwhile is heard of by the next frame.
+                            let _ = self.say(&json!({ "type": "pong" })).await;
+                        }
+                        other => panic!("{other}"),
+                    }
+                }
+                Some(Ok(Message::Close(frame))) => {
+                    let told = |CloseFrame { code, reason }| (u16::from(code), reason.to_string());
+                    return Said::Closed(frame.map(told));
+                }
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Said::Closed(None),
+            }
+        }
+    }
+}
