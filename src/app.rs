@@ -354,8 +354,8 @@ const fn kept_days(config: &Config) -> retention::Days {
         raw: retention.raw_days,
         minutes: retention.minute_days,
         hours: retention.hour_days,
-        keys: retention.key_days,
         changes: retention.change_days,
+        keys: retention.key_days,
     }
 }
 

@@ -27,10 +27,10 @@ pub struct Days {
     pub minutes: u32,
     /// Rollups per hour.
     pub hours: u32,
-    /// Idempotency keys and places in streams.
-    pub keys: u32,
     /// The log of what changed in the directory.
     pub changes: u32,
+    /// Idempotency keys and places in streams.
+    pub keys: u32,
 }
 
 /// What one process knows of the published bounds.
@@ -53,7 +53,7 @@ impl Retention {
     /// # Errors
     /// When the database cannot do it now; the next look tries again.
     pub async fn look(&mut self, clock: &Clock) -> Result<()> {
-        let Days { raw, minutes, hours, keys, changes } = self.days;
+        let Days { raw, minutes, hours, changes, keys } = self.days;
         self.database.forget_batches_before(clock.now().plus_micros(-i64::from(keys) * DAY_MICROS)).await?;
         let published = self.database.reload_kept().await?;
         let wanted = published.later(Kept::days(clock.now(), raw, minutes, hours));

@@ -24,7 +24,7 @@ use crate::{
     on_both_databases,
 };
 
-const DAYS: Days = Days { raw: 2, minutes: 4, hours: 6, keys: 8, changes: 30 };
+const DAYS: Days = Days { raw: 2, minutes: 4, hours: 6, changes: 30, keys: 8 };
 /// Looks after which the rows are gone: one publishes, the others find it published.
 const LOOKS: usize = 5;
 
@@ -110,7 +110,8 @@ on_both_databases! {
         let all = ask(&database, day(7), 7 * DAY_MICROS).await;
         assert_eq!((all.count, all.accuracy.is_exact), (28, true));
         // A longer setting brings nothing back, and nobody believes that it does.
-        let mut longer = Retention::new(database.reopen().await, Days { raw: 6, minutes: 7, hours: 9, keys: 400, changes: 30 });
+        let days = Days { raw: 6, minutes: 7, hours: 9, changes: 30, keys: 400 };
+        let mut longer = Retention::new(database.reopen().await, days);
         for _ in 0..2 * LOOKS {
             longer.look(&clock).await.unwrap();
         }
