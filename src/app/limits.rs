@@ -22,6 +22,7 @@ pub(super) const fn of(config: &Config) -> Limits {
         cost_max: limits.cost_max,
         team_change_max: limits.team_change_max,
         departments_max: limits.departments_max,
+        exact_rows_max: limits.exact_rows_max,
         buckets_max: limits.buckets_max,
         groups_max: limits.groups_max,
         comparison: comparison::Limits {

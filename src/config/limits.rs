@@ -57,6 +57,8 @@ section! {
         buckets_max: usize = 10_000,
         /// Groups that measurements may fall into when they are grouped, be it to show the first few of them.
         groups_max: usize = 10_000,
+        /// Single measurements that an exact answer may be read from.
+        exact_rows_max: u32 = 200_000,
         /// Minutes of each of two releases that are compared.
         comparison_minutes_max: u32 = 1_440,
         /// Endpoints of a project that are compared from one release to another: those with the most measurements.

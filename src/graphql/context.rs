@@ -59,6 +59,8 @@ pub struct Limits {
     pub buckets_max: usize,
     /// Groups that measurements may fall into.
     pub groups_max: usize,
+    /// Single measurements that an exact answer may be read from.
+    pub exact_rows_max: u32,
     /// What a comparison of releases may look at.
     pub comparison: reports::comparison::Limits,
     /// Bytes of documents that are kept ready to run.

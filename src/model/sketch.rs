@@ -186,6 +186,21 @@ impl Sketch {
         None
     }
 
+    /// The bins in use from low to high: the number of each, what is known of its values, and how many they are.
+    pub fn bounded_bins(&self) -> impl Iterator<Item = (i16, Quantile, u64)> {
+        let used = (0_i16..).zip(&self.counts).filter(|(_, count)| **count > 0);
+        used.map(|(offset, count)| {
+            let bin = self.first_bin + offset;
+            (bin, Self::of_bin(bin), *count)
+        })
+    }
+
+    /// The upper bound of the bin that lies so many bins above another.
+    pub fn upper_bound(bin: i16, above: usize) -> f64 {
+        let above = i16::try_from(above).unwrap_or(i16::MAX);
+        Self::of_bin(bin.saturating_add(above).min(BIN_MAX)).upper
+    }
+
     fn of_bin(bin: i16) -> Quantile {
         if bin == ZERO_BIN {
             return Quantile { value: 0.0, lower: 0.0, upper: GAMMA.powi(i32::from(ZERO_BIN)) };

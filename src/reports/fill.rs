@@ -68,7 +68,7 @@ mod tests {
         let range = TimeRange::new(at(place), at(place + 1)).unwrap();
         let accuracy = Accuracy { is_exact: true, covers: range, relative_error_bound: 0.0, source: Source::Rollup };
         let min = (count > 0).then_some(5.0);
-        let stats = Stats { count, errors: 0, sum: 0.0, min, max: min, sketch: None, accuracy };
+        let stats = Stats { count, errors: 0, sum: 0.0, min, max: min, distribution: None, accuracy };
         Bucket { range, is_whole: true, stats: Arc::new(stats) }
     }
 

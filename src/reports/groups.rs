@@ -126,15 +126,12 @@ pub async fn by_parent(
     let mut answers = HashMap::with_capacity(parents.len());
     for batch in batches(question, parents) {
         let grouping = batch.grouping(&dimensions, None);
-        let narrowed = batch.narrowed(scope, &grouping, session.kept())?;
+        let narrowed = batch.narrowed(scope, &grouping, want, session.kept())?;
         let mut found = vec![BTreeMap::new(); batch.parents().len()];
         if !narrowed.is_empty() {
             let statement = match want {
-                Want::Scalars => {
-                    let rows_max = u64::try_from(groups.groups_max).unwrap_or(u64::MAX).saturating_add(1);
-                    let totals = sql::totals(&narrowed, &grouping).limit(rows_max).take();
-                    path::with_path(totals, &grouping, &sql::TOTALS)
-                }
+                // No limit: with one, PostgreSQL takes the rows in the order of the groups instead of by type and time.
+                Want::Scalars => path::with_path(sql::totals(&narrowed, &grouping), &grouping, &sql::TOTALS),
                 Want::Percentiles => path::with_path(sql::cells(&narrowed, &grouping), &grouping, &sql::CELLS),
             };
             let rows = path::fetch(session, &narrowed, &grouping, &statement, want).await?;

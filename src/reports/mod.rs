@@ -5,6 +5,7 @@
 
 pub mod accuracy;
 pub mod comparison;
+pub mod distribution;
 pub mod fill;
 mod filter;
 pub mod grid;
@@ -16,6 +17,7 @@ pub mod parent;
 mod path;
 pub mod plan;
 pub mod question;
+pub mod rows;
 pub mod series;
 pub mod slowest;
 mod sql;
@@ -26,11 +28,13 @@ pub mod worst;
 use std::{collections::HashMap, fmt::Debug, hash::Hash};
 
 pub use accuracy::{Accuracy, Source};
+pub use distribution::{Bar, Bounded, Distribution};
 pub use fill::{Filled, GapFill};
 pub use grid::Buckets;
 pub use groups::{GroupBy, GroupKey, Groups, Having, MetricGroup};
 pub use parent::Parent;
 pub use question::{Projects, Question, StatusFilter, Want};
+pub use rows::{Place, PlaceKey, RowOrder, RowPage, Rows};
 pub use series::{Bucket, Series};
 pub use slowest::{EndpointStats, Slowest};
 pub use statistic::Statistic;

@@ -12,6 +12,7 @@ use super::{
     grid::Slots,
     grouping::Grouping,
     plan::{Piece, Plan, Resolution, Tables, coarsest, plan, since},
+    sql,
 };
 use crate::{
     error::{Error, Result},
@@ -29,6 +30,7 @@ pub(super) struct Narrowed<'a> {
     endpoints: Option<&'a [EndpointId]>,
     plan: Plan,
     slots: Option<Slots>,
+    exact: Option<u32>,
 }
 
 /// The projects asked for that the scope reaches.
@@ -50,16 +52,33 @@ impl<'a> Narrowed<'a> {
     /// # Errors
     /// When a condition cannot be judged (too many alternatives, text that no path can hold), when nothing is kept any
     /// more that could answer, or when there would be too many buckets.
-    pub(super) fn new(scope: &Scope, question: &'a Question, grouping: &Grouping, kept: Kept) -> Result<Self> {
-        let needs_raw = question.needs_raw() || grouping.is_raw();
+    pub(super) fn new(
+        scope: &Scope,
+        question: &'a Question,
+        grouping: &Grouping,
+        want: Want,
+        kept: Kept,
+    ) -> Result<Self> {
+        let exact = question.exact.filter(|_| want == Want::Percentiles);
+        let needs_raw = question.needs_raw() || grouping.is_raw() || exact.is_some();
         let tables = match grouping.buckets() {
             _ if needs_raw => Tables::RawOnly,
             Some(buckets) => Tables::Aligned(buckets.width_micros),
             None => Tables::Any,
         };
         let plan = plan(question.window, tables, kept).ok_or_else(|| not_kept(tables, kept))?;
+        if exact.is_some() && plan.covers != question.window {
+            let message = format!("exact answers need single measurements, which are kept since {}", kept.raw);
+            return Err(Error::input("filter.exact", message));
+        }
         let slots = grouping.buckets().map(|buckets| buckets.over(plan.covers)).transpose()?;
-        Ok(Self { slots, ..Self::planned(scope, question, plan)? })
+        Ok(Self { slots, exact, ..Self::planned(scope, question, plan)? })
+    }
+
+    /// The same from single measurements, and from nothing else.
+    pub(super) fn of_rows(scope: &Scope, question: &'a Question, kept: Kept) -> Result<Self> {
+        let plan = plan(question.window, Tables::RawOnly, kept).ok_or_else(|| not_kept(Tables::RawOnly, kept))?;
+        Self::planned(scope, question, plan)
     }
 
     /// The same for whoever looks for single measurements. Nothing where none of the window is kept any more.
@@ -80,7 +99,7 @@ impl<'a> Narrowed<'a> {
                 Reached::Keys(keys.iter().filter(|key| scope.sees(key.organization)).collect())
             }
         };
-        Ok(Self { question, projects, kinds: question.kinds(), endpoints: None, plan, slots: None })
+        Ok(Self { question, projects, kinds: question.kinds(), endpoints: None, plan, slots: None, exact: None })
     }
 
     /// Only rows of these endpoints.
@@ -112,6 +131,28 @@ impl<'a> Narrowed<'a> {
         self.slots
     }
 
+    /// From how many single measurements at most the distribution is to be read exactly; `None` where bins will do.
+    pub(super) const fn exact(&self) -> Option<u32> {
+        self.exact
+    }
+
+    /// Refuses an exact answer from too many rows.
+    ///
+    /// # Errors
+    /// When there are more than there may be.
+    pub(super) fn check_rows(&self, rows: usize) -> Result<()> {
+        match self.exact {
+            Some(most) if rows > most as usize => {
+                let message = format!(
+                    "the answer would be read from more than {most} single measurements; ask about fewer, or take the \
+                     estimate, which is off by 1 % at most"
+                );
+                Err(Error::input("filter.exact", message))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether the window that was asked for has all of this one.
     pub(super) fn asked_for_all_of(&self, range: TimeRange) -> bool {
         self.question.window.common(range) == Some(range)
@@ -135,13 +176,11 @@ impl<'a> Narrowed<'a> {
             raw if raw == inside().count() => Source::Raw,
             _ => Source::Mixed,
         };
+        let has_values = want == Want::Scalars || self.exact.is_some();
         Accuracy {
-            is_exact: want == Want::Scalars && covers == asked,
+            is_exact: has_values && covers == asked,
             covers,
-            relative_error_bound: match want {
-                Want::Scalars => 0.0,
-                Want::Percentiles => RELATIVE_ERROR,
-            },
+            relative_error_bound: if has_values { 0.0 } else { RELATIVE_ERROR },
             source,
         }
     }
@@ -156,6 +195,12 @@ impl<'a> Narrowed<'a> {
             .and_where(Expr::col((M, "kind")).is_in(self.kinds.iter().map(|kind| kind.code())))
             .and_where(Expr::col((M, time)).gte(piece.range.from().as_micros()))
             .and_where(Expr::col((M, time)).lt(piece.range.to().as_micros()));
+        self.conditions(&mut select, piece, endpoints);
+        select
+    }
+
+    /// Adds all conditions of the question but those that an index finds rows by.
+    pub(super) fn conditions(&self, select: &mut SelectStatement, piece: Piece, endpoints: Endpoints) {
         let endpoint = || Expr::col((M, "endpoint_id"));
         match (&self.question.endpoint, endpoints, piece.resolution) {
             (Some(filter), _, resolution) => {
@@ -181,6 +226,32 @@ impl<'a> Narrowed<'a> {
         if let Some(ids) = self.endpoints {
             select.and_where(endpoint().is_in(ids.iter().map(|id| id.0)));
         }
+    }
+
+    /// The projects and types that are asked for, one row each.
+    pub(super) fn series(&self) -> SelectStatement {
+        let kinds = self.kinds.iter().map(|kind| {
+            let mut one = Query::select();
+            // A constant, so that the database knows its type.
+            one.expr_as(Expr::cust(kind.code().to_string()), "kind");
+            one
+        });
+        let mut select = Query::select();
+        select
+            .column(("p", "organization_id"))
+            .expr_as(Expr::col(("p", "id")), "project_id")
+            .column(("k", "kind"))
+            .from_as("project", "p")
+            .from_subquery(sql::union(kinds), "k");
+        match &self.projects {
+            Reached::Everything => {}
+            Reached::Organizations(ids) => {
+                select.and_where(any_of(Expr::col(("p", "organization_id")), ids));
+            }
+            Reached::Keys(keys) => {
+                select.cond_where(pairs(keys, &Expr::col(("p", "organization_id")), &Expr::col(("p", "id"))));
+            }
+        }
         select
     }
 
@@ -193,6 +264,24 @@ impl<'a> Narrowed<'a> {
             .cond_where(filter::path(filter));
         select
     }
+}
+
+/// These projects, by the columns of their ids.
+fn pairs(keys: &[&Key<ProjectId>], organization: &Expr, project: &Expr) -> Cond {
+    let mut by_organization: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+    for key in keys {
+        by_organization.entry(key.organization.0).or_default().push(key.id.0);
+    }
+    // The two lists find the rows by index; the pairs keep out projects of the same id elsewhere.
+    let lists = Cond::all()
+        .add(organization.clone().is_in(by_organization.keys().copied()))
+        .add(project.clone().is_in(keys.iter().map(|key| key.id.0)));
+    if by_organization.len() < 2 {
+        return lists;
+    }
+    lists.add(by_organization.into_iter().fold(Cond::any(), |pairs, (id, projects)| {
+        pairs.add(organization.clone().eq(id).and(project.clone().is_in(projects)))
+    }))
 }
 
 fn any_of(column: Expr, ids: &[OrganizationId]) -> Expr {
@@ -220,8 +309,8 @@ fn not_kept(tables: Tables, kept: Kept) -> Error {
             )
         }
         Tables::Any | Tables::IntoRaw | Tables::RawOnly => format!(
-            "what is asked about status, name or release is answered from single measurements, which are kept since {}: ask \
-             for a later time, or without it",
+            "this is answered from single measurements, which are kept since {}: ask for a later time, or for what rollups \
+             know (all but status, name and release)",
             kept.raw
         ),
     };
@@ -250,22 +339,7 @@ impl Reached<'_> {
                 pairs.and_where(any_of(Expr::col("organization_id"), ids));
                 lists.add(Expr::tuple([organization(), project()]).in_subquery(pairs))
             }
-            Self::Keys(keys) => {
-                let mut by_organization: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
-                for key in keys {
-                    by_organization.entry(key.organization.0).or_default().push(key.id.0);
-                }
-                // The two lists find the rows by index; the pairs keep out projects of the same id elsewhere.
-                let lists = Cond::all()
-                    .add(organization().is_in(by_organization.keys().copied()))
-                    .add(project().is_in(keys.iter().map(|key| key.id.0)));
-                if by_organization.len() < 2 {
-                    return lists;
-                }
-                lists.add(by_organization.into_iter().fold(Cond::any(), |pairs, (id, projects)| {
-                    pairs.add(organization().eq(id).and(project().is_in(projects)))
-                }))
-            }
+            Self::Keys(keys) => pairs(keys, &organization(), &project()),
         }
     }
 }

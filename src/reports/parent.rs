@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Projects, Question, StatusFilter,
+    Projects, Question, StatusFilter, Want,
     filter::ALTERNATIVES_MAX,
     grid::Buckets,
     grouping::{Dimension, Group, Grouping},
@@ -135,12 +135,20 @@ impl Batch {
     ///
     /// # Errors
     /// As [`Narrowed::new`].
-    pub(super) fn narrowed(&self, scope: &Scope, grouping: &Grouping, kept: Kept) -> Result<Narrowed<'_>> {
-        let narrowed = Narrowed::new(scope, &self.question, grouping, kept)?;
+    pub(super) fn narrowed(&self, scope: &Scope, grouping: &Grouping, want: Want, kept: Kept) -> Result<Narrowed<'_>> {
+        let narrowed = Narrowed::new(scope, &self.question, grouping, want, kept)?;
         Ok(match &self.endpoints {
             Some(endpoints) => narrowed.among(endpoints),
             None => narrowed,
         })
+    }
+
+    /// The single measurements that count for these parents.
+    ///
+    /// # Errors
+    /// As [`Narrowed::of_rows`].
+    pub(super) fn narrowed_to_raw(&self, scope: &Scope, kept: Kept) -> Result<Narrowed<'_>> {
+        Narrowed::of_rows(scope, &self.question, kept)
     }
 
     /// The columns that tell the parents apart.

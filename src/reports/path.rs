@@ -58,7 +58,9 @@ pub(super) async fn fetch(
     };
     let mut places = HashMap::new();
     let mut found: Vec<Named> = Vec::new();
-    for row in session.query_all(statement).await? {
+    let rows = session.query_all(statement).await?;
+    narrowed.check_rows(rows.len())?;
+    for row in rows {
         let (group, first) = Group::of(&row, grouping)?;
         let place = *places.entry(group.clone()).or_insert(found.len());
         if place == found.len() {
@@ -68,6 +70,9 @@ pub(super) async fn fetch(
         if let Some(named) = found.get_mut(place) {
             sql::add(&mut named.stats, &row, first, want)?;
         }
+    }
+    for named in &mut found {
+        named.stats.sort();
     }
     Ok(found)
 }

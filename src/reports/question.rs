@@ -19,6 +19,9 @@ pub struct Question {
     pub names: Option<Vec<String>>,
     /// Which releases they carry, as `names`.
     pub releases: Option<Vec<String>>,
+    /// Percentiles and all else that hangs on the distribution are to be exact: from single measurements, at most so many
+    /// in one statement.
+    pub exact: Option<u32>,
     /// Which release of which project they carry, as `names`.
     pub release: Option<(Key<ProjectId>, String)>,
 }
@@ -34,6 +37,7 @@ impl Question {
             status: None,
             names: None,
             releases: None,
+            exact: None,
             release: None,
         }
     }

@@ -117,7 +117,8 @@ pub async fn by_parent(
     let mut answers = HashMap::with_capacity(parents.len());
     for batch in batches(question, parents) {
         let grouping = batch.grouping(Grouping::endpoints().by(), None);
-        let narrowed = batch.narrowed(scope, &grouping, session.kept())?;
+        let want = if rank_by.percentile().is_some() { Want::Percentiles } else { want };
+        let narrowed = batch.narrowed(scope, &grouping, want, session.kept())?;
         let mut found = vec![Vec::new(); batch.parents().len()];
         if !narrowed.is_empty() {
             let worst = rank_by.worst(narrowed.kinds());

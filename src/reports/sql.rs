@@ -12,7 +12,7 @@ use sea_orm::{
 };
 
 use super::{
-    Stats, Want,
+    Distribution, Stats, Want,
     filter::M,
     grouping::{Group, Grouping, SLOT},
     narrow::Narrowed,
@@ -61,11 +61,29 @@ pub(super) fn totals(narrowed: &Narrowed, grouping: &Grouping) -> SelectStatemen
     totals
 }
 
-/// One row per rollup part and per bin of raw rows.
+/// One row per rollup part and per bin of raw rows, or per raw row where all has to be exact.
 pub(super) fn cells(narrowed: &Narrowed, grouping: &Grouping) -> SelectStatement {
+    let mut cells = cells_of_pieces(narrowed, grouping);
+    if let Some(most) = narrowed.exact() {
+        cells.limit(u64::from(most) + 1);
+    }
+    cells
+}
+
+fn cells_of_pieces(narrowed: &Narrowed, grouping: &Grouping) -> SelectStatement {
     union(narrowed.pieces().iter().map(|&piece| {
         let mut rows = keys(narrowed, grouping, piece);
         match piece.resolution {
+            Resolution::Raw if narrowed.exact().is_some() => {
+                let value = || Expr::col((M, "value"));
+                rows.expr_as(Expr::cust("CAST(1 AS BIGINT)"), "n")
+                    .expr_as(is_error().cast_as("BIGINT"), "n_err")
+                    .expr_as(value(), "sum")
+                    .expr_as(value(), "min")
+                    .expr_as(value(), "max")
+                    .expr_as(Expr::cust("CAST(NULL AS SMALLINT)"), "bin")
+                    .expr_as(Expr::cust("CAST(NULL AS BYTEA)"), "sketch")
+            }
             Resolution::Raw => {
                 let value = || Expr::col((M, "value"));
                 rows.expr_as(Expr::cust("COUNT(*)"), "n")
@@ -130,11 +148,14 @@ pub(super) async fn fetch(
         Want::Scalars => totals(narrowed, grouping),
         Want::Percentiles => cells(narrowed, grouping),
     };
-    for row in session.query_all(&statement).await? {
+    let rows = session.query_all(&statement).await?;
+    narrowed.check_rows(rows.len())?;
+    for row in rows {
         let (group, first) = Group::of(&row, grouping)?;
         let stats = groups.entry(group).or_insert_with(|| Stats::empty(narrowed, want));
         add(stats, &row, first, want)?;
     }
+    groups.values_mut().for_each(Stats::sort);
     Ok(groups)
 }
 
@@ -152,11 +173,16 @@ pub(super) fn add(stats: &mut Stats, row: &QueryResult, first: usize, want: Want
     stats.min = stats.min.into_iter().chain(least).reduce(f64::min);
     stats.max = stats.max.into_iter().chain(greatest).reduce(f64::max);
     if want == Want::Percentiles {
-        let sketch = stats.sketch.get_or_insert_default();
-        if let Some(bin) = row.try_get_by_index::<Option<i16>>(first + 5)? {
-            sketch.record(bin, count);
-        } else if let Some(bytes) = row.try_get_by_index::<Option<Vec<u8>>>(first + 6)? {
-            sketch.merge_encoded(&bytes).map_err(Error::internal)?;
+        match &mut stats.distribution {
+            Some(Distribution::Values(values)) => values.extend(sum),
+            Some(Distribution::Sketch(sketch)) => {
+                if let Some(bin) = row.try_get_by_index::<Option<i16>>(first + 5)? {
+                    sketch.record(bin, count);
+                } else if let Some(bytes) = row.try_get_by_index::<Option<Vec<u8>>>(first + 6)? {
+                    sketch.merge_encoded(&bytes).map_err(Error::internal)?;
+                }
+            }
+            None => {}
         }
     }
     Ok(())

@@ -5,7 +5,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Accuracy, Question, Report, Want,
+    Accuracy, Bounded, Distribution, Question, Report, Want,
     narrow::Narrowed,
     parent::{Parent, batches},
     sql,
@@ -30,7 +30,7 @@ pub struct Stats {
     /// The largest value; `None` when there is none.
     pub max: Option<f64>,
     /// Where percentiles come from; `None` unless [`Want::Percentiles`] was asked for.
-    pub sketch: Option<Sketch>,
+    pub distribution: Option<Distribution>,
     /// How true all this is.
     pub accuracy: Accuracy,
 }
@@ -51,10 +51,24 @@ impl Stats {
     /// The value that `p` percent (0 to 100) of the measurements do not pass, with the interval that surely holds it.
     /// `None` when nothing was measured or no percentiles were asked for.
     pub fn percentile(&self, p: f64) -> Option<Quantile> {
-        let (quantile, min, max) = (self.sketch.as_ref()?.quantile(p / 100.0)?, self.min?, self.max?);
+        let (quantile, min, max) = (self.distribution.as_ref()?.quantile(p / 100.0)?, self.min?, self.max?);
         // The extremes are exact, so no estimate passes them. Not `clamp`: it panics where min > max.
         let inside = |value: f64| value.max(min).min(max);
         Some(Quantile { value: inside(quantile.value), lower: inside(quantile.lower), upper: inside(quantile.upper) })
+    }
+
+    /// The standard deviation, see [`Distribution::deviation`].
+    pub fn deviation(&self) -> Option<f64> {
+        // Bins cannot tell values that are all the same from close ones; the extremes can.
+        if self.min == self.max {
+            return self.min.map(|_| 0.0);
+        }
+        self.distribution.as_ref()?.deviation()
+    }
+
+    /// The Apdex score for a threshold in the unit of the values, see [`Distribution::apdex`].
+    pub fn apdex(&self, threshold: f64) -> Option<Bounded> {
+        self.distribution.as_ref()?.apdex(threshold)
     }
 
     pub(super) fn empty(narrowed: &Narrowed, want: Want) -> Self {
@@ -64,8 +78,18 @@ impl Stats {
             sum: 0.0,
             min: None,
             max: None,
-            sketch: (want == Want::Percentiles).then(Sketch::new),
+            distribution: (want == Want::Percentiles).then(|| match narrowed.exact() {
+                Some(_) => Distribution::Values(Vec::new()),
+                None => Distribution::Sketch(Sketch::new()),
+            }),
             accuracy: narrowed.accuracy(want),
+        }
+    }
+
+    /// Puts values in order, once all of them are there.
+    pub(super) fn sort(&mut self) {
+        if let Some(Distribution::Values(values)) = &mut self.distribution {
+            values.sort_by(f64::total_cmp);
         }
     }
 
@@ -76,8 +100,10 @@ impl Stats {
         self.sum += other.sum;
         self.min = self.min.into_iter().chain(other.min).reduce(f64::min);
         self.max = self.max.into_iter().chain(other.max).reduce(f64::max);
-        if let Some(sketch) = &other.sketch {
-            self.sketch.get_or_insert_default().merge(sketch);
+        match (&mut self.distribution, &other.distribution) {
+            (Some(known), Some(more)) => known.merge(more),
+            (None, more) => self.distribution.clone_from(more),
+            (Some(_), None) => {}
         }
     }
 }
@@ -130,7 +156,7 @@ pub async fn by_parent(
     let mut answers = HashMap::with_capacity(parents.len());
     for batch in batches(question, parents) {
         let grouping = batch.grouping(&[], None);
-        let narrowed = batch.narrowed(scope, &grouping, session.kept())?;
+        let narrowed = batch.narrowed(scope, &grouping, want, session.kept())?;
         let mut found = vec![Stats::empty(&narrowed, want); batch.parents().len()];
         for (group, stats) in sql::fetch(session, &narrowed, &grouping, want).await? {
             for place in batch.of(&group) {

@@ -82,7 +82,7 @@ on_both_databases! {
                 let most = sent.load(Ordering::SeqCst);
                 assert!((least..=most).contains(&answer.count), "{least} <= {} <= {most}", answer.count);
                 assert_eq!(answer.average().unwrap_or(1.0), 1.0, "sum and count are of one moment");
-                assert_eq!(answer.sketch.unwrap().count(), answer.count);
+                assert_eq!(answer.distribution.unwrap().count(), answer.count);
                 asked += 1;
             }
             asked

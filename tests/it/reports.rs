@@ -4,6 +4,7 @@
 mod explain;
 mod groups;
 mod questions;
+mod rows;
 mod series;
 mod stitched;
 mod world;
@@ -104,7 +105,7 @@ fn assert_matches(stats: &Stats, events: &[&Event], want: Want, question: &Quest
     let errors = events.iter().filter(|event| event.is_error()).count();
     assert_eq!(stats.errors, errors as u64, "{question:?}");
     assert_eq!(
-        stats.sketch.as_ref().map(perfgraph::model::Sketch::count),
+        stats.distribution.as_ref().map(perfgraph::reports::Distribution::count),
         match want {
             Want::Scalars => None,
             Want::Percentiles => Some(stats.count),
@@ -166,8 +167,8 @@ on_both_databases! {
                         let answer = &answers[&Parent::Project(*project)];
                         assert_matches(answer, &world.matching(&scope, &alone), want, &alone);
                         let run = stats::run(&scope, &session, &alone, want).await.unwrap();
-                        assert_eq!((answer.count, answer.min, answer.max, &answer.sketch, answer.accuracy),
-                            (run.count, run.min, run.max, &run.sketch, run.accuracy));
+                        assert_eq!((answer.count, answer.min, answer.max, &answer.distribution, answer.accuracy),
+                            (run.count, run.min, run.max, &run.distribution, run.accuracy));
                     }
                 }
             }
@@ -399,7 +400,7 @@ async fn both_databases_give_the_same_answers() {
                     .unwrap();
             let slowest: Vec<_> = slowest
                 .into_iter()
-                .map(|each| (each.project, each.endpoint, each.value, each.stats.sketch.clone()))
+                .map(|each| (each.project, each.endpoint, each.value, each.stats.distribution.clone()))
                 .collect();
             answers.push((sum, (stats, slowest)));
         }

@@ -9,7 +9,7 @@ use perfgraph::{
         compaction,
         retention::{Days, Retention},
     },
-    live::stream,
+    live::{Filter, GapReason},
     model::{
         Scope, TimeRange, Timestamp,
         timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
@@ -175,10 +175,9 @@ on_both_databases! {
         assert_eq!(ledger().await, 0);
         let again = rig.submit(keyed(1.0)).await.unwrap();
         assert!(!again.duplicate && again.accepted == 1, "{again:?}");
-        let filter = stream::Filter { organization: Some(ACME.organization), ..Default::default() };
-        let (scope, opened) = (Scope::everything(), database.database.clone());
-        let opened = stream::open(&scope, opened, &rig.publisher, filter, first.cursor).await.unwrap();
-        let next = Box::pin(opened).next().await.unwrap();
-        assert!(next.unwrap_err().to_string().contains("is older than what is kept"));
+        let filter = Filter { organization: Some(ACME.organization), ..Default::default() };
+        let mut events = crate::live::resumed(&database, &rig, filter, &first.cursor.unwrap().into()).await;
+        let event = events.next().await.unwrap().unwrap();
+        assert_eq!(event.gap.unwrap().reason, GapReason::Retention);
     }
 }

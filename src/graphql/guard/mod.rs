@@ -167,6 +167,7 @@ mod tests {
             comparison: crate::reports::comparison::Limits { minutes_max: 1_440, endpoints_max: 200 },
             buckets_max: 1_000,
             groups_max: 1_000,
+            exact_rows_max: 1_000,
             document_cache_bytes_max: 0,
         }
     }

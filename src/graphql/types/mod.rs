@@ -13,6 +13,7 @@ pub mod filter;
 pub mod groups;
 pub mod ingest;
 pub mod input;
+pub mod measurements;
 pub mod metric;
 pub mod order;
 pub mod organization;

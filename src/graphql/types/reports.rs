@@ -8,8 +8,9 @@ use futures_util::future::try_join_all;
 use super::{
     columns::SeriesColumns,
     endpoint::EndpointStats,
-    filter::{self, MetricFilter},
+    filter::{self, FloatFilter, MetricFilter},
     groups::{self, GroupOrder, HavingInput, MetricGroup, MetricGroupKey},
+    measurements::{MetricConnection, MetricOrder},
     metric::MetricType,
     series::{self, GapFill, MetricBucket},
     stats::{self, MetricAggregate, PerformanceSummary, Statistic},
@@ -18,12 +19,14 @@ use crate::{
     error::{Error, Result},
     graphql::{
         context::{RequestContext, request},
+        cursor::metric,
         loaders::{AskedReport, Loaders, Reported},
         scalars::Duration,
     },
-    model::{self, order::Sort},
+    model::{self, filter::NumberFilter, order::Sort, page::PageRequest},
     reports::{
-        self, Accuracy, Buckets, GroupBy, Groups, Parent, Question, Report, Series, Slowest, Totals, Want, fill,
+        self, Accuracy, Buckets, GroupBy, Groups, Parent, Question, Report, RowOrder, Rows, Series, Slowest, Totals,
+        Want, fill,
     },
 };
 
@@ -189,6 +192,41 @@ impl Reports {
         let row =
             |row: &reports::EndpointStats| EndpointStats { row: row.clone(), question: Arc::clone(&question), as_of };
         Ok(rows.iter().map(row).collect())
+    }
+
+    /// Single measurements, the latest first. They are kept for days only.
+    async fn metrics(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The first so many, at most 100.")] first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Which measurements; those of the last 24 hours when left out. Below an organization or a \
+                          project, of those recorded for it, whatever projects the filter names.")]
+        filter: Option<MetricFilter>,
+        #[graphql(desc = "Only those with such a value. Every measurement of the window may have to be looked at.")]
+        value: Option<FloatFilter>,
+        #[graphql(desc = "By what, one key at most; by time, the latest first, when left out.")] order_by: Option<
+            Vec<MetricOrder>,
+        >,
+    ) -> Result<MetricConnection> {
+        let request = request(context)?;
+        let question = Arc::new(filter::question(request, filter).await?);
+        let (order, sort) = match order_by.as_deref() {
+            None | Some([]) => (RowOrder::Timestamp, Sort::Descending),
+            Some([one]) => (one.field.into(), one.direction.into()),
+            Some(_) => return Err(Error::input("orderBy", "takes one key; equals are ordered by their ids")),
+        };
+        let value = value.map(NumberFilter::from);
+        if value.iter().flat_map(NumberFilter::numbers).any(|number| !number.0.is_finite()) {
+            return Err(Error::input("value", "compares with a number that is not finite"));
+        }
+        let after = after.map(|cursor| metric::decode(&cursor, order, sort)).transpose()?;
+        let limits = &request.services.limits;
+        let size =
+            PageRequest::from_arguments((first, None), (None, None), limits.page_size_default, limits.page_size_max)?;
+        let report = Rows { value, order, sort, after, first: size.size };
+        let page = load(request, |loaders| &loaders.metrics, self.0.clone(), question, report).await?;
+        Ok(MetricConnection { page, order, sort, has_previous: after.is_some() })
     }
 
     /// The figures of one type of measurement at a glance.

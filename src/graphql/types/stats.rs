@@ -8,11 +8,11 @@ use super::metric::MetricType;
 use crate::{
     error::{Error, Result},
     graphql::{
-        scalars::{DateTime, Long},
+        scalars::{DateTime, Duration, Long},
         selection,
     },
     model::Timestamp,
-    reports::{self, Filled, Stats, Want},
+    reports::{self, Bar, Filled, Stats, Want},
 };
 
 /// A figure that endpoints can be ranked by.
@@ -102,6 +102,28 @@ pub struct PercentileValue {
     pub lower: Option<f64>,
     /// The true value is not above.
     pub upper: Option<f64>,
+}
+
+/// A range of values and how many there are of them.
+#[derive(SimpleObject)]
+pub struct HistogramBucket {
+    /// The values are above this; zeros are in the range that begins with zero.
+    pub from: f64,
+    /// The values are not above this.
+    pub to: f64,
+    /// How many.
+    pub count: Long,
+}
+
+/// An Apdex score, 0 to 1, with the interval that surely holds the true one.
+#[derive(SimpleObject)]
+pub struct ApdexScore {
+    /// The score; exact where `lower` and `upper` are the same.
+    pub value: f64,
+    /// The true score is not below.
+    pub lower: f64,
+    /// The true score is not above.
+    pub upper: f64,
 }
 
 /// Figures about a set of measurements.
@@ -197,6 +219,36 @@ impl MetricAggregate {
             .collect()
     }
 
+    /// The standard deviation of all measurements. An estimate, off by at most 1.01 % of the root mean square of the values;
+    /// exact where the filter says `exact`.
+    async fn stddev(&self) -> Option<f64> {
+        self.figure(Stats::deviation)
+    }
+
+    /// How the values are distributed: ranges side by side, each as many times as high at its end as at its start.
+    async fn histogram(
+        &self,
+        #[graphql(desc = "So many ranges at most, 1 to 200.", default = 30)] max_buckets: i32,
+    ) -> Result<Vec<HistogramBucket>> {
+        const BUCKETS_MAX: usize = 200;
+        let most =
+            usize::try_from(max_buckets).ok().filter(|most| (1..=BUCKETS_MAX).contains(most)).ok_or_else(|| {
+                Error::input("maxBuckets", format!("must be between 1 and {BUCKETS_MAX}, got {max_buckets}"))
+            })?;
+        let bars = self.stats.distribution.as_ref().map(|distribution| distribution.histogram(most));
+        let bar = |bar: Bar| HistogramBucket { from: bar.from, to: bar.to, count: bar.count.into() };
+        Ok(bars.unwrap_or_default().into_iter().map(bar).collect())
+    }
+
+    /// The Apdex score of measurements of time: the share of those up to the threshold, and half the share of those up to
+    /// four times that. Null when nothing was measured.
+    async fn apdex(&self, #[graphql(desc = "How long may be waited for.")] threshold: Duration) -> Option<ApdexScore> {
+        #[expect(clippy::cast_precision_loss, reason = "a length of time that people wait for")]
+        let milliseconds = threshold.0 as f64 / 1_000.0;
+        let score = self.stats.apdex(milliseconds)?;
+        Some(ApdexScore { value: score.value, lower: score.lower, upper: score.upper })
+    }
+
     /// How true these figures are.
     async fn accuracy(&self) -> Accuracy {
         Accuracy::new(&self.stats.accuracy, self.as_of)
@@ -214,7 +266,8 @@ fn check(p: f64) -> Result<()> {
 /// What a selection on an aggregate needs: percentiles cost more, so they are fetched only for those who ask.
 pub fn wants(field: SelectionField<'_>) -> Want {
     let asks = |name| selection::has(field, name);
-    if asks("percentile") || asks("percentiles") { Want::Percentiles } else { Want::Scalars }
+    let hangs_on_distribution = ["percentile", "percentiles", "stddev", "histogram", "apdex"];
+    if hangs_on_distribution.into_iter().any(asks) { Want::Percentiles } else { Want::Scalars }
 }
 
 /// The same where the aggregate is a field called `stats` of the selected object.

@@ -22,7 +22,7 @@ use crate::{
     },
     live::window::{self, Figures, GroupKey, WindowGroup},
     model::{Key, OrganizationId, ProjectId, TimeRange, sketch::RELATIVE_ERROR},
-    reports::{Accuracy, Source, Stats, Want},
+    reports::{Accuracy, Distribution, Source, Stats, Want},
 };
 
 /// What the groups of a window are told apart by.
@@ -166,7 +166,7 @@ pub fn figures_as_stats(figures: &Figures, want: Want, covers: TimeRange) -> Sta
         sum: figures.sum,
         min: figures.min,
         max: figures.max,
-        sketch: (want == Want::Percentiles).then(|| figures.sketch.clone()),
+        distribution: (want == Want::Percentiles).then(|| Distribution::Sketch(figures.sketch.clone())),
         accuracy: Accuracy {
             is_exact: want == Want::Scalars,
             covers,

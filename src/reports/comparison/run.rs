@@ -133,7 +133,7 @@ impl Observed {
             sum: minutes().map(|minute| minute.sum).sum(),
             min: self.extremes[side].map(|(least, _)| least),
             max: self.extremes[side].map(|(_, greatest)| greatest),
-            sketch: Some(sketch),
+            distribution: Some(crate::reports::Distribution::Sketch(sketch)),
             accuracy: Accuracy {
                 is_exact: false,
                 covers: window,

@@ -7,8 +7,8 @@ use perfgraph::{
         timestamp::DAY_MICROS,
     },
     reports::{
-        Buckets, EndpointKey, GroupBy, Groups, Parent, Projects, Question, Series, Slowest, Statistic, StatusFilter,
-        Want, groups, series, slowest, stats, worst,
+        Buckets, EndpointKey, GroupBy, Groups, Parent, Projects, Question, RowOrder, Rows, Series, Slowest, Statistic,
+        StatusFilter, Want, groups, rows, series, slowest, stats, worst,
     },
 };
 use sqlx::{AssertSqlSafe, Executor, Row};
@@ -189,6 +189,11 @@ on_both_databases! {
                             series::by_parent(&scope, &session, &question, &parents, series).await.unwrap();
                             series::by_parent(&scope, &session, &question, &trends, series).await.unwrap();
                         }
+                    }
+                    for order in [RowOrder::Timestamp, RowOrder::Value] {
+                        let rows = Rows { value: None, order, sort: Sort::Descending, after: None, first: 20 };
+                        rows::by_parent(&scope, &session, &question, &[Parent::Question], &rows).await.unwrap();
+                        rows::by_parent(&scope, &session, &question, &parents, &rows).await.unwrap();
                     }
                     worst::by_endpoint(&scope, &session, &question, &endpoints).await.unwrap();
                 }

@@ -24,7 +24,7 @@ fn question(rng: &mut StdRng) -> Question {
     };
     let (endpoint, status) = (endpoint(rng), status(rng));
     let (names, releases) = (tags(rng, ["", "LCP", "nobody's"]), tags(rng, ["", "1.4.2", "2.0"]));
-    Question { window, projects, kinds, endpoint, status, names, releases, release: release(rng) }
+    Question { window, projects, kinds, endpoint, status, names, releases, release: release(rng), exact: None }
 }
 
 fn window(rng: &mut StdRng) -> TimeRange {

@@ -7,7 +7,7 @@ use perfgraph::{
         TimeRange,
         timestamp::{DAY_MICROS, HOUR_MICROS},
     },
-    reports::StatusFilter,
+    reports::{Distribution, StatusFilter},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -59,7 +59,7 @@ on_both_databases! {
                     let answer = stats::run(&scope, &session, &question, want).await.unwrap();
                     assert_matches(&answer, &events, want, &question);
                     assert_eq!(answer.accuracy.covers, question.window);
-                    if let Some(sketch) = &answer.sketch {
+                    if let Some(Distribution::Sketch(sketch)) = &answer.distribution {
                         let mut bins = perfgraph::model::Sketch::new();
                         for event in &events {
                             bins.record(perfgraph::model::sketch::bin_of(event.value), 1);

@@ -60,6 +60,10 @@ pub struct MetricFilter {
     /// Tagged with one of these versions; `""` stands for those without one. Nothing has one of an empty list. Answered
     /// from raw measurements, as `statusCode`.
     pub releases: Option<Vec<String>>,
+    /// Whether percentiles and all else that hangs on the distribution are to be exact: read from single measurements, which
+    /// are kept for days only, and refused where they are too many. Counts, sums, means and extremes are exact in any case.
+    #[graphql(default)]
+    pub exact: bool,
     /// Tagged with the version of this release, in its project. Answered from raw measurements, as `statusCode`.
     pub release_id: Option<ID>,
 }
@@ -130,6 +134,7 @@ pub async fn question(request: &RequestContext, filter: Option<MetricFilter>) ->
         projects,
         kinds: kinds(filter.types),
         endpoint: filter.endpoint.map(Into::into),
+        exact: filter.exact.then_some(request.services.limits.exact_rows_max),
         status: filter.status_code.map(|number| reports::StatusFilter {
             eq: number.eq,
             one_of: number.one_of,

@@ -1,0 +1,90 @@
+//! Cursors of lists of measurements: in which order, and where a measurement stands in it.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::{CHECKSUM_BYTES, VERSION, checksum, take};
+use crate::{
+    error::{Error, Result},
+    model::{MetricId, Timestamp, filter::Number, order::Sort},
+    reports::{Place, PlaceKey, RowOrder},
+};
+
+/// Tells these cursors apart from those of other lists, which count up from zero.
+const LIST: u8 = b'm';
+
+fn begin(order: RowOrder, sort: Sort) -> [u8; 3] {
+    let order = match order {
+        RowOrder::Timestamp => 0,
+        RowOrder::Value => 1,
+    };
+    [VERSION, LIST, order << 1 | u8::from(sort == Sort::Descending)]
+}
+
+/// The cursor of a measurement at this place.
+pub fn encode(order: RowOrder, sort: Sort, place: Place) -> String {
+    let mut bytes = Vec::with_capacity(23);
+    bytes.extend(begin(order, sort));
+    bytes.extend(match place.key {
+        PlaceKey::Timestamp(timestamp) => timestamp.as_micros().to_be_bytes(),
+        PlaceKey::Value(value) => value.0.to_bits().to_be_bytes(),
+    });
+    bytes.extend(place.id.0.to_be_bytes());
+    bytes.extend(checksum(&bytes));
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The place that a cursor names in this order.
+///
+/// # Errors
+/// [`Error::Input`] when it is no cursor of such a list, or one of another order.
+pub fn decode(cursor: &str, order: RowOrder, sort: Sort) -> Result<Place> {
+    let refuse = || Error::input("after", "is not a cursor of this list; use one from pageInfo or an edge unchanged");
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| refuse())?;
+    let (body, sum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or_else(refuse)?;
+    if *sum != checksum(body) || !body.starts_with(&[VERSION, LIST]) {
+        return Err(refuse());
+    }
+    let Some(mut rest) = body.strip_prefix(&begin(order, sort)) else {
+        let message = "is a cursor of another order; page on with the orderBy that it came from, or from the start";
+        return Err(Error::input("after", message));
+    };
+    let read = |rest: &mut &[u8]| {
+        let key = u64::from_be_bytes(take(rest)?);
+        let id = MetricId(i64::from_be_bytes(take(rest)?));
+        let key = match order {
+            RowOrder::Timestamp => PlaceKey::Timestamp(Timestamp::from_micros(key.cast_signed())),
+            RowOrder::Value => PlaceKey::Value(Number(Some(f64::from_bits(key)).filter(|value| value.is_finite())?)),
+        };
+        rest.is_empty().then_some(Place { key, id })
+    };
+    read(&mut rest).ok_or_else(refuse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_name_their_order_and_their_place() {
+        let places = [
+            (RowOrder::Timestamp, PlaceKey::Timestamp(Timestamp::from_micros(-7))),
+            (RowOrder::Value, PlaceKey::Value(Number(0.1))),
+        ];
+        for (order, key) in places {
+            let place = Place { key, id: MetricId(i64::MAX) };
+            let cursor = encode(order, Sort::Descending, place);
+            assert_eq!(decode(&cursor, order, Sort::Descending).unwrap(), place);
+            let other = if order == RowOrder::Value { RowOrder::Timestamp } else { RowOrder::Value };
+            for (order, sort) in [(order, Sort::Ascending), (other, Sort::Descending)] {
+                let refused = decode(&cursor, order, sort).unwrap_err().to_string();
+                assert!(refused.starts_with("after: is a cursor of another order"), "{refused}");
+            }
+            for length in 0..cursor.len() {
+                let refused = decode(&cursor[..length], order, Sort::Descending).unwrap_err().to_string();
+                assert!(refused.starts_with("after: is not a cursor of this list"), "{refused}");
+            }
+        }
+        let infinite = Place { key: PlaceKey::Value(Number(f64::INFINITY)), id: MetricId(1) };
+        assert!(decode(&encode(RowOrder::Value, Sort::Ascending, infinite), RowOrder::Value, Sort::Ascending).is_err());
+    }
+}
