@@ -20,7 +20,7 @@ export default [
       // A type is a node with an `id`, or a value: a new one is either, and says so here when its name does not.
       '@graphql-eslint/strict-id-in-types': [
         'error',
-        { exceptions: { suffixes: VALUES, types: ['Accuracy', 'ChangeGap', 'LiveWindow', 'MetricGroup', 'PageInfo', 'RejectedMetric', 'StreamGap', 'Viewer'] } },
+        { exceptions: { suffixes: VALUES, types: ['Accuracy', 'ChangeGap', 'LiveGroup', 'LiveWindow', 'MetricBucket', 'MetricGroup', 'PageInfo', 'RejectedMetric', 'SeriesColumns', 'StreamGap', 'Viewer'] } },
       ],
       // Connections also offer their items as `nodes`, and short rankings without cursors are plain lists.
       '@graphql-eslint/relay-edge-types': [
