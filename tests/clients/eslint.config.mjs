@@ -20,8 +20,10 @@ export default [
       // A type is a node with an `id`, or a value: a new one is either, and says so here when its name does not.
       '@graphql-eslint/strict-id-in-types': [
         'error',
-        { exceptions: { suffixes: VALUES, types: ['Accuracy', 'ChangeGap', 'LiveGroup', 'LiveWindow', 'MetricBucket', 'MetricGroup', 'PageInfo', 'RejectedMetric', 'SeriesColumns', 'StreamGap', 'Viewer'] } },
+        { exceptions: { suffixes: VALUES, types: ['Accuracy', 'ApdexScore', 'ChangeGap', 'HistogramBucket', 'LiveGroup', 'LiveWindow', 'MetricBucket', 'MetricGroup', 'PageInfo', 'RejectedMetric', 'SeriesColumns', 'StreamGap', 'Viewer'] } },
       ],
+      // Measurements are paged forward only: there are too many to count back from their end.
+      '@graphql-eslint/relay-arguments': ['error', { includeBoth: false }],
       // Connections also offer their items as `nodes`, and short rankings without cursors are plain lists.
       '@graphql-eslint/relay-edge-types': [
         'error',
