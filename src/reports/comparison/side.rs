@@ -195,7 +195,8 @@ mod tests {
             (Statistic::Average, 101.0),
             (Statistic::ErrorRate, 0.1),
         ] {
-            assert!((of(statistic) / expected - 1.0).abs() < 0.011, "{statistic:?}: {}", of(statistic));
+            // A bin is two percent wide, and all that is known of a value is its bin.
+            assert!((of(statistic) / expected - 1.0).abs() < 0.021, "{statistic:?}: {}", of(statistic));
         }
     }
 
