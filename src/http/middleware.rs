@@ -5,7 +5,7 @@ use std::any::Any;
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::Response,
 };
@@ -60,6 +60,10 @@ pub async fn observe(State(state): State<HttpState>, request: Request, next: Nex
     let operation = response.extensions_mut().remove::<Operation>().map(|operation| operation.0);
     if let Some(value) = trace.and_then(|trace| trace.response()) {
         response.headers_mut().insert(TRACERESPONSE.clone(), value);
+    }
+    if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        // What is left of the body is not read, so nothing else can come over this connection: the client must know.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     let status = response.status().as_u16();
     let elapsed_ms = watch.elapsed_ms();

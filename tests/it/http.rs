@@ -397,7 +397,7 @@ on_both_databases! {
             (with("type", json!("SLOWNESS")), "type"),
             (with("timestamp", json!("yesterday")), "timestamp"),
             (with("statusCode", json!(1.5)), "statusCode"),
-            (with("name", json!("x")), "name"),
+            (with("colour", json!("red")), "colour"),
         ];
         for (bad, field) in wrong {
             let reply = server.graphql(INGEST, input(&world, vec![metric(), bad])).await;

@@ -68,7 +68,8 @@ async fn watch(
     filter: ChangeFilter,
     after: Option<StreamCursor>,
 ) -> Result<impl Stream<Item = Result<EntityChange>> + 'static + use<>> {
-    let purpose = Purpose::of(STREAM, &format!("{filter:?}"));
+    // Every stream of an organization's changes reads the same log, so their places are the same.
+    let purpose = Purpose::of(STREAM, &filter.organization.0.to_string());
     let (request, services) = (Arc::clone(request), &request.services);
     let after = after.map(|after| services.cursors.unseal(purpose, &after.0)).transpose()?;
     if after.as_ref().is_some_and(|after| after.is_receipt) {
