@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use futures_util::future::{join_all, try_join_all};
 use perfgraph::{
     db::{Backend, Database, StatementLog},
-    error::Result,
+    error::{Error, Result},
     jobs::compaction,
     model::{Key, ProjectId, Scope, TimeRange, Timestamp, timestamp::MINUTE_MICROS},
     reports::{Projects, Question, Stats, Want, stats},
@@ -51,7 +51,13 @@ async fn write(rig: &Rig, seed: u64, done: &AtomicBool) {
         let mut rng = StdRng::seed_from_u64(seed + writer);
         for _ in 0..COMMITS / 4 {
             let rows = random_rows(&mut rng, 50);
-            rig.submit(submission([ACME, GLOBEX][usize::try_from(writer % 2).unwrap()], rows)).await?;
+            let submission = submission([ACME, GLOBEX][usize::try_from(writer % 2).unwrap()], rows);
+            // The merging next door may hold SQLite's only writer for longer than a caller waits on a busy machine.
+            while let Err(error) = rig.submit(submission.clone()).await {
+                if !matches!(error, Error::Unavailable { .. }) {
+                    return Err(error);
+                }
+            }
         }
         Ok(())
     });
