@@ -302,7 +302,7 @@ async fn start_jobs(config: &Config, core: &Core, stopping: &CancellationToken) 
     let scope = auth::server_scope();
     let session = core.database.writer(StatementLog::default());
     let project = self_monitoring::own_project(&scope, &session, &core.ids, core.clock.now()).await?;
-    let (recorder, inbox) = Recorder::new(core.clock.clone());
+    let (recorder, inbox) = Recorder::new(core.clock.clone(), config.self_monitoring.requests_per_operation_max);
     let interval = Duration::from_millis(config.self_monitoring.flush_interval_ms);
     let measuring = inbox.run(scope, core.ingest.clone(), project, interval, stopping.clone());
     jobs.push(("self-monitoring", spawn(measuring)));

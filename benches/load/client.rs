@@ -18,9 +18,18 @@ pub fn get(path: &str) -> Vec<u8> {
 
 /// A POST request with a JSON body; `more` are further header lines, each with its line end.
 pub fn post(path: &str, body: &str, more: &str) -> Vec<u8> {
+    post_as("application/json", path, body, more)
+}
+
+/// A POST request whose body is one JSON value a line.
+pub fn post_lines(path: &str, body: &str) -> Vec<u8> {
+    post_as("application/x-ndjson", path, body, "")
+}
+
+fn post_as(media_type: &str, path: &str, body: &str, more: &str) -> Vec<u8> {
     let length = body.len();
     format!(
-        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{more}content-length: {length}\r\n\r\n{body}"
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {media_type}\r\n{more}content-length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
 }

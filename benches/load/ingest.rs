@@ -29,9 +29,18 @@ const BODIES: u32 = 8;
 const ROUNDS: usize = 3;
 const ROUND_LIMIT: Duration = Duration::from_secs(6);
 
+/// Where perfgraph is told of them; the hand-written endpoint has one way only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Door {
+    Mutation,
+    /// `POST /ingest/v1/metrics`, one JSON object a line.
+    Bulk,
+}
+
 /// How measurements arrive.
 struct Shape {
     name: &'static str,
+    door: Door,
     /// Rows of a request.
     rows: u32,
     /// Clients that send at once, each waiting for its answer.
@@ -43,9 +52,19 @@ struct Shape {
     all_taken: Expect,
 }
 
-const SHAPES: [Shape; 2] = [
+const SHAPES: [Shape; 3] = [
+    Shape {
+        name: "bulk",
+        door: Door::Bulk,
+        rows: 1_000,
+        connections: 8,
+        requests: 240,
+        warm_up: 16,
+        all_taken: Expect::Text("\"accepted\":1000"),
+    },
     Shape {
         name: "ingest",
+        door: Door::Mutation,
         rows: 1_000,
         connections: 8,
         requests: 240,
@@ -54,6 +73,7 @@ const SHAPES: [Shape; 2] = [
     },
     Shape {
         name: "single",
+        door: Door::Mutation,
         rows: 1,
         connections: 32,
         requests: 4_000,
@@ -65,8 +85,8 @@ const SHAPES: [Shape; 2] = [
 const MUTATION: &str = "mutation Ingest($input: IngestMetricsInput!) { ingestMetrics(input: $input) { \
     accepted rejected { index message } userErrors { message } } }";
 
-/// One batch as the JSON body that both servers take: times go evenly through `from` and `to`.
-fn body(project: Project, rows: u32, (from, to): (Timestamp, Timestamp), random: &mut StdRng) -> Outcome<String> {
+/// Measurements whose times go evenly through `from` and `to`.
+fn measurements(rows: u32, (from, to): (Timestamp, Timestamp), random: &mut StdRng) -> Outcome<Vec<Value>> {
     let latency = LogNormal::new(4.0, 0.8)?;
     let step = to.duration_since(from) / i32::try_from(rows)?;
     let metric = |place: u32| -> Outcome<Value> {
@@ -79,9 +99,13 @@ fn body(project: Project, rows: u32, (from, to): (Timestamp, Timestamp), random:
             "statusCode": status, "timestamp": at.to_string(),
         }))
     };
-    let metrics = (0..rows).map(metric).collect::<Outcome<Vec<Value>>>()?;
+    (0..rows).map(metric).collect()
+}
+
+/// A batch as the JSON body that both servers take.
+fn body(project: Project, metrics: &[Value]) -> String {
     let input = json!({ "projectId": project.node_id(), "metrics": metrics });
-    Ok(json!({ "query": MUTATION, "variables": { "input": input } }).to_string())
+    json!({ "query": MUTATION, "variables": { "input": input } }).to_string()
 }
 
 /// Stores 70,000 measurements of the last 24 hours through perfgraph, and answers the bounds of that day.
@@ -94,7 +118,7 @@ pub async fn fill_day(bench: &Bench) -> Outcome<(String, String)> {
     let mut start = from;
     for _ in 0..DAY_BATCHES {
         let end = start.checked_add(step)?;
-        let body = body(bench.read, DAY_ROWS, (start, end), &mut random)?;
+        let body = body(bench.read, &measurements(DAY_ROWS, (start, end), &mut random)?);
         let answer = client::ask(bench.perfgraph.address, &client::post("/graphql", &body, "")).await?;
         if answer["data"]["ingestMetrics"]["accepted"] != DAY_ROWS {
             return Err(format!("a batch was refused: {answer}").into());
@@ -117,8 +141,12 @@ pub async fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
 }
 
 async fn measure(bench: &Bench, shape: &Shape) -> Outcome<Line> {
-    let ours = requests("/graphql", bench.written, shape, "")?;
+    let ours = match shape.door {
+        Door::Mutation => requests("/graphql", bench.written, shape, "")?,
+        Door::Bulk => bulk_requests(bench.written, shape)?,
+    };
     let theirs = requests("/ingest", bench.written_by_hand, shape, "")?;
+    // A part is stored as a call of the mutation is.
     let statements = statements(bench, shape).await?;
     let sides = [(&bench.perfgraph, bench.written, ours), (&bench.handwritten, bench.written_by_hand, theirs)];
     let mut rounds = [Vec::new(), Vec::new()];
@@ -147,11 +175,22 @@ async fn measure(bench: &Bench, shape: &Shape) -> Outcome<Line> {
     Ok(Line { database: bench.kind, workload: shape.name, statements, rows: shape.rows, ours, theirs })
 }
 
-fn requests(path: &str, project: Project, shape: &Shape, headers: &str) -> Outcome<Vec<Vec<u8>>> {
+/// What both sides are told: the same measurements in the same order.
+fn bodies(shape: &Shape) -> Outcome<Vec<Vec<Value>>> {
     let mut random = StdRng::seed_from_u64(RNG_SEED);
     let to = Timestamp::now();
     let span = (to.checked_sub(SPAN)?, to);
-    (0..BODIES).map(|_| Ok(client::post(path, &body(project, shape.rows, span, &mut random)?, headers))).collect()
+    (0..BODIES).map(|_| measurements(shape.rows, span, &mut random)).collect()
+}
+
+fn requests(path: &str, project: Project, shape: &Shape, headers: &str) -> Outcome<Vec<Vec<u8>>> {
+    Ok(bodies(shape)?.iter().map(|metrics| client::post(path, &body(project, metrics), headers)).collect())
+}
+
+fn bulk_requests(project: Project, shape: &Shape) -> Outcome<Vec<Vec<u8>>> {
+    let path = format!("/ingest/v1/metrics?project={}", project.node_id());
+    let lines = |metrics: Vec<Value>| metrics.iter().map(|metric| format!("{metric}\n")).collect::<String>();
+    Ok(bodies(shape)?.into_iter().map(|metrics| client::post_lines(&path, &lines(metrics))).collect())
 }
 
 /// Statements of a batch whose endpoints are known.

@@ -82,10 +82,8 @@ impl Report {
     pub fn print(&self) {
         let rate = |line: &Line, figures: &Figures| figures.requests_per_second * f64::from(line.rows);
         let database = |figures: &Figures| figures.database_micros.map_or("-".to_owned(), |cpu| format!("{cpu:.0}"));
-        println!(
-            "CPU is microseconds for one request (for ingest: one batch of 1,000 rows); ratio is hand-written CPU"
-        );
-        println!("for one second of perfgraph's, in the server alone and with the database's. ingest: rows/s.\n");
+        println!("CPU is microseconds for one request (for bulk and ingest: of 1,000 rows); ratio is hand-written CPU");
+        println!("for one second of perfgraph's, in the server alone and with the database's. Writes: rows/s.\n");
         println!(
             "{:<9} {:<7} {:>5} | {:>9} {:>8} {:>8} | {:>9} {:>8} {:>8} | {:>5} {:>7}",
             "database", "load", "stmts", "per s", "CPU", "db CPU", "by hand/s", "CPU", "db CPU", "ratio", "with db"

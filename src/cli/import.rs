@@ -52,7 +52,7 @@ pub async fn run(config: &Config, command: &Import) -> Result<(), Failure> {
     let mut text = Text::open(&command.file).await?;
     let format = text.format(command.format, command.time_unit).await?;
     let progress = Progress::new(&text);
-    let records = Records::new(text.into_bytes(), format, u64::MAX);
+    let records = Records::new(text.into_bytes(), format, u64::MAX).with_digest();
     let rejects = Rejects::create(command.rejects.as_deref(), format)?;
     let reading = Reading { records, rejects, progress, oldest: since.is_none().then_some(from), index: 0 };
     if command.dry_run {
@@ -145,7 +145,8 @@ impl Reading {
         project: Key<ProjectId>,
     ) -> Result<(), Failure> {
         days.make(&core.database).await?;
-        bulk.store(Some(&format!("{} {}", project.id.0, self.records.digest()))).await.map_err(as_data)?;
+        let digest = self.records.digest().ok_or_else(|| Failure::internal("the text was read without a digest"))?;
+        bulk.store(Some(&format!("{} {digest}", project.id.0))).await.map_err(as_data)?;
         self.rejects.write(self.records.header(), bulk.take_refused())?;
         self.progress.show(self.index);
         Ok(())

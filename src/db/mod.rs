@@ -10,6 +10,7 @@ pub mod migrate;
 pub mod moves;
 pub mod partition;
 pub mod pool;
+mod readers;
 pub mod session;
 pub mod statement;
 

@@ -19,7 +19,8 @@ use sqlx::{
 use super::{
     Session, StatementLog,
     moves::{Move, Moves},
-    session::Asked,
+    readers::Readers,
+    session::{Asked, Connections},
 };
 use crate::{
     error::{Error, Result},
@@ -71,7 +72,7 @@ fn readers(configured: u32) -> u32 {
 #[derive(Clone, Debug)]
 pub struct Database {
     backend: Backend,
-    pub(super) read: DatabaseConnection,
+    read: Readers,
     pub(super) write: DatabaseConnection,
     file: Option<PathBuf>,
     kept: Arc<RwLock<Kept>>,
@@ -121,7 +122,7 @@ impl Database {
             .await?;
         Ok(Self {
             backend: Backend::Sqlite(write.clone()),
-            read: SqlxSqliteConnector::from_sqlx_sqlite_pool(read),
+            read: Readers::sqlite(read),
             write: SqlxSqliteConnector::from_sqlx_sqlite_pool(write),
             file: Some(file),
             kept: Arc::new(RwLock::new(Kept::EVERYTHING)),
@@ -148,7 +149,7 @@ impl Database {
         let (read, write) = (pool(options.read_connections).await?, pool(options.write_connections).await?);
         Ok(Self {
             backend: Backend::Postgres(write.clone()),
-            read: SqlxPostgresConnector::from_sqlx_postgres_pool(read),
+            read: Readers::postgres(read),
             write: SqlxPostgresConnector::from_sqlx_postgres_pool(write),
             file: None,
             kept: Arc::new(RwLock::new(Kept::EVERYTHING)),
@@ -169,12 +170,12 @@ impl Database {
 
     /// A session for queries that logs to `log`.
     pub fn reader(&self, log: StatementLog) -> Session {
-        Session::new(self.read.clone(), log, self.kept(), self.asked.clone(), self.moves.clone())
+        Session::new(Connections::Read(self.read.clone()), log, self.kept(), self.asked.clone(), self.moves.clone())
     }
 
     /// A session for writes that logs to `log`.
     pub fn writer(&self, log: StatementLog) -> Session {
-        Session::new(self.write.clone(), log, self.kept(), self.asked.clone(), self.moves.clone())
+        Session::new(Connections::Write(self.write.clone()), log, self.kept(), self.asked.clone(), self.moves.clone())
     }
 
     /// Which logs of changes move from now on, as far as this process moves them.
@@ -201,14 +202,15 @@ impl Database {
     /// # Errors
     /// When it is not.
     pub async fn ping(&self) -> Result<()> {
-        self.read.execute_unprepared("SELECT 1").await?;
+        let (pool, _waiting) = self.read.pool();
+        pool.execute_unprepared("SELECT 1").await?;
         Ok(())
     }
 
     /// Closes both pools and waits until every connection is back.
     pub async fn close(&self) {
+        self.read.close().await;
         // A pool that fails to close is gone with the process; there is nobody left to tell.
-        let _ = self.read.clone().close().await;
         let _ = self.write.clone().close().await;
     }
 }

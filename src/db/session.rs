@@ -16,6 +16,7 @@ use sea_orm::{
 use super::{
     Statement, StatementLog,
     moves::{Move, Moves},
+    readers::{Readers, Waiting},
 };
 use crate::{
     clock::Stopwatch,
@@ -45,7 +46,16 @@ impl Asked {
 }
 
 /// What a room reads and writes through: one request's view of a pool.
-pub type Session = Logged<DatabaseConnection>;
+pub type Session = Logged<Connections>;
+
+/// Where a session sends its statements.
+#[derive(Clone, Debug)]
+pub enum Connections {
+    /// Queries.
+    Read(Readers),
+    /// Changes.
+    Write(DatabaseConnection),
+}
 
 /// A transaction of one request. Dropped without [`Transaction::commit`] it rolls back.
 pub type Transaction = Logged<DatabaseTransaction>;
@@ -82,13 +92,7 @@ impl Session {
     /// # Errors
     /// When no connection is to be had.
     pub async fn begin(&self) -> Result<Transaction> {
-        Ok(Logged::new(
-            self.inner.begin().await?,
-            self.log.clone(),
-            self.kept,
-            self.asked.clone(),
-            self.moves.of_transaction(),
-        ))
+        self.begin_with(TransactionOptions::default()).await
     }
 
     /// Sends a statement whose answer is too long to be held at once, and reads it row by row.
@@ -101,7 +105,10 @@ impl Session {
     ) -> Result<impl Stream<Item = Result<QueryResult>> + Send + '_> {
         let query = self.inner.get_database_backend().build(statement);
         let (sql, watch) = (query.sql.clone(), Stopwatch::start());
-        let rows = self.inner.stream_raw(query).await?;
+        let rows = match &self.inner {
+            Connections::Read(readers) => readers.stream(query).await?,
+            Connections::Write(pool) => pool.stream_raw(query).await?,
+        };
         self.record(sql, 0, watch);
         Ok(rows.map_err(Error::from))
     }
@@ -116,13 +123,13 @@ impl Session {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        Ok(Logged::new(
-            self.inner.begin_with_options(options).await?,
-            self.log.clone(),
-            self.kept,
-            self.asked.clone(),
-            self.moves.of_transaction(),
-        ))
+        self.begin_with(options).await
+    }
+
+    async fn begin_with(&self, options: TransactionOptions) -> Result<Transaction> {
+        let (pool, _waiting) = self.inner.pool();
+        let transaction = pool.begin_with_options(options).await?;
+        Ok(Logged::new(transaction, self.log.clone(), self.kept(), self.asked.clone(), self.moves.of_transaction()))
     }
 }
 
@@ -140,6 +147,53 @@ impl Transaction {
     /// Tells after the commit that these logs of changes have moved.
     pub fn note_moves(&self, moves: impl IntoIterator<Item = Move>) {
         self.moves.note(moves);
+    }
+}
+
+impl Connections {
+    /// The pool itself, for as long as the guard beside it is kept.
+    fn pool(&self) -> (&DatabaseConnection, Option<Waiting<'_>>) {
+        match self {
+            Self::Read(readers) => {
+                let (pool, waiting) = readers.pool();
+                (pool, Some(waiting))
+            }
+            Self::Write(pool) => (pool, None),
+        }
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Connections {
+    fn get_database_backend(&self) -> DbBackend {
+        match self {
+            Self::Read(readers) => readers.backend(),
+            Self::Write(pool) => pool.get_database_backend(),
+        }
+    }
+
+    async fn execute_raw(&self, query: Query) -> Result<ExecResult, DbErr> {
+        let (pool, _waiting) = self.pool();
+        pool.execute_raw(query).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        let (pool, _waiting) = self.pool();
+        pool.execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, query: Query) -> Result<Option<QueryResult>, DbErr> {
+        match self {
+            Self::Read(readers) => readers.one(query).await,
+            Self::Write(pool) => pool.query_one_raw(query).await,
+        }
+    }
+
+    async fn query_all_raw(&self, query: Query) -> Result<Vec<QueryResult>, DbErr> {
+        match self {
+            Self::Read(readers) => readers.all(query).await,
+            Self::Write(pool) => pool.query_all_raw(query).await,
+        }
     }
 }
 

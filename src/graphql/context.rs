@@ -1,12 +1,16 @@
 //! What every resolver of a request shares: the viewer, the session that logs statements, the loaders and the services.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    fmt::Debug,
+    hash::Hash,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use async_graphql::ContextBase;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    loaders::Loaders,
+    loaders::{Loader, Loaders},
     watch::{self, Course},
 };
 use crate::{
@@ -109,6 +113,8 @@ pub struct RequestContext {
     course: Option<Arc<Course>>,
     session: Session,
     turn: RwLock<Turn>,
+    /// Whether the operation has one field at its top, and no other operation shares the loaders.
+    is_lone: bool,
 }
 
 /// What belongs to one request, or to one event of a subscription.
@@ -127,16 +133,16 @@ impl Turn {
 
 impl RequestContext {
     /// A context with fresh loaders.
-    pub fn new(viewer: Viewer, services: Arc<Services>) -> Self {
+    pub fn new(viewer: Viewer, services: Arc<Services>, is_lone: bool) -> Self {
         let log = StatementLog::default();
         let session = services.database.reader(log.clone());
         let turn = RwLock::new(Turn::new(&viewer, &session, &services));
-        Self { viewer, services, log, course: None, session, turn }
+        Self { viewer, services, log, course: None, session, turn, is_lone }
     }
 
     /// A context for a part of a subscription.
     pub fn watching(viewer: Viewer, services: Arc<Services>, course: Arc<Course>) -> Self {
-        Self { course: Some(course), ..Self::new(viewer, services) }
+        Self { course: Some(course), ..Self::new(viewer, services, false) }
     }
 
     /// Which part of a stream is to be carried.
@@ -160,6 +166,21 @@ impl RequestContext {
     /// The loaders of this request, or of this event of a subscription.
     pub fn loaders(&self) -> Arc<Loaders> {
         Arc::clone(&self.turn.read().unwrap_or_else(PoisonError::into_inner).loaders)
+    }
+
+    /// Loads for a field at the top of an operation. Where nothing stands beside it, nobody else can ask, and nobody is
+    /// waited for.
+    ///
+    /// # Errors
+    /// What loading failed with.
+    pub async fn load_at_top<K, V>(&self, loader: impl Fn(&Loaders) -> &Loader<K, V>, key: K) -> Result<Option<V>>
+    where
+        K: Eq + Hash + Clone + Debug + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        let loaders = self.loaders();
+        let loader = loader(&loaders);
+        if self.is_lone { loader.load_alone(key).await } else { loader.load(key).await }
     }
 
     /// The moment that every window like "the last hour" ends at. One for all fields of a request: with a moment each,

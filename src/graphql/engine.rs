@@ -1,7 +1,7 @@
 //! Runs operations: the document is found or admitted, variables are checked, fields are resolved with fresh loaders, and
 //! every error gets its code.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_graphql::{
     Response, Schema, SchemaBuilder, ServerError, ValidationMode, Value, Variables, parser::types::OperationType,
@@ -38,6 +38,8 @@ pub type PerfgraphSchema = Schema<Query, Mutation, LiveSubscription>;
 pub struct Engine {
     /// Runs documents that were validated before.
     schema: PerfgraphSchema,
+    /// Runs those that ask about the schema; made when the first one comes.
+    described: Arc<OnceLock<PerfgraphSchema>>,
     documents: Arc<Documents>,
     types: Arc<SchemaTypes>,
     services: Arc<Services>,
@@ -136,7 +138,10 @@ impl Engine {
         let cache_bytes_max = services.limits.document_cache_bytes_max;
         let documents = Documents::new(cache_bytes_max, trusted, Arc::clone(&types), services.introspection);
         Self {
-            schema: schema_builder().validation_mode(ValidationMode::Fast).finish(),
+            // Says yes to a question that the library would otherwise ask all types of the schema, for every field at the
+            // top. Nobody can see it: documents are validated against the schema without.
+            schema: schema_builder().enable_federation().validation_mode(ValidationMode::Fast).finish(),
+            described: Arc::default(),
             documents: Arc::new(documents),
             types,
             hub: Arc::new(Hub::new(services.sharing, services.tasks.clone())),
@@ -157,14 +162,18 @@ impl Engine {
     /// Runs a query or mutation that came alone.
     pub async fn execute(&self, viewer: Viewer, method: Method, request: Request) -> Answer {
         match self.prepare(method, request) {
-            Ok(admitted) => self.run(&self.context(viewer), admitted).await,
+            Ok(admitted) => self.run_alone(viewer, admitted).await,
             Err(refused) => *refused,
         }
     }
 
     /// What operations share that are run together: one session, one set of loaders.
     pub fn context(&self, viewer: Viewer) -> Arc<RequestContext> {
-        Arc::new(RequestContext::new(viewer, Arc::clone(&self.services)))
+        Arc::new(RequestContext::new(viewer, Arc::clone(&self.services), false))
+    }
+
+    fn context_alone(&self, viewer: Viewer, admitted: &Admitted) -> Arc<RequestContext> {
+        Arc::new(RequestContext::new(viewer, Arc::clone(&self.services), admitted.is_lone))
     }
 
     /// Checks a request as far as that goes without running it.
@@ -180,6 +189,11 @@ impl Engine {
         Ok(admitted)
     }
 
+    /// Runs a query or mutation that came alone.
+    pub async fn run_alone(&self, viewer: Viewer, admitted: Admitted) -> Answer {
+        self.run(&self.context_alone(viewer, &admitted), admitted).await
+    }
+
     /// Runs a query or mutation beside others of the same context.
     pub async fn run(&self, context: &Arc<RequestContext>, admitted: Admitted) -> Answer {
         if admitted.is_subscription() {
@@ -190,11 +204,12 @@ impl Engine {
             );
             return Answer::refused(None, error::refuse(&fault));
         }
-        let request = Self::prepared(&admitted, Arc::clone(context));
-        let response = self.schema.execute(request).await;
+        let (name, cost) = (admitted.name.clone(), admitted.cost);
+        let schema = self.schema_of(&admitted);
+        let response = schema.execute(admitted.into_request(Arc::clone(context))).await;
         let (response, phase) = error::finish(response);
         let statements = context.log.statements();
-        Answer { operation: admitted.name, status: None, response, phase, statements, cost: Some(admitted.cost) }
+        Answer { operation: name, status: None, response, phase, statements, cost: Some(cost) }
     }
 
     /// Checks any operation and runs it as a stream; what must not run is a stream of that one answer.
@@ -210,13 +225,23 @@ impl Engine {
         if admitted.is_subscription() {
             return self.watch(viewer, admitted);
         }
-        let request = Self::prepared(&admitted, self.context(viewer));
-        let answers = self.schema.execute_stream(request);
+        let name = admitted.name.clone();
+        let context = self.context_alone(viewer, &admitted);
+        let answers = self.schema_of(&admitted).execute_stream(admitted.into_request(context));
         let events = answers.map(|response| {
             let (response, phase) = error::finish(response);
             Event::answer(&response, phase)
         });
-        Operation { name: admitted.name, is_subscription: false, events: events.boxed() }
+        Operation { name, is_subscription: false, events: events.boxed() }
+    }
+
+    /// The schema that runs a request.
+    fn schema_of(&self, admitted: &Admitted) -> &PerfgraphSchema {
+        if admitted.document.introspects() {
+            self.described.get_or_init(|| schema_builder().validation_mode(ValidationMode::Fast).finish())
+        } else {
+            &self.schema
+        }
     }
 
     /// Watches, together with all who watch the same.
@@ -259,7 +284,7 @@ impl Engine {
     /// Executes a part of a subscription.
     fn carry(&self, subscription: &Arc<Subscription>, course: Arc<Course>) -> BoxStream<'static, Frame> {
         let context = RequestContext::watching(subscription.viewer, Arc::clone(&self.services), Arc::clone(&course));
-        let request = Self::prepared(&subscription.admitted, Arc::new(context));
+        let request = subscription.admitted.clone().into_request(Arc::new(context));
         let answers = self.schema.execute_stream(request).enumerate();
         let frames = answers.map(move |(place, response)| {
             // What fails before its first event never began.
@@ -286,21 +311,8 @@ impl Engine {
         variables::coerce(&self.types, definition, &mut variables).map_err(refuse)?;
         let requested = guard::cost(document.parsed(), definition, &variables, limits).map_err(refuse)?;
         let cost = Cost { requested, limit: limits.cost_max };
-        let (kind, name) = (operation.kind, operation.label.clone());
-        Ok(Admitted { document, operation_name, variables, kind, name, cost })
-    }
-
-    fn prepared(admitted: &Admitted, context: Arc<RequestContext>) -> async_graphql::Request {
-        let mut request = async_graphql::Request::new(String::new());
-        let mut document = admitted.document.parsed().clone();
-        variables::drop_absent(&mut document, admitted.operation_name.as_deref(), &admitted.variables);
-        request.set_parsed_query(document);
-        request.operation_name.clone_from(&admitted.operation_name);
-        request.variables = admitted.variables.clone();
-        if !admitted.document.merges() {
-            request = request.data(MayWriteText);
-        }
-        request.data(context)
+        let (kind, is_lone, name) = (operation.kind, operation.is_lone, operation.label.clone());
+        Ok(Admitted { document, operation_name, variables, kind, is_lone, name, cost })
     }
 }
 
@@ -315,17 +327,33 @@ fn no_such_operation(wanted: Option<&str>, document: &Document) -> Error {
 }
 
 /// A request that may run.
+#[derive(Clone)]
 pub struct Admitted {
     document: Arc<Document>,
     operation_name: Option<String>,
     variables: Variables,
     kind: OperationType,
+    is_lone: bool,
     /// `query Name`, where the operation has a name.
     name: Option<String>,
     cost: Cost,
 }
 
 impl Admitted {
+    /// The request as the library takes it.
+    fn into_request(self, context: Arc<RequestContext>) -> async_graphql::Request {
+        let mut request = async_graphql::Request::new(String::new());
+        let mut document = self.document.parsed().clone();
+        variables::drop_absent(&mut document, self.operation_name.as_deref(), &self.variables);
+        request.set_parsed_query(document);
+        request.operation_name = self.operation_name;
+        request.variables = self.variables;
+        if !self.document.merges() {
+            request = request.data(MayWriteText);
+        }
+        request.data(context)
+    }
+
     /// Whether it goes on until somebody ends it.
     pub fn is_subscription(&self) -> bool {
         self.kind == OperationType::Subscription

@@ -80,7 +80,7 @@ impl DirectoryQuery {
                     let Some(id) = NodeId::organization(&id) else {
                         return Ok(None);
                     };
-                    let row = request.loaders().organization.load(Asked { id, fields }).await?;
+                    let row = request.load_at_top(|loaders| &loaders.organization, Asked { id, fields }).await?;
                     Ok(row.map(Organization).map(One))
                 }
                 (None, Some(slug)) => {
@@ -88,7 +88,9 @@ impl DirectoryQuery {
                     if slug.contains('\0') {
                         return Ok(None);
                     }
-                    let row = request.loaders().organization_by_slug.load(Asked { id: slug, fields }).await?;
+                    let row = request
+                        .load_at_top(|loaders| &loaders.organization_by_slug, Asked { id: slug, fields })
+                        .await?;
                     Ok(row.map(Organization).map(One))
                 }
                 _ => Err(Error::input("id", "give either id or slug, and only one of them")),
@@ -126,7 +128,7 @@ impl DirectoryQuery {
                 return Ok(None);
             };
             let asked = Asked { id, fields: selection::of_object(context.field()) };
-            Ok(request(context)?.loaders().employee.load(asked).await?.map(Employee).map(One))
+            Ok(request(context)?.load_at_top(|loaders| &loaders.employee, asked).await?.map(Employee).map(One))
         }
         .await
         .transpose()
@@ -161,7 +163,7 @@ impl DirectoryQuery {
         let request = request(context)?;
         let filter = filter.map(|input| nested::filter(input, &request.services.limits)).transpose()?.map(Arc::new);
         let asked = AskedEmployeeStats { parent: (), filter, fields: employee_stats::wants(context.field()) };
-        let found = request.loaders().employee_stats.load(asked).await?;
+        let found = request.load_at_top(|loaders| &loaders.employee_stats, asked).await?;
         found.map(EmployeeAggregate).map(One).ok_or_else(|| Error::internal("figures of nobody at all"))
     }
 
@@ -176,7 +178,7 @@ impl DirectoryQuery {
                 return Ok(None);
             };
             let asked = Asked { id, fields: selection::of_object(context.field()) };
-            Ok(request(context)?.loaders().project.load(asked).await?.map(Project).map(One))
+            Ok(request(context)?.load_at_top(|loaders| &loaders.project, asked).await?.map(Project).map(One))
         }
         .await
         .transpose()

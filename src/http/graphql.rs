@@ -145,7 +145,7 @@ async fn execute(state: &HttpState, explain: Explain, wish: Wish, method: Method
         (Err(refused), Some(framing)) if refused.status.is_none() => {
             return streams::respond(state, framing, Operation::refused(refused.response));
         }
-        (Ok(admitted), None) => state.engine.run(&state.engine.context(viewer), admitted).await,
+        (Ok(admitted), None) => state.engine.run_alone(viewer, admitted).await,
         (Err(refused), _) => *refused,
     };
     let in_database = in_database(&answer);

@@ -1,14 +1,15 @@
 //! What happens to every request: an id, a log line, a measurement of its own, a guard against panics and against
 //! pages that pretend to be this machine.
 
-use std::any::Any;
+use std::{any::Any, panic::AssertUnwindSafe};
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::Response,
 };
+use futures_util::FutureExt;
 use tokio::time::timeout;
 
 use super::{
@@ -43,8 +44,28 @@ pub struct Operation(pub String);
 #[derive(Clone, Copy, Debug)]
 pub struct Unmeasured;
 
+/// Lets a request through to its handler, with everything around it.
+pub async fn guard(State(state): State<HttpState>, request: Request, next: Next) -> Response {
+    if !is_meant(&state, request.headers()) {
+        let fault = Error::Forbidden(
+            "this server answers local names only (localhost, 127.0.0.1, [::1]) and those of server.public_origins"
+                .to_owned(),
+        );
+        return graphql::failure_by_code(&fault);
+    }
+    observe(&state, request, next).await
+}
+
+/// Without authentication everybody who reaches the server is its administrator, so a page on the web must not reach
+/// it by a name that it made resolve to loopback.
+fn is_meant(state: &HttpState, headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    !state.settings.listen.to_canonical().is_loopback()
+        || host.is_none_or(|host| origin::is_own_host(host, &state.settings.origins))
+}
+
 /// Gives the request an id, logs it and records how long it took.
-pub async fn observe(State(state): State<HttpState>, request: Request, next: Next) -> Response {
+async fn observe(state: &HttpState, request: Request, next: Next) -> Response {
     let watch = Stopwatch::start();
     let id = request_id(&request);
     let method = request.method().clone();
@@ -52,7 +73,7 @@ pub async fn observe(State(state): State<HttpState>, request: Request, next: Nex
     let is_upgrade = websocket::is_upgrade(request.headers());
     let trace = Trace::read(request.headers());
     let span = tracing::info_span!("request", %id, trace = trace.as_ref().map(|trace| &*trace.id));
-    let mut response = tracing::Instrument::instrument(next.run(request), span.clone()).await;
+    let mut response = tracing::Instrument::instrument(answer(state, request, next), span.clone()).await;
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID.clone(), value);
     }
@@ -102,21 +123,20 @@ fn request_id(request: &Request) -> String {
     }
 }
 
+/// The answer, in time and without a panic: that costs one response, and the server lives on.
+async fn answer(state: &HttpState, request: Request, next: Next) -> Response {
+    let answered = AssertUnwindSafe(in_time(state, request, next)).catch_unwind().await;
+    answered.unwrap_or_else(|panic| graphql::failure_by_code(&panicked(panic.as_ref())))
+}
+
 /// Ends a request that takes too long with an answer that says so. A body of metrics has patience of its own, and an
 /// answer that says what of it was stored.
-pub async fn bound(State(state): State<HttpState>, request: Request, next: Next) -> Response {
+async fn in_time(state: &HttpState, request: Request, next: Next) -> Response {
     if request.extensions().get::<MatchedPath>().is_some_and(|path| path.as_str() == metrics::PATH) {
         return next.run(request).await;
     }
-    match timeout(state.settings.request_timeout, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => graphql::failure_by_code(&Error::Timeout),
-    }
-}
-
-/// Turns a panic into one failed response; the server lives on.
-pub fn on_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
-    graphql::failure_by_code(&panicked(panic.as_ref()))
+    let answered = timeout(state.settings.request_timeout, next.run(request)).await;
+    answered.unwrap_or_else(|_| graphql::failure_by_code(&Error::Timeout))
 }
 
 /// Logs a panic; what remains of it for the caller is that something failed.
@@ -128,20 +148,4 @@ pub fn panicked(panic: &(dyn Any + Send)) -> Error {
         .unwrap_or("no message");
     tracing::error!(message, "a request panicked");
     Error::internal("panic")
-}
-
-/// Without authentication everybody who reaches the server is its administrator, so a page on the web must not reach
-/// it by a name that it made resolve to loopback.
-pub async fn require_local_host(State(state): State<HttpState>, request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
-    if state.settings.listen.to_canonical().is_loopback()
-        && !host.is_none_or(|host| origin::is_own_host(host, &state.settings.origins))
-    {
-        let fault = Error::Forbidden(
-            "this server answers local names only (localhost, 127.0.0.1, [::1]) and those of server.public_origins"
-                .to_owned(),
-        );
-        return graphql::failure_by_code(&fault);
-    }
-    next.run(request).await
 }

@@ -10,7 +10,6 @@ use axum::{
     routing::{any, get, post},
 };
 use tokio_util::sync::CancellationToken;
-use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{assets, compression, cors, doors::metrics, graphql, health, middleware, origin::Origins, websocket};
 use crate::{db::Database, graphql::Engine, ingest::Ingest, jobs::self_monitoring::Recorder, live::Cursors};
@@ -124,13 +123,6 @@ pub fn guarded(mut routes: Router<HttpState>, state: HttpState) -> Router {
     if let Some(compression) = compression::layer(state.settings.compression) {
         routes = routes.layer(compression);
     }
-    // The outermost first. As one layer: each by itself would be one more box around every request.
-    routes
-        .layer((
-            from_fn_with_state(state.clone(), middleware::require_local_host),
-            from_fn_with_state(state.clone(), middleware::observe),
-            CatchPanicLayer::custom(middleware::on_panic),
-            from_fn_with_state(state.clone(), middleware::bound),
-        ))
-        .with_state(state)
+    // One layer for all of it: each by itself would be one more box around every request.
+    routes.layer(from_fn_with_state(state.clone(), middleware::guard)).with_state(state)
 }

@@ -127,7 +127,7 @@ pub struct Records<R> {
     raw: Raw,
     bytes: u64,
     bytes_max: u64,
-    digest: blake3::Hasher,
+    digest: Option<blake3::Hasher>,
     is_begun: bool,
     is_over: bool,
 }
@@ -141,8 +141,13 @@ impl<R: AsyncBufRead + Unpin + Send> Records<R> {
             Format::Csv => Box::new(Csv::default()),
             Format::AccessLog(unit) => Box::new(Lines::new(move |line: &[u8]| access_log::row(line, unit))),
         };
-        let (raw, digest) = (Raw::default(), blake3::Hasher::new());
-        Self { source, framing, raw, bytes: 0, bytes_max, digest, is_begun: false, is_over: false }
+        let raw = Raw::default();
+        Self { source, framing, raw, bytes: 0, bytes_max, digest: None, is_begun: false, is_over: false }
+    }
+
+    /// Keeps a digest of the text as it is read.
+    pub fn with_digest(self) -> Self {
+        Self { digest: Some(blake3::Hasher::new()), ..self }
     }
 
     /// The next record, or nothing at the end. May be dropped and called again only between records.
@@ -171,7 +176,9 @@ impl<R: AsyncBufRead + Unpin + Send> Records<R> {
                     Step::Complete(taken) => (taken, true),
                 }
             };
-            self.digest.update(&piece[..taken]);
+            if let Some(digest) = &mut self.digest {
+                digest.update(&piece[..taken]);
+            }
             self.source.consume(taken);
             self.bytes += u64::try_from(taken).unwrap_or(u64::MAX);
             if self.bytes > self.bytes_max {
@@ -201,7 +208,9 @@ impl<R: AsyncBufRead + Unpin + Send> Records<R> {
             let piece = self.source.fill_buf().await?;
             let same = piece.iter().zip(&BYTE_ORDER_MARK[seen..]).take_while(|(a, b)| a == b).count();
             let is_different = same < piece.len().min(BYTE_ORDER_MARK.len() - seen) || piece.is_empty();
-            self.digest.update(&piece[..same]);
+            if let Some(digest) = &mut self.digest {
+                digest.update(&piece[..same]);
+            }
             self.source.consume(same);
             seen += same;
             if is_different && seen == 0 {
@@ -227,8 +236,9 @@ impl<R: AsyncBufRead + Unpin + Send> Records<R> {
         self.framing.header()
     }
 
-    /// What the text was up to the end of the last record, in so few bytes that no two texts share them.
-    pub fn digest(&self) -> String {
-        self.digest.finalize().to_hex().to_string()
+    /// What the text was up to the end of the last record, in so few bytes that no two texts share them; nothing unless
+    /// [`Self::with_digest`] asked for it.
+    pub fn digest(&self) -> Option<String> {
+        self.digest.as_ref().map(|digest| digest.finalize().to_hex().to_string())
     }
 }

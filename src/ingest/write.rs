@@ -33,17 +33,17 @@ pub struct Written {
     pub turn: Turn,
 }
 
-/// The ledger row that gets a sequence.
+/// An entry of the ledger with its sequence; it has none where it has no rows.
 #[derive(Debug)]
-struct Numbered<'a> {
-    key: LedgerKey<'a>,
-    sequence: i64,
+struct Numbered<'e, 'j> {
+    entry: &'e Entry<'j>,
+    sequence: Option<i64>,
 }
 
 /// An open transaction of one database. Dropped without `commit` it rolls back.
 trait Transaction: Send + Sized {
-    /// Inserts ledger rows where the key is new; answers the first ids of those.
-    fn claim(&mut self, entries: &[&Entry<'_>]) -> impl Future<Output = sqlx::Result<Vec<i64>>> + Send;
+    /// Makes sure that nobody else stores under the callers' keys that are new; answers the first ids of those.
+    fn claim(&mut self, keyed: &[&Entry<'_>]) -> impl Future<Output = sqlx::Result<Vec<i64>>> + Send;
 
     /// Reads the ledger rows of keys that were not new.
     fn earlier(&mut self, keys: &[LedgerKey<'_>]) -> impl Future<Output = sqlx::Result<Vec<Stored>>> + Send;
@@ -56,8 +56,8 @@ trait Transaction: Send + Sized {
     /// Moves the sequences of organizations (ascending) on; answers the last one of each.
     fn advance(&mut self, steps: &[(i64, i64)]) -> impl Future<Output = sqlx::Result<Vec<(i64, i64)>>> + Send;
 
-    /// Writes sequences into the ledger.
-    fn number(&mut self, numbered: &[Numbered<'_>]) -> impl Future<Output = sqlx::Result<()>> + Send;
+    /// Writes the ledger, which tells what became of a key, and where the rows of a sequence are.
+    fn register(&mut self, numbered: &[Numbered<'_, '_>]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     fn commit(self) -> impl Future<Output = sqlx::Result<()>> + Send;
 }
@@ -99,8 +99,7 @@ struct Prepared<'e, 'j> {
 
 impl Prepared<'_, '_> {
     async fn write(self, mut transaction: impl Transaction, turnstile: &Turnstile) -> Result<Written> {
-        let claimed: HashSet<i64> = transaction.claim(&self.claiming).await?.into_iter().collect();
-        let earlier = self.earlier(&mut transaction, &claimed).await?;
+        let (claimed, earlier) = self.claim(&mut transaction).await?;
         let load = if earlier.is_empty() {
             self.load
         } else {
@@ -108,31 +107,42 @@ impl Prepared<'_, '_> {
             Load::of(fresh.filter(|entry| claimed.contains(&entry.first_id)))
         };
         // In the order of arrival: whoever came first gets the lower sequence.
-        let storing =
-            self.entries.iter().filter(|entry| claimed.contains(&entry.first_id) && !entry.job.measurements.is_empty());
-        let storing: Vec<&Entry<'_>> = storing.collect();
+        let (storing, empty): (Vec<_>, Vec<_>) = self
+            .entries
+            .iter()
+            .filter(|entry| claimed.contains(&entry.first_id))
+            .partition(|entry| !entry.job.measurements.is_empty());
         let mut turn = Turn::default();
-        let mut sequences = HashMap::new();
+        let mut numbered = Vec::new();
         if let Some(part) = storing.iter().map(|entry| entry.first_id).min() {
             transaction.insert_rows(&load.rows).await?;
             transaction.insert_cells(part, &load.cells).await?;
             turn = turnstile.enter(organizations(&storing)).await;
             let last = transaction.advance(&steps(&storing)).await?;
-            let numbered = number(&storing, last)?;
-            transaction.number(&numbered).await?;
-            sequences.extend(storing.iter().zip(&numbered).map(|(entry, row)| (entry.first_id, row.sequence)));
+            numbered = number(&storing, last)?;
         }
+        // What has neither rows nor a key will never be asked for.
+        let asked_for = empty.into_iter().filter(|entry| entry.job.key.is_some());
+        numbered.extend(asked_for.map(|entry| Numbered { entry, sequence: None }));
+        transaction.register(&numbered).await?;
         transaction.commit().await.map_err(unconfirmed)?;
+        let sequences = numbered.iter().filter_map(|row| Some((row.entry.first_id, row.sequence?))).collect();
         Ok(Written { outcomes: self.leaders.outcomes(self.entries, &claimed, &earlier, &sequences), turn })
     }
 
-    async fn earlier(&self, transaction: &mut impl Transaction, claimed: &HashSet<i64>) -> Result<Vec<Stored>> {
-        let seen_before = self.claiming.iter().filter(|entry| !claimed.contains(&entry.first_id));
-        let keys: Vec<LedgerKey<'_>> = seen_before.map(|entry| entry.ledger_key()).collect();
-        if keys.is_empty() {
-            return Ok(Vec::new());
+    /// The first ids of the entries that are to be stored, and what is known of the keys of the others.
+    async fn claim(&self, transaction: &mut impl Transaction) -> Result<(HashSet<i64>, Vec<Stored>)> {
+        let (keyed, free): (Vec<_>, Vec<_>) =
+            self.claiming.iter().copied().partition(|entry: &&Entry<'_>| entry.job.key.is_some());
+        let mut claimed: HashSet<i64> = free.iter().map(|entry| entry.first_id).collect();
+        if keyed.is_empty() {
+            return Ok((claimed, Vec::new()));
         }
-        Ok(transaction.earlier(&keys).await?)
+        claimed.extend(transaction.claim(&keyed).await?);
+        let seen_before = keyed.iter().filter(|entry| !claimed.contains(&entry.first_id));
+        let keys: Vec<LedgerKey<'_>> = seen_before.map(|entry| entry.ledger_key()).collect();
+        let earlier = if keys.is_empty() { Vec::new() } else { transaction.earlier(&keys).await? };
+        Ok((claimed, earlier))
     }
 }
 
@@ -150,7 +160,7 @@ fn steps(storing: &[&Entry<'_>]) -> Vec<(i64, i64)> {
 }
 
 /// Hands out the sequences up to `last` of each organization.
-fn number<'a>(storing: &[&'a Entry<'_>], last: Vec<(i64, i64)>) -> Result<Vec<Numbered<'a>>> {
+fn number<'e, 'j>(storing: &[&'e Entry<'j>], last: Vec<(i64, i64)>) -> Result<Vec<Numbered<'e, 'j>>> {
     let mut next: HashMap<i64, i64> = last.into_iter().collect();
     for organization in organizations(storing) {
         next.entry(organization.0).and_modify(|sequence| *sequence -= 1);
@@ -161,7 +171,7 @@ fn number<'a>(storing: &[&'a Entry<'_>], last: Vec<(i64, i64)>) -> Result<Vec<Nu
             .get_mut(&entry.job.project.organization.0)
             .ok_or_else(|| Error::internal("the database handed out no sequence"))?;
         *sequence += 1;
-        numbered.push(Numbered { key: entry.ledger_key(), sequence: *sequence });
+        numbered.push(Numbered { entry, sequence: Some(*sequence) });
     }
     Ok(numbered)
 }

@@ -1,16 +1,16 @@
-//! The server measures itself: every request it serves becomes a metric of its own project, through the same write path
-//! as everybody's, so that the first look at a fresh server shows real numbers.
+//! The server measures itself: the requests it serves become metrics of its own project, through the same write path as
+//! everybody's, so that the first look at a fresh server shows real numbers.
+//!
+//! A server that serves thousands of requests a second must not be busy writing about itself: of an operation that is
+//! asked often a fair sample is kept, which is what percentiles need.
 
 use std::{
-    collections::HashSet,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::sync::mpsc;
+use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -25,9 +25,6 @@ use crate::{
 /// The project of that organization has the same slug.
 const SLUG: &str = organization::OWN_SLUG;
 
-/// Requests that wait to be written; beyond that they are counted and dropped rather than slow anybody down.
-const QUEUE_MAX: usize = 10_000;
-
 /// Rows of one submission: small enough for any sensible limit of rows in a call.
 const SUBMISSION_ROWS: usize = 500;
 
@@ -39,57 +36,80 @@ const ENDPOINTS_MAX: usize = 200;
 const OTHER_ENDPOINTS: &str = "other operations";
 
 /// One served request.
+#[derive(Clone, Copy, Debug)]
 struct Served {
-    endpoint: String,
     status: u16,
     elapsed_ms: f64,
     at: Timestamp,
 }
 
-/// Takes served requests from the protocol layer. Cloning is cheap; recording never waits.
-#[derive(Clone)]
+/// The requests of one operation since they were last written: all of them, or so many drawn from all with equal chances
+/// (algorithm R in Vitter, "Random sampling with a reservoir", ACM Transactions on Mathematical Software 11, 1985).
+#[derive(Debug, Default)]
+struct Reservoir {
+    served: usize,
+    kept: Vec<Served>,
+}
+
+impl Reservoir {
+    fn offer(&mut self, served: Served, kept_max: usize) {
+        self.served += 1;
+        if self.kept.len() < kept_max {
+            self.kept.push(served);
+        } else if let Some(replaced) = self.kept.get_mut(rand::rng().random_range(0..self.served)) {
+            *replaced = served;
+        }
+    }
+}
+
+type Sample = Mutex<HashMap<String, Reservoir>>;
+
+fn locked(sample: &Sample) -> MutexGuard<'_, HashMap<String, Reservoir>> {
+    sample.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes served requests from the protocol layer. Cloning is cheap; recording never waits for the database.
+#[derive(Clone, Debug)]
 pub struct Recorder {
-    queue: Option<mpsc::Sender<Served>>,
-    dropped: Arc<AtomicU64>,
+    sample: Option<Arc<Sample>>,
+    kept_max: usize,
     clock: Clock,
 }
 
 impl Recorder {
     /// A recorder that forgets everything, for servers that do not monitor themselves.
-    pub fn disabled(clock: Clock) -> Self {
-        Self { queue: None, dropped: Arc::default(), clock }
+    pub const fn disabled(clock: Clock) -> Self {
+        Self { sample: None, kept_max: 0, clock }
     }
 
-    /// A recorder and the job that writes what it takes.
-    pub fn new(clock: Clock) -> (Self, Inbox) {
-        let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-        let recorder = Self { queue: Some(sender), dropped: Arc::default(), clock };
-        (recorder.clone(), Inbox { queue: receiver, dropped: recorder.dropped, endpoints: HashSet::new() })
+    /// A recorder that keeps so many requests of an operation until they are written, and the job that writes them.
+    pub fn new(clock: Clock, kept_max: usize) -> (Self, Inbox) {
+        let sample = Arc::<Sample>::default();
+        (Self { sample: Some(Arc::clone(&sample)), kept_max, clock }, Inbox(sample))
     }
 
     /// Records that a request was answered after so many milliseconds.
     pub fn record(&self, endpoint: &str, status: u16, elapsed_ms: f64) {
-        if let Some(queue) = &self.queue {
-            let endpoint = endpoint[..endpoint.floor_char_boundary(ENDPOINT_BYTES_MAX)].to_owned();
-            let served = Served { endpoint, status, elapsed_ms, at: self.clock.now() };
-            if queue.try_send(served).is_err() {
-                self.dropped.fetch_add(1, Ordering::Relaxed);
-            }
+        let Some(sample) = &self.sample else { return };
+        let served = Served { status, elapsed_ms, at: self.clock.now() };
+        let mut sample = locked(sample);
+        let endpoint = &endpoint[..endpoint.floor_char_boundary(ENDPOINT_BYTES_MAX)];
+        if let Some(reservoir) = sample.get_mut(endpoint) {
+            return reservoir.offer(served, self.kept_max);
         }
+        let endpoint = if sample.len() < ENDPOINTS_MAX { endpoint } else { OTHER_ENDPOINTS };
+        sample.entry(endpoint.to_owned()).or_default().offer(served, self.kept_max);
     }
 }
 
-/// What was recorded and not yet written.
-pub struct Inbox {
-    queue: mpsc::Receiver<Served>,
-    dropped: Arc<AtomicU64>,
-    endpoints: HashSet<String>,
-}
+/// What was recorded and not yet written. Its names stay, so that no two hundred others come after them.
+#[derive(Debug)]
+pub struct Inbox(Arc<Sample>);
 
 impl Inbox {
     /// Writes what was recorded every `interval` until the server stops, and what is left then.
     pub async fn run(
-        mut self,
+        self,
         scope: Scope,
         ingest: Ingest,
         project: Key<ProjectId>,
@@ -105,18 +125,8 @@ impl Inbox {
         }
     }
 
-    async fn flush(&mut self, scope: &Scope, ingest: &Ingest, project: Key<ProjectId>) {
-        let mut candidates = Vec::new();
-        // No more than were waiting when it began: a busy server must not keep the flush from ending.
-        for _ in 0..self.queue.len() {
-            let Ok(served) = self.queue.try_recv() else { break };
-            candidates.push(self.candidate(served));
-        }
-        let dropped = self.dropped.swap(0, Ordering::Relaxed);
-        if dropped > 0 {
-            tracing::warn!(dropped, "requests were served faster than the server's own metrics can be written");
-        }
-        for candidates in candidates.chunks(SUBMISSION_ROWS) {
+    async fn flush(&self, scope: &Scope, ingest: &Ingest, project: Key<ProjectId>) {
+        for candidates in self.take().chunks(SUBMISSION_ROWS) {
             let submission = Submission {
                 project,
                 candidates: candidates.to_vec(),
@@ -135,18 +145,25 @@ impl Inbox {
         }
     }
 
-    fn candidate(&mut self, served: Served) -> Candidate {
-        let known = self.endpoints.contains(&served.endpoint)
-            || (self.endpoints.len() < ENDPOINTS_MAX && self.endpoints.insert(served.endpoint.clone()));
-        Candidate {
-            kind: MetricType::ApiResponse,
-            value: served.elapsed_ms,
-            endpoint: if known { served.endpoint } else { OTHER_ENDPOINTS.to_owned() },
-            status: Some(i32::from(served.status)),
-            timestamp: Some(served.at),
-            name: None,
-            release: None,
+    fn take(&self) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        for (endpoint, reservoir) in locked(&self.0).iter_mut() {
+            let served = std::mem::take(reservoir).kept;
+            candidates.extend(served.into_iter().map(|served| candidate(endpoint, served)));
         }
+        candidates
+    }
+}
+
+fn candidate(endpoint: &str, served: Served) -> Candidate {
+    Candidate {
+        kind: MetricType::ApiResponse,
+        value: served.elapsed_ms,
+        endpoint: endpoint.to_owned(),
+        status: Some(i32::from(served.status)),
+        timestamp: Some(served.at),
+        name: None,
+        release: None,
     }
 }
 
@@ -195,5 +212,43 @@ async fn unless_taken<T>(made: Result<T>, find: impl AsyncFnOnce() -> Result<Opt
     match made {
         Err(error) if error.is_taken() => find().await?.ok_or_else(|| Error::not_found("the server's own project")),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn served(names: impl Iterator<Item = String>, kept_max: usize) -> Vec<Candidate> {
+        let (recorder, inbox) = Recorder::new(Clock::system(), kept_max);
+        for (place, name) in (0_u32..).zip(names) {
+            recorder.record(&name, 200, f64::from(place));
+        }
+        let taken = inbox.take();
+        assert!(inbox.take().is_empty(), "nothing is written twice");
+        taken
+    }
+
+    #[test]
+    fn of_many_requests_a_fair_sample_is_kept() {
+        assert_eq!(served((0..50).map(|_| "query A".to_owned()), 50).len(), 50, "few are all kept");
+        let names = (0..10_000).map(|place| if place % 100 == 0 { "query B" } else { "query A" }.to_owned());
+        let taken = served(names, 100);
+        let of = |name| taken.iter().filter(|one| one.endpoint == name).map(|one| one.value).collect::<Vec<_>>();
+        assert_eq!((of("query A").len(), of("query B").len()), (100, 100), "a rare operation keeps its place");
+        let late = of("query A").iter().filter(|value| **value >= 5_000.0).count();
+        // Half of a hundred, give or take five standard deviations.
+        assert!((25..=75).contains(&late), "{late} of 100 came in the second half");
+    }
+
+    #[test]
+    fn names_are_bounded_in_number_and_length() {
+        let taken = served((0..300).map(|place| format!("query Q{place:0>300}")), 1_000);
+        let others = taken.iter().filter(|one| one.endpoint == OTHER_ENDPOINTS).count();
+        assert!(taken.iter().all(|one| one.endpoint.len() <= ENDPOINT_BYTES_MAX));
+        assert_eq!((taken.len(), others), (300, 0), "names that begin alike for so long are one");
+        let taken = served((0..300).map(|place| format!("query Q{place}")), 1_000);
+        let others = taken.iter().filter(|one| one.endpoint == OTHER_ENDPOINTS).count();
+        assert_eq!((taken.len(), others), (300, 100));
     }
 }

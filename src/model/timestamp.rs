@@ -85,8 +85,12 @@ impl FromStr for Timestamp {
     fn from_str(text: &str) -> Result<Self, TimeError> {
         let refuse = || TimeError::NotRfc3339(shortened(text));
         let parts = Rfc3339::split(text).ok_or_else(refuse)?;
-        let trimmed = format!("{}T{}{}{}", parts.date, parts.time, parts.fraction, parts.offset);
-        match trimmed.parse::<jiff::Timestamp>() {
+        let parsed = if parts.is_whole(text) {
+            text.parse::<jiff::Timestamp>()
+        } else {
+            format!("{}T{}{}{}", parts.date, parts.time, parts.fraction, parts.offset).parse()
+        };
+        match parsed {
             Ok(moment) => Ok(Self(moment.as_microsecond())),
             // A date that exists, but not as a moment that can be held: the last hours of year 9999. What takes times
             // in has bounds of its own, and says there which row it is about.
@@ -125,6 +129,12 @@ impl<'a> Rfc3339<'a> {
         let is_offset = matches!(offset, "Z" | "z") || shaped(offset, "+00:00") || shaped(offset, "-00:00");
         let is_right = shaped(date, "0000-00-00") && shaped(time, "00:00:00") && fraction != "." && is_offset;
         is_right.then_some(Self { date, time, fraction: &fraction[..fraction.len().min(10)], offset })
+    }
+
+    /// Whether the library reads the text as it stands.
+    fn is_whole(&self, text: &str) -> bool {
+        let length = self.date.len() + 1 + self.time.len() + self.fraction.len() + self.offset.len();
+        text.len() == length && text.as_bytes().get(self.date.len()) == Some(&b'T')
     }
 
     fn offset_is_valid(&self) -> bool {

@@ -15,6 +15,7 @@ mod cases;
 mod cli;
 mod clients;
 mod compaction;
+mod connections;
 mod crash;
 mod directory;
 mod documents;

@@ -285,7 +285,9 @@ on_both_databases! {
             let request = server.request(Method::POST, "/graphql").header("accept", accept);
             send(request.json(&json!({ "query": "{ a: organizations { totalCount } b: employees { totalCount } }" }))).await
         };
-        let held = server.app.core().database.reader(StatementLog::default()).begin().await.unwrap();
+        let reader = server.app.core().database.reader(StatementLog::default());
+        let one = sea_orm::sea_query::Query::select().expr(sea_orm::sea_query::Expr::val(1)).to_owned();
+        let held = reader.stream(&one).await.unwrap();
         for accept in ["application/json", "application/graphql-response+json"] {
             let reply = ask(accept).await;
             assert_eq!((reply.status.as_u16(), reply.error().0.as_str()), (503, "UNAVAILABLE"), "{}", reply.text);

@@ -26,6 +26,8 @@ pub struct Operation {
     pub kind: OperationType,
     /// `query Name`, where it has a name.
     pub label: Option<String>,
+    /// Whether it has one field at its top, which can be seen without looking into fragments.
+    pub is_lone: bool,
     name: Option<Name>,
 }
 
@@ -38,6 +40,7 @@ impl Document {
         let operations = parsed.operations.iter().map(|(name, operation)| Operation {
             kind: operation.node.ty,
             label: name.map(|name| format!("{} {name}", operation.node.ty)),
+            is_lone: matches!(operation.node.selection_set.node.items.as_slice(), [only] if matches!(only.node, Selection::Field(_))),
             name: name.cloned(),
         });
         let operations = operations.collect();

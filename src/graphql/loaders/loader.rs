@@ -10,7 +10,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fmt::Debug,
+    fmt::{self, Debug},
     hash::Hash,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -78,21 +78,31 @@ struct Runs<K, V, S> {
     run: Run<K, V, S>,
 }
 
-impl<K, V, S> BatchFn<K, Result<Option<V>>> for Runs<K, V, S>
+impl<K, V, S> BatchFn<Silent<K>, Result<Option<V>>> for Runs<K, V, S>
 where
     K: Eq + Hash + Clone + Send + Sync,
     V: Clone + Send + Sync,
     S: Send + Sync,
 {
-    async fn load(&mut self, keys: &[K]) -> HashMap<K, Result<Option<V>>> {
-        match (self.run)(&self.shared.source, keys.to_vec()).await {
-            Ok(mut found) => keys.iter().map(|key| (key.clone(), Ok(found.remove(key)))).collect(),
+    async fn load(&mut self, keys: &[Silent<K>]) -> HashMap<Silent<K>, Result<Option<V>>> {
+        match (self.run)(&self.shared.source, keys.iter().map(|Silent(key)| key.clone()).collect()).await {
+            Ok(mut found) => keys.iter().map(|key| (key.clone(), Ok(found.remove(&key.0)))).collect(),
             Err(error) => keys.iter().map(|key| (key.clone(), Err(error.clone()))).collect(),
         }
     }
 }
 
-type Batches<K, V, S> = cached::Loader<K, Result<Option<V>>, Runs<K, V, S>>;
+/// A key as the library gets it, which writes every key down for a message that nobody reads.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Silent<K>(K);
+
+impl<K> Debug for Silent<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+}
+
+type Batches<K, V, S> = cached::Loader<Silent<K>, Result<Option<V>>, Runs<K, V, S>>;
 
 /// Ends when the batch that it was enlisted in is over, one way or the other.
 type Over = watch::Receiver<()>;
@@ -116,9 +126,18 @@ where
 {
     shared: Arc<Shared<S>>,
     run: Run<K, V, S>,
-    state: Mutex<State<K>>,
     /// Made when the first key is asked for.
-    batches: OnceLock<Batches<K, V, S>>,
+    inner: OnceLock<Box<Inner<K, V, S>>>,
+}
+
+struct Inner<K, V, S>
+where
+    K: Eq + Hash + Clone + Send + Sync,
+    V: Clone + Send + Sync,
+    S: Send + Sync,
+{
+    state: Mutex<State<K>>,
+    batches: Batches<K, V, S>,
 }
 
 enum Part {
@@ -133,8 +152,18 @@ where
     V: Clone + Send + Sync,
     S: Send + Sync,
 {
+    fn inner(&self) -> &Inner<K, V, S> {
+        self.inner.get_or_init(|| {
+            let runs = Runs { shared: Arc::clone(&self.shared), run: self.run };
+            // It neither waits nor splits: a batch is complete when it comes.
+            let batches = cached::Loader::new(runs).with_yield_count(0).with_max_batch_size(usize::MAX);
+            let state = State { known: HashSet::new(), gathering: None, loading: HashMap::new() };
+            Box::new(Inner { state: Mutex::new(state), batches })
+        })
+    }
+
     fn state(&self) -> MutexGuard<'_, State<K>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner().state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -146,8 +175,7 @@ where
 {
     /// A loader that answers many keys by `run`; keys that are missing in its answer do not exist.
     pub fn new(shared: &Arc<Shared<S>>, run: Run<K, V, S>) -> Self {
-        let state = State { known: HashSet::new(), gathering: None, loading: HashMap::new() };
-        Self { shared: Arc::clone(shared), run, state: Mutex::new(state), batches: OnceLock::new() }
+        Self { shared: Arc::clone(shared), run, inner: OnceLock::new() }
     }
 
     /// The value of a key, or `None` where there is none.
@@ -158,7 +186,9 @@ where
         loop {
             match self.enlist(&key) {
                 // The library's lock is free at once, and would still end the turn of those beyond the runtime's budget.
-                Part::Known => return unconstrained(self.batches().try_load(key)).await.map_err(Error::internal)?,
+                Part::Known => {
+                    return unconstrained(self.batches().try_load(Silent(key))).await.map_err(Error::internal)?;
+                }
                 // An error says that the sender is gone, which is how a batch ends. Waiting takes no part in the runtime's
                 // turns: those who waited would learn it in portions, and the leader of the next batch see quiet between.
                 Part::Waits(mut over) => drop(unconstrained(over.changed()).await),
@@ -167,12 +197,19 @@ where
         }
     }
 
+    /// The same for the first of a request, who knows that nobody else can ask for anything meanwhile.
+    ///
+    /// # Errors
+    /// What loading failed with.
+    pub async fn load_alone(&self, key: K) -> Result<Option<V>> {
+        let value = (self.run)(&self.shared.source, vec![key.clone()]).await?.remove(&key);
+        self.batches().prime(Silent(key.clone()), Ok(value.clone())).await;
+        self.state().known.insert(key);
+        Ok(value)
+    }
+
     fn batches(&self) -> &Batches<K, V, S> {
-        self.batches.get_or_init(|| {
-            let runs = Runs { shared: Arc::clone(&self.shared), run: self.run };
-            // It neither waits nor splits: a batch is complete when it comes.
-            cached::Loader::new(runs).with_yield_count(0).with_max_batch_size(usize::MAX)
-        })
+        &self.inner().batches
     }
 
     fn enlist(&self, key: &K) -> Part {
@@ -200,7 +237,7 @@ where
         batch.close();
         for keys in batch.keys.chunks(BATCH_KEYS_MAX) {
             // Every key has an answer of its own, be it an error; those are asked for below.
-            if self.batches().try_load_many(keys.to_vec()).await.is_ok() {
+            if self.batches().try_load_many(keys.iter().cloned().map(Silent).collect()).await.is_ok() {
                 self.state().known.extend(keys.iter().cloned());
             }
         }

@@ -32,18 +32,18 @@ struct Fields {
 
 /// Reads one JSON object.
 pub fn from_json(text: &[u8]) -> Result<Row, Unreadable> {
-    if std::str::from_utf8(text).is_err() {
+    let Ok(text) = std::str::from_utf8(text) else {
         return Err(Unreadable::new("", "the row is not UTF-8; send the text in UTF-8"));
-    }
+    };
     // The library would take a list for the fields in their order.
-    if text.trim_ascii_start().first() != Some(&b'{') {
+    if !text.trim_ascii_start().starts_with('{') {
         return Err(Unreadable::new(
             "",
             "the row is not a JSON object; send one such as {\"type\":\"CUSTOM\",\"value\":1,\"endpoint\":\"a\"}",
         ));
     }
     let Fields { kind, value, endpoint, status_code, timestamp, name, release, project_id } =
-        serde_json::from_slice(text).map_err(|_| fault(text))?;
+        serde_json::from_str(text).map_err(|_| fault(text))?;
     let timestamp = timestamp.map(|time| time.0);
     let candidate = Candidate { kind, value, endpoint, status: status_code, timestamp, name, release };
     Ok(Row { project: project_id, candidate })
@@ -51,8 +51,8 @@ pub fn from_json(text: &[u8]) -> Result<Row, Unreadable> {
 
 /// Only a row that is wrong is read again to find out where.
 #[cold]
-fn fault(text: &[u8]) -> Unreadable {
-    let mut reader = serde_json::Deserializer::from_slice(text);
+fn fault(text: &str) -> Unreadable {
+    let mut reader = serde_json::Deserializer::from_str(text);
     let fault = serde_path_to_error::deserialize::<_, Fields>(&mut reader).err().map(|error| {
         let field = error.path().to_string();
         let message = error.inner().to_string();
@@ -69,8 +69,21 @@ fn fault(text: &[u8]) -> Unreadable {
 }
 
 fn kind<'de, D: Deserializer<'de>>(from: D) -> Result<MetricType, D::Error> {
-    let name = String::deserialize(from)?;
-    MetricType::named(&name).ok_or_else(|| serde::de::Error::custom(unknown_type(&name)))
+    struct Reader;
+
+    impl Visitor<'_> for Reader {
+        type Value = MetricType;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<MetricType, E> {
+            MetricType::named(name).ok_or_else(|| E::custom(unknown_type(name)))
+        }
+    }
+
+    from.deserialize_str(Reader)
 }
 
 fn unknown_type(name: &str) -> String {

@@ -21,6 +21,11 @@ const CLAIM: &str = "INSERT INTO ingest_batch (organization_id, source, idem_key
     SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bytea[], $7::int[], \
     $8::int[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[]) \
     ON CONFLICT (organization_id, source, idem_key) DO NOTHING RETURNING first_id";
+// As CLAIM, for what has no key that anybody could claim: there at the end is soon enough.
+const REGISTER: &str = "INSERT INTO ingest_batch (organization_id, source, idem_key, project_id, first_id, body_hash, \
+    n_accepted, n_rejected, min_ts, max_ts, received_at, rejections, seq) \
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bytea[], $7::int[], \
+    $8::int[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::bigint[])";
 const EARLIER: &str = "SELECT organization_id, source, idem_key, seq, body_hash, n_accepted, rejections \
     FROM ingest_batch JOIN unnest($1::bigint[], $2::text[], $3::text[]) AS asked (organization_id, source, idem_key) \
     USING (organization_id, source, idem_key)";
@@ -44,21 +49,13 @@ const NUMBER: &str = "UPDATE ingest_batch SET seq = given.seq \
     WHERE ingest_batch.organization_id = given.organization_id AND ingest_batch.source = given.source \
     AND ingest_batch.idem_key = given.idem_key";
 
-pub struct Transaction {
-    inner: sqlx::Transaction<'static, Postgres>,
-    log: StatementLog,
-}
-
-pub async fn begin(pool: &PgPool, log: StatementLog) -> sqlx::Result<Transaction> {
-    Ok(Transaction { inner: pool.begin().await?, log })
-}
-
-impl super::Transaction for Transaction {
-    async fn claim(&mut self, entries: &[&Entry<'_>]) -> sqlx::Result<Vec<i64>> {
-        let watch = Stopwatch::start();
+/// Binds the columns of the ledger that are known before a sequence is.
+macro_rules! bind_ledger {
+    ($query:expr, $entries:expr) => {{
+        let entries = &$entries;
         let jobs = || entries.iter().map(|entry| entry.job);
         let (min, max): (Vec<i64>, Vec<i64>) = entries.iter().map(|entry| times(entry)).unzip();
-        let claimed: Vec<i64> = sqlx::query_scalar(CLAIM)
+        $query
             .bind(jobs().map(|job| job.project.organization.0).collect::<Vec<_>>())
             .bind(jobs().map(|job| job.source.as_str()).collect::<Vec<_>>())
             .bind(entries.iter().map(|entry| entry.key.as_ref()).collect::<Vec<_>>())
@@ -71,8 +68,23 @@ impl super::Transaction for Transaction {
             .bind(max)
             .bind(jobs().map(|job| job.received_at.as_micros()).collect::<Vec<_>>())
             .bind(entries.iter().map(|entry| entry.rejections.as_deref()).collect::<Vec<_>>())
-            .fetch_all(&mut *self.inner)
-            .await?;
+    }};
+}
+
+pub struct Transaction {
+    inner: sqlx::Transaction<'static, Postgres>,
+    log: StatementLog,
+}
+
+pub async fn begin(pool: &PgPool, log: StatementLog) -> sqlx::Result<Transaction> {
+    Ok(Transaction { inner: pool.begin().await?, log })
+}
+
+impl super::Transaction for Transaction {
+    async fn claim(&mut self, keyed: &[&Entry<'_>]) -> sqlx::Result<Vec<i64>> {
+        let watch = Stopwatch::start();
+        let insert = bind_ledger!(sqlx::query_scalar(CLAIM), keyed);
+        let claimed: Vec<i64> = insert.fetch_all(&mut *self.inner).await?;
         record(&self.log, CLAIM, claimed.len(), watch);
         Ok(claimed)
     }
@@ -141,16 +153,27 @@ impl super::Transaction for Transaction {
         Ok(last)
     }
 
-    async fn number(&mut self, numbered: &[Numbered<'_>]) -> sqlx::Result<()> {
-        let watch = Stopwatch::start();
-        sqlx::query(NUMBER)
-            .bind(numbered.iter().map(|row| row.key.0).collect::<Vec<_>>())
-            .bind(numbered.iter().map(|row| row.key.1).collect::<Vec<_>>())
-            .bind(numbered.iter().map(|row| row.key.2).collect::<Vec<_>>())
-            .bind(numbered.iter().map(|row| row.sequence).collect::<Vec<_>>())
-            .execute(&mut *self.inner)
-            .await?;
-        record(&self.log, NUMBER, numbered.len(), watch);
+    async fn register(&mut self, numbered: &[Numbered<'_, '_>]) -> sqlx::Result<()> {
+        let (keyed, free): (Vec<_>, Vec<_>) = numbered.iter().partition(|row| row.entry.job.key.is_some());
+        let keyed: Vec<_> = keyed.into_iter().filter(|row| row.sequence.is_some()).collect();
+        if !free.is_empty() {
+            let watch = Stopwatch::start();
+            let entries: Vec<&Entry<'_>> = free.iter().map(|row| row.entry).collect();
+            let insert = bind_ledger!(sqlx::query(REGISTER), entries).bind(column(&free, |row| row.sequence));
+            insert.execute(&mut *self.inner).await?;
+            record(&self.log, REGISTER, free.len(), watch);
+        }
+        if !keyed.is_empty() {
+            let watch = Stopwatch::start();
+            sqlx::query(NUMBER)
+                .bind(column(&keyed, |row| row.entry.job.project.organization.0))
+                .bind(keyed.iter().map(|row| row.entry.job.source.as_str()).collect::<Vec<_>>())
+                .bind(keyed.iter().map(|row| row.entry.key.as_ref()).collect::<Vec<_>>())
+                .bind(column(&keyed, |row| row.sequence))
+                .execute(&mut *self.inner)
+                .await?;
+            record(&self.log, NUMBER, keyed.len(), watch);
+        }
         Ok(())
     }
 

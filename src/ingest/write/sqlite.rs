@@ -1,5 +1,5 @@
 //! The steps on SQLite: multi-row VALUES in a few fixed sizes for rows and cells, so that their statements are prepared
-//! once, and one JSON array as the only parameter of everything small.
+//! once, and one JSON array as the only parameter of what is asked by key.
 
 use std::sync::LazyLock;
 
@@ -16,21 +16,19 @@ use crate::{
     },
 };
 
-// `WHERE true` tells the parser that ON CONFLICT is not the ON of a join.
-const CLAIM: &str = "INSERT INTO ingest_batch (organization_id, source, idem_key, project_id, first_id, body_hash, \
-    n_accepted, n_rejected, min_ts, max_ts, received_at, rejections) \
-    SELECT value->>0, value->>1, value->>2, value->>3, value->>4, unhex(value->>5), value->>6, value->>7, value->>8, \
-    value->>9, value->>10, value->>11 FROM json_each(?1) WHERE true \
-    ON CONFLICT (organization_id, source, idem_key) DO NOTHING RETURNING first_id";
+// Whoever writes has SQLite's only write lock, so a key that is not there stays new until the commit.
+const CLAIM: &str = "SELECT asked.value->>3 FROM json_each(?1) AS asked WHERE NOT EXISTS (SELECT 1 FROM ingest_batch \
+    WHERE organization_id = asked.value->>0 AND source = asked.value->>1 AND idem_key = asked.value->>2)";
 // CROSS JOIN keeps the order: the asked keys outside, the ledger by its primary key inside.
 const EARLIER: &str = "SELECT organization_id, source, idem_key, seq, body_hash, n_accepted, rejections \
     FROM json_each(?1) AS asked CROSS JOIN ingest_batch \
     ON organization_id = asked.value->>0 AND source = asked.value->>1 AND idem_key = asked.value->>2";
+// `WHERE true` tells the parser that ON CONFLICT is not the ON of a join.
 const ADVANCE: &str = "INSERT INTO organization_stream (organization_id, last_seq) \
     SELECT value->>0, value->>1 FROM json_each(?1) WHERE true ON CONFLICT (organization_id) \
     DO UPDATE SET last_seq = organization_stream.last_seq + excluded.last_seq RETURNING organization_id, last_seq";
-const NUMBER: &str = "UPDATE ingest_batch SET seq = given.value->>3 FROM json_each(?1) AS given \
-    WHERE organization_id = given.value->>0 AND source = given.value->>1 AND idem_key = given.value->>2";
+const LEDGER_COLUMNS: &str = "organization_id, source, idem_key, seq, project_id, first_id, body_hash, n_accepted, \
+    n_rejected, min_ts, max_ts, received_at, rejections";
 const ROW_COLUMNS: &str = "organization_id, project_id, kind, ts, id, value, endpoint_id, status, bin";
 const TAGGED_ROW_COLUMNS: &str =
     "organization_id, project_id, kind, ts, id, value, endpoint_id, status, bin, name, release";
@@ -49,6 +47,7 @@ struct Inserts {
 
 static ROWS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_event", ROW_COLUMNS));
 static TAGGED_ROWS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_event", TAGGED_ROW_COLUMNS));
+static LEDGER: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("ingest_batch", LEDGER_COLUMNS));
 static CELLS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_rollup_part", CELL_COLUMNS));
 
 impl Inserts {
@@ -79,27 +78,13 @@ pub async fn begin(pool: &SqlitePool, log: StatementLog) -> sqlx::Result<Transac
 }
 
 impl super::Transaction for Transaction {
-    async fn claim(&mut self, entries: &[&Entry<'_>]) -> sqlx::Result<Vec<i64>> {
+    async fn claim(&mut self, keyed: &[&Entry<'_>]) -> sqlx::Result<Vec<i64>> {
         let watch = Stopwatch::start();
-        let rows = entries.iter().map(|entry| {
-            let (job, (min, max)) = (entry.job, times(entry));
-            let body_hash = hex(&job.body_hash);
-            json!([
-                job.project.organization.0,
-                job.source,
-                entry.key,
-                job.project.id.0,
-                entry.first_id,
-                body_hash,
-                count(job.measurements.len()),
-                count(job.rejected.len()),
-                min,
-                max,
-                job.received_at.as_micros(),
-                entry.rejections,
-            ])
+        let asked = keyed.iter().map(|entry| {
+            let (organization, source, key) = entry.ledger_key();
+            json!([organization, source, key, entry.first_id])
         });
-        let claimed: Vec<i64> = sqlx::query_scalar(CLAIM).bind(array(rows)).fetch_all(&mut *self.inner).await?;
+        let claimed: Vec<i64> = sqlx::query_scalar(CLAIM).bind(array(asked)).fetch_all(&mut *self.inner).await?;
         record(&self.log, CLAIM, claimed.len(), watch);
         Ok(claimed)
     }
@@ -159,12 +144,25 @@ impl super::Transaction for Transaction {
         Ok(last)
     }
 
-    async fn number(&mut self, numbered: &[Numbered<'_>]) -> sqlx::Result<()> {
-        let watch = Stopwatch::start();
-        let rows = numbered.iter().map(|row| json!([row.key.0, row.key.1, row.key.2, row.sequence]));
-        sqlx::query(NUMBER).bind(array(rows)).execute(&mut *self.inner).await?;
-        record(&self.log, NUMBER, numbered.len(), watch);
-        Ok(())
+    async fn register(&mut self, numbered: &[Numbered<'_, '_>]) -> sqlx::Result<()> {
+        self.insert(&LEDGER, numbered, |query, Numbered { entry, sequence }| {
+            let (job, (min, max)) = (entry.job, times(entry));
+            query
+                .bind(job.project.organization.0)
+                .bind(job.source.clone())
+                .bind(entry.key.to_string())
+                .bind(*sequence)
+                .bind(job.project.id.0)
+                .bind(entry.first_id)
+                .bind(job.body_hash.clone())
+                .bind(count(job.measurements.len()))
+                .bind(count(job.rejected.len()))
+                .bind(min)
+                .bind(max)
+                .bind(job.received_at.as_micros())
+                .bind(entry.rejections.clone())
+        })
+        .await
     }
 
     async fn commit(self) -> sqlx::Result<()> {
@@ -208,13 +206,4 @@ fn bind_row(query: Bound, row: &Row<'_>) -> Bound {
 /// Rows as the one parameter of a statement that reads them with `json_each`.
 pub fn array(rows: impl Iterator<Item = Value>) -> String {
     Value::Array(rows.collect()).to_string()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

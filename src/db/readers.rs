@@ -1,0 +1,242 @@
+//! Connections for queries, which stay at hand between two queries.
+//!
+//! The pool asks a connection for a sign of life each time that it gets it back. For a small query that is a second round
+//! trip, and on SQLite a second time that the connection's thread is woken: an eighth of what a small request costs. Here
+//! the pool gets a connection back once a minute, when somebody waits for the pool itself, and whenever a query did not
+//! end well.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use sea_orm::{
+    ConnAcquireErr, DatabaseConnection, DbBackend, DbErr, QueryResult, QueryStream, RuntimeErr, SqlxPostgresConnector,
+    SqlxSqliteConnector, Statement, StreamTrait, Values,
+};
+use sea_query_sqlx::SqlxValues;
+use sqlx::{AssertSqlSafe, PgPool, Pool, Postgres, Sqlite, SqlitePool, pool::PoolConnection};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
+
+use crate::clock::Stopwatch;
+
+/// How long a connection is used before the pool sees it again and may find it too old or dead.
+const AT_HAND_MS: f64 = 60_000.0;
+
+/// The pool of queries with the connections at hand.
+#[derive(Clone, Debug)]
+pub struct Readers(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    pool: DatabaseConnection,
+    shelf: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Sqlite(Shelf<Sqlite>),
+    Postgres(Shelf<Postgres>),
+}
+
+/// Runs a statement on whichever database there is, with one of sqlx's functions that fetch.
+macro_rules! fetch {
+    ($readers:expr, $statement:expr, $fetch:ident) => {{
+        let Statement { sql, values, .. } = $statement;
+        let values = SqlxValues(values.unwrap_or(Values(Vec::new())));
+        match &$readers.0.shelf {
+            Kind::Sqlite(shelf) => {
+                let mut taken = shelf.take().await?;
+                let query = sqlx::query_with(AssertSqlSafe(sql), values);
+                let answer = query.$fetch(&mut *taken.connection).await.map_err(failed)?;
+                taken.put_back();
+                answer.into_iter().map(QueryResult::from).collect()
+            }
+            Kind::Postgres(shelf) => {
+                let mut taken = shelf.take().await?;
+                let query = sqlx::query_with(AssertSqlSafe(sql), values);
+                let answer = query.$fetch(&mut *taken.connection).await.map_err(failed)?;
+                taken.put_back();
+                answer.into_iter().map(QueryResult::from).collect()
+            }
+        }
+    }};
+}
+
+impl Readers {
+    /// For an SQLite file.
+    pub fn sqlite(pool: SqlitePool) -> Self {
+        let shelf = Kind::Sqlite(Shelf::new(pool.clone()));
+        Self(Arc::new(Inner { pool: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool), shelf }))
+    }
+
+    /// For a PostgreSQL server.
+    pub fn postgres(pool: PgPool) -> Self {
+        let shelf = Kind::Postgres(Shelf::new(pool.clone()));
+        Self(Arc::new(Inner { pool: SqlxPostgresConnector::from_sqlx_postgres_pool(pool), shelf }))
+    }
+
+    /// Which database it is.
+    pub fn backend(&self) -> DbBackend {
+        self.0.pool.get_database_backend()
+    }
+
+    /// All rows of an answer.
+    pub async fn all(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        Ok(fetch!(self, statement, fetch_all))
+    }
+
+    /// The first row of an answer.
+    pub async fn one(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        let rows: Vec<QueryResult> = fetch!(self, statement, fetch_optional);
+        Ok(rows.into_iter().next())
+    }
+
+    /// The rows of an answer as they come, on a connection that the stream has for itself.
+    pub async fn stream(&self, statement: Statement) -> Result<QueryStream, DbErr> {
+        let _waiting = self.waiting();
+        self.0.pool.stream_raw(statement).await
+    }
+
+    /// The pool itself, for as long as the guard beside it is kept.
+    pub fn pool(&self) -> (&DatabaseConnection, Waiting<'_>) {
+        (&self.0.pool, self.waiting())
+    }
+
+    /// Closes the pool and waits until every connection is back.
+    pub async fn close(&self) {
+        match &self.0.shelf {
+            Kind::Sqlite(shelf) => shelf.close().await,
+            Kind::Postgres(shelf) => shelf.close().await,
+        }
+    }
+
+    fn waiting(&self) -> Waiting<'_> {
+        match &self.0.shelf {
+            Kind::Sqlite(shelf) => shelf.waiting(),
+            Kind::Postgres(shelf) => shelf.waiting(),
+        }
+    }
+}
+
+fn failed(error: sqlx::Error) -> DbErr {
+    DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))
+}
+
+/// A pool, and what was taken out of it and is not in use.
+struct Shelf<DB: sqlx::Database> {
+    pool: Pool<DB>,
+    /// One permit for each connection: whoever has one finds a connection at hand or in the pool.
+    room: Semaphore,
+    at_hand: Mutex<Vec<Held<DB>>>,
+    /// How many wait for the pool. Changed before `at_hand` is looked at, which is why a connection that could serve them
+    /// is never put there unnoticed.
+    waiting: AtomicUsize,
+}
+
+struct Held<DB: sqlx::Database> {
+    connection: PoolConnection<DB>,
+    since: Stopwatch,
+}
+
+/// A connection in use. Dropped without [`Taken::put_back`] it goes to the pool, which looks whether it still works.
+struct Taken<'a, DB: sqlx::Database> {
+    shelf: &'a Shelf<DB>,
+    connection: PoolConnection<DB>,
+    since: Stopwatch,
+    _permit: SemaphorePermit<'a>,
+}
+
+/// Somebody who waits for the pool.
+pub struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl<DB: sqlx::Database> Shelf<DB> {
+    fn new(pool: Pool<DB>) -> Self {
+        let connections = usize::try_from(pool.options().get_max_connections()).unwrap_or(usize::MAX);
+        let room = Semaphore::new(connections.min(Semaphore::MAX_PERMITS));
+        Self { pool, room, at_hand: Mutex::default(), waiting: AtomicUsize::new(0) }
+    }
+
+    fn at_hand(&self) -> MutexGuard<'_, Vec<Held<DB>>> {
+        self.at_hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn take(&self) -> Result<Taken<'_, DB>, DbErr> {
+        let permit = match self.room.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => self.permit().await.map_err(not_acquired)?,
+        };
+        let at_hand = self.at_hand().pop();
+        let Held { connection, since } = match at_hand {
+            Some(held) => held,
+            // In a box of its own: connecting is rare and would make the future of every query ten times as large.
+            None => Box::pin(self.from_pool()).await.map_err(not_acquired)?,
+        };
+        Ok(Taken { shelf: self, connection, since, _permit: permit })
+    }
+
+    async fn permit(&self) -> sqlx::Result<SemaphorePermit<'_>> {
+        let waited = timeout(self.pool.options().get_acquire_timeout(), self.room.acquire()).await;
+        waited.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)
+    }
+
+    async fn from_pool(&self) -> sqlx::Result<Held<DB>> {
+        let _waiting = self.waiting();
+        Ok(Held { connection: self.pool.acquire().await?, since: Stopwatch::start() })
+    }
+
+    /// Says that somebody waits for the pool, and gives back a connection that it can have.
+    fn waiting(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let waiting = Waiting(&self.waiting);
+        drop(self.at_hand().pop());
+        waiting
+    }
+
+    async fn close(&self) {
+        self.room.close();
+        let closing = self.pool.close();
+        self.at_hand().clear();
+        closing.await;
+    }
+}
+
+impl<DB: sqlx::Database> Taken<'_, DB> {
+    /// Keeps the connection at hand after a query that ended well.
+    fn put_back(self) {
+        let Self { shelf, connection, since, _permit: permit } = self;
+        let mut at_hand = shelf.at_hand();
+        let is_wanted = shelf.waiting.load(Ordering::SeqCst) > 0;
+        if !is_wanted && since.elapsed_ms() < AT_HAND_MS && !shelf.pool.is_closed() {
+            at_hand.push(Held { connection, since });
+        }
+        drop(at_hand);
+        drop(permit);
+    }
+}
+
+fn not_acquired(error: sqlx::Error) -> DbErr {
+    match error {
+        sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
+        sqlx::Error::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
+        other => DbErr::Conn(RuntimeErr::SqlxError(Arc::new(other))),
+    }
+}
+
+impl<DB: sqlx::Database> fmt::Debug for Shelf<DB> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shelf").field("at_hand", &self.at_hand().len()).finish_non_exhaustive()
+    }
+}
