@@ -43,6 +43,7 @@ mod streams;
 mod subscriptions;
 mod tidy;
 mod unbroken;
+mod unruly;
 mod watch;
 mod watching;
 mod websocket;
