@@ -3,7 +3,13 @@
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
-use perfgraph::clock::Clock;
+use perfgraph::{
+    clock::Clock,
+    db::migrate,
+    graphql::node::NodeId,
+    live::Cursors,
+    model::{Key, ProjectId, StreamCursor},
+};
 use serde_json::{Value, json};
 use tokio::{
     io::AsyncReadExt,
@@ -17,7 +23,7 @@ use crate::{
         Server, TestDatabase, World, builders,
         process::{self, PATIENCE, Served},
         server::NOW,
-        socket::{Receiver, Sender, Socket},
+        socket::{Receiver, Said, Sender, Socket},
     },
     on_both_databases,
 };
@@ -169,6 +175,113 @@ on_both_databases! {
         assert!(longest < Duration::from_secs(5), "one event took {longest:?} of {:?}", start.elapsed());
         assert!(!reading.is_finished(), "it is still there, and reads");
         reading.abort();
+    }
+}
+
+/// A cursor as another database with the same rows in the same places would have made it.
+async fn elsewhere(cursor: StreamCursor) -> String {
+    let database = TestDatabase::unmigrated_sqlite().await;
+    migrate::up(&database.database, None).await.unwrap();
+    Cursors::load(&database.database).await.unwrap().receipt(cursor)
+}
+
+on_both_databases! {
+    async fn what_cannot_be_watched_is_an_error_of_its_id_and_the_socket_goes_on(database: TestDatabase) {
+        let server = server(database, "").await;
+        let world = server.seed("organizations=2 projects=1").await;
+        let own = commit(&server, &world, 1, 0, 1).await;
+        let last = builders::ingest(server.app.core(), world.projects[0].key, builders::metrics(NOW, 1)).await.unwrap();
+        let (elsewhere, of_the_other) = (elsewhere(last).await, commit(&server, &world, 2, 0, 1).await);
+        let [one, other] = [1, 2].map(|number| world.id("organization", number));
+        let [project, foreign] = [1, 2].map(|number| world.id("project", number));
+        let unknown = Key::new(world.projects[0].key.organization, ProjectId(1));
+        let unknown = NodeId::Project(unknown).encode().0;
+        let of = |organization: &str| format!("filter: {{ organizationId: \"{organization}\" }}");
+        let projects = |ids: &[&str]| format!("filter: {{ projectIds: {} }}", json!(ids));
+        let stream = |arguments: &str| format!("metricStream({arguments}) {{ cursor }}");
+        let window = |arguments: &str| format!("metricWindow({arguments}) {{ end }}");
+        let ranking = |arguments: &str| format!("slowestEndpoints({arguments}) {{ value }}");
+        let minute = "window: \"PT1M\"";
+        let mut cases = vec![
+            (window(&format!("{}, window: \"P3650D\", every: \"PT1H\"", of(&one))), "BAD_USER_INPUT"),
+            (ranking(&format!("{}, window: \"P3650D\"", of(&one))), "BAD_USER_INPUT"),
+            (window(&format!("{}, {minute}, every: \"PT0.001S\"", of(&one))), "BAD_USER_INPUT"),
+            (ranking(&format!("{}, {minute}, every: \"PT0.001S\"", of(&one))), "BAD_USER_INPUT"),
+            // Of two organizations: none of the two is the one.
+            (window(&format!("{}, {minute}", projects(&[&project, &foreign]))), "BAD_USER_INPUT"),
+            (ranking(&projects(&[&project, &foreign])), "BAD_USER_INPUT"),
+            (window(&format!("filter: {{ organizationId: \"{one}\", projectIds: [\"{foreign}\"] }}, {minute}")), "BAD_USER_INPUT"),
+        ];
+        for nobody in [&unknown, "nonsense"] {
+            cases.push((stream(&projects(&[&project, nobody])), "NOT_FOUND"));
+            cases.push((window(&format!("{}, {minute}", projects(&[nobody]))), "NOT_FOUND"));
+            cases.push((ranking(&projects(&[nobody])), "NOT_FOUND"));
+            cases.push((stream(&of(nobody)), "NOT_FOUND"));
+            cases.push((format!("entityChanged(organizationId: \"{nobody}\") {{ cursor }}"), "NOT_FOUND"));
+            cases.push((format!("organizationUpdated(id: \"{nobody}\") {{ cursor }}"), "NOT_FOUND"));
+        }
+        for cursor in [&elsewhere, &of_the_other, "nonsense"] {
+            let after = format!("after: \"{cursor}\"");
+            cases.push((stream(&format!("{}, {after}", projects(&[&project]))), "BAD_USER_INPUT"));
+            cases.push((window(&format!("{}, {minute}, {after}", of(&one))), "BAD_USER_INPUT"));
+            cases.push((format!("entityChanged(organizationId: \"{one}\", {after}) {{ cursor }}"), "BAD_USER_INPUT"));
+            cases.push((format!("organizationUpdated(id: \"{one}\", {after}) {{ cursor }}"), "BAD_USER_INPUT"));
+        }
+        // One of metrics is none of changes, though both are of the same organization.
+        cases.push((format!("entityChanged(organizationId: \"{other}\", after: \"{of_the_other}\") {{ cursor }}"), "BAD_USER_INPUT"));
+
+        let mut socket = watching(&server, &variables(&world, 1, &own)).await;
+        for (number, (field, code)) in cases.iter().enumerate() {
+            let document = format!("subscription {{ {field} }}");
+            socket.subscribe(&format!("wrong-{number}"), &document, &Value::Null).await.unwrap();
+            let refused = async {
+                loop {
+                    match socket.next().await {
+                        Said::Error(errors) => return errors,
+                        Said::Next(payload) if payload["data"]["metricStream"]["metrics"].is_array() => {}
+                        other => panic!("{field}: {other:?}"),
+                    }
+                }
+            };
+            let errors = timeout(PATIENCE, refused).await.unwrap_or_else(|_| panic!("{field} is accepted"));
+            assert_eq!(errors[0]["extensions"]["code"], *code, "{field}: {errors}");
+        }
+        // The stream on the same socket has been there all the time.
+        commit(&server, &world, 1, 77, 1).await;
+        while number(&mut socket).await != 77 {}
+        assert_eq!(server.app.engine().subscriptions_running(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_message_ends_its_own_socket_alone() {
+    let server = server(TestDatabase::sqlite().await, "").await;
+    let world = server.seed("organizations=1 projects=1").await;
+    let after = commit(&server, &world, 1, 0, 1).await;
+    let mut neighbour = watching(&server, &variables(&world, 1, &after)).await;
+    let frames = [
+        (Message::binary(vec![0; 1_000]), 4400, "binary frames"),
+        (Message::text("x".repeat(5_000_000)), 1009, "at most 65536 bytes"),
+        (Message::binary(vec![0; 5_000_000]), 1009, "at most 65536 bytes"),
+        (Message::text("{}"), 4400, "missing field `type`"),
+    ];
+    for (value, (frame, code, reason)) in (1..).zip(frames) {
+        let (mut sender, mut receiver) = watching(&server, &variables(&world, 1, &after)).await.into_halves();
+        // The server hangs up before it has taken all of what is too large.
+        let _ = sender.send(frame).await;
+        let closed = async {
+            loop {
+                match receiver.next().await {
+                    Some(Ok(Message::Close(Some(told)))) => return told,
+                    Some(Ok(_)) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        };
+        let told = timeout(PATIENCE, closed).await.expect("it is closed in time");
+        assert!(u16::from(told.code) == code && told.reason.contains(reason), "{told:?}");
+        commit(&server, &world, 1, value, 1).await;
+        assert_eq!(number(&mut neighbour).await, value);
     }
 }
 
