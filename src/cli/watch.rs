@@ -5,25 +5,36 @@
 
 mod connection;
 mod ranking;
+mod screen;
 mod table;
 
-use std::{io::IsTerminal, time::Duration};
+use std::{
+    io::{self, IsTerminal},
+    time::Duration,
+};
 
 use console::Term;
-use tokio::{signal::ctrl_c, time::sleep};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::sleep,
+};
 
 use self::{
     connection::{Connection, Fault},
     ranking::{Project, Ranking, Trends},
+    screen::Screen,
     table::Table,
 };
 use super::{arguments::Watch, failure::Failure};
-use crate::model::timestamp;
+use crate::{clock::Clock, model::timestamp};
 
 /// How long to wait before the server is tried again: twice as long every time, up to the second.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 
-/// Watches until Ctrl-C, or once.
+/// Columns where there is no terminal to ask.
+const WIDTH: usize = 120;
+
+/// Watches until somebody stops it, or once.
 pub fn run(command: &Watch) -> Result<(), Failure> {
     let window =
         timestamp::duration_micros(&command.window).map_err(|error| Failure::Data(format!("--window: {error}")))?;
@@ -31,22 +42,22 @@ pub fn run(command: &Watch) -> Result<(), Failure> {
     let url = connection::address(&command.url).map_err(|why| Failure::Data(format!("--url: {why}")))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::internal)?;
     runtime.block_on(async {
+        // Either of them leaves the terminal as it was.
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::internal)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(Failure::internal)?;
         let mut view = View::new(command, window);
-        let ended = tokio::select! {
+        tokio::select! {
             ended = view.follow(command, &url) => ended,
-            _ = ctrl_c() => Err(Failure::Interrupted("stopped watching".to_owned())),
-        };
-        view.close();
-        ended
+            _ = interrupt.recv() => Err(Failure::Interrupted("stopped watching".to_owned())),
+            _ = terminate.recv() => Err(Failure::Interrupted("stopped watching".to_owned())),
+        }
     })
 }
 
 /// What is shown, and where.
 struct View {
-    term: Term,
-    /// Lines that are drawn and can be drawn over.
-    drawn: usize,
-    in_place: bool,
+    /// A terminal that is drawn over in its place; elsewhere there are lines.
+    screen: Option<Screen>,
     once: bool,
     window_micros: i64,
     trends: Trends,
@@ -54,38 +65,30 @@ struct View {
 
 impl View {
     fn new(command: &Watch, window_micros: i64) -> Self {
-        let in_place = std::io::stdout().is_terminal() && !command.once;
-        let term = Term::stdout();
-        if in_place {
-            // A terminal that cannot hide it shows it.
-            let _ = term.hide_cursor();
-        }
-        Self { term, drawn: 0, in_place, once: command.once, window_micros, trends: Trends::default() }
-    }
-
-    fn close(&self) {
-        if self.in_place {
-            let _ = self.term.show_cursor();
-        }
+        let in_place = io::stdout().is_terminal() && !command.once;
+        let screen = in_place.then(|| Screen::new(Term::buffered_stdout()));
+        Self { screen, once: command.once, window_micros, trends: Trends::default() }
     }
 
     /// Connects, and again whenever the connection is lost.
     async fn follow(&mut self, command: &Watch, url: &str) -> Result<(), Failure> {
         let mut wait = BACKOFF.0;
         let mut has_shown = false;
+        if let Some(screen) = &mut self.screen {
+            // A server that is far or busy takes its time, and a person wants to know for what.
+            let _ = screen.note(&format!("connecting to {url}"));
+        }
         loop {
             match self.watch(command, url, &mut has_shown, &mut wait).await {
-                Ok(()) => return Ok(()),
+                Ok(()) | Err(Fault::Unread) => return Ok(()),
                 Err(Fault::Refused(why)) => return Err(Failure::Data(why)),
                 // Whoever starts it should hear at once that there is nothing to watch.
                 Err(Fault::Lost(why)) if self.once || !has_shown => {
                     return Err(Failure::Unavailable(format!("cannot watch {url}: {why}")));
                 }
                 Err(Fault::Lost(why)) => {
-                    self.say(&format!(
-                        "the connection to {url} is lost ({why}); trying again in {:.1} s",
-                        wait.as_secs_f64()
-                    ));
+                    let seconds = wait.as_secs_f64();
+                    self.say(&format!("the connection is lost; trying again in {seconds:.1} s ({why})"));
                     sleep(wait).await;
                     wait = (wait * 2).min(BACKOFF.1);
                 }
@@ -106,7 +109,8 @@ impl View {
         loop {
             let ranking = Ranking::read(&connection.next().await?, self.window_micros)?;
             self.trends.add(&ranking);
-            self.show(&project, &ranking, command);
+            // Nobody reads any more once this fails.
+            self.show(&project, &ranking, command).map_err(|_| Fault::Unread)?;
             (*has_shown, *wait) = (true, BACKOFF.0);
             if self.once {
                 return Ok(());
@@ -114,44 +118,27 @@ impl View {
         }
     }
 
-    fn show(&mut self, project: &Project, ranking: &Ranking, command: &Watch) {
-        if !self.in_place && !self.once {
-            for line in ranking.lines() {
-                self.write(&line);
-            }
-            return;
+    fn show(&mut self, project: &Project, ranking: &Ranking, command: &Watch) -> io::Result<()> {
+        // Of nothing the server says no time, and a person wants to see that it is watched all the same.
+        let at = if ranking.until.is_empty() { Clock::system().now().to_string() } else { ranking.until.clone() };
+        let window_micros = self.window_micros;
+        let table = Table { project: &project.name, ranking, trends: &self.trends, command, window_micros, at: &at };
+        if let Some(screen) = &mut self.screen {
+            let (width, height) = screen.room();
+            return screen.show(table.lines(width, height));
         }
-        let (height, width) = if self.term.is_term() { self.term.size() } else { (u16::MAX, 120) };
-        let table = Table { project: &project.name, ranking, trends: &self.trends, command };
-        // The last line of a terminal stays free, or it would scroll.
-        let lines = table.lines(usize::from(width), usize::from(height).saturating_sub(1));
-        self.erase();
-        for line in &lines {
-            self.write(line);
-        }
-        self.drawn = if self.in_place { lines.len() } else { 0 };
-    }
-
-    fn erase(&mut self) {
-        // What cannot be erased scrolls away.
-        let _ = self.term.clear_last_lines(std::mem::take(&mut self.drawn));
-    }
-
-    /// Nobody reads any more once this fails; Ctrl-C or the closed pipe ends it.
-    fn write(&self, line: &str) {
-        if self.term.write_line(line).is_err() {
-            std::process::exit(0);
-        }
+        let term = Term::stdout();
+        let width = if term.is_term() { usize::from(term.size().1) } else { WIDTH };
+        let lines = if self.once { table.lines(width, usize::MAX) } else { ranking.lines() };
+        lines.iter().try_for_each(|line| term.write_line(line))
     }
 
     #[expect(clippy::print_stderr, reason = "talk for the person at the terminal")]
     fn say(&mut self, text: &str) {
-        if self.in_place {
-            self.erase();
-            self.write(text);
-            self.drawn = 1;
-        } else {
-            eprintln!("perfgraph: {text}");
+        match &mut self.screen {
+            // A terminal that is gone is noticed by the next table.
+            Some(screen) => drop(screen.note(text)),
+            None => eprintln!("perfgraph: {text}"),
         }
     }
 }

@@ -44,6 +44,7 @@ mod streams;
 mod subscriptions;
 mod tidy;
 mod unbroken;
+mod unruly;
 mod watch;
 mod watching;
 mod websocket;

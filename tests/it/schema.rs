@@ -173,8 +173,10 @@ fn examples() -> BTreeMap<PathBuf, String> {
 fn variables(file: &std::path::Path, world: &World) -> Value {
     let Ok(text) = std::fs::read_to_string(file.with_extension("variables.json")) else { return json!({}) };
     let mut variables: Value = serde_json::from_str(&text).unwrap();
-    if let Some(id) = variables.pointer_mut("/input/projectId") {
-        *id = json!(world.id("project", 1));
+    for place in ["/input/projectId", "/project"] {
+        if let Some(id) = variables.pointer_mut(place) {
+            *id = json!(world.id("project", 1));
+        }
     }
     variables
 }
@@ -212,9 +214,12 @@ async fn every_example_of_the_explorer_is_answered() {
     let server = Server::fixed(TestDatabase::sqlite().await).await;
     let world = server.seed("organizations=1 employees=3 projects=2 members=2 metrics=6").await;
     let examples = examples();
-    assert!(examples.len() >= 6, "{:?}", examples.keys());
+    assert!(examples.len() >= 7, "{:?}", examples.keys());
     let mut problems = Vec::new();
+    let tabs = std::fs::read_to_string(repository("web/src/graphiql/examples/index.ts")).unwrap();
     for (file, document) in &examples {
+        let import = format!("from './{}?raw'", file.file_name().unwrap().display());
+        assert!(tabs.contains(&import), "no tab shows {}", file.display());
         let parsed = async_graphql::parser::parse_query(document).unwrap();
         for (name, _) in parsed.operations.iter() {
             let name = name.expect("an operation without a name makes no tab").as_str();

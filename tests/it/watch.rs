@@ -1,6 +1,6 @@
 //! `perfgraph watch` with the real binary against a real server.
 
-use std::process::Stdio;
+use std::{process::Stdio, time::Duration};
 
 use perfgraph::{
     clock::Clock,
@@ -9,7 +9,8 @@ use perfgraph::{
 };
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
-    time::timeout,
+    process::Command,
+    time::{sleep, timeout},
 };
 
 use crate::harness::{
@@ -51,7 +52,7 @@ async fn once_shows_a_table_and_ends() {
         let ended = watch(&server, &["--project", &project, "--once", "--every", "PT1S"]).await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
         let lines: Vec<_> = ended.stdout.lines().collect();
-        assert!(lines[0].starts_with("Project 001: slowest endpoints of the last PT5M by P95"), "{ended:?}");
+        assert!(lines[0].starts_with("Project 001: slowest endpoints of the last 5 min by p95"), "{ended:?}");
         assert!(lines[2].starts_with("GET /slow") && lines[3].starts_with("GET /quick"), "{ended:?}");
         assert!(lines[2].contains("5.0 %") && lines[2].contains("Employee 001, Employee 002"), "{ended:?}");
     }
@@ -107,7 +108,57 @@ async fn lines_come_until_it_is_interrupted_and_a_lost_server_is_waited_for() {
     assert!(said.contains("is lost") && said.contains("trying again in 0.5 s"), "{said}");
     drop(database);
     let pid = child.id().unwrap().to_string();
-    assert!(tokio::process::Command::new("kill").args(["-s", "INT", &pid]).status().await.unwrap().success());
+    assert!(Command::new("kill").args(["-s", "INT", &pid]).status().await.unwrap().success());
     let status = timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap();
     assert_eq!(status.code(), Some(130));
+}
+
+/// On a terminal of its own, which `script` makes, of 60 columns and 20 lines; it writes down whatever is drawn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_terminal_is_drawn_over_and_left_as_it_was() {
+    let (server, _) = measured().await;
+    let folder = tempfile::tempdir().unwrap();
+    let drawn = folder.path().join("drawn");
+    let watch = format!(
+        "stty cols 60 rows 20; echo pid=$$; exec {} watch --url {} --project organization-1/project-1 --every PT0.5S",
+        env!("CARGO_BIN_EXE_perfgraph"),
+        server.url("")
+    );
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--flush", "--command", &watch]).arg(&drawn);
+    script.env("TERM", "xterm").stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+    let mut script = script.spawn().unwrap();
+    let until = async |part: &str, count: usize| {
+        let waiting = async {
+            loop {
+                let text = std::fs::read_to_string(&drawn).unwrap_or_default();
+                if text.matches(part).count() >= count {
+                    return text;
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{part:?} does not come {count} times"))
+    };
+    until("GET /slow", 3).await;
+    drop(server.stop().await);
+    let text = until("the connection is lost; trying again in", 2).await;
+    let pid: String = text.rsplit("pid=").next().unwrap().chars().take_while(char::is_ascii_digit).collect();
+    assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().await.unwrap().success());
+    timeout(PATIENCE, script.wait()).await.expect("it ends").unwrap();
+    let text = until("stopped watching", 1).await;
+
+    // Each picture is drawn over the one before, and nothing is erased first.
+    let (_, text) = text.split_once("\u{1b}[?25l").expect("the cursor is hidden");
+    let (pictures, after) = text.split_once("\u{1b}[?25h").expect("the cursor is shown again");
+    assert!(after.contains("perfgraph: stopped watching") && !after.contains("\u{1b}[?25l"), "{after}");
+    let pictures: Vec<_> = pictures.split("\u{1b}[J").map(console::strip_ansi_codes).collect();
+    assert!(!text.contains("\u{1b}[2K") && pictures.len() > 5, "{pictures:?}");
+    for line in pictures.iter().flat_map(|picture| picture.lines()) {
+        assert!(console::measure_text_width(line.trim_start_matches('\r')) <= 60, "{line:?}");
+    }
+    assert!(pictures[0].contains("connecting to ws://"), "{pictures:?}");
+    // What was seen last stays while the server is away.
+    let last = pictures.iter().rfind(|picture| !picture.trim().is_empty()).unwrap();
+    assert!(last.contains("GET /slow") && last.contains("the connection is lost"), "{last}");
 }

@@ -22,6 +22,8 @@ pub enum Fault {
     Lost(String),
     /// The server refuses what was asked.
     Refused(String),
+    /// Nobody reads what it says any more.
+    Unread,
 }
 
 fn lost(why: impl ToString) -> Fault {

@@ -21,6 +21,8 @@ const PROJECTS: &str = "query ($slug: String!, $after: String) {
 
 /// Values of an endpoint that are remembered.
 const TREND_MAX: usize = 12;
+/// The share of the highest value that fills a trend from bottom to top, where values differ by less.
+const SPREAD_MIN: f64 = 0.25;
 
 /// The project that is watched.
 pub struct Project {
@@ -175,12 +177,27 @@ impl Trends {
         const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
         let values = self.0.get(endpoint).map(Vec::as_slice).unwrap_or_default();
         let (low, high) = values.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), v| (low.min(*v), high.max(*v)));
+        // What hardly changes shall not look as if it did.
+        let spread = (high - low).max(high * SPREAD_MIN);
         let step = |value: &f64| {
-            let share = if high > low { (value - low) / (high - low) } else { 0.5 };
+            let share = if spread > 0.0 { 0.5 + (value - f64::midpoint(low, high)) / spread } else { 0.5 };
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 7")]
             let step = (share * 7.0).round() as usize;
             STEPS[step.min(7)]
         };
         values.iter().map(step).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trend_rises_with_its_values_and_does_not_make_much_of_little() {
+        let of = |values: &[f64]| Trends(HashMap::from([("e".to_owned(), values.to_vec())])).of("e");
+        assert_eq!(of(&[10.0, 20.0, 80.0]), "▁▂█");
+        assert_eq!(of(&[100.0, 101.0, 99.0]), "▅▅▄");
+        assert_eq!((of(&[5.0, 5.0]), of(&[0.0]), of(&[])), ("▅▅".to_owned(), "▅".to_owned(), String::new()));
     }
 }

@@ -10,6 +10,7 @@ use futures_util::stream::BoxStream;
 use serde_json::{Map, Value};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_stream::{StreamExt, StreamMap};
+use tokio_tungstenite::tungstenite::{self, error::CapacityError};
 
 use super::message::{self, Close, Frame, Incoming};
 use crate::{
@@ -91,8 +92,8 @@ impl Connection {
             tokio::select! {
                 frame = self.socket.recv() => match frame {
                     Some(Ok(frame)) => self.hear(frame).await?,
-                    // Gone, or a frame beyond the size limit, which the WebSocket layer has answered.
-                    Some(Err(_)) | None => return Flow::Break(None),
+                    Some(Err(fault)) => return Flow::Break(self.unreadable(fault)),
+                    None => return Flow::Break(None),
                 },
                 Some((id, progress)) = self.operations.next() => self.tell(&id, progress).await?,
                 () = &mut introduction, if !self.is_acknowledged => return Flow::Break(Some(Close::InitialisationTimeout)),
@@ -100,6 +101,15 @@ impl Connection {
                 () = draining.cancelled(), if !self.is_draining => self.drain(),
             }
         }
+    }
+
+    /// What a client is told whose frame could not be read: nothing when it is gone, or does not speak WebSocket.
+    fn unreadable(&self, fault: axum::Error) -> Option<Close> {
+        let is_too_large = matches!(
+            fault.into_inner().downcast_ref(),
+            Some(tungstenite::Error::Capacity(CapacityError::MessageTooLong { .. }))
+        );
+        is_too_large.then(|| Close::TooLarge(self.state.settings.websocket_message_bytes_max))
     }
 
     /// Streams end here: they resume elsewhere after their last cursor. Queries and mutations go on to their answer.

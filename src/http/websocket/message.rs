@@ -101,6 +101,8 @@ pub fn complete(id: &str) -> Message {
 pub enum Close {
     /// What came is not a message of the protocol.
     Malformed(String),
+    /// A message of more than so many bytes.
+    TooLarge(usize),
     /// An operation before the connection was acknowledged.
     Unauthorized,
     /// No introduction in time.
@@ -122,6 +124,7 @@ impl Close {
     pub fn frame(&self) -> Message {
         let (code, reason) = match self {
             Self::Malformed(why) => (4400, format!("Invalid message: {why}")),
+            Self::TooLarge(limit) => (1009, format!("Message too large: at most {limit} bytes are taken")),
             Self::Unauthorized => (4401, "Unauthorized".to_owned()),
             Self::InitialisationTimeout => (4408, "Connection initialisation timeout".to_owned()),
             Self::SubscriberExists(id) => (4409, format!("Subscriber for {id} already exists")),

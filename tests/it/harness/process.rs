@@ -84,6 +84,14 @@ impl Served {
         format!("http://{}{path}", self.address)
     }
 
+    /// The memory that the system has given to it.
+    pub fn resident_kib(&self) -> u64 {
+        let pid = self.child.id().expect("the server still runs");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim_end_matches("kB").trim().parse().unwrap()
+    }
+
     /// Sends a signal by name: `TERM`, `INT`, `KILL`.
     pub async fn signal(&self, name: &str) {
         let pid = self.child.id().expect("the server still runs").to_string();

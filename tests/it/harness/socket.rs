@@ -1,6 +1,9 @@
 //! A WebSocket client of graphql-transport-ws, frame by frame: what the real clients hide.
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{
+    SinkExt, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
@@ -34,8 +37,12 @@ impl Said {
     }
 }
 
+type Frames = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub type Sender = SplitSink<Frames, Message>;
+pub type Receiver = SplitStream<Frames>;
+
 /// A socket that has introduced itself.
-pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub struct Socket(Frames);
 
 impl Socket {
     pub async fn open(url: &str) -> Result<Self, Error> {
@@ -65,6 +72,19 @@ impl Socket {
 
     async fn say(&mut self, message: &Value) -> Result<(), Error> {
         self.0.send(Message::text(message.to_string())).await
+    }
+
+    /// The connection below, for tests that read it byte by byte or not at all.
+    pub fn into_connection(self) -> TcpStream {
+        match self.0.into_inner() {
+            MaybeTlsStream::Plain(connection) => connection,
+            _ => unreachable!("it was opened without encryption"),
+        }
+    }
+
+    /// Both directions by themselves, for tests that go on sending whatever comes.
+    pub fn into_halves(self) -> (Sender, Receiver) {
+        self.0.split()
     }
 
     /// What the server says next, but for signs of life.

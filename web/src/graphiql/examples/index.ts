@@ -2,6 +2,8 @@ import employeesWithOrganization from './EmployeesWithOrganization.graphql?raw';
 import ingestMetrics from './IngestMetrics.graphql?raw';
 import ingestMetricsVariables from './IngestMetrics.variables.json?raw';
 import liveMetrics from './LiveMetrics.graphql?raw';
+import liveWindow from './LiveWindow.graphql?raw';
+import liveWindowVariables from './LiveWindow.variables.json?raw';
 import organizations from './Organizations.graphql?raw';
 import performanceSummary from './PerformanceSummary.graphql?raw';
 import slowestEndpoints from './SlowestEndpoints.graphql?raw';
@@ -19,5 +21,6 @@ export const examples = [
   { query: employeesWithOrganization },
   { query: performanceSummary },
   { query: liveMetrics },
+  { query: liveWindow, variables: liveWindowVariables },
   { query: ingestMetrics, variables: ingestMetricsVariables },
 ].map((example) => ({ ...example, headers: explain }));
