@@ -27,6 +27,9 @@ pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 const PACED_MESSAGES: usize = 5_000;
 const PACED: Duration = Duration::from_secs(10);
 const FLOOD: Duration = Duration::from_secs(10);
+/// How often a slow client comes and goes, and for how long.
+const TURNS: usize = 5;
+const TURN: Duration = Duration::from_secs(4);
 /// Descriptors besides the clients' own; both ends of a socket are counted in their own processes.
 const SPARE_DESCRIPTORS: usize = 200;
 
@@ -64,6 +67,10 @@ fn measure(paced: usize, flooded: usize) -> Outcome<()> {
         let head = format!("{paced} clients, {PACED_MESSAGES} messages/s");
         row(&format!("{head}: CPU us a message"), ours.cpu_us, raw.cpu_us);
         row(&format!("{head}: p99 ms"), ours.p99_ms, raw.p99_ms);
+        let [beside, alone] = beside_a_slow_one(paced).await?;
+        println!("{:<44} {:>12} {:>12} {:>8}", "", "beside", "without", "ratio");
+        row("one that reads a byte a second: p99 ms", beside, alone);
+        println!("{:<44} {:>12} {:>12} {:>8}", "", "perfgraph", "raw", "ratio");
         let [ours, raw] = [round(Kind::Perfgraph, flooded, None).await?, round(Kind::Raw, flooded, None).await?];
         let head = format!("{flooded} clients on one core");
         row(&format!("{head}: messages/s"), ours.per_second, raw.per_second);
@@ -115,6 +122,30 @@ async fn round(kind: Kind, clients: usize, pace: Option<Duration>) -> Outcome<Fi
     }
     server.stop().await?;
     Ok(figures)
+}
+
+/// The p99 of many clients with one among them that reads a byte a second, and without it, in turns on one server.
+async fn beside_a_slow_one(clients: usize) -> Outcome<[f64; 2]> {
+    let folder = tempfile::tempdir()?;
+    let server = start(Kind::Perfgraph, folder.path(), false).await?;
+    let target = Target::perfgraph(server.address).await?;
+    let mut watchers = Watchers::connect(&target, clients).await?;
+    target.publish().await?;
+    watchers.all_have(1).await?;
+    let mut p99 = [Vec::new(), Vec::new()];
+    for turn in 0..2 * TURNS {
+        let slow = if turn % 2 == 0 { Some(watchers::read_slowly(&target).await?) } else { None };
+        let figures = watchers.paced(&target, TURN, PACED_MESSAGES).await?;
+        p99[turn % 2].push(figures.p99_ms);
+        if let Some(slow) = slow {
+            slow.abort();
+        }
+    }
+    server.stop().await?;
+    Ok(p99.map(|mut turns| {
+        turns.sort_by(f64::total_cmp);
+        turns.get(turns.len() / 2).copied().unwrap_or(f64::NAN)
+    }))
 }
 
 async fn start(kind: Kind, folder: &Path, on_one_core: bool) -> Outcome<Server> {

@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, sync::mpsc, time::timeout};
+use tokio::{io::AsyncReadExt, net::TcpStream, sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{Message, client::IntoClientRequest, protocol::WebSocketConfig},
@@ -135,8 +135,7 @@ impl Watchers {
         let mut ticks =
             tokio::time::interval(Duration::from_secs(1) * u32::try_from(self.count)? / u32::try_from(per_second)?);
         let start = Instant::now();
-        let mut sent = 1;
-        self.forget();
+        let mut sent = self.forget();
         while start.elapsed() < duration {
             ticks.tick().await;
             target.publish().await?;
@@ -149,8 +148,7 @@ impl Watchers {
     /// The next message as soon as everybody has the last.
     pub async fn flooded(&mut self, target: &Target, duration: Duration) -> Outcome<Figures> {
         let start = Instant::now();
-        let mut sent = 1;
-        self.forget();
+        let mut sent = self.forget();
         while start.elapsed() < duration {
             target.publish().await?;
             sent += 1;
@@ -159,8 +157,10 @@ impl Watchers {
         Ok(self.figures(start))
     }
 
-    fn forget(&mut self) {
+    /// Forgets what came before, which everybody has; answers how many messages that were.
+    fn forget(&mut self) -> u64 {
         while self.ages_us.try_recv().is_ok() {}
+        self.received.load(Ordering::Relaxed) / self.count as u64
     }
 
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
@@ -200,6 +200,17 @@ async fn open(target: &Target) -> Outcome<Socket> {
         socket.send(Message::text(subscribe.to_string())).await?;
     }
     Ok(socket)
+}
+
+/// One more client, which reads a byte a second of what it is sent.
+pub async fn read_slowly(target: &Target) -> Outcome<JoinHandle<()>> {
+    let mut stream = open(target).await?.into_inner();
+    Ok(tokio::spawn(async move {
+        let mut byte = [0; 1];
+        while matches!(stream.read(&mut byte).await, Ok(1)) {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }))
 }
 
 async fn read(mut socket: Socket, ages: mpsc::UnboundedSender<u64>, received: Arc<AtomicU64>, start: Instant) {

@@ -189,7 +189,7 @@ fn requests(path: &str, project: Project, shape: &Shape, headers: &str) -> Outco
 
 fn bulk_requests(project: Project, shape: &Shape) -> Outcome<Vec<Vec<u8>>> {
     let path = format!("/ingest/v1/metrics?project={}", project.node_id());
-    let lines = |metrics: Vec<Value>| metrics.iter().map(|metric| format!("{metric}\n")).collect::<String>();
+    let lines = |metrics: Vec<Value>| metrics.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     Ok(bodies(shape)?.into_iter().map(|metrics| client::post_lines(&path, &lines(metrics))).collect())
 }
 

@@ -36,13 +36,13 @@ pub struct Readers(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     pool: DatabaseConnection,
-    shelf: Kind,
+    at_hand: Kind,
 }
 
 #[derive(Debug)]
 enum Kind {
-    Sqlite(Shelf<Sqlite>),
-    Postgres(Shelf<Postgres>),
+    Sqlite(Stock<Sqlite>),
+    Postgres(Stock<Postgres>),
 }
 
 /// Runs a statement on whichever database there is, with one of sqlx's functions that fetch.
@@ -50,16 +50,16 @@ macro_rules! fetch {
     ($readers:expr, $statement:expr, $fetch:ident) => {{
         let Statement { sql, values, .. } = $statement;
         let values = SqlxValues(values.unwrap_or(Values(Vec::new())));
-        match &$readers.0.shelf {
-            Kind::Sqlite(shelf) => {
-                let mut taken = shelf.take().await?;
+        match &$readers.0.at_hand {
+            Kind::Sqlite(stock) => {
+                let mut taken = stock.take().await?;
                 let query = sqlx::query_with(AssertSqlSafe(sql), values);
                 let answer = query.$fetch(&mut *taken.connection).await.map_err(failed)?;
                 taken.put_back();
                 answer.into_iter().map(QueryResult::from).collect()
             }
-            Kind::Postgres(shelf) => {
-                let mut taken = shelf.take().await?;
+            Kind::Postgres(stock) => {
+                let mut taken = stock.take().await?;
                 let query = sqlx::query_with(AssertSqlSafe(sql), values);
                 let answer = query.$fetch(&mut *taken.connection).await.map_err(failed)?;
                 taken.put_back();
@@ -72,14 +72,14 @@ macro_rules! fetch {
 impl Readers {
     /// For an SQLite file.
     pub fn sqlite(pool: SqlitePool) -> Self {
-        let shelf = Kind::Sqlite(Shelf::new(pool.clone()));
-        Self(Arc::new(Inner { pool: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool), shelf }))
+        let at_hand = Kind::Sqlite(Stock::new(pool.clone()));
+        Self(Arc::new(Inner { pool: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool), at_hand }))
     }
 
     /// For a PostgreSQL server.
     pub fn postgres(pool: PgPool) -> Self {
-        let shelf = Kind::Postgres(Shelf::new(pool.clone()));
-        Self(Arc::new(Inner { pool: SqlxPostgresConnector::from_sqlx_postgres_pool(pool), shelf }))
+        let at_hand = Kind::Postgres(Stock::new(pool.clone()));
+        Self(Arc::new(Inner { pool: SqlxPostgresConnector::from_sqlx_postgres_pool(pool), at_hand }))
     }
 
     /// Which database it is.
@@ -111,16 +111,16 @@ impl Readers {
 
     /// Closes the pool and waits until every connection is back.
     pub async fn close(&self) {
-        match &self.0.shelf {
-            Kind::Sqlite(shelf) => shelf.close().await,
-            Kind::Postgres(shelf) => shelf.close().await,
+        match &self.0.at_hand {
+            Kind::Sqlite(stock) => stock.close().await,
+            Kind::Postgres(stock) => stock.close().await,
         }
     }
 
     fn waiting(&self) -> Waiting<'_> {
-        match &self.0.shelf {
-            Kind::Sqlite(shelf) => shelf.waiting(),
-            Kind::Postgres(shelf) => shelf.waiting(),
+        match &self.0.at_hand {
+            Kind::Sqlite(stock) => stock.waiting(),
+            Kind::Postgres(stock) => stock.waiting(),
         }
     }
 }
@@ -130,7 +130,7 @@ fn failed(error: sqlx::Error) -> DbErr {
 }
 
 /// A pool, and what was taken out of it and is not in use.
-struct Shelf<DB: sqlx::Database> {
+struct Stock<DB: sqlx::Database> {
     pool: Pool<DB>,
     /// One permit for each connection: whoever has one finds a connection at hand or in the pool.
     room: Semaphore,
@@ -147,7 +147,7 @@ struct Held<DB: sqlx::Database> {
 
 /// A connection in use. Dropped without [`Taken::put_back`] it goes to the pool, which looks whether it still works.
 struct Taken<'a, DB: sqlx::Database> {
-    shelf: &'a Shelf<DB>,
+    stock: &'a Stock<DB>,
     connection: PoolConnection<DB>,
     since: Stopwatch,
     _permit: SemaphorePermit<'a>,
@@ -162,7 +162,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-impl<DB: sqlx::Database> Shelf<DB> {
+impl<DB: sqlx::Database> Stock<DB> {
     fn new(pool: Pool<DB>) -> Self {
         let connections = usize::try_from(pool.options().get_max_connections()).unwrap_or(usize::MAX);
         let room = Semaphore::new(connections.min(Semaphore::MAX_PERMITS));
@@ -182,9 +182,9 @@ impl<DB: sqlx::Database> Shelf<DB> {
         let Held { connection, since } = match at_hand {
             Some(held) => held,
             // In a box of its own: connecting is rare and would make the future of every query ten times as large.
-            None => Box::pin(self.from_pool()).await.map_err(not_acquired)?,
+            None => Box::pin(self.acquire()).await.map_err(not_acquired)?,
         };
-        Ok(Taken { shelf: self, connection, since, _permit: permit })
+        Ok(Taken { stock: self, connection, since, _permit: permit })
     }
 
     async fn permit(&self) -> sqlx::Result<SemaphorePermit<'_>> {
@@ -192,7 +192,7 @@ impl<DB: sqlx::Database> Shelf<DB> {
         waited.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)
     }
 
-    async fn from_pool(&self) -> sqlx::Result<Held<DB>> {
+    async fn acquire(&self) -> sqlx::Result<Held<DB>> {
         let _waiting = self.waiting();
         Ok(Held { connection: self.pool.acquire().await?, since: Stopwatch::start() })
     }
@@ -216,10 +216,10 @@ impl<DB: sqlx::Database> Shelf<DB> {
 impl<DB: sqlx::Database> Taken<'_, DB> {
     /// Keeps the connection at hand after a query that ended well.
     fn put_back(self) {
-        let Self { shelf, connection, since, _permit: permit } = self;
-        let mut at_hand = shelf.at_hand();
-        let is_wanted = shelf.waiting.load(Ordering::SeqCst) > 0;
-        if !is_wanted && since.elapsed_ms() < AT_HAND_MS && !shelf.pool.is_closed() {
+        let Self { stock, connection, since, _permit: permit } = self;
+        let mut at_hand = stock.at_hand();
+        let is_wanted = stock.waiting.load(Ordering::SeqCst) > 0;
+        if !is_wanted && since.elapsed_ms() < AT_HAND_MS && !stock.pool.is_closed() {
             at_hand.push(Held { connection, since });
         }
         drop(at_hand);
@@ -235,8 +235,8 @@ fn not_acquired(error: sqlx::Error) -> DbErr {
     }
 }
 
-impl<DB: sqlx::Database> fmt::Debug for Shelf<DB> {
+impl<DB: sqlx::Database> fmt::Debug for Stock<DB> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shelf").field("at_hand", &self.at_hand().len()).finish_non_exhaustive()
+        f.debug_struct("Stock").field("at_hand", &self.at_hand().len()).finish_non_exhaustive()
     }
 }

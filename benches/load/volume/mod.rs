@@ -19,7 +19,7 @@ use sample::{SIZES, Sample};
 const ROUNDS: usize = 5;
 const CONNECTIONS: usize = 4;
 const WARM_UP: Load = Load { requests: 20, limit: Duration::from_secs(2), connections: CONNECTIONS };
-const TIMED: Load = Load { requests: 200, limit: Duration::from_secs(4), connections: CONNECTIONS };
+const TIMED: Load = Load { requests: 4_000, limit: Duration::from_secs(3), connections: CONNECTIONS };
 
 /// A question, asked of rollups by GraphQL and of raw rows in SQL.
 #[derive(Clone, Copy)]
