@@ -74,7 +74,7 @@ pub fn change(baseline: &Minutes, candidate: &Minutes, statistic: Statistic) -> 
     let sides = |statistic| Some([Side::of(baseline, statistic)?, Side::of(candidate, statistic)?]);
     let (weather_min, known) = match statistic {
         Statistic::P50 | Statistic::Average | Statistic::ErrorRate => (0.0, KNOWN_ALONE),
-        _ => (weather_of_median(&sides(Statistic::P50)?)?, KNOWN_BESIDE_MEDIAN),
+        _ => (weather_by_median(&sides(Statistic::P50)?, &sides(statistic)?)?, KNOWN_BESIDE_MEDIAN),
     };
     let pair = Pair::of(sides(statistic)?, weather_min, known)?;
     let (low, high) = pair.limits(INTERVAL_Z);
@@ -92,9 +92,11 @@ pub fn change(baseline: &Minutes, candidate: &Minutes, statistic: Statistic) -> 
 }
 
 /// The weather of minutes as the median shows it, which all measurements tell of and not only those far out. What makes a
-/// minute slower as a whole moves other percentiles as well, in proportion to how steep the distribution is there.
-fn weather_of_median(sides: &[Side; 2]) -> Option<f64> {
-    Some(Weather::of(sides, 1.0)?.strength / mean_of(sides.each_ref().map(Side::steepness)).max(f64::MIN_POSITIVE))
+/// minute slower as a whole moves other percentiles as well, in proportion to how steep the distribution is there: less
+/// than in its middle, and where it is steeper, as at a timeout, that is for another reason.
+fn weather_by_median(medians: &[Side; 2], sides: &[Side; 2]) -> Option<f64> {
+    let steepness = |sides: &[Side; 2]| sides[0].steepness() + sides[1].steepness();
+    Some(Weather::of(medians, 1.0)?.strength * (steepness(sides) / steepness(medians)).min(1.0))
 }
 
 fn ratio(baseline: f64, candidate: f64) -> f64 {
@@ -145,10 +147,6 @@ impl Weather {
     }
 }
 
-fn mean_of([one, other]: [f64; 2]) -> f64 {
-    f64::midpoint(one, other)
-}
-
 /// Two sides and how far both may be off.
 struct Pair {
     /// Baseline and candidate.
@@ -160,10 +158,10 @@ struct Pair {
 }
 
 impl Pair {
-    /// `weather_min` is the weather's strength that is known otherwise, where the distribution rises by one.
+    /// `weather_min` is the strength of the weather that is known otherwise.
     fn of(sides: [Side; 2], weather_min: f64, known: f64) -> Option<Self> {
         let weather = Weather::of(&sides, known)?;
-        let strength = weather.strength.max(weather_min * mean_of(sides.each_ref().map(Side::steepness)));
+        let strength = weather.strength.max(weather_min);
         let inflations = sides.each_ref().map(|side| side.inflation_min() + strength * side.exposure);
         if [0, 1].into_iter().any(|side| !sides[side].is_enough(inflations[side])) {
             return None;
