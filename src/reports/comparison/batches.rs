@@ -117,7 +117,8 @@ mod tests {
     use super::*;
 
     fn of(length: u32, turn: u32, independent: f64) -> Spreads {
-        let side: Vec<f64> = (0..length).map(|minute| if minute / turn % 2 == 0 { 1.0 } else { -1.0 }).collect();
+        let side: Vec<f64> =
+            (0..length).map(|minute| if (minute / turn).is_multiple_of(2) { 1.0 } else { -1.0 }).collect();
         spreads([&side, &side], [independent; 2]).unwrap()
     }
 

@@ -282,7 +282,7 @@ mod tests {
     fn minutes(failed: u64, value: f64) -> Minutes {
         let minute = |at: u64| {
             let mut minute =
-                Minute { count: 20, errors: u64::from(at % 7 == 0 && at / 7 < failed), ..Minute::default() };
+                Minute { count: 20, errors: u64::from(at.is_multiple_of(7) && at / 7 < failed), ..Minute::default() };
             minute.sum = 20.0 * value;
             minute.sketch.record(sketch::bin_of(value), 20);
             minute

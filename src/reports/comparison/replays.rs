@@ -7,7 +7,7 @@ use super::{
 
 const RNG_SEED: u64 = 20_261_121;
 
-#[expect(clippy::print_stdout, reason = "shown when the test fails, so that the run can be repeated")]
+/// Printed, so that a run that fails can be repeated.
 fn played(scene: &Scene, statistic: Statistic, replays: usize) -> Tally {
     let tally = play(scene, statistic, replays, RNG_SEED);
     println!("rng seed {RNG_SEED}, {statistic:?}, {scene:?}: {tally}");
@@ -24,7 +24,7 @@ fn what_did_not_change_is_left_alone() {
         (Scene::HOUR, Statistic::P50, 100),
         (rough, Statistic::P95, 100),
         (rough, Statistic::P50, 100),
-        (Scene::FIRST_MINUTES, Statistic::P50, 100),
+        (Scene::FIRST_MINUTES, Statistic::P50, 40),
         (Scene { per_minute: 20, ..Scene::FIRST_MINUTES }, Statistic::Average, 200),
         (timeouts, Statistic::Average, 100),
     ] {

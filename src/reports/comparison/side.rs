@@ -244,7 +244,6 @@ const fn float(count: u64) -> f64 {
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "zero is exact")]
 mod tests {
     use super::*;
     use crate::model::sketch::bin_of;
