@@ -20,10 +20,10 @@ fn what_did_not_change_is_left_alone() {
     let rough = Scene { weather: 0.1, inertia: 0.8, ..Scene::HOUR };
     let timeouts = Scene { timeouts: 0.002, endpoints: 2, ..Scene::HOUR };
     for (scene, statistic, replays) in [
-        (Scene::HOUR, Statistic::P95, 100),
-        (Scene::HOUR, Statistic::P50, 100),
-        (rough, Statistic::P95, 100),
-        (rough, Statistic::P50, 100),
+        (Scene::HOUR, Statistic::P95, 60),
+        (Scene::HOUR, Statistic::P50, 60),
+        (rough, Statistic::P95, 60),
+        (rough, Statistic::P50, 60),
         (Scene::FIRST_MINUTES, Statistic::P50, 40),
         (Scene { per_minute: 20, ..Scene::FIRST_MINUTES }, Statistic::Average, 200),
         (timeouts, Statistic::Average, 100),
