@@ -8,10 +8,17 @@
     reason = "a program that prints what it finds, and is told by its environment how long to look"
 )]
 
-#[path = "../tests/it/releases/simulation.rs"]
+#[path = "../src/reports/comparison/simulation.rs"]
 mod simulation;
 
-use perfgraph::reports::Statistic;
+use perfgraph::{
+    model::sketch::bin_of,
+    reports::{
+        Statistic,
+        comparison::{Change, Minute, Minutes, Verdict, judge},
+        statistic::Worst,
+    },
+};
 use simulation::{Scene, play};
 
 fn number(name: &str, default: u64) -> u64 {
@@ -25,10 +32,15 @@ fn main() {
     let replays = usize::try_from(number("REPLAYS", 2_000)).expect("not that many");
     let rng_seed = number("RNG_SEED", 1);
     let hour = Scene::HOUR;
+    let rough = Scene { weather: 0.1, inertia: 0.8, ..hour };
     let scenes = [
         ("nothing changed", hour),
         ("nothing changed, heavier tails", Scene { spread: 0.5, ..hour }),
-        ("nothing changed, rough and sluggish weather", Scene { weather: 0.1, inertia: 0.8, ..hour }),
+        ("nothing changed, rough and sluggish weather", rough),
+        ("nothing changed, the same, one endpoint", Scene { endpoints: 1, ..rough }),
+        ("nothing changed, one in 500 times out", Scene { timeouts: 0.002, ..hour }),
+        ("nothing changed, twenty minutes", Scene { minutes: 20, ..hour }),
+        ("nothing changed, twenty busy, rough and sluggish minutes", Scene::FIRST_MINUTES),
         ("one of five a quarter slower", Scene { slowed: 1, ..hour }),
         ("three of five a quarter slower", Scene { slowed: 3, ..hour }),
         ("one of five a quarter slower, heavier tails", Scene { slowed: 1, spread: 0.5, ..hour }),

@@ -24,8 +24,8 @@ pub struct ReleaseQuery;
 
 #[Object]
 impl ReleaseQuery {
-    /// What became of a project's figures from one release to another. The last day of the baseline and the first of the
-    /// candidate are compared by default, minute by minute.
+    /// What became of a project's figures from one release to another. Of the candidate the first day is compared by
+    /// default, of the baseline the last minutes, as many but at least an hour.
     async fn compare_releases(
         &self,
         context: &Context<'_>,

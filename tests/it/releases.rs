@@ -3,6 +3,4 @@
 
 mod comparisons;
 mod markers;
-mod simulation;
 mod tags;
-mod verdicts;

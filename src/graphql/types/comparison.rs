@@ -27,7 +27,8 @@ pub enum Verdict {
     Improved,
     /// Nothing that can be told from chance, or too little to matter.
     NoChange,
-    /// Too little was measured in one of the releases.
+    /// Too little was measured in one of the releases: in fewer than 20 minutes, fewer than 100 times, or too little beyond
+    /// a percentile for how much the minutes vary.
     InsufficientData,
 }
 
@@ -59,7 +60,8 @@ impl ReleaseComparison {
 }
 
 /// One release of a project against another, minute by minute: what is reported is beyond what chance and the ups and
-/// downs of the minutes explain. What changed for other reasons at the same time is not told apart.
+/// downs of the minutes explain. What changed for other reasons at the same time is not told apart. All endpoints together
+/// also change where one of them is merely asked more often: their own verdicts tell whether it became slower.
 #[Object]
 impl ReleaseComparison {
     /// What it was.
@@ -92,17 +94,20 @@ impl ReleaseComparison {
         self.of_whole(|change| change.candidate)
     }
 
-    /// Candidate through baseline, all endpoints together; null where there is too little.
+    /// Candidate through baseline, all endpoints together, whatever became of the traffic between them. Null where there is
+    /// too little, or where the baseline alone is zero. It is the ratio of the figure itself: of hits, not of misses.
     async fn ratio(&self) -> Option<f64> {
         self.of_whole(|change| change.ratio)
     }
 
-    /// The ratio is not below, with 95 % certainty; null where nothing bounds it.
+    /// The ratio is not below, with 95 % certainty, what sketches leave open of percentiles included; null where there is
+    /// too little.
     async fn ratio_low(&self) -> Option<f64> {
         self.of_whole(|change| change.ratio_low)
     }
 
-    /// The ratio is not above, with 95 % certainty; null where nothing bounds it.
+    /// The ratio is not above, with 95 % certainty, what sketches leave open of percentiles included; null where nothing
+    /// bounds it.
     async fn ratio_high(&self) -> Option<f64> {
         self.of_whole(|change| change.ratio_high)
     }
@@ -112,7 +117,7 @@ impl ReleaseComparison {
         self.of_whole(|change| change.p_value)
     }
 
-    /// The share of wrong ones among the changes that are reported, on average, 0 to 1.
+    /// The share of those that changed by chance alone among the changes that are reported, on average, 0 to 1.
     async fn false_discovery_rate(&self) -> f64 {
         FALSE_DISCOVERY_RATE
     }
@@ -166,22 +171,25 @@ impl EndpointComparison {
         MetricAggregate::own(Arc::clone(&self.one.candidate), self.as_of)
     }
 
-    /// Candidate through baseline; null where there is too little.
+    /// Candidate through baseline; null where there is too little, or where the baseline alone is zero.
     async fn ratio(&self) -> Option<f64> {
         self.one.change.and_then(|change| finite(change.ratio))
     }
 
-    /// The ratio is not below, with 95 % certainty; null where nothing bounds it.
+    /// The ratio is not below, with 95 % certainty, what sketches leave open of percentiles included; null where there is
+    /// too little.
     async fn ratio_low(&self) -> Option<f64> {
         self.one.change.and_then(|change| finite(change.ratio_low))
     }
 
-    /// The ratio is not above, with 95 % certainty; null where nothing bounds it.
+    /// The ratio is not above, with 95 % certainty, what sketches leave open of percentiles included; null where nothing
+    /// bounds it.
     async fn ratio_high(&self) -> Option<f64> {
         self.one.change.and_then(|change| finite(change.ratio_high))
     }
 
-    /// The false discovery rate at which the change would still be reported, 0 to 1; null where there is too little.
+    /// The false discovery rate at which the change would still be reported, 0 to 1: one where it is below 5 %. Null where
+    /// there is too little.
     async fn q_value(&self) -> Option<f64> {
         self.one.q_value
     }

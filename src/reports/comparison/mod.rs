@@ -3,10 +3,19 @@
 mod batches;
 pub mod judge;
 mod normal;
+#[cfg(test)]
+mod replays;
 mod run;
 pub mod side;
+#[cfg(test)]
+mod simulation;
 mod windows;
 
 pub use judge::{Change, FALSE_DISCOVERY_RATE, Verdict};
 pub use run::{Comparison, EndpointComparison, Limits, Question, run};
 pub use side::{Minute, Minutes};
+#[cfg(test)]
+use {
+    super::{Statistic, statistic::Worst},
+    crate::model::sketch::bin_of,
+};

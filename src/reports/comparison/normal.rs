@@ -26,17 +26,12 @@ pub fn tail(z: f64) -> f64 {
 
 /// The value that a Student variable passes as rarely as a standard normal one passes `z`.
 ///
-/// The expansion of Fisher and Cornish (Abramowitz and Stegun, "Handbook of Mathematical Functions", 26.7.5); from nine
-/// degrees of freedom on it is off by less than one in a thousand as far as p-values of 1e-6.
+/// The approximation of Wallace ("Bounds on normal approximations to Student's and the chi-square distributions", Annals
+/// of Mathematical Statistics 30, 1959), which holds for few degrees of freedom, too: as far as p-values of 0.001 it is at
+/// most 0.5 % too far out from nine degrees on, and 5 % from four.
 pub fn student(z: f64, degrees: f64) -> f64 {
-    let polynomial = |coefficients: &[f64]| coefficients.iter().rev().fold(0.0, |sum, one| sum * z * z + one) * z;
-    let terms = [
-        polynomial(&[1.0, 1.0]) / 4.0,
-        polynomial(&[3.0, 16.0, 5.0]) / 96.0,
-        polynomial(&[-15.0, 17.0, 19.0, 3.0]) / 384.0,
-        polynomial(&[-945.0, -1_920.0, 1_482.0, 776.0, 79.0]) / 92_160.0,
-    ];
-    z + terms.iter().rev().fold(0.0, |sum, term| (sum + term) / degrees)
+    let scaled = z * (8.0 * degrees + 3.0) / (8.0 * degrees + 1.0);
+    (degrees * (scaled * scaled / degrees).exp_m1()).sqrt()
 }
 
 #[cfg(test)]
@@ -44,7 +39,11 @@ mod tests {
     use super::*;
 
     fn assert_near(actual: f64, expected: f64) {
-        assert!((actual / expected - 1.0).abs() < 1e-3, "{actual} is not near {expected}");
+        assert_within(actual, expected, 1e-3);
+    }
+
+    fn assert_within(actual: f64, expected: f64, error: f64) {
+        assert!((actual / expected - 1.0).abs() < error, "{actual} is not near {expected}");
     }
 
     /// Tables in Abramowitz and Stegun.
@@ -65,15 +64,19 @@ mod tests {
 
     #[test]
     fn students_quantiles_are_those_of_the_tables() {
-        for (z, degrees, expected) in [
-            (1.959_964, 9.0, 2.262_157),
-            (2.575_829, 9.0, 3.249_836),
-            (3.290_527, 9.0, 4.780_913),
-            (2.575_829, 19.0, 2.860_935),
-            (3.290_527, 29.0, 3.659_405),
-            (1.959_964, 1e9, 1.959_964),
+        for (z, degrees, expected, error) in [
+            (2.575_829, 4.0, 4.604_095, 0.02),
+            (3.290_527, 4.0, 8.610_302, 0.05),
+            (1.959_964, 9.0, 2.262_157, 0.001),
+            (2.575_829, 9.0, 3.249_836, 0.002),
+            (3.290_527, 9.0, 4.780_913, 0.005),
+            (2.575_829, 19.0, 2.860_935, 0.001),
+            (3.290_527, 29.0, 3.659_405, 0.001),
+            (1.959_964, 1e6, 1.959_964, 0.001),
         ] {
-            assert_near(student(z, degrees), expected);
+            let actual = student(z, degrees);
+            assert_within(actual, expected, error);
+            assert!(actual >= expected, "rather too far out: {actual} {expected}");
         }
     }
 }

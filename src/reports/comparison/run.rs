@@ -28,7 +28,7 @@ pub struct Question {
     pub kind: MetricType,
     /// Which figure of them: a percentile, the average or the error rate.
     pub statistic: Statistic,
-    /// While what it was ran; its last minutes count.
+    /// While what it was ran; its last minutes count, as many as of the candidate or an hour.
     pub baseline: TimeRange,
     /// While what it became runs; its first minutes count.
     pub candidate: TimeRange,
@@ -235,8 +235,8 @@ fn judged(question: &Question, windows: [TimeRange; 2], whole: &Observed, endpoi
 
 /// A verdict for each change, with its q-value where there is one.
 fn verdicts(changes: &[Option<Change>], worst: Worst) -> Vec<(Verdict, Option<f64>)> {
-    let p_values: Vec<f64> = changes.iter().flatten().map(|change| change.p_value).collect();
-    let mut q_values = judge::q_values(&p_values).into_iter();
+    let known: Vec<Change> = changes.iter().flatten().copied().collect();
+    let mut q_values = judge::q_values_of(&known).into_iter();
     let verdict = |change: &Option<Change>| match change {
         Some(change) => {
             let q_value = q_values.next().unwrap_or(1.0);

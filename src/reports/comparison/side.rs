@@ -30,6 +30,8 @@ pub type Minutes = BTreeMap<i64, Minute>;
 
 /// Measurements beyond a percentile that a side needs at least.
 const BEYOND_MIN: f64 = 20.0;
+/// As many as so many independent ones. With fewer, nothing would bound the percentile at the certainty of a verdict.
+const BEYOND_INDEPENDENT_MIN: f64 = 10.0;
 /// Minutes with measurements that a side needs at least: two for each batch.
 const MINUTES_MIN: usize = 2 * BATCHES_MIN;
 /// Measurements that a side needs at least.
@@ -38,22 +40,31 @@ const COUNT_MIN: u64 = 100;
 /// A statistic that is a logarithm here.
 #[derive(Clone, Debug)]
 pub struct Side {
-    /// The logarithm of the statistic.
+    /// The statistic, in its unit.
+    pub value: f64,
+    /// Its logarithm, where it is not zero; of the average and percentiles the one of the smallest value that is not zero
+    /// otherwise, and of a rate that of half an error more.
     pub log: f64,
     /// What each minute adds to the error, in order of time; together nothing.
     pub deviations: Vec<f64>,
-    /// The variance of the error if measurements came independently, where that is known: it is not less.
-    pub variance_min: Option<f64>,
+    /// The variance of the error if measurements came independently; of an average, whose measurements may vary in any way,
+    /// if their standard deviation were the average itself.
+    pub variance: f64,
+    /// In which proportion the weather of a minute adds to that: with more measurements in a minute, its weather is more of
+    /// what varies. The same for all averages, where it cannot be told from what else varies.
+    pub exposure: f64,
     scale: Scale,
 }
 
 /// What the error is one of.
 #[derive(Clone, Debug)]
 enum Scale {
-    /// The logarithm itself.
-    Logarithm,
+    /// The average, as a part of it.
+    Average,
     /// The share of measurements below a percentile.
-    Share { share: f64, curve: Curve },
+    Share { share: f64, curve: Curve, beyond: f64 },
+    /// The share of measurements that failed.
+    Rate { rate: f64, count: f64 },
 }
 
 impl Side {
@@ -68,44 +79,97 @@ impl Side {
             return None;
         }
         match statistic {
-            Statistic::Average => mean(&minutes, float(count)),
+            Statistic::Average => Some(mean(&minutes, float(count))),
             Statistic::ErrorRate => Some(rate(&minutes, float(count))),
             _ => percentile(&minutes, float(count), statistic.percentile()? / 100.0),
         }
     }
 
-    /// The limits, as logarithms, where the error is at most `reach`.
-    pub fn limits(&self, reach: f64) -> (f64, f64) {
+    /// The limits, as logarithms, where the error is at most so many times the one of independent measurements.
+    pub fn limits(&self, times: f64) -> (f64, f64) {
+        let reach = times * self.variance.sqrt();
         match &self.scale {
-            Scale::Logarithm => (self.log - reach, self.log + reach),
+            // Few large values make most of an average: on its own scale it may be zero without them, and as a logarithm
+            // be far larger with some more. The farther of both.
+            Scale::Average => (self.log + (-reach.min(1.0)).ln_1p(), self.log + reach),
             // Woodruff, "Confidence intervals for medians and other position measures", JASA 47, 1952.
-            Scale::Share { share, curve } => (curve.at(share - reach), curve.at(share + reach)),
+            Scale::Share { share, curve, .. } => (curve.at(share - reach), curve.at(share + reach)),
+            // Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
+            Scale::Rate { rate, count } => {
+                let square = times * times / count;
+                let middle = rate + square / 2.0;
+                let width = (square * (rate * (1.0 - rate) + square / 4.0)).sqrt();
+                // Without errors there is no lower limit; rounding would leave one.
+                let low = if *rate > 0.0 { (middle - width).max(0.0) } else { 0.0 };
+                ((low / (1.0 + square)).ln(), ((middle + width) / (1.0 + square)).ln())
+            }
+        }
+    }
+
+    /// How much more the error surely varies than if measurements came independently.
+    pub const fn inflation_min(&self) -> f64 {
+        match self.scale {
+            Scale::Average => 0.0,
+            Scale::Share { .. } | Scale::Rate { .. } => 1.0,
+        }
+    }
+
+    /// How steeply the share of smaller values rises with the logarithm, squared and against the variance of one value:
+    /// what weather that scales all values adds to the variance is in proportion. One for what is no percentile.
+    pub fn steepness(&self) -> f64 {
+        match &self.scale {
+            Scale::Share { share, curve, .. } => {
+                let near = share.min(1.0 - share) / 2.0;
+                let rise = 2.0 * near / (curve.at(share + near) - curve.at(share - near));
+                rise * rise / (share * (1.0 - share))
+            }
+            Scale::Average | Scale::Rate { .. } => 1.0,
+        }
+    }
+
+    /// Whether there is enough for a verdict, where the error varies so many times as much as if measurements came
+    /// independently.
+    pub fn is_enough(&self, inflation: f64) -> bool {
+        match &self.scale {
+            Scale::Share { beyond, .. } => *beyond >= BEYOND_INDEPENDENT_MIN * inflation,
+            Scale::Average | Scale::Rate { .. } => true,
         }
     }
 }
 
-fn mean(minutes: &[&Minute], count: f64) -> Option<Side> {
+fn mean(minutes: &[&Minute], count: f64) -> Side {
     let mean = minutes.iter().map(|minute| minute.sum).sum::<f64>() / count;
-    if mean <= 0.0 {
-        return None;
-    }
+    let scale = if mean > 0.0 { mean.recip() } else { 0.0 };
     // The ratio of two sums over minutes, linearised (Cochran, "Sampling Techniques", 1977, chapter 6).
-    let deviations: Vec<_> = minutes.iter().map(|minute| (minute.sum / mean - float(minute.count)) / count).collect();
-    Some(Side { log: mean.ln(), deviations, variance_min: None, scale: Scale::Logarithm })
+    let deviation = |minute: &&Minute| (minute.sum - mean * float(minute.count)) * scale / count;
+    Side {
+        value: mean,
+        log: mean.ln().max(zero_log()),
+        deviations: minutes.iter().map(deviation).collect(),
+        variance: count.recip(),
+        exposure: 1.0,
+        scale: Scale::Average,
+    }
 }
 
-/// Half an error more than there were: none at all is not yet a rate of zero.
 fn rate(minutes: &[&Minute], count: f64) -> Side {
-    let errors = float(minutes.iter().map(|minute| minute.errors).sum()) + 0.5;
-    let rate = errors / (count + 1.0);
-    let plain = (errors - 0.5) / count;
-    let deviations: Vec<_> =
-        minutes.iter().map(|minute| (float(minute.errors) - plain * float(minute.count)) / errors).collect();
-    Side { log: rate.ln(), deviations, variance_min: Some(errors.recip()), scale: Scale::Logarithm }
+    let errors = float(minutes.iter().map(|minute| minute.errors).sum());
+    let rate = errors / count;
+    // No error at all is not yet a rate of zero.
+    let likely = (errors + 0.5) / (count + 1.0);
+    Side {
+        value: rate,
+        log: likely.ln(),
+        deviations: minutes.iter().map(|minute| (float(minute.errors) - rate * float(minute.count)) / count).collect(),
+        variance: likely * (1.0 - likely) / count,
+        exposure: likely * per_minute(minutes, count),
+        scale: Scale::Rate { rate, count },
+    }
 }
 
 fn percentile(minutes: &[&Minute], count: f64, share: f64) -> Option<Side> {
-    if count * (1.0 - share).min(share) < BEYOND_MIN {
+    let beyond = count * (1.0 - share).min(share);
+    if beyond < BEYOND_MIN {
         return None;
     }
     let mut all = Sketch::new();
@@ -116,8 +180,23 @@ fn percentile(minutes: &[&Minute], count: f64, share: f64) -> Option<Side> {
     let log = curve.at(share);
     let deviations: Vec<_> =
         minutes.iter().map(|minute| (below(&minute.sketch, log) - share * float(minute.count)) / count).collect();
-    let variance_min = Some(share * (1.0 - share) / count);
-    Some(Side { log, deviations, variance_min, scale: Scale::Share { share, curve } })
+    Some(Side {
+        value: if log > zero_log() { log.exp() } else { 0.0 },
+        log,
+        deviations,
+        variance: share * (1.0 - share) / count,
+        exposure: per_minute(minutes, count),
+        scale: Scale::Share { share, curve, beyond },
+    })
+}
+
+fn per_minute(minutes: &[&Minute], count: f64) -> f64 {
+    count / minutes.iter().map(|_| 1.0).sum::<f64>()
+}
+
+/// Up to here values count as zero, as logarithms.
+fn zero_log() -> f64 {
+    f64::from(sketch::bin_of(0.0)) * sketch::bin_width()
 }
 
 /// How many values have a logarithm up to this, those of its bin in part.
@@ -204,9 +283,30 @@ mod tests {
     fn limits_hold_the_statistic_and_widen() {
         for statistic in [Statistic::P50, Statistic::P95, Statistic::Average, Statistic::ErrorRate] {
             let side = Side::of(&minutes(30, 1.0), statistic).unwrap();
-            let (near, far) = (side.limits(0.01), side.limits(0.03));
+            let (near, far) = (side.limits(1.0), side.limits(3.0));
             assert!(far.0 <= near.0 && near.0 <= side.log && side.log <= near.1 && near.1 <= far.1, "{near:?} {far:?}");
         }
+    }
+
+    #[test]
+    fn nothing_is_zero() {
+        for statistic in [Statistic::Average, Statistic::P50, Statistic::P95] {
+            let side = Side::of(&minutes(30, 0.0), statistic).unwrap();
+            assert!(side.value == 0.0 && side.log.is_finite(), "{side:?}");
+        }
+    }
+
+    /// Newcombe, "Interval estimation for the difference between independent proportions", Statistics in Medicine 17, 1998:
+    /// Wilson's limits of 10 in 100 are 0.0552 and 0.1744 at 95 %.
+    #[test]
+    fn limits_of_rates_are_wilsons() {
+        let hundred: Minutes =
+            (0..20).map(|at| (at, Minute { count: 5, errors: u64::from(at % 2 == 0), ..Minute::default() })).collect();
+        let (low, high) = Side::of(&hundred, Statistic::ErrorRate).unwrap().limits(1.959_964);
+        assert!((low.exp() - 0.0552).abs() < 1e-4 && (high.exp() - 0.1744).abs() < 1e-4, "{low} {high}");
+        let none: Minutes = (0..20).map(|at| (at, Minute { count: 5, ..Minute::default() })).collect();
+        let none = Side::of(&none, Statistic::ErrorRate).unwrap();
+        assert!(none.value == 0.0 && none.limits(1.0).0 == f64::NEG_INFINITY && none.limits(1.959_964).1.exp() < 0.04);
     }
 
     #[test]
@@ -214,7 +314,8 @@ mod tests {
         assert!(Side::of(&minutes(19, 1.0), Statistic::P50).is_none(), "minutes");
         assert!(Side::of(&minutes(20, 1.0), Statistic::P50).is_some());
         assert!(Side::of(&minutes(100, 1.0), Statistic::P999).is_none(), "ten values beyond it");
-        assert!(Side::of(&minutes(30, 0.0), Statistic::Average).is_none(), "no ratio with nothing");
+        let few = Side::of(&minutes(20, 1.0), Statistic::P99).unwrap();
+        assert!(few.is_enough(1.5) && !few.is_enough(3.0), "twenty values beyond it, as many as 7 independent ones");
         assert!(Side::of(&Minutes::new(), Statistic::Average).is_none());
         for statistic in [Statistic::Count, Statistic::Sum, Statistic::Min, Statistic::Max] {
             assert!(Side::of(&minutes(100, 1.0), statistic).is_none());

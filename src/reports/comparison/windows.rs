@@ -6,7 +6,12 @@ use crate::{
     model::{TimeRange, Timestamp, timestamp::MINUTE_MICROS},
 };
 
+/// Minutes of the baseline that are compared even where the candidate has run for fewer.
+const BASELINE_MIN: i64 = 60 * MINUTE_MICROS;
+
 /// Whole minutes of both sides: the last of the baseline and the first of the candidate, which are nearest to each other.
+/// The baseline is no longer than the candidate, or an hour: what the day was like before the candidate's hour says nothing
+/// about it, and rare events would be seen on the longer side alone.
 ///
 /// # Errors
 /// Where nothing of a side is left.
@@ -20,9 +25,12 @@ pub fn of(question: &Question, kept: Timestamp, minutes_max: u32) -> Result<[Tim
     };
     let baseline = whole(question.baseline, "baselineId")?;
     let candidate = whole(question.candidate, "candidateId")?;
-    let last = TimeRange::new(baseline.from().max(baseline.to().plus_micros(-most)), baseline.to());
     let first = TimeRange::new(candidate.from(), candidate.to().min(candidate.from().plus_micros(most)));
-    Ok([last.unwrap_or(baseline), first.unwrap_or(candidate)])
+    let candidate = first.unwrap_or(candidate);
+    let length = candidate.to().as_micros() - candidate.from().as_micros();
+    let most = most.min(length.max(BASELINE_MIN));
+    let last = TimeRange::new(baseline.from().max(baseline.to().plus_micros(-most)), baseline.to());
+    Ok([last.unwrap_or(baseline), candidate])
 }
 
 #[cfg(test)]
@@ -51,6 +59,10 @@ mod tests {
         let asked = question(ragged, minutes(100, 300));
         assert_eq!(of(&asked, kept, 1_000).unwrap(), [minutes(1, 100), minutes(100, 300)]);
         assert_eq!(of(&asked, kept, 60).unwrap(), [minutes(40, 100), minutes(100, 160)]);
+        let day = question(minutes(0, 2_000), minutes(2_000, 2_020));
+        assert_eq!(of(&day, kept, 1_000).unwrap(), [minutes(1_940, 2_000), minutes(2_000, 2_020)], "at least an hour");
+        let day = question(minutes(0, 2_000), minutes(2_000, 2_200));
+        assert_eq!(of(&day, kept, 1_000).unwrap(), [minutes(1_800, 2_000), minutes(2_000, 2_200)], "as long");
         let kept = Timestamp::from_micros(90 * MINUTE_MICROS);
         assert_eq!(of(&asked, kept, 60).unwrap(), [minutes(90, 100), minutes(100, 160)]);
         let gone = of(&asked, Timestamp::from_micros(100 * MINUTE_MICROS), 60).unwrap_err().to_string();
