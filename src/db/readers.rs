@@ -178,7 +178,8 @@ impl<DB: sqlx::Database> Stock<DB> {
             Ok(permit) => permit,
             Err(_) => self.permit().await.map_err(not_acquired)?,
         };
-        let at_hand = self.at_hand().pop();
+        // One that lay there for long may be dead by now: dropped, it goes to the pool, which finds that out.
+        let at_hand = self.at_hand().pop().filter(|held| held.since.elapsed_ms() < AT_HAND_MS);
         let Held { connection, since } = match at_hand {
             Some(held) => held,
             // In a box of its own: connecting is rare and would make the future of every query ten times as large.

@@ -126,7 +126,9 @@ where
 {
     shared: Arc<Shared<S>>,
     run: Run<K, V, S>,
-    /// Made when the first key is asked for.
+    /// What was asked for alone, and is remembered like everything else.
+    alone: OnceLock<(K, Option<V>)>,
+    /// Made when the first key is asked for together with others.
     inner: OnceLock<Box<Inner<K, V, S>>>,
 }
 
@@ -175,7 +177,7 @@ where
 {
     /// A loader that answers many keys by `run`; keys that are missing in its answer do not exist.
     pub fn new(shared: &Arc<Shared<S>>, run: Run<K, V, S>) -> Self {
-        Self { shared: Arc::clone(shared), run, inner: OnceLock::new() }
+        Self { shared: Arc::clone(shared), run, alone: OnceLock::new(), inner: OnceLock::new() }
     }
 
     /// The value of a key, or `None` where there is none.
@@ -183,6 +185,9 @@ where
     /// # Errors
     /// What the batch failed with; every caller of the batch gets it.
     pub async fn load(&self, key: K) -> Result<Option<V>> {
+        if let Some((_, value)) = self.alone.get().filter(|(known, _)| *known == key) {
+            return Ok(value.clone());
+        }
         loop {
             match self.enlist(&key) {
                 // The library's lock is free at once, and would still end the turn of those beyond the runtime's budget.
@@ -202,9 +207,12 @@ where
     /// # Errors
     /// What loading failed with.
     pub async fn load_alone(&self, key: K) -> Result<Option<V>> {
+        if self.alone.get().is_some() {
+            return self.load(key).await;
+        }
         let value = (self.run)(&self.shared.source, vec![key.clone()]).await?.remove(&key);
-        self.batches().prime(Silent(key.clone()), Ok(value.clone())).await;
-        self.state().known.insert(key);
+        // Somebody who was not alone after all got there first: then this answer is just not remembered.
+        let _ = self.alone.set((key, value.clone()));
         Ok(value)
     }
 
@@ -301,6 +309,18 @@ mod tests {
         assert_eq!(answers[0].as_ref().unwrap(), &Some(190));
         assert_eq!(answers[9].as_ref().unwrap(), &None);
         assert_eq!(batches.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_for_alone_is_known_to_those_who_come_later() {
+        let batches = Arc::default();
+        let loader = counting(&batches);
+        assert_eq!(loader.load_alone(7).await.unwrap(), Some(14));
+        assert_eq!(loader.load(7).await.unwrap(), Some(14));
+        assert_eq!(batches.load(Ordering::SeqCst), 1);
+        let answers = join_all([7, 8, 200].map(|key| loader.load(key))).await;
+        assert_eq!(answers.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [Some(14), Some(16), None]);
+        assert_eq!(batches.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]
