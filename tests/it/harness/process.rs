@@ -56,6 +56,10 @@ impl Served {
         // Read to the end whoever listens: a full pipe would stop the server.
         tokio::spawn(async move {
             while let Ok(Some(line)) = stderr.next_line().await {
+                // Shown where a test fails, or is watched.
+                if line.contains("ERROR") {
+                    eprintln!("the server: {line}");
+                }
                 drop(sender.send(line));
             }
         });
