@@ -70,13 +70,13 @@ fn kind(of: &Value) -> Kind {
     }
 }
 
-/// Those that a field must have, and those that make it show more.
+/// Those that a field must have, and those that make it show something, but not too much.
 fn arguments(field: &Value) -> String {
     let mut given = Vec::new();
     for one in field["args"].as_array().unwrap() {
         let is_required = one["type"]["kind"] == "NON_NULL" && one["defaultValue"].is_null();
         let name = one["name"].as_str().unwrap();
-        if is_required || matches!(name, "first" | "bucket" | "groupBy") {
+        if is_required || matches!(name, "first" | "bucket" | "groupBy" | "filter") {
             given.extend(value(name, unwrapped(&one["type"]).1).map(|value| format!("{name}: {value}")));
         }
     }
