@@ -30,12 +30,16 @@ async fn server(database: TestDatabase) -> (Server, World) {
     let settings = "self_monitoring.enabled = false\ningest.part_rows = 100\ndatabase.acquire_timeout_ms = 1000\n\
                     database.busy_timeout_ms = 300";
     let server = Server::start(database, Clock::fixed(NOW), settings).await;
-    let world = server.seed("organizations=1 projects=1").await;
+    let world = server.seed("organizations=1 projects=2").await;
     (server, world)
 }
 
 async fn upload(server: &Server, world: &World, key: &str, body: String) -> Reply {
-    let path = format!("{PATH}?project={}", world.id("project", 1));
+    upload_to(server, &world.id("project", 1), key, body).await
+}
+
+async fn upload_to(server: &Server, project: &str, key: &str, body: String) -> Reply {
+    let path = format!("{PATH}?project={project}");
     let request = server.request(Method::POST, &path).header("content-type", NDJSON).header("idempotency-key", key);
     send(request.body(body)).await
 }
@@ -209,6 +213,8 @@ async fn a_postgres_that_goes_away_in_the_middle_of_a_body_costs_a_retry() {
     cluster.kill().await;
     assert_broken_off(body).await;
     assert_turned_away(&mutate(&server, &world, "call", 10).await);
+    // Nobody has asked for this one yet, so that not even the project can be looked up.
+    assert_turned_away(&upload_to(&server, &world.id("project", 2), "other", rows(0..1)).await);
     stdin.write_all(rows(250..600).as_bytes()).await.unwrap();
     drop(stdin);
     let ended = timeout(PATIENCE, importing.wait_with_output()).await.unwrap().unwrap();
