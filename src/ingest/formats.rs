@@ -146,6 +146,7 @@ impl<R: AsyncBufRead + Unpin + Send> Records<R> {
     }
 
     /// Keeps a digest of the text as it is read.
+    #[must_use]
     pub fn with_digest(self) -> Self {
         Self { digest: Some(blake3::Hasher::new()), ..self }
     }
