@@ -118,6 +118,7 @@ pub(super) fn http_settings(config: &Config) -> HttpSettings {
         websocket_message_bytes_max: config.limits.websocket_message_bytes_max,
         subscriptions_per_socket_max: config.limits.subscriptions_per_socket_max,
         connection_init_timeout: Duration::from_millis(config.limits.connection_init_timeout_ms),
+        write_timeout: Duration::from_millis(config.server.write_timeout_ms),
         ping_interval: Duration::from_millis(config.server.ping_interval_ms),
         heartbeat_interval: Duration::from_millis(config.server.heartbeat_interval_ms),
     }

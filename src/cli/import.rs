@@ -22,7 +22,7 @@ use crate::{
     auth,
     clock::Clock,
     config::Config,
-    db::{Database, Instance, StatementLog, partition},
+    db::{Instance, StatementLog, partition},
     directory::{OrganizationFields, ProjectFields, organization, project},
     error::Error,
     graphql::node::NodeId,
@@ -49,6 +49,7 @@ pub async fn run(config: &Config, command: &Import) -> Result<(), Failure> {
     let since = command.since.map(|since| Timestamp::from_micros(since.as_microsecond()));
     let from = since.unwrap_or_else(|| now.plus_micros(-DAYS_BACK * DAY_MICROS));
     let settings = settings(config, now, from);
+    let days = Days::within(from, settings.future);
     let mut text = Text::open(&command.file).await?;
     let format = text.format(command.format, command.time_unit).await?;
     let progress = Progress::new(&text);
@@ -61,7 +62,7 @@ pub async fn run(config: &Config, command: &Import) -> Result<(), Failure> {
     let name = command.project.as_deref().unwrap_or_default();
     let instance = Instance::claim(&pool_options(config), config.server.node).await?;
     let core = Core::open_with(config, Clock::system(), instance, settings).await?;
-    let imported = async { reading.store(&core, find(&core, name).await?, config.ingest.part_rows).await }.await;
+    let imported = async { reading.store(&core, find(&core, name).await?, config.ingest.part_rows, days).await }.await;
     core.close().await;
     imported
 }
@@ -103,14 +104,19 @@ struct Reading {
 
 impl Reading {
     /// Stores everything.
-    async fn store(mut self, core: &Core, project: Key<ProjectId>, part_rows: usize) -> Result<(), Failure> {
+    async fn store(
+        mut self,
+        core: &Core,
+        project: Key<ProjectId>,
+        part_rows: usize,
+        mut days: Days,
+    ) -> Result<(), Failure> {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::internal)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::internal)?;
         let scope = auth::server_scope();
         core.ingest.admit(&scope, project).await.map_err(as_data)?;
         let options = Options { source: SOURCE, mode: Mode::Partial, part_rows, refused: Refused::Collected };
         let mut bulk = Bulk::new(&core.ingest, &scope, options);
-        let mut days = Days::default();
         loop {
             let record = tokio::select! {
                 biased;
@@ -121,10 +127,14 @@ impl Reading {
             let Some(record) = record else { break };
             self.rejects.hold(self.records.raw());
             match record {
-                Ok(Row { candidate, .. }) => {
+                Ok(Row { project: named, candidate }) => {
                     self.check_age(candidate.timestamp)?;
-                    days.note(candidate.timestamp);
-                    bulk.row(self.index, Some(project), candidate).await?;
+                    if named.is_none_or(|id| NodeId::project(&id.into()) == Some(project)) {
+                        days.note(candidate.timestamp);
+                        bulk.row(self.index, Some(project), candidate).await?;
+                    } else {
+                        bulk.refuse(self.index, elsewhere());
+                    }
                 }
                 Err(unreadable) => bulk.refuse(self.index, unreadable),
             }
@@ -144,7 +154,7 @@ impl Reading {
         core: &Core,
         project: Key<ProjectId>,
     ) -> Result<(), Failure> {
-        days.make(&core.database).await?;
+        days.make(core).await?;
         let digest = self.records.digest().ok_or_else(|| Failure::internal("the text was read without a digest"))?;
         bulk.store(Some(&format!("{} {digest}", project.id.0))).await.map_err(as_data)?;
         self.rejects.write(self.records.header(), bulk.take_refused())?;
@@ -238,25 +248,39 @@ fn as_data(fault: Error) -> Failure {
     }
 }
 
+/// A row that would be counted where it does not belong.
+fn elsewhere() -> Unreadable {
+    let message = "names another project than --project does; leave it out, or import it into its own".to_owned();
+    Unreadable { field: "projectId".to_owned(), message }
+}
+
 /// The days that rows fall into, and for which there are partitions.
-#[derive(Default)]
 struct Days {
+    first: Timestamp,
+    future: Duration,
     noted: BTreeSet<Timestamp>,
     made: BTreeSet<Timestamp>,
 }
 
 impl Days {
+    const fn within(from: Timestamp, future: Duration) -> Self {
+        Self { first: from.plus_micros(-DAY_MICROS), future, noted: BTreeSet::new(), made: BTreeSet::new() }
+    }
+
     fn note(&mut self, timestamp: Option<Timestamp>) {
         let day = timestamp.map(|timestamp| timestamp.floor(DAY_MICROS));
         self.noted.extend(day.filter(|day| !self.made.contains(day)));
     }
 
     /// Makes the partitions of days that are new.
-    async fn make(&mut self, database: &Database) -> Result<(), Failure> {
-        for day in std::mem::take(&mut self.noted) {
-            // Validation refuses what is outside of any calendar; there is nothing to make for it.
+    async fn make(&mut self, core: &Core) -> Result<(), Failure> {
+        let ahead = i64::try_from(self.future.as_micros()).unwrap_or(i64::MAX);
+        let (first, last) = (self.first.floor(DAY_MICROS), core.clock.now().plus_micros(ahead));
+        let noted = std::mem::take(&mut self.noted);
+        // Rows of other days are refused one by one: a garbled date would leave a partition behind for ever.
+        for day in noted.into_iter().filter(|day| (first..=last).contains(day)) {
             if let Ok(range) = TimeRange::new(day, day.plus_micros(DAY_MICROS)) {
-                partition::ensure(database, range).await?;
+                partition::ensure(&core.database, range).await?;
             }
             self.made.insert(day);
         }

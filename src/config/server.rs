@@ -24,7 +24,8 @@ section! {
         compression: bool = true,
         /// Milliseconds that a connection may take to send the head of its next request before it is closed.
         idle_timeout_ms: u64 = 60_000,
-        /// Milliseconds that a client may take nothing of what is written to it, before its connection is cut.
+        /// Milliseconds that a client may take nothing of what is written to it, before its connection is cut. On a
+        /// WebSocket also what it may take to accept one message.
         write_timeout_ms: u64 = 30_000,
         /// Milliseconds after which a request is answered with the code TIMEOUT. Subscriptions are not requests.
         request_timeout_ms: u64 = 10_000,

@@ -11,7 +11,7 @@ use std::{
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector};
 use sqlx::{
-    PgPool, SqlitePool,
+    Connection, PgPool, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -112,6 +112,12 @@ impl Database {
             .acquire_timeout(options.acquire_timeout)
             // There is no network in between that could have failed, and a ping wakes the connection's thread.
             .test_before_acquire(false)
+            // A full disk makes SQLite roll back by itself. The driver's own ROLLBACK fails then, and it would refuse every
+            // BEGIN on this connection from then on.
+            .before_acquire(|connection, _| {
+                let is_usable = !connection.is_in_transaction();
+                Box::pin(async move { Ok(is_usable) })
+            })
             .connect_with(connect.clone())
             .await?;
         let read = SqlitePoolOptions::new()

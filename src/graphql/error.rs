@@ -104,11 +104,12 @@ fn advise(error: &mut ServerError) {
     }
 }
 
-fn log(fault: &Error) {
+/// Writes the cause of a fault where callers learn of it by the request id alone.
+pub fn log(fault: &Error) {
     if let Error::Internal(cause) = fault {
-        tracing::error!(cause = %chain(cause.as_ref()), "a resolver failed");
+        tracing::error!(cause = %chain(cause.as_ref()), "a request failed");
     } else if let Error::Unavailable { source: Some(cause), .. } = fault {
-        tracing::warn!(cause = %chain(cause.as_ref()), "a resolver could not reach what it needs");
+        tracing::warn!(cause = %chain(cause.as_ref()), "a request could not reach what it needs");
     }
 }
 

@@ -41,6 +41,8 @@ pub struct HttpSettings {
     pub subscriptions_per_socket_max: usize,
     /// How long a socket may take to introduce itself.
     pub connection_init_timeout: Duration,
+    /// How long a client on a socket may take to accept one message.
+    pub write_timeout: Duration,
     /// How often a socket is asked for a sign of life.
     pub ping_interval: Duration,
     /// How long a stream over HTTP may be silent before it gives a sign of life.

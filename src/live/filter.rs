@@ -81,7 +81,8 @@ impl Filter {
     /// Whether everything that the filter names is there and in sight.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for an organization or project that is absent or outside the scope.
+    /// [`Error::NotFound`] for an organization or project that is absent or outside the scope, [`Error::Input`] for
+    /// projects that are not of the organization that is named beside them.
     pub async fn check(&self, scope: &Scope, database: &Database) -> Result<()> {
         use entity::{organization, project};
         let session = database.reader(StatementLog::default());
@@ -89,6 +90,16 @@ impl Filter {
             let found = scope.sees(id) && organization::Entity::find_by_id(id).count(&session).await? > 0;
             if !found {
                 return Err(Error::not_found("organization"));
+            }
+            if self.projects.iter().any(|project| project.organization != id) {
+                // Who sees one organization only must not learn that the others are there.
+                return Err(match scope.reach() {
+                    Reach::Organization(_) => Error::not_found("project"),
+                    Reach::Everything => Error::input(
+                        "filter.projectIds",
+                        "names projects of another organization than organizationId; nothing could ever pass",
+                    ),
+                });
             }
         }
         if self.projects.is_empty() {

@@ -39,8 +39,8 @@ pub struct Source {
 /// Opens the tail of everything that commits from now on. Answers also where it begins.
 ///
 /// # Errors
-/// [`Error::NotFound`] for an organization or project that is absent or outside the scope, [`Error::Limit`] for a filter
-/// that spans too many organizations.
+/// [`Error::NotFound`] for an organization or project that is absent or outside the scope, [`Error::Input`] for a filter
+/// that nothing can pass, [`Error::Limit`] for one that spans too many organizations.
 pub async fn tail(
     scope: &Scope,
     source: Source,

@@ -23,8 +23,8 @@ use crate::{
     on_both_databases,
 };
 
-const PATH: &str = "/ingest/v1/metrics";
-const NDJSON: &str = "application/x-ndjson";
+pub const PATH: &str = "/ingest/v1/metrics";
+pub const NDJSON: &str = "application/x-ndjson";
 
 /// A server that stores a hundred rows at a time.
 async fn server(database: TestDatabase, settings: &str) -> (Server, World) {
@@ -64,14 +64,14 @@ impl<'a> Body<'a> {
     }
 }
 
-fn rows(range: std::ops::Range<usize>) -> String {
+pub fn rows(range: std::ops::Range<usize>) -> String {
     range.fold(String::new(), |mut text, number| {
         writeln!(text, r#"{{"type":"API_RESPONSE","value":{number},"endpoint":"GET /a","statusCode":200}}"#).unwrap();
         text
     })
 }
 
-async fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub async fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzipEncoder::new(Vec::new());
     encoder.write_all(bytes).await.unwrap();
     encoder.shutdown().await.unwrap();
@@ -85,7 +85,7 @@ async fn zstd(bytes: &[u8]) -> Vec<u8> {
     encoder.into_inner()
 }
 
-async fn stored(database: &TestDatabase) -> usize {
+pub async fn stored(database: &TestDatabase) -> usize {
     metric_event::Entity::find().all(&database.reader()).await.unwrap().len()
 }
 
@@ -393,18 +393,18 @@ on_both_databases! {
 }
 
 /// Sends the head and a piece of a body without its end.
-async fn begin(address: &str, path: &str, key: &str, piece: &str) -> TcpStream {
+pub async fn begin(address: &str, path: &str, key: &str, piece: &str) -> TcpStream {
     let mut socket = TcpStream::connect(address).await.unwrap();
     let head = format!(
         "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {NDJSON}\r\nidempotency-key: {key}\r\n\
-         transfer-encoding: chunked\r\n\r\n{:x}\r\n{piece}\r\n",
+         connection: close\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{piece}\r\n",
         piece.len()
     );
     socket.write_all(head.as_bytes()).await.unwrap();
     socket
 }
 
-async fn until_stored(database: &TestDatabase, rows: usize) {
+pub async fn until_stored(database: &TestDatabase, rows: usize) {
     let waiting = async { while stored(database).await < rows {} };
     timeout(PATIENCE, waiting).await.expect("parts are stored while the body still arrives");
 }

@@ -6,6 +6,7 @@ use sea_orm::{EntityTrait, QueryOrder};
 use serde_json::{Value, json};
 
 use crate::{
+    doors::gzip,
     harness::{
         Server, TestDatabase, books,
         server::{NOW, send},
@@ -101,6 +102,62 @@ on_both_databases! {
         let said = reply.text.contains("errors") || reply.json()["data"]["ingestMetrics"]["accepted"] == 0;
         assert!(said, "{}", reply.text);
         assert_eq!(values(&server.database).await.len(), expected.len());
+        books::check(&server.database).await;
+    }
+}
+
+on_both_databases! {
+    async fn the_mutation_keeps_and_refuses_the_same(database: TestDatabase) {
+        let server = Server::start(database, Clock::fixed(NOW), "self_monitoring.enabled = false").await;
+        let project = server.seed("organizations=1 projects=1").await.id("project", 1);
+        let row = |endpoint: &str, value: &str, time: &str| {
+            format!(r#"{{"type":"CUSTOM","endpoint":"{endpoint}","value":{value}{time}}}"#)
+        };
+        // What is no number for JSON, or no time for RFC 3339, refuses the call: tests/it/http.rs.
+        let moment = |micros: i64| NOW.plus_micros(micros).to_string();
+        let week = 7 * 86_400_000_000;
+        let times = [
+            ("0000-01-01T00:00:00Z".to_owned(), false),
+            ("1970-01-01T00:00:00Z".to_owned(), false),
+            ("9999-12-31T23:59:59.999999999Z".to_owned(), false),
+            (moment(-week - 1), false),
+            (moment(-week), true),
+            (moment(600_000_000), true),
+            (moment(600_000_001), false),
+        ];
+        let values_given = VALUES.iter().map(|(value, kept)| (row("a", value, ""), "value", *kept));
+        let times_given = times.iter().map(|(time, is_right)| {
+            (row("a", "7", &format!(r#","timestamp":"{time}""#)), "timestamp", is_right.then_some(7.0))
+        });
+        let long = (row(&"x".repeat(10_240), "1", ""), "endpoint", None);
+        let given: Vec<_> = values_given.chain(times_given).chain([long]).collect();
+        let rows: Vec<_> = given.iter().map(|(row, ..)| row.as_str()).collect();
+        let query = "mutation ($input: IngestMetricsInput!) { ingestMetrics(input: $input) { accepted rejected { index message } } }";
+        let body = format!(
+            r#"{{"query":"{query}","variables":{{"input":{{"projectId":"{project}","metrics":[{}]}}}}}}"#,
+            rows.join(",")
+        );
+        let answer = server.post("application/json", body.clone()).await.data()["ingestMetrics"].take();
+        let kept: Vec<f64> = given.iter().filter_map(|(_, _, kept)| *kept).collect();
+        assert_eq!(answer["accepted"], kept.len(), "{answer}");
+        let refused: Vec<_> = given.iter().enumerate().filter(|(_, (_, _, kept))| kept.is_none()).collect();
+        let rejected = answer["rejected"].as_array().unwrap();
+        assert_eq!(rejected.len(), refused.len(), "{answer}");
+        for (rejection, (index, (_, field, _))) in rejected.iter().zip(refused) {
+            let message = rejection["message"].as_str().unwrap();
+            assert_eq!(rejection["index"], index, "{rejection}");
+            assert!(message.starts_with(&format!("{field}: ")) && message.len() < 300, "{rejection}");
+        }
+        assert_eq!(values(&server.database).await, kept);
+        // Nothing is unpacked here, so nothing can be packed too small.
+        let packed = gzip(body.as_bytes()).await;
+        for encoding in [None, Some("gzip")] {
+            let request = server.request(Method::POST, "/graphql").header("content-type", "application/json");
+            let request = encoding.into_iter().fold(request, |request, name| request.header("content-encoding", name));
+            let reply = send(request.body(packed.clone())).await;
+            assert!(reply.status.is_client_error(), "{} {}", reply.status, reply.text);
+        }
+        assert_eq!(values(&server.database).await, kept);
         books::check(&server.database).await;
     }
 }

@@ -2,11 +2,12 @@
 
 use std::{fmt::Write as _, path::Path, process::Stdio};
 
-use perfgraph::{entity::metric_event, model::Timestamp};
+use perfgraph::{db::Backend, entity::metric_event, model::Timestamp};
 use sea_orm::EntityTrait;
 use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
 
 use crate::{
+    doors::gzip,
     harness::{
         Server, TestDatabase, books,
         process::{Ended, PATIENCE, command, run},
@@ -14,7 +15,7 @@ use crate::{
     on_both_databases,
 };
 
-const PROJECT: &str = "organization-1/project-1";
+pub const PROJECT: &str = "organization-1/project-1";
 
 /// A database with a project, and no server on it.
 async fn seeded(database: TestDatabase) -> TestDatabase {
@@ -23,7 +24,7 @@ async fn seeded(database: TestDatabase) -> TestDatabase {
     server.stop().await
 }
 
-fn import(database: &TestDatabase, folder: &Path, arguments: &[&str]) -> Command {
+pub fn import(database: &TestDatabase, folder: &Path, arguments: &[&str]) -> Command {
     let mut command = command(folder, &[&["import"], arguments].concat());
     command.env("DATABASE_URL", &database.url).env("PERFGRAPH_INGEST__PART_ROWS", "100");
     command
@@ -156,4 +157,80 @@ async fn what_cannot_be_imported_says_why() {
     let since = "2020-01-01T00:00:00Z";
     let old = imported(&database, folder.path(), &["old.log", "--project", PROJECT, "--since", since]).await;
     assert_eq!((old.code, stored(&database).await), (Some(0), 1), "{old:?}");
+}
+
+/// What refused rows say, by their numbers.
+#[track_caller]
+fn assert_says(ended: &Ended, rejects: usize, words: &[(usize, &str)]) {
+    assert_eq!(ended.code, Some(65), "{ended:?}");
+    assert!(ended.stderr.contains(&format!(" {rejects} refused, ")), "{ended:?}");
+    for (row, words) in words {
+        let start = format!("  row {row}: ");
+        let line = ended.stderr.lines().find(|line| line.starts_with(&start));
+        assert!(line.is_some_and(|line| line.contains(words)), "{row} {words:?} is not in {}", ended.stderr);
+    }
+}
+
+on_both_databases! {
+    async fn rows_that_cannot_be_are_named_and_the_others_imported(database: TestDatabase) {
+        let database = seeded(database).await;
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+        let head = "value,type,endpoint,timestamp,projectId\n";
+        // Only the first ten are shown at the end.
+        let bad = [
+            ("NaN,CUSTOM,a,,", "value: NaN"),
+            ("inf,CUSTOM,a,,", "value: inf"),
+            ("-1,CUSTOM,a,,", "value: -1 is negative"),
+            ("1e308,CUSTOM,a,,", "value: 1e308 is above"),
+            ("-5e-324,CUSTOM,a,,", "value: -5e-324 is negative"),
+            ("1,SPEED,a,,", "type: "),
+            ("1,CUSTOM,a,9999-12-31T23:59:59Z,", "timestamp: 9999-12-30T22:00:00Z is after"),
+            ("1,CUSTOM,a,9223372036854775807,", "timestamp: 9223372036854775807 microseconds since 1970 is after"),
+            ("1,CUSTOM,\"two\nlines\",,", "endpoint: contains control"),
+            ("1,CUSTOM,a,,someone_elses", "projectId: names another project"),
+        ];
+        let good = "-0,CUSTOM,good,,\n5e-324,CUSTOM,\"good, \"\"quoted\"\"\",,\n1e12,CUSTOM,good,,\n";
+        let lines: Vec<_> = bad.iter().map(|(line, _)| *line).collect();
+        write("bad.csv", format!("{head}{}\n{good}", lines.join("\n")).as_bytes());
+        let words: Vec<_> = (1..).zip(bad.iter().map(|(_, words)| *words)).collect();
+        let arguments = ["bad.csv", "--project", PROJECT, "--rejects", "rejects.csv"];
+        assert_says(&imported(&database, folder.path(), &arguments).await, bad.len(), &words);
+        assert_eq!(std::fs::read_to_string(folder.path().join("rejects.csv")).unwrap(), format!("{head}{}\n", lines.join("\n")));
+        let events = metric_event::Entity::find().all(&database.reader()).await.unwrap();
+        let mut values: Vec<_> = events.iter().map(|event| event.value).collect();
+        values.sort_by(f64::total_cmp);
+        assert_eq!(values, [0.0, 5e-324, 1e12]);
+        assert!(values[0].is_sign_positive());
+
+        let long = format!("1,CUSTOM,{},,\n1,CUSTOM,\"{}\",,\n", "x".repeat(10_240), "y".repeat(70_000));
+        let old = "1,CUSTOM,a,1970-01-01T00:00:00Z,\n1,CUSTOM,a,-9223372036854775808,\n";
+        write("more.csv", &[head.as_bytes(), long.as_bytes(), old.as_bytes(), b"1,CUSTOM,caf\xe9,,\n1,CUSTOM,good,,\n"].concat());
+        let since = ["more.csv", "--project", PROJECT, "--since", "2020-01-01T00:00:00Z"];
+        let words = [(1, "10240 bytes"), (2, "longer than 65536"), (3, "before"), (4, "before"), (5, "UTF-8")];
+        assert_says(&imported(&database, folder.path(), &since).await, 5, &words);
+        assert_eq!(stored(&database).await, 4);
+        if let Backend::Postgres(pool) = database.database.backend() {
+            // Neither 1970 nor 9999 left a table behind.
+            let sql = "SELECT count(*) FROM pg_class WHERE relname ~ '^metric_event_(1|9|-)'";
+            assert_eq!(sqlx::query_scalar::<_, i64>(sql).fetch_one(pool).await.unwrap(), 0);
+        }
+        // A bomb is a line that is too long; what is cut is told with how far it came.
+        write("bomb.csv.gz", &gzip(&[head.as_bytes(), &vec![b' '; 50_000_000]].concat()).await);
+        let arguments = ["bomb.csv.gz", "--project", PROJECT];
+        assert_says(&imported(&database, folder.path(), &arguments).await, 1, &[(1, "longer than 65536")]);
+        let rows = (0..2_000).fold(head.to_owned(), |text, number| text + &format!("{number},CUSTOM,a,,\n"));
+        let whole = gzip(rows.as_bytes()).await;
+        write("cut.csv.gz", &whole[..whole.len() * 2 / 3]);
+        let cut = imported(&database, folder.path(), &["cut.csv.gz", "--project", PROJECT]).await;
+        assert!(cut.code == Some(65) && cut.stderr.contains("behind row "), "{cut:?}");
+        let kept = stored(&database).await - 4;
+        assert!(kept < 2_000 && kept.is_multiple_of(100), "{kept}");
+        // The whole file goes on where the cut one ended.
+        write("cut.csv.gz", &whole);
+        let whole = imported(&database, folder.path(), &["cut.csv.gz", "--project", PROJECT]).await;
+        assert!(whole.code == Some(0) && whole.stderr.contains(&format!(", {kept} of them by an earlier run")), "{whole:?}");
+        assert_eq!(stored(&database).await, 2_004);
+        books::check(&database).await;
+    }
 }

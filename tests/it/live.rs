@@ -305,6 +305,9 @@ on_both_databases! {
         let nobody = try_tail(of(OrganizationId(999))).await.unwrap();
         assert_eq!(nobody.0, Code::NotFound);
         assert_eq!(try_tail(of(GLOBEX.organization)).await, Some(nobody));
+        // One's own organization beside a project of another: as if there was none.
+        let elsewhere = Filter { organization: Some(ACME.organization), ..projects(GLOBEX) };
+        assert_eq!(try_tail(elsewhere).await.unwrap().0, Code::NotFound);
 
         let foreign = rig.submit(submission(GLOBEX, vec![candidate(1.0)])).await.unwrap().cursor.unwrap();
         let foreign = Unsealed { positions: foreign.into(), is_receipt: true };

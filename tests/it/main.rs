@@ -33,6 +33,7 @@ mod live_windows;
 mod migrations;
 mod mutations;
 mod network;
+mod outages;
 mod postman;
 mod releases;
 mod reports;

@@ -236,6 +236,7 @@ async fn a_panic_costs_one_answer() {
             websocket_message_bytes_max: 1,
             subscriptions_per_socket_max: 1,
             connection_init_timeout: PATIENCE,
+            write_timeout: PATIENCE,
             ping_interval: PATIENCE,
             heartbeat_interval: PATIENCE,
         }),

@@ -1,6 +1,8 @@
 //! Reports answer what brute force over the same measurements answers, in a constant number of statements, and never
 //! from another tenant's rows.
 
+mod columns;
+mod distributions;
 mod explain;
 mod groups;
 mod questions;
@@ -111,13 +113,19 @@ fn assert_matches(stats: &Stats, events: &[&Event], want: Want, question: &Quest
             Want::Percentiles => Some(stats.count),
         }
     );
-    assert_eq!(stats.accuracy.is_exact, want == Want::Scalars);
+    assert_eq!(stats.accuracy.is_exact, want == Want::Scalars || question.exact.is_some());
+    if let Some(distribution) = &stats.distribution {
+        distributions::assert_matches(distribution, stats, events, question);
+    }
     for statistic in STATISTICS {
         let (told, exact) = (statistic.of(stats), by_force(events, statistic));
         match (told, exact) {
             (Some(told), Some(exact)) if statistic.percentile().is_some() => {
                 assert!((told - exact).abs() <= exact * RELATIVE_ERROR + 1e-9, "{statistic:?} {told} {exact}");
                 let quantile = stats.percentile(statistic.percentile().unwrap()).unwrap();
+                if question.exact.is_some() {
+                    assert_eq!([quantile.value, quantile.lower, quantile.upper], [exact; 3], "{question:?}");
+                }
                 let slack = exact * 1e-9 + 1e-6;
                 assert!(quantile.lower <= exact + slack && exact <= quantile.upper + slack, "{quantile:?} {exact}");
                 assert!(stats.min <= Some(told) && Some(told) <= stats.max);

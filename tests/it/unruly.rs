@@ -212,6 +212,8 @@ on_both_databases! {
             (window(&format!("{}, {minute}", projects(&[&project, &foreign]))), "BAD_USER_INPUT"),
             (ranking(&projects(&[&project, &foreign])), "BAD_USER_INPUT"),
             (window(&format!("filter: {{ {within}, projectIds: [\"{foreign}\"] }}, {minute}")), "BAD_USER_INPUT"),
+            (stream(&format!("filter: {{ {within}, projectIds: [\"{foreign}\"] }}")), "BAD_USER_INPUT"),
+            (stream(&format!("filter: {{ {within}, projectIds: [\"{project}\", \"{foreign}\"] }}")), "BAD_USER_INPUT"),
         ];
         for nobody in [&unknown, "nonsense"] {
             cases.push((stream(&projects(&[&project, nobody])), "NOT_FOUND"));

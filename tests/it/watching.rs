@@ -391,3 +391,37 @@ async fn one_that_never_reads_its_events_loses_its_place() {
     timeout(PATIENCE, taken).await.expect("its place is given to others");
     drop(connection);
 }
+
+/// The tests' clock is moved on by one thread alone, so that nothing has to wait for it.
+#[tokio::test]
+async fn a_message_waits_for_its_socket_as_long_as_the_setting_says() {
+    let server = server(TestDatabase::sqlite().await, "server.write_timeout_ms = 25000").await;
+    let world = server.seed("organizations=1 projects=1").await;
+    let after = commit(&server, &world, [0]).await;
+    let mut slow = slow_client(&server, &variables(&world, Some(&after))).await;
+    // Far more than the network takes of it without a reader.
+    let much = async |first: u32| {
+        for from in (first..first + 3_000).step_by(100) {
+            commit_large(&server, &world, &(from..from + 100).collect::<Vec<_>>()).await;
+        }
+        sleep(Duration::from_secs(1)).await;
+    };
+    let time_goes_by = async |length| {
+        tokio::time::pause();
+        tokio::time::advance(length).await;
+        tokio::time::resume();
+        sleep(Duration::from_millis(200)).await;
+    };
+    much(1).await;
+    time_goes_by(Duration::from_secs(22)).await;
+    assert_eq!(server.app.engine().subscriptions_running(), 1, "it may still take it");
+    assert_eq!(read_to(&mut slow, 3_000).await.0, (1..=3_000).collect::<Vec<_>>());
+    much(3_001).await;
+    time_goes_by(Duration::from_secs(26)).await;
+    let cut = async {
+        while server.app.engine().subscriptions_running() > 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(5), cut).await.expect("it had its time");
+}

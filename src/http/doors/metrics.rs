@@ -18,8 +18,12 @@ use super::{content, summary};
 use crate::{
     auth,
     error::Error,
-    graphql::node::NodeId,
-    http::{graphql::failure, origin, router::HttpState},
+    graphql::{error, node::NodeId},
+    http::{
+        graphql::{failure, failure_by_code},
+        origin,
+        router::HttpState,
+    },
     ingest::{
         self, Mode,
         bulk::{Bulk, Options, Refused},
@@ -162,7 +166,8 @@ impl Request {
         if let Some(project) = self.project
             && let Err(fault) = state.ingest.admit(viewer.scope(), project).await
         {
-            return failure(&fault, summary::status(&fault));
+            error::log(&fault);
+            return failure_by_code(&fault);
         }
         let source = content::source(body, self.encoding, bounds.body_bytes_max);
         let records = Records::new(source, self.format, bounds.body_bytes_max);
@@ -173,6 +178,7 @@ impl Request {
         match self.take(records, &mut bulk, bounds).await {
             Ok(()) => summary::complete(bulk.summary(), cursors),
             Err(Ended { fault, status }) => {
+                error::log(&fault);
                 tracing::debug!(%fault, accepted = bulk.summary().accepted, "a body was not read to its end");
                 summary::broken_off(bulk.summary(), cursors, &fault, status)
             }

@@ -33,10 +33,7 @@ use crate::{
 const TRANSPORT: &str = "WebSocket /graphql";
 /// A client that let so many pings go by without a word is gone.
 const MISSED_PINGS_MAX: u32 = 2;
-/// How long the network may take to accept a message before the client counts as gone.
-const SEND_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long the network may take to accept the good-bye.
+/// How long the network may take to accept the good-bye: a courtesy, for the socket ends here in any case.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Serves a socket until either side ends it.
@@ -224,7 +221,7 @@ impl Connection {
     }
 
     async fn send(&mut self, message: Message) -> Flow {
-        match timeout(SEND_TIMEOUT, self.socket.send(message)).await {
+        match timeout(self.state.settings.write_timeout, self.socket.send(message)).await {
             Ok(Ok(())) => Flow::Continue(()),
             Ok(Err(_)) => Flow::Break(None),
             Err(_) => Flow::Break(Some(Close::TooSlow(self.only_cursor()))),

@@ -15,10 +15,10 @@ use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
 use super::{world::range, *};
 
-const KEYS: [GroupBy; 6] =
+pub const KEYS: [GroupBy; 6] =
     [GroupBy::Project, GroupBy::Type, GroupBy::Name, GroupBy::Endpoint, GroupBy::StatusCode, GroupBy::Release];
 
-fn key(by: GroupBy, event: &Event) -> GroupKey {
+pub fn key(by: GroupBy, event: &Event) -> GroupKey {
     match by {
         GroupBy::Project => GroupKey::Project(event.project),
         GroupBy::Type => GroupKey::Type(event.kind),
