@@ -17,7 +17,7 @@ use crate::{
 /// Rows of a transaction, of ten seconds of twenty endpoints.
 const ROWS: usize = 1_000;
 const TRANSACTIONS: usize = 200;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const ENDPOINTS: i64 = 20;
 const STEP_MICROS: i64 = 10_000;
 const MINUTE_MICROS: i64 = 60_000_000;
@@ -191,19 +191,34 @@ fn cost(cpu_seconds: f64, started: Instant) -> Cost {
     Cost { rows_per_second: rows / started.elapsed().as_secs_f64(), cpu_micros_per_thousand: cpu_seconds * 1e9 / rows }
 }
 
+/// As perfgraph makes them: sorted first, so that a sketch only grows at its end.
 fn cells(rows: &[Row]) -> Cells {
     let mut cells = Cells::new();
-    for row in rows {
-        for endpoint in [0, row.endpoint] {
-            let cell = cells.entry((row.ts / MINUTE_MICROS, endpoint)).or_default();
-            cell.min = if cell.n == 0 { row.value } else { cell.min.min(row.value) };
-            cell.max = cell.max.max(row.value);
-            cell.n += 1;
-            cell.sum += row.value;
-            cell.sketch.record(row.bin, 1);
+    for minute in rows.chunk_by(|a, b| a.ts / MINUTE_MICROS == b.ts / MINUTE_MICROS) {
+        let Some(bucket) = minute.first().map(|row| row.ts / MINUTE_MICROS) else { continue };
+        let mut sorted: Vec<&Row> = minute.iter().collect();
+        sorted.sort_unstable_by_key(|row| row.bin);
+        cells.insert((bucket, 0), cell(&sorted));
+        sorted.sort_by_key(|row| row.endpoint);
+        for own in sorted.chunk_by(|a, b| a.endpoint == b.endpoint) {
+            if let Some(row) = own.first() {
+                cells.insert((bucket, row.endpoint), cell(own));
+            }
         }
     }
     cells
+}
+
+fn cell(rows: &[&Row]) -> Cell {
+    let mut cell = Cell { min: f64::INFINITY, ..Cell::default() };
+    for row in rows {
+        cell.n += 1;
+        cell.sum += row.value;
+        cell.min = cell.min.min(row.value);
+        cell.max = cell.max.max(row.value);
+        cell.sketch.record(row.bin, 1);
+    }
+    cell
 }
 
 async fn postgres(connection: &mut PgConnection, rows: &[Row], cells: &Cells) -> Outcome<()> {

@@ -49,6 +49,7 @@ pub struct Served {
 
 impl Served {
     /// Starts a server and waits until it says where it listens.
+    #[expect(clippy::print_stderr, reason = "what a server complains about explains why a test failed")]
     pub async fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
