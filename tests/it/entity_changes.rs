@@ -301,27 +301,75 @@ const WATCH: &str = "subscription ($id: ID!, $kinds: [ChangeKind!], $after: Stre
     }
 }";
 
+async fn rename(server: &Server, organization: &str, number: usize) {
+    let input = format!("{{ id: \"{organization}\", name: \"Name {number}\" }}");
+    mutate(server, &format!("updateOrganization(input: {input}) {{ userErrors {{ code }} }}")).await;
+}
+
+/// The first change that a subscription sees: it runs once it is asked for that.
+async fn first_seen(server: &Server, organization: &str) -> Value {
+    let mut changes = subscribe(server, WATCH, &json!({ "id": organization, "kinds": ["UPDATED"] }));
+    let mut first = Box::pin(next(&mut changes));
+    let mut number = 0;
+    loop {
+        number += 1;
+        if let Ok(seen) = timeout(Duration::from_millis(50), &mut first).await {
+            return seen;
+        }
+        rename(server, organization, number).await;
+    }
+}
+
+on_both_databases! {
+    async fn a_crowd_that_resumes_at_one_place_costs_as_much_as_one(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=1").await;
+        let organization = world.id("organization", 1);
+        let after = first_seen(&server, &organization).await["entityChanged"]["cursor"].clone();
+        for number in 101..=103 {
+            rename(&server, &organization, number).await;
+        }
+        let variables = json!({ "id": organization, "after": after });
+        let cursors = async |count: usize, client: &mut _| {
+            let mut cursors = Vec::new();
+            while cursors.len() < count {
+                let seen = next(client).await["entityChanged"].take();
+                assert_eq!(seen["gap"], Value::Null);
+                cursors.push(seen["cursor"].as_str().unwrap().to_owned());
+            }
+            cursors
+        };
+        let executed = server.app.engine().subscriptions_executed().0;
+        let mut first = subscribe(&server, WATCH, &variables);
+        let seen = cursors(3, &mut first).await;
+        let statements = server.database_statements();
+        let mut crowd = Vec::new();
+        for _ in 0..20 {
+            let mut client = subscribe(&server, WATCH, &variables);
+            assert_eq!(cursors(seen.len(), &mut client).await, seen, "everybody sees the same in the same order");
+            crowd.push(client);
+        }
+        assert_eq!(server.app.engine().subscriptions_executed().0, executed + 1, "nobody else is executed");
+        // The log is asked once a second whether another instance moved it.
+        let more = server.database_statements() - statements;
+        assert!(more <= 10, "{more} statements");
+
+        rename(&server, &organization, 104).await;
+        let answers = server.app.engine().subscriptions_executed().1;
+        let last = cursors(1, &mut first).await;
+        for client in &mut crowd {
+            assert_eq!(cursors(1, client).await, last);
+        }
+        assert!(server.app.engine().subscriptions_executed().1 <= answers + 1, "one answer an event");
+    }
+}
+
 on_both_databases! {
     async fn clients_see_what_changed_as_it_is_now(database: TestDatabase) {
         let server = Server::fixed(database).await;
         let world = server.seed("organizations=1 employees=2 projects=1").await;
         let organization = world.id("organization", 1);
-        let rename = async |number: usize| {
-            let input = format!("{{ id: \"{organization}\", name: \"Name {number}\" }}");
-            mutate(&server, &format!("updateOrganization(input: {input}) {{ userErrors {{ code }} }}")).await;
-        };
-        let mut changes = subscribe(&server, WATCH, &json!({ "id": organization, "kinds": ["UPDATED"] }));
-        // A subscription runs once it is asked for its first event.
-        let mut first = Box::pin(next(&mut changes));
-        let mut number = 0;
-        let seen = loop {
-            number += 1;
-            if let Ok(seen) = timeout(Duration::from_millis(50), &mut first).await {
-                break seen;
-            }
-            rename(number).await;
-        };
-        drop(first);
+        let seen = first_seen(&server, &organization).await;
         let seen = &seen["entityChanged"];
         assert_eq!((&seen["kind"], &seen["changedFields"], &seen["id"]), (&json!("UPDATED"), &json!(["name"]), &json!(organization)));
         assert_eq!(seen["entity"]["__typename"], "Organization");

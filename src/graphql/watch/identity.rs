@@ -1,9 +1,6 @@
 //! Which subscriptions are the same: equal document, operation, variables and scope, wherever they resume.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
 
 use async_graphql::{
     Positioned, Variables,
@@ -13,20 +10,26 @@ use async_graphql_value::{ConstValue, Value};
 
 use crate::model::Scope;
 
-/// The subscriptions that join what others watch behind a cursor, and the argument that says where. Any other that has such
-/// a cursor is executed for itself: what others watch is further on.
+/// The subscriptions that join what others watch wherever they resume, and the argument that says where. Any other is
+/// shared by those who resume at the same place, and tells each of them everything since then.
 const RESUMED: [&str; 1] = ["metricStream"];
 const AFTER: &str = "after";
 
-/// Tells apart those that share with nobody.
-static LONERS: AtomicU64 = AtomicU64::new(0);
-
 /// What identical subscriptions have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Identity([u8; 32]);
+pub struct Identity {
+    hash: [u8; 32],
+    /// Whether the execution itself begins behind a cursor.
+    begins_behind: bool,
+}
 
 impl Identity {
-    /// The identity of a subscription, and the cursor that it resumes after, which is no part of it.
+    /// Whether the execution itself begins behind a cursor: whoever joins it wants everything since its beginning.
+    pub const fn begins_behind(&self) -> bool {
+        self.begins_behind
+    }
+
+    /// The identity of a subscription, and the cursor that it resumes after.
     pub fn of(
         document: &[u8; 32],
         operation_name: Option<&str>,
@@ -40,11 +43,11 @@ impl Identity {
             Some(value) => (None, value.clone().into_const()),
             None => (None, None),
         };
-        let after = match after {
+        let after: Option<Arc<str>> = match after {
             Some(ConstValue::String(text)) => Some(Arc::from(text)),
             _ => None,
         };
-        let is_alone = after.is_some() && root.is_none_or(|field| !RESUMED.contains(&field.name.node.as_str()));
+        let begins_behind = after.is_some() && root.is_none_or(|field| !RESUMED.contains(&field.name.node.as_str()));
         // A map of the standard library's order: how the client ordered names makes no difference.
         let rest = variables.iter().filter(|(name, _)| Some(*name) != variable);
         let rest = rest.map(|(name, value)| (name.to_string(), serde_json::to_value(value).unwrap_or_default()));
@@ -54,10 +57,10 @@ impl Identity {
         for part in [operation_name.unwrap_or_default(), &rest.to_string(), &format!("{scope:?}")] {
             hasher.update(&(part.len() as u64).to_be_bytes()).update(part.as_bytes());
         }
-        if is_alone {
-            hasher.update(&LONERS.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        if let Some(after) = after.as_ref().filter(|_| begins_behind) {
+            hasher.update(after.as_bytes());
         }
-        (Self(hasher.finalize().into()), after)
+        (Self { hash: hasher.finalize().into(), begins_behind }, after)
     }
 }
 
@@ -120,5 +123,10 @@ mod tests {
         assert_ne!(identity(text, json!({ "f": { "a": 1, "b": 2 } }), &tenant).0, first);
         assert_ne!(identity(text, json!({ "f": { "a": 1, "b": 3 } }), &scope).0, first);
         assert_ne!(identity(&text.replace("cursor", "c: cursor"), json!({ "f": { "a": 1, "b": 2 } }), &scope).0, first);
+
+        let text = text.replace("metricStream", "entityChanged");
+        let [one, same, other] =
+            ["x", "x", "y"].map(|after| identity(&text, json!({ "f": {}, "after": after }), &scope).0);
+        assert!(one == same && one != other && one.begins_behind() && !first.begins_behind());
     }
 }

@@ -56,6 +56,7 @@ impl Drop for Shared {
 
 /// Where events go.
 struct Channel {
+    frames_max: usize,
     state: Mutex<State>,
     stage: watch::Sender<Stage>,
 }
@@ -64,7 +65,43 @@ struct State {
     /// Gone when the execution is over.
     frames: Option<broadcast::Sender<Arc<Frame>>>,
     boundary: Option<Boundary>,
-    latest: Option<Arc<Frame>>,
+    memory: Memory,
+}
+
+/// What a newcomer is told first.
+enum Memory {
+    /// The last event of a state.
+    Latest(Option<Arc<Frame>>),
+    /// Everything since the beginning, as long as that is not too much.
+    All(Vec<Arc<Frame>>),
+    /// It became too much: a newcomer begins by itself.
+    TooMuch,
+}
+
+/// Bytes of events that are remembered for newcomers.
+const MEMORY_BYTES_MAX: usize = 524_288;
+
+impl Memory {
+    fn told(&self) -> Option<Vec<Arc<Frame>>> {
+        match self {
+            Self::Latest(latest) => Some(latest.iter().cloned().collect()),
+            Self::All(all) => Some(all.clone()),
+            Self::TooMuch => None,
+        }
+    }
+
+    fn remember(&mut self, frame: &Arc<Frame>, is_state: bool, frames_max: usize) {
+        match self {
+            Self::Latest(latest) if is_state => *latest = Some(Arc::clone(frame)),
+            Self::All(all) => {
+                all.push(Arc::clone(frame));
+                if all.len() > frames_max || all.iter().map(|frame| frame.bytes()).sum::<usize>() > MEMORY_BYTES_MAX {
+                    *self = Self::TooMuch;
+                }
+            }
+            Self::Latest(_) | Self::TooMuch => {}
+        }
+    }
 }
 
 /// A place between two events.
@@ -106,8 +143,8 @@ pub struct Joined {
     pub frames: broadcast::Receiver<Arc<Frame>>,
     /// Where `frames` begin; nothing while the execution starts.
     pub boundary: Option<Boundary>,
-    /// The event before `frames`.
-    pub latest: Option<Arc<Frame>>,
+    /// What came before `frames` and has to be told first.
+    pub before: Vec<Arc<Frame>>,
     /// How far the execution has come.
     pub stage: watch::Receiver<Stage>,
 }
@@ -117,19 +154,21 @@ impl Shared {
     pub fn begin(subscription: Arc<Subscription>, capacity: usize) -> (Arc<Self>, Joined, Driver) {
         let sender = broadcast::Sender::new(capacity.max(1));
         let frames = sender.subscribe();
+        let memory = if subscription.identity.begins_behind() { Memory::All(Vec::new()) } else { Memory::Latest(None) };
         let channel = Arc::new(Channel {
-            state: Mutex::new(State { frames: Some(sender), boundary: None, latest: None }),
+            frames_max: capacity,
+            state: Mutex::new(State { frames: Some(sender), boundary: None, memory }),
             stage: watch::Sender::new(Stage::Starting),
         });
         let leaving = CancellationToken::new();
         let driver = Driver { channel: Arc::clone(&channel), leaving: leaving.clone() };
         let stage = channel.stage.subscribe();
         let shared = Arc::new(Self { subscription, channel, leaving });
-        let joined = Joined { shared: Arc::clone(&shared), frames, boundary: None, latest: None, stage };
+        let joined = Joined { shared: Arc::clone(&shared), frames, boundary: None, before: Vec::new(), stage };
         (shared, joined, driver)
     }
 
-    /// Begins to listen; nothing when it is over.
+    /// Begins to listen; nothing when it is over, or when what came before is no longer known.
     pub fn join(self: &Arc<Self>) -> Option<Joined> {
         let state = self.channel.state();
         let frames = state.frames.as_ref()?.subscribe();
@@ -137,7 +176,7 @@ impl Shared {
             shared: Arc::clone(self),
             frames,
             boundary: state.boundary.clone(),
-            latest: state.latest.clone(),
+            before: state.memory.told()?,
             stage: self.channel.stage.subscribe(),
         })
     }
@@ -159,9 +198,9 @@ impl Channel {
         let mut state = self.state();
         if let Some(place) = &frame.place {
             state.boundary = Some(place.end());
-        } else if matches!(*self.stage.borrow(), Stage::Open(Opening::State)) {
-            state.latest = Some(Arc::clone(&frame));
         }
+        let is_state = matches!(*self.stage.borrow(), Stage::Open(Opening::State));
+        state.memory.remember(&frame, is_state && frame.place.is_none(), self.frames_max);
         if let Some(frames) = &state.frames {
             // An error means that nobody watches.
             let _ = frames.send(frame);

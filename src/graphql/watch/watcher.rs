@@ -91,7 +91,7 @@ impl Watcher {
             }
             (None, _) => {}
         }
-        self.pending.extend(joined.latest.take());
+        self.pending.extend(joined.before.drain(..));
         self.joined = Some(joined);
     }
 
