@@ -72,7 +72,7 @@ pub async fn run() -> Outcome<()> {
         return Err(format!("the import failed: {status}").into());
     }
     let seconds = started.elapsed().as_secs_f64();
-    let sql = "SELECT COUNT(*), 0 FROM metric_event WHERE organization_id = $1 AND project_id = $2 AND ts >= $3";
+    let sql = "SELECT COUNT(*), COUNT(*) FROM metric_event WHERE organization_id = $1 AND project_id = $2 AND ts >= $3";
     let bound = [project.0, project.1, from];
     let (stored, _) = Direct::open(url).await?.pairs(sql, &bound).await?.first().copied().ok_or("no count")?;
     if u64::try_from(stored)? < ROWS {

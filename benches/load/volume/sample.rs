@@ -20,8 +20,8 @@ const SETTLE_POLL: Duration = Duration::from_secs(1);
 /// Parts of the last minutes are always there.
 const OPEN_MICROS: i64 = 10 * 60 * 1_000_000;
 
-const ROWS: &str = "SELECT COUNT(*), 0 FROM metric_event";
-const OLD_PARTS: &str = "SELECT COUNT(*), 0 FROM metric_rollup_part WHERE bucket < $1";
+const ROWS: &str = "SELECT COUNT(*), COUNT(*) FROM metric_event";
+const OLD_PARTS: &str = "SELECT COUNT(*), COUNT(*) FROM metric_rollup_part WHERE bucket < $1";
 /// The busiest project of one organization.
 const PROJECT: &str = "SELECT organization_id, project_id FROM metric_event WHERE kind = 1 AND organization_id = \
     (SELECT id FROM organization WHERE slug = 'contoso') GROUP BY 1, 2 ORDER BY COUNT(*) DESC LIMIT 1";
