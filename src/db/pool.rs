@@ -143,7 +143,8 @@ impl Database {
             .map_err(|error| Error::input("database.url", error.to_string()))?
             .application_name("perfgraph")
             .statement_cache_capacity(256)
-            .options([("statement_timeout", timeout.as_str())]);
+            // Reports read thousands of rows, not millions: to start processes that help takes longer than to answer.
+            .options([("statement_timeout", timeout.as_str()), ("max_parallel_workers_per_gather", "0")]);
         let pool = |connections| {
             PgPoolOptions::new()
                 .max_connections(connections)
