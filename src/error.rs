@@ -179,6 +179,15 @@ impl Error {
         Self::Internal(Arc::from(source.into()))
     }
 
+    /// Writes the cause to the log, where callers learn of it by the request id alone.
+    pub fn log(&self) {
+        if let Self::Internal(cause) = self {
+            tracing::error!(cause = %chain(cause.as_ref()), "a request failed");
+        } else if let Self::Unavailable { source: Some(cause), .. } = self {
+            tracing::warn!(cause = %chain(cause.as_ref()), "a request could not reach what it needs");
+        }
+    }
+
     /// The code of this fault.
     pub fn code(&self) -> Code {
         match self {
@@ -198,6 +207,18 @@ impl Error {
             Self::Internal(_) => Code::InternalServerError,
         }
     }
+}
+
+/// An error with everything behind it.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
 }
 
 impl From<Problems> for Result<()> {

@@ -62,7 +62,7 @@ pub enum Backend {
 
 /// How many connections read an SQLite file: reading is work of this very process, so more than there are processors only
 /// take memory.
-fn readers(configured: u32) -> u32 {
+fn reader_count(configured: u32) -> u32 {
     let processors = std::thread::available_parallelism()
         .map_or(configured, |count| u32::try_from(count.get()).unwrap_or(configured));
     configured.min(processors.max(2))
@@ -121,7 +121,7 @@ impl Database {
             .connect_with(connect.clone())
             .await?;
         let read = SqlitePoolOptions::new()
-            .max_connections(readers(options.read_connections))
+            .max_connections(reader_count(options.read_connections))
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
             .connect_with(connect.pragma("query_only", "ON").pragma("cache_size", READ_CACHE))

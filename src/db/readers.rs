@@ -18,7 +18,10 @@ use sea_orm::{
     SqlxSqliteConnector, Statement, StreamTrait, Values,
 };
 use sea_query_sqlx::SqlxValues;
-use sqlx::{AssertSqlSafe, PgPool, Pool, Postgres, Sqlite, SqlitePool, pool::PoolConnection};
+use sqlx::{
+    AssertSqlSafe, Executor, IntoArguments, PgPool, Pool, Postgres, Sqlite, SqlitePool, pool::PoolConnection,
+    query::Query,
+};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::timeout,
@@ -45,30 +48,6 @@ enum Kind {
     Postgres(Stock<Postgres>),
 }
 
-/// Runs a statement on whichever database there is, with one of sqlx's functions that fetch.
-macro_rules! fetch {
-    ($readers:expr, $statement:expr, $fetch:ident) => {{
-        let Statement { sql, values, .. } = $statement;
-        let values = SqlxValues(values.unwrap_or(Values(Vec::new())));
-        match &$readers.0.at_hand {
-            Kind::Sqlite(stock) => {
-                let mut taken = stock.take().await?;
-                let query = sqlx::query_with(AssertSqlSafe(sql), values);
-                let answer = query.$fetch(&mut *taken.connection).await.map_err(failed)?;
-                taken.put_back();
-                answer.into_iter().map(QueryResult::from).collect()
-            }
-            Kind::Postgres(stock) => {
-                let mut taken = stock.take().await?;
-                let query = sqlx::query_with(AssertSqlSafe(sql), values);
-                let answer = query.$fetch(&mut *taken.connection).await.map_err(failed)?;
-                taken.put_back();
-                answer.into_iter().map(QueryResult::from).collect()
-            }
-        }
-    }};
-}
-
 impl Readers {
     /// For an SQLite file.
     pub fn sqlite(pool: SqlitePool) -> Self {
@@ -89,13 +68,18 @@ impl Readers {
 
     /// All rows of an answer.
     pub async fn all(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        Ok(fetch!(self, statement, fetch_all))
+        match &self.0.at_hand {
+            Kind::Sqlite(stock) => stock.all(statement).await,
+            Kind::Postgres(stock) => stock.all(statement).await,
+        }
     }
 
     /// The first row of an answer.
     pub async fn one(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        let rows: Vec<QueryResult> = fetch!(self, statement, fetch_optional);
-        Ok(rows.into_iter().next())
+        match &self.0.at_hand {
+            Kind::Sqlite(stock) => stock.one(statement).await,
+            Kind::Postgres(stock) => stock.one(statement).await,
+        }
     }
 
     /// The rows of an answer as they come, on a connection that the stream has for itself.
@@ -212,6 +196,36 @@ impl<DB: sqlx::Database> Stock<DB> {
         self.at_hand().clear();
         closing.await;
     }
+}
+
+impl<DB: sqlx::Database> Stock<DB>
+where
+    SqlxValues: IntoArguments<DB>,
+    QueryResult: From<DB::Row>,
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+{
+    async fn all(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let mut taken = self.take().await?;
+        let rows = query(statement).fetch_all(&mut *taken.connection).await.map_err(failed)?;
+        taken.put_back();
+        Ok(rows.into_iter().map(QueryResult::from).collect())
+    }
+
+    async fn one(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        let mut taken = self.take().await?;
+        let row = query(statement).fetch_optional(&mut *taken.connection).await.map_err(failed)?;
+        taken.put_back();
+        Ok(row.map(QueryResult::from))
+    }
+}
+
+/// A statement as the driver takes it.
+fn query<DB: sqlx::Database>(statement: Statement) -> Query<'static, DB, SqlxValues>
+where
+    SqlxValues: IntoArguments<DB>,
+{
+    let values = statement.values.unwrap_or(Values(Vec::new()));
+    sqlx::query_with(AssertSqlSafe(statement.sql), SqlxValues(values))
 }
 
 impl<DB: sqlx::Database> Taken<'_, DB> {

@@ -71,7 +71,7 @@ pub fn refuse_syntax(error: parser::Error) -> Response {
 
 fn classify(error: &mut ServerError, phase: Phase) -> Code {
     if let Some(fault) = error.source::<Error>().cloned() {
-        log(&fault);
+        fault.log();
         add_details(error, &fault);
         return fault.code();
     }
@@ -102,27 +102,6 @@ fn advise(error: &mut ServerError) {
     if let Some((_, what)) = expected {
         error.message = format!("{}: {what}", error.message);
     }
-}
-
-/// Writes the cause of a fault where callers learn of it by the request id alone.
-pub fn log(fault: &Error) {
-    if let Error::Internal(cause) = fault {
-        tracing::error!(cause = %chain(cause.as_ref()), "a request failed");
-    } else if let Error::Unavailable { source: Some(cause), .. } = fault {
-        tracing::warn!(cause = %chain(cause.as_ref()), "a request could not reach what it needs");
-    }
-}
-
-/// An error with everything behind it, for the log.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 fn extensions(error: &mut ServerError) -> &mut ErrorExtensionValues {

@@ -1,5 +1,5 @@
-//! One transaction per group: ledger, raw rows, rollup parts, and the sequence last, so that the order of sequences is
-//! the order of commits. What the steps mean is here; how a database spells them is below.
+//! One transaction per group: the claim of keys, raw rows, rollup parts, last the sequence and with it the ledger, so that
+//! the order of sequences is the order of commits. What the steps mean is here; how a database spells them is below.
 
 mod endpoints;
 mod postgres;

@@ -12,7 +12,7 @@ use crate::{
 const BAR: usize = 12;
 /// Columns that a trend takes.
 const TREND: usize = 12;
-/// The two of them.
+/// Columns that are drawn, the trend and the bar: the last ones.
 const DRAWINGS: usize = 2;
 /// The title above the names of people.
 const OWNERS: &str = "owners";
@@ -215,6 +215,11 @@ mod tests {
 
     const AT: &str = "2026-11-01T12:00:02.5Z";
 
+    /// A table of five minutes.
+    fn shop<'a>(ranking: &'a Ranking, trends: &'a Trends, command: &'a Watch) -> Table<'a> {
+        Table { project: "Shop", ranking, trends, command, window_micros: 300_000_000, at: AT }
+    }
+
     fn command(rank_by: RankBy) -> Watch {
         Watch {
             project: "a/b".to_owned(),
@@ -247,14 +252,7 @@ mod tests {
             trends.add(&ranking());
         }
         let (ranking, command) = (ranking(), command(RankBy::Count));
-        let table = Table {
-            project: "Shop",
-            ranking: &ranking,
-            trends: &trends,
-            command: &command,
-            window_micros: 300_000_000,
-            at: AT,
-        };
+        let table = shop(&ranking, &trends, &command);
         for width in 1..200 {
             for line in table.lines(width, 50) {
                 assert!(measure_text_width(&line) <= width, "{width}: {line}");
@@ -267,14 +265,7 @@ mod tests {
     fn a_wide_terminal_shows_everything_and_a_narrow_one_what_matters() {
         let (ranking, command, mut trends) = (ranking(), command(RankBy::P95), Trends::default());
         trends.add(&ranking);
-        let table = Table {
-            project: "Shop",
-            ranking: &ranking,
-            trends: &trends,
-            command: &command,
-            window_micros: 300_000_000,
-            at: AT,
-        };
+        let table = shop(&ranking, &trends, &command);
         let wide = table.lines(140, 50);
         assert_eq!(wide[0], "Shop: slowest endpoints of the last 5 min by p95  12:00:02 UTC");
         assert_eq!(
@@ -293,14 +284,7 @@ mod tests {
     fn people_stand_before_drawings_and_numbers_before_people() {
         let (ranking, command, mut trends) = (ranking(), command(RankBy::P95), Trends::default());
         trends.add(&ranking);
-        let table = Table {
-            project: "Shop",
-            ranking: &ranking,
-            trends: &trends,
-            command: &command,
-            window_micros: 300_000_000,
-            at: AT,
-        };
+        let table = shop(&ranking, &trends, &command);
         let shown = |width| {
             let first = table.lines(width, 50).remove(2);
             ["Ada", "▅", "█", "3.1 %"].map(|part| first.contains(part))
@@ -326,14 +310,7 @@ mod tests {
             ),
         ] {
             let command = command(rank_by);
-            let table = Table {
-                project: "Shop",
-                ranking: &ranking,
-                trends: &trends,
-                command: &command,
-                window_micros: micros,
-                at: AT,
-            };
+            let table = Table { window_micros: micros, ..shop(&ranking, &trends, &command) };
             assert_eq!(table.lines(120, 50)[0], format!("Shop: {wide}  12:00:02 UTC"));
             assert_eq!(table.lines(50, 50)[0], format!("12:00:02 {narrow}: Shop"));
         }
@@ -347,14 +324,8 @@ mod tests {
     #[test]
     fn nothing_is_said_to_be_nothing() {
         let (ranking, command) = (Ranking { until: String::new(), rows: Vec::new() }, command(RankBy::P95));
-        let table = Table {
-            project: "Shop",
-            ranking: &ranking,
-            trends: &Trends::default(),
-            command: &command,
-            window_micros: 300_000_000,
-            at: AT,
-        };
+        let trends = Trends::default();
+        let table = shop(&ranking, &trends, &command);
         assert_eq!(table.lines(80, 50)[1], "nothing was measured in this time");
     }
 }

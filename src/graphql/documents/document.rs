@@ -40,7 +40,7 @@ impl Document {
         let operations = parsed.operations.iter().map(|(name, operation)| Operation {
             kind: operation.node.ty,
             label: name.map(|name| format!("{} {name}", operation.node.ty)),
-            is_lone: matches!(operation.node.selection_set.node.items.as_slice(), [only] if matches!(only.node, Selection::Field(_))),
+            is_lone: is_lone(&operation.node.selection_set.node),
             name: name.cloned(),
         });
         let operations = operations.collect();
@@ -97,6 +97,11 @@ pub fn canonical(text: &str) -> [u8; 32] {
         hasher.update(token).update(b"\n");
     }
     hasher.finalize().into()
+}
+
+/// Whether one field stands alone at the top, so that nothing can be loaded together with it.
+fn is_lone(top: &SelectionSet) -> bool {
+    matches!(top.items.as_slice(), [only] if matches!(only.node, Selection::Field(_)))
 }
 
 /// Whether it asks about the schema, in any of its operations and fragments.

@@ -2,11 +2,16 @@
 
 use std::{
     panic::AssertUnwindSafe,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use futures_util::{FutureExt, StreamExt, stream::BoxStream};
-use tokio::sync::{broadcast, watch};
+use tokio::{
+    sync::{broadcast, watch},
+    time::sleep,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Course, Frame, Identity, Opening, Place};
@@ -56,6 +61,7 @@ impl Drop for Shared {
 
 /// Where events go.
 struct Channel {
+    /// Events that a watcher may be behind, and that are remembered.
     frames_max: usize,
     state: Mutex<State>,
     stage: watch::Sender<Stage>,
@@ -72,34 +78,37 @@ struct State {
 enum Memory {
     /// The last event of a state.
     Latest(Option<Arc<Frame>>),
-    /// Everything since the beginning, as long as that is not too much.
-    All(Vec<Arc<Frame>>),
-    /// It became too much: a newcomer begins by itself.
-    TooMuch,
+    /// Everything since the beginning, and how many bytes that is.
+    All { frames: Vec<Arc<Frame>>, bytes: usize },
+    /// It became too much, or too old: a newcomer begins by itself.
+    Gone,
 }
 
 /// Bytes of events that are remembered for newcomers.
 const MEMORY_BYTES_MAX: usize = 524_288;
+/// How long they are: a crowd that lost its server comes back within seconds.
+const MEMORY_KEPT: Duration = Duration::from_secs(30);
 
 impl Memory {
     fn told(&self) -> Option<Vec<Arc<Frame>>> {
         match self {
             Self::Latest(latest) => Some(latest.iter().cloned().collect()),
-            Self::All(all) => Some(all.clone()),
-            Self::TooMuch => None,
+            Self::All { frames, .. } => Some(frames.clone()),
+            Self::Gone => None,
         }
     }
 
     fn remember(&mut self, frame: &Arc<Frame>, is_state: bool, frames_max: usize) {
         match self {
             Self::Latest(latest) if is_state => *latest = Some(Arc::clone(frame)),
-            Self::All(all) => {
-                all.push(Arc::clone(frame));
-                if all.len() > frames_max || all.iter().map(|frame| frame.bytes()).sum::<usize>() > MEMORY_BYTES_MAX {
-                    *self = Self::TooMuch;
+            Self::All { frames, bytes } => {
+                *bytes += frame.bytes();
+                frames.push(Arc::clone(frame));
+                if frames.len() > frames_max || *bytes > MEMORY_BYTES_MAX {
+                    *self = Self::Gone;
                 }
             }
-            Self::Latest(_) | Self::TooMuch => {}
+            Self::Latest(_) | Self::Gone => {}
         }
     }
 }
@@ -154,7 +163,11 @@ impl Shared {
     pub fn begin(subscription: Arc<Subscription>, capacity: usize) -> (Arc<Self>, Joined, Driver) {
         let sender = broadcast::Sender::new(capacity.max(1));
         let frames = sender.subscribe();
-        let memory = if subscription.identity.begins_behind() { Memory::All(Vec::new()) } else { Memory::Latest(None) };
+        let memory = if subscription.identity.begins_behind() {
+            Memory::All { frames: Vec::new(), bytes: 0 }
+        } else {
+            Memory::Latest(None)
+        };
         let channel = Arc::new(Channel {
             frames_max: capacity,
             state: Mutex::new(State { frames: Some(sender), boundary: None, memory }),
@@ -207,6 +220,14 @@ impl Channel {
         }
     }
 
+    /// Lets go of what is remembered from the beginning.
+    fn forget(&self) {
+        let memory = &mut self.state().memory;
+        if matches!(memory, Memory::All { .. }) {
+            *memory = Memory::Gone;
+        }
+    }
+
     fn end(&self) {
         self.state().frames = None;
         self.stage.send_if_modified(|stage| {
@@ -236,6 +257,8 @@ impl Driver {
     pub async fn run(self, course: Arc<Course>, mut answers: BoxStream<'static, Frame>) {
         let mut openings = course.openings();
         let mut is_open = false;
+        let mut kept = pin!(sleep(MEMORY_KEPT));
+        let mut is_kept = true;
         loop {
             let frame = tokio::select! {
                 biased;
@@ -245,6 +268,11 @@ impl Driver {
                         is_open = true;
                         self.channel.open(opening);
                     }
+                    continue;
+                }
+                () = &mut kept, if is_kept => {
+                    is_kept = false;
+                    self.channel.forget();
                     continue;
                 }
                 frame = answers.next() => frame,
@@ -289,4 +317,49 @@ pub async fn started(stage: &mut watch::Receiver<Stage>) -> Stage {
     let started =
         stage.wait_for(|stage| !matches!(stage, Stage::Starting)).map(|stage| stage.map(|stage| stage.clone()));
     started.await.unwrap_or(Stage::Ended)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn channel(memory: Memory) -> Channel {
+        let frames = Some(broadcast::Sender::new(4));
+        let stage = watch::Sender::new(Stage::Open(Opening::Plain));
+        Channel { frames_max: 2, state: Mutex::new(State { frames, boundary: None, memory }), stage }
+    }
+
+    fn told(channel: &Channel) -> Option<usize> {
+        channel.state().memory.told().map(|frames| frames.len())
+    }
+
+    fn hand_on(channel: &Channel) {
+        channel.hand_on(Frame::fault(&Error::not_found("anything"), Phase::Execution));
+    }
+
+    #[test]
+    fn a_newcomer_is_told_everything_as_long_as_that_is_not_much() {
+        let everything = channel(Memory::All { frames: Vec::new(), bytes: 0 });
+        for count in 1..=2 {
+            hand_on(&everything);
+            assert_eq!(told(&everything), Some(count));
+        }
+        hand_on(&everything);
+        assert_eq!(told(&everything), None, "three are too many");
+        let large = channel(Memory::All { frames: Vec::new(), bytes: MEMORY_BYTES_MAX });
+        hand_on(&large);
+        assert_eq!(told(&large), None, "and so are the bytes");
+    }
+
+    #[test]
+    fn what_is_old_is_forgotten_and_what_is_live_has_no_past() {
+        let everything = channel(Memory::All { frames: Vec::new(), bytes: 0 });
+        hand_on(&everything);
+        everything.forget();
+        assert_eq!(told(&everything), None);
+        let live = channel(Memory::Latest(None));
+        hand_on(&live);
+        live.forget();
+        assert_eq!(told(&live), Some(0), "whoever joins gets what comes from now on");
+    }
 }

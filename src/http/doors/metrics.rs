@@ -18,7 +18,7 @@ use super::{content, summary};
 use crate::{
     auth,
     error::Error,
-    graphql::{error, node::NodeId},
+    graphql::node::NodeId,
     http::{
         graphql::{failure, failure_by_code},
         origin,
@@ -166,7 +166,7 @@ impl Request {
         if let Some(project) = self.project
             && let Err(fault) = state.ingest.admit(viewer.scope(), project).await
         {
-            error::log(&fault);
+            fault.log();
             return failure_by_code(&fault);
         }
         let source = content::source(body, self.encoding, bounds.body_bytes_max);
@@ -178,7 +178,7 @@ impl Request {
         match self.take(records, &mut bulk, bounds).await {
             Ok(()) => summary::complete(bulk.summary(), cursors),
             Err(Ended { fault, status }) => {
-                error::log(&fault);
+                fault.log();
                 tracing::debug!(%fault, accepted = bulk.summary().accepted, "a body was not read to its end");
                 summary::broken_off(bulk.summary(), cursors, &fault, status)
             }
