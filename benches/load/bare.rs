@@ -1,22 +1,24 @@
 //! What the database alone can do, as a measure for ingest: one bare COPY into the very table that perfgraph fills, and
 //! rows in transactions of 1,000 with and without their rollup parts, written as perfgraph writes them, into bare ones.
+//! The difference of these two is what rollups cost, and it is compared with all that ingest over HTTP costs besides.
 
-use std::{collections::BTreeMap, fmt::Write, time::Instant};
+use std::{collections::BTreeMap, fmt::Write, sync::LazyLock, time::Instant};
 
 use perfgraph::model::sketch::{Sketch, bin_of};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rand_distr::{Distribution, LogNormal};
 use serde_json::json;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use sqlx::{Arguments, Connection, PgConnection, SqliteConnection, sqlite::SqliteArguments};
 
 use crate::{
     Outcome, cpu,
     databases::{Bench, Direct},
+    report::Report,
 };
 
 /// Rows of a transaction, of ten seconds of twenty endpoints.
 const ROWS: usize = 1_000;
-const TRANSACTIONS: usize = 200;
+const TRANSACTIONS: usize = 1_000;
 const ROUNDS: usize = 5;
 const ENDPOINTS: i64 = 20;
 const STEP_MICROS: i64 = 10_000;
@@ -53,6 +55,7 @@ const SQLITE_TABLES: [&str; 4] = [
 ];
 
 /// Times are in order, as perfgraph sorts them.
+#[derive(Clone, Copy)]
 struct Row {
     ts: i64,
     id: i64,
@@ -89,7 +92,7 @@ struct Cost {
 }
 
 /// Measures and prints. Rounds alternate; the best of each counts, because nothing but noise makes one slower.
-pub async fn run(bench: &Bench) -> Outcome<()> {
+pub async fn run(bench: &Bench, report: &Report) -> Outcome<()> {
     let transactions = transactions()?;
     let mut direct = bench.direct().await?;
     let mut best: [Option<Cost>; 2] = [None, None];
@@ -106,13 +109,18 @@ pub async fn run(bench: &Bench) -> Outcome<()> {
         }
     }
     let [Some(without), Some(with)] = best else { return Ok(()) };
-    let rollups = with.cpu_micros_per_thousand / without.cpu_micros_per_thousand - 1.0;
+    let rollups = with.cpu_micros_per_thousand - without.cpu_micros_per_thousand;
+    let of_transaction = rollups / without.cpu_micros_per_thousand;
+    let bulk = report.line(bench.kind, "bulk").ok_or("the bulk door was not measured")?.ours.all_cpu_micros();
+    let of_ingest = rollups / (bulk - rollups);
     println!(
-        "\n{}: 1,000 rows in a transaction, database CPU {:.0} us without rollup parts, {:.0} us with: {:+.0} %",
+        "\n{}: 1,000 rows in a bare transaction, CPU {:.0} us without rollup parts, {:.0} us with: {:+.0} % of the bare \
+         rows, {:+.1} % of what else their ingest over HTTP costs",
         bench.kind,
         without.cpu_micros_per_thousand,
         with.cpu_micros_per_thousand,
-        rollups * 100.0
+        of_transaction * 100.0,
+        of_ingest * 100.0
     );
     if let Some(copied) = copied {
         println!(
@@ -128,7 +136,7 @@ pub async fn run(bench: &Bench) -> Outcome<()> {
         "{}",
         json!({
             "database": bench.kind.to_string(), "bare": { "rows": side(without), "rows_and_parts": side(with),
-            "copy": copied.map(side) }, "rollup_share": rollups
+            "copy": copied.map(side) }, "rollup_share_of_rows": of_transaction, "rollup_share_of_ingest": of_ingest
         })
     );
     for sql in ["DROP TABLE bare_event", "DROP TABLE bare_part"] {
@@ -191,32 +199,31 @@ fn cost(cpu_seconds: f64, started: Instant) -> Cost {
     Cost { rows_per_second: rows / started.elapsed().as_secs_f64(), cpu_micros_per_thousand: cpu_seconds * 1e9 / rows }
 }
 
-/// As perfgraph makes them: sorted first, so that a sketch only grows at its end.
+/// As perfgraph makes them: all endpoints as they come, then each for itself.
 fn cells(rows: &[Row]) -> Cells {
     let mut cells = Cells::new();
-    for minute in rows.chunk_by(|a, b| a.ts / MINUTE_MICROS == b.ts / MINUTE_MICROS) {
-        let Some(bucket) = minute.first().map(|row| row.ts / MINUTE_MICROS) else { continue };
-        let mut sorted: Vec<&Row> = minute.iter().collect();
-        sorted.sort_unstable_by_key(|row| row.bin);
-        cells.insert((bucket, 0), cell(&sorted));
-        sorted.sort_by_key(|row| row.endpoint);
-        for own in sorted.chunk_by(|a, b| a.endpoint == b.endpoint) {
+    for run in rows.chunk_by(|a, b| a.ts / MINUTE_MICROS == b.ts / MINUTE_MICROS) {
+        let Some(bucket) = run.first().map(|row| row.ts / MINUTE_MICROS) else { continue };
+        cells.insert((bucket, 0), cell(run.iter()));
+        let mut minute: Vec<&Row> = run.iter().collect();
+        minute.sort_unstable_by_key(|row| row.endpoint);
+        for own in minute.chunk_by(|a, b| a.endpoint == b.endpoint) {
             if let Some(row) = own.first() {
-                cells.insert((bucket, row.endpoint), cell(own));
+                cells.insert((bucket, row.endpoint), cell(own.iter().copied()));
             }
         }
     }
     cells
 }
 
-fn cell(rows: &[&Row]) -> Cell {
-    let mut cell = Cell { min: f64::INFINITY, ..Cell::default() };
+fn cell<'r>(rows: impl Iterator<Item = &'r Row> + Clone) -> Cell {
+    let sketch = Sketch::of(rows.clone().map(|row| row.bin));
+    let mut cell = Cell { min: f64::INFINITY, sketch, ..Cell::default() };
     for row in rows {
         cell.n += 1;
         cell.sum += row.value;
         cell.min = cell.min.min(row.value);
         cell.max = cell.max.max(row.value);
-        cell.sketch.record(row.bin, 1);
     }
     cell
 }
@@ -247,28 +254,39 @@ async fn postgres(connection: &mut PgConnection, rows: &[Row], cells: &Cells) ->
     Ok(transaction.commit().await?)
 }
 
-/// `count` times a row of so many parameters.
-fn values(count: usize, parameters: usize) -> String {
+/// An INSERT of up to `size` rows, as perfgraph writes it: places that are not bound stay empty.
+fn insert(table: &str, size: usize, parameters: usize) -> String {
     let row = format!("({})", vec!["?"; parameters].join(","));
-    vec![row; count].join(",")
+    let rows = vec![row; size].join(",");
+    format!("INSERT OR FAIL INTO {table} SELECT * FROM (VALUES {rows}) AS row WHERE column1 IS NOT NULL")
+}
+
+fn room(parameters: usize) -> SqliteArguments {
+    let mut arguments = SqliteArguments::default();
+    arguments.reserve(parameters, 0);
+    arguments
 }
 
 async fn sqlite(connection: &mut SqliteConnection, rows: &[Row], cells: &Cells) -> Outcome<()> {
     /// Rows of a statement, as perfgraph has them.
-    const CHUNK: usize = 100;
+    const ROWS: usize = 512;
+    const CELLS: usize = 32;
+    static INSERTS: LazyLock<[String; 2]> =
+        LazyLock::new(|| [insert("bare_event", ROWS, 9), insert("bare_part", CELLS, 12)]);
+    let [insert_rows, insert_cells] = &*INSERTS;
     let mut transaction = connection.begin().await?;
-    for chunk in rows.chunks(CHUNK) {
-        let sql = format!("INSERT INTO bare_event VALUES {}", values(chunk.len(), 9));
-        let insert = chunk.iter().fold(sqlx::query(AssertSqlSafe(sql)), |insert, row| {
+    for chunk in rows.chunks(ROWS) {
+        let insert = chunk.iter().fold(sqlx::query_with(insert_rows.as_str(), room(chunk.len() * 9)), |insert, row| {
             let insert = insert.bind(1_i64).bind(1_i64).bind(1_i64).bind(row.ts).bind(row.id).bind(row.value);
             insert.bind(row.endpoint).bind(200_i64).bind(row.bin)
         });
         insert.execute(&mut *transaction).await?;
     }
-    if let (Some(first), false) = (rows.first(), cells.is_empty()) {
-        let sql = format!("INSERT INTO bare_part VALUES {}", values(cells.len(), 12));
-        let insert = cells.iter().fold(sqlx::query(AssertSqlSafe(sql)), |insert, ((bucket, endpoint), cell)| {
-            let insert = insert.bind(1_i64).bind(1_i64).bind(1_i64).bind(*bucket).bind(*endpoint).bind(first.id);
+    let cells: Vec<_> = cells.iter().collect();
+    for chunk in cells.chunks(CELLS) {
+        let empty = sqlx::query_with(insert_cells.as_str(), room(chunk.len() * 12));
+        let insert = chunk.iter().fold(empty, |insert, ((bucket, endpoint), cell)| {
+            let insert = insert.bind(1_i64).bind(1_i64).bind(1_i64).bind(*bucket).bind(*endpoint).bind(rows[0].id);
             let insert = insert.bind(cell.n).bind(0_i64).bind(cell.sum).bind(cell.min).bind(cell.max);
             insert.bind(cell.sketch.encode())
         });

@@ -74,7 +74,7 @@ async fn one(kind: Kind, report: &mut Report) -> Outcome<()> {
     report.memory(&bench, "after reads")?;
     ingest::run(&bench, report).await?;
     report.memory(&bench, "after ingest")?;
-    bare::run(&bench).await?;
+    bare::run(&bench, report).await?;
     bench.close().await?;
     eprintln!("load: {kind} took {:.1} s", start.elapsed().as_secs_f64());
     Ok(())

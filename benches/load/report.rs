@@ -33,8 +33,7 @@ impl Line {
 
     /// The same with the database's CPU.
     fn ratio_with_database(&self) -> f64 {
-        let all = |figures: &Figures| figures.cpu_micros + figures.database_micros.unwrap_or(0.0);
-        all(&self.theirs) / all(&self.ours)
+        self.theirs.all_cpu_micros() / self.ours.all_cpu_micros()
     }
 
     fn json(&self) -> Value {
@@ -70,6 +69,11 @@ impl Report {
     pub fn add(&mut self, line: Line) {
         eprintln!("load: {} {}: ratio {:.2}", line.database, line.workload, line.ratio());
         self.lines.push(line);
+    }
+
+    /// What a workload was measured at.
+    pub fn line(&self, database: Kind, workload: &str) -> Option<&Line> {
+        self.lines.iter().find(|line| line.database == database && line.workload == workload)
     }
 
     /// Adds what both servers hold now.

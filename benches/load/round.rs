@@ -44,6 +44,13 @@ pub struct Figures {
     pub database_micros: Option<f64>,
 }
 
+impl Figures {
+    /// CPU of the server and of its database for a request.
+    pub fn all_cpu_micros(&self) -> f64 {
+        self.cpu_micros + self.database_micros.unwrap_or(0.0)
+    }
+}
+
 /// Sends `requests` in turn and measures. `postmaster` is the database server, where there is one.
 pub async fn run(
     server: &Server,

@@ -31,6 +31,9 @@ use crate::{
 /// system's cache too, so theirs may be small: together they decide how much memory the server takes.
 const WRITE_CACHE: &str = "-2048";
 const READ_CACHE: &str = "-1024";
+/// Pages that wait in the log (32 MiB) before they go into the file: what is written again and again while it waits, like
+/// the pages of the last minutes, goes there once.
+const CHECKPOINT_PAGES: &str = "8192";
 /// Rows that SQLite's thread may read ahead: whole pages of lists fit, so that it is woken once and not every 50 rows.
 const ROWS_AHEAD: usize = 512;
 
@@ -105,7 +108,8 @@ impl Database {
             .statement_cache_capacity(256)
             .row_buffer_size(ROWS_AHEAD)
             .pragma("temp_store", "MEMORY")
-            .pragma("cache_size", WRITE_CACHE);
+            .pragma("cache_size", WRITE_CACHE)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
         let file = connect.get_filename().to_path_buf();
         let write = SqlitePoolOptions::new()
             .max_connections(1)

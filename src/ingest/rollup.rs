@@ -82,13 +82,12 @@ pub fn cells(rows: &[Row<'_>]) -> Vec<Cell> {
     let mut cells = Vec::new();
     let mut minute = Vec::new();
     for run in rows.chunk_by(|a, b| series(a) == series(b)) {
+        cells.extend(cell(run.iter(), EndpointId::ALL.0));
         minute.clear();
-        minute.extend_from_slice(run);
-        // By bin inside an endpoint, so that a sketch only ever grows at its end.
-        minute.sort_unstable_by_key(|row| (row.endpoint, row.bin));
-        cells.extend(cell(run, EndpointId::ALL.0));
+        minute.extend(run);
+        minute.sort_unstable_by_key(|row: &&Row<'_>| row.endpoint);
         for own in minute.chunk_by(|a, b| a.endpoint == b.endpoint) {
-            cells.extend(own.first().and_then(|row| cell(own, row.endpoint)));
+            cells.extend(own.first().and_then(|row| cell(own.iter().copied(), row.endpoint)));
         }
     }
     cells
@@ -98,9 +97,8 @@ fn bucket(row: &Row<'_>) -> i64 {
     Timestamp::from_micros(row.ts).floor(MINUTE_MICROS).as_micros()
 }
 
-fn cell(rows: &[Row<'_>], endpoint: i64) -> Option<Cell> {
-    let first = rows.first()?;
-    let mut sketch = Sketch::new();
+fn cell<'r>(rows: impl Iterator<Item = &'r Row<'r>> + Clone, endpoint: i64) -> Option<Cell> {
+    let first = rows.clone().next()?;
     let mut cell = Cell {
         organization: first.organization,
         project: first.project,
@@ -112,7 +110,7 @@ fn cell(rows: &[Row<'_>], endpoint: i64) -> Option<Cell> {
         sum: 0.0,
         min: first.value,
         max: first.value,
-        sketch: Vec::new(),
+        sketch: Sketch::of(rows.clone().map(|row| row.bin)).encode(),
     };
     for row in rows {
         cell.n += 1;
@@ -120,9 +118,7 @@ fn cell(rows: &[Row<'_>], endpoint: i64) -> Option<Cell> {
         cell.sum += row.value;
         cell.min = cell.min.min(row.value);
         cell.max = cell.max.max(row.value);
-        sketch.record(row.bin, 1);
     }
-    cell.sketch = sketch.encode();
     Some(cell)
 }
 

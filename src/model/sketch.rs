@@ -74,6 +74,21 @@ impl Sketch {
         Self { first_bin: 0, counts: Vec::new(), total: 0 }
     }
 
+    /// Holds one value of each of these bins: made at once, it need not grow.
+    pub fn of(bins: impl Iterator<Item = i16> + Clone) -> Self {
+        let mut sketch = Self::new();
+        if let (Some(lowest), Some(highest)) = (bins.clone().min(), bins.clone().max()) {
+            let first_bin = lowest.clamp(ZERO_BIN, BIN_MAX);
+            let last_bin = highest.clamp(ZERO_BIN, BIN_MAX);
+            sketch.counts = vec![0; usize::from(last_bin.abs_diff(first_bin)) + 1];
+            sketch.first_bin = first_bin;
+        }
+        for bin in bins {
+            sketch.record(bin, 1);
+        }
+        sketch
+    }
+
     /// How many values were recorded.
     pub const fn count(&self) -> u64 {
         self.total

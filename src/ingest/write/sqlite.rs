@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
-use sqlx::{Sqlite, SqlitePool, query::Query, sqlite::SqliteArguments};
+use sqlx::{Arguments, Sqlite, SqlitePool, query::Query, sqlite::SqliteArguments};
 
 use super::{Numbered, count, record, times};
 use crate::{
@@ -35,14 +35,16 @@ const TAGGED_ROW_COLUMNS: &str =
 const CELL_COLUMNS: &str =
     "organization_id, project_id, kind, bucket, endpoint_id, part, n, n_err, sum, min, max, sketch";
 
-/// Rows per statement. Beyond some hundred they get no faster, and every prepared statement takes memory by its size.
-const CHUNKS: [usize; 4] = [128, 16, 4, 1];
+/// Rows per statement, ascending. Beyond some hundred they get no faster, and every prepared statement takes memory by its
+/// size. What fills no statement leaves places of the next larger one empty: that costs less than one more statement.
+const SIZES: [usize; 6] = [1, 4, 16, 32, 128, 512];
 
-/// An INSERT for every size in [`CHUNKS`].
+/// An INSERT for every size in [`SIZES`].
 struct Inserts {
     /// For the log, where a thousand rows of question marks say nothing.
     short: String,
-    by_size: Vec<(usize, String)>,
+    by_size: [(usize, String); SIZES.len()],
+    parameters: usize,
 }
 
 static ROWS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_event", ROW_COLUMNS));
@@ -52,13 +54,22 @@ static CELLS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_rollup_p
 
 impl Inserts {
     fn new(table: &str, columns: &str) -> Self {
-        let marks = vec!["?"; columns.split(',').count()].join(", ");
-        let head = format!("INSERT INTO {table} ({columns}) VALUES ");
-        let by_size = CHUNKS.map(|size| {
-            let rows = vec![format!("({marks})"); size].join(", ");
-            (size, format!("{head}{rows}"))
-        });
-        Self { short: format!("{head}({marks}), …"), by_size: by_size.into() }
+        let parameters = columns.split(',').count();
+        let marks = vec!["?"; parameters].join(", ");
+        // OR FAIL: whoever fails rolls back the whole transaction, so no statement needs a journal of its own. A place
+        // without values is NULL, and the first column never is.
+        let sql = |rows: &str| {
+            format!(
+                "INSERT OR FAIL INTO {table} ({columns}) SELECT * FROM (VALUES {rows}) AS row WHERE column1 IS NOT NULL"
+            )
+        };
+        let by_size = SIZES.map(|size| (size, sql(&vec![format!("({marks})"); size].join(", "))));
+        Self { short: sql(&format!("({marks}), …")), by_size, parameters }
+    }
+
+    /// The statement for so many rows: the smallest that has room for all, or the largest.
+    fn fitting(&self, rows: usize) -> Option<&(usize, String)> {
+        self.by_size.iter().find(|(size, _)| *size >= rows).or(self.by_size.last())
     }
 }
 
@@ -177,14 +188,15 @@ impl Transaction {
         mut items: &[T],
         bind: impl Fn(Bound, &T) -> Bound + Send + Sync,
     ) -> sqlx::Result<()> {
-        for (size, sql) in &inserts.by_size {
-            while let Some((chunk, rest)) = items.split_at_checked(*size) {
-                let watch = Stopwatch::start();
-                let query = chunk.iter().fold(sqlx::query(sql.as_str()), &bind);
-                query.execute(&mut *self.inner).await?;
-                record(&self.log, &inserts.short, *size, watch);
-                items = rest;
-            }
+        while let (false, Some((size, sql))) = (items.is_empty(), inserts.fitting(items.len())) {
+            let (chunk, rest) = items.split_at(items.len().min(*size));
+            let watch = Stopwatch::start();
+            let mut arguments = SqliteArguments::default();
+            arguments.reserve(chunk.len() * inserts.parameters, 0);
+            let query = chunk.iter().fold(sqlx::query_with(sql.as_str(), arguments), &bind);
+            query.execute(&mut *self.inner).await?;
+            record(&self.log, &inserts.short, chunk.len(), watch);
+            items = rest;
         }
         Ok(())
     }
