@@ -33,11 +33,12 @@ pub struct Written {
     pub turn: Turn,
 }
 
-/// An entry of the ledger with its sequence; it has none where it has no rows.
+/// An entry of the ledger, and how far its sequence lies behind the last one that its organization gets by this commit. It
+/// has none where it has no rows.
 #[derive(Debug)]
-struct Numbered<'e, 'j> {
+struct Placed<'e, 'j> {
     entry: &'e Entry<'j>,
-    sequence: Option<i64>,
+    behind: Option<i64>,
 }
 
 /// An open transaction of one database. Dropped without `commit` it rolls back.
@@ -49,15 +50,15 @@ trait Transaction: Send + Sized {
     fn earlier(&mut self, keys: &[LedgerKey<'_>]) -> impl Future<Output = sqlx::Result<Vec<Stored>>> + Send;
 
     /// Rows without name and release are written without these columns, which is quicker.
-    fn insert_rows(&mut self, rows: &[Row<'_>]) -> impl Future<Output = sqlx::Result<()>> + Send;
+    fn insert(&mut self, part: i64, load: &Load<'_>) -> impl Future<Output = sqlx::Result<()>> + Send;
 
-    fn insert_cells(&mut self, part: i64, cells: &[Cell]) -> impl Future<Output = sqlx::Result<()>> + Send;
-
-    /// Moves the sequences of organizations (ascending) on; answers the last one of each.
-    fn advance(&mut self, steps: &[(i64, i64)]) -> impl Future<Output = sqlx::Result<Vec<(i64, i64)>>> + Send;
-
-    /// Writes the ledger, which tells what became of a key, and where the rows of a sequence are.
-    fn register(&mut self, numbered: &[Numbered<'_, '_>]) -> impl Future<Output = sqlx::Result<()>> + Send;
+    /// Moves the sequences of organizations (ascending) on and answers the last one of each. With them it writes the ledger,
+    /// which tells what became of a key, and where the rows of a sequence are.
+    fn conclude(
+        &mut self,
+        steps: &[(i64, i64)],
+        placed: &[Placed<'_, '_>],
+    ) -> impl Future<Output = sqlx::Result<Vec<(i64, i64)>>> + Send;
 
     fn commit(self) -> impl Future<Output = sqlx::Result<()>> + Send;
 }
@@ -113,20 +114,22 @@ impl Prepared<'_, '_> {
             .filter(|entry| claimed.contains(&entry.first_id))
             .partition(|entry| !entry.job.measurements.is_empty());
         let mut turn = Turn::default();
-        let mut numbered = Vec::new();
         if let Some(part) = storing.iter().map(|entry| entry.first_id).min() {
-            transaction.insert_rows(&load.rows).await?;
-            transaction.insert_cells(part, &load.cells).await?;
+            transaction.insert(part, &load).await?;
             turn = turnstile.enter(organizations(&storing)).await;
-            let last = transaction.advance(&steps(&storing)).await?;
-            numbered = number(&storing, last)?;
         }
+        let (steps, mut placed) = place(&storing);
         // What has neither rows nor a key will never be asked for.
         let asked_for = empty.into_iter().filter(|entry| entry.job.key.is_some());
-        numbered.extend(asked_for.map(|entry| Numbered { entry, sequence: None }));
-        transaction.register(&numbered).await?;
+        placed.extend(asked_for.map(|entry| Placed { entry, behind: None }));
+        let last = if placed.is_empty() { Vec::new() } else { transaction.conclude(&steps, &placed).await? };
+        if last.len() != steps.len() {
+            return Err(Error::internal("the database handed out no sequence"));
+        }
         transaction.commit().await.map_err(unconfirmed)?;
-        let sequences = numbered.iter().filter_map(|row| Some((row.entry.first_id, row.sequence?))).collect();
+        let last = last.into_iter().collect();
+        let sequences = placed.iter().filter_map(|placed| Some((placed.entry.first_id, placed.sequence(&last)?)));
+        let sequences = sequences.collect();
         Ok(Written { outcomes: self.leaders.outcomes(self.entries, &claimed, &earlier, &sequences), turn })
     }
 
@@ -150,30 +153,25 @@ fn organizations<'a>(storing: &'a [&Entry<'_>]) -> impl Iterator<Item = Organiza
     storing.iter().map(|entry| entry.job.project.organization)
 }
 
-/// How far each organization's sequence moves, ascending by organization: the order in which rows are locked.
-fn steps(storing: &[&Entry<'_>]) -> Vec<(i64, i64)> {
+/// How far each organization's sequence moves, ascending by organization, which is the order in which rows are locked; and
+/// where the sequence of each entry then lies.
+fn place<'e, 'j>(storing: &[&'e Entry<'j>]) -> (Vec<(i64, i64)>, Vec<Placed<'e, 'j>>) {
     let mut steps = BTreeMap::new();
-    for organization in organizations(storing) {
-        *steps.entry(organization.0).or_insert(0) += 1;
-    }
-    steps.into_iter().collect()
+    let from_the_last = storing.iter().rev().map(|entry| {
+        let step: &mut i64 = steps.entry(entry.job.project.organization.0).or_insert(0);
+        *step += 1;
+        Placed { entry, behind: Some(*step - 1) }
+    });
+    let mut placed: Vec<_> = from_the_last.collect();
+    placed.reverse();
+    (steps.into_iter().collect(), placed)
 }
 
-/// Hands out the sequences up to `last` of each organization.
-fn number<'e, 'j>(storing: &[&'e Entry<'j>], last: Vec<(i64, i64)>) -> Result<Vec<Numbered<'e, 'j>>> {
-    let mut next: HashMap<i64, i64> = last.into_iter().collect();
-    for organization in organizations(storing) {
-        next.entry(organization.0).and_modify(|sequence| *sequence -= 1);
+impl Placed<'_, '_> {
+    /// Its sequence, if that of its organization went up to this.
+    fn sequence(&self, last: &HashMap<i64, i64>) -> Option<i64> {
+        Some(last.get(&self.entry.job.project.organization.0)? - self.behind?)
     }
-    let mut numbered = Vec::with_capacity(storing.len());
-    for entry in storing {
-        let sequence = next
-            .get_mut(&entry.job.project.organization.0)
-            .ok_or_else(|| Error::internal("the database handed out no sequence"))?;
-        *sequence += 1;
-        numbered.push(Numbered { entry, sequence: Some(*sequence) });
-    }
-    Ok(numbered)
 }
 
 /// Whether a COMMIT that failed took effect is not known here. Never retried by ourselves: it could store twice.

@@ -3,15 +3,17 @@
 //! Not COPY, although it costs the server less: sqlx sends its data and its end in two packets and leaves Nagle's
 //! algorithm on, so that over TCP every COPY waits 40 ms for a delayed acknowledgement (measured).
 
+use std::sync::LazyLock;
+
 use sqlx::{PgPool, Postgres};
 
-use super::{Numbered, count, record, times};
+use super::{Load, Placed, count, record, times};
 use crate::{
     clock::Stopwatch,
     db::StatementLog,
     ingest::{
         group::{Entry, LedgerKey, Stored},
-        rollup::{Cell, Row},
+        rollup::Row,
     },
 };
 
@@ -21,33 +23,42 @@ const CLAIM: &str = "INSERT INTO ingest_batch (organization_id, source, idem_key
     SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bytea[], $7::int[], \
     $8::int[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[]) \
     ON CONFLICT (organization_id, source, idem_key) DO NOTHING RETURNING first_id";
-// As CLAIM, for what has no key that anybody could claim: there at the end is soon enough.
-const REGISTER: &str = "INSERT INTO ingest_batch (organization_id, source, idem_key, project_id, first_id, body_hash, \
-    n_accepted, n_rejected, min_ts, max_ts, received_at, rejections, seq) \
-    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bytea[], $7::int[], \
-    $8::int[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::bigint[])";
 const EARLIER: &str = "SELECT organization_id, source, idem_key, seq, body_hash, n_accepted, rejections \
     FROM ingest_batch JOIN unnest($1::bigint[], $2::text[], $3::text[]) AS asked (organization_id, source, idem_key) \
     USING (organization_id, source, idem_key)";
-const INSERT_ROWS: &str = "INSERT INTO metric_event (organization_id, project_id, ts, id, value, endpoint_id, kind, \
-    status, bin) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], \
-    $5::double precision[], $6::bigint[], $7::smallint[], $8::smallint[], $9::smallint[])";
-const INSERT_TAGGED_ROWS: &str = "INSERT INTO metric_event (organization_id, project_id, ts, id, value, endpoint_id, kind, \
-    status, bin, name, release) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], \
-    $5::double precision[], $6::bigint[], $7::smallint[], $8::smallint[], $9::smallint[], $10::text[], $11::text[])";
-const INSERT_CELLS: &str = "INSERT INTO metric_rollup_part (organization_id, project_id, kind, bucket, endpoint_id, part, \
-    n, n_err, sum, min, max, sketch) SELECT organization_id, project_id, kind, bucket, endpoint_id, $6, n, n_err, sum, \
-    min, max, sketch FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], $7::bigint[], \
-    $8::bigint[], $9::double precision[], $10::double precision[], $11::double precision[], $12::bytea[]) \
-    AS cell (organization_id, project_id, kind, bucket, endpoint_id, n, n_err, sum, min, max, sketch)";
-// An upsert rather than an update: it locks in the order of the arrays, and makes the row of a new organization.
-const ADVANCE: &str = "INSERT INTO organization_stream (organization_id, last_seq) \
+// Rows and parts in one statement, the last steps in another: for single rows, what counts is how often the two wait for
+// each other.
+const PARTS: &str = "WITH part AS (INSERT INTO metric_rollup_part (organization_id, project_id, kind, bucket, endpoint_id, \
+    part, n, n_err, sum, min, max, sketch) SELECT organization_id, project_id, kind, bucket, endpoint_id, $6, n, n_err, \
+    sum, min, max, sketch FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], \
+    $7::bigint[], $8::bigint[], $9::double precision[], $10::double precision[], $11::double precision[], $12::bytea[]) \
+    AS cell (organization_id, project_id, kind, bucket, endpoint_id, n, n_err, sum, min, max, sketch))";
+const ROWS: &str = "INSERT INTO metric_event (organization_id, project_id, ts, id, value, endpoint_id, kind, status, bin) \
+    SELECT * FROM unnest($13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::double precision[], \
+    $18::bigint[], $19::smallint[], $20::smallint[], $21::smallint[])";
+const TAGGED_ROWS: &str = "INSERT INTO metric_event (organization_id, project_id, ts, id, value, endpoint_id, kind, status, \
+    bin, name, release) SELECT * FROM unnest($13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], \
+    $17::double precision[], $18::bigint[], $19::smallint[], $20::smallint[], $21::smallint[], $22::text[], $23::text[])";
+static INSERT: LazyLock<String> = LazyLock::new(|| format!("{PARTS} {ROWS}"));
+static INSERT_TAGGED: LazyLock<String> = LazyLock::new(|| format!("{PARTS} {TAGGED_ROWS}"));
+// An upsert rather than an update: it locks in the order of the arrays, and makes the row of a new organization. What has a
+// key is in the ledger already; for what has none, which nobody could claim, the end is soon enough.
+const CONCLUDE: &str = "WITH stream AS (INSERT INTO organization_stream (organization_id, last_seq) \
     SELECT * FROM unnest($1::bigint[], $2::bigint[]) ON CONFLICT (organization_id) \
-    DO UPDATE SET last_seq = organization_stream.last_seq + excluded.last_seq RETURNING organization_id, last_seq";
-const NUMBER: &str = "UPDATE ingest_batch SET seq = given.seq \
-    FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS given (organization_id, source, idem_key, seq) \
-    WHERE ingest_batch.organization_id = given.organization_id AND ingest_batch.source = given.source \
-    AND ingest_batch.idem_key = given.idem_key";
+    DO UPDATE SET last_seq = organization_stream.last_seq + excluded.last_seq RETURNING organization_id, last_seq), \
+    keyed AS (UPDATE ingest_batch SET seq = stream.last_seq - given.behind \
+    FROM unnest($3::bigint[], $4::text[], $5::text[], $6::bigint[]) AS given (organization_id, source, idem_key, behind) \
+    JOIN stream USING (organization_id) WHERE ingest_batch.organization_id = given.organization_id \
+    AND ingest_batch.source = given.source AND ingest_batch.idem_key = given.idem_key), \
+    free AS (INSERT INTO ingest_batch (organization_id, source, idem_key, project_id, first_id, body_hash, n_accepted, \
+    n_rejected, min_ts, max_ts, received_at, rejections, seq) \
+    SELECT organization_id, source, idem_key, project_id, first_id, body_hash, n_accepted, n_rejected, min_ts, max_ts, \
+    received_at, rejections, stream.last_seq - behind \
+    FROM unnest($7::bigint[], $8::text[], $9::text[], $10::bigint[], $11::bigint[], $12::bytea[], $13::int[], \
+    $14::int[], $15::bigint[], $16::bigint[], $17::bigint[], $18::text[], $19::bigint[]) \
+    AS given (organization_id, source, idem_key, project_id, first_id, body_hash, n_accepted, n_rejected, min_ts, \
+    max_ts, received_at, rejections, behind) JOIN stream USING (organization_id)) \
+    SELECT organization_id, last_seq FROM stream";
 
 /// Binds the columns of the ledger that are known before a sequence is.
 macro_rules! bind_ledger {
@@ -101,11 +112,23 @@ impl super::Transaction for Transaction {
         Ok(found.into_iter().map(stored).collect())
     }
 
-    async fn insert_rows(&mut self, rows: &[Row<'_>]) -> sqlx::Result<()> {
+    async fn insert(&mut self, part: i64, Load { rows, cells }: &Load<'_>) -> sqlx::Result<()> {
         let watch = Stopwatch::start();
         let is_tagged = rows.iter().any(|row| row.tags.is_some());
-        let sql = if is_tagged { INSERT_TAGGED_ROWS } else { INSERT_ROWS };
+        let sql: &'static str = if is_tagged { &INSERT_TAGGED } else { &INSERT };
         let mut insert = sqlx::query(sql)
+            .bind(column(cells, |cell| cell.organization))
+            .bind(column(cells, |cell| cell.project))
+            .bind(column(cells, |cell| cell.kind))
+            .bind(column(cells, |cell| cell.bucket))
+            .bind(column(cells, |cell| cell.endpoint))
+            .bind(part)
+            .bind(column(cells, |cell| cell.n))
+            .bind(column(cells, |cell| cell.n_err))
+            .bind(column(cells, |cell| cell.sum))
+            .bind(column(cells, |cell| cell.min))
+            .bind(column(cells, |cell| cell.max))
+            .bind(cells.iter().map(|cell| cell.sketch.as_slice()).collect::<Vec<_>>())
             .bind(column(rows, |row| row.organization))
             .bind(column(rows, |row| row.project))
             .bind(column(rows, |row| row.ts))
@@ -123,58 +146,27 @@ impl super::Transaction for Transaction {
         Ok(())
     }
 
-    async fn insert_cells(&mut self, part: i64, cells: &[Cell]) -> sqlx::Result<()> {
-        let watch = Stopwatch::start();
-        sqlx::query(INSERT_CELLS)
-            .bind(column(cells, |cell| cell.organization))
-            .bind(column(cells, |cell| cell.project))
-            .bind(column(cells, |cell| cell.kind))
-            .bind(column(cells, |cell| cell.bucket))
-            .bind(column(cells, |cell| cell.endpoint))
-            .bind(part)
-            .bind(column(cells, |cell| cell.n))
-            .bind(column(cells, |cell| cell.n_err))
-            .bind(column(cells, |cell| cell.sum))
-            .bind(column(cells, |cell| cell.min))
-            .bind(column(cells, |cell| cell.max))
-            .bind(cells.iter().map(|cell| cell.sketch.as_slice()).collect::<Vec<_>>())
-            .execute(&mut *self.inner)
-            .await?;
-        record(&self.log, INSERT_CELLS, cells.len(), watch);
-        Ok(())
-    }
-
-    async fn advance(&mut self, steps: &[(i64, i64)]) -> sqlx::Result<Vec<(i64, i64)>> {
+    async fn conclude(&mut self, steps: &[(i64, i64)], placed: &[Placed<'_, '_>]) -> sqlx::Result<Vec<(i64, i64)>> {
         let watch = Stopwatch::start();
         let (organizations, steps): (Vec<i64>, Vec<i64>) = steps.iter().copied().unzip();
-        let last: Vec<(i64, i64)> =
-            sqlx::query_as(ADVANCE).bind(organizations).bind(steps).fetch_all(&mut *self.inner).await?;
-        record(&self.log, ADVANCE, last.len(), watch);
+        // Without rows there is no sequence: such an entry has a key, and was written when that was claimed.
+        let (keyed, free): (Vec<_>, Vec<_>) =
+            placed.iter().filter(|placed| placed.behind.is_some()).partition(|placed| placed.entry.job.key.is_some());
+        if organizations.is_empty() {
+            return Ok(Vec::new());
+        }
+        let conclude = sqlx::query_as(CONCLUDE)
+            .bind(organizations)
+            .bind(steps)
+            .bind(column(&keyed, |placed| placed.entry.job.project.organization.0))
+            .bind(keyed.iter().map(|placed| placed.entry.job.source.as_str()).collect::<Vec<_>>())
+            .bind(keyed.iter().map(|placed| placed.entry.key.as_ref()).collect::<Vec<_>>())
+            .bind(column(&keyed, |placed| placed.behind));
+        let entries: Vec<&Entry<'_>> = free.iter().map(|placed| placed.entry).collect();
+        let conclude = bind_ledger!(conclude, entries).bind(column(&free, |placed| placed.behind));
+        let last: Vec<(i64, i64)> = conclude.fetch_all(&mut *self.inner).await?;
+        record(&self.log, CONCLUDE, placed.len(), watch);
         Ok(last)
-    }
-
-    async fn register(&mut self, numbered: &[Numbered<'_, '_>]) -> sqlx::Result<()> {
-        let (keyed, free): (Vec<_>, Vec<_>) = numbered.iter().partition(|row| row.entry.job.key.is_some());
-        let keyed: Vec<_> = keyed.into_iter().filter(|row| row.sequence.is_some()).collect();
-        if !free.is_empty() {
-            let watch = Stopwatch::start();
-            let entries: Vec<&Entry<'_>> = free.iter().map(|row| row.entry).collect();
-            let insert = bind_ledger!(sqlx::query(REGISTER), entries).bind(column(&free, |row| row.sequence));
-            insert.execute(&mut *self.inner).await?;
-            record(&self.log, REGISTER, free.len(), watch);
-        }
-        if !keyed.is_empty() {
-            let watch = Stopwatch::start();
-            sqlx::query(NUMBER)
-                .bind(column(&keyed, |row| row.entry.job.project.organization.0))
-                .bind(keyed.iter().map(|row| row.entry.job.source.as_str()).collect::<Vec<_>>())
-                .bind(keyed.iter().map(|row| row.entry.key.as_ref()).collect::<Vec<_>>())
-                .bind(column(&keyed, |row| row.sequence))
-                .execute(&mut *self.inner)
-                .await?;
-            record(&self.log, NUMBER, keyed.len(), watch);
-        }
-        Ok(())
     }
 
     async fn commit(self) -> sqlx::Result<()> {

@@ -6,13 +6,13 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 use sqlx::{Arguments, Sqlite, SqlitePool, query::Query, sqlite::SqliteArguments};
 
-use super::{Numbered, count, record, times};
+use super::{Load, Placed, count, record, times};
 use crate::{
     clock::Stopwatch,
     db::StatementLog,
     ingest::{
         group::{Entry, LedgerKey, Stored},
-        rollup::{Cell, Row},
+        rollup::Row,
     },
 };
 
@@ -117,17 +117,9 @@ impl super::Transaction for Transaction {
         Ok(found.into_iter().map(stored).collect())
     }
 
-    async fn insert_rows(&mut self, rows: &[Row<'_>]) -> sqlx::Result<()> {
-        if rows.iter().all(|row| row.tags.is_none()) {
-            return self.insert(&ROWS, rows, bind_row).await;
-        }
-        let tagged =
-            |query, row: &Row<'_>| bind_row(query, row).bind(row.name().to_owned()).bind(row.release().to_owned());
-        self.insert(&TAGGED_ROWS, rows, tagged).await
-    }
-
-    async fn insert_cells(&mut self, part: i64, cells: &[Cell]) -> sqlx::Result<()> {
-        self.insert(&CELLS, cells, |query, cell| {
+    async fn insert(&mut self, part: i64, load: &Load<'_>) -> sqlx::Result<()> {
+        self.insert_rows(&load.rows).await?;
+        self.insert_each(&CELLS, &load.cells, |query, cell| {
             query
                 .bind(cell.organization)
                 .bind(cell.project)
@@ -145,24 +137,17 @@ impl super::Transaction for Transaction {
         .await
     }
 
-    async fn advance(&mut self, steps: &[(i64, i64)]) -> sqlx::Result<Vec<(i64, i64)>> {
-        let watch = Stopwatch::start();
-        let last: Vec<(i64, i64)> = sqlx::query_as(ADVANCE)
-            .bind(array(steps.iter().map(|step| json!(step))))
-            .fetch_all(&mut *self.inner)
-            .await?;
-        record(&self.log, ADVANCE, last.len(), watch);
-        Ok(last)
-    }
-
-    async fn register(&mut self, numbered: &[Numbered<'_, '_>]) -> sqlx::Result<()> {
-        self.insert(&LEDGER, numbered, |query, Numbered { entry, sequence }| {
+    async fn conclude(&mut self, steps: &[(i64, i64)], placed: &[Placed<'_, '_>]) -> sqlx::Result<Vec<(i64, i64)>> {
+        let last = if steps.is_empty() { Vec::new() } else { self.advance(steps).await? };
+        let known = last.iter().copied().collect();
+        self.insert_each(&LEDGER, placed, |query, placed| {
+            let entry = placed.entry;
             let (job, (min, max)) = (entry.job, times(entry));
             query
                 .bind(job.project.organization.0)
                 .bind(job.source.clone())
                 .bind(entry.key.to_string())
-                .bind(*sequence)
+                .bind(placed.sequence(&known))
                 .bind(job.project.id.0)
                 .bind(entry.first_id)
                 .bind(job.body_hash.clone())
@@ -173,7 +158,8 @@ impl super::Transaction for Transaction {
                 .bind(job.received_at.as_micros())
                 .bind(entry.rejections.clone())
         })
-        .await
+        .await?;
+        Ok(last)
     }
 
     async fn commit(self) -> sqlx::Result<()> {
@@ -182,7 +168,26 @@ impl super::Transaction for Transaction {
 }
 
 impl Transaction {
-    async fn insert<T: Sync>(
+    async fn insert_rows(&mut self, rows: &[Row<'_>]) -> sqlx::Result<()> {
+        if rows.iter().all(|row| row.tags.is_none()) {
+            return self.insert_each(&ROWS, rows, bind_row).await;
+        }
+        let tagged =
+            |query, row: &Row<'_>| bind_row(query, row).bind(row.name().to_owned()).bind(row.release().to_owned());
+        self.insert_each(&TAGGED_ROWS, rows, tagged).await
+    }
+
+    async fn advance(&mut self, steps: &[(i64, i64)]) -> sqlx::Result<Vec<(i64, i64)>> {
+        let watch = Stopwatch::start();
+        let last: Vec<(i64, i64)> = sqlx::query_as(ADVANCE)
+            .bind(array(steps.iter().map(|step| json!(step))))
+            .fetch_all(&mut *self.inner)
+            .await?;
+        record(&self.log, ADVANCE, last.len(), watch);
+        Ok(last)
+    }
+
+    async fn insert_each<T: Sync>(
         &mut self,
         inserts: &'static Inserts,
         mut items: &[T],

@@ -296,8 +296,7 @@ mod tests {
         }
     }
 
-    /// Newcombe, "Interval estimation for the difference between independent proportions", Statistics in Medicine 17, 1998:
-    /// Wilson's limits of 10 in 100 are 0.0552 and 0.1744 at 95 %.
+    /// By hand, Wilson's limits of 10 in 100 are 0.0552 and 0.1744 at 95 %.
     #[test]
     fn limits_of_rates_are_wilsons() {
         let hundred: Minutes =
