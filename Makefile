@@ -51,7 +51,8 @@ seed: ## fill the configured database (SIZE=small|medium|large RNG_SEED=1)
 bench: ## measure, as ratios beside hand-written endpoints (release build)
 	@trap '[ "$${KEEP_POSTGRES:-}" = 1 ] || scripts/test-teardown' EXIT; \
 	scripts/test-setup durable; \
-	TEST_POSTGRES_URL="$$(cat target/test-postgres.url)" cargo bench --bench load --bench live --bench verdicts
+	export TEST_POSTGRES_URL="$$(cat target/test-postgres.url)"; \
+	cargo bench --bench load --bench live --bench verdicts && cargo bench --bench load -- volume
 
 # The folder's time is what scripts/test-setup compares the sources with.
 web: ## build the web bundle: GraphiQL

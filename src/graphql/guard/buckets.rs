@@ -21,12 +21,14 @@ pub fn is_list(field: &str) -> bool {
     LISTS.contains(&field)
 }
 
-/// How long the window of a field is, in microseconds: its length, or that of the filter's time; without a filter, the window of the reports that need
-/// none. `None` for fields that have no window of their own, and for what makes no sense, which is refused later.
-pub fn window(field: &str, filter: Option<&Value>, length: Option<&Value>) -> Option<i64> {
-    if !REPORTS.contains(&field) {
-        return None;
-    }
+/// Whether a field has a window of its own.
+pub fn has_window(field: &str) -> bool {
+    REPORTS.contains(&field)
+}
+
+/// How long the window of a field is that has one, in microseconds: its length, or that of the filter's time; without a
+/// filter, the window of the reports that need none. `None` for what makes no sense, which is refused later.
+pub fn window(filter: Option<&Value>, length: Option<&Value>) -> Option<i64> {
     let inside = |of: Option<&Value>, name: &str| match of {
         Some(Value::Object(fields)) => fields.get(name).cloned(),
         _ => None,

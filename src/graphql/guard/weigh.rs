@@ -119,9 +119,10 @@ impl<'a> Scales<'a> {
     fn field(&mut self, field: &'a Field) -> Weight {
         let name = field.name.node.as_str();
         let outside = self.window;
-        let filter = field.get_argument("filter").map(|value| self.constant(&value.node));
-        let length = field.get_argument("window").map(|value| self.constant(&value.node));
-        self.window = buckets::window(name, filter.as_ref(), length.as_ref()).or(outside);
+        if buckets::has_window(name) {
+            let constant = |argument| field.get_argument(argument).map(|value| self.constant(&value.node));
+            self.window = buckets::window(constant("filter").as_ref(), constant("window").as_ref()).or(outside);
+        }
         let inner = self.selection_set(&field.selection_set.node);
         let size = if inner.fields == 0 { 1 } else { self.list_size(field, inner.has_items) };
         self.window = outside;

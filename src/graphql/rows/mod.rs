@@ -20,7 +20,7 @@ use futures_util::future::try_join_all;
 use plan::located;
 pub use plan::{write_columns, write_each};
 pub use text::Scalar;
-pub(super) use text::value as write_value;
+pub(super) use text::{list as write_list, value as write_value};
 
 use super::context::{RequestContext, request};
 use crate::error::Result;

@@ -118,7 +118,7 @@ pub fn value(value: &Value, text: &mut String) {
 }
 
 /// The list of these texts.
-pub(super) fn list(texts: &[String]) -> String {
+pub fn list(texts: &[String]) -> String {
     let mut list = String::with_capacity(texts.iter().map(|text| text.len() + 1).sum::<usize>() + 2);
     list.push('[');
     for (index, text) in texts.iter().enumerate() {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Object, SelectionField};
+use async_graphql::{Context, Object, SelectionField, ServerResult};
 
 use crate::{
     directory::employee::{Figures, Statistics, StatisticsFields},
     graphql::{
-        rows::{Read, Row, Rows, Scalar},
+        rows::{Read, Row, Rows, Scalar, write_columns, write_list},
         scalars::Long,
     },
 };
@@ -55,6 +55,12 @@ impl EmployeeAggregate {
 
     /// The departments, in the order of their names.
     async fn by_department(&self) -> Rows<DepartmentStats<'_>> {
+        Rows(self.departments())
+    }
+}
+
+impl EmployeeAggregate {
+    fn departments(&self) -> Vec<DepartmentStats<'_>> {
         self.0.departments.iter().map(|(department, figures)| DepartmentStats { department, figures }).collect()
     }
 }
@@ -95,6 +101,17 @@ impl Row for EmployeeAggregate {
             "maxSalary" => |one, _| Ok(Scalar::number(one.0.total.highest)),
             "sumSalary" => |one, _| Ok(Scalar::number(one.0.total.sum)),
             _ => return None,
+        })
+    }
+
+    async fn follow(rows: &[Self], at: &[Context<'_>]) -> ServerResult<Option<Vec<String>>> {
+        let write_departments = |(one, place): (&Self, &Context<'_>)| {
+            let place = place.with_selection_set(&place.item.node.selection_set);
+            write_columns(&one.departments(), &place).map(|texts| write_list(&texts))
+        };
+        Ok(match at.first().map(|place| place.item.node.name.node.as_str()) {
+            Some("byDepartment") => rows.iter().zip(at).map(write_departments).collect(),
+            _ => None,
         })
     }
 }
