@@ -35,6 +35,7 @@ mod migrations;
 mod mutations;
 mod network;
 mod outages;
+mod partitions;
 mod postman;
 mod releases;
 mod reports;

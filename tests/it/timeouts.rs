@@ -2,7 +2,7 @@
 //! given up, and the server has an answer for whoever comes next.
 
 use futures_util::FutureExt;
-use perfgraph::{clock::Clock, db::Backend};
+use perfgraph::clock::Clock;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -11,7 +11,7 @@ use crate::{
     doors::{NDJSON, PATH, rows, stored},
     harness::{
         Reply, Server, TestDatabase, World, books,
-        held::Held,
+        held::{Held, waiting},
         process::PATIENCE,
         server::{NOW, send},
         socket::{Said, Socket},
@@ -93,13 +93,6 @@ on_both_databases! {
         assert_eq!(stored(&server.database).await, 8);
         books::check(&server.database).await;
     }
-}
-
-/// Waiting statements of this server.
-async fn waiting(database: &TestDatabase) -> i64 {
-    let Backend::Postgres(pool) = database.database.backend() else { unreachable!() };
-    let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

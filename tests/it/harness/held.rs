@@ -43,3 +43,10 @@ async fn locked(database: &TestDatabase, table: &str, mode: &str) -> PgConnectio
     connection.execute(AssertSqlSafe(format!("LOCK TABLE {table} IN {mode} MODE"))).await.unwrap();
     connection
 }
+
+/// How many statements wait for a lock in this PostgreSQL database.
+pub async fn waiting(database: &TestDatabase) -> i64 {
+    let Backend::Postgres(pool) = database.database.backend() else { unreachable!() };
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
+}
