@@ -4,7 +4,7 @@
 
 use std::ops::RangeInclusive;
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use super::{Backend, Database};
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
 /// A table that is partitioned by time, and how much time one partition holds.
 struct Partitioned {
     table: &'static str,
+    column: &'static str,
     days: i64,
     storage: &'static str,
 }
@@ -26,21 +27,22 @@ struct Partitioned {
 const LOCK_KEY: i64 = 0x7065_7266_7061_7274;
 
 const TABLES: [Partitioned; 3] = [
-    Partitioned { table: "metric_event", days: 1, storage: "" },
-    Partitioned { table: "metric_rollup_1m", days: 1, storage: "" },
+    Partitioned { table: "metric_event", column: "ts", days: 1, storage: "" },
+    Partitioned { table: "metric_rollup_1m", column: "bucket", days: 1, storage: "" },
     // Rows are replaced once a minute while their hour lasts: half-empty pages let that happen in place.
-    Partitioned { table: "metric_rollup_1h", days: 32, storage: " WITH (fillfactor = 50)" },
+    Partitioned { table: "metric_rollup_1h", column: "bucket", days: 32, storage: " WITH (fillfactor = 50)" },
 ];
 
-/// Makes sure that every partition that holds a part of `range` exists.
+/// Makes sure that every partition that holds a part of `range` exists. What the default partition holds of its time,
+/// because it was not made ahead, moves there.
 ///
 /// # Errors
-/// When the database refuses, for instance because the default partition already holds rows of that time.
+/// When the database cannot do it now.
 pub async fn ensure(database: &Database, range: TimeRange) -> Result<()> {
     let Backend::Postgres(pool) = database.backend() else {
         return Ok(());
     };
-    for Partitioned { table, days, storage } in TABLES {
+    for partitioned in &TABLES {
         // One instance at a time: IF NOT EXISTS alone looks before it makes, and two that look at once both make. A
         // transaction per table, because making a partition locks the whole table until the end.
         let mut transaction = pool.begin().await?;
@@ -49,22 +51,45 @@ pub async fn ensure(database: &Database, range: TimeRange) -> Result<()> {
             "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
              WHERE i.inhparent = $1::regclass",
         )
-        .bind(table)
+        .bind(partitioned.table)
         .fetch_all(&mut *transaction)
         .await?;
-        let width = days * DAY_MICROS;
+        let width = partitioned.days * DAY_MICROS;
         for slot in slots(range, width) {
             let (from, to) = (slot * width, (slot + 1) * width);
-            let name = format!("{table}_{}", day_name(Timestamp::from_micros(from)));
-            if existing.contains(&name) {
-                continue;
+            let name = format!("{}_{}", partitioned.table, day_name(Timestamp::from_micros(from)));
+            if !existing.contains(&name) {
+                make(&mut transaction, partitioned, &name, (from, to)).await?;
             }
-            // Names and bounds are made of digits here, nothing of a caller's is in the text.
-            let sql = format!("CREATE TABLE {name} PARTITION OF {table} FOR VALUES FROM ({from}) TO ({to}){storage}");
-            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut *transaction).await?;
         }
         transaction.commit().await?;
     }
+    Ok(())
+}
+
+/// Makes a partition. The database refuses one whose rows stand in the default partition, and they would go on to
+/// arrive there: a machine that slept over the days that were made ahead would never have a partition again.
+async fn make(
+    connection: &mut PgConnection,
+    Partitioned { table, column, storage, .. }: &Partitioned,
+    name: &str,
+    (from, to): (i64, i64),
+) -> Result<()> {
+    // Names and bounds are made of digits here, nothing of a caller's is in the text.
+    let mut run = async |sql: String| sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut *connection).await;
+    // Making it takes this lock too. Taken first, nobody adds rows behind the look at them.
+    run(format!("LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE")).await?;
+    let there = format!("{table}_default WHERE {column} >= {from} AND {column} < {to}");
+    if run(format!("SELECT FROM {there} LIMIT 1")).await?.rows_affected() == 0 {
+        run(format!("CREATE TABLE {name} PARTITION OF {table} FOR VALUES FROM ({from}) TO ({to}){storage}")).await?;
+        return Ok(());
+    }
+    tracing::info!(name, "a partition was not made ahead; the rows of its time move there");
+    // As many rows as came meanwhile: no statement of a request takes so long.
+    run("SET LOCAL statement_timeout = 0".to_owned()).await?;
+    run(format!("CREATE TABLE {name} (LIKE {table} INCLUDING ALL){storage}")).await?;
+    run(format!("WITH moved AS (DELETE FROM {there} RETURNING *) INSERT INTO {name} SELECT * FROM moved")).await?;
+    run(format!("ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ({from}) TO ({to})")).await?;
     Ok(())
 }
 

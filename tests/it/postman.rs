@@ -7,6 +7,7 @@ use perfgraph::{clock::Clock, seed};
 use serde_json::{Value, json};
 
 use crate::{
+    doors::PATH,
     harness::{Server, TestDatabase, node, server::repository},
     on_both_databases,
 };
@@ -18,7 +19,7 @@ on_both_databases! {
         seed::fill(server.app.core(), &plan, &mut |_| {}).await.unwrap();
         let address = [server.url("")];
         let counts: Value = serde_json::from_str(&node::run("postman.mjs", &address).await).unwrap();
-        assert!(counts["requests"].as_u64() >= Some(30), "{counts}");
+        assert!(counts["requests"].as_u64() >= Some(90), "{counts}");
         assert!(counts["assertions"].as_u64() >= counts["requests"].as_u64(), "{counts}");
         // Once more on the same server: what a run leaves behind is in nobody's way.
         node::run("postman.mjs", &address).await;
@@ -56,4 +57,26 @@ async fn every_query_and_mutation_has_a_request() {
     let missing: Vec<_> =
         roots.filter_map(|field| field["name"].as_str()).filter(|name| !asked.contains(*name)).collect();
     assert!(asked.contains("viewer") && missing.is_empty(), "no request in postman/ asks for {missing:?}");
+}
+
+/// The addresses of every request in the collection.
+fn addresses(item: &Value) -> BTreeSet<String> {
+    let mut found: BTreeSet<_> = item["item"].as_array().into_iter().flatten().flat_map(addresses).collect();
+    let url = item["request"]["url"].as_str().and_then(|url| url.strip_prefix("{{baseUrl}}"));
+    found.extend(url.and_then(|url| url.split('?').next()).map(str::to_owned));
+    found
+}
+
+/// So does a new address; what the explorer loads is none to explore.
+#[test]
+fn every_address_has_a_request() {
+    let collection = std::fs::read(repository("postman/perfgraph.postman_collection.json")).unwrap();
+    let asked = addresses(&serde_json::from_slice(&collection).unwrap());
+    let source = std::fs::read_to_string(repository("src/http/router.rs")).unwrap();
+    let named = source.split(".route(").skip(1).map(|route| route.split(',').next().unwrap().trim_matches('"'));
+    let routes: Vec<_> = named.map(|route| if route == "metrics::PATH" { PATH } else { route }).collect();
+    assert!(routes.contains(&"/graphql") && routes.contains(&PATH), "{routes:?}");
+    let missing: Vec<_> =
+        routes.iter().filter(|route| !["/", "/assets/{*path}"].contains(route) && !asked.contains(**route)).collect();
+    assert!(missing.is_empty(), "no request in postman/ goes to {missing:?}");
 }
