@@ -11,6 +11,7 @@ use crate::{
     db::StatementLog,
     ingest::{
         group::{Entry, LedgerKey, Stored},
+        late::LateRow,
         rollup::{Cell, Row},
     },
 };
@@ -40,6 +41,10 @@ const INSERT_CELLS: &str = "INSERT INTO metric_rollup_part (organization_id, pro
     min, max, sketch FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], $7::bigint[], \
     $8::bigint[], $9::double precision[], $10::double precision[], $11::double precision[], $12::bytea[]) \
     AS cell (organization_id, project_id, kind, bucket, endpoint_id, n, n_err, sum, min, max, sketch)";
+const INSERT_LATE: &str = "INSERT INTO metric_late (organization_id, project_id, kind, bucket, part, n) \
+    SELECT organization_id, project_id, kind, bucket, $5, n \
+    FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $6::bigint[]) \
+    AS late (organization_id, project_id, kind, bucket, n)";
 // An upsert rather than an update: it locks in the order of the arrays, and makes the row of a new organization.
 const ADVANCE: &str = "INSERT INTO organization_stream (organization_id, last_seq) \
     SELECT * FROM unnest($1::bigint[], $2::bigint[]) ON CONFLICT (organization_id) \
@@ -141,6 +146,21 @@ impl super::Transaction for Transaction {
             .execute(&mut *self.inner)
             .await?;
         record(&self.log, INSERT_CELLS, cells.len(), watch);
+        Ok(())
+    }
+
+    async fn insert_late(&mut self, part: i64, late: &[LateRow]) -> sqlx::Result<()> {
+        let watch = Stopwatch::start();
+        sqlx::query(INSERT_LATE)
+            .bind(column(late, |row| row.organization))
+            .bind(column(late, |row| row.project))
+            .bind(column(late, |row| row.kind))
+            .bind(column(late, |row| row.bucket))
+            .bind(part)
+            .bind(column(late, |row| row.n))
+            .execute(&mut *self.inner)
+            .await?;
+        record(&self.log, INSERT_LATE, late.len(), watch);
         Ok(())
     }
 
