@@ -76,6 +76,13 @@ on_both_databases! {
         // Without a key it is another batch, as its good rows are.
         restarted.submit(submission(ACME, batch())).await.unwrap();
         assert_eq!(counted(&database, ACME, &[], back(8)).await, 4);
+        // What is stored is not late, however late it is sent again; and a key that is taken takes nothing else in.
+        let in_time = || keyed("b", vec![at(back(6))]);
+        assert_eq!(restarted.submit(in_time()).await.unwrap().accepted, 1);
+        restarted.clock.set(NOW.plus_micros(30 * DAY_MICROS));
+        assert!(restarted.submit(in_time()).await.unwrap().duplicate);
+        restarted.submit(keyed("b", vec![at(back(6)), at(back(6))])).await.unwrap_err();
+        assert_eq!(counted(&database, ACME, &[], back(6)).await, 0);
     }
 }
 
@@ -155,6 +162,7 @@ on_both_databases! {
         let rig = Rig::new(&database).await;
         let batch = (0..5_000).map(|number| at(back(8).plus_micros(-number * DAY_MICROS)));
         rig.submit(submission(ACME, batch.chain([at(Timestamp::from_micros(i64::MIN))]).collect())).await.unwrap();
+        // From eight days ago to four hundred, and one for all before.
         assert_eq!(rows(&database).await.len(), 393 + 1);
         assert_eq!(counted(&database, ACME, &[], back(400)).await, 1);
         assert_eq!(counted(&database, ACME, &[], back(401)).await, 0);

@@ -230,7 +230,8 @@ pub async fn delete(scope: &Scope, db: &Session, id: Key<ProjectId>, now: Timest
             if !is_archived && has_rows(&transaction, id, &[endpoint::Entity.table_name()]).await? {
                 return Err(conflict("id", "it has been taking metrics; archive it first (archiveProject)"));
             }
-            // What came too late left no metric, and goes with the project.
+            // What came too late left no metric, and goes with the project. A call under way may leave a count behind, which
+            // goes with its day.
             let mut late = Query::delete();
             late.from_table(metric_late::Entity)
                 .and_where(Expr::col(metric_late::Column::OrganizationId).eq(id.organization))
