@@ -24,6 +24,7 @@ mod m0012_entity_change;
 mod m0013_ledger_age;
 mod m0013_release;
 mod m0015_stream_secret;
+mod m0016_metric_late;
 
 /// Applies and reverts the changes in order.
 pub struct Migrator;
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_ledger_age::Migration),
             Box::new(m0013_release::Migration),
             Box::new(m0015_stream_secret::Migration),
+            Box::new(m0016_metric_late::Migration),
         ]
     }
 }

@@ -9,7 +9,7 @@ section! {
         raw_days: u32 = 7,
         /// Days for which rollups per minute are kept.
         minute_days: u32 = 14,
-        /// Days for which rollups per hour are kept.
+        /// Days for which rollups per hour are kept, and the counts of what came too late.
         hour_days: u32 = 400,
         /// Days for which it is kept what changed in the directory: so long after it was interrupted, a subscription to
         /// changes can go on without a gap.

@@ -76,7 +76,8 @@ impl Database {
         Ok(())
     }
 
-    /// Removes what lies before these bounds. They must have been published long enough ago.
+    /// Removes what lies before these bounds, and with the hours what is counted of what came too late. They must have been
+    /// published long enough ago.
     ///
     /// # Errors
     /// When the database cannot do it now; what was removed until then stays removed.
@@ -89,7 +90,7 @@ impl Database {
                 Backend::Sqlite(pool) => delete_before(pool, table, column, since).await?,
             }
         }
-        Ok(())
+        self.tidy_late(kept.hours).await
     }
 }
 

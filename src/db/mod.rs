@@ -6,6 +6,7 @@ pub mod compare;
 pub mod error;
 pub mod instance;
 pub mod kept;
+mod late;
 pub mod migrate;
 pub mod moves;
 pub mod partition;

@@ -4,6 +4,7 @@ pub mod employee;
 pub mod endpoint;
 pub mod ingest_batch;
 pub mod metric_event;
+pub mod metric_late;
 pub mod metric_rollup_part;
 pub mod organization;
 pub mod organization_stream;

@@ -73,7 +73,8 @@ impl ReleaseQuery {
         let (baseline, candidate) =
             futures_util::future::try_join(row(request, baseline.key, fields), row(request, candidate.key, fields))
                 .await?;
-        Ok(ReleaseComparison { baseline, candidate, project, statistic, comparison: compared, as_of: request.as_of() })
+        let (kind, as_of) = (kind.into(), request.as_of());
+        Ok(ReleaseComparison { baseline, candidate, project, kind, statistic, comparison: compared, as_of })
     }
 }
 

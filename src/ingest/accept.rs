@@ -5,7 +5,12 @@ use std::{sync::Arc, time::Duration};
 use moka::future::Cache;
 use sea_orm::{EntityTrait, QuerySelect};
 
-use super::{Mode, Receipt, Settings, Submission, batch::Job, validate::validate};
+use super::{
+    Mode, Receipt, Settings, Submission,
+    batch::Job,
+    late::Late,
+    validate::{Validated, validate},
+};
 use crate::{
     db::{Database, StatementLog},
     entity,
@@ -93,6 +98,7 @@ pub fn seal(project: Key<ProjectId>, source: &str, key: String, now: Timestamp) 
         body_hash: blake3::hash(b"").as_bytes().to_vec(),
         measurements: Vec::new(),
         rejected: Vec::new(),
+        late: Late::default(),
         received_at: now,
         log: StatementLog::default(),
     }
@@ -145,7 +151,7 @@ impl Projects {
 
 /// What is left to do for a submission.
 pub enum Accepted {
-    /// Nothing to store and no key to remember the answer under.
+    /// Nothing to store, nothing to count, and no key to remember the answer under.
     Nothing(Receipt),
     /// Something to write.
     Job(Box<Job>),
@@ -156,11 +162,13 @@ pub fn into_job(submission: Submission, now: Timestamp, settings: &Settings, log
     // Before validation: the same body is the same body, whatever the clock says about its rows by now.
     let body_hash = submission.idempotency_key.as_ref().map_or_else(Vec::new, |_| body_hash(&submission));
     let Submission { project, candidates, idempotency_key, source, mode } = submission;
-    let (mut measurements, rejected) = validate(candidates, now, settings);
+    let Validated { mut measurements, rejected, mut late } = validate(candidates, now, settings);
     if mode == Mode::Atomic && !rejected.is_empty() {
         measurements.clear();
+        // Nothing is lost: the sender keeps all rows, and may send the others again.
+        late = Late::default();
     }
-    if measurements.is_empty() && idempotency_key.is_none() {
+    if measurements.is_empty() && late.is_empty() && idempotency_key.is_none() {
         return Accepted::Nothing(Receipt { accepted: 0, rejected, duplicate: false, cursor: None });
     }
     Accepted::Job(Box::new(Job {
@@ -170,6 +178,7 @@ pub fn into_job(submission: Submission, now: Timestamp, settings: &Settings, log
         body_hash,
         measurements,
         rejected,
+        late,
         received_at: now,
         log: log.clone(),
     }))

@@ -15,6 +15,7 @@ use super::{
     Receipt, Rejection, Settings,
     endpoint::Endpoints,
     group::{Entry, Outcome, receipt},
+    late::Late,
     turnstile::Turnstile,
     write::{self, Written},
 };
@@ -37,6 +38,7 @@ pub struct Job {
     pub body_hash: Vec<u8>,
     pub measurements: Vec<Measurement>,
     pub rejected: Vec<Rejection>,
+    pub late: Late,
     pub received_at: Timestamp,
     pub log: StatementLog,
 }

@@ -9,6 +9,7 @@ pub mod bulk;
 mod endpoint;
 pub mod formats;
 mod group;
+mod late;
 mod rollup;
 mod submission;
 mod template;
@@ -175,5 +176,5 @@ impl Ingest {
 
 /// What would be refused of these rows, without a database.
 pub fn review(candidates: Vec<Candidate>, now: Timestamp, settings: &Settings) -> Vec<Rejection> {
-    validate::validate(candidates, now, settings).1
+    validate::validate(candidates, now, settings).rejected
 }

@@ -4,22 +4,41 @@ use std::{borrow::Cow, time::Duration};
 
 use super::{
     Candidate, Rejection, RejectionCode, Settings,
+    late::Late,
     template::{is_path, template},
 };
 use crate::model::{Measurement, MetricType, Timestamp, sketch::VALUE_MAX};
 
-/// Sorts candidates into good rows, in their order, and refusals by index.
-pub fn validate(candidates: Vec<Candidate>, now: Timestamp, settings: &Settings) -> (Vec<Measurement>, Vec<Rejection>) {
+/// What became of candidates.
+#[derive(Debug)]
+pub struct Validated {
+    /// The good rows, in their order.
+    pub measurements: Vec<Measurement>,
+    /// The others, by index.
+    pub rejected: Vec<Rejection>,
+    /// How many of those came too late.
+    pub late: Late,
+}
+
+/// Sorts candidates into good rows and refusals.
+pub fn validate(candidates: Vec<Candidate>, now: Timestamp, settings: &Settings) -> Validated {
     let window = Window::around(now, settings);
     let mut measurements = Vec::with_capacity(candidates.len());
     let mut rejected = Vec::new();
+    let mut late = Late::default();
     for (index, candidate) in (0_u32..).zip(candidates) {
+        let (kind, timestamp) = (candidate.kind, candidate.timestamp);
         match check(candidate, &window, settings) {
             Ok(measurement) => measurements.push(measurement),
-            Err((code, message)) => rejected.push(Rejection { index, code, message }),
+            Err((code, message)) => {
+                if let (RejectionCode::TimestampTooOld, Some(happened)) = (code, timestamp) {
+                    late.note(kind, happened, now);
+                }
+                rejected.push(Rejection { index, code, message });
+            }
         }
     }
-    (measurements, rejected)
+    Validated { measurements, rejected, late }
 }
 
 type Refusal = (RejectionCode, String);
@@ -187,7 +206,8 @@ mod tests {
     }
 
     fn refusal(candidate: Candidate) -> (RejectionCode, String) {
-        let (kept, mut rejected) = validate(vec![good(), candidate], NOW, &Settings::default());
+        let Validated { measurements: kept, mut rejected, .. } =
+            validate(vec![good(), candidate], NOW, &Settings::default());
         assert_eq!(kept.len(), 1);
         let rejection = rejected.pop().unwrap();
         assert_eq!(rejection.index, 1);
@@ -219,19 +239,22 @@ mod tests {
     fn the_window_is_inclusive_and_stands_in_the_message() {
         let at = |micros| Candidate { timestamp: Some(NOW.plus_micros(micros)), ..good() };
         let (past, future) = (-7 * 86_400_000_000, 600_000_000);
-        let (kept, rejected) = validate(vec![at(past), at(future)], NOW, &Settings::default());
-        assert_eq!((kept.len(), rejected.len()), (2, 0));
+        let both = validate(vec![at(past), at(future)], NOW, &Settings::default());
+        assert_eq!((both.measurements.len(), both.rejected.len(), both.late.is_empty()), (2, 0, true));
         let (code, message) = refusal(at(past - 1));
         assert_eq!(code, RejectionCode::TimestampTooOld);
         let (from, to) = (NOW.plus_micros(past), NOW.plus_micros(future));
         assert!(message.contains(&from.to_string()) && message.contains(&to.to_string()), "{message}");
         assert_eq!(refusal(at(future + 1)).0, RejectionCode::TimestampTooNew);
+        let mut late = Late::default();
+        late.note(good().kind, NOW.plus_micros(past - 1), NOW);
+        assert_eq!(validate(vec![at(past - 1), at(future + 1)], NOW, &Settings::default()).late, late);
     }
 
     #[test]
     fn negative_zero_becomes_zero_and_now_is_the_default() {
         let zero = Candidate { value: -0.0, status: None, ..good() };
-        let (kept, _) = validate(vec![zero], NOW, &Settings::default());
+        let kept = validate(vec![zero], NOW, &Settings::default()).measurements;
         assert!(kept[0].value.is_sign_positive());
         assert_eq!((kept[0].timestamp, kept[0].status), (NOW, 0));
     }
@@ -241,14 +264,14 @@ mod tests {
         let endpoint = |kind, is_on| {
             let settings = Settings { endpoint_templates: is_on, ..Settings::default() };
             let candidate = Candidate { kind, endpoint: "GET /orders/17?full=1".to_owned(), ..good() };
-            validate(vec![candidate], NOW, &settings).0.remove(0).endpoint
+            validate(vec![candidate], NOW, &settings).measurements.remove(0).endpoint
         };
         assert_eq!(endpoint(MetricType::ApiResponse, true), "GET /orders/:id");
         assert_eq!(endpoint(MetricType::PageLoad, true), "GET /orders/:id");
         assert_eq!(endpoint(MetricType::Database, true), "GET /orders/17?full=1");
         assert_eq!(endpoint(MetricType::ApiResponse, false), "GET /orders/17?full=1");
         let long = Candidate { endpoint: format!("/search?q={}", "x".repeat(10_000)), ..good() };
-        assert_eq!(validate(vec![long], NOW, &Settings::default()).0[0].endpoint, "/search");
+        assert_eq!(validate(vec![long], NOW, &Settings::default()).measurements[0].endpoint, "/search");
     }
 
     #[test]
@@ -258,7 +281,8 @@ mod tests {
             release: Some(release.to_owned()),
             ..good()
         };
-        let (kept, _) = validate(vec![tagged(" LCP\n", "1.4.2"), tagged("", " \t"), good()], NOW, &Settings::default());
+        let three = vec![tagged(" LCP\n", "1.4.2"), tagged("", " \t"), good()];
+        let kept = validate(three, NOW, &Settings::default()).measurements;
         let tags: Vec<_> = kept.iter().map(|row| (&*row.name, &*row.release, row.is_tagged())).collect();
         assert_eq!(tags, [("LCP", "1.4.2", true), ("", "", false), ("", "", false)]);
         let (code, message) = refusal(tagged(&"x".repeat(201), ""));
@@ -289,7 +313,7 @@ mod tests {
                 })
                 .collect();
             let settings = Settings::default();
-            let (kept, rejected) = validate(candidates.clone(), NOW, &settings);
+            let Validated { measurements: kept, rejected, .. } = validate(candidates.clone(), NOW, &settings);
             prop_assert_eq!(kept.len() + rejected.len(), candidates.len());
             prop_assert!(rejected.is_sorted_by_key(|rejection| rejection.index));
             for row in kept {

@@ -1,5 +1,5 @@
-//! One transaction per group: the claim of keys, raw rows, rollup parts, last the sequence and with it the ledger, so that
-//! the order of sequences is the order of commits. What the steps mean is here; how a database spells them is below.
+//! One transaction per group: the claim of keys, what came too late, raw rows, rollup parts, last the sequence and with it the
+//! ledger, so that the order of sequences is the order of commits. What the steps mean is here; how a database spells them is below.
 
 mod endpoints;
 mod postgres;
@@ -12,6 +12,7 @@ use std::{
 
 use super::{
     group::{Entry, Leaders, LedgerKey, Outcome, Stored},
+    late::{self, LateRow},
     rollup::{self, Cell, Row},
     turnstile::{Turn, Turnstile},
 };
@@ -51,6 +52,9 @@ trait Transaction: Send + Sized {
 
     /// Rows without name and release are written without these columns, which is quicker.
     fn insert(&mut self, part: i64, load: &Load<'_>) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Counts what came too late.
+    fn insert_late(&mut self, part: i64, late: &[LateRow]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     /// Moves the sequences of organizations (ascending) on and answers the last one of each. With them it writes the ledger,
     /// which tells what became of a key, and where the rows of a sequence are.
@@ -101,6 +105,7 @@ struct Prepared<'e, 'j> {
 impl Prepared<'_, '_> {
     async fn write(self, mut transaction: impl Transaction, turnstile: &Turnstile) -> Result<Written> {
         let (claimed, earlier) = self.claim(&mut transaction).await?;
+        self.count_late(&mut transaction, &claimed).await?;
         let load = if earlier.is_empty() {
             self.load
         } else {
@@ -131,6 +136,17 @@ impl Prepared<'_, '_> {
         let sequences = placed.iter().filter_map(|placed| Some((placed.entry.first_id, placed.sequence(&last)?)));
         let sequences = sequences.collect();
         Ok(Written { outcomes: self.leaders.outcomes(self.entries, &claimed, &earlier, &sequences), turn })
+    }
+
+    /// Counts what came too late in the entries that are claimed: a key that is repeated counts once. Before the sequence is
+    /// taken, and without one where nothing else is stored.
+    async fn count_late(&self, transaction: &mut impl Transaction, claimed: &HashSet<i64>) -> Result<()> {
+        let fresh = || self.entries.iter().filter(|entry| claimed.contains(&entry.first_id));
+        let late = late::rows(fresh());
+        if let (Some(part), false) = (fresh().map(|entry| entry.first_id).min(), late.is_empty()) {
+            transaction.insert_late(part, &late).await?;
+        }
+        Ok(())
     }
 
     /// The first ids of the entries that are to be stored, and what is known of the keys of the others.

@@ -25,7 +25,7 @@ pub struct Days {
     pub raw: u32,
     /// Rollups per minute.
     pub minutes: u32,
-    /// Rollups per hour.
+    /// Rollups per hour, and counts of what came too late.
     pub hours: u32,
     /// The log of what changed in the directory.
     pub changes: u32,

@@ -87,6 +87,11 @@ impl<'a> Narrowed<'a> {
         plan(question.window, tables, kept).map(|plan| Self::planned(scope, question, plan)).transpose()
     }
 
+    /// The same for whoever looks for no measurements, but for what came too late. The window is taken as it is.
+    pub(super) fn of_days(scope: &Scope, question: &'a Question) -> Result<Self> {
+        Self::planned(scope, question, Plan { covers: question.window, pieces: Vec::new() })
+    }
+
     fn planned(scope: &Scope, question: &'a Question, plan: Plan) -> Result<Self> {
         filter::check(question)?;
         let projects = match (&question.projects, scope.reach()) {
@@ -187,15 +192,24 @@ impl<'a> Narrowed<'a> {
 
     /// `FROM table AS m WHERE …` for one piece, without columns.
     pub(super) fn rows(&self, piece: Piece, endpoints: Endpoints) -> SelectStatement {
-        let time = piece.resolution.time_column();
+        let mut select = self.within(piece.resolution.table(), piece.resolution.time_column(), piece.range);
+        self.conditions(&mut select, piece, endpoints);
+        select
+    }
+
+    /// The same for what came too late: of it only project, type and day are known.
+    pub(super) fn late(&self) -> SelectStatement {
+        self.within("metric_late", "bucket", self.plan.covers)
+    }
+
+    fn within(&self, table: &'static str, time: &'static str, range: TimeRange) -> SelectStatement {
         let mut select = Query::select();
         select
-            .from_as(piece.resolution.table(), M)
+            .from_as(table, M)
             .cond_where(self.projects.condition(M))
             .and_where(Expr::col((M, "kind")).is_in(self.kinds.iter().map(|kind| kind.code())))
-            .and_where(Expr::col((M, time)).gte(piece.range.from().as_micros()))
-            .and_where(Expr::col((M, time)).lt(piece.range.to().as_micros()));
-        self.conditions(&mut select, piece, endpoints);
+            .and_where(Expr::col((M, time)).gte(range.from().as_micros()))
+            .and_where(Expr::col((M, time)).lt(range.to().as_micros()));
         select
     }
 

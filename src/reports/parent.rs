@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    model::{EndpointId, Kept, Key, OrganizationId, ProjectId, Scope},
+    model::{EndpointId, Kept, Key, MetricType, OrganizationId, ProjectId, Scope},
 };
 
 /// Whose measurements are asked for. A parent takes the place of the projects that the question names.
@@ -43,6 +43,35 @@ impl Members {
 }
 
 impl Parent {
+    /// The same as far as project and type tell parents apart.
+    pub(super) fn by_project_and_type(&self) -> Self {
+        let Self::Group(members) = self else { return self.clone() };
+        let known = |one: &&Dimension| matches!(one, Dimension::Organization | Dimension::Project | Dimension::Kind);
+        let by: Vec<_> = members.by.iter().filter(known).copied().collect();
+        if by.is_empty() {
+            return Self::Question;
+        }
+        let mut groups: Vec<_> = members.groups.iter().map(|group| group.only(&by)).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        Self::Group(Arc::new(Members { by, groups }))
+    }
+
+    /// The measurements of a question that are of this project, if it is told apart, and of this type, if that is.
+    pub fn of_series(project: Option<Key<ProjectId>>, kind: Option<MetricType>) -> Self {
+        let mut by = Vec::new();
+        let mut group = Group::default();
+        if let Some(project) = project {
+            by.extend([Dimension::Organization, Dimension::Project]);
+            (group.organization, group.project) = (project.organization.0, project.id.0);
+        }
+        if let Some(kind) = kind {
+            by.push(Dimension::Kind);
+            group.kind = kind.code();
+        }
+        if by.is_empty() { Self::Question } else { Self::Group(Arc::new(Members { by, groups: vec![group] })) }
+    }
+
     fn members(&self) -> (Vec<Dimension>, Vec<Group>) {
         match self {
             Self::Question => (Vec::new(), vec![Group::default()]),
@@ -149,6 +178,14 @@ impl Batch {
     /// As [`Narrowed::of_rows`].
     pub(super) fn narrowed_to_raw(&self, scope: &Scope, kept: Kept) -> Result<Narrowed<'_>> {
         Narrowed::of_rows(scope, &self.question, kept)
+    }
+
+    /// What came too late to count for these parents.
+    ///
+    /// # Errors
+    /// As [`Narrowed::of_days`].
+    pub(super) fn narrowed_to_late(&self, scope: &Scope) -> Result<Narrowed<'_>> {
+        Narrowed::of_days(scope, &self.question)
     }
 
     /// The columns that tell the parents apart.

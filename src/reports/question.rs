@@ -70,6 +70,17 @@ pub enum Projects {
     Keys(Vec<Key<ProjectId>>),
 }
 
+impl Projects {
+    /// Whether a project is one of them.
+    pub(super) fn name(&self, project: Key<ProjectId>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Organizations(ids) => ids.contains(&project.organization),
+            Self::Keys(keys) => keys.contains(&project),
+        }
+    }
+}
+
 /// Conditions on the HTTP status; measurements without one carry 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct StatusFilter {

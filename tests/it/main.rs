@@ -28,6 +28,7 @@ mod hostile;
 mod http;
 mod import;
 mod ingest;
+mod late;
 mod lifecycle;
 mod live;
 mod live_windows;

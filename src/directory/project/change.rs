@@ -17,7 +17,7 @@ use crate::{
         organization::OWN_SLUG,
         slug, team,
     },
-    entity::{endpoint, organization, project as table},
+    entity::{endpoint, metric_late, organization, project as table},
     error::Result,
     model::{
         Assignment, Key, OrganizationId, Problems, ProjectId, Role, Scope, Timestamp,
@@ -230,6 +230,13 @@ pub async fn delete(scope: &Scope, db: &Session, id: Key<ProjectId>, now: Timest
             if !is_archived && has_rows(&transaction, id, &[endpoint::Entity.table_name()]).await? {
                 return Err(conflict("id", "it has been taking metrics; archive it first (archiveProject)"));
             }
+            // What came too late left no metric, and goes with the project. A call under way may leave a count behind, which
+            // goes with its day.
+            let mut late = Query::delete();
+            late.from_table(metric_late::Entity)
+                .and_where(Expr::col(metric_late::Column::OrganizationId).eq(id.organization))
+                .and_where(Expr::col(metric_late::Column::ProjectId).eq(id.id));
+            transaction.execute(&late).await?;
             let mut delete = Query::delete();
             // The team and the endpoints go with the row.
             transaction.execute(delete.from_table(table::Entity).cond_where(key(id))).await?;

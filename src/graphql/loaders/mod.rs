@@ -37,7 +37,7 @@ use crate::{
         filter::Filter,
         page::{ListRequest, Page},
     },
-    reports::{self, EndpointKey, Groups, Question, Rows, Sample, Series, Slowest, Totals, worst},
+    reports::{self, EndpointKey, Groups, Late, Question, Rows, Sample, Series, Slowest, Totals, worst},
 };
 
 /// A row and the columns that are wanted of it.
@@ -142,6 +142,8 @@ pub struct Loaders {
     pub metric_series: Reported<Series>,
     /// Figures about groups of measurements.
     pub metric_groups: Reported<Groups>,
+    /// What came too late.
+    pub late: Reported<Late>,
     /// Pages of single measurements.
     pub metrics: Reported<Rows>,
     /// The worst endpoints.
@@ -244,6 +246,7 @@ impl Loaders {
             metric_stats: report::report(shared),
             metric_series: report::report(shared),
             metric_groups: report::report(shared),
+            late: report::report(shared),
             metrics: report::report(shared),
             slowest: report::report(shared),
             worst_sample: Loader::new(shared, |source, asked| Box::pin(worst_sample(source, asked))),

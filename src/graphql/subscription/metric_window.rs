@@ -17,6 +17,7 @@ use crate::{
         },
         watch::Opening,
     },
+    reports::{Projects, Question},
 };
 
 /// What binds cursors to this stream.
@@ -51,6 +52,7 @@ impl MetricWindowSubscription {
     ) -> Result<impl Stream<Item = Result<LiveWindow>> + 'a> {
         let request = Arc::clone(request(context)?);
         let filter = filter::stream(filter)?;
+        let (projects, kinds) = (filter.projects.clone(), filter.kinds.clone());
         let purpose = filter.purpose(request.scope(), STREAM);
         let after = after.map(|after| request.services.cursors.unseal(purpose, &after.0)).transpose()?;
         let after = after.and_then(|after| after.positions.last());
@@ -62,8 +64,13 @@ impl MetricWindowSubscription {
         Ok(windows.map(move |window| {
             request.renew_loaders();
             let window = window?;
+            let projects = match projects.as_slice() {
+                [] => Projects::Organizations(vec![window.cursor.organization]),
+                named => Projects::Keys(named.to_vec()),
+            };
+            let question = Question { projects, kinds: kinds.clone(), ..Question::over(window.range) };
             let cursor = request.services.cursors.seal(purpose, &window.cursor.into());
-            Ok(LiveWindow { window, want, cursor: StreamCursor(cursor.into()) })
+            Ok(LiveWindow { window, question: Arc::new(question), want, cursor: StreamCursor(cursor.into()) })
         }))
     }
 }

@@ -8,8 +8,9 @@ use async_graphql::{
 };
 
 use super::{
+    accuracy::{About, Accuracy},
     groups::{GroupKeyValue, key_values},
-    stats::{Accuracy, Statistic},
+    stats::Statistic,
 };
 use crate::{
     graphql::scalars::{DateTime, Long},
@@ -75,6 +76,8 @@ pub struct SeriesColumns {
     pub buckets: Arc<[Bucket]>,
     /// What stands for the figures of each bucket.
     pub filled: Vec<Filled>,
+    /// About what.
+    pub about: About,
     /// How true all of it is.
     pub accuracy: reports::Accuracy,
     /// When it was read.
@@ -124,6 +127,6 @@ impl SeriesColumns {
 
     /// How true the figures are, of the whole series.
     async fn accuracy(&self) -> Accuracy {
-        Accuracy::new(&self.accuracy, self.as_of)
+        Accuracy::new(&self.accuracy, self.about.clone(), self.as_of)
     }
 }

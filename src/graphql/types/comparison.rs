@@ -6,6 +6,7 @@ use async_graphql::{Context, Enum, Object};
 
 use super::{
     Employee, Release,
+    accuracy::About,
     filter::EmployeeFilter,
     stats::{MetricAggregate, Statistic},
 };
@@ -13,8 +14,11 @@ use crate::{
     directory,
     error::Result,
     graphql::{context::request, loaders::AskedPage, page::PageArguments, rows::Rows, selection},
-    model::{Key, ProjectId, Timestamp},
-    reports::comparison::{self, Change, FALSE_DISCOVERY_RATE},
+    model::{Key, MetricType, ProjectId, Timestamp},
+    reports::{
+        Parent, Projects, Question, Stats,
+        comparison::{self, Change, FALSE_DISCOVERY_RATE},
+    },
 };
 
 /// What became of something from one release to another.
@@ -40,6 +44,8 @@ pub struct ReleaseComparison {
     pub candidate: Arc<directory::Release>,
     /// Whose releases.
     pub project: Key<ProjectId>,
+    /// Which of their measurements.
+    pub kind: MetricType,
     /// By what.
     pub statistic: Statistic,
     /// What came of it.
@@ -136,7 +142,12 @@ impl ReleaseComparison {
         let wanted: Vec<comparison::Verdict> = verdicts.into_iter().map(Into::into).collect();
         let endpoints = self.comparison.endpoints.iter().filter(|one| wanted.contains(&one.verdict)).take(first);
         Ok(endpoints
-            .map(|one| EndpointComparison { one: one.clone(), project: self.project, as_of: self.as_of })
+            .map(|one| EndpointComparison {
+                one: one.clone(),
+                project: self.project,
+                kind: self.kind,
+                as_of: self.as_of,
+            })
             .collect())
     }
 }
@@ -145,7 +156,18 @@ impl ReleaseComparison {
 pub struct EndpointComparison {
     one: comparison::EndpointComparison,
     project: Key<ProjectId>,
+    kind: MetricType,
     as_of: Timestamp,
+}
+
+impl EndpointComparison {
+    /// Everything that is known of the endpoint in the minutes of one release.
+    fn side(&self, stats: &Arc<Stats>) -> MetricAggregate {
+        let window = stats.accuracy.covers;
+        let (projects, kinds) = (Projects::Keys(vec![self.project]), vec![self.kind]);
+        let question = Arc::new(Question { projects, kinds, ..Question::over(window) });
+        MetricAggregate::own(Arc::clone(stats), About { parent: Parent::Question, question }, self.as_of)
+    }
 }
 
 /// One endpoint in two releases.
@@ -163,12 +185,12 @@ impl EndpointComparison {
 
     /// Everything that is known of it in the baseline's minutes.
     async fn baseline(&self) -> MetricAggregate {
-        MetricAggregate::own(Arc::clone(&self.one.baseline), self.as_of)
+        self.side(&self.one.baseline)
     }
 
     /// Everything that is known of it in the candidate's minutes.
     async fn candidate(&self) -> MetricAggregate {
-        MetricAggregate::own(Arc::clone(&self.one.candidate), self.as_of)
+        self.side(&self.one.candidate)
     }
 
     /// Candidate through baseline; null where there is too little, or where the baseline alone is zero.

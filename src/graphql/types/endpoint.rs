@@ -6,6 +6,7 @@ use async_graphql::{Context, Object};
 
 use super::{
     Employee, Project,
+    accuracy::About,
     filter::EmployeeFilter,
     metric::Metric,
     reports,
@@ -64,7 +65,8 @@ impl EndpointStats {
 
     /// Everything that is known of it in the window.
     async fn stats(&self) -> MetricAggregate {
-        MetricAggregate::own(Arc::clone(&self.row.stats), self.as_of)
+        let about = About { parent: self.row.as_parent(), question: Arc::clone(&self.question) };
+        MetricAggregate::own(Arc::clone(&self.row.stats), about, self.as_of)
     }
 
     /// The statistic that it was ranked by.

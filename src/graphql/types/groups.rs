@@ -6,6 +6,7 @@ use async_graphql::{Context, Enum, InputObject, Object, SimpleObject};
 
 use super::{
     Project,
+    accuracy::About,
     filter::FloatFilter,
     metric::MetricType,
     order::OrderDirection,
@@ -152,7 +153,8 @@ impl MetricGroup {
 
     /// Their figures over the whole window.
     async fn stats(&self) -> MetricAggregate {
-        MetricAggregate::own(Arc::clone(&self.group.stats), self.as_of)
+        let about = About { parent: self.group.parent.clone(), question: Arc::clone(&self.question) };
+        MetricAggregate::own(Arc::clone(&self.group.stats), about, self.as_of)
     }
 
     /// Their figures over time, in the buckets that `bucket` of the report says. One statement for all groups.

@@ -1,5 +1,6 @@
 //! The nouns of the schema, one file each: they wrap what rooms return and ask loaders for what they relate to.
 
+pub mod accuracy;
 pub mod change;
 pub mod columns;
 pub mod comparison;

@@ -6,6 +6,7 @@ use async_graphql::{Context, Object};
 use futures_util::future::try_join_all;
 
 use super::{
+    accuracy::About,
     columns::SeriesColumns,
     endpoint::EndpointStats,
     filter::{self, FloatFilter, MetricFilter},
@@ -57,8 +58,7 @@ impl Reports {
         let request = request(context)?;
         let question = Arc::new(filter::question(request, Some(filter)).await?);
         let report = Totals { want: stats::wants(context.field()) };
-        let stats = load(request, |loaders| &loaders.metric_stats, self.0.clone(), question, report).await?;
-        Ok(MetricAggregate::own(stats, request.as_of()))
+        totals(request, self.0.clone(), question, report).await
     }
 
     /// Figures over time: one row of figures for each bucket that the window touches, in order of time. Each bucket is
@@ -157,11 +157,12 @@ impl Reports {
             want: stats::wants_in_values(context.field()),
         };
         let columns = series.into_iter().map(async |(keys, parent)| {
-            let buckets =
-                load(request, |loaders| &loaders.metric_series, parent, Arc::clone(&question), report).await?;
+            let about = About { parent, question: Arc::clone(&question) };
+            let asked = about.clone();
+            let buckets = load(request, |loaders| &loaders.metric_series, asked.parent, asked.question, report).await?;
             let filled = fill::fill(&buckets, fill.into(), request.as_of()).collect();
             let accuracy = Accuracy::of_all(&buckets).ok_or_else(|| Error::internal("a series without buckets"))?;
-            Ok(SeriesColumns { keys, filled, accuracy, buckets, as_of: request.as_of() })
+            Ok(SeriesColumns { keys, filled, about, accuracy, buckets, as_of: request.as_of() })
         });
         try_join_all(columns).await
     }
@@ -247,8 +248,8 @@ impl Reports {
         }
         question.kinds = vec![metric_type.into()];
         let report = Totals { want: stats::wants_in_stats(context.field()) };
-        let stats = load(request, |loaders| &loaders.metric_stats, self.0.clone(), Arc::new(question), report).await?;
-        Ok(PerformanceSummary { kind: metric_type, aggregate: MetricAggregate::own(stats, request.as_of()) })
+        let aggregate = totals(request, self.0.clone(), Arc::new(question), report).await?;
+        Ok(PerformanceSummary { kind: metric_type, aggregate })
     }
 }
 
@@ -291,8 +292,20 @@ pub async fn buckets(
 ) -> Result<Vec<MetricBucket>> {
     let count_max = request.services.limits.buckets_max;
     let report = Series { buckets: Buckets { width_micros: bucket.0, count_max }, want };
+    let about = About { parent: parent.clone(), question: Arc::clone(&question) };
     let series = load(request, |loaders| &loaders.metric_series, parent, question, report).await?;
-    Ok(series::buckets(&series, fill, request.as_of()))
+    Ok(series::buckets(&series, &about, fill, request.as_of()))
+}
+
+async fn totals(
+    request: &RequestContext,
+    parent: Parent,
+    question: Arc<Question>,
+    report: Totals,
+) -> Result<MetricAggregate> {
+    let about = About { parent: parent.clone(), question: Arc::clone(&question) };
+    let stats = load(request, |loaders| &loaders.metric_stats, parent, question, report).await?;
+    Ok(MetricAggregate::own(stats, about, request.as_of()))
 }
 
 async fn load<R: Report>(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Enum, SimpleObject};
 
-use super::stats::MetricAggregate;
+use super::{accuracy::About, stats::MetricAggregate};
 use crate::{
     graphql::scalars::DateTime,
     model::Timestamp,
@@ -41,14 +41,14 @@ pub struct MetricBucket {
 }
 
 /// The buckets of a series, with gaps filled.
-pub fn buckets(series: &[Bucket], how: GapFill, as_of: Timestamp) -> Vec<MetricBucket> {
+pub fn buckets(series: &[Bucket], about: &About, how: GapFill, as_of: Timestamp) -> Vec<MetricBucket> {
     let filled = fill::fill(series, how.into(), as_of);
     let buckets = series.iter().zip(filled).map(|(bucket, filled)| MetricBucket {
         start: DateTime(bucket.range.from()),
         end: DateTime(bucket.range.to()),
         is_complete: bucket.is_whole && bucket.range.to() <= as_of,
         is_filled: filled != fill::Filled::Own,
-        stats: MetricAggregate { stats: Arc::clone(&bucket.stats), filled, as_of },
+        stats: MetricAggregate { stats: Arc::clone(&bucket.stats), about: about.clone(), filled, as_of },
     });
     buckets.collect()
 }

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Enum, InputType, Object, SelectionField, SimpleObject};
 
-use super::metric::MetricType;
+use super::{
+    accuracy::{About, Accuracy},
+    metric::MetricType,
+};
 use crate::{
     error::{Error, Result},
     graphql::{
-        scalars::{DateTime, Duration, Long},
+        scalars::{Duration, Long},
         selection,
     },
     model::Timestamp,
@@ -43,52 +46,6 @@ pub enum Statistic {
     P999,
     /// The share with an error status, 0 to 1.
     ErrorRate,
-}
-
-/// Where an answer was read. A rollup is a summary of all measurements of a minute, an hour or a day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[graphql(remote = "reports::Source")]
-pub enum AggregateSource {
-    /// Single measurements.
-    Raw,
-    /// Rollups per minute or coarser.
-    Rollup,
-    /// Rollups, and single measurements at the edges of the window.
-    Mixed,
-}
-
-/// How true an answer is.
-#[derive(SimpleObject)]
-pub struct Accuracy {
-    /// Whether every figure of this answer is exact. Percentiles are estimates within `relativeErrorBound`; counts, means,
-    /// sums, smallest and largest are exact in any case, for the window from `from` to `to`. Where that is not the window
-    /// that was asked for, this is false.
-    pub is_exact: bool,
-    /// How far a percentile may be off, as a share of its true value: 0.01 is 1 %.
-    pub relative_error_bound: f64,
-    /// Where the window of this answer begins. Single measurements, and after them rollups per minute and per hour, are kept
-    /// for a limited time: of an older window the answer rounds its ends outward to the minute, hour or day.
-    pub from: DateTime,
-    /// Where the window of this answer ends: the first moment that is not in it.
-    pub to: DateTime,
-    /// The moment up to which measurements are in the answer.
-    pub as_of: DateTime,
-    /// Where it was read.
-    pub source: AggregateSource,
-}
-
-impl Accuracy {
-    /// Of figures that were read at a moment.
-    pub fn new(accuracy: &reports::Accuracy, as_of: Timestamp) -> Self {
-        Self {
-            is_exact: accuracy.is_exact,
-            relative_error_bound: accuracy.relative_error_bound,
-            from: DateTime(accuracy.covers.from()),
-            to: DateTime(accuracy.covers.to()),
-            as_of: DateTime(as_of),
-            source: accuracy.source.into(),
-        }
-    }
 }
 
 /// A percentile with the interval that surely holds the true one.
@@ -131,6 +88,8 @@ pub struct ApdexScore {
 pub struct MetricAggregate {
     /// What was read.
     pub stats: Arc<Stats>,
+    /// About what.
+    pub about: About,
     /// What stands for the figures.
     pub filled: Filled,
     /// When it was read.
@@ -139,8 +98,8 @@ pub struct MetricAggregate {
 
 impl MetricAggregate {
     /// Figures as they were read.
-    pub const fn own(stats: Arc<Stats>, as_of: Timestamp) -> Self {
-        Self { stats, filled: Filled::Own, as_of }
+    pub const fn own(stats: Arc<Stats>, about: About, as_of: Timestamp) -> Self {
+        Self { stats, about, filled: Filled::Own, as_of }
     }
 
     fn figure(&self, figure: impl Fn(&Stats) -> Option<f64>) -> Option<f64> {
@@ -251,7 +210,7 @@ impl MetricAggregate {
 
     /// How true these figures are.
     async fn accuracy(&self) -> Accuracy {
-        Accuracy::new(&self.stats.accuracy, self.as_of)
+        Accuracy::new(&self.stats.accuracy, self.about.clone(), self.as_of)
     }
 }
 

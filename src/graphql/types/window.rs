@@ -6,6 +6,7 @@ use async_graphql::{Context, Object, SelectionField};
 
 use super::{
     Project,
+    accuracy::About,
     groups::{GroupKeyValue, MetricGroupKey},
     metric::MetricType,
     stats::{self, MetricAggregate},
@@ -22,7 +23,7 @@ use crate::{
     },
     live::window::{self, Figures, GroupKey, WindowGroup},
     model::{Key, OrganizationId, ProjectId, TimeRange, sketch::RELATIVE_ERROR},
-    reports::{Accuracy, Distribution, Source, Stats, Want},
+    reports::{Accuracy, Distribution, Parent, Question, Source, Stats, Want},
 };
 
 /// What the groups of a window are told apart by.
@@ -46,6 +47,8 @@ pub fn group_by(keys: Vec<MetricGroupKey>) -> Result<Vec<GroupKey>> {
 pub struct LiveWindow {
     /// What was computed.
     pub window: Arc<window::LiveWindow>,
+    /// What was asked.
+    pub question: Arc<Question>,
     /// Which figures are looked at.
     pub want: Want,
     /// Where it stands.
@@ -84,7 +87,12 @@ impl LiveWindow {
 
     /// The groups with measurements, in the order of their keys; without `groupBy` always one, of everything.
     async fn groups(&self) -> Vec<LiveGroup> {
-        let group = |place| LiveGroup { window: Arc::clone(&self.window), place, want: self.want };
+        let group = |place| LiveGroup {
+            window: Arc::clone(&self.window),
+            question: Arc::clone(&self.question),
+            place,
+            want: self.want,
+        };
         (0..self.window.groups.len()).map(group).collect()
     }
 }
@@ -92,6 +100,7 @@ impl LiveWindow {
 /// A group of a window.
 pub struct LiveGroup {
     window: Arc<window::LiveWindow>,
+    question: Arc<Question>,
     place: usize,
     want: Want,
 }
@@ -154,7 +163,11 @@ impl LiveGroup {
     async fn stats(&self) -> MetricAggregate {
         let figures = self.group().map_or_else(Figures::empty, |group| group.figures.clone());
         let stats = figures_as_stats(&figures, self.want, self.window.range);
-        MetricAggregate::own(Arc::new(stats), self.window.as_of)
+        let place = self.group().map(|group| &group.place);
+        let project = place.and_then(|place| place.project).map(|id| Key::new(self.organization(), id));
+        let parent = Parent::of_series(project, place.and_then(|place| place.kind));
+        let about = About { parent, question: Arc::clone(&self.question) };
+        MetricAggregate::own(Arc::new(stats), about, self.window.as_of)
     }
 }
 

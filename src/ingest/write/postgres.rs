@@ -13,6 +13,7 @@ use crate::{
     db::StatementLog,
     ingest::{
         group::{Entry, LedgerKey, Stored},
+        late::LateRow,
         rollup::Row,
     },
 };
@@ -26,6 +27,10 @@ const CLAIM: &str = "INSERT INTO ingest_batch (organization_id, source, idem_key
 const EARLIER: &str = "SELECT organization_id, source, idem_key, seq, body_hash, n_accepted, rejections \
     FROM ingest_batch JOIN unnest($1::bigint[], $2::text[], $3::text[]) AS asked (organization_id, source, idem_key) \
     USING (organization_id, source, idem_key)";
+const INSERT_LATE: &str = "INSERT INTO metric_late (organization_id, project_id, kind, bucket, part, n) \
+    SELECT organization_id, project_id, kind, bucket, $5, n \
+    FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $6::bigint[]) \
+    AS late (organization_id, project_id, kind, bucket, n)";
 // Rows and parts in one statement, the last steps in another: for single rows, what counts is how often the two wait for
 // each other.
 const PARTS: &str = "WITH part AS (INSERT INTO metric_rollup_part (organization_id, project_id, kind, bucket, endpoint_id, \
@@ -143,6 +148,21 @@ impl super::Transaction for Transaction {
         }
         insert.execute(&mut *self.inner).await?;
         record(&self.log, sql, rows.len(), watch);
+        Ok(())
+    }
+
+    async fn insert_late(&mut self, part: i64, late: &[LateRow]) -> sqlx::Result<()> {
+        let watch = Stopwatch::start();
+        sqlx::query(INSERT_LATE)
+            .bind(column(late, |row| row.organization))
+            .bind(column(late, |row| row.project))
+            .bind(column(late, |row| row.kind))
+            .bind(column(late, |row| row.bucket))
+            .bind(part)
+            .bind(column(late, |row| row.n))
+            .execute(&mut *self.inner)
+            .await?;
+        record(&self.log, INSERT_LATE, late.len(), watch);
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use crate::{
     db::StatementLog,
     ingest::{
         group::{Entry, LedgerKey, Stored},
+        late::LateRow,
         rollup::Row,
     },
 };
@@ -34,6 +35,7 @@ const TAGGED_ROW_COLUMNS: &str =
     "organization_id, project_id, kind, ts, id, value, endpoint_id, status, bin, name, release";
 const CELL_COLUMNS: &str =
     "organization_id, project_id, kind, bucket, endpoint_id, part, n, n_err, sum, min, max, sketch";
+const LATE_COLUMNS: &str = "organization_id, project_id, kind, bucket, part, n";
 
 /// Rows per statement, ascending. Beyond some hundred they get no faster, and every prepared statement takes memory by its
 /// size. What fills no statement leaves places of the next larger one empty: that costs less than one more statement.
@@ -51,6 +53,7 @@ static ROWS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_event", R
 static TAGGED_ROWS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_event", TAGGED_ROW_COLUMNS));
 static LEDGER: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("ingest_batch", LEDGER_COLUMNS));
 static CELLS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_rollup_part", CELL_COLUMNS));
+static LATE: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_late", LATE_COLUMNS));
 
 impl Inserts {
     fn new(table: &str, columns: &str) -> Self {
@@ -133,6 +136,13 @@ impl super::Transaction for Transaction {
                 .bind(cell.min)
                 .bind(cell.max)
                 .bind(cell.sketch.clone())
+        })
+        .await
+    }
+
+    async fn insert_late(&mut self, part: i64, late: &[LateRow]) -> sqlx::Result<()> {
+        self.insert_each(&LATE, late, |query, row| {
+            query.bind(row.organization).bind(row.project).bind(row.kind).bind(row.bucket).bind(part).bind(row.n)
         })
         .await
     }

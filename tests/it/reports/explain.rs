@@ -8,7 +8,7 @@ use perfgraph::{
     },
     reports::{
         Buckets, EndpointKey, GroupBy, Groups, Parent, Projects, Question, RowOrder, Rows, Series, Slowest, Statistic,
-        StatusFilter, Want, groups, rows, series, slowest, stats, worst,
+        StatusFilter, Want, groups, late, rows, series, slowest, stats, worst,
     },
 };
 use sqlx::{AssertSqlSafe, Executor, Row};
@@ -70,6 +70,14 @@ async fn fill(database: &TestDatabase) {
         rollup("metric_rollup_1m", 1_440, 60_000_000),
         rollup("metric_rollup_1h", 240, 3_600_000_000),
         rollup("metric_rollup_1d", 200, 86_400_000_000),
+        // Three parts a day.
+        numbers(
+            20 * 200 * 3,
+            &format!(
+                "INSERT INTO metric_late (organization_id, project_id, kind, bucket, part, n) \
+                 SELECT i % 20 % 4 + 1, i % 20, 1, {start} + CAST(i / 60 AS BIGINT) * 86400000000, i / 20 % 3, 1 FROM s"
+            ),
+        ),
         "ANALYZE".to_owned(),
     ] {
         match database.database.backend() {
@@ -126,9 +134,9 @@ fn assert_no_full_scan(plan: &[String], sql: &str) {
         if postgres {
             // Whoever asks for every project of every tenant wants all rows of that time: searching by time is right.
             let is_everything = sql.contains(r#"("m"."organization_id", "m"."project_id") IN (SELECT"#);
-            // Of hours and days there are so few that their series may be sorted out as an organization's are read.
-            let is_coarse =
-                plan[index - 1].contains("metric_rollup_1h") || plan[index - 1].contains("metric_rollup_1d");
+            // Of hours, days and late ones there are so few that their series may be sorted out as an organization's are read.
+            let coarse = ["metric_rollup_1h", "metric_rollup_1d", "metric_late"];
+            let is_coarse = coarse.iter().any(|table| plan[index - 1].contains(table));
             let by_series = line.contains("project_id = ") && line.contains("kind = ")
                 || is_coarse && line.contains("organization_id = ");
             assert!(by_series || is_everything, "{sql}\n{all}");
@@ -194,6 +202,11 @@ on_both_databases! {
                         let rows = Rows { value: None, order, sort: Sort::Descending, after: None, first: 20 };
                         rows::by_parent(&scope, &session, &question, &[Parent::Question], &rows).await.unwrap();
                         rows::by_parent(&scope, &session, &question, &parents, &rows).await.unwrap();
+                    }
+                    for parents in [&[Parent::Question][..], &parents, &organizations, &trends] {
+                        let asked: Vec<_> = parents.iter().map(|parent| late::about(parent, &question)).collect();
+                        let same: Vec<_> = asked.iter().map(|(parent, _)| parent.clone()).collect();
+                        late::by_parent(&scope, &session, &asked[0].1, &same).await.unwrap();
                     }
                     worst::by_endpoint(&scope, &session, &question, &endpoints).await.unwrap();
                 }
