@@ -1,5 +1,6 @@
-//! One transaction per group: the claim of keys, what came too late, raw rows, rollup parts, last the sequence and with it the
-//! ledger, so that the order of sequences is the order of commits. What the steps mean is here; how a database spells them is below.
+//! One transaction per group: the claim of keys, what came too late, raw rows, rollup parts, last the sequence and with it
+//! the ledger, so that the order of sequences is the order of commits. What the steps mean is here; how a database spells
+//! them is below.
 
 mod endpoints;
 mod postgres;

@@ -101,6 +101,71 @@ on_both_databases! {
     }
 }
 
+/// What stands in the directory, by slug.
+async fn slugs(server: &Server) -> Vec<String> {
+    let found =
+        server.graphql("{ organizations { nodes { slug } } projects { nodes { slug } } }", json!({})).await.data();
+    let lists = ["organizations", "projects"].map(|list| found[list]["nodes"].as_array().unwrap().clone());
+    lists.concat().iter().map(|node| node["slug"].as_str().unwrap().to_owned()).collect()
+}
+
+on_both_databases! {
+    async fn a_broken_change_fails_alone_and_leaves_nothing_behind(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=1 employees=1 projects=1").await;
+        let organization = |slug: &str| format!(
+            "createOrganization(input: {{ name: \"New\", slug: \"{slug}\" }}) {{ organization {{ slug }} userErrors {{ code }} }}"
+        );
+        let mutation = |fields: String| query(&format!("mutation {{ {fields} }}"));
+        let project = json!({
+            "query": "mutation ($input: CreateProjectInput!) { createProject(input: $input) { project { slug } userErrors { code } } }",
+            "variables": { "input": {
+                "organizationId": world.id("organization", 1), "name": "Half", "slug": "half-project",
+                // One of them is there, the other is no employee.
+                "memberIds": [world.id("employee", 1), world.id("project", 1)],
+            } },
+        });
+        let metrics = |value: Value| json!({
+            "query": "mutation ($input: IngestMetricsInput!) { ingestMetrics(input: $input) { accepted } }",
+            "variables": { "input": {
+                "projectId": world.id("project", 1),
+                "metrics": [{ "type": "CUSTOM", "endpoint": "a", "value": 1 }, { "type": "CUSTOM", "endpoint": "a", "value": value }],
+            } },
+        });
+        let created = |slug: &str| json!({ "organization": { "slug": slug }, "userErrors": [] });
+        let members = json!([
+            mutation(organization("first")),
+            // None of these runs, not even its first field.
+            mutation(format!("a: {} b: nothing", organization("half"))),
+            mutation(format!("a: {} b: createOrganization {{ organization {{ slug }} }}", organization("half"))),
+            query(&format!("mutation {{ {}", organization("half"))),
+            { "query": 7 },
+            metrics(json!("much")),
+            project,
+            metrics(json!(2)),
+            mutation(format!("a: {} b: {}", organization("first"), organization("last"))),
+        ]);
+        let answers = batch(&server, &members).await.json();
+        let data = |place: usize| &answers[place]["data"];
+        assert_eq!(data(0)["createOrganization"], created("first"), "{answers}");
+        for (place, code) in [(1, "GRAPHQL_VALIDATION_FAILED"), (2, "GRAPHQL_VALIDATION_FAILED"), (3, "GRAPHQL_PARSE_FAILED"),
+            (4, "BAD_USER_INPUT"), (5, "BAD_USER_INPUT")]
+        {
+            assert_eq!(answers[place]["errors"][0]["extensions"]["code"], code, "{place}: {answers}");
+            assert!(answers[place].get("data").is_none(), "{place}: {answers}");
+        }
+        assert_eq!(data(6)["createProject"], json!({ "project": null, "userErrors": [{ "code": "NOT_FOUND" }] }), "{answers}");
+        assert_eq!(data(7)["ingestMetrics"]["accepted"], 2, "{answers}");
+        // Of one that runs, each field is a change of its own.
+        assert_eq!(data(8)["a"], json!({ "organization": null, "userErrors": [{ "code": "TAKEN" }] }), "{answers}");
+        assert_eq!(data(8)["b"], created("last"), "{answers}");
+        let mut found = slugs(&server).await;
+        found.sort();
+        assert_eq!(found, ["first", "last", "organization-1", "project-1"]);
+        assert_eq!(crate::doors::stored(&server.database).await, 2);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists_that_are_no_batch_are_refused() {
     let server = Server::fixed(TestDatabase::sqlite().await).await;

@@ -3,4 +3,5 @@
 mod explain;
 mod filters;
 mod orders;
+mod walks;
 mod world;

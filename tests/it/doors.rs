@@ -236,6 +236,57 @@ on_both_databases! {
 }
 
 on_both_databases! {
+    async fn elements_of_an_array_that_cannot_be_are_named_and_the_others_kept(database: TestDatabase) {
+        let (server, world) = server(database, "").await;
+        let good = r#"{"type":"CUSTOM","value":1,"endpoint":"good, [\"quoted]"}"#;
+        let bad: [(&[u8], &str, &str); 14] = [
+            (br#"{"type":"CUSTOM","value":NaN,"endpoint":"a"}"#, "value", "expected"),
+            (br#"{"type":"CUSTOM","value":-Infinity,"endpoint":"a"}"#, "value", "invalid number"),
+            (br#"{"type":"CUSTOM","value":1e999,"endpoint":"a"}"#, "value", "out of range"),
+            (br#"{"type":"CUSTOM","value":-1,"endpoint":"a"}"#, "value", "negative"),
+            (br#"{"type":"CUSTOM","endpoint":"a"}"#, "value", "missing"),
+            (br#"{"type":"CUSTOM","value":1,"endpoint":"a",}"#, "", "trailing comma"),
+            (br#"{"type" "CUSTOM","value":1,"endpoint":"a"}"#, "", "expected"),
+            (br#"{"type":"CUSTOM","value":1,"endpoint":"a"}}"#, "", "more than one"),
+            (b"{\"type\":\"CUSTOM\",\"value\":1,\"endpoint\":\"caf\xe9\"}", "", "UTF-8"),
+            (b"\xff\xfe", "", "UTF-8"),
+            (b"nonsense", "", "object"),
+            (b"null", "", "object"),
+            (b"[[1,2],{}]", "", "object"),
+            (br#""text, ] with all of it""#, "", "object"),
+        ];
+        // A good one before, between and behind them.
+        let mut bytes = format!("[{good}").into_bytes();
+        for (element, ..) in bad {
+            bytes.extend([b",\n", element, b",", good.as_bytes()].concat());
+        }
+        bytes.push(b']');
+        let array = |mode, bytes: &[u8]| Body { content_type: "application/json", mode, ..ndjson(bytes) };
+        let count = u64::try_from(bad.len()).unwrap();
+        let atomic = array("atomic", &bytes).send(&server, &world).await;
+        assert_eq!((counts(&atomic), stored(&server.database).await), ((400, 0, count), 0), "{}", atomic.text);
+        let partial = array("partial", &bytes).send(&server, &world).await;
+        assert_eq!(counts(&partial), (200, count + 1, count), "{}", partial.text);
+        let mut errors = partial.json()["errors"].as_array().unwrap().clone();
+        errors.sort_by_key(|error| error["index"].as_u64());
+        let sorted = Reply { text: json!({ "errors": errors }).to_string(), ..partial };
+        let expected: Vec<_> = (1..).step_by(2).zip(bad).map(|(index, (_, field, words))| (index, field, words)).collect();
+        assert_refused(&sorted, &expected);
+        let kept = stored(&server.database).await;
+        assert_eq!(kept, bad.len() + 1);
+        // Where an element has no end, neither has the array: nobody knows what was meant by the rest.
+        for endless in [r#"{"type":"CUSTOM","value":1,"endpoint":"a""#, r#"{"type":"CUSTOM","value":1,"endpoint":"a}"#] {
+            let reply = array("partial", format!("[{good},{endless},{good}]").as_bytes()).send(&server, &world).await;
+            assert_eq!(counts(&reply), (400, 0, 0), "{}", reply.text);
+            let (code, message) = (&reply.json()["error"]["code"], reply.json()["error"]["message"].to_string());
+            assert!(code == "BAD_USER_INPUT" && message.contains("ended before the end of the array"), "{message}");
+        }
+        assert_eq!(stored(&server.database).await, kept);
+        books::check(&server.database).await;
+    }
+}
+
+on_both_databases! {
     async fn a_body_may_have_more_rows_than_a_call_and_a_key_makes_it_repeatable(database: TestDatabase) {
         let (server, world) = server(database, "limits.ingest_rows_max = 200").await;
         let whole = || ndjson(rows(0..1_050)).keyed("one");

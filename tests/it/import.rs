@@ -1,5 +1,7 @@
 //! `perfgraph import`: logs and files into a project, once, however often and however it is stopped.
 
+mod progress;
+
 use std::{fmt::Write as _, path::Path, process::Stdio};
 
 use perfgraph::{db::Backend, entity::metric_event, model::Timestamp};

@@ -22,6 +22,7 @@ mod directory;
 mod documents;
 mod doors;
 mod entity_changes;
+mod explained;
 mod faults;
 mod harness;
 mod hostile;

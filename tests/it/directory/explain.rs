@@ -7,15 +7,15 @@ use perfgraph::{
     db::{Backend, Session, StatementLog},
     directory::{
         self, Employee, EmployeeFields, EmployeeFilter, ListOf, Organization, OrganizationFields, Project,
-        ProjectFields, ProjectFilter, ProjectStatus,
+        ProjectFields, ProjectFilter, ProjectStatus, Release, ReleaseFields,
         employee::{self, StatisticsFields},
         filter::{EmployeeCondition, OrganizationCondition, ProjectCondition},
         membership,
         order::{EmployeeOrderField, OrderField, ProjectOrderField},
-        organization,
+        organization, project, release,
     },
     model::{
-        EmployeeId, Key, OrganizationId, ProjectId, Role, Scope,
+        EmployeeId, Key, OrganizationId, ProjectId, ReleaseId, Role, Scope, Timestamp,
         filter::{Filter, Number, NumberFilter, TextFilter},
         order::{OrderBy, Position, Sort, SortValue},
         page::{Direction, ListRequest, PageRequest},
@@ -27,7 +27,7 @@ use crate::{harness::TestDatabase, on_both_databases};
 
 const ORGANIZATION: OrganizationId = OrganizationId(3);
 
-/// 50 organizations with 2,000 people and 40 projects each, eight people to a project.
+/// 50 organizations with 2,000 people and 40 projects each, eight people and ten releases to a project.
 async fn fill(database: &TestDatabase) {
     let numbers = |count: i64, sql: &str| {
         format!("WITH RECURSIVE s (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM s WHERE i < {count} - 1) {sql}")
@@ -62,6 +62,11 @@ async fn fill(database: &TestDatabase) {
             16_000,
             "INSERT INTO project_member (organization_id, project_id, employee_id, role, joined_at) \
              SELECT i % 50 + 1, i % 2000, i % 50 + 50 * ((i * 7 + i / 2000 * 31) % 2000), 'Member', 0 FROM s",
+        ),
+        numbers(
+            20_000,
+            "INSERT INTO release (organization_id, id, project_id, version, deployed_at, created_at) \
+             SELECT i % 50 + 1, i, i % 2000, '1.' || (i / 2000), i * 7901 % 20011, 0 FROM s",
         ),
         "ANALYZE".to_owned(),
     ] {
@@ -201,12 +206,34 @@ async fn ask_what_only_the_root_asks(scope: &Scope, db: &Session, organizations:
     }
     let slugs = ["o7".to_owned()];
     organization::by_slugs(scope, db, &slugs, OrganizationFields::NAME).await.unwrap();
+    // There are only fifty: of many of them all are read.
+    let few = &organizations[..2];
+    organization::employee_counts(scope, db, few, None).await.unwrap();
+    directory::by_ids::<Organization>(scope, db, few, OrganizationFields::NAME).await.unwrap();
+    project::by_slug(scope, db, ORGANIZATION, "p7", ProjectFields::NAME).await.unwrap();
     let active = Filter::Is(EmployeeCondition::IsActive(false));
-    // Without ACTIVE: its parameters have no type until they are bound, and here they are not.
-    for fields in [StatisticsFields::default(), StatisticsFields::all() - StatisticsFields::ACTIVE] {
+    for fields in [StatisticsFields::default(), StatisticsFields::ACTIVE, StatisticsFields::all()] {
         employee::statistics(scope, db, Some(&active), fields, 100).await.unwrap();
         employee::statistics_by_organizations(scope, db, organizations, None, fields, 100).await.unwrap();
     }
+}
+
+/// The releases of projects, and when they ran.
+async fn ask_releases(scope: &Scope, db: &Session, projects: &[Key<ProjectId>]) {
+    let place = Position { values: vec![SortValue::Integer(50)], id: 5_000 };
+    for (direction, beyond) in
+        [(Direction::Forward, None), (Direction::Forward, Some(place.clone())), (Direction::Backward, Some(place))]
+    {
+        let page = PageRequest { size: 20, direction, beyond, skip: 0 };
+        let list: ListOf<Release> = ListRequest { filter: None, order: vec![], page };
+        release::by_projects(scope, db, projects, &list, ReleaseFields::VERSION).await.unwrap();
+    }
+    release::counts(scope, db, projects, None).await.unwrap();
+    let versions: Vec<_> = projects.iter().map(|project| (*project, "1.3".to_owned())).collect();
+    release::by_versions(scope, db, &versions, ReleaseFields::all()).await.unwrap();
+    let keys: Vec<_> = projects.iter().map(|project| Key::new(project.organization, ReleaseId(project.id.0))).collect();
+    release::runs(scope, db, &keys, Timestamp::from_micros(1_000_000)).await.unwrap();
+    directory::by_ids::<Release>(scope, db, &keys, ReleaseFields::all()).await.unwrap();
 }
 
 /// What stands between the quotes behind `USING`, or behind `using` in the other dialect.
@@ -230,7 +257,8 @@ fn assert_by_index(plan: &[String], sql: &str) {
             && !line.contains("numbered")
             && !line.contains("subquery"))
             || line.contains("Seq Scan on employee")
-            || line.contains("Seq Scan on project");
+            || line.contains("Seq Scan on project")
+            || line.contains("Seq Scan on release");
         assert!(!scan || counts_everything, "{sql}\n{all}");
     }
     // Unfiltered, or narrowed to an organization at most: an index has every order.
@@ -269,11 +297,14 @@ on_both_databases! {
             let employees: Vec<_> = (0..20).map(|i| Key::new(ORGANIZATION, EmployeeId(2 + 50 * i))).collect();
             let projects: Vec<_> = (0..20).map(|i| Key::new(ORGANIZATION, ProjectId(2 + 50 * i))).collect();
             ask_what_only_the_root_asks(&scope, &db, &organizations).await;
+            ask_releases(&scope, &db, &projects).await;
             let list = lists(None, employee_value).remove(0);
+            directory::by_organizations::<Employee>(&scope, &db, &organizations[..2], &list, EmployeeFields::NAME).await.unwrap();
             membership::teams(&scope, &db, &projects, &list, EmployeeFields::NAME).await.unwrap();
             membership::team_counts(&scope, &db, &projects, None).await.unwrap();
             directory::by_ids::<Employee>(&scope, &db, &employees, EmployeeFields::NAME).await.unwrap();
             let list = lists(None, project_value).remove(0);
+            directory::by_organizations::<Project>(&scope, &db, &organizations[..2], &list, ProjectFields::NAME).await.unwrap();
             membership::projects(&scope, &db, &employees, &list, ProjectFields::NAME).await.unwrap();
             membership::project_counts(&scope, &db, &employees, None).await.unwrap();
             directory::by_ids::<Project>(&scope, &db, &projects, ProjectFields::NAME).await.unwrap();
@@ -299,6 +330,7 @@ on_both_databases! {
         for index in ["email", "department", "created_at", "salary", "name", "is_active"] {
             assert!(used.contains(&format!("employee_{index}_everywhere")), "{index} is never used: {used:?}");
         }
+        assert!(used.contains("release_deployed_at"), "{used:?}");
         for index in ["status", "created_at", "team_size"] {
             for place in ["", "_everywhere"] {
                 assert!(used.contains(&format!("project_{index}{place}")), "{index}{place} is never used: {used:?}");
