@@ -295,6 +295,14 @@ on_both_databases! {
             assert!(reply.header("retry-after").parse::<u32>().is_ok() && reply.json().get("data").is_none(), "{}", reply.text);
         }
         drop(held);
-        assert_eq!(ask("application/json").await.data()["a"]["totalCount"], 0);
+        // The connection comes back when what is left of the stream was read away.
+        let mut reply = ask("application/json").await;
+        for _ in 0..100 {
+            if reply.status != 503 {
+                break;
+            }
+            reply = ask("application/json").await;
+        }
+        assert_eq!(reply.data()["a"]["totalCount"], 0);
     }
 }
