@@ -278,6 +278,16 @@ async fn a_resolver_that_panics_costs_one_answer() {
         assert!(!reply.text.contains("overflow") && !reply.header("x-request-id").is_empty(), "{}", reply.text);
         assert_eq!(server.graphql(VIEWER, json!({})).await.status, 200);
     }
+    // Of a batch it is the member, whatever stands around it.
+    let members = json!([{ "query": VIEWER }, { "query": create }, { "query": VIEWER }]);
+    let reply = server.post("application/json", members.to_string()).await;
+    let answers = reply.json();
+    assert_eq!(
+        (&answers[0]["data"]["viewer"]["role"], &answers[2]["data"]["viewer"]["role"]),
+        (&json!("OWNER"), &json!("OWNER"))
+    );
+    assert_eq!(answers[1]["errors"][0]["extensions"]["code"], "INTERNAL_SERVER_ERROR", "{answers}");
+    assert!(answers[1].get("data").is_none() && !reply.text.contains("overflow"), "{answers}");
     // On a socket it is the operation that ends, and no other.
     let mut socket = Socket::open(&server.websocket_url()).await.unwrap();
     socket.subscribe("broken", create, &json!({})).await.unwrap();
