@@ -15,6 +15,7 @@ use perfgraph::{
         router::{HttpState, Shared, guarded},
     },
     jobs::self_monitoring::Recorder,
+    model::Timestamp,
 };
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -31,6 +32,7 @@ use crate::{
         Reply, Server, TestDatabase,
         process::PATIENCE,
         server::{NOW, builder, client, send},
+        socket::{Said, Socket},
     },
     on_both_databases,
 };
@@ -261,6 +263,49 @@ async fn a_panic_costs_one_answer() {
     }
     stop.cancel();
     timeout(PATIENCE, running).await.expect("idle connections end at once").unwrap();
+}
+
+/// Where the numbers of ids end, the next one overflows: a panic inside of a resolver, in test builds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resolver_that_panics_costs_one_answer() {
+    const LAST_MILLISECOND: i64 = (1 << 49) - 1 + 1_704_067_200_000;
+    let server = server("").await;
+    server.app.core().ids.reserve(Timestamp::from_millis(LAST_MILLISECOND), 16_383);
+    let create = "mutation { createOrganization(input: { name: \"New\" }) { organization { id } } }";
+    for _ in 0..2 {
+        let reply = server.graphql(create, json!({})).await;
+        assert_eq!((reply.status.as_u16(), reply.error().0.as_str()), (500, "INTERNAL_SERVER_ERROR"), "{}", reply.text);
+        assert!(!reply.text.contains("overflow") && !reply.header("x-request-id").is_empty(), "{}", reply.text);
+        assert_eq!(server.graphql(VIEWER, json!({})).await.status, 200);
+    }
+    // Of a batch it is the member, whatever stands around it.
+    let members = json!([{ "query": VIEWER }, { "query": create }, { "query": VIEWER }]);
+    let reply = server.post("application/json", members.to_string()).await;
+    let answers = reply.json();
+    assert_eq!(
+        (&answers[0]["data"]["viewer"]["role"], &answers[2]["data"]["viewer"]["role"]),
+        (&json!("OWNER"), &json!("OWNER"))
+    );
+    assert_eq!(answers[1]["errors"][0]["extensions"]["code"], "INTERNAL_SERVER_ERROR", "{answers}");
+    assert!(answers[1].get("data").is_none() && !reply.text.contains("overflow"), "{answers}");
+    // On a socket it is the operation that ends, and no other.
+    let mut socket = Socket::open(&server.websocket_url()).await.unwrap();
+    socket.subscribe("broken", create, &json!({})).await.unwrap();
+    let broken = socket.next().await;
+    let told = format!("{broken:?}");
+    assert!(told.contains("INTERNAL_SERVER_ERROR") && !told.contains("overflow"), "{told}");
+    socket.subscribe("fine", VIEWER, &json!({})).await.unwrap();
+    let fine = loop {
+        match socket.next().await {
+            Said::Complete => {}
+            Said::Next(payload) => break payload,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(fine, json!({ "data": { "viewer": { "role": "OWNER" } } }));
+    // Nothing of it was written, and nothing is locked.
+    let found = server.graphql("{ organizations { totalCount } }", json!({})).await.data();
+    assert_eq!(found["organizations"]["totalCount"], 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

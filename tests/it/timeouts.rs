@@ -40,6 +40,9 @@ fn assert_late(reply: &Reply) {
     let message = "the request took too long; ask for less, or try again later";
     assert_eq!(reply.json(), json!({ "errors": [{ "message": message, "extensions": { "code": "TIMEOUT" } }] }));
     assert!(!reply.header("x-request-id").is_empty());
+    let timing = reply.header("server-timing");
+    let elapsed_ms: f64 = timing.strip_prefix("total;dur=").unwrap().parse().unwrap();
+    assert!((1_000.0..4_000.0).contains(&elapsed_ms), "{timing}");
 }
 
 async fn create(server: &Server, slug: &str) -> Reply {

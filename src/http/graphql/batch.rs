@@ -1,8 +1,8 @@
 //! Several operations in one request, as a JSON array: queries side by side, so that what they share is loaded once.
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 
 use crate::{
     auth::Viewer,
@@ -12,7 +12,9 @@ use crate::{
         engine::{Admitted, Method},
         error::refuse,
     },
+    http::middleware,
 };
+
 /// Runs the members of a batch and answers each in its place; what is wrong with one concerns that one alone.
 ///
 /// Neighbouring queries share one set of loaders. A mutation waits for everything before it and runs alone; what comes
@@ -61,7 +63,11 @@ impl Run<'_> {
         let context = self.engine.context(self.viewer);
         let (engine, shared) = (self.engine, &context);
         let members = self.waiting.drain(..).map(async |member| match member {
-            Ok(admitted) => engine.run(shared, admitted).await,
+            // The answers of changes before it must not be lost with a member that panics.
+            Ok(admitted) => {
+                let answered = AssertUnwindSafe(engine.run(shared, admitted)).catch_unwind().await;
+                answered.unwrap_or_else(|panic| Answer::refused(None, refuse(&middleware::panicked(panic.as_ref()))))
+            }
             Err(refused) => *refused,
         });
         self.answers.extend(join_all(members).await);

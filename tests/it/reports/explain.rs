@@ -230,7 +230,9 @@ on_both_databases! {
                 let plain = Question { projects: projects.clone(), kinds, ..everything.clone() };
                 let path = TextFilter { starts_with: Some("/e/1".to_owned()), ..TextFilter::default() };
                 let status = StatusFilter { gte: Some(400), ..StatusFilter::default() };
-                if !plain.kinds.is_empty() {
+                // Groups are told apart alike, whoever's they are.
+                let is_asked = matches!(&projects, Projects::All) || projects == Projects::Keys(own.clone());
+                if is_asked && !plain.kinds.is_empty() {
                     ask_groups(&scope, &session, &plain).await;
                 }
                 for question in [
