@@ -44,7 +44,7 @@ pub struct Accuracy {
     /// sums, smallest and largest are exact in any case, for the window from `from` to `to`. Where that is not the window
     /// that was asked for, this is false.
     pub is_exact: bool,
-    /// How far a percentile may be off, as a share of its true value: 0.01 is 1 %.
+    /// How far a percentile may be off, as a share of its true value: 0.01 is 1 %. What is below 0.0000008 counts as zero.
     pub relative_error_bound: f64,
     /// Where the window of this answer begins. Single measurements, and after them rollups per minute and per hour, are kept
     /// for a limited time: of an older window the answer rounds its ends outward to the minute, hour or day.
