@@ -2,6 +2,7 @@
 //! the two dialects differ. Rooms build their own statements; this room never knows what they mean.
 
 pub mod change_log;
+mod column;
 pub mod compare;
 pub mod error;
 pub mod instance;
@@ -15,6 +16,7 @@ mod readers;
 pub mod session;
 pub mod statement;
 
+pub use column::column;
 pub use error::is_rolled_back;
 pub use instance::Instance;
 pub use pool::{Backend, Database};

@@ -107,9 +107,16 @@ async fn observe(state: &HttpState, request: Request, next: Next) -> Response {
 fn server_timing(elapsed_ms: f64, in_database: Option<InDatabase>) -> String {
     let database = in_database.map(|InDatabase { statements, ms }| {
         let noun = if statements == 1 { "statement" } else { "statements" };
-        format!("db;dur={ms:.3};desc=\"{statements} {noun}\", ")
+        format!("db;dur={};desc=\"{statements} {noun}\", ", thousandths(ms))
     });
-    format!("{}total;dur={elapsed_ms:.3}", database.unwrap_or_default())
+    format!("{}total;dur={}", database.unwrap_or_default(), thousandths(elapsed_ms))
+}
+
+/// A time with three decimals. Numbers with a fraction are rounded by the long way when they are written.
+fn thousandths(ms: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time in microseconds")]
+    let micros = (ms * 1_000.0).round() as u64;
+    format!("{}.{:03}", micros / 1_000, micros % 1_000)
 }
 
 fn request_id(request: &Request) -> String {

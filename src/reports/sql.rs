@@ -19,7 +19,7 @@ use super::{
     plan::{Piece, Resolution},
 };
 use crate::{
-    db::Session,
+    db::{Session, column},
     error::{Error, Result},
     model::metric::ERROR_STATUS_MIN,
 };
@@ -162,11 +162,11 @@ pub(super) async fn fetch(
 /// Adds one row of the statement that was made for `want`; its figures begin at column `first`.
 pub(super) fn add(stats: &mut Stats, row: &QueryResult, first: usize, want: Want) -> Result<()> {
     // Everything together has a row even where there is nothing, and nothing adds up to NULL.
-    let count = unsigned(row.try_get_by_index(first)?);
-    let errors = unsigned(row.try_get_by_index(first + 1)?);
-    let sum: Option<f64> = row.try_get_by_index(first + 2)?;
-    let least: Option<f64> = row.try_get_by_index(first + 3)?;
-    let greatest: Option<f64> = row.try_get_by_index(first + 4)?;
+    let count = unsigned(column(row, first)?);
+    let errors = unsigned(column(row, first + 1)?);
+    let sum: Option<f64> = column(row, first + 2)?;
+    let least: Option<f64> = column(row, first + 3)?;
+    let greatest: Option<f64> = column(row, first + 4)?;
     stats.count = stats.count.saturating_add(count);
     stats.errors = stats.errors.saturating_add(errors);
     stats.sum += sum.unwrap_or(0.0);
@@ -176,10 +176,10 @@ pub(super) fn add(stats: &mut Stats, row: &QueryResult, first: usize, want: Want
         match &mut stats.distribution {
             Some(Distribution::Values(values)) => values.extend(sum),
             Some(Distribution::Sketch(sketch)) => {
-                if let Some(bin) = row.try_get_by_index::<Option<i16>>(first + 5)? {
+                if let Some(bin) = column::<Option<i16>>(row, first + 5)? {
                     sketch.record(bin, count);
-                } else if let Some(bytes) = row.try_get_by_index::<Option<Vec<u8>>>(first + 6)? {
-                    sketch.merge_encoded(&bytes).map_err(Error::internal)?;
+                } else if let Some(bytes) = column::<Option<&[u8]>>(row, first + 6)? {
+                    sketch.merge_encoded(bytes).map_err(Error::internal)?;
                 }
             }
             None => {}

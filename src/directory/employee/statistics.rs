@@ -6,13 +6,15 @@ use std::collections::HashMap;
 
 use bitflags::bitflags;
 use sea_orm::{
-    ConnectionTrait, DbErr, Order, QueryResult, TryGetable,
+    ConnectionTrait, DbErr, Order, QueryResult,
     sea_query::{Expr, ExprTrait, SelectStatement},
 };
 
+use sqlx::{Decode, Postgres, Sqlite};
+
 use super::Employee;
 use crate::{
-    db::Session,
+    db::{Session, column},
     directory::{
         filter::EmployeeFilter,
         noun::{keep, seen},
@@ -164,6 +166,15 @@ struct Row {
     figures: Figures,
 }
 
+/// The columns of the figures, in the order in which they are read. People are always counted.
+const FIGURES: [(StatisticsFields, &str); 5] = [
+    (StatisticsFields::empty(), "COUNT(*)"),
+    (StatisticsFields::ACTIVE, "SUM(CASE WHEN is_active THEN 1 ELSE 0 END)"),
+    (StatisticsFields::SALARIES, "COUNT(salary), SUM(salary)"),
+    (StatisticsFields::LOWEST, "MIN(salary)"),
+    (StatisticsFields::HIGHEST, "MAX(salary)"),
+];
+
 /// Adds the figures to a statement, which selects the organization already if it is grouped by so many, and reads its rows:
 /// all of them, or so many that one organization has more departments than it may.
 async fn read(
@@ -184,19 +195,8 @@ async fn read(
         select.order_by(DEPARTMENT, Order::Asc);
     }
     // As text: these are the same for every question, and an expression tree is taken apart again for each.
-    select.expr(Expr::cust("COUNT(*)"));
-    if shown.contains(StatisticsFields::ACTIVE) {
-        select.expr(Expr::cust("SUM(CASE WHEN is_active THEN 1 ELSE 0 END)"));
-    }
-    if shown.contains(StatisticsFields::SALARIES) {
-        select.expr(Expr::cust("COUNT(salary)")).expr(Expr::cust("SUM(salary)"));
-    }
-    if shown.contains(StatisticsFields::LOWEST) {
-        select.expr(Expr::cust("MIN(salary)"));
-    }
-    if shown.contains(StatisticsFields::HIGHEST) {
-        select.expr(Expr::cust("MAX(salary)"));
-    }
+    let figures = FIGURES.iter().filter(|(field, _)| shown.contains(*field)).map(|(_, sql)| *sql);
+    select.expr(Expr::cust(figures.collect::<Vec<_>>().join(", ")));
     let rows = db.query_all(&select).await?;
     Ok(rows.iter().map(|row| Row::read(row, organizations.is_some(), shown)).collect())
 }
@@ -204,7 +204,7 @@ async fn read(
 impl Row {
     fn read(row: &QueryResult, by_organization: bool, shown: StatisticsFields) -> Result<Self, DbErr> {
         let mut columns = Columns { row, at: 0 };
-        let organization = by_organization.then(|| columns.next()).transpose()?;
+        let organization = by_organization.then(|| columns.next()).transpose()?.map(OrganizationId);
         let department = shown.contains(StatisticsFields::DEPARTMENTS).then(|| columns.next()).transpose()?;
         let mut figures = Figures { count: columns.next()?, ..Figures::default() };
         if shown.contains(StatisticsFields::ACTIVE) {
@@ -230,9 +230,9 @@ struct Columns<'a> {
     at: usize,
 }
 
-impl Columns<'_> {
-    fn next<T: TryGetable>(&mut self) -> Result<T, DbErr> {
+impl<'a> Columns<'a> {
+    fn next<T: Decode<'a, Postgres> + Decode<'a, Sqlite>>(&mut self) -> Result<T, DbErr> {
         self.at += 1;
-        self.row.try_get_by_index(self.at - 1)
+        column(self.row, self.at - 1)
     }
 }
