@@ -55,7 +55,6 @@ const SQLITE_TABLES: [&str; 4] = [
 ];
 
 /// Times are in order, as perfgraph sorts them.
-#[derive(Clone, Copy)]
 struct Row {
     ts: i64,
     id: i64,
@@ -268,25 +267,26 @@ fn room(parameters: usize) -> SqliteArguments {
 }
 
 async fn sqlite(connection: &mut SqliteConnection, rows: &[Row], cells: &Cells) -> Outcome<()> {
-    /// Rows of a statement, as perfgraph has them.
-    const ROWS: usize = 512;
-    const CELLS: usize = 32;
+    /// What a statement holds, as perfgraph has them.
+    const ROWS_AT_ONCE: usize = 512;
+    const CELLS_AT_ONCE: usize = 32;
     static INSERTS: LazyLock<[String; 2]> =
-        LazyLock::new(|| [insert("bare_event", ROWS, 9), insert("bare_part", CELLS, 12)]);
+        LazyLock::new(|| [insert("bare_event", ROWS_AT_ONCE, 9), insert("bare_part", CELLS_AT_ONCE, 12)]);
     let [insert_rows, insert_cells] = &*INSERTS;
     let mut transaction = connection.begin().await?;
-    for chunk in rows.chunks(ROWS) {
+    for chunk in rows.chunks(ROWS_AT_ONCE) {
         let insert = chunk.iter().fold(sqlx::query_with(insert_rows.as_str(), room(chunk.len() * 9)), |insert, row| {
             let insert = insert.bind(1_i64).bind(1_i64).bind(1_i64).bind(row.ts).bind(row.id).bind(row.value);
             insert.bind(row.endpoint).bind(200_i64).bind(row.bin)
         });
         insert.execute(&mut *transaction).await?;
     }
+    let part = rows.first().map_or(0, |row| row.id);
     let cells: Vec<_> = cells.iter().collect();
-    for chunk in cells.chunks(CELLS) {
+    for chunk in cells.chunks(CELLS_AT_ONCE) {
         let empty = sqlx::query_with(insert_cells.as_str(), room(chunk.len() * 12));
         let insert = chunk.iter().fold(empty, |insert, ((bucket, endpoint), cell)| {
-            let insert = insert.bind(1_i64).bind(1_i64).bind(1_i64).bind(*bucket).bind(*endpoint).bind(rows[0].id);
+            let insert = insert.bind(1_i64).bind(1_i64).bind(1_i64).bind(*bucket).bind(*endpoint).bind(part);
             let insert = insert.bind(cell.n).bind(0_i64).bind(cell.sum).bind(cell.min).bind(cell.max);
             insert.bind(cell.sketch.encode())
         });

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use sea_orm::{DbErr, QueryResult, RuntimeErr};
 use sqlx::{Decode, Postgres, Row, Sqlite};
 
-/// Reads a column whose type the statement decides: not compared with what is wanted of it for each row anew, which costs
-/// more than reading it.
+/// Reads a column without comparing its type with what is wanted, which costs more than reading it. For statements of our
+/// own that answer many rows, whose columns have the same type on every day: an integer that is read as a float of the same
+/// size would be nonsense, and no error.
 ///
 /// # Errors
-/// When there is no such column, or its bytes are not what is wanted.
+/// When there is no such column, or nothing of what is wanted can be made of its bytes.
 pub fn column<'r, T>(row: &'r QueryResult, index: usize) -> Result<T, DbErr>
 where
     T: Decode<'r, Postgres> + Decode<'r, Sqlite>,

@@ -51,7 +51,7 @@ pub fn about(parent: &Parent, question: &Question) -> (Parent, Question) {
     let projects = match &question.release {
         None => question.projects.clone(),
         // A version is one of a project.
-        Some((project, _)) => Projects::Keys(Vec::from_iter(question.projects.name(*project).then_some(*project))),
+        Some((project, _)) => Projects::Keys(Vec::from_iter(question.projects.contains(*project).then_some(*project))),
     };
     let whole_days = TimeRange::new(question.window.from().floor(DAY_MICROS), question.window.to().ceil(DAY_MICROS));
     let window = whole_days.unwrap_or(question.window);

@@ -72,7 +72,7 @@ pub enum Projects {
 
 impl Projects {
     /// Whether a project is one of them.
-    pub(super) fn name(&self, project: Key<ProjectId>) -> bool {
+    pub(super) fn contains(&self, project: Key<ProjectId>) -> bool {
         match self {
             Self::All => true,
             Self::Organizations(ids) => ids.contains(&project.organization),

@@ -9,7 +9,6 @@ use sea_orm::{
     ConnectionTrait, DbErr, Order, QueryResult,
     sea_query::{Expr, ExprTrait, SelectStatement},
 };
-
 use sqlx::{Decode, Postgres, Sqlite};
 
 use super::Employee;

@@ -167,14 +167,14 @@ impl super::Transaction for Transaction {
     }
 
     async fn conclude(&mut self, steps: &[(i64, i64)], placed: &[Placed<'_, '_>]) -> sqlx::Result<Vec<(i64, i64)>> {
-        let watch = Stopwatch::start();
-        let (organizations, steps): (Vec<i64>, Vec<i64>) = steps.iter().copied().unzip();
         // Without rows there is no sequence: such an entry has a key, and was written when that was claimed.
-        let (keyed, free): (Vec<_>, Vec<_>) =
-            placed.iter().filter(|placed| placed.behind.is_some()).partition(|placed| placed.entry.job.key.is_some());
-        if organizations.is_empty() {
+        if steps.is_empty() {
             return Ok(Vec::new());
         }
+        let watch = Stopwatch::start();
+        let (organizations, steps): (Vec<i64>, Vec<i64>) = steps.iter().copied().unzip();
+        let (keyed, free): (Vec<_>, Vec<_>) =
+            placed.iter().filter(|placed| placed.behind.is_some()).partition(|placed| placed.entry.job.key.is_some());
         let conclude = sqlx::query_as(CONCLUDE)
             .bind(organizations)
             .bind(steps)

@@ -102,7 +102,8 @@ async fn a_long_packed_text_takes_no_more_memory_than_a_short_one() {
     const RECORD: usize = 60_000;
     let database = seeded(TestDatabase::sqlite().await).await;
     let folder = tempfile::tempdir().unwrap();
-    // Not the same rows twice, which would be known. Long records of which little is kept: what is read counts here, not what the database does with it.
+    // Not the same rows twice, which would be known. Long records of which little is kept: what is read counts here, not
+    // what the database does with it.
     let mut peaks = Vec::new();
     for (name, count) in [("short.ndjson.gz", 200), ("long.ndjson.gz", 1_400)] {
         let text = (count..2 * count).fold(String::new(), |mut text, number| {
