@@ -6,6 +6,7 @@ use sea_orm::QueryResult;
 
 use super::{grid::Buckets, narrow::Endpoints};
 use crate::{
+    db::column,
     error::Result,
     model::{Key, MetricType, OrganizationId, ProjectId},
 };
@@ -120,18 +121,18 @@ impl Group {
         let mut group = Self::default();
         for (index, dimension) in grouping.by.iter().enumerate() {
             match dimension {
-                Dimension::Organization => group.organization = row.try_get_by_index(index)?,
-                Dimension::Project => group.project = row.try_get_by_index(index)?,
-                Dimension::Endpoint => group.endpoint = row.try_get_by_index(index)?,
-                Dimension::Kind => group.kind = row.try_get_by_index(index)?,
-                Dimension::Status => group.status = row.try_get_by_index(index)?,
-                Dimension::Name => group.name = row.try_get_by_index::<String>(index)?.into(),
-                Dimension::Release => group.release = row.try_get_by_index::<String>(index)?.into(),
+                Dimension::Organization => group.organization = column(row, index)?,
+                Dimension::Project => group.project = column(row, index)?,
+                Dimension::Endpoint => group.endpoint = column(row, index)?,
+                Dimension::Kind => group.kind = column(row, index)?,
+                Dimension::Status => group.status = column(row, index)?,
+                Dimension::Name => group.name = column::<&str>(row, index)?.into(),
+                Dimension::Release => group.release = column::<&str>(row, index)?.into(),
             }
         }
         let mut first = grouping.by.len();
         if grouping.buckets.is_some() {
-            group.slot = row.try_get_by_index(first)?;
+            group.slot = column(row, first)?;
             first += 1;
         }
         Ok((group, first))

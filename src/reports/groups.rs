@@ -126,7 +126,7 @@ pub async fn by_parent(
     let mut answers = HashMap::with_capacity(parents.len());
     for batch in batches(question, parents) {
         let grouping = batch.grouping(&dimensions, None);
-        let narrowed = batch.narrowed(scope, &grouping, want, session.kept())?;
+        let narrowed = batch.narrowed(scope, &grouping, want, session)?;
         let mut found = vec![BTreeMap::new(); batch.parents().len()];
         if !narrowed.is_empty() {
             let statement = match want {

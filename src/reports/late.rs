@@ -85,7 +85,7 @@ pub async fn by_parent(
     let mut answers = HashMap::with_capacity(parents.len());
     for batch in batches(question, parents) {
         let grouping = batch.grouping(&[], None);
-        let narrowed = batch.narrowed_to_late(scope)?;
+        let narrowed = batch.narrowed_to_late(scope, session)?;
         let mut found = vec![LateDays::default(); batch.parents().len()];
         if !narrowed.is_empty() {
             let columns = || grouping.columns().chain(["bucket"]).map(|column| (M, column));

@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::sea_query::{Cond, Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::{
+    ConnectionTrait, DbBackend,
+    sea_query::{Cond, Expr, ExprTrait, Query, SelectStatement},
+};
 
 use super::{
     Accuracy, Projects, Question, Source, Want,
@@ -15,6 +18,7 @@ use super::{
     sql,
 };
 use crate::{
+    db::{Session, compare},
     error::{Error, Result},
     model::{
         EndpointId, Kept, Key, MetricType, OrganizationId, ProjectId, Reach, Scope, TimeRange, filter::TextFilter,
@@ -24,6 +28,7 @@ use crate::{
 
 /// A question as far as its caller may ask it.
 pub(super) struct Narrowed<'a> {
+    backend: DbBackend,
     question: &'a Question,
     projects: Reached<'a>,
     kinds: Vec<MetricType>,
@@ -57,8 +62,9 @@ impl<'a> Narrowed<'a> {
         question: &'a Question,
         grouping: &Grouping,
         want: Want,
-        kept: Kept,
+        session: &Session,
     ) -> Result<Self> {
+        let kept = session.kept();
         let exact = question.exact.filter(|_| want == Want::Percentiles);
         let needs_raw = question.needs_raw() || grouping.is_raw() || exact.is_some();
         let tables = match grouping.buckets() {
@@ -72,27 +78,29 @@ impl<'a> Narrowed<'a> {
             return Err(Error::input("filter.exact", message));
         }
         let slots = grouping.buckets().map(|buckets| buckets.over(plan.covers)).transpose()?;
-        Ok(Self { slots, exact, ..Self::planned(scope, question, plan)? })
+        Ok(Self { slots, exact, ..Self::planned(scope, question, plan, session)? })
     }
 
     /// The same from single measurements, and from nothing else.
-    pub(super) fn of_rows(scope: &Scope, question: &'a Question, kept: Kept) -> Result<Self> {
+    pub(super) fn of_rows(scope: &Scope, question: &'a Question, session: &Session) -> Result<Self> {
+        let kept = session.kept();
         let plan = plan(question.window, Tables::RawOnly, kept).ok_or_else(|| not_kept(Tables::RawOnly, kept))?;
-        Self::planned(scope, question, plan)
+        Self::planned(scope, question, plan, session)
     }
 
     /// The same for whoever looks for single measurements. Nothing where none of the window is kept any more.
-    pub(super) fn of_raw(scope: &Scope, question: &'a Question, kept: Kept) -> Result<Option<Self>> {
+    pub(super) fn of_raw(scope: &Scope, question: &'a Question, session: &Session) -> Result<Option<Self>> {
         let tables = if question.needs_raw() { Tables::RawOnly } else { Tables::IntoRaw };
-        plan(question.window, tables, kept).map(|plan| Self::planned(scope, question, plan)).transpose()
+        let plan = plan(question.window, tables, session.kept());
+        plan.map(|plan| Self::planned(scope, question, plan, session)).transpose()
     }
 
     /// The same for whoever looks for no measurements, but for what came too late. The window is taken as it is.
-    pub(super) fn of_days(scope: &Scope, question: &'a Question) -> Result<Self> {
-        Self::planned(scope, question, Plan { covers: question.window, pieces: Vec::new() })
+    pub(super) fn of_days(scope: &Scope, question: &'a Question, session: &Session) -> Result<Self> {
+        Self::planned(scope, question, Plan { covers: question.window, pieces: Vec::new() }, session)
     }
 
-    fn planned(scope: &Scope, question: &'a Question, plan: Plan) -> Result<Self> {
+    fn planned(scope: &Scope, question: &'a Question, plan: Plan, session: &Session) -> Result<Self> {
         filter::check(question)?;
         let projects = match (&question.projects, scope.reach()) {
             (Projects::All, Reach::Everything) => Reached::Everything,
@@ -104,7 +112,17 @@ impl<'a> Narrowed<'a> {
                 Reached::Keys(keys.iter().filter(|key| scope.sees(key.organization)).collect())
             }
         };
-        Ok(Self { question, projects, kinds: question.kinds(), endpoints: None, plan, slots: None, exact: None })
+        let backend = session.get_database_backend();
+        Ok(Self {
+            backend,
+            question,
+            projects,
+            kinds: question.kinds(),
+            endpoints: None,
+            plan,
+            slots: None,
+            exact: None,
+        })
     }
 
     /// Only rows of these endpoints.
@@ -206,7 +224,7 @@ impl<'a> Narrowed<'a> {
         let mut select = Query::select();
         select
             .from_as(table, M)
-            .cond_where(self.projects.condition(M))
+            .cond_where(self.projects.condition(M, self.backend))
             .and_where(Expr::col((M, "kind")).is_in(self.kinds.iter().map(|kind| kind.code())))
             .and_where(Expr::col((M, time)).gte(range.from().as_micros()))
             .and_where(Expr::col((M, time)).lt(range.to().as_micros()));
@@ -221,10 +239,13 @@ impl<'a> Narrowed<'a> {
                 if resolution != Resolution::Raw {
                     select.and_where(endpoint().ne(EndpointId::ALL.0));
                 }
-                select.and_where(
-                    Expr::tuple([Expr::col((M, "organization_id")), endpoint()])
-                        .in_subquery(self.endpoints_with(filter)),
-                );
+                let key = Expr::tuple([Expr::col((M, "organization_id")), endpoint()]);
+                let known = self.endpoints_with(filter);
+                select.and_where(match &self.projects {
+                    // Better looked up one by one than all read.
+                    Reached::Everything => key.in_subquery(known),
+                    Reached::Organizations(_) | Reached::Keys(_) => compare::sifted(self.backend, key, known),
+                });
             }
             (None, _, Resolution::Raw) => {}
             (None, Endpoints::Together, _) => {
@@ -274,7 +295,7 @@ impl<'a> Narrowed<'a> {
         select
             .columns(["organization_id", "id"])
             .from_as("endpoint", ENDPOINT)
-            .cond_where(self.projects.condition(ENDPOINT))
+            .cond_where(self.projects.condition(ENDPOINT, self.backend))
             .cond_where(filter::path(filter));
         select
     }
@@ -332,7 +353,7 @@ fn not_kept(tables: Tables, kept: Kept) -> Error {
 }
 
 impl Reached<'_> {
-    fn condition(&self, table: &'static str) -> Cond {
+    fn condition(&self, table: &'static str, backend: DbBackend) -> Cond {
         let organization = || Expr::col((table, "organization_id"));
         let project = || Expr::col((table, "project_id"));
         match self {
@@ -342,16 +363,15 @@ impl Reached<'_> {
                 Cond::all().add(Expr::tuple([organization(), project()]).in_subquery(every))
             }
             Self::Organizations(ids) => {
+                let organizations = Cond::all().add(any_of(organization(), ids));
                 let mut own = Query::select();
-                own.column("id").from("project").and_where(any_of(Expr::col("organization_id"), ids));
-                let lists = Cond::all().add(any_of(organization(), ids)).add(project().in_subquery(own));
-                if ids.len() < 2 {
-                    return lists;
+                own.from("project").and_where(any_of(Expr::col("organization_id"), ids));
+                if let [_] = ids[..] {
+                    organizations.add(compare::among(backend, project(), own.column("id").take()))
+                } else {
+                    let own = own.columns(["organization_id", "id"]).take();
+                    organizations.add(Expr::tuple([organization(), project()]).in_subquery(own))
                 }
-                let mut pairs = Query::select();
-                pairs.columns(["organization_id", "id"]).from("project");
-                pairs.and_where(any_of(Expr::col("organization_id"), ids));
-                lists.add(Expr::tuple([organization(), project()]).in_subquery(pairs))
             }
             Self::Keys(keys) => pairs(keys, &organization(), &project()),
         }

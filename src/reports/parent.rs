@@ -10,8 +10,9 @@ use super::{
     narrow::Narrowed,
 };
 use crate::{
+    db::Session,
     error::Result,
-    model::{EndpointId, Kept, Key, MetricType, OrganizationId, ProjectId, Scope},
+    model::{EndpointId, Key, MetricType, OrganizationId, ProjectId, Scope},
 };
 
 /// Whose measurements are asked for. A parent takes the place of the projects that the question names.
@@ -164,8 +165,14 @@ impl Batch {
     ///
     /// # Errors
     /// As [`Narrowed::new`].
-    pub(super) fn narrowed(&self, scope: &Scope, grouping: &Grouping, want: Want, kept: Kept) -> Result<Narrowed<'_>> {
-        let narrowed = Narrowed::new(scope, &self.question, grouping, want, kept)?;
+    pub(super) fn narrowed(
+        &self,
+        scope: &Scope,
+        grouping: &Grouping,
+        want: Want,
+        session: &Session,
+    ) -> Result<Narrowed<'_>> {
+        let narrowed = Narrowed::new(scope, &self.question, grouping, want, session)?;
         Ok(match &self.endpoints {
             Some(endpoints) => narrowed.among(endpoints),
             None => narrowed,
@@ -176,16 +183,16 @@ impl Batch {
     ///
     /// # Errors
     /// As [`Narrowed::of_rows`].
-    pub(super) fn narrowed_to_raw(&self, scope: &Scope, kept: Kept) -> Result<Narrowed<'_>> {
-        Narrowed::of_rows(scope, &self.question, kept)
+    pub(super) fn narrowed_to_raw(&self, scope: &Scope, session: &Session) -> Result<Narrowed<'_>> {
+        Narrowed::of_rows(scope, &self.question, session)
     }
 
     /// What came too late to count for these parents.
     ///
     /// # Errors
     /// As [`Narrowed::of_days`].
-    pub(super) fn narrowed_to_late(&self, scope: &Scope) -> Result<Narrowed<'_>> {
-        Narrowed::of_days(scope, &self.question)
+    pub(super) fn narrowed_to_late(&self, scope: &Scope, session: &Session) -> Result<Narrowed<'_>> {
+        Narrowed::of_days(scope, &self.question, session)
     }
 
     /// The columns that tell the parents apart.

@@ -130,7 +130,7 @@ pub async fn by_parent(
 ) -> Result<HashMap<Parent, Arc<RowPage>>> {
     let mut answers = HashMap::with_capacity(parents.len());
     for batch in batches(question, parents) {
-        let narrowed = batch.narrowed_to_raw(scope, session.kept())?;
+        let narrowed = batch.narrowed_to_raw(scope, session)?;
         let mut found = vec![Vec::new(); batch.parents().len()];
         if !narrowed.is_empty() {
             for row in session.query_all(&rows.statement(&narrowed, batch.by())).await? {

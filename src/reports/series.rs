@@ -67,7 +67,7 @@ pub async fn by_parent(
     let mut answers = HashMap::with_capacity(parents.len());
     for batch in batches(question, parents) {
         let grouping = batch.grouping(&[], Some(series.buckets));
-        let narrowed = batch.narrowed(scope, &grouping, series.want, session.kept())?;
+        let narrowed = batch.narrowed(scope, &grouping, series.want, session)?;
         let slots = narrowed.slots().ok_or_else(|| Error::internal("a series without buckets"))?;
         let mut found: HashMap<(usize, i64), Stats> = HashMap::new();
         for (group, stats) in sql::fetch(session, &narrowed, &grouping, series.want).await? {

@@ -118,7 +118,7 @@ pub async fn by_parent(
     for batch in batches(question, parents) {
         let grouping = batch.grouping(Grouping::endpoints().by(), None);
         let want = if rank_by.percentile().is_some() { Want::Percentiles } else { want };
-        let narrowed = batch.narrowed(scope, &grouping, want, session.kept())?;
+        let narrowed = batch.narrowed(scope, &grouping, want, session)?;
         let mut found = vec![Vec::new(); batch.parents().len()];
         if !narrowed.is_empty() {
             let worst = rank_by.worst(narrowed.kinds());

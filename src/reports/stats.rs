@@ -156,7 +156,7 @@ pub async fn by_parent(
     let mut answers = HashMap::with_capacity(parents.len());
     for batch in batches(question, parents) {
         let grouping = batch.grouping(&[], None);
-        let narrowed = batch.narrowed(scope, &grouping, want, session.kept())?;
+        let narrowed = batch.narrowed(scope, &grouping, want, session)?;
         let mut found = vec![Stats::empty(&narrowed, want); batch.parents().len()];
         for (group, stats) in sql::fetch(session, &narrowed, &grouping, want).await? {
             for place in batch.of(&group) {

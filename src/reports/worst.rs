@@ -77,7 +77,7 @@ pub async fn by_endpoint(
         projects.sort_unstable();
         projects.dedup();
         let question = Question { projects: Projects::Keys(projects), endpoint: None, ..question.clone() };
-        let narrowed = Narrowed::of_raw(scope, &question, session.kept())?;
+        let narrowed = Narrowed::of_raw(scope, &question, session)?;
         let Some(narrowed) = narrowed.filter(|narrowed| !narrowed.is_empty()) else {
             continue;
         };
