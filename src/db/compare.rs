@@ -4,7 +4,7 @@
 
 use sea_orm::{
     DbBackend,
-    sea_query::{Cond, Expr, ExprTrait, Func, SelectStatement},
+    sea_query::{Cond, Expr, ExprTrait, Func, PgFunc, SelectStatement},
 };
 
 use crate::model::filter::{NumberFilter, TextFilter};
@@ -53,7 +53,7 @@ pub fn number(column: &Expr, filter: &NumberFilter) -> Cond {
 /// planned as a join, a report that asks this of each of its pieces takes longer to plan than to answer.
 pub fn among(backend: DbBackend, column: Expr, ids: SelectStatement) -> Expr {
     match backend {
-        DbBackend::Postgres => column.eq(Func::cust("ANY").arg(Func::cust("ARRAY").arg(ids))),
+        DbBackend::Postgres => column.eq(PgFunc::any(Func::cust("ARRAY").arg(ids))),
         _ => column.in_subquery(ids),
     }
 }

@@ -16,7 +16,7 @@ mod readers;
 pub mod session;
 pub mod statement;
 
-pub use column::column;
+pub use column::{column, list};
 pub use error::is_rolled_back;
 pub use instance::Instance;
 pub use pool::{Backend, Database};

@@ -214,6 +214,11 @@ impl TimeRange {
     pub const fn to(self) -> Timestamp {
         self.to
     }
+
+    /// How long it is, in microseconds.
+    pub const fn length_micros(self) -> i64 {
+        self.to.as_micros().saturating_sub(self.from.as_micros())
+    }
 }
 
 #[cfg(test)]

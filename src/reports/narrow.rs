@@ -139,6 +139,11 @@ impl<'a> Narrowed<'a> {
         }
     }
 
+    /// Which database is asked.
+    pub(super) const fn backend(&self) -> DbBackend {
+        self.backend
+    }
+
     /// The types asked for, each once.
     pub(super) fn kinds(&self) -> &[MetricType] {
         &self.kinds

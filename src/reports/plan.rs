@@ -110,7 +110,7 @@ pub fn plan(window: TimeRange, tables: Tables, kept: Kept) -> Option<Plan> {
         }
         Tables::IntoRaw | Tables::RawOnly => TimeRange::new(window.from().max(kept.raw), window.to()).ok()?,
     };
-    let is_short = covers.to().as_micros().saturating_sub(covers.from().as_micros()) < RAW_BELOW_MICROS;
+    let is_short = covers.length_micros() < RAW_BELOW_MICROS;
     let ladder = if is_short && covers.from() >= kept.raw { &[] } else { ladder };
     let mut pieces = Vec::with_capacity(2 + 2 * ladder.len());
     cut(covers.from(), covers.to(), ladder, &mut pieces);

@@ -1,33 +1,38 @@
 //! The two shapes that every aggregate is fetched in, and how their rows become [`Stats`].
 //!
-//! Totals are added up in the database: one row per group. Cells come one by one with their sketches (a rollup part, or
-//! the raw rows of one bin), because merging sketches here costs a fifteenth of doing it in SQL. Both are one statement,
-//! and so one snapshot: a compactor at work cannot make a row count twice.
+//! Totals are added up in the database: one row per group. Cells come with their sketches (of rollup rows) or their bins
+//! (of raw rows), one by one or in arrays, because merging sketches here costs a fifteenth of doing it in SQL. Both are one
+//! statement, and so one snapshot: a compactor at work cannot make a row count twice.
 
 use std::collections::HashMap;
 
 use sea_orm::{
-    ConnectionTrait, QueryResult,
-    sea_query::{Alias, CaseStatement, Expr, ExprTrait, Query, SelectStatement, UnionType},
+    ConnectionTrait, DbBackend, QueryResult,
+    sea_query::{Alias, CaseStatement, Expr, ExprTrait, PgFunc, Query, SelectStatement, UnionType},
 };
 
 use super::{
     Distribution, Stats, Want,
     filter::M,
+    grid::Slots,
     grouping::{Group, Grouping, SLOT},
     narrow::Narrowed,
     plan::{Piece, Resolution},
 };
 use crate::{
-    db::{Session, column},
+    db::{Session, column, list},
     error::{Error, Result},
-    model::metric::ERROR_STATUS_MIN,
+    model::{metric::ERROR_STATUS_MIN, timestamp::MINUTE_MICROS},
 };
 
 /// The columns of totals after those of the grouping.
 pub(super) const TOTALS: [&str; 5] = ["n", "n_err", "sum", "min", "max"];
 /// The columns of cells after those of the grouping.
-pub(super) const CELLS: [&str; 7] = ["n", "n_err", "sum", "min", "max", "bin", "sketch"];
+pub(super) const CELLS: [&str; 8] = ["n", "n_err", "sum", "min", "max", "bins", "counts", "sketches"];
+
+/// Raw rows of so much time are sent as their bins, not as how many are in each: what sticks out of the minutes of a window
+/// is shorter.
+const EDGE_MICROS: i64 = MINUTE_MICROS;
 
 /// One row per group, everything added up.
 pub(super) fn totals(narrowed: &Narrowed, grouping: &Grouping) -> SelectStatement {
@@ -46,10 +51,14 @@ pub(super) fn totals(narrowed: &Narrowed, grouping: &Grouping) -> SelectStatemen
         };
         rows
     }));
+    added_up(rows, grouping)
+}
+
+/// One row per group of what these rows tell, without lists.
+fn added_up(rows: SelectStatement, grouping: &Grouping) -> SelectStatement {
     let column = |name: &'static str| Expr::col(("c", name));
-    let mut totals = Query::select();
-    totals
-        .columns(grouping.names().map(|name| ("c", name)))
+    let mut sums = Query::select();
+    sums.columns(grouping.names().map(|name| ("c", name)))
         // PostgreSQL adds integers up to a NUMERIC.
         .expr_as(column("n").sum().cast_as("BIGINT"), "n")
         .expr_as(column("n_err").sum().cast_as("BIGINT"), "n_err")
@@ -58,53 +67,90 @@ pub(super) fn totals(narrowed: &Narrowed, grouping: &Grouping) -> SelectStatemen
         .expr_as(column("max").max(), "max")
         .from_subquery(rows, "c")
         .group_by_columns(grouping.names().map(|name| ("c", name)));
-    totals
+    sums
 }
 
-/// One row per rollup part and per bin of raw rows, or per raw row where all has to be exact.
+/// What a sketch is merged of: sketches of rollups, and bins of raw rows with how many fell into each, one each where that
+/// is NULL; or the raw rows themselves where all has to be exact.
 pub(super) fn cells(narrowed: &Narrowed, grouping: &Grouping) -> SelectStatement {
-    let mut cells = cells_of_pieces(narrowed, grouping);
+    let mut cells = union(narrowed.pieces().iter().map(|&piece| match narrowed.backend() {
+        DbBackend::Postgres => gathered(narrowed, grouping, piece),
+        _ => cells_of(narrowed, grouping, piece, narrowed.exact().is_some()),
+    }));
     if let Some(most) = narrowed.exact() {
         cells.limit(u64::from(most) + 1);
     }
     cells
 }
 
-fn cells_of_pieces(narrowed: &Narrowed, grouping: &Grouping) -> SelectStatement {
-    union(narrowed.pieces().iter().map(|&piece| {
-        let mut rows = keys(narrowed, grouping, piece);
-        match piece.resolution {
-            Resolution::Raw if narrowed.exact().is_some() => {
-                let value = || Expr::col((M, "value"));
-                rows.expr_as(Expr::cust("CAST(1 AS BIGINT)"), "n")
-                    .expr_as(is_error().cast_as("BIGINT"), "n_err")
-                    .expr_as(value(), "sum")
-                    .expr_as(value(), "min")
-                    .expr_as(value(), "max")
-                    .expr_as(Expr::cust("CAST(NULL AS SMALLINT)"), "bin")
-                    .expr_as(Expr::cust("CAST(NULL AS BYTEA)"), "sketch")
-            }
-            Resolution::Raw => {
-                let value = || Expr::col((M, "value"));
-                rows.expr_as(Expr::cust("COUNT(*)"), "n")
-                    .expr_as(is_error().sum(), "n_err")
-                    .expr_as(value().sum(), "sum")
-                    .expr_as(value().min(), "min")
-                    .expr_as(value().max(), "max")
-                    .column((M, "bin"))
-                    .expr_as(Expr::cust("CAST(NULL AS BYTEA)"), "sketch")
-                    .group_by_columns(grouping.columns().chain(["bin"]).map(|column| (M, column)));
-                // By the name of the answer's column: a database that is handed values apart from the statement cannot
-                // see that two expressions are the same.
-                if grouping.buckets().is_some() { rows.group_by_col(Alias::new(SLOT)) } else { &mut rows }
-            }
-            Resolution::Part | Resolution::Minute | Resolution::Hour | Resolution::Day => rows
-                .columns(TOTALS.map(|column| (M, column)))
-                .expr_as(Expr::cust("CAST(NULL AS SMALLINT)"), "bin")
-                .column((M, "sketch")),
+/// One row per row of a rollup, and per bin of raw rows or for each of them.
+fn cells_of(narrowed: &Narrowed, grouping: &Grouping, piece: Piece, each: bool) -> SelectStatement {
+    let mut rows = keys(narrowed, grouping, piece);
+    let value = || Expr::col((M, "value"));
+    match piece.resolution {
+        Resolution::Raw if each => rows
+            .expr_as(Expr::cust("CAST(1 AS BIGINT)"), "n")
+            .expr_as(is_error().cast_as("BIGINT"), "n_err")
+            .expr_as(value(), "sum")
+            .expr_as(value(), "min")
+            .expr_as(value(), "max")
+            .expr_as(Expr::col((M, "bin")), "bins")
+            .expr_as(Expr::cust("NULL"), "counts")
+            .expr_as(Expr::cust("NULL"), "sketches"),
+        Resolution::Raw => {
+            rows.expr_as(Expr::cust("COUNT(*)"), "n")
+                .expr_as(is_error().sum(), "n_err")
+                .expr_as(value().sum(), "sum")
+                .expr_as(value().min(), "min")
+                .expr_as(value().max(), "max")
+                .expr_as(Expr::col((M, "bin")), "bins")
+                .expr_as(Expr::cust("COUNT(*)"), "counts")
+                .expr_as(Expr::cust("NULL"), "sketches")
+                .group_by_columns(grouping.columns().chain(["bin"]).map(|column| (M, column)));
+            // By the name of the answer's column: a database that is handed values apart from the statement cannot
+            // see that two expressions are the same.
+            if grouping.buckets().is_some() { rows.group_by_col(Alias::new(SLOT)) } else { &mut rows }
+        }
+        Resolution::Part | Resolution::Minute | Resolution::Hour | Resolution::Day => rows
+            .columns(TOTALS.map(|column| (M, column)))
+            .expr_as(Expr::cust("NULL"), "bins")
+            .expr_as(Expr::cust("NULL"), "counts")
+            .expr_as(Expr::col((M, "sketch")), "sketches"),
+    };
+    rows
+}
+
+/// The same in arrays, for PostgreSQL: of what is finer than an hour one row per group. How many of them there are grows
+/// with what was measured, and sending a row costs more than what it holds.
+fn gathered(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> SelectStatement {
+    let is_raw = piece.resolution == Resolution::Raw;
+    let is_exact = narrowed.exact().is_some();
+    // At the edges of a window there are so few that it costs more to count them per bin.
+    let each = is_exact || piece.range.length_micros() <= EDGE_MICROS;
+    let bucket = narrowed.slots().map_or(i64::MAX, Slots::width_micros);
+    let is_gathered = match piece.resolution {
+        Resolution::Raw => !is_exact,
+        Resolution::Part => true,
+        Resolution::Minute => bucket > piece.resolution.width_micros(),
+        Resolution::Hour | Resolution::Day => false,
+    };
+    let cells = cells_of(narrowed, grouping, piece, each);
+    let mut rows = if is_gathered {
+        added_up(cells, grouping)
+    } else {
+        let names = grouping.names().chain(TOTALS).map(|name| ("c", name));
+        Query::select().columns(names).from_subquery(cells, "c").take()
+    };
+    let lists = [("bins", "SMALLINT", is_raw), ("counts", "BIGINT", is_raw && !each), ("sketches", "BYTEA", !is_raw)];
+    for (name, kind, is_there) in lists {
+        let list = match is_there && !is_exact {
+            true if is_gathered => PgFunc::array_agg(Expr::col(("c", name))).into(),
+            true => Expr::cust(format!("ARRAY[c.{name}]")),
+            false => Expr::cust(format!("CAST(NULL AS {kind}[])")),
         };
-        rows
-    }))
+        rows.expr_as(list, name);
+    }
+    rows
 }
 
 /// The rows of one piece with the columns that tell groups apart.
@@ -176,10 +222,12 @@ pub(super) fn add(stats: &mut Stats, row: &QueryResult, first: usize, want: Want
         match &mut stats.distribution {
             Some(Distribution::Values(values)) => values.extend(sum),
             Some(Distribution::Sketch(sketch)) => {
-                if let Some(bin) = column::<Option<i16>>(row, first + 5)? {
-                    sketch.record(bin, count);
-                } else if let Some(bytes) = column::<Option<&[u8]>>(row, first + 6)? {
-                    sketch.merge_encoded(bytes).map_err(Error::internal)?;
+                let mut counts = list::<i64>(row, first + 6)?;
+                for bin in list::<i16>(row, first + 5)? {
+                    sketch.record(bin, counts.next().map_or(1, |count| unsigned(Some(count))));
+                }
+                for bytes in list::<Vec<u8>>(row, first + 7)? {
+                    sketch.merge_encoded(&bytes).map_err(Error::internal)?;
                 }
             }
             None => {}
