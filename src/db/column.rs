@@ -24,10 +24,10 @@ where
 }
 
 /// Reads a column that PostgreSQL answers with an array of these, and SQLite with one: without what is NULL of them, or
-/// nothing where all is. Types are compared as little as by [`column`].
+/// nothing where all is. Types are compared as little as by [`column()`].
 ///
 /// # Errors
-/// As [`column`].
+/// As [`column()`].
 pub fn list<'r, T>(row: &'r QueryResult, index: usize) -> Result<impl Iterator<Item = T>, DbErr>
 where
     T: Decode<'r, Sqlite>,
