@@ -1,6 +1,11 @@
 //! A fresh database per kind, filled alike, with both servers on top of it.
 
-use std::{fmt, fs, path::Path, str::FromStr};
+use std::{
+    fmt, fs,
+    path::Path,
+    str::FromStr,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use perfgraph::{
     graphql::node::NodeId,
@@ -162,6 +167,9 @@ impl Project {
     }
 }
 
+/// How many databases this process has made.
+static MADE: AtomicU32 = AtomicU32::new(0);
+
 /// Where a database is.
 pub struct Place {
     url: String,
@@ -175,7 +183,8 @@ impl Place {
         Ok(match kind {
             Kind::Sqlite => Self { url: format!("sqlite://{}", folder.join("bench.sqlite").display()), database: None },
             Kind::Postgres => {
-                let name = format!("perfgraph_bench_{}", std::process::id());
+                let number = MADE.fetch_add(1, Ordering::Relaxed);
+                let name = format!("perfgraph_bench_{}_{number}", std::process::id());
                 admin(format!("CREATE DATABASE {name}")).await?;
                 Self { url: postgres_server()?.database(&name).to_url_string(), database: Some(name) }
             }

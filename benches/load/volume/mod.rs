@@ -16,10 +16,10 @@ use crate::{
 };
 use sample::{SIZES, Sample};
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 9;
 const CONNECTIONS: usize = 4;
 const WARM_UP: Load = Load { requests: 20, limit: Duration::from_secs(2), connections: CONNECTIONS };
-const TIMED: Load = Load { requests: 4_000, limit: Duration::from_secs(3), connections: CONNECTIONS };
+const TIMED: Load = Load { requests: 4_000, limit: Duration::from_secs(2), connections: CONNECTIONS };
 
 /// A question, asked of rollups by GraphQL and of raw rows in SQL.
 #[derive(Clone, Copy)]
@@ -104,46 +104,61 @@ impl Cost {
 
 /// Measures one kind of database and prints the table.
 pub async fn run(kind: Kind) -> Outcome<()> {
-    let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); QUESTIONS.len()];
-    let mut rows = Vec::new();
+    let mut samples = Vec::new();
     for size in SIZES {
-        let mut sample = Sample::prepare(kind, size).await?;
+        let sample = Sample::prepare(kind, size).await?;
         eprintln!("load: {kind} holds {} measurements", sample.rows);
-        rows.push(sample.rows);
-        for (question, costs) in QUESTIONS.into_iter().zip(&mut costs) {
-            let cost = cost(&mut sample, question).await?;
-            eprintln!("load: {}: {:.0} us, from raw rows {:.0} us", question.name(), cost.rollups(), cost.raw);
-            costs.push(cost);
+        samples.push(sample);
+    }
+    let rows: Vec<i64> = samples.iter().map(|sample| sample.rows).collect();
+    let mut costs = Vec::new();
+    for question in QUESTIONS {
+        let answered = costs_of(&mut samples, question).await?;
+        for Cost { server, database, raw } in &answered {
+            eprintln!("load: {}: {:.0} us, from raw rows {raw:.0} us", question.name(), server + database);
         }
-        sample.close().await?;
+        costs.push(answered);
     }
     print(kind, &rows, &costs);
+    for sample in samples {
+        sample.close().await?;
+    }
     if kind == Kind::Sqlite {
         import::run().await?;
     }
     Ok(())
 }
 
-async fn cost(sample: &mut Sample, question: Question) -> Outcome<Cost> {
-    let body = question.body(sample)?;
-    let request = client::post("/graphql", &body, "");
-    let length = client::Connection::open(sample.server.address).await?.send(&request).await?.len();
-    let answer = client::ask(sample.server.address, &request).await?;
-    if !answer["errors"].is_null() {
-        return Err(format!("{}: {answer}", question.name()).into());
+/// What an answer costs at each size. They take turns, because the machine is not as fast in one minute as in the next.
+async fn costs_of(samples: &mut [Sample], question: Question) -> Outcome<Vec<Cost>> {
+    let mut asked = Vec::new();
+    for sample in samples.iter() {
+        let request = client::post("/graphql", &question.body(sample)?, "");
+        let length = client::Connection::open(sample.server.address).await?.send(&request).await?.len();
+        let answer = client::ask(sample.server.address, &request).await?;
+        if !answer["errors"].is_null() {
+            return Err(format!("{}: {answer}", question.name()).into());
+        }
+        asked.push((request, Expect::Bytes(length)));
     }
-    let requests = std::slice::from_ref(&request);
-    let mut rounds: Vec<Figures> = Vec::new();
+    let mut rounds: Vec<Vec<Figures>> = vec![Vec::new(); samples.len()];
     for number in 0..=ROUNDS {
         let load = if number == 0 { WARM_UP } else { TIMED };
-        let (figures, _) = round::run(&sample.server, sample.postmaster, requests, Expect::Bytes(length), load).await?;
-        if number > 0 {
-            rounds.push(figures);
+        for ((sample, (request, expect)), rounds) in samples.iter().zip(&asked).zip(&mut rounds) {
+            let requests = std::slice::from_ref(request);
+            let (figures, _) = round::run(&sample.server, sample.postmaster, requests, *expect, load).await?;
+            if number > 0 {
+                rounds.push(figures);
+            }
         }
     }
-    let figures = round::median(&rounds);
-    let raw = raw::cost(sample, question).await?;
-    Ok(Cost { server: figures.cpu_micros, database: figures.database_micros.unwrap_or(0.0), raw })
+    let mut costs = Vec::new();
+    for (sample, rounds) in samples.iter_mut().zip(&rounds) {
+        let figures = round::median(rounds);
+        let raw = raw::cost(sample, question).await?;
+        costs.push(Cost { server: figures.cpu_micros, database: figures.database_micros.unwrap_or(0.0), raw });
+    }
+    Ok(costs)
 }
 
 fn print(kind: Kind, rows: &[i64], costs: &[Vec<Cost>]) {
