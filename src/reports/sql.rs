@@ -16,7 +16,7 @@ use super::{
     filter::M,
     grid::Slots,
     grouping::{Group, Grouping, SLOT},
-    narrow::Narrowed,
+    narrow::{Endpoints, Narrowed},
     plan::{Piece, Resolution},
 };
 use crate::{
@@ -120,20 +120,22 @@ fn cells_of(narrowed: &Narrowed, grouping: &Grouping, piece: Piece, each: bool) 
     rows
 }
 
-/// The same in arrays, for PostgreSQL: of what is finer than an hour one row per group. How many of them there are grows
-/// with what was measured, and sending a row costs more than what it holds.
+/// The same in arrays, for PostgreSQL. Where endpoints are told apart, what is finer than an hour comes as one row per group:
+/// how many rows there are of it grows with what was measured, and to send one costs more than what it holds. Of other
+/// groups there are too few rows to be worth the longer plan.
 fn gathered(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> SelectStatement {
     let is_raw = piece.resolution == Resolution::Raw;
     let is_exact = narrowed.exact().is_some();
-    // At the edges of a window there are so few that it costs more to count them per bin.
-    let each = is_exact || piece.range.length_micros() <= EDGE_MICROS;
     let bucket = narrowed.slots().map_or(i64::MAX, Slots::width_micros);
-    let is_gathered = match piece.resolution {
-        Resolution::Raw => !is_exact,
-        Resolution::Part => true,
-        Resolution::Minute => bucket > piece.resolution.width_micros(),
-        Resolution::Hour | Resolution::Day => false,
-    };
+    let is_gathered = grouping.rows() == Endpoints::Single
+        && match piece.resolution {
+            Resolution::Raw => !is_exact,
+            Resolution::Part => true,
+            Resolution::Minute => bucket > piece.resolution.width_micros(),
+            Resolution::Hour | Resolution::Day => false,
+        };
+    // At the edges of a window there are so few that it costs more to count them per bin.
+    let each = is_exact || is_gathered && piece.range.length_micros() <= EDGE_MICROS;
     let cells = cells_of(narrowed, grouping, piece, each);
     let mut rows = if is_gathered {
         added_up(cells, grouping)
@@ -142,11 +144,11 @@ fn gathered(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> SelectSta
         Query::select().columns(names).from_subquery(cells, "c").take()
     };
     let lists = [("bins", "SMALLINT", is_raw), ("counts", "BIGINT", is_raw && !each), ("sketches", "BYTEA", !is_raw)];
-    for (name, kind, is_there) in lists {
+    for (name, element, is_there) in lists {
         let list = match is_there && !is_exact {
             true if is_gathered => PgFunc::array_agg(Expr::col(("c", name))).into(),
             true => Expr::cust(format!("ARRAY[c.{name}]")),
-            false => Expr::cust(format!("CAST(NULL AS {kind}[])")),
+            false => Expr::cust(format!("CAST(NULL AS {element}[])")),
         };
         rows.expr_as(list, name);
     }
