@@ -22,22 +22,3 @@ where
     };
     value.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(Arc::new(error))))
 }
-
-/// Reads a column that PostgreSQL answers with an array of these, and SQLite with one: without what is NULL of them, or
-/// nothing where all is. Types are compared as little as by [`column()`].
-///
-/// # Errors
-/// As [`column()`].
-pub fn list<'r, T>(row: &'r QueryResult, index: usize) -> Result<impl Iterator<Item = T>, DbErr>
-where
-    T: Decode<'r, Sqlite>,
-    Vec<Option<T>>: Decode<'r, Postgres>,
-{
-    let (one, several) = match (row.try_as_pg_row(), row.try_as_sqlite_row()) {
-        (Some(row), _) => (Ok(None), row.try_get_unchecked::<Option<Vec<Option<T>>>, _>(index)),
-        (_, Some(row)) => (row.try_get_unchecked::<Option<T>, _>(index), Ok(None)),
-        _ => (Err(sqlx::Error::ColumnIndexOutOfBounds { index, len: 0 }), Ok(None)),
-    };
-    let failed = |error| DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)));
-    Ok(several.map_err(failed)?.into_iter().flatten().flatten().chain(one.map_err(failed)?))
-}

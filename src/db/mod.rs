@@ -8,6 +8,7 @@ pub mod error;
 pub mod instance;
 pub mod kept;
 mod late;
+pub mod list;
 pub mod migrate;
 pub mod moves;
 pub mod partition;
@@ -16,7 +17,7 @@ mod readers;
 pub mod session;
 pub mod statement;
 
-pub use column::{column, list};
+pub use column::column;
 pub use error::is_rolled_back;
 pub use instance::Instance;
 pub use pool::{Backend, Database};

@@ -18,7 +18,20 @@ const BIN_MIN: i16 = -700;
 /// Values below `GAMMA^-701` (8e-7, less than a nanosecond in milliseconds) count as zero.
 const ZERO_BIN: i16 = BIN_MIN - 1;
 const BIN_MAX: i16 = 1_400;
-const FORMAT_VERSION: u8 = 1;
+/// How sketches are stored: see [`Sketch::encode`].
+const FORMAT_VERSION: u8 = 2;
+/// How they were before. What was written so is still read.
+const FORMAT_OF_PAIRS: u8 = 1;
+/// The low bits of every byte but the first, of which never all are zero.
+const LOW_BITS: u32 = 5;
+const LOW: u8 = (1 << LOW_BITS) - 1;
+/// Gaps and counts from here on do not fit into the byte of a bin.
+const GAP_LIMIT: u8 = 3;
+const COUNT_LIMIT: u8 = LOW;
+/// Of the digits that gaps and counts go on with.
+const BASE: u64 = 31;
+/// Says of a digit that another follows.
+const MORE: u8 = 1 << LOW_BITS;
 
 /// The bin of a value that passed validation (finite, not negative, at most [`VALUE_MAX`]).
 pub fn bin_of(value: f64) -> i16 {
@@ -142,39 +155,60 @@ impl Sketch {
     /// # Errors
     /// [`SketchError`]; what was read up to the damage has been added by then.
     pub fn merge_encoded(&mut self, bytes: &[u8]) -> Result<(), SketchError> {
-        let (&version, mut rest) = bytes.split_first().ok_or(SketchError::Damaged)?;
-        if version != FORMAT_VERSION {
-            return Err(SketchError::Version(version));
-        }
-        let mut bin = i64::from(ZERO_BIN);
-        while !rest.is_empty() {
-            rest = self.merge_small(&mut bin, rest);
-            if rest.is_empty() {
-                break;
+        let (&version, mut bytes) = bytes.split_first().ok_or(SketchError::Damaged)?;
+        // Bins are counted from the lowest here.
+        let mut next = 0_usize;
+        match version {
+            FORMAT_VERSION => loop {
+                (next, bytes) = self.merge_known(next, bytes);
+                if bytes.is_empty() {
+                    break;
+                }
+                let (gap, count) = take_bin(&mut bytes)?;
+                let bin = next.saturating_add(gap);
+                self.add(bin, count)?;
+                next = bin + 1;
+            },
+            FORMAT_OF_PAIRS => {
+                while !bytes.is_empty() {
+                    next = next.saturating_add(usize::try_from(take_varint(&mut bytes)?).unwrap_or(usize::MAX));
+                    self.add(next, take_varint(&mut bytes)?)?;
+                }
             }
-            let step = take_varint(&mut rest)?;
-            let count = take_varint(&mut rest)?;
-            bin = i64::try_from(step).ok().and_then(|step| bin.checked_add(step)).ok_or(SketchError::Damaged)?;
-            let bin = i16::try_from(bin).ok().filter(|bin| *bin <= BIN_MAX).ok_or(SketchError::Damaged)?;
-            self.record(bin, count);
+            unknown => return Err(SketchError::Version(unknown)),
         }
         Ok(())
     }
 
-    /// Adds what follows as long as distances and counts are of one byte and their bins are among those seen so far; answers
-    /// what is left. That is nearly all of a sketch, and merging is most of what an answer with percentiles costs.
-    fn merge_small<'a>(&mut self, bin: &mut i64, mut bytes: &'a [u8]) -> &'a [u8] {
-        let first = i64::from(self.first_bin);
-        while let [step @ ..=0x7f, count @ ..=0x7f, behind @ ..] = bytes {
-            let next = *bin + i64::from(*step);
-            let Some(known) = usize::try_from(next - first).ok().and_then(|place| self.counts.get_mut(place)) else {
-                break;
-            };
-            *known = known.saturating_add(u64::from(*count));
-            self.total = self.total.saturating_add(u64::from(*count));
-            (*bin, bytes) = (next, behind);
+    /// Adds the bins that follow as long as they are among those seen so far; `next` is where one without a gap would be.
+    /// That is nearly all of a sketch, and merging is most of what an answer with percentiles costs here.
+    fn merge_known<'a>(&mut self, mut next: usize, mut bytes: &'a [u8]) -> (usize, &'a [u8]) {
+        let first = usize::from(self.first_bin.abs_diff(ZERO_BIN));
+        let mut added = 0_u64;
+        while let [byte, rest @ ..] = bytes {
+            let (mut gap, mut count) = (usize::from(byte >> LOW_BITS), u64::from(byte & LOW));
+            let mut behind = rest;
+            if gap >= usize::from(GAP_LIMIT) || count >= u64::from(COUNT_LIMIT) {
+                behind = bytes;
+                let Ok(bin) = take_bin(&mut behind) else { break };
+                (gap, count) = bin;
+            }
+            let bin = next.saturating_add(gap);
+            // What lies before the first is far behind the last.
+            let Some(known) = self.counts.get_mut(bin.wrapping_sub(first)) else { break };
+            *known = known.saturating_add(count);
+            added = added.saturating_add(count);
+            (next, bytes) = (bin + 1, behind);
         }
-        bytes
+        self.total = self.total.saturating_add(added);
+        (next, bytes)
+    }
+
+    /// Adds to a bin, counted from the lowest there can be.
+    fn add(&mut self, bin: usize, count: u64) -> Result<(), SketchError> {
+        let bin = i16::try_from(bin).ok().and_then(|bin| ZERO_BIN.checked_add(bin)).filter(|bin| *bin <= BIN_MAX);
+        self.record(bin.ok_or(SketchError::Damaged)?, count);
+        Ok(())
     }
 
     /// The bins that hold values, with their counts.
@@ -182,18 +216,26 @@ impl Sketch {
         (self.first_bin..).zip(self.counts.iter().copied()).filter(|(_, count)| *count > 0)
     }
 
-    /// The stored form: a version byte, then for every used bin the distance to the one before and its count, both as
-    /// variable-length integers of 7 bits a byte.
+    /// The stored form: a version byte, then for every used bin a byte with how many empty ones lie before it (0 to 2; 3 when
+    /// the rest follows) times 32, and its count (1 to 30; 31 when the rest follows). What follows, first of the gap and then
+    /// of the count, are digits to the base of 31 from the least on: one byte each with the digit plus 1, and 32 where
+    /// another follows.
+    ///
+    /// All bytes are ASCII, and none is NUL or a space: SQLite can list sketches as they are.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(1 + 3 * self.counts.len());
+        let mut bytes = Vec::with_capacity(3 + self.counts.len());
         bytes.push(FORMAT_VERSION);
-        let mut previous = ZERO_BIN;
+        let mut next = ZERO_BIN;
         for (offset, &count) in (0_i16..).zip(&self.counts) {
             if count > 0 {
                 let bin = self.first_bin + offset;
-                put_varint(&mut bytes, u64::from(bin.abs_diff(previous)));
-                put_varint(&mut bytes, count);
-                previous = bin;
+                let (gap, rest_of_gap) = split(u64::from(bin.abs_diff(next)), GAP_LIMIT);
+                let (count, rest_of_count) = split(count, COUNT_LIMIT);
+                bytes.push(gap << LOW_BITS | count);
+                for rest in [rest_of_gap, rest_of_count].into_iter().flatten() {
+                    put_digits(&mut bytes, rest);
+                }
+                next = bin + 1;
             }
         }
         bytes
@@ -261,19 +303,76 @@ impl Sketch {
     }
 }
 
-fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        bytes.push(u8::try_from(value & 0x7f).unwrap_or(0x7f) | 0x80);
-        value >>= 7;
+/// A number as far as it fits below `limit`; `limit` and the rest where it does not.
+fn split(number: u64, limit: u8) -> (u8, Option<u64>) {
+    match u8::try_from(number) {
+        Ok(small) if small < limit => (small, None),
+        _ => (limit, Some(number - u64::from(limit))),
     }
-    bytes.push(u8::try_from(value).unwrap_or(0x7f));
+}
+
+/// Reads how many empty bins lie before the next one, and its count.
+#[inline]
+fn take_bin(bytes: &mut &[u8]) -> Result<(usize, u64), SketchError> {
+    let byte = take_byte(bytes)?;
+    let (mut gap, mut count) = (usize::from(byte >> LOW_BITS), u64::from(byte & LOW));
+    if gap >= usize::from(GAP_LIMIT) {
+        gap = gap.saturating_add(usize::try_from(take_digits(bytes)?).unwrap_or(usize::MAX));
+    }
+    if count >= u64::from(COUNT_LIMIT) {
+        count = count.saturating_add(take_digits(bytes)?);
+    }
+    Ok((gap, count))
+}
+
+fn put_digits(bytes: &mut Vec<u8>, mut number: u64) {
+    loop {
+        let digit = u8::try_from(number % BASE).unwrap_or_default() + 1;
+        number /= BASE;
+        if number == 0 {
+            return bytes.push(digit);
+        }
+        bytes.push(digit | MORE);
+    }
+}
+
+#[inline]
+fn take_digits(bytes: &mut &[u8]) -> Result<u64, SketchError> {
+    match bytes {
+        [only @ 1..MORE, rest @ ..] => {
+            let digit = u64::from(only - 1);
+            *bytes = rest;
+            Ok(digit)
+        }
+        _ => take_several_digits(bytes),
+    }
+}
+
+#[cold]
+fn take_several_digits(bytes: &mut &[u8]) -> Result<u64, SketchError> {
+    let (mut number, mut weight) = (0_u64, 1_u64);
+    loop {
+        let byte = take_byte(bytes)?;
+        let digit = (byte & LOW).checked_sub(1).ok_or(SketchError::Damaged)?;
+        number = number.saturating_add(weight.saturating_mul(u64::from(digit)));
+        if byte & MORE == 0 {
+            return Ok(number);
+        }
+        weight = weight.saturating_mul(BASE);
+    }
+}
+
+#[inline]
+fn take_byte(bytes: &mut &[u8]) -> Result<u8, SketchError> {
+    let (&byte, rest) = bytes.split_first().ok_or(SketchError::Damaged)?;
+    *bytes = rest;
+    Ok(byte)
 }
 
 fn take_varint(bytes: &mut &[u8]) -> Result<u64, SketchError> {
     let mut value = 0_u64;
     for shift in (0..64).step_by(7) {
-        let (&byte, rest) = bytes.split_first().ok_or(SketchError::Damaged)?;
-        *bytes = rest;
+        let byte = take_byte(bytes)?;
         value |= u64::from(byte & 0x7f) << shift;
         if byte & 0x80 == 0 {
             return Ok(value);
@@ -354,6 +453,36 @@ mod tests {
     }
 
     #[test]
+    fn large_gaps_and_counts_are_stored() {
+        let mut sketch = Sketch::new();
+        // Around the greatest of what fits into the byte of a bin, and into one more.
+        let bins = [ZERO_BIN, BIN_MIN, BIN_MIN + 3, BIN_MIN + 7, BIN_MIN + 41, BIN_MIN + 76, 0, BIN_MAX];
+        let counts = [30, 31, 61, 62, 31 + 31 * 31, 1, u64::MAX / 2, 127];
+        for (bin, count) in bins.into_iter().zip(counts) {
+            sketch.record(bin, count);
+        }
+        let bytes = sketch.encode();
+        assert!(bytes.iter().all(|byte| byte.is_ascii() && ![0, b' '].contains(byte)), "{bytes:?}");
+        let mut read = Sketch::new();
+        read.merge_encoded(&bytes).unwrap();
+        assert_eq!(read, sketch);
+        // Into what has these bins already.
+        read.merge_encoded(&bytes).unwrap();
+        sketch.merge(&sketch.clone());
+        assert_eq!(read, sketch);
+    }
+
+    #[test]
+    fn sketches_of_the_format_before_are_read() {
+        let mut read = Sketch::new();
+        // Two zeros, one value three bins above them, 300 values 200 bins further up.
+        read.merge_encoded(&[FORMAT_OF_PAIRS, 0, 2, 3, 1, 0xc8, 0x01, 0xac, 0x02]).unwrap();
+        let bins: Vec<_> = read.bins().collect();
+        assert_eq!(bins, [(ZERO_BIN, 2), (ZERO_BIN + 3, 1), (ZERO_BIN + 203, 300)]);
+        assert_eq!(read.merge_encoded(&[FORMAT_OF_PAIRS, 1]), Err(SketchError::Damaged));
+    }
+
+    #[test]
     fn unknown_formats_are_named() {
         assert_eq!(Sketch::new().merge_encoded(&[9]), Err(SketchError::Version(9)));
         assert_eq!(Sketch::new().merge_encoded(&[]), Err(SketchError::Damaged));
@@ -362,6 +491,6 @@ mod tests {
     #[test]
     fn a_latency_minute_is_small() {
         let values: Vec<f64> = (0..30).map(|step| 20.0 * 1.1_f64.powi(step % 10)).collect();
-        assert!(sketch(&values).encode().len() <= 32);
+        assert!(sketch(&values).encode().len() <= 24);
     }
 }

@@ -82,7 +82,7 @@ impl Grouping {
     }
 
     /// The columns of the metric tables, in the order in which they stand in every row, before the number of the bucket.
-    pub(super) fn columns(&self) -> impl Iterator<Item = &'static str> {
+    pub(super) fn columns(&self) -> impl DoubleEndedIterator<Item = &'static str> {
         self.by.iter().map(|dimension| dimension.column())
     }
 

@@ -1,14 +1,14 @@
 //! The two shapes that every aggregate is fetched in, and how their rows become [`Stats`].
 //!
-//! Totals are added up in the database: one row per group. Cells come with their sketches (of rollup rows) or their bins
-//! (of raw rows), one by one or in arrays, because merging sketches here costs a fifteenth of doing it in SQL. Both are one
-//! statement, and so one snapshot: a compactor at work cannot make a row count twice.
+//! Totals are added up in the database: one row per group. Cells come with lists of their sketches (of rollup rows) or of
+//! their bins (of raw rows), because merging sketches here costs a fifteenth of doing it in SQL. Both are one statement, and
+//! so one snapshot: a compactor at work cannot make a row count twice.
 
 use std::collections::HashMap;
 
 use sea_orm::{
     ConnectionTrait, DbBackend, QueryResult,
-    sea_query::{Alias, CaseStatement, Expr, ExprTrait, PgFunc, Query, SelectStatement, UnionType},
+    sea_query::{Alias, CaseStatement, Expr, ExprTrait, Query, SelectStatement, UnionType},
 };
 
 use super::{
@@ -27,132 +27,159 @@ use crate::{
 
 /// The columns of totals after those of the grouping.
 pub(super) const TOTALS: [&str; 5] = ["n", "n_err", "sum", "min", "max"];
-/// The columns of cells after those of the grouping.
-pub(super) const CELLS: [&str; 8] = ["n", "n_err", "sum", "min", "max", "bins", "counts", "sketches"];
+/// The columns of cells after those of the grouping: totals, bins of one value each, bins with their counts, sketches.
+pub(super) const CELLS: [&str; 9] = ["n", "n_err", "sum", "min", "max", "singles", "bins", "counts", "sketches"];
+/// What a statement of rows is called inside of another.
+const C: &str = "c";
+const LISTS: [&str; 4] = ["singles", "bins", "counts", "sketches"];
 
-/// Raw rows of so much time are sent as their bins, not as how many are in each: what sticks out of the minutes of a window
-/// is shorter.
+/// Raw rows of so much time are listed one by one, not counted per bin: what sticks out of the minutes of a window is
+/// shorter.
 const EDGE_MICROS: i64 = MINUTE_MICROS;
 
 /// One row per group, everything added up.
 pub(super) fn totals(narrowed: &Narrowed, grouping: &Grouping) -> SelectStatement {
-    let rows = union(narrowed.pieces().iter().map(|&piece| {
-        let mut rows = keys(narrowed, grouping, piece);
-        match piece.resolution {
-            Resolution::Raw => rows
-                .expr_as(Expr::cust("1"), "n")
-                .expr_as(is_error(), "n_err")
-                .expr_as(Expr::col((M, "value")), "sum")
-                .expr_as(Expr::col((M, "value")), "min")
-                .expr_as(Expr::col((M, "value")), "max"),
-            Resolution::Part | Resolution::Minute | Resolution::Hour | Resolution::Day => {
-                rows.columns(TOTALS.map(|column| (M, column)))
-            }
-        };
-        rows
-    }));
-    added_up(rows, grouping)
+    added_up(union(narrowed.pieces().iter().map(|&piece| each(narrowed, grouping, piece))), grouping)
 }
 
-/// One row per group of what these rows tell, without lists.
-fn added_up(rows: SelectStatement, grouping: &Grouping) -> SelectStatement {
-    let column = |name: &'static str| Expr::col(("c", name));
-    let mut sums = Query::select();
-    sums.columns(grouping.names().map(|name| ("c", name)))
-        // PostgreSQL adds integers up to a NUMERIC.
-        .expr_as(column("n").sum().cast_as("BIGINT"), "n")
-        .expr_as(column("n_err").sum().cast_as("BIGINT"), "n_err")
-        .expr_as(column("sum").sum(), "sum")
-        .expr_as(column("min").min(), "min")
-        .expr_as(column("max").max(), "max")
-        .from_subquery(rows, "c")
-        .group_by_columns(grouping.names().map(|name| ("c", name)));
-    sums
-}
-
-/// What a sketch is merged of: sketches of rollups, and bins of raw rows with how many fell into each, one each where that
-/// is NULL; or the raw rows themselves where all has to be exact.
+/// What sketches are merged of, in lists, and everything else added up: one row per group and piece of the window, or per
+/// row of a rollup where adding up costs more than it saves. Or the raw rows one by one where all has to be exact.
 pub(super) fn cells(narrowed: &Narrowed, grouping: &Grouping) -> SelectStatement {
-    let mut cells = union(narrowed.pieces().iter().map(|&piece| match narrowed.backend() {
-        DbBackend::Postgres => gathered(narrowed, grouping, piece),
-        _ => cells_of(narrowed, grouping, piece, narrowed.exact().is_some()),
-    }));
+    let pieces = || narrowed.pieces().iter().copied();
     if let Some(most) = narrowed.exact() {
-        cells.limit(u64::from(most) + 1);
+        let mut rows = union(pieces().map(|piece| {
+            let mut rows = each(narrowed, grouping, piece);
+            for name in LISTS {
+                rows.expr_as(Expr::cust("NULL"), name);
+            }
+            rows
+        }));
+        return rows.limit(u64::from(most) + 1).take();
     }
-    cells
+    let cells = union(pieces().map(|piece| cells_of(narrowed, grouping, piece)));
+    // To send a row takes SQLite longer than to add it to another.
+    if narrowed.backend() != DbBackend::Sqlite || grouping.buckets().is_some() {
+        return cells;
+    }
+    let mut groups = added_up(cells, grouping);
+    for name in LISTS {
+        groups.expr_as(list::joined(&format!("{C}.{name}")), name);
+    }
+    groups
 }
 
-/// One row per row of a rollup, and per bin of raw rows or for each of them.
-fn cells_of(narrowed: &Narrowed, grouping: &Grouping, piece: Piece, each: bool) -> SelectStatement {
-    let mut rows = keys(narrowed, grouping, piece);
-    let value = || Expr::col((M, "value"));
-    match piece.resolution {
-        Resolution::Raw if each => rows
-            .expr_as(Expr::cust("CAST(1 AS BIGINT)"), "n")
-            .expr_as(is_error().cast_as("BIGINT"), "n_err")
-            .expr_as(value(), "sum")
-            .expr_as(value(), "min")
-            .expr_as(value(), "max")
-            .expr_as(Expr::col((M, "bin")), "bins")
-            .expr_as(Expr::cust("NULL"), "counts")
-            .expr_as(Expr::cust("NULL"), "sketches"),
-        Resolution::Raw => {
-            rows.expr_as(Expr::cust("COUNT(*)"), "n")
-                .expr_as(is_error().sum(), "n_err")
-                .expr_as(value().sum(), "sum")
-                .expr_as(value().min(), "min")
-                .expr_as(value().max(), "max")
-                .expr_as(Expr::col((M, "bin")), "bins")
-                .expr_as(Expr::cust("COUNT(*)"), "counts")
-                .expr_as(Expr::cust("NULL"), "sketches")
-                .group_by_columns(grouping.columns().chain(["bin"]).map(|column| (M, column)));
-            // By the name of the answer's column: a database that is handed values apart from the statement cannot
-            // see that two expressions are the same.
-            if grouping.buckets().is_some() { rows.group_by_col(Alias::new(SLOT)) } else { &mut rows }
+/// The cells of one piece.
+fn cells_of(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> SelectStatement {
+    let backend = narrowed.backend();
+    let (bin, sketch) = ("m.bin", "m.sketch");
+    let mut lists =
+        [list::none::<i16>, list::none::<i16>, list::none::<i64>, list::none::<Vec<u8>>].map(|none| none(backend));
+    let [singles, bins, counts, sketches] = &mut lists;
+    let mut rows = match (piece.resolution, is_gathered(narrowed, grouping, piece)) {
+        // So few that it costs more to count them per bin.
+        (Resolution::Raw, true) if piece.range.length_micros() <= EDGE_MICROS => {
+            *singles = list::gathered::<i16>(backend, bin);
+            counted(keys(narrowed, grouping, piece), grouping)
         }
-        Resolution::Part | Resolution::Minute | Resolution::Hour | Resolution::Day => rows
-            .columns(TOTALS.map(|column| (M, column)))
-            .expr_as(Expr::cust("NULL"), "bins")
-            .expr_as(Expr::cust("NULL"), "counts")
-            .expr_as(Expr::col((M, "sketch")), "sketches"),
+        (Resolution::Raw, true) => {
+            *bins = list::gathered::<i16>(backend, "c.bin");
+            *counts = list::gathered::<i64>(backend, "c.n");
+            let mut rows = per_bin(narrowed, grouping, piece);
+            added_up(rows.column((M, "bin")).take(), grouping)
+        }
+        (Resolution::Raw, false) => {
+            *bins = list::single::<i16>(backend, bin);
+            *counts = list::single::<i64>(backend, "COUNT(*)");
+            per_bin(narrowed, grouping, piece)
+        }
+        (_, true) => {
+            *sketches = list::gathered::<Vec<u8>>(backend, sketch);
+            summed(keys(narrowed, grouping, piece), M, grouping)
+        }
+        (_, false) => {
+            *sketches = list::single::<Vec<u8>>(backend, sketch);
+            each(narrowed, grouping, piece)
+        }
     };
-    rows
-}
-
-/// The same in arrays, for PostgreSQL. Where endpoints are told apart, what is finer than an hour comes as one row per group:
-/// how many rows there are of it grows with what was measured, and to send one costs more than what it holds. Of other
-/// groups there are too few rows to be worth the longer plan.
-fn gathered(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> SelectStatement {
-    let is_raw = piece.resolution == Resolution::Raw;
-    let is_exact = narrowed.exact().is_some();
-    let bucket = narrowed.slots().map_or(i64::MAX, Slots::width_micros);
-    let is_gathered = grouping.rows() == Endpoints::Single
-        && match piece.resolution {
-            Resolution::Raw => !is_exact,
-            Resolution::Part => true,
-            Resolution::Minute => bucket > piece.resolution.width_micros(),
-            Resolution::Hour | Resolution::Day => false,
-        };
-    // At the edges of a window there are so few that it costs more to count them per bin.
-    let each = is_exact || is_gathered && piece.range.length_micros() <= EDGE_MICROS;
-    let cells = cells_of(narrowed, grouping, piece, each);
-    let mut rows = if is_gathered {
-        added_up(cells, grouping)
-    } else {
-        let names = grouping.names().chain(TOTALS).map(|name| ("c", name));
-        Query::select().columns(names).from_subquery(cells, "c").take()
-    };
-    let lists = [("bins", "SMALLINT", is_raw), ("counts", "BIGINT", is_raw && !each), ("sketches", "BYTEA", !is_raw)];
-    for (name, element, is_there) in lists {
-        let list = match is_there && !is_exact {
-            true if is_gathered => PgFunc::array_agg(Expr::col(("c", name))).into(),
-            true => Expr::cust(format!("ARRAY[c.{name}]")),
-            false => Expr::cust(format!("CAST(NULL AS {element}[])")),
-        };
+    for (list, name) in lists.into_iter().zip(LISTS) {
         rows.expr_as(list, name);
     }
     rows
+}
+
+/// Whether the rows of a piece come as one per group. On PostgreSQL only where endpoints are told apart and what is finer
+/// than an hour: how many rows there are of it grows with what was measured, of others there are too few to be worth the
+/// longer plan.
+fn is_gathered(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> bool {
+    let bucket = narrowed.slots().map_or(i64::MAX, Slots::width_micros);
+    let has_several = match piece.resolution {
+        Resolution::Raw | Resolution::Part => true,
+        Resolution::Minute | Resolution::Hour | Resolution::Day => bucket > piece.resolution.width_micros(),
+    };
+    let is_coarse = matches!(piece.resolution, Resolution::Hour | Resolution::Day);
+    has_several && (narrowed.backend() == DbBackend::Sqlite || grouping.rows() == Endpoints::Single && !is_coarse)
+}
+
+/// The totals of each row by itself.
+fn each(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> SelectStatement {
+    let mut rows = keys(narrowed, grouping, piece);
+    if piece.resolution != Resolution::Raw {
+        return rows.columns(TOTALS.map(|column| (M, column))).take();
+    }
+    let value = || Expr::col((M, "value"));
+    let is_error: Expr = CaseStatement::new()
+        .case(Expr::col((M, "status")).gte(ERROR_STATUS_MIN), Expr::cust("1"))
+        .finally(Expr::cust("0"))
+        .into();
+    rows.expr_as(Expr::cust("CAST(1 AS BIGINT)"), "n")
+        .expr_as(is_error.cast_as("BIGINT"), "n_err")
+        .expr_as(value(), "sum")
+        .expr_as(value(), "min")
+        .expr_as(value(), "max")
+        .take()
+}
+
+/// The totals of raw rows per group and bin.
+fn per_bin(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> SelectStatement {
+    counted(keys(narrowed, grouping, piece), grouping).group_by_col((M, "bin")).take()
+}
+
+/// The totals of raw rows per group.
+fn counted(mut rows: SelectStatement, grouping: &Grouping) -> SelectStatement {
+    let value = || Expr::col((M, "value"));
+    rows.expr_as(Expr::cust("COUNT(*)"), "n")
+        .expr_as(Expr::cust(format!("COUNT(*) FILTER (WHERE m.status >= {ERROR_STATUS_MIN})")), "n_err")
+        .expr_as(value().sum(), "sum")
+        .expr_as(value().min(), "min")
+        .expr_as(value().max(), "max");
+    grouped(rows, M, grouping)
+}
+
+/// The totals of rows with totals per group.
+fn summed(mut rows: SelectStatement, table: &'static str, grouping: &Grouping) -> SelectStatement {
+    let column = |name: &'static str| Expr::col((table, name));
+    // PostgreSQL adds integers up to a NUMERIC.
+    rows.expr_as(column("n").sum().cast_as("BIGINT"), "n")
+        .expr_as(column("n_err").sum().cast_as("BIGINT"), "n_err")
+        .expr_as(column("sum").sum(), "sum")
+        .expr_as(column("min").min(), "min")
+        .expr_as(column("max").max(), "max");
+    grouped(rows, table, grouping)
+}
+
+/// The same of what a statement answers.
+fn added_up(rows: SelectStatement, grouping: &Grouping) -> SelectStatement {
+    let mut groups = Query::select();
+    groups.columns(grouping.names().map(|name| (C, name))).from_subquery(rows, C);
+    summed(groups, C, grouping)
+}
+
+/// One row per group. The finest columns are first, because a database that sorts then seldom has to compare the others. A
+/// bucket goes by the name of the answer's column: a database that is handed values apart from the statement cannot see
+/// that two expressions are the same.
+fn grouped(mut rows: SelectStatement, table: &'static str, grouping: &Grouping) -> SelectStatement {
+    rows.group_by_columns(grouping.columns().rev().map(|column| (table, column)));
+    if grouping.buckets().is_some() { rows.group_by_col(Alias::new(SLOT)).take() } else { rows }
 }
 
 /// The rows of one piece with the columns that tell groups apart.
@@ -172,13 +199,6 @@ pub(super) fn union(selects: impl IntoIterator<Item = SelectStatement>) -> Selec
     let mut first = selects.next().unwrap_or_default();
     first.unions(selects.map(|select| (UnionType::All, select)));
     first
-}
-
-fn is_error() -> Expr {
-    CaseStatement::new()
-        .case(Expr::col((M, "status")).gte(ERROR_STATUS_MIN), Expr::cust("1"))
-        .finally(Expr::cust("0"))
-        .into()
 }
 
 /// Asks for what is wanted and adds it up per group. One statement, or none where the scope leaves nothing to ask for.
@@ -224,11 +244,14 @@ pub(super) fn add(stats: &mut Stats, row: &QueryResult, first: usize, want: Want
         match &mut stats.distribution {
             Some(Distribution::Values(values)) => values.extend(sum),
             Some(Distribution::Sketch(sketch)) => {
-                let mut counts = list::<i64>(row, first + 6)?;
-                for bin in list::<i16>(row, first + 5)? {
-                    sketch.record(bin, counts.next().map_or(1, |count| unsigned(Some(count))));
+                for bin in list::read::<i16>(row, first + 5)? {
+                    sketch.record(bin, 1);
                 }
-                for bytes in list::<Vec<u8>>(row, first + 7)? {
+                let bins = list::read::<i16>(row, first + 6)?;
+                for (bin, count) in bins.into_iter().zip(list::read::<i64>(row, first + 7)?) {
+                    sketch.record(bin, unsigned(Some(count)));
+                }
+                for bytes in list::read::<Vec<u8>>(row, first + 8)? {
                     sketch.merge_encoded(&bytes).map_err(Error::internal)?;
                 }
             }
