@@ -160,7 +160,7 @@ impl Sketch {
         let mut next = 0_usize;
         match version {
             FORMAT_VERSION => loop {
-                (next, bytes) = self.merge_known(next, bytes);
+                (next, bytes) = self.merge_short(next, bytes);
                 if bytes.is_empty() {
                     break;
                 }
@@ -180,25 +180,19 @@ impl Sketch {
         Ok(())
     }
 
-    /// Adds the bins that follow as long as they are among those seen so far; `next` is where one without a gap would be.
-    /// That is nearly all of a sketch, and merging is most of what an answer with percentiles costs here.
-    fn merge_known<'a>(&mut self, mut next: usize, mut bytes: &'a [u8]) -> (usize, &'a [u8]) {
+    /// Adds the bins that follow as long as they are short and among those seen so far; `next` is where one without a gap
+    /// would be. That is nearly all of a sketch, and merging is most of what an answer with percentiles costs here.
+    fn merge_short<'a>(&mut self, mut next: usize, mut bytes: &'a [u8]) -> (usize, &'a [u8]) {
         let first = usize::from(self.first_bin.abs_diff(ZERO_BIN));
         let mut added = 0_u64;
-        while let [byte, rest @ ..] = bytes {
-            let (mut gap, mut count) = (usize::from(byte >> LOW_BITS), u64::from(byte & LOW));
-            let mut behind = rest;
-            if gap >= usize::from(GAP_LIMIT) || count >= u64::from(COUNT_LIMIT) {
-                behind = bytes;
-                let Ok(bin) = take_bin(&mut behind) else { break };
-                (gap, count) = bin;
-            }
-            let bin = next.saturating_add(gap);
+        while let Some((gap, count, rest)) = short_bin(bytes) {
+            let bin = next + gap;
             // What lies before the first is far behind the last.
             let Some(known) = self.counts.get_mut(bin.wrapping_sub(first)) else { break };
-            *known = known.saturating_add(count);
-            added = added.saturating_add(count);
-            (next, bytes) = (bin + 1, behind);
+            // Only damage makes this overflow, and then any count is wrong.
+            *known = known.wrapping_add(count);
+            added += count;
+            (next, bytes) = (bin + 1, rest);
         }
         self.total = self.total.saturating_add(added);
         (next, bytes)
@@ -311,8 +305,21 @@ fn split(number: u64, limit: u8) -> (u8, Option<u64>) {
     }
 }
 
-/// Reads how many empty bins lie before the next one, and its count.
+/// Reads a bin as [`take_bin`] where not more than one digit follows, and answers what is left.
 #[inline]
+fn short_bin(bytes: &[u8]) -> Option<(usize, u64, &[u8])> {
+    let (byte, rest) = bytes.split_first()?;
+    let (gap, count) = (byte >> LOW_BITS, byte & LOW);
+    let (gap, count, rest) = match (gap >= GAP_LIMIT, count >= COUNT_LIMIT, rest) {
+        (false, false, rest) => (gap, count, rest),
+        (false, true, [digit @ 1..MORE, rest @ ..]) => (gap, COUNT_LIMIT + digit - 1, rest),
+        (true, false, [digit @ 1..MORE, rest @ ..]) => (GAP_LIMIT + digit - 1, count, rest),
+        _ => return None,
+    };
+    Some((usize::from(gap), u64::from(count), rest))
+}
+
+/// Reads how many empty bins lie before the next one, and its count.
 fn take_bin(bytes: &mut &[u8]) -> Result<(usize, u64), SketchError> {
     let byte = take_byte(bytes)?;
     let (mut gap, mut count) = (usize::from(byte >> LOW_BITS), u64::from(byte & LOW));
@@ -336,20 +343,7 @@ fn put_digits(bytes: &mut Vec<u8>, mut number: u64) {
     }
 }
 
-#[inline]
 fn take_digits(bytes: &mut &[u8]) -> Result<u64, SketchError> {
-    match bytes {
-        [only @ 1..MORE, rest @ ..] => {
-            let digit = u64::from(only - 1);
-            *bytes = rest;
-            Ok(digit)
-        }
-        _ => take_several_digits(bytes),
-    }
-}
-
-#[cold]
-fn take_several_digits(bytes: &mut &[u8]) -> Result<u64, SketchError> {
     let (mut number, mut weight) = (0_u64, 1_u64);
     loop {
         let byte = take_byte(bytes)?;
@@ -362,7 +356,6 @@ fn take_several_digits(bytes: &mut &[u8]) -> Result<u64, SketchError> {
     }
 }
 
-#[inline]
 fn take_byte(bytes: &mut &[u8]) -> Result<u8, SketchError> {
     let (&byte, rest) = bytes.split_first().ok_or(SketchError::Damaged)?;
     *bytes = rest;

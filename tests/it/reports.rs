@@ -4,6 +4,7 @@
 mod columns;
 mod distributions;
 mod explain;
+mod formats;
 mod groups;
 mod questions;
 mod rows;

@@ -222,7 +222,7 @@ impl Event {
     }
 }
 
-fn endpoint_id(project: Key<ProjectId>, place: usize) -> EndpointId {
+pub fn endpoint_id(project: Key<ProjectId>, place: usize) -> EndpointId {
     EndpointId(project.id.0 * 100 + i64::try_from(place).unwrap())
 }
 
