@@ -37,21 +37,22 @@ impl Listed for i64 {
     }
 }
 
-/// Bytes that are a text without NULs and spaces, as their first byte says: 2 or more. Others are read as well, more slowly.
+/// Bytes in hexadecimal digits; or as they are where the first is 2, which says that they are ASCII without NULs and spaces.
 impl Listed for Vec<u8> {
     const TYPE: &'static str = "BYTEA";
 
     fn text(column: &str) -> String {
-        format!("CASE WHEN {column} < x'02' THEN HEX({column}) ELSE CAST({column} AS TEXT) END")
+        format!("CASE WHEN {column} >= x'02' AND {column} < x'03' THEN CAST({column} AS TEXT) ELSE HEX({column}) END")
     }
 
     fn parse(text: &str) -> Option<Self> {
-        if text.starts_with('0') { HEXUPPER.decode(text.as_bytes()).ok() } else { Some(text.as_bytes().to_vec()) }
+        let is_itself = text.starts_with('\u{2}');
+        if is_itself { Some(text.as_bytes().to_vec()) } else { HEXUPPER.decode(text.as_bytes()).ok() }
     }
 }
 
-/// The values of a column in the rows of a group, none of which may be NULL; NULL where there is no row. Lists of one
-/// statement are in the same order.
+/// The values of a column in the rows of a group, none of which may be NULL; NULL where there is no row. Lists of the same
+/// rows are in the same order.
 pub fn gathered<T: Listed>(backend: DbBackend, column: &str) -> Expr {
     Expr::cust(match backend {
         DbBackend::Postgres => format!("ARRAY_AGG({column})"),

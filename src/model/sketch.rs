@@ -189,8 +189,7 @@ impl Sketch {
             let bin = next + gap;
             // What lies before the first is far behind the last.
             let Some(known) = self.counts.get_mut(bin.wrapping_sub(first)) else { break };
-            // Only damage makes this overflow, and then any count is wrong.
-            *known = known.wrapping_add(count);
+            *known = known.saturating_add(count);
             added += count;
             (next, bytes) = (bin + 1, rest);
         }
@@ -310,10 +309,10 @@ fn split(number: u64, limit: u8) -> (u8, Option<u64>) {
 fn short_bin(bytes: &[u8]) -> Option<(usize, u64, &[u8])> {
     let (byte, rest) = bytes.split_first()?;
     let (gap, count) = (byte >> LOW_BITS, byte & LOW);
-    let (gap, count, rest) = match (gap >= GAP_LIMIT, count >= COUNT_LIMIT, rest) {
-        (false, false, rest) => (gap, count, rest),
-        (false, true, [digit @ 1..MORE, rest @ ..]) => (gap, COUNT_LIMIT + digit - 1, rest),
-        (true, false, [digit @ 1..MORE, rest @ ..]) => (GAP_LIMIT + digit - 1, count, rest),
+    let (gap, count, rest) = match (gap, count, rest) {
+        (0..GAP_LIMIT, 0..COUNT_LIMIT, rest) => (gap, count, rest),
+        (0..GAP_LIMIT, _, [digit @ 1..MORE, rest @ ..]) => (gap, COUNT_LIMIT + digit - 1, rest),
+        (GAP_LIMIT, 0..COUNT_LIMIT, [digit @ 1..MORE, rest @ ..]) => (GAP_LIMIT + digit - 1, count, rest),
         _ => return None,
     };
     Some((usize::from(gap), u64::from(count), rest))
@@ -322,14 +321,14 @@ fn short_bin(bytes: &[u8]) -> Option<(usize, u64, &[u8])> {
 /// Reads how many empty bins lie before the next one, and its count.
 fn take_bin(bytes: &mut &[u8]) -> Result<(usize, u64), SketchError> {
     let byte = take_byte(bytes)?;
-    let (mut gap, mut count) = (usize::from(byte >> LOW_BITS), u64::from(byte & LOW));
-    if gap >= usize::from(GAP_LIMIT) {
-        gap = gap.saturating_add(usize::try_from(take_digits(bytes)?).unwrap_or(usize::MAX));
-    }
-    if count >= u64::from(COUNT_LIMIT) {
-        count = count.saturating_add(take_digits(bytes)?);
-    }
-    Ok((gap, count))
+    let mut whole = |short: u8, limit: u8| match short {
+        short if short < limit => Ok(u64::from(short)),
+        short if short == limit => Ok(take_digits(bytes)?.saturating_add(u64::from(limit))),
+        _ => Err(SketchError::Damaged),
+    };
+    let gap = whole(byte >> LOW_BITS, GAP_LIMIT)?;
+    let count = whole(byte & LOW, COUNT_LIMIT)?;
+    Ok((usize::try_from(gap).unwrap_or(usize::MAX), count))
 }
 
 fn put_digits(bytes: &mut Vec<u8>, mut number: u64) {
@@ -347,7 +346,7 @@ fn take_digits(bytes: &mut &[u8]) -> Result<u64, SketchError> {
     let (mut number, mut weight) = (0_u64, 1_u64);
     loop {
         let byte = take_byte(bytes)?;
-        let digit = (byte & LOW).checked_sub(1).ok_or(SketchError::Damaged)?;
+        let digit = (byte & LOW).checked_sub(1).filter(|_| byte < 2 * MORE).ok_or(SketchError::Damaged)?;
         number = number.saturating_add(weight.saturating_mul(u64::from(digit)));
         if byte & MORE == 0 {
             return Ok(number);
@@ -473,6 +472,19 @@ mod tests {
         let bins: Vec<_> = read.bins().collect();
         assert_eq!(bins, [(ZERO_BIN, 2), (ZERO_BIN + 3, 1), (ZERO_BIN + 203, 300)]);
         assert_eq!(read.merge_encoded(&[FORMAT_OF_PAIRS, 1]), Err(SketchError::Damaged));
+    }
+
+    #[test]
+    fn bytes_that_no_sketch_has_are_damage() {
+        // No such gap, a digit of zero, a digit that is none, and a digit too few.
+        for bytes in [
+            &[FORMAT_VERSION, 0x81][..],
+            &[FORMAT_VERSION, 0x61, MORE],
+            &[FORMAT_VERSION, 0x61, 0x41],
+            &[FORMAT_VERSION, 0x61],
+        ] {
+            assert_eq!(Sketch::new().merge_encoded(bytes), Err(SketchError::Damaged), "{bytes:?}");
+        }
     }
 
     #[test]

@@ -29,8 +29,8 @@ use crate::{
 pub(super) const TOTALS: [&str; 5] = ["n", "n_err", "sum", "min", "max"];
 /// The columns of cells after those of the grouping: totals, bins of one value each, bins with their counts, sketches.
 pub(super) const CELLS: [&str; 9] = ["n", "n_err", "sum", "min", "max", "singles", "bins", "counts", "sketches"];
-/// What a statement of rows is called inside of another.
-const C: &str = "c";
+/// What a statement of cells is called inside of another.
+const CELL: &str = "c";
 const LISTS: [&str; 4] = ["singles", "bins", "counts", "sketches"];
 
 /// Raw rows of so much time are listed one by one, not counted per bin: what sticks out of the minutes of a window is
@@ -42,8 +42,8 @@ pub(super) fn totals(narrowed: &Narrowed, grouping: &Grouping) -> SelectStatemen
     added_up(union(narrowed.pieces().iter().map(|&piece| each(narrowed, grouping, piece))), grouping)
 }
 
-/// What sketches are merged of, in lists, and everything else added up: one row per group and piece of the window, or per
-/// row of a rollup where adding up costs more than it saves. Or the raw rows one by one where all has to be exact.
+/// What sketches are merged of, in lists, and everything else added up: one row or several per group, as costs less. Or the
+/// raw rows one by one where all has to be exact.
 pub(super) fn cells(narrowed: &Narrowed, grouping: &Grouping) -> SelectStatement {
     let pieces = || narrowed.pieces().iter().copied();
     if let Some(most) = narrowed.exact() {
@@ -63,7 +63,7 @@ pub(super) fn cells(narrowed: &Narrowed, grouping: &Grouping) -> SelectStatement
     }
     let mut groups = added_up(cells, grouping);
     for name in LISTS {
-        groups.expr_as(list::joined(&format!("{C}.{name}")), name);
+        groups.expr_as(list::joined(&format!("{CELL}.{name}")), name);
     }
     groups
 }
@@ -82,8 +82,8 @@ fn cells_of(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> SelectSta
             counted(keys(narrowed, grouping, piece), grouping)
         }
         (Resolution::Raw, true) => {
-            *bins = list::gathered::<i16>(backend, "c.bin");
-            *counts = list::gathered::<i64>(backend, "c.n");
+            *bins = list::gathered::<i16>(backend, &format!("{CELL}.bin"));
+            *counts = list::gathered::<i64>(backend, &format!("{CELL}.n"));
             let mut rows = per_bin(narrowed, grouping, piece);
             added_up(rows.column((M, "bin")).take(), grouping)
         }
@@ -170,11 +170,11 @@ fn summed(mut rows: SelectStatement, table: &'static str, grouping: &Grouping) -
 /// The same of what a statement answers.
 fn added_up(rows: SelectStatement, grouping: &Grouping) -> SelectStatement {
     let mut groups = Query::select();
-    groups.columns(grouping.names().map(|name| (C, name))).from_subquery(rows, C);
-    summed(groups, C, grouping)
+    groups.columns(grouping.names().map(|name| (CELL, name))).from_subquery(rows, CELL);
+    summed(groups, CELL, grouping)
 }
 
-/// One row per group. The finest columns are first, because a database that sorts then seldom has to compare the others. A
+/// One row per group. Of the dimensions the finest are first: a database that sorts then seldom compares the others. A
 /// bucket goes by the name of the answer's column: a database that is handed values apart from the statement cannot see
 /// that two expressions are the same.
 fn grouped(mut rows: SelectStatement, table: &'static str, grouping: &Grouping) -> SelectStatement {
@@ -244,14 +244,15 @@ pub(super) fn add(stats: &mut Stats, row: &QueryResult, first: usize, want: Want
         match &mut stats.distribution {
             Some(Distribution::Values(values)) => values.extend(sum),
             Some(Distribution::Sketch(sketch)) => {
-                for bin in list::read::<i16>(row, first + 5)? {
+                let lists = first + TOTALS.len();
+                for bin in list::read::<i16>(row, lists)? {
                     sketch.record(bin, 1);
                 }
-                let bins = list::read::<i16>(row, first + 6)?;
-                for (bin, count) in bins.into_iter().zip(list::read::<i64>(row, first + 7)?) {
+                let bins = list::read::<i16>(row, lists + 1)?;
+                for (bin, count) in bins.into_iter().zip(list::read::<i64>(row, lists + 2)?) {
                     sketch.record(bin, unsigned(Some(count)));
                 }
-                for bytes in list::read::<Vec<u8>>(row, first + 8)? {
+                for bytes in list::read::<Vec<u8>>(row, lists + 3)? {
                     sketch.merge_encoded(&bytes).map_err(Error::internal)?;
                 }
             }

@@ -4,7 +4,9 @@ use data_encoding::HEXLOWER;
 use perfgraph::{
     db::Backend,
     model::{Key, MetricType, ProjectId, Role, Scope, Sketch, sketch::bin_of, timestamp::MINUTE_MICROS},
-    reports::{Buckets, Distribution, Parent, Question, Series, Slowest, Statistic, Stats, Want, series, slowest},
+    reports::{
+        Buckets, Distribution, Parent, Question, Series, Slowest, Statistic, Stats, Want, series, slowest, stats,
+    },
 };
 use sqlx::{AssertSqlSafe, Executor};
 
@@ -71,6 +73,9 @@ on_both_databases! {
         let ask = Slowest { rank_by: Statistic::P95, limit: 1, want: Want::Percentiles };
         let endpoints = slowest::run(&scope, &session, &question, ask).await.unwrap();
         assert_holds(&endpoints[0].stats, 4, 2);
+
+        let all = stats::run(&scope, &session, &question, Want::Percentiles).await.unwrap();
+        assert_holds(&all, 4, 2);
 
         let buckets = Buckets { width_micros: MINUTE_MICROS, count_max: 10 };
         let asked = Series { buckets, want: Want::Percentiles };
