@@ -37,7 +37,11 @@ impl Listed for i64 {
     }
 }
 
-/// Bytes in hexadecimal digits; or as they are where the first is 2, which says that they are ASCII without NULs and spaces.
+/// What ASCII begins text with.
+const START_OF_TEXT: char = '\u{2}';
+
+/// Bytes that begin with [`START_OF_TEXT`] must be ASCII without NULs and spaces, and are listed as they are. Others are
+/// listed in hexadecimal digits, which takes twice the room.
 impl Listed for Vec<u8> {
     const TYPE: &'static str = "BYTEA";
 
@@ -46,8 +50,8 @@ impl Listed for Vec<u8> {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let is_itself = text.starts_with('\u{2}');
-        if is_itself { Some(text.as_bytes().to_vec()) } else { HEXUPPER.decode(text.as_bytes()).ok() }
+        let is_text = text.starts_with(START_OF_TEXT);
+        if is_text { Some(text.as_bytes().to_vec()) } else { HEXUPPER.decode(text.as_bytes()).ok() }
     }
 }
 

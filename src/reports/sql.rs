@@ -29,8 +29,8 @@ use crate::{
 pub(super) const TOTALS: [&str; 5] = ["n", "n_err", "sum", "min", "max"];
 /// The columns of cells after those of the grouping: totals, bins of one value each, bins with their counts, sketches.
 pub(super) const CELLS: [&str; 9] = ["n", "n_err", "sum", "min", "max", "singles", "bins", "counts", "sketches"];
-/// What a statement of cells is called inside of another.
-const CELL: &str = "c";
+/// What a statement is called inside of another.
+const INNER: &str = "c";
 const LISTS: [&str; 4] = ["singles", "bins", "counts", "sketches"];
 
 /// Raw rows of so much time are listed one by one, not counted per bin: what sticks out of the minutes of a window is
@@ -63,7 +63,7 @@ pub(super) fn cells(narrowed: &Narrowed, grouping: &Grouping) -> SelectStatement
     }
     let mut groups = added_up(cells, grouping);
     for name in LISTS {
-        groups.expr_as(list::joined(&format!("{CELL}.{name}")), name);
+        groups.expr_as(list::joined(&format!("{INNER}.{name}")), name);
     }
     groups
 }
@@ -82,8 +82,8 @@ fn cells_of(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> SelectSta
             counted(keys(narrowed, grouping, piece), grouping)
         }
         (Resolution::Raw, true) => {
-            *bins = list::gathered::<i16>(backend, &format!("{CELL}.bin"));
-            *counts = list::gathered::<i64>(backend, &format!("{CELL}.n"));
+            *bins = list::gathered::<i16>(backend, &format!("{INNER}.bin"));
+            *counts = list::gathered::<i64>(backend, &format!("{INNER}.n"));
             let mut rows = per_bin(narrowed, grouping, piece);
             added_up(rows.column((M, "bin")).take(), grouping)
         }
@@ -170,8 +170,8 @@ fn summed(mut rows: SelectStatement, table: &'static str, grouping: &Grouping) -
 /// The same of what a statement answers.
 fn added_up(rows: SelectStatement, grouping: &Grouping) -> SelectStatement {
     let mut groups = Query::select();
-    groups.columns(grouping.names().map(|name| (CELL, name))).from_subquery(rows, CELL);
-    summed(groups, CELL, grouping)
+    groups.columns(grouping.names().map(|name| (INNER, name))).from_subquery(rows, INNER);
+    summed(groups, INNER, grouping)
 }
 
 /// One row per group. Of the dimensions the finest are first: a database that sorts then seldom compares the others. A
