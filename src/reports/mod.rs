@@ -35,7 +35,7 @@ pub use grid::Buckets;
 pub use groups::{GroupBy, GroupKey, Groups, Having, MetricGroup};
 pub use late::Late;
 pub use parent::Parent;
-pub use question::{Projects, Question, StatusFilter, Want};
+pub use question::{Projects, Question, StatusFilter, Want, until_now};
 pub use rows::{Place, PlaceKey, RowOrder, RowPage, Rows};
 pub use series::{Bucket, Series};
 pub use slowest::{EndpointStats, Slowest};

@@ -1,6 +1,27 @@
 //! What can be asked of the measurements. Plain values: no SQL, no database.
 
-use crate::model::{Key, MetricType, OrganizationId, ProjectId, TimeRange, filter::TextFilter};
+use crate::model::{
+    Key, MetricType, OrganizationId, ProjectId, TimeRange, Timestamp,
+    filter::TextFilter,
+    timestamp::{HOUR_MICROS, MINUTE_MICROS},
+};
+
+/// Windows until now of so much time consist of whole minutes.
+const WHOLE_MINUTES_FROM_MICROS: i64 = HOUR_MICROS;
+
+/// The window of so many microseconds until now.
+///
+/// One of an hour or more ends with the minute that is running and begins with a minute, never shorter than asked for.
+/// Nobody who asks for "the last day" means its ends to the microsecond, and only single measurements know what is in a
+/// part of a minute: without them an answer costs the same however many there are.
+pub fn until_now(micros: i64, now: Timestamp) -> TimeRange {
+    if micros < WHOLE_MINUTES_FROM_MICROS {
+        return TimeRange::last(micros, now);
+    }
+    let end = now.ceil(MINUTE_MICROS);
+    let from = end.plus_micros(-micros).floor(MINUTE_MICROS);
+    TimeRange::new(from, end).unwrap_or_else(|_| TimeRange::last(micros, now))
+}
 
 /// A set of measurements. Conditions narrow each other: a measurement counts when it meets all of them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -105,4 +126,30 @@ pub enum Want {
     Scalars,
     /// Those and percentiles: the sketch of every rollup cell is fetched and merged here.
     Percentiles,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn windows_until_now_are_as_long_as_asked_for_and_end_with_this_minute(
+            now in any::<i64>(),
+            micros in prop_oneof![1..=3 * HOUR_MICROS, (1..=100_i64).prop_map(|hours| hours * HOUR_MICROS), 1..=i64::MAX],
+        ) {
+            let now = Timestamp::from_micros(now);
+            let window = until_now(micros, now);
+            let (from, to) = (window.from().as_micros(), window.to().as_micros());
+            if micros < HOUR_MICROS {
+                prop_assert_eq!(window, TimeRange::last(micros, now));
+            } else if (i64::MIN / 2..i64::MAX / 2).contains(&now.as_micros()) && micros < i64::MAX / 4 {
+                prop_assert_eq!((from % MINUTE_MICROS, to % MINUTE_MICROS), (0, 0));
+                prop_assert!((0..MINUTE_MICROS).contains(&(to - now.as_micros())), "the running minute is the last");
+                prop_assert!((0..MINUTE_MICROS).contains(&(to - from - micros)), "and not a minute too long");
+            }
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod questions;
 mod rows;
 mod series;
 mod stitched;
+mod until_now;
 mod world;
 
 use std::collections::{BTreeMap, HashMap};

@@ -1,5 +1,6 @@
 //! `load -- volume`: the same questions at a million and at ten million measurements, and what the same answers cost from
-//! raw rows. CPU of server and database together, in one run.
+//! raw rows. CPU of server and database together, in one run. Each question is asked twice: about a window as `last` makes
+//! it, of whole minutes, and about as much time to the microsecond, of which a minute has to be read from raw rows.
 
 mod import;
 mod raw;
@@ -7,6 +8,10 @@ mod sample;
 
 use std::time::Duration;
 
+use perfgraph::{
+    model::{TimeRange, Timestamp},
+    reports::until_now,
+};
 use serde_json::json;
 
 use crate::{
@@ -21,9 +26,25 @@ const CONNECTIONS: usize = 4;
 const WARM_UP: Load = Load { requests: 20, limit: Duration::from_secs(2), connections: CONNECTIONS };
 const TIMED: Load = Load { requests: 4_000, limit: Duration::from_secs(2), connections: CONNECTIONS };
 
+/// A question and the time it is about.
+#[derive(Clone, Copy)]
+pub struct Asked {
+    question: Question,
+    window: Window,
+}
+
+/// Where the time that is asked about ends.
+#[derive(Clone, Copy)]
+enum Window {
+    /// With the minute in which the sample does, as that of `last`.
+    Minutes,
+    /// With the sample, in the midst of a minute.
+    Exact,
+}
+
 /// A question, asked of rollups by GraphQL and of raw rows in SQL.
 #[derive(Clone, Copy)]
-pub enum Question {
+enum Question {
     /// W4: the summary of a day of a project.
     Summary,
     /// W6: a week of a project by the hour.
@@ -69,22 +90,39 @@ impl Question {
             }
         }
     }
+}
 
-    fn body(self, sample: &Sample) -> Outcome<String> {
-        let instant = |micros: i64| jiff::Timestamp::from_microsecond(micros).map(|at| at.to_string());
-        let between = json!({ "from": instant(sample.until - self.span_micros())?, "to": instant(sample.until)? });
-        let time = json!({ "between": between });
-        let filter = match self {
-            Self::Summary => json!({ "time": time, "projectIds": [sample.project.node_id()] }),
-            Self::Hourly => {
+impl Asked {
+    fn range(self, sample: &Sample) -> TimeRange {
+        let (span, until) = (self.question.span_micros(), Timestamp::from_micros(sample.until));
+        match self.window {
+            Window::Minutes => until_now(span, until),
+            Window::Exact => TimeRange::last(span, until),
+        }
+    }
+
+    fn body(self, sample: &Sample) -> String {
+        let range = self.range(sample);
+        let time = json!({ "between": { "from": range.from().to_string(), "to": range.to().to_string() } });
+        let filter = match self.question {
+            Question::Summary => json!({ "time": time, "projectIds": [sample.project.node_id()] }),
+            Question::Hourly => {
                 json!({ "time": time, "projectIds": [sample.project.node_id()], "types": ["API_RESPONSE"] })
             }
-            Self::Slowest => {
+            Question::Slowest => {
                 let organization = sample.project.organization_node_id();
                 json!({ "time": time, "organizationId": organization, "types": ["API_RESPONSE"] })
             }
         };
-        Ok(json!({ "query": self.document(), "variables": { "filter": filter } }).to_string())
+        json!({ "query": self.question.document(), "variables": { "filter": filter } }).to_string()
+    }
+
+    fn name(self) -> String {
+        let window = match self.window {
+            Window::Minutes => "",
+            Window::Exact => ", to the us",
+        };
+        format!("{}{window}", self.question.name())
     }
 }
 
@@ -113,11 +151,14 @@ pub async fn run(kind: Kind) -> Outcome<()> {
     let rows: Vec<i64> = samples.iter().map(|sample| sample.rows).collect();
     let mut costs = Vec::new();
     for question in QUESTIONS {
-        let answered = costs_of(&mut samples, question).await?;
-        for Cost { server, database, raw } in &answered {
-            eprintln!("load: {}: {:.0} us, from raw rows {raw:.0} us", question.name(), server + database);
+        for window in [Window::Minutes, Window::Exact] {
+            let asked = Asked { question, window };
+            let answered = costs_of(&mut samples, asked).await?;
+            for Cost { server, database, raw } in &answered {
+                eprintln!("load: {}: {:.0} us, from raw rows {raw:.0} us", asked.name(), server + database);
+            }
+            costs.push((asked, answered));
         }
-        costs.push(answered);
     }
     print(kind, &rows, &costs);
     for sample in samples {
@@ -130,10 +171,10 @@ pub async fn run(kind: Kind) -> Outcome<()> {
 }
 
 /// What an answer costs at each size. They take turns, because the machine is not as fast in one minute as in the next.
-async fn costs_of(samples: &mut [Sample], question: Question) -> Outcome<Vec<Cost>> {
+async fn costs_of(samples: &mut [Sample], question: Asked) -> Outcome<Vec<Cost>> {
     let mut asked = Vec::new();
     for sample in samples.iter() {
-        let request = client::post("/graphql", &question.body(sample)?, "");
+        let request = client::post("/graphql", &question.body(sample), "");
         let length = client::Connection::open(sample.server.address).await?.send(&request).await?.len();
         let answer = client::ask(sample.server.address, &request).await?;
         if !answer["errors"].is_null() {
@@ -161,16 +202,16 @@ async fn costs_of(samples: &mut [Sample], question: Question) -> Outcome<Vec<Cos
     Ok(costs)
 }
 
-fn print(kind: Kind, rows: &[i64], costs: &[Vec<Cost>]) {
+fn print(kind: Kind, rows: &[i64], costs: &[(Asked, Vec<Cost>)]) {
     println!("\n{kind}: CPU of server and database for one answer, in microseconds, at {rows:?} measurements");
     println!(
-        "{:<18} {:>10} {:>10} {:>7} | {:>12} {:>12} {:>9}",
+        "{:<28} {:>10} {:>10} {:>7} | {:>12} {:>12} {:>9}",
         "question", "at 1 M", "at 10 M", "ratio", "raw at 1 M", "raw at 10 M", "raw/ours"
     );
-    for (question, costs) in QUESTIONS.into_iter().zip(costs) {
+    for (question, costs) in costs {
         let [small, large] = costs[..] else { continue };
         println!(
-            "{:<18} {:>10.0} {:>10.0} {:>7.2} | {:>12.0} {:>12.0} {:>9.1}",
+            "{:<28} {:>10.0} {:>10.0} {:>7.2} | {:>12.0} {:>12.0} {:>9.1}",
             question.name(),
             small.rollups(),
             large.rollups(),

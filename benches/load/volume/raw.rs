@@ -1,6 +1,6 @@
 //! What the same answers cost without rollups: one good statement on the raw rows, by the index that is there.
 
-use super::{Question, sample::Sample};
+use super::{Asked, Question, sample::Sample};
 use crate::{Outcome, cpu, databases::Direct};
 
 /// How often; each takes a long time.
@@ -39,8 +39,8 @@ const SQLITE_SLOWEST: &str = "WITH ordered AS (SELECT endpoint_id, value, \
     FROM ordered GROUP BY endpoint_id ORDER BY p95 DESC LIMIT 10";
 
 /// CPU microseconds of one answer. SQLite runs in this very process.
-pub async fn cost(sample: &mut Sample, question: Question) -> Outcome<f64> {
-    let sql = match (&sample.direct, question) {
+pub async fn cost(sample: &mut Sample, asked: Asked) -> Outcome<f64> {
+    let sql = match (&sample.direct, asked.question) {
         (Direct::Postgres(_), Question::Summary) => POSTGRES_SUMMARY,
         (Direct::Postgres(_), Question::Hourly) => POSTGRES_HOURLY,
         (Direct::Postgres(_), Question::Slowest) => POSTGRES_SLOWEST,
@@ -49,7 +49,8 @@ pub async fn cost(sample: &mut Sample, question: Question) -> Outcome<f64> {
         (Direct::Sqlite(_), Question::Slowest) => SQLITE_SLOWEST,
     };
     let (organization, project) = sample.project.key();
-    let bound = [organization, project, sample.until - question.span_micros(), sample.until];
+    let range = asked.range(sample);
+    let bound = [organization, project, range.from().as_micros(), range.to().as_micros()];
     let used = |postmaster: Option<u32>| match postmaster {
         Some(postmaster) => cpu::of_family(postmaster),
         None => Ok(cpu::of(std::process::id())?.own),

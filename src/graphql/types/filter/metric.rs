@@ -31,9 +31,11 @@ pub struct TimeInterval {
 #[derive(Clone, Debug, OneofObject)]
 #[graphql(name = "TimeRange")]
 pub enum TimeRangeInput {
-    /// So long until now: `PT24H`.
+    /// So long until now: `PT24H`. Of an hour or more it is whole minutes, of which the running one is the last: such an
+    /// answer costs the same however much was measured.
     Last(Duration),
-    /// From one moment to another.
+    /// From one moment to another, to the microsecond. What is in a part of a minute is read from single measurements:
+    /// between whole minutes an answer costs the same however much was measured.
     Between(TimeInterval),
     /// While this release ran: from its deployment to that of the next one of its project, or until now.
     Release(ID),
@@ -86,7 +88,7 @@ pub struct StreamFilter {
 impl TimeRangeInput {
     async fn window(self, request: &RequestContext) -> Result<TimeRange> {
         match self {
-            Self::Last(duration) => Ok(TimeRange::last(duration.0, request.as_of())),
+            Self::Last(duration) => Ok(reports::until_now(duration.0, request.as_of())),
             Self::Between(TimeInterval { from, to }) => {
                 TimeRange::new(from.0, to.0).map_err(|error| Error::input("filter.time.between", error.to_string()))
             }
@@ -107,14 +109,14 @@ async fn while_it_ran(request: &RequestContext, id: &ID) -> Result<TimeRange> {
 
 /// The question behind a filter; without one, everything of the last 24 hours.
 ///
-/// Windows end at the request's moment. Releases that are named are loaded with those of all siblings.
+/// Windows until now end with the request's moment or its minute. Releases that are named are loaded with those of all siblings.
 ///
 /// # Errors
 /// [`Error::Input`] naming the condition that makes no sense, [`Error::NotFound`] for a window of a release that is not
 /// there, or when the database cannot answer.
 pub async fn question(request: &RequestContext, filter: Option<MetricFilter>) -> Result<Question> {
     let Some(filter) = filter else {
-        return Ok(Question::over(TimeRange::last(DAY_MICROS, request.as_of())));
+        return Ok(Question::over(reports::until_now(DAY_MICROS, request.as_of())));
     };
     let window = filter.time.window(request).await?;
     let projects = match (filter.project_ids, filter.organization_id) {
