@@ -25,6 +25,7 @@ mod m0013_ledger_age;
 mod m0013_release;
 mod m0015_stream_secret;
 mod m0016_metric_late;
+mod m0017_five_minutes;
 
 /// Applies and reverts the changes in order.
 pub struct Migrator;
@@ -49,6 +50,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_release::Migration),
             Box::new(m0015_stream_secret::Migration),
             Box::new(m0016_metric_late::Migration),
+            Box::new(m0017_five_minutes::Migration),
         ]
     }
 }

@@ -15,6 +15,7 @@ use crate::{
 
 const RAW: &str = "metric_event";
 const MINUTES: &str = "metric_rollup_1m";
+const FIVE_MINUTES: &str = "metric_rollup_5m";
 const HOURS: &str = "metric_rollup_1h";
 
 /// Rows that SQLite deletes in one transaction.
@@ -35,6 +36,7 @@ impl Database {
             match table.as_str() {
                 RAW => kept.raw = since,
                 MINUTES => kept.minutes = since,
+                FIVE_MINUTES => kept.five_minutes = since,
                 HOURS => kept.hours = since,
                 _ => {}
             }
@@ -49,10 +51,10 @@ impl Database {
     /// When the database cannot store them.
     pub async fn publish_kept(&self, kept: Kept) -> Result<()> {
         let session = self.writer(StatementLog::default());
-        let sql = "INSERT INTO metric_kept (table_name, since) VALUES ($1, $2), ($3, $4), ($5, $6) \
+        let sql = "INSERT INTO metric_kept (table_name, since) VALUES ($1, $2), ($3, $4), ($5, $6), ($7, $8) \
                    ON CONFLICT (table_name) DO UPDATE SET since = excluded.since \
                    WHERE excluded.since > metric_kept.since";
-        let values = [(RAW, kept.raw), (MINUTES, kept.minutes), (HOURS, kept.hours)];
+        let values = [(RAW, kept.raw), (MINUTES, kept.minutes), (FIVE_MINUTES, kept.five_minutes), (HOURS, kept.hours)];
         let values = values.into_iter().flat_map(|(table, since)| [table.into(), since.as_micros().into()]);
         let statement = Statement::from_sql_and_values(session.get_database_backend(), sql, values);
         session.execute_raw(statement).await?;
@@ -82,9 +84,12 @@ impl Database {
     /// # Errors
     /// When the database cannot do it now; what was removed until then stays removed.
     pub async fn remove_before(&self, kept: Kept) -> Result<()> {
-        for (table, column, since) in
-            [(RAW, "ts", kept.raw), (MINUTES, "bucket", kept.minutes), (HOURS, "bucket", kept.hours)]
-        {
+        for (table, column, since) in [
+            (RAW, "ts", kept.raw),
+            (MINUTES, "bucket", kept.minutes),
+            (FIVE_MINUTES, "bucket", kept.five_minutes),
+            (HOURS, "bucket", kept.hours),
+        ] {
             match self.backend() {
                 Backend::Postgres(pool) => partition::drop_before(pool, table, column, since).await?,
                 Backend::Sqlite(pool) => delete_before(pool, table, column, since).await?,

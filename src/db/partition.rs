@@ -26,10 +26,11 @@ struct Partitioned {
 /// The advisory lock of whoever makes partitions; any fixed number of ours does.
 const LOCK_KEY: i64 = 0x7065_7266_7061_7274;
 
-const TABLES: [Partitioned; 3] = [
+const TABLES: [Partitioned; 4] = [
     Partitioned { table: "metric_event", column: "ts", days: 1, storage: "" },
     Partitioned { table: "metric_rollup_1m", column: "bucket", days: 1, storage: "" },
-    // Rows are replaced once a minute while their hour lasts: half-empty pages let that happen in place.
+    // Rows are replaced once a minute while their time lasts: half-empty pages let that happen in place.
+    Partitioned { table: "metric_rollup_5m", column: "bucket", days: 1, storage: " WITH (fillfactor = 50)" },
     Partitioned { table: "metric_rollup_1h", column: "bucket", days: 32, storage: " WITH (fillfactor = 50)" },
 ];
 

@@ -34,6 +34,8 @@ pub enum TimeError {
 pub const SECOND_MICROS: i64 = 1_000_000;
 /// Microseconds of a minute.
 pub const MINUTE_MICROS: i64 = 60 * SECOND_MICROS;
+/// Microseconds of five minutes.
+pub const FIVE_MINUTES_MICROS: i64 = 5 * MINUTE_MICROS;
 /// Microseconds of an hour.
 pub const HOUR_MICROS: i64 = 60 * MINUTE_MICROS;
 /// Microseconds of a day (UTC has no other kind).

@@ -14,7 +14,7 @@ use super::{
     filter::{self, ENDPOINT, M},
     grid::Slots,
     grouping::Grouping,
-    plan::{Piece, Plan, Resolution, Tables, coarsest, plan, since},
+    plan::{Piece, Plan, Resolution, Tables, coarsest, plan},
     sql,
 };
 use crate::{
@@ -334,15 +334,14 @@ fn any_of(column: Expr, ids: &[OrganizationId]) -> Expr {
 fn not_kept(tables: Tables, kept: Kept) -> Error {
     let message = match tables {
         Tables::Aligned(width) => {
-            let resolution = coarsest(width);
+            let (resolution, since) = coarsest(width, kept);
             let bucket = duration_text(width);
             let rows = match resolution {
                 Resolution::Raw => "single measurements",
-                Resolution::Part | Resolution::Minute => "rollups per minute",
+                Resolution::Part | Resolution::Minute | Resolution::FiveMinutes => "rollups per minute",
                 Resolution::Hour => "rollups per hour",
                 Resolution::Day => "rollups per day",
             };
-            let since = since(resolution, kept);
             format!(
                 "buckets of {bucket} are answered from {rows}, which are kept since {since}: ask for a later time, or for \
                  buckets of whole days"

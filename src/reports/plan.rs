@@ -1,13 +1,13 @@
 //! Which table answers which stretch of a window. Pure: no database, no clock.
 //!
-//! Whole days come from the days, whole hours from the hours, the rest from minutes, and the ragged edges from raw rows.
-//! Beside them stand the parts of the same whole minutes that compaction has not merged yet: every measurement is either
-//! in a part or in all of minutes, hours and days. Where retention has removed what an edge needs, the window is widened
+//! Whole days come from the days, whole hours from the hours, whole five minutes from theirs, the rest from minutes, and the
+//! ragged edges from raw rows. Beside them stand the parts of the same whole minutes that compaction has not merged yet:
+//! every measurement is either in a part or in all levels of rollups. Where retention has removed what an edge needs, the window is widened
 //! to the next coarser bucket that is kept, and the plan says which window it answers.
 
 use crate::model::{
     Kept, TimeRange, Timestamp,
-    timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
+    timestamp::{DAY_MICROS, FIVE_MINUTES_MICROS, HOUR_MICROS, MINUTE_MICROS},
 };
 
 /// A table of measurements, by how finely it knows the time.
@@ -19,6 +19,8 @@ pub enum Resolution {
     Part,
     /// Sums and sketches per minute.
     Minute,
+    /// The same per five minutes: of a ragged hour, a dozen rows instead of sixty.
+    FiveMinutes,
     /// The same per hour.
     Hour,
     /// The same per day.
@@ -26,7 +28,7 @@ pub enum Resolution {
 }
 
 /// The rollups from coarse to fine. A window is cut along the first; what sticks out goes to the next, at last to raw.
-const LADDER: [Resolution; 3] = [Resolution::Day, Resolution::Hour, Resolution::Minute];
+const LADDER: [Resolution; 4] = [Resolution::Day, Resolution::Hour, Resolution::FiveMinutes, Resolution::Minute];
 
 /// Windows shorter than this are read from raw rows: at most one minute of them could come from a rollup.
 const RAW_BELOW_MICROS: i64 = 2 * MINUTE_MICROS;
@@ -38,6 +40,7 @@ impl Resolution {
             Self::Raw => "metric_event",
             Self::Part => "metric_rollup_part",
             Self::Minute => "metric_rollup_1m",
+            Self::FiveMinutes => "metric_rollup_5m",
             Self::Hour => "metric_rollup_1h",
             Self::Day => "metric_rollup_1d",
         }
@@ -47,7 +50,7 @@ impl Resolution {
     pub const fn time_column(self) -> &'static str {
         match self {
             Self::Raw => "ts",
-            Self::Part | Self::Minute | Self::Hour | Self::Day => "bucket",
+            Self::Part | Self::Minute | Self::FiveMinutes | Self::Hour | Self::Day => "bucket",
         }
     }
 
@@ -56,6 +59,7 @@ impl Resolution {
         match self {
             Self::Raw => 1,
             Self::Part | Self::Minute => MINUTE_MICROS,
+            Self::FiveMinutes => FIVE_MINUTES_MICROS,
             Self::Hour => HOUR_MICROS,
             Self::Day => DAY_MICROS,
         }
@@ -105,7 +109,7 @@ pub fn plan(window: TimeRange, tables: Tables, kept: Kept) -> Option<Plan> {
     let covers = match tables {
         // Coarser rows would be in two buckets, so what only they hold is left out.
         Tables::Any | Tables::Aligned(_) => {
-            let since = since(ladder.first().copied().unwrap_or(Resolution::Raw), kept);
+            let since = any_since(ladder, kept);
             widened(TimeRange::new(window.from().max(since), window.to()).ok()?, kept)
         }
         Tables::IntoRaw | Tables::RawOnly => TimeRange::new(window.from().max(kept.raw), window.to()).ok()?,
@@ -113,7 +117,7 @@ pub fn plan(window: TimeRange, tables: Tables, kept: Kept) -> Option<Plan> {
     let is_short = covers.length_micros() < RAW_BELOW_MICROS;
     let ladder = if is_short && covers.from() >= kept.raw { &[] } else { ladder };
     let mut pieces = Vec::with_capacity(2 + 2 * ladder.len());
-    cut(covers.from(), covers.to(), ladder, &mut pieces);
+    cut((covers.from(), covers.to()), ladder, kept, &mut pieces);
     let rollups = || pieces.iter().filter(|piece| piece.resolution != Resolution::Raw).map(|piece| piece.range);
     if let (Some(first), Some(last)) = (rollups().next(), rollups().next_back()) {
         let parts = TimeRange::new(first.from(), last.to()).map(|range| Piece { resolution: Resolution::Part, range });
@@ -128,9 +132,15 @@ fn aligned(width_micros: i64) -> &'static [Resolution] {
     &LADDER[fits.unwrap_or(LADDER.len())..]
 }
 
-/// The coarsest table that can answer buckets of this length.
-pub fn coarsest(width_micros: i64) -> Resolution {
-    aligned(width_micros).first().copied().unwrap_or(Resolution::Raw)
+/// The coarsest table that can answer buckets of this length, and from when on they can be answered.
+pub fn coarsest(width_micros: i64, kept: Kept) -> (Resolution, Timestamp) {
+    let ladder = aligned(width_micros);
+    (ladder.first().copied().unwrap_or(Resolution::Raw), any_since(ladder, kept))
+}
+
+/// From when on one of these tables, or else the raw rows, is complete.
+fn any_since(ladder: &[Resolution], kept: Kept) -> Timestamp {
+    ladder.iter().map(|resolution| since(*resolution, kept)).min().unwrap_or(kept.raw)
 }
 
 /// From when on a table is complete.
@@ -138,6 +148,7 @@ pub const fn since(resolution: Resolution, kept: Kept) -> Timestamp {
     match resolution {
         Resolution::Raw => kept.raw,
         Resolution::Minute => kept.minutes,
+        Resolution::FiveMinutes => kept.five_minutes,
         Resolution::Hour => kept.hours,
         Resolution::Day | Resolution::Part => Timestamp::from_micros(i64::MIN),
     }
@@ -158,8 +169,8 @@ fn finest(at: Timestamp, kept: Kept) -> Resolution {
 }
 
 // What is kept begins with a day. So all of a ragged edge, which is shorter than a day, is kept alike, and after widening
-// none of it needs a finer table than there is.
-fn cut(from: Timestamp, to: Timestamp, ladder: &[Resolution], pieces: &mut Vec<Piece>) {
+// none of it needs a finer table than there is. Before five minutes are complete, minutes are.
+fn cut((from, to): (Timestamp, Timestamp), ladder: &[Resolution], kept: Kept, pieces: &mut Vec<Piece>) {
     // An edge of no length is no piece.
     let Ok(range) = TimeRange::new(from, to) else { return };
     let Some((&resolution, finer)) = ladder.split_first() else {
@@ -167,13 +178,13 @@ fn cut(from: Timestamp, to: Timestamp, ladder: &[Resolution], pieces: &mut Vec<P
         return;
     };
     let width = resolution.width_micros();
-    match TimeRange::new(from.ceil(width), to.floor(width)) {
+    match TimeRange::new(from.max(since(resolution, kept)).ceil(width), to.floor(width)) {
         Ok(range) => {
-            cut(from, range.from(), finer, pieces);
+            cut((from, range.from()), finer, kept, pieces);
             pieces.push(Piece { resolution, range });
-            cut(range.to(), to, finer, pieces);
+            cut((range.to(), to), finer, kept, pieces);
         }
-        Err(_) => cut(from, to, finer, pieces),
+        Err(_) => cut((from, to), finer, kept, pieces),
     }
 }
 
@@ -215,8 +226,11 @@ mod tests {
         let day = |day: i64| Timestamp::from_micros(day * DAY_MICROS);
         prop_oneof![
             1 => Just(Kept::EVERYTHING),
-            3 => (-40..40_i64, 0..30_i64, 0..30_i64).prop_map(move |(raw, minutes, hours)| Kept {
-                raw: day(raw), minutes: day(raw - minutes), hours: day(raw - minutes - hours),
+            3 => (-40..40_i64, 0..30_i64, 0..30_i64, 0..60_i64).prop_map(move |(raw, minutes, hours, later)| Kept {
+                raw: day(raw),
+                minutes: day(raw - minutes),
+                five_minutes: day(raw - minutes + later),
+                hours: day(raw - minutes - hours),
             }),
         ]
     }
@@ -241,13 +255,13 @@ mod tests {
         ) {
             let window = range(from, length);
             let Some(Plan { covers, pieces: all }) = plan(window, tables, kept) else {
-                let needed = if let Tables::Aligned(width) = tables { coarsest(width) } else { Resolution::Raw };
-                prop_assert!(tables != Tables::Any && window.to() <= since(needed, kept));
+                let needed = if let Tables::Aligned(width) = tables { coarsest(width, kept).1 } else { kept.raw };
+                prop_assert!(tables != Tables::Any && window.to() <= needed);
                 return Ok(());
             };
             let (parts, pieces): (Vec<Piece>, Vec<Piece>) =
                 all.iter().partition(|piece| piece.resolution == Resolution::Part);
-            prop_assert!(pieces.len() <= 7);
+            prop_assert!(pieces.len() <= 9);
             prop_assert_eq!(pieces[0].range.from(), covers.from());
             prop_assert_eq!(pieces[pieces.len() - 1].range.to(), covers.to());
             for pair in pieces.windows(2) {
@@ -268,7 +282,9 @@ mod tests {
                 if let Tables::Aligned(bucket) = tables {
                     prop_assert_eq!(bucket % width, 0, "no row lies in two buckets");
                 }
-                let coarser = LADDER.iter().rev().find(|one| one.width_micros() > width && fits(**one));
+                let is_there = |one: Resolution| one != Resolution::FiveMinutes || from >= since(one, kept);
+                let coarser =
+                    LADDER.iter().rev().find(|one| one.width_micros() > width && fits(**one) && is_there(**one));
                 let coarser = coarser.map_or(i64::MAX, |one| one.width_micros());
                 prop_assert!(is_short || to.as_micros() - from.as_micros() < coarser.saturating_mul(2), "coarse where it fits");
             }
@@ -279,8 +295,8 @@ mod tests {
             prop_assert!(parts.len() <= 1);
 
             if let Tables::Any | Tables::Aligned(_) = tables {
-                let needed = if let Tables::Aligned(width) = tables { coarsest(width) } else { Resolution::Day };
-                let window = TimeRange::new(window.from().max(since(needed, kept)), window.to()).unwrap();
+                let needed = if let Tables::Aligned(width) = tables { coarsest(width, kept).1 } else { window.from() };
+                let window = TimeRange::new(window.from().max(needed), window.to()).unwrap();
                 prop_assert!(covers.from() <= window.from() && window.to() <= covers.to());
                 if window.from() >= kept.raw {
                     prop_assert_eq!(covers, window);
@@ -322,18 +338,35 @@ mod tests {
 
     #[test]
     fn thirty_days_are_a_few_stretches() {
-        use Resolution::{Day, Hour, Minute, Part, Raw};
+        use Resolution::{Day, FiveMinutes, Hour, Minute, Part, Raw};
         let resolutions = |from: i64, length: i64, kept| {
             let plan = plan(range(from, length), Tables::Any, kept).unwrap();
             plan.pieces.iter().map(|piece| piece.resolution).collect::<Vec<_>>()
         };
-        let ragged = 90 * MINUTE_MICROS + 1;
+        let ragged = 92 * MINUTE_MICROS + 1;
         assert_eq!(
             resolutions(ragged, 30 * DAY_MICROS, Kept::EVERYTHING),
-            [Raw, Minute, Hour, Day, Hour, Minute, Raw, Part]
+            [Raw, Minute, FiveMinutes, Hour, Day, Hour, FiveMinutes, Minute, Raw, Part]
         );
         assert_eq!(resolutions(0, 30 * DAY_MICROS, Kept::EVERYTHING), [Day, Part]);
         let weeks = Kept::days(Timestamp::from_micros(30 * DAY_MICROS), 7, 14, 400);
-        assert_eq!(resolutions(ragged, 29 * DAY_MICROS, weeks), [Hour, Day, Hour, Minute, Raw, Part]);
+        assert_eq!(resolutions(ragged, 29 * DAY_MICROS, weeks), [Hour, Day, Hour, FiveMinutes, Minute, Raw, Part]);
+    }
+
+    #[test]
+    fn where_five_minutes_are_not_complete_minutes_answer() {
+        use Resolution::{FiveMinutes, Minute, Part};
+        let today = Timestamp::from_micros(DAY_MICROS);
+        let upgraded = Kept { five_minutes: today, ..Kept::EVERYTHING };
+        let resolutions = |from: i64| {
+            let tables = Tables::Aligned(FIVE_MINUTES_MICROS);
+            let plan = plan(range(from, HOUR_MICROS), tables, upgraded).unwrap();
+            plan.pieces.iter().map(|piece| (piece.resolution, piece.range.from())).collect::<Vec<_>>()
+        };
+        let yesterday = Timestamp::from_micros(DAY_MICROS - 30 * MINUTE_MICROS);
+        let both = [(Minute, yesterday), (FiveMinutes, today), (Part, yesterday)];
+        assert_eq!(resolutions(yesterday.as_micros()), both);
+        assert_eq!(resolutions(0), [(Minute, Timestamp::from_micros(0)), (Part, Timestamp::from_micros(0))]);
+        assert_eq!(coarsest(FIVE_MINUTES_MICROS, upgraded), (FiveMinutes, Kept::EVERYTHING.minutes));
     }
 }

@@ -114,7 +114,9 @@ fn is_gathered(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> bool {
     let bucket = narrowed.slots().map_or(i64::MAX, Slots::width_micros);
     let has_several = match piece.resolution {
         Resolution::Raw | Resolution::Part => true,
-        Resolution::Minute | Resolution::Hour | Resolution::Day => bucket > piece.resolution.width_micros(),
+        Resolution::Minute | Resolution::FiveMinutes | Resolution::Hour | Resolution::Day => {
+            bucket > piece.resolution.width_micros()
+        }
     };
     let is_coarse = matches!(piece.resolution, Resolution::Hour | Resolution::Day);
     has_several && (narrowed.backend() == DbBackend::Sqlite || grouping.rows() == Endpoints::Single && !is_coarse)

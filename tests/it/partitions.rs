@@ -33,7 +33,7 @@ use crate::{
 
 /// As a server has it that is not told otherwise.
 const DAYS: Days = Days { past: 7, future: 3 };
-const TABLES: [&str; 3] = ["metric_event", "metric_rollup_1m", "metric_rollup_1h"];
+const TABLES: [&str; 4] = ["metric_event", "metric_rollup_1m", "metric_rollup_5m", "metric_rollup_1h"];
 
 fn pool(database: &Database) -> &PgPool {
     let Backend::Postgres(pool) = database.backend() else { unreachable!("SQLite has no partitions") };
@@ -61,6 +61,7 @@ async fn assert_made(database: &TestDatabase, first: i64, last: i64) {
     let days: BTreeSet<_> = (first..=last).map(|days| day(days_on(days))).collect();
     assert_eq!(made(database, "metric_event").await, days);
     assert_eq!(made(database, "metric_rollup_1m").await, days);
+    assert_eq!(made(database, "metric_rollup_5m").await, days);
     let slot = |days| days_on(days).as_micros().div_euclid(32 * DAY_MICROS);
     let hours = (slot(first)..=slot(last)).map(|slot| day(Timestamp::from_micros(slot * 32 * DAY_MICROS)));
     assert_eq!(made(database, "metric_rollup_1h").await, hours.collect());

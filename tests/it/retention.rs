@@ -34,23 +34,24 @@ async fn ask(database: &TestDatabase, from: Timestamp, micros: i64) -> Stats {
     stats::run(&Scope::everything(), &session, &Question::over(window), Want::Scalars).await.unwrap()
 }
 
-/// Raw rows, minutes, hours and days. PostgreSQL drops a partition of hours when all of its 32 days are over, so there only
+/// Raw rows, minutes, five minutes, hours and days. PostgreSQL drops a partition of hours when all of its 32 days are over, so there only
 /// as many hours are counted as must be left.
-async fn assert_left(database: &TestDatabase, mut expected: [usize; 4]) {
+async fn assert_left(database: &TestDatabase, mut expected: [usize; 5]) {
     let found = counts(database).await;
     if matches!(database.database.backend(), Backend::Postgres(_)) {
-        assert!(found[2] >= expected[2]);
-        expected[2] = found[2];
+        assert!(found[3] >= expected[3]);
+        expected[3] = found[3];
     }
     assert_eq!(found, expected);
 }
 
-async fn counts(database: &TestDatabase) -> [usize; 4] {
+async fn counts(database: &TestDatabase) -> [usize; 5] {
     let raw = metric_event::Entity::find().count(&database.reader()).await.unwrap();
     let rows = async |table| books::rows(database, table).await.len();
     [
         usize::try_from(raw).unwrap(),
         rows("metric_rollup_1m").await,
+        rows("metric_rollup_5m").await,
         rows("metric_rollup_1h").await,
         rows("metric_rollup_1d").await,
     ]
@@ -71,7 +72,7 @@ async fn filled(database: &TestDatabase) -> Timestamp {
     });
     rig.submit(submission(ACME, rows.collect())).await.unwrap();
     compaction::round(&database.database, today).await.unwrap();
-    assert_eq!(counts(database).await, [28, 56, 56, 14]);
+    assert_eq!(counts(database).await, [28, 56, 56, 56, 14]);
     today
 }
 
@@ -88,13 +89,13 @@ on_both_databases! {
             assert_eq!((answer.count, answer.accuracy.is_exact), (0, true));
         }
         retention.look(&clock).await.unwrap();
-        assert_eq!(counts(&database).await, [28, 56, 56, 14], "published, and not yet removed");
+        assert_eq!(counts(&database).await, [28, 56, 56, 56, 14], "published, and not yet removed");
         for look in 1..LOOKS {
             retention.look(&clock).await.unwrap();
             assert_eq!(counts(&database).await[0] == 8, look == LOOKS - 1, "look {look}");
         }
-        // Two days of raw rows, four of minutes, six of hours, all of days.
-        assert_left(&database, [8, 32, 48, 14]).await;
+        // Two days of raw rows, four of minutes and of five, six of hours, all of days.
+        assert_left(&database, [8, 32, 32, 48, 14]).await;
 
         // From 22:00 on there is one in every six hours; each end of a window moves outward as far as it must.
         let at = 16 * HOUR_MICROS + 29 * MINUTE_MICROS + 1;
@@ -116,13 +117,13 @@ on_both_databases! {
             longer.look(&clock).await.unwrap();
         }
         assert!(!ask(&database, day(5).plus_micros(odd), HOUR_MICROS).await.accuracy.is_exact);
-        assert_left(&database, [8, 32, 48, 14]).await;
+        assert_left(&database, [8, 32, 32, 48, 14]).await;
         // Another day, another round.
         clock.set(today.plus_micros(DAY_MICROS));
         for _ in 0..LOOKS {
             retention.look(&clock).await.unwrap();
         }
-        assert_left(&database, [4, 24, 40, 14]).await;
+        assert_left(&database, [4, 24, 24, 40, 14]).await;
     }
 }
 

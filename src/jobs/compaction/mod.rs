@@ -1,12 +1,12 @@
-//! Merges the rollup parts that commits leave behind into one row per minute, per hour and per day.
+//! Merges the rollup parts that commits leave behind into one row per minute, per five minutes, per hour and per day.
 //!
 //! Why answers are exact at any moment, under concurrent ingest, kills and several instances:
 //!
 //! 1. Ingest only ever adds parts to `metric_rollup_part`, in the transaction of the raw rows. It knows no closed
 //!    buckets and asks no clock, so data can be as late as it likes: it is a part like any other.
-//! 2. Compaction takes parts away and merges them into their minute, their hour and their day, in one transaction.
-//!    So in every snapshot a part stands either in the parts or in all three levels, and every level is the aggregation
-//!    of the same measurements: those that were merged. A kill leaves one state or the other.
+//! 2. Compaction takes parts away and merges them into every level that covers them, in one transaction. So in every
+//!    snapshot a part stands either in the parts or in all levels, and every level is the aggregation of the same
+//!    measurements: those that were merged. A kill leaves one state or the other.
 //! 3. A report is one statement, and so one snapshot. It reads each stretch of its window from one level, and adds the
 //!    parts of the window. Nothing is missed and nothing counts twice, whatever was compacted when; a day can be read
 //!    from the days before it is over.
@@ -36,7 +36,7 @@ use crate::{
     error::Result,
     model::{
         Timestamp,
-        timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
+        timestamp::{DAY_MICROS, FIVE_MINUTES_MICROS, HOUR_MICROS, MINUTE_MICROS},
     },
 };
 
@@ -44,8 +44,12 @@ use crate::{
 const PARTS: usize = 4_000;
 
 /// What the levels are called and how much time a row of them covers.
-const LEVELS: [(&str, i64); 3] =
-    [("metric_rollup_1m", MINUTE_MICROS), ("metric_rollup_1h", HOUR_MICROS), ("metric_rollup_1d", DAY_MICROS)];
+const LEVELS: [(&str, i64); 4] = [
+    ("metric_rollup_1m", MINUTE_MICROS),
+    ("metric_rollup_5m", FIVE_MINUTES_MICROS),
+    ("metric_rollup_1h", HOUR_MICROS),
+    ("metric_rollup_1d", DAY_MICROS),
+];
 
 /// When parts are merged.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use perfgraph::{
     entity::{ingest_batch, metric_event, metric_rollup_part},
     model::{
         Sketch,
-        timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
+        timestamp::{DAY_MICROS, FIVE_MINUTES_MICROS, HOUR_MICROS, MINUTE_MICROS},
     },
 };
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Statement};
@@ -16,8 +16,13 @@ use super::TestDatabase;
 /// Organization, project, type, bucket, endpoint.
 type Series = (i64, i64, i16, i64, i64);
 
-const LEVELS: [(&str, i64); 3] =
-    [("metric_rollup_1m", MINUTE_MICROS), ("metric_rollup_1h", HOUR_MICROS), ("metric_rollup_1d", DAY_MICROS)];
+/// The levels of rollups, and how much time a row of each covers.
+pub const LEVELS: [(&str, i64); 4] = [
+    ("metric_rollup_1m", MINUTE_MICROS),
+    ("metric_rollup_5m", FIVE_MINUTES_MICROS),
+    ("metric_rollup_1h", HOUR_MICROS),
+    ("metric_rollup_1d", DAY_MICROS),
+];
 
 #[derive(Debug, Default)]
 struct Cell {

@@ -125,9 +125,7 @@ on_both_databases! {
         let merged = compaction::round(&database.database, START.plus_micros(3 * DAY_MICROS)).await.unwrap();
         assert_eq!(merged, parts.len());
         assert!(books::rows(&database, "metric_rollup_part").await.is_empty());
-        for (table, width) in
-            [("metric_rollup_1m", MINUTE_MICROS), ("metric_rollup_1h", HOUR_MICROS), ("metric_rollup_1d", DAY_MICROS)]
-        {
+        for (table, width) in books::LEVELS {
             let place = |row: &perfgraph::entity::metric_rollup_part::Model| {
                 (row.organization_id, row.project_id, row.kind, row.bucket.floor(width), row.endpoint_id)
             };
