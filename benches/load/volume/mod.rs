@@ -94,7 +94,7 @@ impl Question {
 
 impl Asked {
     fn range(self, sample: &Sample) -> TimeRange {
-        let (span, until) = (self.question.span_micros(), Timestamp::from_micros(sample.until));
+        let (span, until) = (self.question.span_micros(), sample.until);
         match self.window {
             Window::Minutes => until_now(span, until),
             Window::Exact => TimeRange::last(span, until),
@@ -143,8 +143,10 @@ impl Cost {
 /// Measures one kind of database and prints the table.
 pub async fn run(kind: Kind) -> Outcome<()> {
     let mut samples = Vec::new();
+    // Windows of both sizes are cut alike.
+    let until = Timestamp::from_micros(jiff::Timestamp::now().as_microsecond());
     for size in SIZES {
-        let sample = Sample::prepare(kind, size).await?;
+        let sample = Sample::prepare(kind, size, until).await?;
         eprintln!("load: {kind} holds {} measurements", sample.rows);
         samples.push(sample);
     }

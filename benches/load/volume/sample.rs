@@ -2,6 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
+use perfgraph::model::Timestamp;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -38,29 +39,32 @@ pub struct Sample {
     pub project: Project,
     /// How many measurements there are.
     pub rows: i64,
-    /// When they end, in microseconds.
-    pub until: i64,
+    /// When they end.
+    pub until: Timestamp,
     place: Place,
     _folder: TempDir,
 }
 
 impl Sample {
     /// Makes and fills the database, starts the server and waits until it has rolled everything up.
-    pub async fn prepare(kind: Kind, size: &str) -> Outcome<Self> {
+    pub async fn prepare(kind: Kind, size: &str, until: Timestamp) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
         let place = Place::make(kind, folder.path()).await?;
         let program = Path::new(env!("CARGO_BIN_EXE_perfgraph"));
         let url = place.url();
         server::run(program, &["--database-url", url, "migrate", "up"], folder.path()).await?;
-        let until = jiff::Timestamp::now();
         let seed = ["--database-url", url, "seed", "--size", size, "--rng-seed", "1", "--until", &until.to_string()];
         server::run(program, &seed, folder.path()).await?;
         let serve = ["--database-url", url, "serve", "--listen", "127.0.0.1:0"];
         let server = Server::start(program, &serve, folder.path()).await?;
         let mut direct = Direct::open(url).await?;
-        let until = until.as_microsecond();
         let started = Instant::now();
-        while direct.pairs(OLD_PARTS, &[until - OPEN_MICROS]).await?.first().is_none_or(|(parts, _)| *parts > 0) {
+        while direct
+            .pairs(OLD_PARTS, &[until.plus_micros(-OPEN_MICROS).as_micros()])
+            .await?
+            .first()
+            .is_none_or(|(parts, _)| *parts > 0)
+        {
             if started.elapsed() > SETTLE_TIMEOUT {
                 return Err("the server did not roll up in time".into());
             }
