@@ -3,8 +3,8 @@
 use super::section::section;
 
 section! {
-    /// When the rollups that each commit leaves behind are merged into one per minute, hour and day. Answers are the same
-    /// before and after; they cost less after.
+    /// When the rollups that each commit leaves behind are merged into one per minute, five minutes, hour and day. Answers
+    /// are the same before and after; they cost less after.
     "compaction" => Compaction {
         /// Milliseconds after the end of a minute before it is merged. Measurements that arrive later are merged later.
         delay_ms: u64 = 120_000,

@@ -7,7 +7,7 @@ section! {
     "retention" => Retention {
         /// Days for which single measurements are kept.
         raw_days: u32 = 7,
-        /// Days for which rollups per minute are kept.
+        /// Days for which rollups per minute and per five minutes are kept.
         minute_days: u32 = 14,
         /// Days for which rollups per hour are kept, and the counts of what came too late.
         hour_days: u32 = 400,

@@ -41,6 +41,8 @@ impl Database {
                 _ => {}
             }
         }
+        // Nobody published five minutes before the first look at the clock after they came to be.
+        kept.five_minutes = kept.five_minutes.max(kept.minutes);
         self.set_kept(kept);
         Ok(kept)
     }

@@ -23,7 +23,7 @@ const TIMES_SEEN: u32 = 4;
 pub struct Days {
     /// Single measurements.
     pub raw: u32,
-    /// Rollups per minute.
+    /// Rollups per minute and per five minutes.
     pub minutes: u32,
     /// Rollups per hour, and counts of what came too late.
     pub hours: u32,

@@ -15,7 +15,7 @@ use crate::{
     reports::{self, Late, Parent, Question, late},
 };
 
-/// Where an answer was read. A rollup is a summary of all measurements of a minute, an hour or a day.
+/// Where an answer was read. A rollup is a summary of all measurements of a minute, five minutes, an hour or a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "reports::Source")]
 pub enum AggregateSource {
