@@ -40,7 +40,7 @@ impl Listed for i64 {
 /// What ASCII begins text with.
 const START_OF_TEXT: char = '\u{2}';
 
-/// Bytes that begin with [`START_OF_TEXT`] must be ASCII without NULs and spaces, and are listed as they are. Others are
+/// Bytes that begin with `START_OF_TEXT` must be ASCII without NULs and spaces, and are listed as they are. Others are
 /// listed in hexadecimal digits, which takes twice the room.
 impl Listed for Vec<u8> {
     const TYPE: &'static str = "BYTEA";
