@@ -1,14 +1,22 @@
 //! Rollups per five minutes, between those per minute and those per hour: as `metric_rollup_1m`.
 //!
-//! Minutes that were merged before are not in them. Where there are any, five minutes count as complete only from the day
-//! after the next on, which leaves time to replace instances that merge without them; until then minutes answer.
+//! Minutes that were merged before are not in them. In a database that is in use, five minutes count as complete only from
+//! the day after the next on, which leaves time to replace instances that merge without them; until then minutes answer.
 
 use crate::{Change, migration};
 
 migration!();
 
-const COMPLETE_SINCE: &str = "INSERT INTO metric_kept (table_name, since) \
-    SELECT 'metric_rollup_5m', (MAX(bucket) / 86400000000 + 2) * 86400000000 FROM metric_rollup_1m HAVING COUNT(*) > 0";
+macro_rules! complete_since {
+    ($seconds:literal) => {
+        concat!(
+            "INSERT INTO metric_kept (table_name, since) SELECT 'metric_rollup_5m', (",
+            $seconds,
+            " / 86400 + 2) * 86400000000 WHERE EXISTS (SELECT 1 FROM organization) \
+             ON CONFLICT (table_name) DO UPDATE SET since = excluded.since"
+        )
+    };
+}
 
 impl Change for Migration {
     const SQLITE: &'static [&'static str] = &[
@@ -27,7 +35,7 @@ impl Change for Migration {
             sketch BLOB NOT NULL,
             PRIMARY KEY (organization_id, project_id, kind, bucket, endpoint_id, part)
         ) STRICT, WITHOUT ROWID",
-        COMPLETE_SINCE,
+        complete_since!("unixepoch()"),
     ];
     const POSTGRES: &'static [&'static str] = &[
         "CREATE TABLE metric_rollup_5m (
@@ -46,7 +54,7 @@ impl Change for Migration {
             PRIMARY KEY (organization_id, project_id, kind, bucket, endpoint_id, part)
         ) PARTITION BY RANGE (bucket)",
         "CREATE TABLE metric_rollup_5m_default PARTITION OF metric_rollup_5m DEFAULT",
-        COMPLETE_SINCE,
+        complete_since!("EXTRACT(EPOCH FROM now())::BIGINT"),
     ];
     const TABLES: &'static [&'static str] = &["metric_rollup_5m"];
     const REVERT: &'static [&'static str] = &["DELETE FROM metric_kept WHERE table_name = 'metric_rollup_5m'"];

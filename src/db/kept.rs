@@ -41,7 +41,7 @@ impl Database {
                 _ => {}
             }
         }
-        // Nobody published five minutes before the first look at the clock after they came to be.
+        // The minutes before may have been removed before there were five minutes to publish.
         kept.five_minutes = kept.five_minutes.max(kept.minutes);
         self.set_kept(kept);
         Ok(kept)
@@ -89,7 +89,8 @@ impl Database {
         for (table, column, since) in [
             (RAW, "ts", kept.raw),
             (MINUTES, "bucket", kept.minutes),
-            (FIVE_MINUTES, "bucket", kept.five_minutes),
+            // Where they are not complete yet, there are rows all the same.
+            (FIVE_MINUTES, "bucket", kept.minutes),
             (HOURS, "bucket", kept.hours),
         ] {
             match self.backend() {

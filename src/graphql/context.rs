@@ -183,8 +183,8 @@ impl RequestContext {
         if self.is_lone { loader.load_alone(key).await } else { loader.load(key).await }
     }
 
-    /// The moment that every window like "the last hour" is counted from. One for all fields of a request: with a moment each,
-    /// the figures of twenty projects would be twenty questions instead of one, and would not fit together.
+    /// The moment that every window like "the last hour" is counted from. One for all fields of a request: with a moment
+    /// each, the figures of twenty projects would be twenty questions instead of one, and would not fit together.
     pub fn as_of(&self) -> Timestamp {
         self.turn.read().unwrap_or_else(PoisonError::into_inner).as_of
     }

@@ -2,8 +2,8 @@
 //!
 //! Whole days come from the days, whole hours from the hours, whole five minutes from theirs, the rest from minutes, and the
 //! ragged edges from raw rows. Beside them stand the parts of the same whole minutes that compaction has not merged yet:
-//! every measurement is either in a part or in all levels of rollups. Where retention has removed what an edge needs, the window is widened
-//! to the next coarser bucket that is kept, and the plan says which window it answers.
+//! every measurement is either in a part or in all levels of rollups. Where retention has removed what an edge needs, the
+//! window is widened to the next coarser bucket that is kept, and the plan says which window it answers.
 
 use crate::model::{
     Kept, TimeRange, Timestamp,

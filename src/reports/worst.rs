@@ -128,7 +128,8 @@ fn in_peaks(narrowed: &Narrowed, rollups: &[Piece], endpoints: &[EndpointKey], o
         rows
     });
     let columns = ["organization_id", "project_id", "endpoint_id", "kind", "since", "until"];
-    let by = ["extremum", "since"].into_iter().zip([order, Order::Desc]);
+    // Of equals the one that ends last: a bucket may hold later ones than a shorter bucket inside of it.
+    let by = ["extremum", "until"].into_iter().zip([order, Order::Desc]);
     let peaks = first_place(sql::union(buckets), &columns, by);
     let same = |column: &'static str| Expr::col((M, column)).equals(("t", column));
     let time = || Expr::col((M, Resolution::Raw.time_column()));

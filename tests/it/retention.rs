@@ -16,7 +16,7 @@ use perfgraph::{
     },
     reports::{Question, Stats, StatusFilter, Want, stats},
 };
-use sea_orm::{EntityTrait, PaginatorTrait};
+use sea_orm::{ConnectionTrait, EntityTrait, PaginatorTrait};
 
 use crate::{
     harness::{TestDatabase, books},
@@ -34,8 +34,8 @@ async fn ask(database: &TestDatabase, from: Timestamp, micros: i64) -> Stats {
     stats::run(&Scope::everything(), &session, &Question::over(window), Want::Scalars).await.unwrap()
 }
 
-/// Raw rows, minutes, five minutes, hours and days. PostgreSQL drops a partition of hours when all of its 32 days are over, so there only
-/// as many hours are counted as must be left.
+/// Raw rows, minutes, five minutes, hours and days. PostgreSQL drops a partition of hours when all of its 32 days are over,
+/// so there only as many hours are counted as must be left.
 async fn assert_left(database: &TestDatabase, mut expected: [usize; 5]) {
     let found = counts(database).await;
     if matches!(database.database.backend(), Backend::Postgres(_)) {
@@ -124,6 +124,36 @@ on_both_databases! {
             retention.look(&clock).await.unwrap();
         }
         assert_left(&database, [4, 24, 24, 40, 14]).await;
+    }
+}
+
+on_both_databases! {
+    async fn five_minutes_that_are_not_complete_yet_stay(database: TestDatabase) {
+        let today = filled(&database).await;
+        let later = today.plus_micros(2 * DAY_MICROS);
+        // As the change of the schema that made them leaves it.
+        let upgraded = format!("INSERT INTO metric_kept VALUES ('metric_rollup_5m', {})", later.as_micros());
+        database.writer().execute_unprepared(&upgraded).await.unwrap();
+        let mut retention = Retention::new(database.database.clone(), DAYS);
+        for _ in 0..LOOKS {
+            retention.look(&Clock::fixed(today)).await.unwrap();
+        }
+        assert_left(&database, [8, 32, 32, 48, 14]).await;
+        let kept = database.database.reload_kept().await.unwrap();
+        assert_eq!((kept.five_minutes, kept.minutes), (later, today.plus_micros(-4 * DAY_MICROS)));
+        let ask = async |days: i64| ask(&database, today.plus_micros(-days * DAY_MICROS), days * DAY_MICROS).await.count;
+        assert_eq!((ask(1).await, ask(4).await, ask(7).await), (4, 16, 28));
+    }
+}
+
+on_both_databases! {
+    async fn five_minutes_are_kept_no_longer_than_minutes(database: TestDatabase) {
+        let since = NOW.floor(DAY_MICROS);
+        // Published by a server that knew of no five minutes.
+        let old = format!("INSERT INTO metric_kept VALUES ('metric_rollup_1m', {})", since.as_micros());
+        database.writer().execute_unprepared(&old).await.unwrap();
+        let kept = database.database.reload_kept().await.unwrap();
+        assert_eq!((kept.minutes, kept.five_minutes), (since, since));
     }
 }
 

@@ -248,8 +248,8 @@ pub async fn delete(scope: &Scope, db: &Session, id: Key<ProjectId>, now: Timest
     .await
 }
 
-/// Where measurements of a project can stand.
-const METRICS: [&str; 4] = ["metric_rollup_1m", "metric_rollup_1h", "metric_rollup_1d", "metric_event"];
+/// Where measurements of a project stand: what was merged is in the days for ever, the rest is still in raw rows.
+const METRICS: [&str; 2] = ["metric_rollup_1d", "metric_event"];
 
 /// Whether any of these tables has a row of the project: one statement that stops at the first.
 async fn has_rows(transaction: &Transaction, id: Key<ProjectId>, tables: &[&'static str]) -> Result<bool> {

@@ -2,9 +2,12 @@
 
 use async_graphql::Value;
 
-use crate::model::{
-    Timestamp,
-    timestamp::{DAY_MICROS, duration_micros},
+use crate::{
+    model::{
+        Timestamp,
+        timestamp::{DAY_MICROS, duration_micros},
+    },
+    reports::until_now,
 };
 
 /// Fields that answer a list with one item for each bucket.
@@ -40,7 +43,8 @@ pub fn window(filter: Option<&Value>, length: Option<&Value>) -> Option<i64> {
     let Some(time) = inside(Some(filter), "time") else { return Some(LIVE_MICROS) };
     let time = Some(time);
     if let Some(Value::String(last)) = inside(time.as_ref(), "last") {
-        return duration_micros(&last).ok();
+        let now = Timestamp::from_micros(0);
+        return duration_micros(&last).ok().map(|micros| until_now(micros, now).length_micros());
     }
     let between = inside(time.as_ref(), "between");
     let moment = |name| match inside(between.as_ref(), name) {

@@ -51,7 +51,8 @@ pub struct Accuracy {
     pub from: DateTime,
     /// Where the window of this answer ends: the first moment that is not in it.
     pub to: DateTime,
-    /// The moment up to which measurements are in the answer.
+    /// The moment at which this was asked, which windows until now are counted from. Where `to` is later, measurements of
+    /// the time between are in the answer as far as they have arrived.
     pub as_of: DateTime,
     /// Where it was read.
     pub source: AggregateSource,

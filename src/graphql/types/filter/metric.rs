@@ -31,11 +31,12 @@ pub struct TimeInterval {
 #[derive(Clone, Debug, OneofObject)]
 #[graphql(name = "TimeRange")]
 pub enum TimeRangeInput {
-    /// So long until now: `PT24H`. Of an hour or more it is whole minutes, of which the running one is the last: such an
-    /// answer costs the same however much was measured.
+    /// So long until now: `PT24H`. Of an hour or more it is whole minutes, so many as were asked for, of which the running
+    /// one is the last: it begins up to a minute later than so long ago. So no single measurements are read for what
+    /// rollups know, and the answer costs the same however much was measured.
     Last(Duration),
-    /// From one moment to another, to the microsecond. What is in a part of a minute is read from single measurements:
-    /// between whole minutes an answer costs the same however much was measured.
+    /// From one moment to another, to the microsecond as long as single measurements are kept. From them it is read what
+    /// happened in a part of a minute: between whole minutes an answer costs less.
     Between(TimeInterval),
     /// While this release ran: from its deployment to that of the next one of its project, or until now.
     Release(ID),
@@ -109,7 +110,8 @@ async fn while_it_ran(request: &RequestContext, id: &ID) -> Result<TimeRange> {
 
 /// The question behind a filter; without one, everything of the last 24 hours.
 ///
-/// Windows until now end with the request's moment or its minute. Releases that are named are loaded with those of all siblings.
+/// Windows until now end with the request's moment or its minute. Releases that are named are loaded with those of all
+/// siblings.
 ///
 /// # Errors
 /// [`Error::Input`] naming the condition that makes no sense, [`Error::NotFound`] for a window of a release that is not
