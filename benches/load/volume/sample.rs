@@ -15,6 +15,9 @@ use crate::{
 /// What `perfgraph seed` calls a million and ten million measurements. Both go over the same days.
 pub const SIZES: [&str; 2] = ["medium", "large"];
 
+/// Samples may end yesterday: nothing of their seven days is removed meanwhile.
+const KEPT: &str = "[retention]\nraw_days = 9\n";
+
 /// How long the server may take to merge all parts into minutes, hours and days.
 const SETTLE_TIMEOUT: Duration = Duration::from_mins(10);
 const SETTLE_POLL: Duration = Duration::from_secs(1);
@@ -55,7 +58,10 @@ impl Sample {
         server::run(program, &["--database-url", url, "migrate", "up"], folder.path()).await?;
         let seed = ["--database-url", url, "seed", "--size", size, "--rng-seed", "1", "--until", &until.to_string()];
         server::run(program, &seed, folder.path()).await?;
-        let serve = ["--database-url", url, "serve", "--listen", "127.0.0.1:0"];
+        let config = folder.path().join("perfgraph.toml");
+        tokio::fs::write(&config, KEPT).await?;
+        let config = config.to_str().ok_or("a path that is no text")?;
+        let serve = ["--database-url", url, "--config", config, "serve", "--listen", "127.0.0.1:0"];
         let server = Server::start(program, &serve, folder.path()).await?;
         let mut direct = Direct::open(url).await?;
         let started = Instant::now();
