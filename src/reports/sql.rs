@@ -107,9 +107,9 @@ fn cells_of(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> SelectSta
     rows
 }
 
-/// Whether the rows of a piece come as one per group. On PostgreSQL only where endpoints are told apart and what is finer
-/// than an hour: how many rows there are of it grows with what was measured, of others there are too few to be worth the
-/// longer plan.
+/// Whether the rows of a piece come as one per group. On PostgreSQL only those of which there are more the more was
+/// measured, raw rows and parts, and what is finer than an hour where endpoints are told apart: of others there are too few
+/// to be worth the longer plan.
 fn is_gathered(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> bool {
     let bucket = narrowed.slots().map_or(i64::MAX, Slots::width_micros);
     let has_several = match piece.resolution {
@@ -118,8 +118,12 @@ fn is_gathered(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> bool {
             bucket > piece.resolution.width_micros()
         }
     };
-    let is_coarse = matches!(piece.resolution, Resolution::Hour | Resolution::Day);
-    has_several && (narrowed.backend() == DbBackend::Sqlite || grouping.rows() == Endpoints::Single && !is_coarse)
+    let is_many = match piece.resolution {
+        Resolution::Raw | Resolution::Part => true,
+        Resolution::Minute | Resolution::FiveMinutes => grouping.rows() == Endpoints::Single,
+        Resolution::Hour | Resolution::Day => false,
+    };
+    has_several && (is_many || narrowed.backend() == DbBackend::Sqlite)
 }
 
 /// The totals of each row by itself.
