@@ -10,13 +10,6 @@ const RETRY_AFTER_S: u32 = 1;
 
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
-        if let DbErr::Query(RuntimeErr::SqlxError(cause)) = &error
-            && is_given_up(cause)
-        {
-            // What is written may succeed when less is going on; what is asked takes as long the next time.
-            tracing::warn!(%error, "a query took longer than it may");
-            return Self::Timeout;
-        }
         let transient = match &error {
             DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
             DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
@@ -59,11 +52,6 @@ pub fn is_rolled_back(error: &Error) -> bool {
     };
     let code = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| code.starts_with("40") && code.len() == 5)
-}
-
-/// Whether PostgreSQL ended a statement that took longer than it may (`database.statement_timeout_ms`), or somebody did.
-fn is_given_up(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "57014")
 }
 
 /// Whether the same statement may succeed later: connection faults, a busy SQLite, and the PostgreSQL classes

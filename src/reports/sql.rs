@@ -33,8 +33,7 @@ pub(super) const CELLS: [&str; 9] = ["n", "n_err", "sum", "min", "max", "singles
 const INNER: &str = "c";
 const LISTS: [&str; 4] = ["singles", "bins", "counts", "sketches"];
 
-/// Raw rows of so much time are listed one by one, not counted per bin: what sticks out of the minutes of a window is
-/// shorter.
+/// Raw rows of so much time may be listed one by one: what sticks out of the minutes of a window is shorter.
 const EDGE_MICROS: i64 = MINUTE_MICROS;
 
 /// One row per group, everything added up.
@@ -76,8 +75,7 @@ fn cells_of(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> SelectSta
         [list::none::<i16>, list::none::<i16>, list::none::<i64>, list::none::<Vec<u8>>].map(|none| none(backend));
     let [singles, bins, counts, sketches] = &mut lists;
     let mut rows = match (piece.resolution, is_gathered(narrowed, grouping, piece)) {
-        // So few that it costs more to count them per bin.
-        (Resolution::Raw, true) if piece.range.length_micros() <= EDGE_MICROS => {
+        (Resolution::Raw, true) if is_listed(narrowed, grouping, piece) => {
             *singles = list::gathered::<i16>(backend, bin);
             counted(keys(narrowed, grouping, piece), grouping)
         }
@@ -124,6 +122,13 @@ fn is_gathered(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> bool {
         Resolution::Hour | Resolution::Day => false,
     };
     has_several && (is_many || narrowed.backend() == DbBackend::Sqlite)
+}
+
+/// Whether raw rows are listed one by one and not counted per bin: where they are so few that counting costs more. On
+/// PostgreSQL it does not where all endpoints are together, and there are most to a list.
+fn is_listed(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> bool {
+    let is_short = piece.range.length_micros() <= EDGE_MICROS;
+    is_short && (narrowed.backend() == DbBackend::Sqlite || grouping.rows() == Endpoints::Single)
 }
 
 /// The totals of each row by itself.

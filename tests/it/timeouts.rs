@@ -128,21 +128,6 @@ async fn a_query_that_waits_for_too_long_leaves_its_connection_to_the_next() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_statement_that_the_database_gives_up_is_said_to_have_taken_too_long() {
-    let (server, _) = server(TestDatabase::postgres().await, "database.statement_timeout_ms = 200").await;
-    let held = Held::against_everybody(&server.database, "organization").await;
-    let reply = server.graphql("{ employees { nodes { organization { name } } } }", json!({})).await;
-    let (code, message) = reply.error();
-    assert_eq!((&*code, &*message), ("TIMEOUT", "the request took too long; ask for less, or try again later"));
-    assert_eq!(waiting(&server.database).await, 0);
-    // Who writes is told to come back.
-    let (code, _) = create(&server, "new").await.error();
-    assert_eq!(code, "UNAVAILABLE");
-    held.release().await;
-    assert_eq!(server.graphql(NAMES, json!({})).await.status, 200);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operation_of_a_stream_ends_alone_when_it_takes_too_long() {
     let (server, _) = server(TestDatabase::postgres().await, "").await;
     let held = Held::against_everybody(&server.database, "organization").await;

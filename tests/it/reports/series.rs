@@ -17,7 +17,8 @@ const COUNT_MAX: usize = 400;
 /// Lengths of every kind: odd ones, ones that no coarser rollup fits in, days and weeks.
 fn width(rng: &mut StdRng, question: &Question) -> i64 {
     let window = question.window.to().as_micros() - question.window.from().as_micros();
-    let even = [90_000_000, MINUTE_MICROS, 7 * MINUTE_MICROS, 90 * MINUTE_MICROS, HOUR_MICROS, 5 * HOUR_MICROS];
+    let minutes = [1, 5, 7, 15, 30, 60, 90, 300].map(|minutes| minutes * MINUTE_MICROS);
+    let even: Vec<_> = minutes.into_iter().chain([90_000_000]).collect();
     let long = [DAY_MICROS, 36 * HOUR_MICROS, 7 * DAY_MICROS];
     let width = match rng.random_range(0..4) {
         0 => rng.random_range(1..=window),

@@ -31,8 +31,8 @@ pub struct TimeInterval {
 #[derive(Clone, Debug, OneofObject)]
 #[graphql(name = "TimeRange")]
 pub enum TimeRangeInput {
-    /// So long until now: `PT24H`. Of an hour or more it is whole minutes, so many as were asked for, of which the running
-    /// one is the last: it begins up to a minute later than so long ago. So no single measurements are read for what
+    /// So long until now: `PT24H`. Of an hour or more it is whole minutes, rounded up, of which the running one is the last:
+    /// it begins less than a minute before or after the moment so long ago. So no single measurements are read for what
     /// rollups know, and the answer costs the same however much was measured.
     Last(Duration),
     /// From one moment to another, to the microsecond as long as single measurements are kept. From them it is read what
