@@ -13,7 +13,7 @@ const WHOLE_MINUTES_FROM_MICROS: i64 = HOUR_MICROS;
 ///
 /// One of an hour or more ends with the minute that is running and begins with a minute: it is as long as asked for, rounded
 /// up. Nobody who asks for "the last day" means its ends to the microsecond, and only single measurements know what is in a
-/// part of a minute: without them an answer costs the same however many there are.
+/// part of a minute: without them an answer hardly costs more where there are more.
 pub fn until_now(micros: i64, now: Timestamp) -> TimeRange {
     if micros < WHOLE_MINUTES_FROM_MICROS {
         return TimeRange::last(micros, now);

@@ -124,8 +124,8 @@ fn is_gathered(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> bool {
     has_several && (is_many || narrowed.backend() == DbBackend::Sqlite)
 }
 
-/// Whether raw rows are listed one by one and not counted per bin: where they are so few that counting costs more. On
-/// PostgreSQL it does not where all endpoints are together, and there are most to a list.
+/// Whether raw rows are listed one by one and not counted per bin, which costs less as long as they are few. Where all
+/// endpoints are together there are most to a list, and PostgreSQL would send it: there counts, which have a bound.
 fn is_listed(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> bool {
     let is_short = piece.range.length_micros() <= EDGE_MICROS;
     is_short && (narrowed.backend() == DbBackend::Sqlite || grouping.rows() == Endpoints::Single)

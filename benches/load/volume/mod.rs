@@ -57,8 +57,8 @@ enum Question {
 }
 
 const QUESTIONS: [Question; 3] = [Question::Summary, Question::Hourly, Question::Slowest];
-/// The time of the day at which samples end, 13:47:23.5 UTC: in the busiest hour of the sample data, when most is in part of a
-/// minute, and in the midst of everything that windows are cut along. At night the same windows cost less.
+/// The time of the day at which samples end, 13:47:23.5 UTC: in the busiest hour of the sample data, when most is in part of
+/// a minute, and in the midst of everything that windows are cut along. At night the same windows cost less.
 const BUSY_MICROS: i64 = 13 * HOUR_MICROS + 47 * MINUTE_MICROS + 23_500_000;
 
 impl Question {

@@ -33,7 +33,7 @@ pub struct TimeInterval {
 pub enum TimeRangeInput {
     /// So long until now: `PT24H`. Of an hour or more it is whole minutes, rounded up, of which the running one is the last:
     /// it begins less than a minute before or after the moment so long ago. So no single measurements are read for what
-    /// rollups know, and the answer costs the same however much was measured.
+    /// rollups know, and the answer hardly costs more where more was measured.
     Last(Duration),
     /// From one moment to another, to the microsecond as long as single measurements are kept. From them it is read what
     /// happened in a part of a minute: between whole minutes an answer costs less.
