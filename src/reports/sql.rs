@@ -33,7 +33,8 @@ pub(super) const CELLS: [&str; 9] = ["n", "n_err", "sum", "min", "max", "singles
 const INNER: &str = "c";
 const LISTS: [&str; 4] = ["singles", "bins", "counts", "sketches"];
 
-/// Raw rows of so much time may be listed one by one: what sticks out of the minutes of a window is shorter.
+/// Raw rows of so much time are listed one by one, not counted per bin: what sticks out of the minutes of a window is
+/// shorter.
 const EDGE_MICROS: i64 = MINUTE_MICROS;
 
 /// One row per group, everything added up.
@@ -75,7 +76,8 @@ fn cells_of(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> SelectSta
         [list::none::<i16>, list::none::<i16>, list::none::<i64>, list::none::<Vec<u8>>].map(|none| none(backend));
     let [singles, bins, counts, sketches] = &mut lists;
     let mut rows = match (piece.resolution, is_gathered(narrowed, grouping, piece)) {
-        (Resolution::Raw, true) if is_listed(narrowed, grouping, piece) => {
+        // So few that it costs more to count them per bin.
+        (Resolution::Raw, true) if piece.range.length_micros() <= EDGE_MICROS => {
             *singles = list::gathered::<i16>(backend, bin);
             counted(keys(narrowed, grouping, piece), grouping)
         }
@@ -122,13 +124,6 @@ fn is_gathered(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> bool {
         Resolution::Hour | Resolution::Day => false,
     };
     has_several && (is_many || narrowed.backend() == DbBackend::Sqlite)
-}
-
-/// Whether raw rows are listed one by one and not counted per bin, which costs less as long as they are few. Where all
-/// endpoints are together there are most to a list, and PostgreSQL would send it: there counts, which have a bound.
-fn is_listed(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> bool {
-    let is_short = piece.range.length_micros() <= EDGE_MICROS;
-    is_short && (narrowed.backend() == DbBackend::Sqlite || grouping.rows() == Endpoints::Single)
 }
 
 /// The totals of each row by itself.
