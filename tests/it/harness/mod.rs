@@ -13,6 +13,7 @@ pub mod process;
 pub mod server;
 pub mod snapshot;
 pub mod socket;
+pub mod sql;
 
 pub use builders::{Seed, World};
 pub use database::TestDatabase;

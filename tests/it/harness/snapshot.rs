@@ -9,6 +9,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use super::sql;
+
 const BOTH: &str = "both databases";
 
 /// What came of a case on one database.
@@ -16,7 +18,7 @@ const BOTH: &str = "both databases";
 pub struct Outcome {
     /// Pretty JSON.
     pub answer: String,
-    /// One line each.
+    /// As [`sql::broken`] writes them.
     pub statements: Vec<String>,
 }
 
@@ -38,7 +40,7 @@ impl Snapshot {
         snapshot.answer = sections.next().unwrap_or_default().trim_end().to_owned() + "\n";
         for section in sections {
             let (head, body) = section.split_once('\n').unwrap_or((section, ""));
-            let statements: Vec<_> = body.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
+            let statements = sql::statements(body);
             let (_, database) = head.split_once(" on ").unwrap_or(("", BOTH));
             let databases = if database == BOTH { vec!["sqlite", "postgres"] } else { vec![database] };
             for database in databases {
