@@ -20,8 +20,9 @@ use crate::{
     clock::Clock,
     config::Config,
     db::{Database, Instance, StatementLog, migrate},
+    engine::{Engine, watch},
     error::{Error, Result},
-    graphql::{Engine, Services, watch},
+    graphql::Services,
     http::{self, router::HttpState},
     ingest::{self, Ingest},
     jobs::{

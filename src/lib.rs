@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod directory;
+pub mod engine;
 pub mod entity;
 pub mod error;
 pub mod graphql;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::{
     config::{Config, TrustedDocuments},
     db::pool,
+    engine::documents::{Trusted, TrustedMode},
     error::{Error, Result},
-    graphql::documents::{Trusted, TrustedMode},
     http::{HttpSettings, doors::metrics, listener::Bounds, origin::Origins},
     ingest,
     jobs::{compaction, partitions::Days, retention},

@@ -1,20 +1,20 @@
 //! `perfgraph schema`: prints the schema, or compares a file with it.
 
 use super::{arguments::Schema, failure::Failure};
-use crate::graphql::engine;
+use crate::graphql::schema;
 
 /// Prints or compares.
 #[expect(clippy::print_stdout, reason = "data goes to standard output")]
 pub fn run(command: &Schema) -> Result<(), Failure> {
     match command {
         Schema::Print => {
-            print!("{}", engine::sdl());
+            print!("{}", schema::sdl());
             Ok(())
         }
         Schema::Check { file } => {
             let text = std::fs::read_to_string(file)
                 .map_err(|error| Failure::Data(format!("{} cannot be read: {error}", file.display())))?;
-            if text == engine::sdl() {
+            if text == schema::sdl() {
                 return Ok(());
             }
             let name = file.display();

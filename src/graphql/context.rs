@@ -9,14 +9,12 @@ use std::{
 use async_graphql::ContextBase;
 use tokio_util::task::TaskTracker;
 
-use super::{
-    loaders::{Loader, Loaders},
-    watch::{self, Course},
-};
+use super::loaders::{Loader, Loaders};
 use crate::{
     auth::Viewer,
     clock::Clock,
     db::{Database, Session, StatementLog},
+    engine::watch::{self, Course},
     error::{Error, Result},
     ingest::Ingest,
     live::{Cursors, Pace, Publisher, Windows, changes::Moved},

@@ -8,7 +8,6 @@ use super::{
     context::{Limits, request},
     loaders::AskedPage,
     node::NodeId,
-    rows::Rows,
     selection,
     types::{
         Employee, Organization,
@@ -18,6 +17,7 @@ use super::{
     },
 };
 use crate::{
+    engine::rows::Rows,
     error::{Error, Result},
     model::page::{ListRequest, PageRequest},
 };

@@ -14,7 +14,6 @@ use super::{
     page::{self, PageArguments},
     plain_list::PlainListQuery,
     release_query::ReleaseQuery,
-    rows::One,
     selection,
     types::{
         Employee, EmployeeConnection, Node, Organization, OrganizationConnection, Project, ProjectConnection, Release,
@@ -26,7 +25,10 @@ use super::{
         viewer::Viewer,
     },
 };
-use crate::error::{Error, Result};
+use crate::{
+    engine::rows::One,
+    error::{Error, Result},
+};
 
 /// Everything that can be asked.
 #[derive(Default, MergedObject)]

@@ -28,11 +28,8 @@ use super::{
 };
 use crate::{
     auth,
+    engine::{Admitted, Answer, Method, Operation, Request as GraphqlRequest},
     error::Error,
-    graphql::{
-        Answer, Request as GraphqlRequest,
-        engine::{Admitted, Method, Operation},
-    },
 };
 
 /// `POST /graphql`.

@@ -14,8 +14,8 @@ use serde_json::{Map, Value, value::RawValue};
 use serde_path_to_error::Segment;
 
 use crate::{
+    engine::Request,
     error::{Error, Result},
-    graphql::Request,
 };
 
 /// Whether the body says that it is JSON in UTF-8.

@@ -12,7 +12,7 @@ use axum::{
 use tokio_util::sync::CancellationToken;
 
 use super::{assets, compression, cors, doors::metrics, graphql, health, middleware, origin::Origins, websocket};
-use crate::{db::Database, graphql::Engine, ingest::Ingest, jobs::self_monitoring::Recorder, live::Cursors};
+use crate::{db::Database, engine::Engine, ingest::Ingest, jobs::self_monitoring::Recorder, live::Cursors};
 
 /// What the protocol layer may do and how long it waits.
 #[derive(Clone, Debug)]

@@ -15,12 +15,12 @@ pub use self::{body::respond, framing::Framing};
 use super::{middleware, router::HttpState};
 use crate::{
     clock::Stopwatch,
-    error::Error,
-    graphql::{
-        engine::Operation,
+    engine::{
+        Operation,
         error::{Phase, refuse},
         watch::Event,
     },
+    error::Error,
 };
 
 /// What an operation's stream says: an event, or that it was the last.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use perfgraph::{db::Backend, graphql::engine};
+use perfgraph::{db::Backend, graphql::schema};
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use tokio::{process::Command, time::timeout};
@@ -151,7 +151,7 @@ async fn migrate_up_status_and_down_on_postgres() {
 async fn schema_check_tells_a_file_that_differs() {
     let folder = tempfile::tempdir().unwrap();
     let printed = run(command(folder.path(), &["schema", "print"])).await;
-    assert_eq!((printed.code, &*printed.stdout), (Some(0), &*engine::sdl()));
+    assert_eq!((printed.code, &*printed.stdout), (Some(0), &*schema::sdl()));
     let check = || run(command(folder.path(), &["schema", "check"]));
     let absent = check().await;
     assert!(absent.code == Some(65) && absent.stderr.contains("schema.graphql"), "{absent:?}");

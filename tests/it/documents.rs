@@ -15,7 +15,7 @@ use perfgraph::clock::Clock;
 const DOCUMENT: &str = "query Named($slug: String!) { organization(slug: $slug) { name } }";
 
 fn hash(document: &str) -> String {
-    perfgraph::graphql::documents::DocumentHash::of(document).to_string()
+    perfgraph::engine::documents::DocumentHash::of(document).to_string()
 }
 
 async fn post(server: &Server, body: Value) -> Reply {

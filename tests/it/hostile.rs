@@ -7,10 +7,7 @@ use std::collections::BTreeMap;
 
 use perfgraph::{
     auth,
-    graphql::{
-        Request,
-        engine::{Engine, Method},
-    },
+    engine::{Engine, Method, Request},
 };
 use serde_json::Value;
 

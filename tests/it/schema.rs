@@ -6,7 +6,8 @@ use async_graphql::Variables;
 use futures_util::StreamExt;
 use perfgraph::{
     auth,
-    graphql::{Request, engine, watch::Event},
+    engine::{Request, watch::Event},
+    graphql::schema,
 };
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ use crate::harness::{Server, TestDatabase, World, server::repository};
 #[test]
 fn the_file_is_what_the_code_says() {
     let file = std::fs::read_to_string(repository("schema.graphql")).unwrap();
-    assert!(file == engine::sdl(), "schema.graphql differs from the code: run `make schema`");
+    assert!(file == schema::sdl(), "schema.graphql differs from the code: run `make schema`");
 }
 
 /// As clients ask, by the text of graphql-js with all its options: it must pass the guard, too.

@@ -6,13 +6,13 @@ use async_graphql::{Context, ID, Subscription};
 use tokio_stream::{Stream, StreamExt};
 
 use crate::{
+    engine::watch::Opening,
     error::{Error, Result},
     graphql::{
         context::{RequestContext, request},
         node::NodeId,
         scalars::StreamCursor,
         types::entity_change::{ChangeKind, EntityChange},
-        watch::Opening,
     },
     live::{
         Purpose,

@@ -9,6 +9,7 @@ use futures_util::{
 };
 
 use crate::{
+    engine::watch::{Opening, Overflow, Part},
     error::{Error, Result},
     graphql::{
         RequestContext,
@@ -18,7 +19,6 @@ use crate::{
             filter::{self, StreamFilter},
             metric::Metric,
         },
-        watch::{Opening, Overflow, Part},
     },
     live::{self, Pace, Purpose, Source, StreamEvent},
     model::Positions,

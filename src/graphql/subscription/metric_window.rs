@@ -6,6 +6,7 @@ use async_graphql::{Context, Subscription};
 use tokio_stream::{Stream, StreamExt};
 
 use crate::{
+    engine::watch::Opening,
     error::Result,
     graphql::{
         context::request,
@@ -15,7 +16,6 @@ use crate::{
             groups::MetricGroupKey,
             window::{self, LiveWindow},
         },
-        watch::Opening,
     },
     reports::{Projects, Question},
 };

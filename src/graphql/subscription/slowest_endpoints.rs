@@ -7,6 +7,7 @@ use tokio_stream::{Stream, StreamExt};
 
 use crate::{
     db::StatementLog,
+    engine::watch::Opening,
     error::{Error, Result},
     graphql::{
         context::{RequestContext, request},
@@ -18,7 +19,6 @@ use crate::{
             stats::{self, Statistic},
             window::figures_as_stats,
         },
-        watch::Opening,
     },
     live::window::{GroupKey, LiveWindow},
     model::{EndpointId, Key, MetricType},

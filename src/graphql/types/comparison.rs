@@ -12,8 +12,9 @@ use super::{
 };
 use crate::{
     directory,
+    engine::rows::Rows,
     error::Result,
-    graphql::{context::request, loaders::AskedPage, page::PageArguments, rows::Rows, selection},
+    graphql::{context::request, loaders::AskedPage, page::PageArguments, selection},
     model::{Key, MetricType, ProjectId, Timestamp},
     reports::{
         Parent, Projects, Question, Stats,

@@ -113,7 +113,7 @@ macro_rules! connection {
         #[async_graphql::Object]
         impl $connection {
             /// The items with their cursors.
-            async fn edges(&self) -> $crate::graphql::rows::Rows<$edge> {
+            async fn edges(&self) -> $crate::engine::rows::Rows<$edge> {
                 let edge = |index| $edge {
                     page: std::sync::Arc::clone(&self.page),
                     list: std::sync::Arc::clone(&self.list),
@@ -123,7 +123,7 @@ macro_rules! connection {
             }
 
             /// The items alone.
-            async fn nodes(&self) -> $crate::graphql::rows::Rows<$node> {
+            async fn nodes(&self) -> $crate::engine::rows::Rows<$node> {
                 let wrap: fn(&$row) -> $node = $wrap;
                 self.page.rows.iter().map(wrap).collect()
             }
@@ -165,10 +165,10 @@ macro_rules! connection {
             }
         }
 
-        impl $crate::graphql::rows::Row for $edge {
-            fn column(field: &str) -> Option<$crate::graphql::rows::Read<Self>> {
+        impl $crate::engine::rows::Row for $edge {
+            fn column(field: &str) -> Option<$crate::engine::rows::Read<Self>> {
                 match field {
-                    "cursor" => Some(|edge, _| $connection::cursor(&edge.list, edge.row()?).map($crate::graphql::rows::Scalar::Made)),
+                    "cursor" => Some(|edge, _| $connection::cursor(&edge.list, edge.row()?).map($crate::engine::rows::Scalar::Made)),
                     _ => None,
                 }
             }
@@ -186,7 +186,7 @@ macro_rules! connection {
                 };
                 let places: Vec<_> =
                     at.iter().map(|place| place.with_selection_set(&place.item.node.selection_set)).collect();
-                $crate::graphql::rows::write_each(&nodes, &places).await
+                $crate::engine::rows::write_each(&nodes, &places).await
             }
         }
 

@@ -13,13 +13,13 @@ use super::{
 };
 use crate::{
     directory,
+    engine::rows::{Read, Row, Scalar},
     error::Result,
     graphql::{
         context::{RequestContext, request},
         loaders::Asked,
         node::NodeId,
         page::{self, PageArguments},
-        rows::{Read, Row, Scalar},
         scalars::DateTime,
         selection,
     },

@@ -7,11 +7,11 @@ use async_graphql::{Context, Object};
 use super::Employee;
 use crate::{
     directory::{self, ListOf},
+    engine::rows::Rows,
     error::Result,
     graphql::{
         context::request,
         loaders::{AskedCount, AskedPage},
-        rows::Rows,
         scalars::Long,
         selection,
     },

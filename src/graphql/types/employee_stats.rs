@@ -6,10 +6,8 @@ use async_graphql::{Context, Object, SelectionField, ServerResult};
 
 use crate::{
     directory::employee::{Figures, Statistics, StatisticsFields},
-    graphql::{
-        rows::{Read, Row, Rows, Scalar, write_columns, write_list},
-        scalars::Long,
-    },
+    engine::rows::{Read, Row, Rows, Scalar, write_columns, write_list},
+    graphql::scalars::Long,
 };
 
 /// Figures about employees.

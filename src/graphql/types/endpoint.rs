@@ -14,12 +14,12 @@ use super::{
     stats::{self, MetricAggregate},
 };
 use crate::{
+    engine::rows::{One, Rows},
     error::Result,
     graphql::{
         context::request,
         loaders::{Asked, AskedPage, AskedSample},
         page::PageArguments,
-        rows::{One, Rows},
         scalars::{DateTime, Duration},
         selection,
     },

@@ -4,8 +4,9 @@ use async_graphql::{Context, Enum, ID, Object};
 
 use super::{Project, Release};
 use crate::{
+    engine::rows::One,
     error::Result,
-    graphql::{context::request, loaders::Asked, node::NodeId, rows::One, scalars::DateTime, selection},
+    graphql::{context::request, loaders::Asked, node::NodeId, scalars::DateTime, selection},
     model::{self, Key, Measurement, MetricId, ProjectId, RecordedMetric},
 };
 

@@ -18,13 +18,13 @@ use super::{
 };
 use crate::{
     directory,
+    engine::rows::{One, Read, Row, Scalar, write_columns},
     error::{Error, Result},
     graphql::{
         context::request,
         loaders::{Asked, AskedEmployeeStats},
         node::NodeId,
         page::{self, PageArguments},
-        rows::{One, Read, Row, Scalar, write_columns},
         scalars::DateTime,
         selection,
     },

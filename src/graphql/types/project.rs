@@ -14,13 +14,13 @@ use super::{
 };
 use crate::{
     directory::{self, order::ReleaseOrderField},
+    engine::rows::{Read, Row, Scalar},
     error::Result,
     graphql::{
         context::request,
         loaders::Asked,
         node::NodeId,
         page::{self, PageArguments},
-        rows::{Read, Row, Scalar},
         scalars::DateTime,
         selection,
     },

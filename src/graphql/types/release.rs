@@ -7,15 +7,9 @@ use async_graphql::{Context, ID, InputObject, Object};
 use super::{Employee, Project, connection};
 use crate::{
     directory,
+    engine::rows::{Read, Row, Scalar},
     error::Result,
-    graphql::{
-        context::request,
-        loaders::Asked,
-        node::NodeId,
-        rows::{Read, Row, Scalar},
-        scalars::DateTime,
-        selection,
-    },
+    graphql::{context::request, loaders::Asked, node::NodeId, scalars::DateTime, selection},
 };
 
 /// What a new release is made of.

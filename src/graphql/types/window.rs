@@ -12,12 +12,12 @@ use super::{
     stats::{self, MetricAggregate},
 };
 use crate::{
+    engine::rows::One,
     error::{Error, Result},
     graphql::{
         context::request,
         loaders::Asked,
         node::NodeId,
-        rows::One,
         scalars::{DateTime, StreamCursor},
         selection,
     },

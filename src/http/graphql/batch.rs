@@ -6,12 +6,9 @@ use futures_util::{FutureExt, future::join_all};
 
 use crate::{
     auth::Viewer,
+    engine::{Admitted, Answer, Engine, Method, Request, error::refuse},
     error::Error,
-    graphql::{
-        Answer, Engine, Request, RequestContext,
-        engine::{Admitted, Method},
-        error::refuse,
-    },
+    graphql::RequestContext,
     http::middleware,
 };
 

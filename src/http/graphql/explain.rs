@@ -5,11 +5,11 @@ use axum::http::HeaderMap;
 use serde_json::json;
 
 use crate::{
-    error::{Error, Result},
-    graphql::{
+    engine::{
         Answer,
         error::{Phase, refuse},
     },
+    error::{Error, Result},
 };
 
 /// Asks for the statements and the cost of a request in `extensions.db` and `extensions.cost`.

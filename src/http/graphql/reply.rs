@@ -8,12 +8,12 @@ use axum::{
 
 use super::accept::MediaType;
 use crate::{
-    error::{Code, Error},
-    graphql::{
+    engine::{
         Answer,
         error::{Phase, refuse},
         payload,
     },
+    error::{Code, Error},
 };
 
 /// What the GraphQL over HTTP specification calls an answer with data and errors; no official code fits.
@@ -171,7 +171,7 @@ mod tests {
         let good = answer(value!({"b": 1}), None);
         let mut unparsed = answer(Value::Null, None);
         let syntax = async_graphql::parser::parse_query("{").unwrap_err();
-        unparsed.response = crate::graphql::error::refuse_syntax(syntax);
+        unparsed.response = crate::engine::error::refuse_syntax(syntax);
         unparsed.phase = Phase::Request;
         for (answer, expected) in
             [(&good, [200; 4]), (&invalid, [400, 200, 422, 422]), (&unparsed, [400, 200, 400, 400])]

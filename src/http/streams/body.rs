@@ -23,8 +23,8 @@ use tracing::{Instrument, Span};
 
 use super::{Framing, Progress, answers, framing::BrokenOff};
 use crate::{
+    engine::{Operation, watch::Event},
     error::Error,
-    graphql::{engine::Operation, watch::Event},
     http::{graphql::failure_by_code, middleware::Unmeasured, router::HttpState},
 };
 

@@ -3,8 +3,8 @@
 use axum::{body::Bytes, http::HeaderValue};
 
 use crate::{
+    engine::{error::refuse, payload, watch::Frame},
     error::Error,
-    graphql::{error::refuse, payload, watch::Frame},
 };
 
 /// The two ways in which clients read streams over plain HTTP.

@@ -15,13 +15,13 @@ use tokio_tungstenite::tungstenite::{self, error::CapacityError};
 use super::message::{self, Close, Frame, Incoming};
 use crate::{
     auth::Viewer,
-    error::{Error, Result},
-    graphql::{
+    engine::{
         Request,
         error::{Phase, refuse},
         payload,
         watch::Event,
     },
+    error::{Error, Result},
     http::{
         request_body,
         router::HttpState,

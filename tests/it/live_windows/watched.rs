@@ -5,7 +5,7 @@ use std::pin::Pin;
 use futures_util::{Stream, StreamExt};
 use perfgraph::{
     auth,
-    graphql::{Request, watch::Event},
+    engine::{Request, watch::Event},
 };
 use serde_json::{Value, json};
 use tokio::time::timeout;

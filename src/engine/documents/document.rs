@@ -5,7 +5,7 @@ use async_graphql::{
     parser::types::{ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet},
 };
 
-use crate::graphql::guard;
+use crate::engine::guard;
 
 /// A document that passed the guard and validation.
 pub struct Document {

@@ -3,24 +3,18 @@
 
 use std::sync::{Arc, OnceLock};
 
-use async_graphql::{
-    Response, Schema, SchemaBuilder, ServerError, ValidationMode, Value, Variables, parser::types::OperationType,
-};
+use async_graphql::{Response, ServerError, ValidationMode, Value, Variables, parser::types::OperationType};
 use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
 
 use super::{
-    context::{RequestContext, Services},
     documents::{Document, Documents, Trusted},
     error::{self, Phase},
     guard,
-    mutation::Mutation,
-    query::Query,
     request::Request,
     rows::MayWriteText,
-    subscription::LiveSubscription,
     variables::{self, SchemaTypes},
     watch::{self, Boundary, Course, Event, Frame, Hub, Identity, Joined, Part, Stretch, Subscription, Watcher},
 };
@@ -28,10 +22,11 @@ use crate::{
     auth::Viewer,
     db::Statement,
     error::{Code, Error},
+    graphql::{
+        RequestContext, Services,
+        schema::{PerfgraphSchema, schema_builder},
+    },
 };
-
-/// The schema with its roots.
-pub type PerfgraphSchema = Schema<Query, Mutation, LiveSubscription>;
 
 /// The executable schema with what its resolvers need.
 #[derive(Clone)]
@@ -113,22 +108,6 @@ impl Operation {
         let refusal = async move { Event::answer(&response, Phase::Request) };
         Self { name: None, is_subscription: false, events: stream::once(refusal).boxed() }
     }
-}
-
-/// The schema before it is finished.
-pub fn schema_builder() -> SchemaBuilder<Query, Mutation, LiveSubscription> {
-    // The guard bounds documents before validation; the library's own limits would measure the same again.
-    Schema::build(Query::default(), Mutation::default(), LiveSubscription::default())
-}
-
-/// The schema in the definition language, as `schema.graphql` holds it.
-pub fn sdl() -> String {
-    let options = async_graphql::SDLExportOptions::new().include_specified_by();
-    let mut text = schema_builder().finish().sdl_with_options(options);
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    text
 }
 
 impl Engine {

@@ -12,9 +12,9 @@ use async_graphql::{
     },
 };
 
-use super::super::{
-    engine,
+use crate::graphql::{
     scalars::{DateTime, Duration, StreamCursor},
+    schema,
 };
 
 /// Every type that a value can have, and every field with its arguments.
@@ -34,13 +34,13 @@ pub struct OutputField {
     pub arguments: Vec<InputField>,
 }
 
-pub(in crate::graphql) enum InputType {
+pub(in crate::engine) enum InputType {
     Scalar(Scalar),
     Enum(Vec<String>),
     Object(InputObject),
 }
 
-pub(in crate::graphql) struct InputObject {
+pub(in crate::engine) struct InputObject {
     pub fields: Vec<InputField>,
     pub is_one_of: bool,
 }
@@ -75,7 +75,7 @@ impl SchemaTypes {
     /// The types of this server's schema.
     pub fn of_schema() -> Self {
         // The schema wrote the text itself; were it ever unreadable, a test of this module would fail.
-        let definitions = parse_schema(engine::sdl()).map(|document| document.definitions).unwrap_or_default();
+        let definitions = parse_schema(schema::sdl()).map(|document| document.definitions).unwrap_or_default();
         let inputs: HashMap<_, _> =
             Scalar::BUILT_IN.iter().map(|(name, scalar)| ((*name).to_owned(), InputType::Scalar(*scalar))).collect();
         let condition = InputField {
@@ -114,7 +114,7 @@ impl SchemaTypes {
     }
 
     /// The type that a value can have.
-    pub(in crate::graphql) fn get(&self, name: &str) -> Option<&InputType> {
+    pub(in crate::engine) fn get(&self, name: &str) -> Option<&InputType> {
         self.inputs.get(name)
     }
 
@@ -166,7 +166,7 @@ impl InputObject {
 
 /// How a scalar's values look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::graphql) enum Scalar {
+pub(in crate::engine) enum Scalar {
     Int,
     Float,
     Text,

@@ -1,9 +1,8 @@
 //! Loaders: fields that are resolved side by side share one statement, and a row is read once per request.
 //!
-//! What each loads stands here; how loading in batches works stands in `loader`.
+//! What each loads stands here; how loading in batches works stands in `engine/loader.rs`.
 
 mod employee_stats;
-mod loader;
 mod report;
 
 use std::{
@@ -15,8 +14,6 @@ use std::{
 
 pub use employee_stats::AskedEmployeeStats;
 use employee_stats::Figures;
-pub use loader::Loader;
-use loader::Shared;
 pub use report::{AskedReport, Reported};
 
 use super::{context::Limits, types::Metric};
@@ -31,6 +28,7 @@ use crate::{
         organization,
         release::{self, ReleaseCondition, Run, Version},
     },
+    engine::loader::{self, Shared},
     error::Result,
     model::{
         EmployeeId, Key, Measurement, MetricKey, OrganizationId, ProjectId, ReleaseId, Scope, Timestamp,
@@ -78,6 +76,8 @@ pub struct AskedSample {
     pub endpoint: EndpointKey,
 }
 
+/// A loader of this schema.
+pub type Loader<K, V> = loader::Loader<K, V, Source>;
 type ById<Id, Fields, Row> = Loader<Asked<Id, Fields>, Arc<Row>>;
 /// Pages of lists, by whose list it is.
 pub type ByParent<Parent, C, F, Row> = Loader<AskedPage<Parent, C, F, <F as OrderField>::Fields>, Arc<Page<Row>>>;

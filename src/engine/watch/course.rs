@@ -105,7 +105,7 @@ impl Course {
     }
 
     /// Whether the resolver has said what kind of stream it is.
-    pub(in crate::graphql) fn is_open(&self) -> bool {
+    pub(in crate::engine) fn is_open(&self) -> bool {
         self.opening.borrow().is_some()
     }
 
@@ -115,7 +115,7 @@ impl Course {
     }
 
     /// Where the event stands that was just resolved.
-    pub(in crate::graphql) fn place(&self) -> Option<Place> {
+    pub(in crate::engine) fn place(&self) -> Option<Place> {
         self.progress().place.take()
     }
 

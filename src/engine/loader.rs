@@ -25,7 +25,6 @@ use tokio::{
     task::{unconstrained, yield_now},
 };
 
-use super::Source;
 use crate::error::{Error, Result};
 
 /// For how many of its turns a leader must see nobody ask before it loads: every field that can run runs in between.
@@ -118,7 +117,7 @@ struct State<K> {
 
 /// Loads values by key, in batches, each key once. A request has a loader for everything and uses two or three, so a
 /// loader that nobody asks allocates nothing.
-pub struct Loader<K, V, S = Source>
+pub struct Loader<K, V, S>
 where
     K: Eq + Hash + Clone + Send + Sync,
     V: Clone + Send + Sync,

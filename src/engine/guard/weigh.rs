@@ -9,7 +9,8 @@ use async_graphql::{
 };
 use async_graphql_value::Value;
 
-use super::{super::context::Limits, buckets};
+use super::buckets;
+use crate::graphql::Limits;
 
 /// Lists that answer so many items when they are asked for without a size.
 const DEFAULT_SIZES: [(&str, u64); 5] =

@@ -93,7 +93,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        graphql::documents,
+        engine::documents,
         model::{OrganizationId, Role},
     };
 

@@ -18,8 +18,7 @@ use scan::scan;
 pub use scan::tokens;
 use weigh::{Scales, Weight};
 
-use super::context::Limits;
-use crate::error::Error;
+use crate::{error::Error, graphql::Limits};
 
 /// Why a document does not reach validation.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::Response;
 
 use crate::{
-    graphql::{
+    engine::{
         error::{self, Phase},
         payload,
     },

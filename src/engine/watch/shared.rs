@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Course, Frame, Identity, Opening, Place};
 use crate::{
     auth::Viewer,
+    engine::{Admitted, error::Phase},
     error::Error,
-    graphql::{engine::Admitted, error::Phase},
     model::Positions,
 };
 

@@ -13,11 +13,11 @@ use async_graphql::{
 };
 use futures_util::FutureExt;
 
-use super::super::{
-    engine::{PerfgraphSchema, schema_builder},
-    error,
+use super::super::error;
+use crate::{
+    error::Error,
+    graphql::schema::{PerfgraphSchema, schema_builder},
 };
-use crate::error::Error;
 
 /// Checks documents.
 pub struct Validator(PerfgraphSchema);

@@ -17,7 +17,7 @@ use super::{
     Course, Frame, Identity, Part, Subscription,
     shared::{Boundary, Driver, Joined, Shared, contained},
 };
-use crate::{error::Error, graphql::error::Phase, model::Positions};
+use crate::{engine::error::Phase, error::Error, model::Positions};
 
 /// What sharing may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use async_graphql::{
 };
 use futures_util::future::{join_all, try_join_all};
 
-use super::{Read, RequestContext, Row, request, text};
+use super::{Read, Row, text};
+use crate::graphql::{RequestContext, context::request};
 
 /// One field of an object, in the order of the answer.
 struct Entry<'a, T> {

@@ -19,8 +19,11 @@ pub use document::{Document, Operation, canonical};
 pub use hash::{DocumentHash, HashError};
 pub use trusted::{Trusted, TrustedDocumentsError, TrustedMode};
 
-use super::{context::Limits, error, guard, variables::SchemaTypes};
-use crate::error::{Code, Error};
+use super::{error, guard, variables::SchemaTypes};
+use crate::{
+    error::{Code, Error},
+    graphql::Limits,
+};
 use validation::Validator;
 
 /// What a request says about its document: the text, the hash of one that is known, or both.

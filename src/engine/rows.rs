@@ -20,10 +20,10 @@ use futures_util::future::try_join_all;
 use plan::located;
 pub use plan::{write_columns, write_each};
 pub use text::Scalar;
-pub(super) use text::{list as write_list, value as write_value};
+pub use text::list as write_list;
+pub(super) use text::value as write_value;
 
-use super::context::{RequestContext, request};
-use crate::error::Result;
+use crate::{error::Result, graphql::RequestContext};
 
 /// How a column of a row is read.
 pub type Read<T> = for<'a> fn(&'a T, &RequestContext) -> Result<Scalar<'a>>;

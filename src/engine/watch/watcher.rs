@@ -9,7 +9,7 @@ use super::{
     Event, Frame, Opening, Overflow, Part, Subscription,
     shared::{Boundary, Joined, Stage, started},
 };
-use crate::{graphql::engine::Engine, model::Positions};
+use crate::{engine::Engine, model::Positions};
 
 /// One who watches a subscription.
 pub struct Watcher {

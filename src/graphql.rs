@@ -1,0 +1,20 @@
+//! The GraphQL schema: types, resolvers and loaders that translate between clients and rooms and never decide.
+//!
+//! The `engine` room executes it.
+
+pub mod context;
+pub mod cursor;
+pub mod loaders;
+pub mod mutation;
+pub mod node;
+pub mod page;
+pub mod plain_list;
+pub mod query;
+mod release_query;
+pub mod scalars;
+pub mod schema;
+pub mod selection;
+pub mod subscription;
+pub mod types;
+
+pub use context::{Limits, RequestContext, Services};
