@@ -1,6 +1,5 @@
 //! Every part of the server, built once in order and closed in reverse. The only file that knows all of them.
 
-mod limits;
 mod settings;
 mod windows;
 
@@ -37,7 +36,7 @@ use crate::{
     model::IdGenerator,
 };
 
-use settings::{bounds, compaction_settings, http_settings, kept_days, narrow, pace, partition_days, trusted};
+use settings::{compaction_settings, kept_days, pace, partition_days, trusted};
 pub use settings::{ingest_settings, pool_options};
 
 /// How long the jobs may take once the last request was answered. These three stay below five seconds together: what
@@ -165,7 +164,7 @@ impl App {
     /// When the address is taken, or the database refuses the server's own project.
     pub async fn serve(config: &Config, core: Core) -> Result<Self> {
         let [leaving, draining, stopping] = std::array::from_fn(|_| CancellationToken::new());
-        let sockets = Arc::new(Semaphore::new(config.limits.sockets_max));
+        let sockets = Arc::new(Semaphore::new(config.limits.sockets_max as usize));
         let tasks = TaskTracker::new();
         let trusted = trusted(config)?;
         let (windows, runner) = windows::over(config, &core);
@@ -180,7 +179,7 @@ impl App {
             windows,
             ids: Arc::clone(&core.ids),
             clock: core.clock.clone(),
-            limits: limits::of(config),
+            limits: config.limits.clone(),
             introspection: config.graphql.introspection,
             cursors: core.cursors.clone(),
             pace: pace(config),
@@ -199,19 +198,20 @@ impl App {
             Error::input("server.listen", format!("cannot listen on {}: {error}", config.server.listen))
         })?;
         let address = listener.local_addr().map_err(Error::internal)?;
+        let shared_config = Arc::new(config.clone());
         let router = http::router(HttpState::new(http::router::Shared {
             engine: engine.clone(),
             ingest: core.ingest.clone(),
             cursors: core.cursors.clone(),
             database: core.database.clone(),
-            settings: Arc::new(http_settings(config)),
+            config: Arc::clone(&shared_config),
             recorder,
             leaving: leaving.clone(),
             draining: draining.clone(),
             sockets: Arc::clone(&sockets),
-            streams: Arc::new(Semaphore::new(config.limits.streams_max)),
+            streams: Arc::new(Semaphore::new(config.limits.streams_max as usize)),
         }));
-        let server = spawn(http::listener::serve(listener, router, bounds(config), draining.clone()));
+        let server = spawn(http::listener::serve(listener, router, shared_config, draining.clone()));
         Ok(Self {
             address,
             engine,
@@ -223,9 +223,9 @@ impl App {
             draining,
             stopping,
             sockets,
-            sockets_max: narrow(config.limits.sockets_max),
-            drain_delay: Duration::from_millis(config.server.drain_delay_ms),
-            drain_timeout: Duration::from_millis(config.server.drain_timeout_ms),
+            sockets_max: config.limits.sockets_max,
+            drain_delay: config.server.drain_delay,
+            drain_timeout: config.server.drain_timeout,
         })
     }
 
@@ -304,7 +304,7 @@ async fn start_jobs(config: &Config, core: &Core, stopping: &CancellationToken) 
     let session = core.database.writer(StatementLog::default());
     let project = self_monitoring::own_project(&scope, &session, &core.ids, core.clock.now()).await?;
     let (recorder, inbox) = Recorder::new(core.clock.clone(), config.self_monitoring.requests_per_operation_max);
-    let interval = Duration::from_millis(config.self_monitoring.flush_interval_ms);
+    let interval = config.self_monitoring.flush_interval;
     let measuring = inbox.run(scope, core.ingest.clone(), project, interval, stopping.clone());
     jobs.push(("self-monitoring", spawn(measuring)));
     Ok((recorder, jobs))

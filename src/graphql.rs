@@ -17,4 +17,4 @@ pub mod selection;
 pub mod subscription;
 pub mod types;
 
-pub use context::{Limits, RequestContext, Services};
+pub use context::{RequestContext, Services};

@@ -7,7 +7,6 @@ use crate::{
     db::pool,
     engine::documents::{Trusted, TrustedMode},
     error::{Error, Result},
-    http::{HttpSettings, doors::metrics, listener::Bounds, origin::Origins},
     ingest,
     jobs::{compaction, partitions::Days, retention},
     live::Pace,
@@ -19,9 +18,9 @@ pub fn pool_options(config: &Config) -> pool::Options {
         url: config.database.url.reveal().to_owned(),
         read_connections: config.database.read_connections,
         write_connections: config.database.write_connections,
-        acquire_timeout: Duration::from_millis(config.database.acquire_timeout_ms),
-        busy_timeout: Duration::from_millis(config.database.busy_timeout_ms),
-        statement_timeout: Duration::from_millis(config.database.statement_timeout_ms),
+        acquire_timeout: config.database.acquire_timeout,
+        busy_timeout: config.database.busy_timeout,
+        statement_timeout: config.database.statement_timeout,
     }
 }
 
@@ -29,8 +28,8 @@ pub(super) const fn pace(config: &Config) -> Pace {
     let live = &config.live;
     Pace {
         batch_max: live.event_metrics_max,
-        delay_max: Duration::from_millis(live.delay_max_ms),
-        heartbeat: Duration::from_millis(live.heartbeat_interval_ms),
+        delay_max: live.delay_max,
+        heartbeat: live.heartbeat_interval,
         organizations_max: live.organizations_max,
     }
 }
@@ -40,10 +39,7 @@ pub(super) fn partition_days(config: &Config) -> Days {
 }
 
 pub(super) const fn compaction_settings(config: &Config) -> compaction::Settings {
-    compaction::Settings {
-        delay: Duration::from_millis(config.compaction.delay_ms),
-        interval: Duration::from_millis(config.compaction.interval_ms),
-    }
+    compaction::Settings { delay: config.compaction.delay, interval: config.compaction.interval }
 }
 
 pub(super) const fn kept_days(config: &Config) -> retention::Days {
@@ -60,29 +56,16 @@ pub(super) const fn kept_days(config: &Config) -> retention::Days {
 /// What the server takes in, and how it writes it.
 pub fn ingest_settings(config: &Config) -> ingest::Settings {
     ingest::Settings {
-        rows_max: narrow(config.limits.ingest_rows_max),
+        rows_max: config.ingest.rows_max,
         past: Duration::from_secs(u64::from(config.ingest.time_window_past_hours) * 3_600),
         future: Duration::from_secs(u64::from(config.ingest.time_window_future_minutes) * 60),
-        queue_rows_max: narrow(config.ingest.queue_rows_max),
+        queue_rows_max: config.ingest.queue_rows_max,
         endpoint_bytes_max: config.ingest.endpoint_bytes_max,
         tag_bytes_max: config.ingest.tag_bytes_max,
         endpoint_templates: config.ingest.endpoint_templates,
         endpoints_max: config.ingest.endpoints_max,
-        commit_rows_max: narrow(config.ingest.commit_rows_max),
+        commit_rows_max: config.ingest.commit_rows_max,
         committers: if config.database.url.is_sqlite() { 1 } else { config.database.write_connections.max(1) as usize },
-    }
-}
-
-/// The configuration's own check keeps every maximum far below this.
-pub(super) fn narrow(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-pub(super) const fn bounds(config: &Config) -> Bounds {
-    Bounds {
-        header_bytes_max: config.limits.header_bytes_max,
-        idle_timeout: Duration::from_millis(config.server.idle_timeout_ms),
-        write_timeout: Duration::from_millis(config.server.write_timeout_ms),
     }
 }
 
@@ -94,32 +77,4 @@ pub(super) fn trusted(config: &Config) -> Result<Trusted> {
     };
     let path = std::path::Path::new(&config.graphql.trusted_documents_file);
     Trusted::open(mode, path).map_err(|error| Error::input("graphql.trusted_documents_file", error.to_string()))
-}
-
-pub(super) fn http_settings(config: &Config) -> HttpSettings {
-    HttpSettings {
-        listen: config.server.listen.ip(),
-        origins: Origins {
-            public: config.server.public_origins.clone(),
-            listed: config.server.cors_origins.clone(),
-            with_credentials: config.server.cors_credentials,
-        },
-        compression: config.server.compression,
-        body_bytes_max: config.limits.body_bytes_max,
-        bulk: metrics::Bounds {
-            body_bytes_max: config.limits.ingest_body_bytes_max,
-            part_rows: config.ingest.part_rows,
-            body_timeout: Duration::from_millis(config.server.ingest_body_timeout_ms),
-        },
-        batch_operations_max: config.limits.batch_operations_max,
-        strict_status: config.graphql.strict_status,
-        request_timeout: Duration::from_millis(config.server.request_timeout_ms),
-        graphiql: config.graphql.graphiql,
-        websocket_message_bytes_max: config.limits.websocket_message_bytes_max,
-        subscriptions_per_socket_max: config.limits.subscriptions_per_socket_max,
-        connection_init_timeout: Duration::from_millis(config.limits.connection_init_timeout_ms),
-        write_timeout: Duration::from_millis(config.server.write_timeout_ms),
-        ping_interval: Duration::from_millis(config.server.ping_interval_ms),
-        heartbeat_interval: Duration::from_millis(config.server.heartbeat_interval_ms),
-    }
 }

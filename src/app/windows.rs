@@ -1,6 +1,8 @@
 //! The live windows of a server, as its configuration bounds them.
 
-use super::{Core, narrow};
+use std::time::Duration;
+
+use super::Core;
 use crate::{
     config::Config,
     live::{
@@ -13,15 +15,15 @@ use crate::{
 /// The windows over what a core commits, and what runs them.
 pub(super) fn over(config: &Config, core: &Core) -> (Windows, Runner) {
     let live = &config.live;
-    let micros = |milliseconds: u64| i64::try_from(milliseconds).unwrap_or(i64::MAX).saturating_mul(1_000);
+    let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
     let bounds = Bounds {
         window_max: i64::from(live.window_max_hours).saturating_mul(HOUR_MICROS),
-        every_min: micros(live.window_every_min_ms),
-        slots_max: i64::from(narrow(live.window_steps_max)),
+        every_min: micros(live.window_every_min),
+        slots_max: i64::try_from(live.window_steps_max).unwrap_or(i64::MAX),
         groups_max: live.window_groups_max,
         cells_max: live.window_cells_max,
         windows_max: live.windows_max,
     };
-    let pace = Pace { delay: micros(live.window_delay_ms), grace: micros(live.window_grace_ms) };
+    let pace = Pace { delay: micros(live.window_delay), grace: micros(live.window_grace) };
     Windows::new(bounds, pace, core.database.clone(), core.clock.clone(), &core.publisher)
 }

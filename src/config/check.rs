@@ -1,29 +1,30 @@
-//! Which settings contradict each other or make no sense: pure, and complete in one pass.
+//! Validation of the settings: bounds of single values, and relations between them. Pure; finds all problems in one pass.
 //!
-//! Zero and absurdly large numbers are refused for every key by its unit, so a new setting is covered without a line
-//! here; what only a relation between keys shows is listed below, by section.
+//! Zero and the largest value of every number follow from the unit in its key, so a new setting is covered without a line
+//! here. All other rules are listed below.
+
+use std::time::Duration;
 
 use super::error::Problem;
 use super::section::Key;
 use super::{Config, DatabaseUrl, LiveBus, TrustedDocuments};
 
-/// Ids hold 14 bits of sequence, and the rows of one call take an unbroken range of them.
+/// An id contains a sequence number of 14 bits, and the rows of one call take a contiguous range of sequence numbers.
 const INGEST_ROWS_CEILING: usize = 16_384;
-/// SQLite nests 1,000 levels, and each condition of a row of alternatives is one.
+/// SQLite limits expressions to 1,000 levels, and each condition of a disjunction adds one.
 const FILTER_CONDITIONS_CEILING: usize = 800;
-/// PostgreSQL refuses index entries of more than about 2,700 bytes, and endpoints are unique by path
-/// and releases by version.
+/// PostgreSQL refuses index entries of more than about 2,700 bytes; endpoints are unique by path and releases by version.
 const ENDPOINT_BYTES_CEILING: usize = 2_000;
-/// What the HTTP library keeps for the head of a request at least.
+/// The smallest buffer that the HTTP library accepts for the head of a request.
 const HEADER_BYTES_FLOOR: usize = 8_192;
-/// SQLite takes 32,766 parameters in a statement, and a membership has five.
+/// SQLite accepts 32,766 parameters in a statement, and a membership needs five.
 const TEAM_CHANGE_CEILING: usize = 5_000;
+/// The endpoints of up to 500 projects are cached in memory.
+const ENDPOINTS_CEILING: usize = 100_000;
 const MINUTES_PER_HOUR: u64 = 60;
 const MINUTES_PER_DAY: u64 = 24 * MINUTES_PER_HOUR;
-/// All endpoints of a full project are remembered, by up to 500 projects.
-const ENDPOINTS_CEILING: usize = 100_000;
 
-/// Here zero has a meaning; everywhere else it would turn the server off.
+/// Keys for which 0 is a valid value. Any other limit or timeout of 0 would refuse every request.
 const MAY_BE_ZERO: [&str; 5] = [
     "server.drain_delay_ms",
     "server.drain_timeout_ms",
@@ -32,18 +33,18 @@ const MAY_BE_ZERO: [&str; 5] = [
     "limits.document_cache_bytes_max",
 ];
 
-/// The largest number by the end of a key. Beyond it lie overflowing clocks and integers that no database takes.
+/// The maximum by the ending of a key. Larger values overflow clocks, or integers of the databases.
 const UNIT_CEILINGS: [(&str, u64, &str); 7] = [
     ("_ms", 86_400_000, "a day"),
     ("_minutes", 525_600, "a year"),
     ("_hours", 876_000, "a century"),
     ("_days_ahead", 366, "a year"),
     ("_days", 36_500, "a century"),
-    ("_connections", 10_000, "more than databases serve"),
+    ("_connections", 10_000, "more than any database accepts"),
     ("_max", 2_147_483_647, "the largest 32-bit integer"),
 ];
 
-/// Everything that is wrong with these settings.
+/// All problems of these settings.
 pub(super) fn check(config: &Config) -> Vec<Problem> {
     let mut problems: Vec<_> = config.keys().iter().filter_map(number).collect();
     problems.extend(listen(config));
@@ -52,8 +53,8 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
     problems.extend(database_url(&config.database.url));
     problems.extend(bus(config));
     problems.extend(ceilings(config));
-    problems.extend(orders_of_sizes(config).iter().filter_map(broken));
-    problems.extend(orders_of_times(config).iter().filter_map(broken));
+    problems.extend(orders_of_sizes(config).iter().filter_map(violation));
+    problems.extend(orders_of_times(config).iter().filter_map(violation));
     problems.extend(graphiql(config));
     problems.extend(trusted_documents(config));
     problems
@@ -63,9 +64,9 @@ fn number(key: &Key) -> Option<Problem> {
     let (path, number) = (key.path.as_str(), key.number?);
     let ceiling = UNIT_CEILINGS.iter().find(|(unit, ..)| path.ends_with(unit));
     let sentence = match ceiling {
-        _ if number == 0 && !MAY_BE_ZERO.contains(&path) => format!("{path} = 0 makes no sense: it must be at least 1"),
-        Some((_, ceiling, words)) if number > *ceiling => {
-            format!("{path} = {number} is too large: it must be at most {ceiling} ({words})")
+        _ if number == 0 && !MAY_BE_ZERO.contains(&path) => format!("{path} is 0; the minimum is 1"),
+        Some((_, ceiling, meaning)) if number > *ceiling => {
+            format!("{path} is {number}; the maximum is {ceiling} ({meaning})")
         }
         _ => return None,
     };
@@ -73,59 +74,46 @@ fn number(key: &Key) -> Option<Problem> {
 }
 
 fn ceilings(Config { limits, ingest, .. }: &Config) -> Vec<Problem> {
+    let rows_max = usize::try_from(ingest.rows_max).unwrap_or(usize::MAX);
+    let index = "longer values do not fit into an index of the database";
     let ceilings = [
-        (
-            "limits.ingest_rows_max",
-            limits.ingest_rows_max,
-            INGEST_ROWS_CEILING,
-            "the ids of one call are an unbroken range of so many",
-        ),
+        ("limits.ingest_rows_max", rows_max, INGEST_ROWS_CEILING, "the rows of one call share a range of ids"),
         (
             "limits.filter_conditions_max",
             limits.filter_conditions_max,
             FILTER_CONDITIONS_CEILING,
-            "the database nests no deeper",
+            "the database limits the depth of an expression",
         ),
         (
             "limits.team_change_max",
             limits.team_change_max,
             TEAM_CHANGE_CEILING,
-            "one statement takes no more parameters",
+            "the database limits the parameters of a statement",
         ),
-        (
-            "ingest.endpoint_bytes_max",
-            ingest.endpoint_bytes_max,
-            ENDPOINT_BYTES_CEILING,
-            "the database's index takes no longer ones",
-        ),
-        (
-            "ingest.tag_bytes_max",
-            ingest.tag_bytes_max,
-            ENDPOINT_BYTES_CEILING,
-            "the database's index takes no longer ones",
-        ),
+        ("ingest.endpoint_bytes_max", ingest.endpoint_bytes_max, ENDPOINT_BYTES_CEILING, index),
+        ("ingest.tag_bytes_max", ingest.tag_bytes_max, ENDPOINT_BYTES_CEILING, index),
         (
             "ingest.endpoints_max",
             ingest.endpoints_max,
             ENDPOINTS_CEILING,
-            "every instance remembers the endpoints of busy projects",
+            "the endpoints of active projects are cached in memory",
         ),
     ];
     let above = ceilings.iter().filter(|(_, number, ceiling, _)| number > ceiling);
-    let problem = |(key, number, ceiling, because): &(&str, usize, usize, &str)| {
-        Problem::new(&[key], format!("{key} = {number} must be at most {ceiling}: {because}"))
+    let problem = |(key, number, ceiling, reason): &(&str, usize, usize, &str)| {
+        Problem::new(&[key], format!("{key} is {number}; the maximum is {ceiling}, because {reason}"))
     };
     above.map(problem).collect()
 }
 
 fn listen(config: &Config) -> Option<Problem> {
     let listen = config.server.listen;
-    let reachable = !listen.ip().to_canonical().is_loopback();
-    reachable.then(|| {
+    let is_reachable = !listen.ip().to_canonical().is_loopback();
+    is_reachable.then(|| {
         let sentence = format!(
-            "server.listen = {listen} is reachable from other machines, and no authentication is configured (there is \
-             none to configure yet), so anyone could read and write everything: listen on 127.0.0.1:{}, behind a \
-             reverse proxy that authenticates if others need it",
+            "server.listen is {listen}, which other machines can reach. There is no authentication yet, so anyone could \
+             read and write all data. Listen on 127.0.0.1:{}, behind a reverse proxy that authenticates if others need \
+             access",
             listen.port()
         );
         Problem::new(&["server.listen"], sentence)
@@ -134,20 +122,21 @@ fn listen(config: &Config) -> Option<Problem> {
 
 fn headers(config: &Config) -> Option<Problem> {
     let bytes = config.limits.header_bytes_max;
-    // Zero is already complained about.
+    // Zero is reported already.
     (1..HEADER_BYTES_FLOOR).contains(&bytes).then(|| {
         let sentence = format!(
-            "limits.header_bytes_max = {bytes} must be at least {HEADER_BYTES_FLOOR}: browsers and proxies send so much"
+            "limits.header_bytes_max is {bytes}; the minimum is {HEADER_BYTES_FLOOR}, because browsers and proxies send \
+             heads of that size"
         );
         Problem::new(&["limits.header_bytes_max"], sentence)
     })
 }
 
 fn credentials(config: &Config) -> Option<Problem> {
-    let is_lost = config.server.cors_credentials && config.server.cors_origins.is_empty();
-    is_lost.then(|| {
-        let sentence =
-            "server.cors_credentials = true needs an origin to allow them to: list it in server.cors_origins";
+    let is_without_origin = config.server.cors_credentials && config.server.cors_origins.is_empty();
+    is_without_origin.then(|| {
+        let sentence = "server.cors_credentials is true, but server.cors_origins is empty. List the origins that may \
+                        send credentials";
         Problem::new(&["server.cors_credentials", "server.cors_origins"], sentence.to_owned())
     })
 }
@@ -157,14 +146,13 @@ fn database_url(url: &DatabaseUrl) -> Option<Problem> {
     let file = text.strip_prefix("sqlite:").map(|rest| rest.trim_start_matches('/'));
     let sentence = match (url.scheme(), file) {
         ("sqlite", Some(file)) if file.is_empty() || file.starts_with('?') => {
-            "database.url names no file: write sqlite://FILE, for example sqlite://perfgraph.sqlite".to_owned()
+            "database.url contains no file name; write sqlite://FILE, for example sqlite://perfgraph.sqlite".to_owned()
         }
         ("sqlite", _) if text.contains(":memory:") || text.contains("mode=memory") => {
-            "database.url names a database in memory, which every connection would see empty: write sqlite://FILE"
-                .to_owned()
+            "database.url is a database in memory, which each connection has to itself; write sqlite://FILE".to_owned()
         }
         ("postgres" | "postgresql", _) if !text.contains("://") => {
-            "database.url is incomplete: write postgres://USER:PASSWORD@HOST/DATABASE".to_owned()
+            "database.url is incomplete; write postgres://USER:PASSWORD@HOST/DATABASE".to_owned()
         }
         ("sqlite" | "postgres" | "postgresql", _) => return None,
         (scheme, _) => {
@@ -181,22 +169,22 @@ fn bus(config: &Config) -> Option<Problem> {
     let (keys, sentence): (&[&'static str], _) = match bus {
         LiveBus::Postgres if config.database.url.is_sqlite() => (
             &["live.bus", "database.url"],
-            "live.bus = \"postgres\" needs a PostgreSQL database: an SQLite file is one instance's alone, so leave it at \
+            "live.bus is \"postgres\", but database.url is an SQLite file, which a single instance uses. Set live.bus to \
              \"auto\"",
         ),
         LiveBus::Redis if !is_broker => (
             &["live.bus", "live.bus_url"],
-            "live.bus = \"redis\" needs the broker's address: live.bus_url = \"redis://HOST:6379\"",
+            "live.bus is \"redis\", but live.bus_url is no address of a broker. Set it to \"redis://HOST:6379\"",
         ),
         LiveBus::Auto | LiveBus::Local | LiveBus::Postgres if !url.is_empty() => {
-            (&["live.bus_url", "live.bus"], "live.bus_url is the address of a broker, and live.bus is not \"redis\"")
+            (&["live.bus_url", "live.bus"], "live.bus_url is set, but live.bus is not \"redis\". Change one of them")
         }
         _ => return None,
     };
     Some(Problem::new(keys, sentence.to_owned()))
 }
 
-/// A setting with its number as it is written, and in the unit that it is compared in.
+/// A number as it is written, and converted for comparison.
 struct Amount {
     key: &'static str,
     written: u64,
@@ -204,90 +192,103 @@ struct Amount {
 }
 
 fn amount(key: &'static str, number: impl TryInto<u64>) -> Amount {
-    time(key, number, 1)
+    minutes(key, number, 1)
 }
 
-/// Times in different units are compared in minutes.
-fn time(key: &'static str, number: impl TryInto<u64>, minutes_each: u64) -> Amount {
+fn duration(key: &'static str, duration: Duration) -> Amount {
+    amount(key, duration.as_millis())
+}
+
+/// A time, converted to minutes.
+fn minutes(key: &'static str, number: impl TryInto<u64>, minutes_each: u64) -> Amount {
     let written = number.try_into().unwrap_or(u64::MAX);
     Amount { key, written, compared: written.saturating_mul(minutes_each) }
 }
 
-/// The first amount must not be above the second, for this reason.
+/// The first amount must not exceed the second. Otherwise, this happens.
 type Order = (Amount, Amount, &'static str);
 
 fn orders_of_sizes(Config { limits, ingest, .. }: &Config) -> Vec<Order> {
     let document = || amount("limits.document_bytes_max", limits.document_bytes_max);
     let commit = || amount("ingest.commit_rows_max", ingest.commit_rows_max);
+    let rows = || amount("limits.ingest_rows_max", ingest.rows_max);
     vec![
         (
             amount("limits.page_size_default", limits.page_size_default),
             amount("limits.page_size_max", limits.page_size_max),
-            "a list asked for without a size would be refused",
+            "a list without a size would be refused",
         ),
-        (amount("limits.ingest_rows_max", limits.ingest_rows_max), commit(), "one call is written in one transaction"),
-        (
-            amount("ingest.part_rows", ingest.part_rows),
-            amount("limits.ingest_rows_max", limits.ingest_rows_max),
-            "a part is a call like any other",
-        ),
+        (rows(), commit(), "one call would not fit into one transaction"),
+        (amount("ingest.part_rows", ingest.part_rows), rows(), "a part would be refused like any larger call"),
         (
             commit(),
             amount("ingest.queue_rows_max", ingest.queue_rows_max),
-            "a transaction is filled from those that wait",
+            "a transaction, which takes its rows from the queue, would never reach its size",
         ),
-        (document(), amount("limits.body_bytes_max", limits.body_bytes_max), "a document that long could never arrive"),
+        (
+            document(),
+            amount("limits.body_bytes_max", limits.body_bytes_max),
+            "the longest documents would not fit into a body",
+        ),
         (
             document(),
             amount("limits.websocket_message_bytes_max", limits.websocket_message_bytes_max),
-            "a document that long could never be subscribed to",
+            "the longest documents would not fit into a WebSocket message",
         ),
     ]
 }
 
 fn orders_of_times(Config { server, database, ingest, retention, live, .. }: &Config) -> Vec<Order> {
-    let raw = || time("retention.raw_days", retention.raw_days, MINUTES_PER_DAY);
-    let minutes = || time("retention.minute_days", retention.minute_days, MINUTES_PER_DAY);
-    let hours = time("retention.hour_days", retention.hour_days, MINUTES_PER_DAY);
-    let keys = time("retention.key_days", retention.key_days, MINUTES_PER_DAY);
+    let days = |key, days| minutes(key, days, MINUTES_PER_DAY);
+    let raw = || days("retention.raw_days", retention.raw_days);
+    let minute_rollups = || days("retention.minute_days", retention.minute_days);
     vec![
         (
-            time("ingest.time_window_past_hours", ingest.time_window_past_hours, MINUTES_PER_HOUR),
+            minutes("ingest.time_window_past_hours", ingest.time_window_past_hours, MINUTES_PER_HOUR),
             raw(),
-            "measurements would be accepted that are not kept",
+            "measurements would be accepted and deleted at once",
         ),
-        (raw(), minutes(), "what is kept one by one must be kept in coarser rollups too"),
-        (raw(), keys, "a retry of what is still kept would store it twice"),
-        (minutes(), hours, "what is kept by the minute must be kept in coarser rollups too"),
+        (raw(), minute_rollups(), "rollups would be deleted before the measurements they are made of"),
         (
-            time("live.window_max_hours", live.window_max_hours, MINUTES_PER_HOUR),
             raw(),
-            "a live window begins with single measurements, which would be gone",
+            days("retention.key_days", retention.key_days),
+            "a retry could store measurements twice that are still kept",
         ),
         (
-            amount("live.window_delay_ms", live.window_delay_ms),
-            amount("live.window_grace_ms", live.window_grace_ms),
+            minute_rollups(),
+            days("retention.hour_days", retention.hour_days),
+            "coarse rollups would be deleted before the finer ones",
+        ),
+        (
+            minutes("live.window_max_hours", live.window_max_hours, MINUTES_PER_HOUR),
+            raw(),
+            "a live window would begin with measurements that are deleted",
+        ),
+        (
+            duration("live.window_delay_ms", live.window_delay),
+            duration("live.window_grace_ms", live.window_grace),
             "a window would be final before it is pushed",
         ),
         (
-            amount("database.acquire_timeout_ms", database.acquire_timeout_ms),
-            amount("server.request_timeout_ms", server.request_timeout_ms),
-            "the request would be over before the wait for a connection is",
+            duration("database.acquire_timeout_ms", database.acquire_timeout),
+            duration("server.request_timeout_ms", server.request_timeout),
+            "a request would time out before its wait for a connection",
         ),
         (
-            time("ingest.time_window_future_minutes", ingest.time_window_future_minutes, 1),
-            time("database.partition_days_ahead", database.partition_days_ahead, MINUTES_PER_DAY),
-            "measurements would be accepted for which there is no partition",
+            minutes("ingest.time_window_future_minutes", ingest.time_window_future_minutes, 1),
+            days("database.partition_days_ahead", database.partition_days_ahead),
+            "measurements would be accepted for days without a partition",
         ),
     ]
 }
 
-fn broken((small, large, because): &Order) -> Option<Problem> {
+fn violation((small, large, consequence): &Order) -> Option<Problem> {
     (small.compared > large.compared).then(|| {
         let Amount { key, written, .. } = small;
         let (other, ceiling) = (large.key, large.written);
-        let sentence =
-            format!("{key} = {written} is more than {other} = {ceiling}: {because}; lower it, or raise {other}");
+        let sentence = format!(
+            "{key} is {written}, more than {other}, which is {ceiling}: {consequence}. Lower it, or raise {other}"
+        );
         Problem::new(&[key, other], sentence)
     })
 }
@@ -295,25 +296,25 @@ fn broken((small, large, because): &Order) -> Option<Problem> {
 fn trusted_documents(config: &Config) -> Option<Problem> {
     let graphql = &config.graphql;
     if graphql.trusted_documents != TrustedDocuments::Off && graphql.trusted_documents_file.is_empty() {
-        let sentence = "graphql.trusted_documents needs graphql.trusted_documents_file: the file with the documents";
+        let sentence = "graphql.trusted_documents is on, but graphql.trusted_documents_file is empty. Name the file of the documents";
         return Some(Problem::new(
             &["graphql.trusted_documents", "graphql.trusted_documents_file"],
             sentence.to_owned(),
         ));
     }
-    let idle = graphql.trusted_documents == TrustedDocuments::Only && graphql.graphiql;
-    idle.then(|| {
-        let sentence =
-            "graphql.trusted_documents = \"only\" leaves GraphiQL nothing to run: set graphql.graphiql = false";
+    let is_useless = graphql.trusted_documents == TrustedDocuments::Only && graphql.graphiql;
+    is_useless.then(|| {
+        let sentence = "graphql.graphiql is true, but graphql.trusted_documents is \"only\", which refuses the documents \
+                        that GraphiQL sends. Set graphql.graphiql to false";
         Problem::new(&["graphql.trusted_documents", "graphql.graphiql"], sentence.to_owned())
     })
 }
 
 fn graphiql(config: &Config) -> Option<Problem> {
-    let blind = config.graphql.graphiql && !config.graphql.introspection;
-    blind.then(|| {
-        let sentence = "graphql.graphiql = true needs graphql.introspection = true, because the page reads the schema: \
-                        set both to false, or both to true";
+    let is_without_schema = config.graphql.graphiql && !config.graphql.introspection;
+    is_without_schema.then(|| {
+        let sentence = "graphql.graphiql is true, but graphql.introspection is false, and GraphiQL reads the schema. Set \
+                        both to true, or both to false";
         Problem::new(&["graphql.graphiql", "graphql.introspection"], sentence.to_owned())
     })
 }

@@ -1,14 +1,16 @@
-//! Section `compaction`: when the rollups of single commits are merged.
+//! Section `compaction`: merging of rollups.
+
+use std::time::Duration;
 
 use super::section::section;
 
 section! {
-    /// When the rollups that each commit leaves behind are merged into one per minute, five minutes, hour and day. Answers
-    /// are the same before and after; they cost less after.
+    /// Merging of the rollups that each commit appends into one per minute, five minutes, hour and day. Merging makes
+    /// queries cheaper and does not change their results.
     "compaction" => Compaction {
-        /// Milliseconds after the end of a minute before it is merged. Measurements that arrive later are merged later.
-        delay_ms: u64 = 120_000,
-        /// Milliseconds between two looks for minutes to merge.
-        interval_ms: u64 = 15_000,
+        /// Delay between the end of a minute and its merge. Measurements that arrive later are merged by a later run.
+        delay ("delay_ms"): Duration = Duration::from_mins(2),
+        /// Interval between runs.
+        interval ("interval_ms"): Duration = Duration::from_secs(15),
     }
 }

@@ -1,27 +1,30 @@
-//! Section `database`: which database, and how hard it may be used.
+//! Section `database`: connection, pools and timeouts.
+
+use std::time::Duration;
 
 use super::database_url::DatabaseUrl;
 use super::section::section;
 
 section! {
-    /// Which database holds everything, and how it is used.
+    /// Database connection, pools and timeouts.
     "database" => Database {
-        /// `sqlite://FILE` or `postgres://USER:PASSWORD@HOST/DATABASE`. May hold a password, so rather set it in the
-        /// environment: `DATABASE_URL`, or `PERFGRAPH_DATABASE__URL_FILE` with the name of a file that holds it.
+        /// `sqlite://FILE` or `postgres://USER:PASSWORD@HOST/DATABASE`. Keep a password out of this file: set `DATABASE_URL`
+        /// in the environment, or `PERFGRAPH_DATABASE__URL_FILE` to the name of a file that contains the URL.
         url: DatabaseUrl = DatabaseUrl::from("sqlite://perfgraph.sqlite"),
-        /// Connections for queries; on SQLite no more than there are processors.
+        /// Connections for queries. On SQLite at most the number of processors.
         read_connections: u32 = 4,
-        /// Connections for writes. SQLite has one writer, so there it is always 1 and this is ignored.
+        /// Connections for writes. Ignored on SQLite, which has a single writer.
         write_connections: u32 = 4,
-        /// Milliseconds that a request waits for a free connection before it is answered with the code UNAVAILABLE.
-        acquire_timeout_ms: u64 = 1_000,
-        /// Milliseconds that a statement waits for another process's lock on the file. SQLite only.
-        busy_timeout_ms: u64 = 5_000,
-        /// Milliseconds after which the database gives up a statement. PostgreSQL only.
-        statement_timeout_ms: u64 = 10_000,
-        /// Whether `serve` brings the schema up to date first; when false it must be done with `perfgraph migrate up`.
+        /// Timeout for a free connection. After it the request fails with the error code UNAVAILABLE. At most
+        /// `server.request_timeout_ms`.
+        acquire_timeout ("acquire_timeout_ms"): Duration = Duration::from_secs(1),
+        /// SQLite only: timeout of a statement for a lock on the file that another process holds.
+        busy_timeout ("busy_timeout_ms"): Duration = Duration::from_secs(5),
+        /// PostgreSQL only: timeout after which the database cancels a statement.
+        statement_timeout ("statement_timeout_ms"): Duration = Duration::from_secs(10),
+        /// Applies missing migrations when the server starts. If false, they are applied with `perfgraph migrate up`.
         migrate_on_start: bool = true,
-        /// Days ahead of today for which partitions are made. PostgreSQL only.
+        /// PostgreSQL only: days for which partitions are created in advance. At most 366.
         partition_days_ahead: u32 = 3,
     }
 }

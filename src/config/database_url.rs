@@ -1,4 +1,4 @@
-//! The database's address, which may carry a password: shown without it everywhere except through `reveal`.
+//! The address of the database. It may contain a password, which only `reveal` shows.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -6,18 +6,18 @@ use std::str::FromStr;
 
 /// A database URL whose `Debug` and `Display` hide the password.
 ///
-/// Anything can be one; [`Config::check`](super::Config::check) refuses what no supported database understands.
+/// Any text is accepted; [`Config::check`](super::Config::check) refuses addresses of unsupported databases.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl(String);
 
 impl DatabaseUrl {
-    /// The whole URL with its password: only for whoever opens the connection.
+    /// The URL with its password, for opening the connection only.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// What stands before the first colon (`sqlite`, `postgres`, `postgresql`); empty when it holds no plain word.
+    /// The text before the first colon (`sqlite`, `postgres`, `postgresql`). Empty unless it is lower-case letters.
     #[must_use]
     pub fn scheme(&self) -> &str {
         let scheme = self.0.split_once(':').map_or("", |(scheme, _)| scheme);
@@ -63,7 +63,7 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// Works on URLs that no parser would accept: a slip in the URL must not print the password, so in doubt it hides more.
+/// The URL without its password. Also handles malformed URLs, so that a typing error does not reveal the password.
 fn masked(url: &DatabaseUrl) -> String {
     if url.is_sqlite() {
         return mask_parameters(&url.0);
@@ -71,7 +71,7 @@ fn masked(url: &DatabaseUrl) -> String {
     let Some((scheme, rest)) = url.0.split_once("://") else {
         return "***".to_owned();
     };
-    // The last @, because a password may hold one that was not escaped.
+    // The last @, because a password may contain one that is not escaped.
     let shown = match rest.rsplit_once('@') {
         Some((user, host)) => {
             user.split_once(':').map_or_else(|| rest.to_owned(), |(user, _)| format!("{user}:***@{host}"))
@@ -81,7 +81,7 @@ fn masked(url: &DatabaseUrl) -> String {
     mask_parameters(&format!("{scheme}://{shown}"))
 }
 
-/// `user:password/db` with the host forgotten: what should be a port is no number.
+/// Masks `user:password/db`, where the host is missing: the text in the place of the port is not a number.
 fn mask_misplaced_password(rest: &str) -> String {
     let (authority, path) = rest.find(['/', '?']).map_or((rest, ""), |end| rest.split_at(end));
     match authority.split_once(':') {
@@ -113,7 +113,7 @@ mod tests {
     use super::DatabaseUrl;
 
     #[test]
-    fn no_form_of_url_shows_its_password() {
+    fn no_url_shows_its_password() {
         for (url, shown) in [
             ("postgres://user:hunter2@host/db", "postgres://user:***@host/db"),
             ("postgres://user:hun@ter2@host:5432/db", "postgres://user:***@host:5432/db"),

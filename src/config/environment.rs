@@ -1,6 +1,6 @@
-//! The environment: the only place of the program that reads it.
+//! Environment variables. Only this module reads them.
 //!
-//! An empty variable counts as not set, as compose files and unit files cannot leave one out.
+//! An empty variable counts as unset, because compose files and unit files cannot omit one.
 
 use std::env;
 use std::fs;
@@ -10,11 +10,11 @@ use super::section::Key;
 use super::source::{Given, Raw, Source};
 
 const PREFIX: &str = "PERFGRAPH_";
-/// Names that hosting platforms set by custom; the prefixed name of the same key wins over them.
-const CUSTOMARY: [(&str, &str); 1] = [("DATABASE_URL", "database.url")];
+/// Conventional names set by hosting platforms. The prefixed name of the same key overrides them.
+const CONVENTIONAL: [(&str, &str); 1] = [("DATABASE_URL", "database.url")];
 const FILE_SUFFIX: &str = "_FILE";
 
-/// The variables of this process that are meant for perfgraph.
+/// The variables of this process that concern perfgraph.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub(super) fn variables(problems: &mut Vec<Problem>) -> Vec<(String, String)> {
     let mut variables = Vec::new();
@@ -31,7 +31,7 @@ pub(super) fn variables(problems: &mut Vec<Problem>) -> Vec<(String, String)> {
     variables
 }
 
-/// Every value in these variables, with the path of its key; the strongest come last.
+/// The values of these variables with the paths of their keys. Later ones override earlier ones.
 pub(super) fn given(variables: &[(String, String)], keys: &[Key], problems: &mut Vec<Problem>) -> Vec<Given> {
     let mut ours: Vec<_> = variables
         .iter()
@@ -53,7 +53,8 @@ pub(super) fn given(variables: &[(String, String)], keys: &[Key], problems: &mut
         match fs::read_to_string(value) {
             Ok(text) => given.push(one(key, text.trim_end_matches(['\r', '\n']).to_owned(), name)),
             Err(cause) => {
-                problems.push(Problem::new(&[&key], format!("cannot read {value}, which {name} names: {cause}")));
+                problems
+                    .push(Problem::new(&[&key], format!("cannot read {value}, the file that {name} names: {cause}")));
             }
         }
     }
@@ -66,26 +67,26 @@ fn one(key: String, text: String, variable: &str) -> Given {
 
 fn is_ours(name: &str) -> bool {
     let plain = name.strip_suffix(FILE_SUFFIX).unwrap_or(name);
-    name.starts_with(PREFIX) || CUSTOMARY.iter().any(|(customary, _)| *customary == plain)
+    name.starts_with(PREFIX) || CONVENTIONAL.iter().any(|(conventional, _)| *conventional == plain)
 }
 
 fn key_of(name: &str) -> String {
-    let customary = CUSTOMARY.iter().find(|(customary, _)| *customary == name);
-    customary.map_or_else(
+    let conventional = CONVENTIONAL.iter().find(|(conventional, _)| *conventional == name);
+    conventional.map_or_else(
         || name.strip_prefix(PREFIX).unwrap_or(name).to_lowercase().replace("__", "."),
         |(_, key)| (*key).to_owned(),
     )
 }
 
-/// The variable that this one replaces and the secret it holds, when it names a file with a secret in it.
+/// For a variable `NAME_FILE` that names the file of a secret: `NAME` and the key of the secret.
 fn secret_in_file<'name>(name: &'name str, keys: &[Key]) -> Option<(&'name str, String)> {
     let plain = name.strip_suffix(FILE_SUFFIX)?;
     let key = key_of(plain);
     keys.iter().any(|known| known.secret && known.path == key).then_some((plain, key))
 }
 
-/// Kubernetes gives every container such variables for a service called `perfgraph`: refusing to start over a name
-/// that nobody here wrote would help no one.
+/// Whether Kubernetes sets this variable in every container for a service called `perfgraph`. The operator did not write
+/// it, so it is ignored rather than refused.
 fn is_service_link(name: &str, value: &str) -> bool {
     let Some(rest) = name.strip_prefix(PREFIX) else {
         return false;

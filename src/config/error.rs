@@ -1,25 +1,25 @@
-//! What is wrong with a configuration: all of it at once, each as a sentence that says what to change.
+//! Errors of a configuration: all problems together, each with advice.
 
 use std::fmt;
 
 use super::source::Given;
 
-/// A configuration that cannot be used, with everything that is wrong with it.
+/// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("the configuration cannot be used:\n{}", listed(problems))]
+#[error("the configuration is invalid:\n{}", listed(problems))]
 pub struct ConfigError {
     problems: Vec<Problem>,
 }
 
 impl ConfigError {
-    /// The exit code of a program that stops because of its configuration (`EX_CONFIG` of sysexits).
+    /// The exit code for an invalid configuration (`EX_CONFIG` of sysexits).
     pub const EXIT_CODE: u8 = 78;
 
     pub(super) const fn new(problems: Vec<Problem>) -> Self {
         Self { problems }
     }
 
-    /// Everything that is wrong, in the order it was found; never empty.
+    /// The problems in the order in which they were found. Never empty.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
@@ -31,7 +31,7 @@ fn listed(problems: &[Problem]) -> String {
     lines.join("\n")
 }
 
-/// One thing that is wrong. Shown, it is a sentence without a secret in it.
+/// One problem of a configuration. `Display` never shows a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     keys: Vec<String>,
@@ -43,16 +43,16 @@ impl Problem {
         Self { keys: keys.iter().map(|&key| key.to_owned()).collect(), sentence }
     }
 
-    /// The settings it is about (`section.name`); empty when it is about a file as a whole.
+    /// The keys of the settings concerned (`section.name`). Empty if the problem concerns a whole file.
     #[must_use]
     pub fn keys(&self) -> &[String] {
         &self.keys
     }
 
-    /// Adds where the values came from, since with four sources nobody knows by heart which one won.
+    /// Appends the sources of the values, because any of four sources may have set them.
     pub(super) fn name_sources(&mut self, given: &[Given]) {
-        let winner = |key: &String| given.iter().rev().find(|given| given.key == *key);
-        let places: Vec<_> = self.keys.iter().filter_map(winner).map(Given::place).collect();
+        let effective = |key: &String| given.iter().rev().find(|given| given.key == *key);
+        let places: Vec<_> = self.keys.iter().filter_map(effective).map(Given::place).collect();
         if !places.is_empty() {
             self.sentence = format!("{} (set by {})", self.sentence, places.join(" and "));
         }

@@ -1,21 +1,20 @@
-//! The configuration file: finding it, reading its keys, and writing the commented default one.
+//! The configuration file: locating it, reading its keys, and formatting the commented default file.
 
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use figment::providers::{Format, Toml};
-use figment::value::{Dict, Value};
+use toml::{Table, Value};
 
 use super::Config;
 use super::error::Problem;
 use super::section::Key;
 use super::source::{Given, Raw, Source};
 
-/// The file that is read from the working directory when none is named.
+/// The file that is read from the working directory if no other is given.
 pub(super) const DEFAULT: &str = "perfgraph.toml";
 
-/// The name and text of the file, if there is one to read.
+/// The name and the text of the file. `None` if no file is named and the default one does not exist.
 pub(super) fn read(named: Option<&Path>) -> Result<Option<(String, String)>, Problem> {
     let path = named.unwrap_or_else(|| Path::new(DEFAULT));
     match fs::read_to_string(path) {
@@ -25,23 +24,23 @@ pub(super) fn read(named: Option<&Path>) -> Result<Option<(String, String)>, Pro
     }
 }
 
-/// Every value in the file, with the path of its key.
+/// All values of the file with the paths of their keys.
 pub(super) fn given(file: &str, text: &str, keys: &[Key], problems: &mut Vec<Problem>) -> Vec<Given> {
-    let table = match Toml::from_str::<Dict>(text) {
+    let table = match text.parse::<Table>() {
         Ok(table) => table,
         Err(cause) => {
-            // The library's own text quotes the line, which may hold a password.
+            // The library's own report quotes the line, which may contain a password.
             let before = cause.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
             let message = cause.message().replace('\n', ", ");
-            problems.push(Problem::new(&[], format!("{file}, line {line}, is not TOML: {message}")));
+            problems.push(Problem::new(&[], format!("{file}, line {line}, is not valid TOML: {message}")));
             return Vec::new();
         }
     };
     let mut given = Vec::new();
     for (section, value) in table {
         match value {
-            Value::Dict(_, entries) if !entries.is_empty() => {
+            Value::Table(entries) if !entries.is_empty() => {
                 given.extend(entries.into_iter().map(|(name, value)| one(file, format!("{section}.{name}"), value)));
             }
             _ if keys.iter().any(|key| in_section(key, &section)) => {
@@ -53,20 +52,28 @@ pub(super) fn given(file: &str, text: &str, keys: &[Key], problems: &mut Vec<Pro
     given
 }
 
-/// The default file, from the entries of the sections.
+/// The head of the default file.
+const HEAD: &str = "\
+# Configuration of perfgraph. All keys are listed with their defaults; keys that you do not change may be deleted.
+#
+# Environment variables override this file: PERFGRAPH_SECTION__KEY, for example PERFGRAPH_SERVER__LISTEN. Flags override
+# both. The server does not start if a key is unknown or values contradict each other.
+#
+# Numbers must be at least 1 unless their comment allows 0. Units and maximums by the ending of a key: _ms are milliseconds
+# (at most 86400000, a day), _minutes at most 525600 (a year), _hours at most 876000 and _days at most 36500 (a century).
+";
+
+/// The default file, generated from the entries of the sections.
 pub(super) fn commented(config: &Config) -> String {
-    let mut text = String::from(
-        "# Configuration of perfgraph. Every key is here with its default; delete what you do not change.\n\
-         # The environment wins over this file: PERFGRAPH_SECTION__KEY, for example PERFGRAPH_SERVER__LISTEN.\n\
-         # Flags win over both.\n",
-    );
+    let mut text = String::from(HEAD);
+    let keys = config.keys();
     for section in config.sections() {
         let mut lines = vec![String::new()];
         lines.extend(section.comment().iter().map(|line| format!("#{line}")));
         lines.push(format!("[{}]", section.name()));
-        for key in section.keys() {
+        for key in keys.iter().filter(|key| in_section(key, section.name())) {
             lines.extend(key.comment.iter().map(|line| format!("#{line}")));
-            lines.push(key.toml);
+            lines.push(key.toml.clone());
         }
         lines.push(String::new());
         text.push_str(&lines.join("\n"));
@@ -79,14 +86,14 @@ fn one(file: &str, key: String, value: Value) -> Given {
 }
 
 fn in_section(key: &Key, section: &str) -> bool {
-    key.path.split_once('.').is_some_and(|(known, _)| known == section)
+    key.section() == section
 }
 
 fn not_a_section(file: &str, section: &str, value: &Value) -> Option<Problem> {
-    // An empty section sets nothing, which is fine.
-    let wrong = value.as_dict().is_none();
+    // An empty section is allowed; it sets nothing.
+    let wrong = !value.is_table();
     wrong.then(|| {
-        let sentence = format!("`{section}` in {file} is a section: write [{section}] once, and its keys below it");
+        let sentence = format!("`{section}` in {file} is a section: write [{section}] once, followed by its keys");
         Problem::new(&[section], sentence)
     })
 }

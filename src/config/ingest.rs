@@ -1,29 +1,31 @@
-//! Section `ingest`: what is accepted, and how much waits or commits together.
+//! Section `ingest`: acceptance and storage of measurements.
 
 use super::section::section;
 
 section! {
-    /// How measurements are accepted and written.
+    /// Acceptance and storage of measurements.
     "ingest" => Ingest {
-        /// Hours into the past: an older measurement is refused.
+        /// Measurements in one mutation or one part of a longer body. At most 16384 and `ingest.commit_rows_max`.
+        rows_max ("limits.ingest_rows_max"): u32 = 10_000,
+        /// Maximum age of a measurement in hours. Older ones are refused. At most `retention.raw_days`.
         time_window_past_hours: u32 = 168,
-        /// Minutes into the future: a later measurement is refused. Covers clocks that run fast; 0 allows none.
+        /// Tolerance for clocks that run fast, in minutes: measurements with a later time are refused. 0 allows none.
         time_window_future_minutes: u32 = 10,
-        /// Measurements waiting to be written. When as many wait, callers are told to come back later.
-        queue_rows_max: usize = 100_000,
-        /// Measurements written in one transaction. Callers that arrive together share one.
-        commit_rows_max: usize = 20_000,
-        /// Measurements of a longer body or file that are written at once, while the rest of it is read. A retry with an
-        /// idempotency key must meet the same number.
+        /// Measurements in the queue for writing. While the queue is full, requests fail with the error code UNAVAILABLE.
+        queue_rows_max: u32 = 100_000,
+        /// Measurements written in one transaction, which concurrent requests share. At most `queue_rows_max`.
+        commit_rows_max: u32 = 20_000,
+        /// Measurements per part of a longer body or file: each part is stored as soon as it is read. At most
+        /// `limits.ingest_rows_max`. A retry with an idempotency key needs the same value as the first attempt.
         part_rows: usize = 5_000,
-        /// Bytes of an endpoint's path or name.
+        /// Bytes of an endpoint. At most 2000.
         endpoint_bytes_max: usize = 500,
-        /// Bytes of a measurement's `name`, and of its `release`. At most 2000.
+        /// Bytes of a measurement's `name` and of its `release`. At most 2000.
         tag_bytes_max: usize = 200,
-        /// Whether ids in the paths of `API_RESPONSE` and `PAGE_LOAD` become `:id` (`/orders/17?page=2` is counted as
-        /// `/orders/:id`), so that they are few endpoints with many measurements each.
+        /// Replaces ids in the paths of `API_RESPONSE` and `PAGE_LOAD` by `:id` and drops the query string, so that
+        /// `/orders/17?page=2` is stored as `/orders/:id`.
         endpoint_templates: bool = true,
-        /// Endpoints of one project. Measurements of further ones are kept under the endpoint `__other__`. At most 100000.
+        /// Endpoints of one project. Measurements of further endpoints are stored under `__other__`. At most 100000.
         endpoints_max: usize = 1_000,
     }
 }

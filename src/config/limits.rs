@@ -1,77 +1,87 @@
-//! Section `limits`: what one request may cost, so that no client can hurt another.
+//! Section `limits`: bounds of one request, so that no client can affect others.
 //!
-//! Limits of an operation are counted with every fragment spread out, since that is what is executed.
+//! Limits of an operation count every fragment where it is spread, because that is what is executed.
+
+use std::time::Duration;
 
 use super::section::section;
 
 section! {
-    /// What one request may cost. Whatever goes beyond is refused before it reaches the database.
+    /// Limits of one request or connection. A request beyond a limit is refused before it reaches the database.
     "limits" => Limits {
-        /// Bytes of a request's head: its address and all of its headers, 100 at most; beyond it is 431.
+        /// Bytes of a request's head, that is its request line and headers. At least 8192. At most 100 headers are
+        /// accepted. Beyond either the status is 431.
         header_bytes_max: usize = 65_536,
-        /// Bytes of a request's body: room for 10,000 measurements in one call. Documents have a limit of their own.
+        /// Bytes of a request's body. The default has room for 10,000 measurements in one mutation. Documents have their own
+        /// limit.
         body_bytes_max: usize = 5_242_880,
-        /// Bytes of a body of metrics for `/ingest/v1/metrics`, as it arrives and once it is decoded.
+        /// Bytes of a body for `/ingest/v1/metrics`, both compressed and decompressed.
         ingest_body_bytes_max: u64 = 5_242_880,
-        /// Bytes of a GraphQL document without its variables: 16 for each of the tokens allowed by default.
+        /// Bytes of a GraphQL document without its variables. At most `body_bytes_max` and `websocket_message_bytes_max`.
         document_bytes_max: usize = 32_768,
         /// Tokens (names, values, punctuation) of a document.
         tokens_max: usize = 2_000,
-        /// Operations and fragments defined in a document.
+        /// Operations and fragments that a document defines.
         definitions_max: usize = 50,
-        /// Levels of fields inside each other. Introspection is measured apart, as its standard query nests deeper.
+        /// Depth of nested fields. Introspection is measured separately, because its standard query nests deeper.
         depth_max: usize = 12,
         /// Aliased fields of an operation.
         aliases_max: usize = 30,
-        /// Fields at the top of an operation.
+        /// Fields at the top level of an operation.
         root_fields_max: usize = 20,
         /// Directives of an operation.
         directives_max: usize = 20,
-        /// Fields of an operation, with every fragment spread out.
+        /// Fields of an operation.
         fields_max: usize = 2_000,
-        /// Cost of an operation: fields times the sizes of the lists they stand in.
+        /// Cost of an operation: the sum of its fields, each multiplied by the sizes of the lists that contain it.
         cost_max: u64 = 5_000,
-        /// Bytes of documents kept ready to run, parsed and validated; also how many can be named by their hash alone. 0
-        /// keeps none, and persisted queries are then never found.
+        /// Bytes of parsed and validated documents in the cache, which also serves persisted queries. 0 disables both.
         document_cache_bytes_max: u64 = 16_777_216,
-        /// Operations in one request, as a list in JSON; 0 or 1 refuses lists.
+        /// Operations in one request (a JSON array). 0 or 1 refuses arrays.
         batch_operations_max: usize = 20,
-        /// Items of a list that was asked for without a size.
+        /// Items of a list if the query gives no number. At most `page_size_max`.
         page_size_default: u32 = 20,
-        /// Items of a list at most.
+        /// Items of a list.
         page_size_max: u32 = 100,
-        /// Rows that a page by number may lie behind the start: they are passed over one by one.
+        /// Rows that a page selected by its number may skip.
         page_offset_max: u64 = 10_000,
-        /// Levels of `and`, `or` and `not` inside each other in a filter.
+        /// Depth of nested `and`, `or` and `not` in a filter.
         filter_depth_max: usize = 8,
-        /// Conditions of a filter: each value that it compares with is one, and so is each filter inside of it. At most
-        /// 800.
+        /// Conditions of a filter. Each value compared with counts, and so does each nested filter. At most 800.
         filter_conditions_max: usize = 200,
-        /// Measurements in one call; at most 16384.
-        ingest_rows_max: usize = 10_000,
-        /// People who join or leave a team in one call; at most 5000.
+        /// Members added to or removed from a project in one mutation. At most 5000.
         team_change_max: usize = 1_000,
-        /// Departments in figures about employees (`byDepartment`), of each organization or of all together.
+        /// Departments in statistics about employees (`byDepartment`), per organization or over all of them.
         departments_max: usize = 1_000,
-        /// Buckets of time in the answer of one field: of a series, or of all series of the field together.
+        /// Time buckets in one field, over all series of the field.
         buckets_max: usize = 10_000,
-        /// Groups that measurements may fall into when they are grouped, be it to show the first few of them.
+        /// Groups that grouped measurements may form, whether or not all of them are returned.
         groups_max: usize = 10_000,
-        /// Single measurements that an exact answer may be read from.
+        /// Measurements that a filter with `exact: true` may read.
         exact_rows_max: u32 = 200_000,
-        /// Minutes of each of two releases that are compared.
-        comparison_minutes_max: u32 = 1_440,
-        /// Endpoints of a project that are compared from one release to another: those with the most measurements.
-        comparison_endpoints_max: u32 = 200,
-        /// Subscriptions open at once on one WebSocket.
+        /// Subscriptions and other operations in progress on one WebSocket.
         subscriptions_per_socket_max: usize = 50,
-        /// Sockets open at once.
-        sockets_max: usize = 10_000,
-        /// Streams over HTTP (server-sent events and multipart) open at once.
-        streams_max: usize = 10_000,
-        /// Bytes of one message from a client on a WebSocket: room for a document with its variables.
+        /// Open WebSockets.
+        sockets_max: u32 = 10_000,
+        /// Open streams over HTTP (server-sent events, multipart).
+        streams_max: u32 = 10_000,
+        /// Bytes of one message from a client on a WebSocket: a document with its variables.
         websocket_message_bytes_max: usize = 65_536,
-        /// Milliseconds that a new WebSocket has to send `connection_init` before it is closed with 4408.
-        connection_init_timeout_ms: u64 = 5_000,
+        /// Timeout for `connection_init` on a new WebSocket. After it the socket is closed with code 4408.
+        connection_init_timeout ("connection_init_timeout_ms"): Duration = Duration::from_secs(5),
+    }
+    with {
+        /// Limits of `compareReleases`.
+        comparison: ComparisonLimits,
+    }
+}
+
+section! {
+    /// Limits of one comparison of two releases.
+    "limits" => ComparisonLimits {
+        /// Minutes of each release that `compareReleases` compares.
+        minutes_max ("comparison_minutes_max"): u32 = 1_440,
+        /// Endpoints that `compareReleases` compares: those with the most measurements.
+        endpoints_max ("comparison_endpoints_max"): u32 = 200,
     }
 }

@@ -1,66 +1,67 @@
-//! Section `live`: the way from a commit to whoever watches.
+//! Section `live`: subscriptions, live windows, and the bus between instances.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use super::DatabaseUrl;
 use super::section::section;
 use super::setting::Setting;
 
 section! {
-    /// How committed measurements reach those who watch.
+    /// Subscriptions, live windows, and the bus between instances.
     "live" => Live {
-        /// How instances on one database tell each other of commits, so that those who watch on one see at once what was
-        /// sent to another. Whatever it is and whether it works or not, the database is asked once a second as well.
-        /// `postgres` needs nothing but the database; `redis` is a broker at `bus_url`, for many instances; `local` tells
-        /// nobody; `auto` is `local` on SQLite, whose file is one instance's alone, and `postgres` on PostgreSQL.
+        /// Bus by which instances on one database notify each other of commits, so that subscribers of all instances are
+        /// served at once. `postgres` uses LISTEN and NOTIFY of the database; `redis` uses the broker at `bus_url`; `local`
+        /// notifies nobody; `auto` is `local` on SQLite, which allows a single instance, and `postgres` on PostgreSQL. The
+        /// database is polled once a second as well, so a lost notification only delays events.
         bus: LiveBus = LiveBus::Auto,
-        /// The broker of the bus `redis`: `redis://USER:PASSWORD@HOST:6379`.
+        /// Address of the broker for the bus `redis`: `redis://USER:PASSWORD@HOST:6379`.
         bus_url: BrokerUrl = BrokerUrl::default(),
-        /// Committed batches that a subscriber may be behind before it has to read them from the database again.
+        /// Committed batches buffered for a subscriber. One that is further behind reads them from the database.
         channel_batches_max: usize = 1_024,
-        /// Events that one subscriber may be behind others who watch the same; after that it reads for itself, skips or is
-        /// closed, as it asked.
+        /// Events buffered for a subscriber that shares a subscription with others. One that is further behind reads them
+        /// from the database, skips them or is closed, as it requested.
         frames_max: usize = 256,
-        /// Bytes of what was read for one subscriber that resumes, kept for seconds for others who resume there too.
+        /// Bytes of events that were read for a resuming subscriber and are cached for a few seconds for others that resume
+        /// at the same cursor.
         resumed_bytes_max: u64 = 33_554_432,
-        /// Measurements in one event of a stream at most (`maxBatch`).
+        /// Measurements in one event of a stream: the maximum of `maxBatch`.
         event_metrics_max: usize = 1_000,
-        /// Milliseconds that a measurement may wait for others in a stream at most (`maxDelay`).
-        delay_max_ms: u64 = 60_000,
-        /// Milliseconds after which a silent stream says how far it is.
-        heartbeat_interval_ms: u64 = 15_000,
-        /// Organizations that one stream may span: each is a part of every cursor.
+        /// Delay by which a stream may collect measurements into one event: the maximum of `maxDelay`.
+        delay_max ("delay_max_ms"): Duration = Duration::from_mins(1),
+        /// Interval of events without measurements on a silent stream; each carries the current cursor.
+        heartbeat_interval ("heartbeat_interval_ms"): Duration = Duration::from_secs(15),
+        /// Organizations that one stream may cover. Each adds to the length of every cursor.
         organizations_max: usize = 100,
-        /// Hours that a live window spans at most.
+        /// Length of a live window in hours.
         window_max_hours: u32 = 24,
-        /// Milliseconds between two states of a live window at least.
-        window_every_min_ms: u64 = 500,
-        /// Steps in which a live window moves on until all of it is replaced: its length by the common divisor of its
-        /// length and its pace.
+        /// Minimum interval between two states of a live window.
+        window_every_min ("window_every_min_ms"): Duration = Duration::from_millis(500),
+        /// Steps of a live window: `window / gcd(window, every)`. With 600, a window of an hour can advance every 6 s.
         window_steps_max: usize = 600,
-        /// Groups (endpoints, for instance) of one live window.
+        /// Groups (such as endpoints) of one live window.
         window_groups_max: usize = 2_000,
-        /// Steps that hold something, of every group of every live window together: about 200 bytes each.
+        /// Non-empty steps of all groups of all live windows together, about 200 bytes of memory each.
         window_cells_max: usize = 500_000,
-        /// Different live windows computed at once; everyone who watches the same counts once.
+        /// Different live windows at once. Subscribers of the same window share it.
         windows_max: usize = 5_000,
-        /// Milliseconds after its end at which a live window is pushed: what was on its way by then is in it.
-        window_delay_ms: u64 = 250,
-        /// Milliseconds after its end until which late measurements revise a live window that was pushed.
-        window_grace_ms: u64 = 5_000,
+        /// Delay between the end of a live window and its event, so that measurements under way are included. At most
+        /// `window_grace_ms`.
+        window_delay ("window_delay_ms"): Duration = Duration::from_millis(250),
+        /// Time after the end of a live window during which late measurements cause a revised event.
+        window_grace ("window_grace_ms"): Duration = Duration::from_secs(5),
     }
 }
 
-/// How instances tell each other of commits.
+/// The bus by which instances notify each other of commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LiveBus {
-    /// What suits the database.
+    /// The bus that suits the database.
     Auto,
-    /// Not at all.
+    /// No notifications.
     Local,
-    /// LISTEN and NOTIFY.
+    /// LISTEN and NOTIFY of PostgreSQL.
     Postgres,
-    /// A broker.
+    /// A Redis broker.
     Redis,
 }
 
@@ -88,12 +89,12 @@ impl Setting for LiveBus {
     }
 }
 
-/// The address of a broker, which may carry a password: shown without it everywhere except through `reveal`.
+/// The address of a broker. `Debug` hides its password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BrokerUrl(DatabaseUrl);
 
 impl BrokerUrl {
-    /// The whole URL with its password: only for whoever opens the connection.
+    /// The URL with its password, for opening the connection only.
     #[must_use]
     pub fn reveal(&self) -> &str {
         self.0.reveal()

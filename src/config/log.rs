@@ -1,22 +1,23 @@
-//! Section `log`: what is logged, and how it looks.
+//! Section `log`: log output.
 
 use super::section::section;
 use super::setting::Setting;
 
 section! {
-    /// What is logged, and how. The log goes to standard error.
+    /// Log output, written to standard error.
     "log" => Log {
-        /// `error`, `warn`, `info`, `debug` or `trace`, also by module: `info,perfgraph::ingest=debug`.
+        /// Minimum level: `error`, `warn`, `info`, `debug` or `trace`. May be given per module:
+        /// `info,perfgraph::ingest=debug`. At `debug` every request is logged.
         filter: String = String::from("info,sea_orm_migration=warn"),
-        /// `text` to read, `json` for a log collector.
+        /// `text` for reading, or `json` (one object per line) for log collectors.
         format: LogFormat = LogFormat::Text,
     }
 }
 
-/// How a line of the log looks.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Lines to read.
+    /// Plain text.
     Text,
     /// One JSON object per line.
     Json,

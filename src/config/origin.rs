@@ -1,8 +1,8 @@
-//! The origin of a web page, as browsers send it: scheme, host and, unless it is the usual one, port.
+//! The origin of a web page, as browsers send it: scheme, host, and the port unless it is the default.
 
 use std::fmt;
 
-/// `https://app.example.com` or `http://localhost:3000`: lower case, nothing behind the port.
+/// An origin in lower case, such as `https://app.example.com` or `http://localhost:3000`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     text: String,
@@ -10,16 +10,16 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Reads an origin, and only an origin: no path, no wildcard, no user.
+    /// Parses an origin. Paths, wildcards and user names are refused.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim().to_ascii_lowercase();
         let (scheme, authority) = text.split_once("://")?;
-        let usual_port = match scheme {
+        let default_port = match scheme {
             "http" => ":80",
             "https" => ":443",
             _ => return None,
         };
-        let host = authority.strip_suffix(usual_port).unwrap_or(authority);
+        let host = authority.strip_suffix(default_port).unwrap_or(authority);
         let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]_".contains(&byte);
         if host.is_empty() || host.starts_with([':', '.']) || !host.bytes().all(is_host) {
             return None;
@@ -27,12 +27,12 @@ impl Origin {
         Some(Self { text: format!("{scheme}://{host}"), authority_at: scheme.len() + "://".len() })
     }
 
-    /// As it stands in the header `Origin`.
+    /// The value of the header `Origin`.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Host and port, as they stand in the header `Host`.
+    /// Host and port, as in the header `Host`.
     pub fn authority(&self) -> &str {
         &self.text[self.authority_at..]
     }
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_and_nothing_else() {
+    fn only_origins_are_parsed() {
         for (text, origin, authority) in [
             ("https://App.Example.com", "https://app.example.com", "app.example.com"),
             (" http://localhost:3000 ", "http://localhost:3000", "localhost:3000"),

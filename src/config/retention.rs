@@ -1,22 +1,22 @@
-//! Section `retention`: for how long each resolution is kept.
+//! Section `retention`: retention periods per resolution.
 
 use super::section::section;
 
 section! {
-    /// For how long measurements are kept. What is older is answered from coarser rollups; days are kept for ever.
+    /// Retention periods. Queries about older times are answered from coarser rollups; rollups per day are never deleted.
     "retention" => Retention {
-        /// Days for which single measurements are kept.
+        /// Days for which single measurements are kept. At most `minute_days` and `key_days`.
         raw_days: u32 = 7,
-        /// Days for which rollups per minute and per five minutes are kept.
+        /// Days for which rollups per minute and per five minutes are kept. At most `hour_days`.
         minute_days: u32 = 14,
-        /// Days for which rollups per hour are kept, and the counts of what came too late.
+        /// Days for which rollups per hour and counts of late measurements are kept.
         hour_days: u32 = 400,
-        /// Days for which it is kept what changed in the directory: so long after it was interrupted, a subscription to
-        /// changes can go on without a gap.
+        /// Days for which changes of organizations, employees, projects and releases are kept. A subscription to changes
+        /// can resume without a gap for as long.
         change_days: u32 = 30,
-        /// Days for which idempotency keys and places in streams are remembered, at least `raw_days`. A retry after that
-        /// is taken for something new; its measurements are refused as too old unless they are sent without a time, or
-        /// imported. A stream that resumes from before that is told so.
+        /// Days for which idempotency keys and stream cursors are kept. A later retry counts as a new request: its
+        /// measurements are refused as too old, unless they carry no time or are imported. A stream that resumes from an
+        /// older cursor reports a gap.
         key_days: u32 = 14,
     }
 }

@@ -1,16 +1,18 @@
-//! Section `self_monitoring`: perfgraph's requests as measurements of its own project.
+//! Section `self_monitoring`: measurements of the server's own requests.
+
+use std::time::Duration;
 
 use super::section::section;
 
 section! {
-    /// Whether perfgraph records the requests that it serves, as a project of its own organization.
+    /// Measurements of the requests that the server handles, stored in the project `perfgraph/perfgraph`.
     "self_monitoring" => SelfMonitoring {
-        /// Whether requests are recorded.
+        /// Records requests.
         enabled: bool = true,
-        /// Milliseconds for which requests are collected before they are written together.
-        flush_interval_ms: u64 = 500,
-        /// Requests of one operation that are written at once. Of more, so many are drawn at random: percentiles stay
-        /// what they are, counts become smaller.
+        /// Interval at which recorded requests are written.
+        flush_interval ("flush_interval_ms"): Duration = Duration::from_millis(500),
+        /// Requests of one operation written per interval. If there are more, a random sample of this size is written:
+        /// percentiles stay representative, counts are too low.
         requests_per_operation_max: usize = 100,
     }
 }

@@ -1,48 +1,53 @@
-//! Section `server`: the listener and its patience.
+//! Section `server`: listener, browser origins and timeouts.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use super::origin::Origin;
 use super::section::section;
 
 section! {
-    /// Where the server listens and how long it waits.
+    /// Listener, browser origins and timeouts.
     "server" => Server {
-        /// Address and port of the one listener, for example `127.0.0.1:8000`, `[::1]:8000` or `localhost:8000`. Port 0
-        /// takes a free one. As long as there is no authentication, only addresses of this machine are accepted.
+        /// Address and port to listen on: `127.0.0.1:8000`, `[::1]:8000` or `localhost:8000`. Port 0 selects a free port.
+        /// Only loopback addresses are accepted, because there is no authentication yet.
         listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
-        /// Origins at which browsers reach this server through a proxy, for example `["https://perf.example.com"]`. Their
-        /// host names are answered to, and their pages count as pages of this server. Without any, only local names are
-        /// answered to.
+        /// Origins under which browsers reach this server through a reverse proxy, such as `["https://perf.example.com"]`.
+        /// Requests to their host names are accepted, and their pages are same-origin. Empty: only requests to localhost
+        /// and loopback addresses are accepted.
         public_origins: Vec<Origin> = Vec::new(),
-        /// Origins of other pages that may read, write and open streams here (CORS), for example
-        /// `["https://app.example.com"]`. Each is trusted as far as whoever opens the page.
+        /// Other origins whose pages may send queries, mutations, metrics and subscriptions (CORS), such as
+        /// `["https://app.example.com"]`. Their pages act with the rights of the person who opens them.
         cors_origins: Vec<Origin> = Vec::new(),
-        /// Whether pages of those origins may send cookies and other credentials along.
+        /// Allows pages of `cors_origins` to send cookies and other credentials.
         cors_credentials: bool = false,
-        /// Whether answers of more than 1,000 bytes are compressed for clients that take zstd, br or gzip.
+        /// Compresses responses of more than 1000 bytes with zstd, br or gzip if the client accepts one of them.
         compression: bool = true,
-        /// Milliseconds that a connection may take to send the head of its next request before it is closed.
-        idle_timeout_ms: u64 = 60_000,
-        /// Milliseconds that a client may take nothing of what is written to it, before its connection is cut. On a
-        /// WebSocket also what it may take to accept one message.
-        write_timeout_ms: u64 = 30_000,
-        /// Milliseconds after which a request is answered with the code TIMEOUT. Subscriptions are not requests.
-        request_timeout_ms: u64 = 10_000,
-        /// Milliseconds that a body of metrics for `/ingest/v1/metrics` may take to arrive.
-        ingest_body_timeout_ms: u64 = 60_000,
-        /// Milliseconds between SIGTERM or Ctrl-C and the end of new requests: `/readyz` already says 503, so that a
-        /// balancer has time to look elsewhere.
-        drain_delay_ms: u64 = 0,
-        /// Milliseconds that requests under way get to finish after SIGTERM or Ctrl-C; 0 waits for nobody.
-        drain_timeout_ms: u64 = 10_000,
-        /// Milliseconds between the server's pings on a WebSocket; one that lets two go by without a word is closed.
-        ping_interval_ms: u64 = 15_000,
-        /// Milliseconds of silence after which a stream over HTTP gives a sign of life, so that no proxy takes it for
-        /// dead.
-        heartbeat_interval_ms: u64 = 12_000,
-        /// Number of this instance in the ids it makes, 0 to 255. Unset, it takes the first that is free; a number that
-        /// another instance on the same PostgreSQL database holds is refused. 0 is also what `perfgraph seed` uses.
+        /// Timeout for the head of the next request on a connection. After it the connection is closed, also an idle one.
+        idle_timeout ("idle_timeout_ms"): Duration = Duration::from_mins(1),
+        /// Timeout for a client that reads nothing of what is sent to it. After it the connection is closed. On a WebSocket
+        /// it also bounds the sending of one message.
+        write_timeout ("write_timeout_ms"): Duration = Duration::from_secs(30),
+        /// Timeout for a query or mutation. After it the request fails with the error code TIMEOUT. Subscriptions have no
+        /// timeout.
+        request_timeout ("request_timeout_ms"): Duration = Duration::from_secs(10),
+        /// Timeout for receiving the body of a request to `/ingest/v1/metrics`.
+        ingest_body_timeout ("ingest_body_timeout_ms"): Duration = Duration::from_mins(1),
+        /// Delay between SIGTERM or Ctrl-C and the moment when no new connections are accepted. During the delay requests
+        /// are served and `/readyz` returns 503, so that a load balancer stops sending traffic. 0: no delay.
+        drain_delay ("drain_delay_ms"): Duration = Duration::ZERO,
+        /// Timeout for requests in progress and open WebSockets after the drain delay. 0 does not wait for them.
+        drain_timeout ("drain_timeout_ms"): Duration = Duration::from_secs(10),
+        /// Interval of the server's pings on a WebSocket. After two pings without any message from the client the socket is
+        /// closed.
+        ping_interval ("ping_interval_ms"): Duration = Duration::from_secs(15),
+        /// Interval of heartbeats on a stream over HTTP (server-sent events, multipart) that has nothing else to send, so
+        /// that proxies keep the connection open.
+        heartbeat_interval ("heartbeat_interval_ms"): Duration = Duration::from_secs(12),
+        /// Number of this instance, 0 to 255: part of every id that it generates. Unset: the first free number. A number
+        /// that another instance on the same PostgreSQL database holds is refused. `perfgraph seed` uses 0.
         node: Option<u8> = None,
     }
 }

@@ -1,51 +1,52 @@
-//! The types a setting can have: how each is read from text (environment, flag) and from a file, and how it is
-//! written into the default file. A new type of setting is one more implementation here.
+//! The types of settings: parsing from text (environment, flags) and from TOML values, and formatting for the default
+//! file. A new type of setting is one more implementation of [`Setting`].
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
-use figment::value::Value;
+use toml::Value;
 
 use super::database_url::DatabaseUrl;
 use super::origin::Origin;
 use super::section::Key;
 use super::source::Raw;
 
-/// A type that a setting can have.
+/// The type of a setting.
 pub(super) trait Setting: Sized {
     /// Completes the sentence "must be ...".
     const EXPECTED: &'static str;
     /// Whether a value must never be shown.
     const SECRET: bool = false;
 
-    /// Reads it where everything is text.
+    /// Parses a value from the environment or a flag.
     fn from_text(text: &str) -> Option<Self>;
 
-    /// Reads it where values have types: a number in quotes is a mistake there.
+    /// Reads a value from a TOML file. Values are typed there, so a number in quotes is refused.
     fn from_value(value: &Value) -> Option<Self> {
         value.as_str().and_then(Self::from_text)
     }
 
-    /// Writes its line in a TOML file.
+    /// Formats its line in a TOML file.
     fn to_toml(&self, name: &str) -> String;
 
-    /// The value, where it is a number whose bounds its unit gives.
+    /// The number that the file shows, if it is one.
     fn number(&self) -> Option<u64> {
         None
     }
 }
 
-/// Describes one setting of a section.
-pub(super) fn key<T: Setting>(section: &str, name: &str, comment: &'static [&'static str], value: &T) -> Key {
-    Key {
-        path: format!("{section}.{name}"),
-        comment,
-        toml: value.to_toml(name),
-        number: value.number(),
-        secret: T::SECRET,
-    }
+/// Describes one setting.
+pub(super) fn key<T: Setting>(path: &str, comment: &'static [&'static str], value: &T) -> Key {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    Key { path: path.to_owned(), comment, toml: value.to_toml(name), number: value.number(), secret: T::SECRET }
 }
 
-/// Replaces one setting, or says what it expects.
+/// Replaces one setting.
+///
+/// # Errors
+/// The values that the setting accepts.
 pub(super) fn set<T: Setting>(slot: &mut T, raw: &Raw) -> Result<(), &'static str> {
     let read = match raw {
         Raw::Text(text) => T::from_text(text),
@@ -65,9 +66,7 @@ macro_rules! whole_number {
             }
 
             fn from_value(value: &Value) -> Option<Self> {
-                let number = value.to_num()?;
-                let number = number.to_u128().or_else(|| number.to_i128()?.try_into().ok())?;
-                number.try_into().ok()
+                value.as_integer()?.try_into().ok()
             }
 
             fn to_toml(&self, name: &str) -> String {
@@ -88,6 +87,27 @@ whole_number!(
     usize: "a whole number, 0 or larger"
 );
 
+/// In the file a duration is a whole number of milliseconds, and its key ends in `_ms`.
+impl Setting for Duration {
+    const EXPECTED: &'static str = u64::EXPECTED;
+
+    fn from_text(text: &str) -> Option<Self> {
+        u64::from_text(text).map(Self::from_millis)
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        u64::from_value(value).map(Self::from_millis)
+    }
+
+    fn to_toml(&self, name: &str) -> String {
+        format!("{name} = {}", self.as_millis())
+    }
+
+    fn number(&self) -> Option<u64> {
+        self.as_millis().try_into().ok()
+    }
+}
+
 impl Setting for Option<u8> {
     const EXPECTED: &'static str = u8::EXPECTED;
 
@@ -100,7 +120,7 @@ impl Setting for Option<u8> {
     }
 
     fn to_toml(&self, name: &str) -> String {
-        // TOML has no "nothing": an unset key stands as a comment that only needs its mark removed.
+        // TOML has no null: an unset key is commented out.
         self.map_or_else(|| format!("# {name} = 1"), |value| value.to_toml(name))
     }
 }
@@ -113,10 +133,7 @@ impl Setting for bool {
     }
 
     fn from_value(value: &Value) -> Option<Self> {
-        match value {
-            Value::Bool(_, value) => Some(*value),
-            _ => None,
-        }
+        value.as_bool()
     }
 
     fn to_toml(&self, name: &str) -> String {
@@ -154,8 +171,8 @@ impl Setting for SocketAddr {
 }
 
 impl Setting for Vec<Origin> {
-    const EXPECTED: &'static str = "a list of origins such as [\"https://app.example.com\"], each a scheme, a host and no \
-                                    path (in the environment without brackets and quotes, separated by commas)";
+    const EXPECTED: &'static str = "a list of origins such as [\"https://app.example.com\"], each a scheme and a host \
+                                    without a path (in the environment without brackets and quotes, separated by commas)";
 
     fn from_text(text: &str) -> Option<Self> {
         text.split(',').filter(|part| !part.trim().is_empty()).map(Origin::parse).collect()

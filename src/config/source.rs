@@ -1,21 +1,21 @@
-//! A value as somebody gave it, with where it came from: what lets a complaint name the line to change.
+//! A configured value and its source, so that a problem can name the place to change.
 
-use figment::value::Value;
+use toml::Value;
 
 use super::Overrides;
 use super::error::Problem;
 use super::section::Key;
 use super::suggest;
 
-/// A value before it is read as the type of its setting.
+/// A value before it is parsed as the type of its setting.
 pub(super) enum Raw {
-    /// From the environment or a flag, where everything is text.
+    /// Text from the environment or a flag.
     Text(String),
-    /// From the file, where values have types.
+    /// A typed value from the file.
     Value(Value),
 }
 
-/// Where a value came from.
+/// The source of a value.
 pub(super) enum Source {
     /// The file of this name.
     File(String),
@@ -25,17 +25,17 @@ pub(super) enum Source {
     Flag(&'static str),
 }
 
-/// A value that somebody gave for a key, known or not.
+/// A value given for a key, which may be unknown.
 pub(super) struct Given {
     /// `section.name`.
     pub key: String,
     /// The value.
     pub raw: Raw,
-    /// Where it stands.
+    /// Its source.
     pub source: Source,
 }
 
-/// What the command line gives.
+/// The values of the command line flags.
 pub(super) fn flags(overrides: &Overrides) -> Vec<Given> {
     let listen = overrides.listen.clone().map(|text| ("server.listen", "--listen", text));
     let url = overrides.database_url.as_ref();
@@ -49,7 +49,7 @@ pub(super) fn flags(overrides: &Overrides) -> Vec<Given> {
 }
 
 impl Given {
-    /// The place to look at, in the words of that place.
+    /// The place to change: a key in a file, an environment variable, or a flag.
     pub fn place(&self) -> String {
         match &self.source {
             Source::File(file) => format!("`{}` in {file}", self.key),
@@ -58,14 +58,14 @@ impl Given {
         }
     }
 
-    /// The value could not be read as the type of its setting.
+    /// The problem of a value that cannot be parsed as the type of its setting.
     pub fn wrong_type(&self, expected: &str, keys: &[Key]) -> Problem {
         let secret = keys.iter().any(|key| key.secret && key.path == self.key);
         let found = if secret { String::new() } else { format!(", not {}", self.raw.describe()) };
         Problem::new(&[&self.key], format!("{} must be {expected}{found}", self.place()))
     }
 
-    /// There is no such setting.
+    /// The problem of a key that does not exist, with the most similar key as a suggestion.
     pub fn unknown(&self, keys: &[Key]) -> Problem {
         let place = match &self.source {
             Source::Environment(variable) => format!("{variable} in the environment"),
@@ -83,14 +83,13 @@ impl Given {
 impl Raw {
     fn describe(&self) -> String {
         match self {
-            Self::Text(text) | Self::Value(Value::String(_, text)) => quoted(text),
-            Self::Value(Value::Bool(_, value)) => value.to_string(),
-            Self::Value(Value::Num(_, number)) => {
-                let whole = number.to_i128().map(|value| value.to_string());
-                whole.or_else(|| number.to_f64().map(|value| value.to_string())).unwrap_or_else(|| "that number".into())
-            }
-            Self::Value(Value::Array(..)) => "a list".to_owned(),
-            Self::Value(_) => "a table".to_owned(),
+            Self::Text(text) | Self::Value(Value::String(text)) => quoted(text),
+            Self::Value(Value::Boolean(value)) => value.to_string(),
+            Self::Value(Value::Integer(number)) => number.to_string(),
+            Self::Value(Value::Float(number)) => number.to_string(),
+            Self::Value(Value::Datetime(time)) => time.to_string(),
+            Self::Value(Value::Array(_)) => "a list".to_owned(),
+            Self::Value(Value::Table(_)) => "a table".to_owned(),
         }
     }
 }

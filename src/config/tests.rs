@@ -1,4 +1,4 @@
-//! What an operator meets: which source wins, what a slip is answered with, and that no secret is ever shown.
+//! Precedence of the sources, reports of mistakes, and secrecy of passwords.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -19,13 +19,13 @@ fn problems(toml: &str, environment: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn nothing_given_is_the_default() {
+fn an_empty_file_gives_the_defaults() {
     assert_eq!(read("", &[]).unwrap(), Config::default());
     assert_eq!(Config::default().check(), []);
 }
 
 #[test]
-fn the_file_is_below_the_environment_and_that_below_the_flags() {
+fn the_environment_overrides_the_file_and_flags_override_both() {
     let toml = "[server]\nlisten = '127.0.0.1:1'\nnode = 7\n[database]\nurl = 'sqlite://file'\n[log]\nformat = 'json'";
     let listen = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
 
@@ -67,7 +67,7 @@ fn every_type_of_setting_can_come_from_the_environment() {
 }
 
 #[test]
-fn unknown_keys_are_answered_with_the_nearest_known_one() {
+fn an_unknown_key_suggests_the_most_similar_one() {
     assert_eq!(
         problems("[server]\nlisen = 1", &[]),
         ["unknown key `server.lisen` in perfgraph.toml: did you mean `server.listen`?"]
@@ -85,7 +85,7 @@ fn unknown_keys_are_answered_with_the_nearest_known_one() {
 }
 
 #[test]
-fn wrong_types_name_the_key_and_what_it_expects() {
+fn a_wrong_type_names_the_key_and_the_accepted_values() {
     let toml = "log = 1\n[server]\nlisten = ':8000'\nnode = 256\ndrain_timeout_ms = 1.5\n\
                 request_timeout_ms = '5'\n[graphql]\ngraphiql = [1]\n\
                 [database]\nurl = {a = 'hunter2'}\nread_connections = -1";
@@ -93,7 +93,7 @@ fn wrong_types_name_the_key_and_what_it_expects() {
     assert_eq!(
         problems(toml, &environment),
         [
-            "`log` in perfgraph.toml is a section: write [log] once, and its keys below it",
+            "`log` in perfgraph.toml is a section: write [log] once, followed by its keys",
             "`database.read_connections` in perfgraph.toml must be a whole number from 0 to 4294967295, not -1",
             "`database.url` in perfgraph.toml must be a database URL in quotes",
             "`graphql.graphiql` in perfgraph.toml must be true or false, not a list",
@@ -109,37 +109,36 @@ fn wrong_types_name_the_key_and_what_it_expects() {
 }
 
 #[test]
-fn all_contradictions_are_said_at_once_and_name_who_set_them() {
+fn all_problems_are_reported_together_with_their_sources() {
     let toml = "[limits]\npage_size_default = 200\ningest_rows_max = 16385\ndepth_max = 0\n\
                 [database]\nurl = 'mysql://me:hunter2@host/db'\nacquire_timeout_ms = 90000000";
     let environment = [("PERFGRAPH_SERVER__LISTEN", "0.0.0.0:8000"), ("PERFGRAPH_GRAPHQL__INTROSPECTION", "false")];
     assert_eq!(
         problems(toml, &environment),
         [
-            "database.acquire_timeout_ms = 90000000 is too large: it must be at most 86400000 (a day) (set by \
+            "database.acquire_timeout_ms is 90000000; the maximum is 86400000 (a day) (set by \
              `database.acquire_timeout_ms` in perfgraph.toml)",
-            "limits.depth_max = 0 makes no sense: it must be at least 1 (set by `limits.depth_max` in perfgraph.toml)",
-            "server.listen = 0.0.0.0:8000 is reachable from other machines, and no authentication is configured (there \
-             is none to configure yet), so anyone could read and write everything: listen on 127.0.0.1:8000, behind a \
-             reverse proxy that authenticates if others need it (set by PERFGRAPH_SERVER__LISTEN)",
+            "limits.depth_max is 0; the minimum is 1 (set by `limits.depth_max` in perfgraph.toml)",
+            "server.listen is 0.0.0.0:8000, which other machines can reach. There is no authentication yet, so anyone \
+             could read and write all data. Listen on 127.0.0.1:8000, behind a reverse proxy that authenticates if others \
+             need access (set by PERFGRAPH_SERVER__LISTEN)",
             "database.url must begin with sqlite:// or postgres:// (or postgresql://), not mysql: (set by \
              `database.url` in perfgraph.toml)",
-            "limits.ingest_rows_max = 16385 must be at most 16384: the ids of one call are an unbroken range of so \
-             many (set by `limits.ingest_rows_max` in perfgraph.toml)",
-            "limits.page_size_default = 200 is more than limits.page_size_max = 100: a list asked for without a size \
-             would be refused; lower it, or raise limits.page_size_max (set by `limits.page_size_default` in \
-             perfgraph.toml)",
-            "database.acquire_timeout_ms = 90000000 is more than server.request_timeout_ms = 10000: the request would \
-             be over before the wait for a connection is; lower it, or raise server.request_timeout_ms (set by \
+            "limits.ingest_rows_max is 16385; the maximum is 16384, because the rows of one call share a range of ids \
+             (set by `limits.ingest_rows_max` in perfgraph.toml)",
+            "limits.page_size_default is 200, more than limits.page_size_max, which is 100: a list without a size would \
+             be refused. Lower it, or raise limits.page_size_max (set by `limits.page_size_default` in perfgraph.toml)",
+            "database.acquire_timeout_ms is 90000000, more than server.request_timeout_ms, which is 10000: a request \
+             would time out before its wait for a connection. Lower it, or raise server.request_timeout_ms (set by \
              `database.acquire_timeout_ms` in perfgraph.toml)",
-            "graphql.graphiql = true needs graphql.introspection = true, because the page reads the schema: set both \
-             to false, or both to true (set by PERFGRAPH_GRAPHQL__INTROSPECTION)",
+            "graphql.graphiql is true, but graphql.introspection is false, and GraphiQL reads the schema. Set both to \
+             true, or both to false (set by PERFGRAPH_GRAPHQL__INTROSPECTION)",
         ]
     );
 }
 
 #[test]
-fn origins_are_lists_of_nothing_but_origins() {
+fn origins_are_lists_of_origins_without_paths() {
     let config = read("[server]\npublic_origins = ['https://Perf.example.com:443', 'http://a:1']", &[]).unwrap();
     let texts: Vec<_> = config.server.public_origins.iter().map(super::Origin::as_str).collect();
     assert_eq!(texts, ["https://perf.example.com", "http://a:1"]);
@@ -150,11 +149,11 @@ fn origins_are_lists_of_nothing_but_origins() {
         assert!(problems[0].contains("must be a list of origins"), "{problems:?}");
     }
     let problems = problems("[server]\ncors_credentials = true\n[limits]\nheader_bytes_max = 100", &[]);
-    assert!(problems[0].contains("at least 8192") && problems[1].contains("server.cors_origins"), "{problems:?}");
+    assert!(problems[0].contains("the minimum is 8192") && problems[1].contains("server.cors_origins"), "{problems:?}");
 }
 
 #[test]
-fn only_addresses_of_this_machine_are_listened_on() {
+fn only_loopback_addresses_are_accepted() {
     for (listen, accepted) in [
         ("127.0.0.1:0", true),
         ("127.9.9.9:80", true),
@@ -168,7 +167,7 @@ fn only_addresses_of_this_machine_are_listened_on() {
 }
 
 #[test]
-fn database_urls_that_cannot_work_are_refused() {
+fn unusable_database_urls_are_refused() {
     for (url, accepted) in [
         ("sqlite://a.sqlite", true),
         ("sqlite:a.sqlite?mode=rwc", true),
@@ -188,7 +187,7 @@ fn database_urls_that_cannot_work_are_refused() {
 }
 
 #[test]
-fn a_secret_can_come_from_a_file_but_not_from_two_places() {
+fn a_secret_can_come_from_a_file_but_not_also_from_a_variable() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("url");
     fs::write(&path, "postgres://user:hunter2@host/db\n").unwrap();
@@ -203,13 +202,13 @@ fn a_secret_can_come_from_a_file_but_not_from_two_places() {
         ["DATABASE_URL and DATABASE_URL_FILE are both set: keep one of them"]
     );
     let absent = problems("", &[("DATABASE_URL_FILE", "absent")]);
-    assert!(absent[0].starts_with("cannot read absent, which DATABASE_URL_FILE names: "), "{absent:?}");
+    assert!(absent[0].starts_with("cannot read absent, the file that DATABASE_URL_FILE names: "), "{absent:?}");
     let unknown = problems("", &[("PERFGRAPH_LOG__FILTER_FILE", path)]);
     assert!(unknown[0].starts_with("unknown key PERFGRAPH_LOG__FILTER_FILE"), "only secrets come from files");
 }
 
 #[test]
-fn nothing_shows_a_secret() {
+fn no_output_contains_a_secret() {
     let url = "postgres://user:hunter2@host/db";
     let config = read("", &[("DATABASE_URL", url)]).unwrap();
     let overrides = Overrides { listen: None, database_url: Some(DatabaseUrl::from(url)) };
@@ -218,12 +217,12 @@ fn nothing_shows_a_secret() {
     }
 
     let broken = problems("[log]\n[database]\nurl = \"postgres://user:hunter2@host/db", &[]);
-    assert!(broken[0].starts_with("perfgraph.toml, line 3, is not TOML: "), "{broken:?}");
+    assert!(broken[0].starts_with("perfgraph.toml, line 3, is not valid TOML: "), "{broken:?}");
     assert!(!broken[0].contains("hunter2"), "{broken:?}");
 }
 
 #[test]
-fn variables_that_an_orchestrator_adds_are_not_ours() {
+fn service_variables_of_kubernetes_are_ignored() {
     let links = [
         ("PERFGRAPH_SERVICE_HOST", "192.0.2.1"),
         ("PERFGRAPH_SERVICE_PORT_HTTP", "8000"),
@@ -231,7 +230,7 @@ fn variables_that_an_orchestrator_adds_are_not_ours() {
         ("PERFGRAPH_PORT_8000_TCP_ADDR", "192.0.2.1"),
     ];
     assert_eq!(read("", &links).unwrap(), Config::default());
-    assert!(read("", &[("PERFGRAPH_PORT", "8000")]).is_err(), "written by hand, it is a slip");
+    assert!(read("", &[("PERFGRAPH_PORT", "8000")]).is_err(), "a plain port is a misspelt key");
 }
 
 #[test]
@@ -248,12 +247,12 @@ fn a_named_file_must_exist() {
 }
 
 #[test]
-fn the_default_file_says_exactly_the_defaults() {
+fn the_default_file_contains_the_defaults() {
     let text = Config::default_toml();
     assert_eq!(read(&text, &[]).unwrap(), Config::default());
 
     let with_node = text.replace("# node = 1", "node = 1");
-    assert_eq!(read(&with_node, &[]).unwrap().server.node, Some(1), "an unset key only needs its mark removed");
+    assert_eq!(read(&with_node, &[]).unwrap().server.node, Some(1), "an unset key is commented out");
 
     let lines: Vec<_> = text.lines().collect();
     for key in Config::default().keys() {
@@ -263,7 +262,7 @@ fn the_default_file_says_exactly_the_defaults() {
 }
 
 #[test]
-fn every_setting_can_be_changed_and_is_then_different() {
+fn every_setting_can_be_changed() {
     for key in Config::default().keys() {
         let (section, _) = key.path.split_once('.').unwrap();
         let line = key.toml.trim_start_matches("# ");

@@ -21,8 +21,8 @@ pub use trusted::{Trusted, TrustedDocumentsError, TrustedMode};
 
 use super::{error, guard, variables::SchemaTypes};
 use crate::{
+    config::Limits,
     error::{Code, Error},
-    graphql::Limits,
 };
 use validation::Validator;
 

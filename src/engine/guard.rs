@@ -18,7 +18,7 @@ use scan::scan;
 pub use scan::tokens;
 use weigh::{Scales, Weight};
 
-use crate::{error::Error, graphql::Limits};
+use crate::{config::Limits, error::Error};
 
 /// Why a document does not reach validation.
 #[derive(Debug)]
@@ -146,29 +146,7 @@ mod tests {
     use super::*;
 
     fn limits() -> Limits {
-        Limits {
-            page_size_default: 20,
-            page_size_max: 100,
-            page_offset_max: 10_000,
-            filter_depth_max: 8,
-            filter_conditions_max: 200,
-            document_bytes_max: 32_768,
-            tokens_max: 2_000,
-            definitions_max: 50,
-            depth_max: 12,
-            aliases_max: 30,
-            root_fields_max: 20,
-            directives_max: 20,
-            fields_max: 2_000,
-            cost_max: 5_000,
-            team_change_max: 1_000,
-            departments_max: 1_000,
-            comparison: crate::reports::comparison::Limits { minutes_max: 1_440, endpoints_max: 200 },
-            buckets_max: 1_000,
-            groups_max: 1_000,
-            exact_rows_max: 1_000,
-            document_cache_bytes_max: 0,
-        }
+        Limits::default()
     }
 
     fn refusal(document: &str) -> String {

@@ -13,61 +13,14 @@ use super::loaders::{Loader, Loaders};
 use crate::{
     auth::Viewer,
     clock::Clock,
+    config::Limits,
     db::{Database, Session, StatementLog},
     engine::watch::{self, Course},
     error::{Error, Result},
     ingest::Ingest,
     live::{Cursors, Pace, Publisher, Windows, changes::Moved},
     model::{IdGenerator, Scope, Timestamp},
-    reports,
 };
-
-/// Bounds on what one operation may ask for.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Items of a list that was asked for without a size.
-    pub page_size_default: u32,
-    /// Items of a list at most.
-    pub page_size_max: u32,
-    /// Rows before a page by number.
-    pub page_offset_max: u64,
-    /// Levels of filters inside each other.
-    pub filter_depth_max: usize,
-    /// Values that a filter compares with, and filters inside of it.
-    pub filter_conditions_max: usize,
-    /// Bytes of a document.
-    pub document_bytes_max: usize,
-    /// Tokens of a document.
-    pub tokens_max: usize,
-    /// Operations and fragments of a document.
-    pub definitions_max: usize,
-    /// Levels of fields inside each other.
-    pub depth_max: usize,
-    /// Aliased fields of an operation.
-    pub aliases_max: usize,
-    /// Fields at the top of an operation.
-    pub root_fields_max: usize,
-    /// Directives of an operation.
-    pub directives_max: usize,
-    /// Fields of an operation with every fragment spread out.
-    pub fields_max: usize,
-    /// Fields times the sizes of the lists they stand in.
-    pub cost_max: u64,
-    /// People who join or leave a team in one call.
-    pub team_change_max: usize,
-    /// Departments that figures about employees are told apart by, of one organization or of all together.
-    pub departments_max: usize,
-    /// Buckets of time in the answer of one field.
-    pub buckets_max: usize,
-    /// Groups that measurements may fall into.
-    pub groups_max: usize,
-    /// Single measurements that an exact answer may be read from.
-    pub exact_rows_max: u32,
-    /// What a comparison of releases may look at.
-    pub comparison: reports::comparison::Limits,
-    /// Bytes of documents that are kept ready to run.
-    pub document_cache_bytes_max: u64,
-}
 
 /// The parts of the house that resolvers call.
 pub struct Services {

@@ -16,8 +16,9 @@ pub use employee_stats::AskedEmployeeStats;
 use employee_stats::Figures;
 pub use report::{AskedReport, Reported};
 
-use super::{context::Limits, types::Metric};
+use super::types::Metric;
 use crate::{
+    config::Limits,
     db::Session,
     directory::{
         self, Employee, EmployeeFields, ListOf, Member, Noun, Organization, OrganizationFields, Project, ProjectFields,

@@ -5,13 +5,14 @@ use std::{fmt::Debug, hash::Hash, sync::Arc};
 use async_graphql::Context;
 
 use super::{
-    context::{Limits, request},
+    context::request,
     cursor,
     loaders::{AskedPage, ByParent, Loaders},
     selection::{self, FieldSet},
     types::filter::nested::{self, Conditions},
 };
 use crate::{
+    config::Limits,
     directory::{
         filter::Condition,
         order::{OrderField, keys},

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object};
 
 use super::{
-    context::{Limits, request},
+    context::request,
     loaders::AskedPage,
     node::NodeId,
     selection,
@@ -17,6 +17,7 @@ use super::{
     },
 };
 use crate::{
+    config::Limits,
     engine::rows::Rows,
     error::{Error, Result},
     model::page::{ListRequest, PageRequest},

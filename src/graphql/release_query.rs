@@ -64,7 +64,7 @@ impl ReleaseQuery {
             candidate: window(&candidate, "candidateId")?,
         };
         let compared =
-            comparison::run(request.scope(), request.db(), &question, request.services.limits.comparison).await?;
+            comparison::run(request.scope(), request.db(), &question, &request.services.limits.comparison).await?;
         let fields = ["baseline", "candidate"].into_iter().fold(ReleaseFields::default(), |fields, name| {
             let field = context.field();
             let children = field.selection_set().filter(|child| child.name() == name);

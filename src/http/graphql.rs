@@ -43,7 +43,7 @@ pub async fn post(State(state): State<HttpState>, headers: HeaderMap, body: Body
         let fault = Error::input("Content-Type", "send a GraphQL request as application/json in UTF-8");
         return style.refuse(&fault, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
-    let bytes = match request_body::read(body, state.settings.body_bytes_max).await {
+    let bytes = match request_body::read(body, state.config.limits.body_bytes_max).await {
         Ok(bytes) => bytes,
         Err((status, fault)) => return style.refuse(&fault, status),
     };
@@ -51,7 +51,7 @@ pub async fn post(State(state): State<HttpState>, headers: HeaderMap, body: Body
         Ok(explain) => explain,
         Err(fault) => return style.malformed(&fault),
     };
-    match request_body::content(&bytes, state.settings.batch_operations_max) {
+    match request_body::content(&bytes, state.config.limits.batch_operations_max) {
         Ok(Content::One(request)) => execute(&state, explain, wish, Method::Post, *request).await,
         Ok(Content::Batch(_)) if wish.media_type.is_none() => {
             style.malformed(&Error::input("body", "a stream carries one operation; send an object, not a list"))
@@ -86,7 +86,7 @@ pub async fn get(state: HttpState, headers: HeaderMap, parameters: Option<Query<
         return not_acceptable();
     };
     let style = style(&state, wish);
-    if !origin::may_query(&headers, &state.settings.origins) {
+    if !origin::may_query(&headers, &state.config.server) {
         let fault = Error::Forbidden(format!(
             "a page of another origin may not query here; a client that is no page sends the header {}: 1",
             origin::PREFLIGHT[0]
@@ -127,7 +127,7 @@ pub async fn get(state: HttpState, headers: HeaderMap, parameters: Option<Query<
 
 /// How to answer in one piece; what ends before a stream begins is told as JSON.
 fn style(state: &HttpState, wish: Wish) -> Style {
-    Style { media_type: wish.media_type.unwrap_or(MediaType::Json), is_strict: state.settings.strict_status }
+    Style { media_type: wish.media_type.unwrap_or(MediaType::Json), is_strict: state.config.graphql.strict_status }
 }
 
 async fn execute(state: &HttpState, explain: Explain, wish: Wish, method: Method, request: GraphqlRequest) -> Response {

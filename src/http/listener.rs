@@ -1,6 +1,6 @@
 //! Connections: accepted until the server drains, each bounded in the head of its requests, all awaited at the end.
 
-use std::{io, pin::pin, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1::{self, UpgradeableConnection};
@@ -16,27 +16,18 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::patience::Patient;
+use crate::config::Config;
 
 /// How long to wait when the process has no descriptor left for another connection.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
-/// What one connection may ask for.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// Bytes of the head of a request: its first line and its headers.
-    pub header_bytes_max: usize,
-    /// How long the head of the next request may take.
-    pub idle_timeout: Duration,
-    /// How long a client may take nothing of what is written to it.
-    pub write_timeout: Duration,
-}
-
 type Connection = UpgradeableConnection<TokioIo<Patient<TcpStream>>, TowerToHyperService<Router>>;
 
 /// Serves connections until `draining` is cancelled, and then those that are open to the end of their request.
-pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, draining: CancellationToken) {
+pub async fn serve(listener: TcpListener, router: Router, config: Arc<Config>, draining: CancellationToken) {
+    let Config { server, limits, .. } = &*config;
     let mut protocol = http1::Builder::new();
-    protocol.timer(TokioTimer::new()).header_read_timeout(bounds.idle_timeout).max_buf_size(bounds.header_bytes_max);
+    protocol.timer(TokioTimer::new()).header_read_timeout(server.idle_timeout).max_buf_size(limits.header_bytes_max);
     let service = TowerToHyperService::new(router);
     // Dropped with this future, so nothing outlives the server.
     let mut connections = JoinSet::new();
@@ -48,7 +39,7 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, draini
         };
         match stream {
             Ok(stream) => {
-                let stream = Patient::new(prompt(stream), bounds.write_timeout);
+                let stream = Patient::new(prompt(stream), server.write_timeout);
                 let connection = protocol.serve_connection(TokioIo::new(stream), service.clone());
                 connections.spawn(finished(connection.with_upgrades(), draining.clone()));
             }

@@ -60,8 +60,8 @@ pub async fn guard(State(state): State<HttpState>, request: Request, next: Next)
 /// it by a name that it made resolve to loopback.
 fn is_meant(state: &HttpState, headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
-    !state.settings.listen.to_canonical().is_loopback()
-        || host.is_none_or(|host| origin::is_own_host(host, &state.settings.origins))
+    !state.config.server.listen.ip().to_canonical().is_loopback()
+        || host.is_none_or(|host| origin::is_own_host(host, &state.config.server))
 }
 
 /// Gives the request an id, logs it and records how long it took.
@@ -142,7 +142,7 @@ async fn in_time(state: &HttpState, request: Request, next: Next) -> Response {
     if request.extensions().get::<MatchedPath>().is_some_and(|path| path.as_str() == metrics::PATH) {
         return next.run(request).await;
     }
-    let answered = timeout(state.settings.request_timeout, next.run(request)).await;
+    let answered = timeout(state.config.server.request_timeout, next.run(request)).await;
     answered.unwrap_or_else(|_| graphql::failure_by_code(&Error::Timeout))
 }
 

@@ -18,4 +18,4 @@ pub mod streams;
 mod trace;
 pub mod websocket;
 
-pub use router::{HttpSettings, router};
+pub use router::router;

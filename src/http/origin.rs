@@ -4,18 +4,7 @@ use std::net::IpAddr;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
-use crate::config::Origin;
-
-/// Origins that may be trusted besides the server's own.
-#[derive(Clone, Debug, Default)]
-pub struct Origins {
-    /// Where browsers reach this server through a proxy.
-    pub public: Vec<Origin>,
-    /// Whose pages may talk to it.
-    pub listed: Vec<Origin>,
-    /// Whether those may send credentials along.
-    pub with_credentials: bool,
-}
+use crate::config::{Origin, Server};
 
 /// Whether a `Host` header names this machine: `localhost` or a loopback address, with or without a port.
 fn is_loopback(host: &str) -> bool {
@@ -26,15 +15,15 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// Whether the request names this server as its host: a local name, or the name that a proxy is known by.
-pub fn is_own_host(host: &str, origins: &Origins) -> bool {
-    is_loopback(host) || origins.public.iter().any(|origin| origin.authority().eq_ignore_ascii_case(host))
+pub fn is_own_host(host: &str, server: &Server) -> bool {
+    is_loopback(host) || server.public_origins.iter().any(|origin| origin.authority().eq_ignore_ascii_case(host))
 }
 
 /// Whether a browser's request comes from a page that may talk to this server: its own, those of its public origins, and
 /// those that are listed. Requests that name no origin are not a browser's cross-site requests.
-pub fn is_welcome(headers: &HeaderMap, origins: &Origins) -> bool {
+pub fn is_welcome(headers: &HeaderMap, server: &Server) -> bool {
     let is_listed = |header: &HeaderValue| {
-        let mut known = origins.public.iter().chain(&origins.listed);
+        let mut known = server.public_origins.iter().chain(&server.cors_origins);
         known.any(|origin: &Origin| origin.as_str().as_bytes() == header.as_bytes())
     };
     is_same(headers) || headers.get(header::ORIGIN).is_some_and(is_listed)
@@ -55,12 +44,12 @@ pub const PREFLIGHT: [&str; 3] = ["perfgraph-preflight", "apollo-require-preflig
 
 /// Whether a GET may be run as a query. A page of another origin could send one without asking (as an image, say): it
 /// would not see the answer, but could load the server and guess from the time it takes.
-pub fn may_query(headers: &HeaderMap, origins: &Origins) -> bool {
+pub fn may_query(headers: &HeaderMap, server: &Server) -> bool {
     if PREFLIGHT.iter().any(|name| headers.contains_key(*name)) {
         return true;
     }
     if headers.contains_key(header::ORIGIN) {
-        return is_welcome(headers, origins);
+        return is_welcome(headers, server);
     }
     // Browsers tell what kind of request it is where they send no origin; nobody else sends this header.
     headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none")
@@ -91,12 +80,12 @@ mod tests {
         }
     }
 
-    fn origins() -> Origins {
+    fn server() -> Server {
         let list = |text: &str| vec![Origin::parse(text).unwrap()];
-        Origins {
-            public: list("https://perf.example.com"),
-            listed: list("http://localhost:3000"),
-            with_credentials: false,
+        Server {
+            public_origins: list("https://perf.example.com"),
+            cors_origins: list("http://localhost:3000"),
+            ..Server::default()
         }
     }
 
@@ -107,16 +96,16 @@ mod tests {
 
     #[test]
     fn hosts_are_local_or_public() {
-        let origins = origins();
-        assert!(is_own_host("localhost:8000", &origins) && is_own_host("Perf.Example.com", &origins));
+        let server = server();
+        assert!(is_own_host("localhost:8000", &server) && is_own_host("Perf.Example.com", &server));
         for foreign in ["example.com", "perf.example.com:8000", "localhost.example.com"] {
-            assert!(!is_own_host(foreign, &origins), "{foreign}");
+            assert!(!is_own_host(foreign, &server), "{foreign}");
         }
     }
 
     #[test]
     fn pages_are_own_public_or_listed() {
-        let welcome = |origin| is_welcome(&headers(&[("origin", origin)]), &origins());
+        let welcome = |origin| is_welcome(&headers(&[("origin", origin)]), &server());
         for known in ["http://localhost:8000", "https://perf.example.com", "http://localhost:3000"] {
             assert!(welcome(known), "{known}");
         }
@@ -129,12 +118,12 @@ mod tests {
         ] {
             assert!(!welcome(other), "{other}");
         }
-        assert!(is_welcome(&headers(&[]), &origins()));
+        assert!(is_welcome(&headers(&[]), &server()));
     }
 
     #[test]
     fn a_get_of_a_foreign_page_is_no_query() {
-        let may = |pairs: &[(&'static str, &'static str)]| may_query(&headers(pairs), &origins());
+        let may = |pairs: &[(&'static str, &'static str)]| may_query(&headers(pairs), &server());
         assert!(may(&[]), "curl");
         assert!(may(&[("sec-fetch-site", "same-origin")]) && may(&[("sec-fetch-site", "none")]));
         assert!(!may(&[("sec-fetch-site", "cross-site")]) && !may(&[("sec-fetch-site", "same-site")]));

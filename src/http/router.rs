@@ -1,6 +1,6 @@
 //! Every address of the server on one page, and the middleware around them.
 
-use std::{net::IpAddr, ops::Deref, sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc};
 
 use axum::{
     Router,
@@ -11,43 +11,10 @@ use axum::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{assets, compression, cors, doors::metrics, graphql, health, middleware, origin::Origins, websocket};
-use crate::{db::Database, engine::Engine, ingest::Ingest, jobs::self_monitoring::Recorder, live::Cursors};
-
-/// What the protocol layer may do and how long it waits.
-#[derive(Clone, Debug)]
-pub struct HttpSettings {
-    /// Where the server listens: on loopback without authentication, callers must have meant this very machine.
-    pub listen: IpAddr,
-    /// Whose pages may talk to this server besides those of local names.
-    pub origins: Origins,
-    /// Whether large answers are compressed.
-    pub compression: bool,
-    /// Bytes of a request body.
-    pub body_bytes_max: usize,
-    /// Bounds of bodies of metrics.
-    pub bulk: metrics::Bounds,
-    /// Operations in one request; below 2 there are no batches.
-    pub batch_operations_max: usize,
-    /// Whether statuses follow the specification's edition of 2026.
-    pub strict_status: bool,
-    /// How long a request may take.
-    pub request_timeout: Duration,
-    /// Whether browsers get `GraphiQL`.
-    pub graphiql: bool,
-    /// Bytes of one message on a WebSocket.
-    pub websocket_message_bytes_max: usize,
-    /// Operations under way at once on one socket.
-    pub subscriptions_per_socket_max: usize,
-    /// How long a socket may take to introduce itself.
-    pub connection_init_timeout: Duration,
-    /// How long a client on a socket may take to accept one message.
-    pub write_timeout: Duration,
-    /// How often a socket is asked for a sign of life.
-    pub ping_interval: Duration,
-    /// How long a stream over HTTP may be silent before it gives a sign of life.
-    pub heartbeat_interval: Duration,
-}
+use super::{assets, compression, cors, doors::metrics, graphql, health, middleware, websocket};
+use crate::{
+    config::Config, db::Database, engine::Engine, ingest::Ingest, jobs::self_monitoring::Recorder, live::Cursors,
+};
 
 /// What handlers share. Every layer of every request has a clone, which is why there is one allocation below.
 #[derive(Clone)]
@@ -78,8 +45,8 @@ pub struct Shared {
     pub cursors: Cursors,
     /// For readiness.
     pub database: Database,
-    /// Bounds and choices.
-    pub settings: Arc<HttpSettings>,
+    /// Settings of the server.
+    pub config: Arc<Config>,
     /// Where served requests are recorded.
     pub recorder: Recorder,
     /// Cancelled when balancers should look elsewhere.
@@ -103,7 +70,7 @@ fn addresses(state: &HttpState) -> Router<HttpState> {
         .options(graphql::options)
         .fallback(graphql::method_not_allowed);
     let mut bulk = post(metrics::post).fallback(metrics::method_not_allowed);
-    if let Some(cors) = cors::layer(&state.settings.origins) {
+    if let Some(cors) = cors::layer(&state.config.server) {
         graphql = graphql.layer(cors.clone());
         bulk = bulk.layer(cors);
     }
@@ -122,7 +89,7 @@ fn addresses(state: &HttpState) -> Router<HttpState> {
 
 /// What happens to every request, whatever its address.
 pub fn guarded(mut routes: Router<HttpState>, state: HttpState) -> Router {
-    if let Some(compression) = compression::layer(state.settings.compression) {
+    if let Some(compression) = compression::layer(state.config.server.compression) {
         routes = routes.layer(compression);
     }
     // One layer for all of it: each by itself would be one more box around every request.

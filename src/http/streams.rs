@@ -42,7 +42,7 @@ pub fn answers(state: &HttpState, transport: &'static str, operation: Operation)
     if is_subscription {
         return events.map(Progress::Event).chain(end).boxed();
     }
-    let (patience, recorder, watch) = (state.settings.request_timeout, state.recorder.clone(), Stopwatch::start());
+    let (patience, recorder, watch) = (state.config.server.request_timeout, state.recorder.clone(), Stopwatch::start());
     let answers = async move {
         let answers = timeout(patience, events.collect::<Vec<_>>())
             .await

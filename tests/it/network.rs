@@ -6,12 +6,10 @@ use std::{sync::Arc, time::Duration};
 use axum::{Router, routing::get};
 use perfgraph::{
     clock::Clock,
+    config::Config,
     db::StatementLog,
     http::{
-        HttpSettings,
-        doors::metrics,
-        listener::{self, Bounds},
-        origin::Origins,
+        listener,
         router::{HttpState, Shared, guarded},
     },
     jobs::self_monitoring::Recorder,
@@ -220,28 +218,13 @@ async fn planted() -> &'static str {
 async fn a_panic_costs_one_answer() {
     let server = server("").await;
     let core = server.app.core();
+    let config = Arc::new(Config::default());
     let state = HttpState::new(Shared {
         engine: server.app.engine().clone(),
         ingest: core.ingest.clone(),
         cursors: core.cursors.clone(),
         database: core.database.clone(),
-        settings: Arc::new(HttpSettings {
-            listen: [127, 0, 0, 1].into(),
-            origins: Origins::default(),
-            compression: true,
-            body_bytes_max: 1,
-            bulk: metrics::Bounds { body_bytes_max: 1, part_rows: 1, body_timeout: PATIENCE },
-            batch_operations_max: 1,
-            strict_status: false,
-            request_timeout: PATIENCE,
-            graphiql: false,
-            websocket_message_bytes_max: 1,
-            subscriptions_per_socket_max: 1,
-            connection_init_timeout: PATIENCE,
-            write_timeout: PATIENCE,
-            ping_interval: PATIENCE,
-            heartbeat_interval: PATIENCE,
-        }),
+        config: Arc::clone(&config),
         recorder: Recorder::disabled(core.clock.clone()),
         leaving: CancellationToken::new(),
         draining: CancellationToken::new(),
@@ -251,9 +234,8 @@ async fn a_panic_costs_one_answer() {
     let routes = Router::new().route("/panic", get(planted)).route("/fine", get(|| async { "fine" }));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let bounds = Bounds { header_bytes_max: 8_192, idle_timeout: PATIENCE, write_timeout: PATIENCE };
     let stop = CancellationToken::new();
-    let running = tokio::spawn(listener::serve(listener, guarded(routes, state), bounds, stop.clone()));
+    let running = tokio::spawn(listener::serve(listener, guarded(routes, state), config, stop.clone()));
     let client = client();
     for _ in 0..2 {
         let reply = send(client.get(format!("http://{address}/panic"))).await;

@@ -121,7 +121,7 @@ const FRAMEWORKS: &[Framework] = &[
         fix: "load through engine/loader, which alone knows the library",
     },
     Framework { name: "redis", places: Places::Only(&["src/live/bus/redis"]), fix: "tell others through live/bus" },
-    Framework { name: "figment", places: Places::Only(&["src/config"]), fix: "read settings from config" },
+    Framework { name: "toml", places: Places::Only(&["src/config"]), fix: "read settings from config" },
 ];
 
 const CALLS: &[Call] = &[

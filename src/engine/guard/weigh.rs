@@ -10,7 +10,7 @@ use async_graphql::{
 use async_graphql_value::Value;
 
 use super::buckets;
-use crate::graphql::Limits;
+use crate::config::Limits;
 
 /// Lists that answer so many items when they are asked for without a size.
 const DEFAULT_SIZES: [(&str, u64); 5] =

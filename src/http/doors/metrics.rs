@@ -3,7 +3,7 @@
 //! A part that is stored stays stored, whatever comes after it, and the answer counts it. `mode=atomic` holds everything
 //! back until the body is whole, and so takes no more than one call may have.
 
-use std::{pin::pin, time::Duration};
+use std::pin::pin;
 
 use axum::{
     body::Body,
@@ -17,6 +17,7 @@ use tokio::time::sleep;
 use super::{content, summary};
 use crate::{
     auth,
+    config::Config,
     error::Error,
     graphql::node::NodeId,
     http::{
@@ -39,17 +40,6 @@ pub const PATH: &str = "/ingest/v1/metrics";
 const SOURCE: &str = "bulk";
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const ENCODINGS: HeaderValue = HeaderValue::from_static("gzip, zstd");
-
-/// Bounds of this door.
-#[derive(Clone, Debug)]
-pub struct Bounds {
-    /// Bytes of a body, on the wire and decoded.
-    pub body_bytes_max: u64,
-    /// Rows that are stored at once.
-    pub part_rows: usize,
-    /// How long a body may take to arrive.
-    pub body_timeout: Duration,
-}
 
 /// What stands in the query string.
 #[derive(Debug, Deserialize)]
@@ -112,7 +102,7 @@ impl Request {
         headers: &HeaderMap,
     ) -> Result<Self, Box<Response>> {
         let refuse = |fault: &Error, status| Box::new(failure(fault, status));
-        if !origin::is_welcome(headers, &state.settings.origins) {
+        if !origin::is_welcome(headers, &state.config.server) {
             let fault =
                 Error::Forbidden("pages of this origin may not write here; list it in server.cors_origins".to_owned());
             return Err(refuse(&fault, StatusCode::FORBIDDEN));
@@ -149,7 +139,7 @@ impl Request {
             ingest::check_key(key).map_err(|fault| bad(&fault))?;
         }
         let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        let bytes_max = state.settings.bulk.body_bytes_max;
+        let bytes_max = state.config.limits.ingest_body_bytes_max;
         if declared.is_some_and(|length| length > bytes_max) {
             return Err(refuse(&too_large(bytes_max), StatusCode::PAYLOAD_TOO_LARGE));
         }
@@ -162,20 +152,20 @@ impl Request {
 
     async fn run(&self, state: &HttpState, body: Body) -> Response {
         let viewer = auth::development_viewer();
-        let bounds = &state.settings.bulk;
+        let bytes_max = state.config.limits.ingest_body_bytes_max;
         if let Some(project) = self.project
             && let Err(fault) = state.ingest.admit(viewer.scope(), project).await
         {
             fault.log();
             return failure_by_code(&fault);
         }
-        let source = content::source(body, self.encoding, bounds.body_bytes_max);
-        let records = Records::new(source, self.format, bounds.body_bytes_max);
+        let source = content::source(body, self.encoding, bytes_max);
+        let records = Records::new(source, self.format, bytes_max);
         let refused = Refused::Forgotten;
-        let options = Options { source: SOURCE, mode: self.mode, part_rows: bounds.part_rows, refused };
+        let options = Options { source: SOURCE, mode: self.mode, part_rows: state.config.ingest.part_rows, refused };
         let mut bulk = Bulk::new(&state.ingest, viewer.scope(), options);
         let cursors = &state.cursors;
-        match self.take(records, &mut bulk, bounds).await {
+        match self.take(records, &mut bulk, &state.config).await {
             Ok(()) => summary::complete(bulk.summary(), cursors),
             Err(Ended { fault, status }) => {
                 fault.log();
@@ -189,9 +179,9 @@ impl Request {
         &self,
         mut records: Records<R>,
         bulk: &mut Bulk<'_>,
-        bounds: &Bounds,
+        config: &Config,
     ) -> Result<(), Ended> {
-        let mut patience = pin!(sleep(bounds.body_timeout));
+        let mut patience = pin!(sleep(config.server.ingest_body_timeout));
         let key = self.key.as_deref();
         let mut index = 0;
         loop {
@@ -205,7 +195,7 @@ impl Request {
                 Ok(Some(Ok(row))) => self.row(bulk, index, row).await?,
                 Ok(Some(Err(unreadable))) => bulk.refuse(index, unreadable),
                 Ok(None) => break,
-                Err(broken) => return Err(self.broken(&broken, bounds.body_bytes_max)),
+                Err(broken) => return Err(self.broken(&broken, config.limits.ingest_body_bytes_max)),
             }
             index += 1;
             if bulk.is_full() {

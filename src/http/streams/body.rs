@@ -37,7 +37,7 @@ pub fn respond(state: &HttpState, framing: Framing, operation: Operation) -> Res
         let fault = Error::Unavailable { message: "too many streams are open", retry_after_s: 1, source: None };
         return failure_by_code(&fault);
     };
-    let mut heartbeat = interval(state.settings.heartbeat_interval);
+    let mut heartbeat = interval(state.config.server.heartbeat_interval);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     heartbeat.reset();
     let feed = Feed {

@@ -74,9 +74,9 @@ struct Connection {
 
 impl Connection {
     async fn run(&mut self) -> Flow {
-        let introduction = sleep(self.state.settings.connection_init_timeout);
+        let introduction = sleep(self.state.config.limits.connection_init_timeout);
         tokio::pin!(introduction);
-        let mut pings = interval(self.state.settings.ping_interval);
+        let mut pings = interval(self.state.config.server.ping_interval);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // The first tick is immediate, and a fresh socket needs no ping.
         pings.tick().await;
@@ -106,7 +106,7 @@ impl Connection {
             fault.into_inner().downcast_ref(),
             Some(tungstenite::Error::Capacity(CapacityError::MessageTooLong { .. }))
         );
-        is_too_large.then(|| Close::TooLarge(self.state.settings.websocket_message_bytes_max))
+        is_too_large.then(|| Close::TooLarge(self.state.config.limits.websocket_message_bytes_max))
     }
 
     /// Streams end here: they resume elsewhere after their last cursor. Queries and mutations go on to their answer.
@@ -177,7 +177,7 @@ impl Connection {
     }
 
     fn admit(&self, payload: Map<String, Value>) -> Result<Request> {
-        let limit = self.state.settings.subscriptions_per_socket_max;
+        let limit = self.state.config.limits.subscriptions_per_socket_max;
         if self.operations.len() >= limit {
             let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
             return Err(Error::Limit {
@@ -221,7 +221,7 @@ impl Connection {
     }
 
     async fn send(&mut self, message: Message) -> Flow {
-        match timeout(self.state.settings.write_timeout, self.socket.send(message)).await {
+        match timeout(self.state.config.server.write_timeout, self.socket.send(message)).await {
             Ok(Ok(())) => Flow::Continue(()),
             Ok(Err(_)) => Flow::Break(None),
             Err(_) => Flow::Break(Some(Close::TooSlow(self.only_cursor()))),

@@ -37,7 +37,7 @@ pub async fn upgrade_or_get(State(state): State<HttpState>, request: Request) ->
     let names_a_document =
         |query: &str| ["query=", "documentId=", "extensions="].iter().any(|name| query.contains(name));
     let has_query = parts.uri.query().is_some_and(names_a_document);
-    if is_browser && !has_query && state.settings.graphiql {
+    if is_browser && !has_query && state.config.graphql.graphiql {
         return assets::graphiql();
     }
     let parameters = Query::from_request_parts(&mut parts, &()).await.ok();
@@ -45,7 +45,7 @@ pub async fn upgrade_or_get(State(state): State<HttpState>, request: Request) ->
 }
 
 async fn upgrade(state: HttpState, parts: &mut Parts) -> Response {
-    if !origin::is_welcome(&parts.headers, &state.settings.origins) {
+    if !origin::is_welcome(&parts.headers, &state.config.server) {
         let fault = Error::Forbidden("a page of another origin may not open a socket here".to_owned());
         return graphql::failure_by_code(&fault);
     }
@@ -62,8 +62,8 @@ async fn upgrade(state: HttpState, parts: &mut Parts) -> Response {
     upgrade
         .read_buffer_size(BUFFER_BYTES)
         .write_buffer_size(BUFFER_BYTES)
-        .max_message_size(state.settings.websocket_message_bytes_max)
-        .max_frame_size(state.settings.websocket_message_bytes_max)
+        .max_message_size(state.config.limits.websocket_message_bytes_max)
+        .max_frame_size(state.config.limits.websocket_message_bytes_max)
         .on_upgrade(|socket| {
             let served = async move {
                 connection::serve(socket, state, auth::development_viewer()).await;

@@ -12,7 +12,7 @@ mod simulation;
 mod windows;
 
 pub use judge::{Change, FALSE_DISCOVERY_RATE, Verdict};
-pub use run::{Comparison, EndpointComparison, Limits, Question, run};
+pub use run::{Comparison, EndpointComparison, Question, run};
 pub use side::{Minute, Minutes};
 #[cfg(test)]
 use {

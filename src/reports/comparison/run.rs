@@ -13,6 +13,7 @@ use super::{
     windows,
 };
 use crate::{
+    config::ComparisonLimits,
     db::Session,
     error::{Error, Result},
     model::{EndpointId, Key, MetricType, ProjectId, Scope, Sketch, TimeRange, sketch::RELATIVE_ERROR},
@@ -32,15 +33,6 @@ pub struct Question {
     pub baseline: TimeRange,
     /// While what it became runs; its first minutes count.
     pub candidate: TimeRange,
-}
-
-/// Bounds of a comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Minutes of each side.
-    pub minutes_max: u32,
-    /// Endpoints, those with the most measurements.
-    pub endpoints_max: u32,
 }
 
 /// One release against another.
@@ -76,7 +68,12 @@ pub struct EndpointComparison {
 /// # Errors
 /// For a statistic that is none of how things went, where minutes of the stretches are no longer kept, and when the
 /// database cannot answer.
-pub async fn run(scope: &Scope, session: &Session, question: &Question, limits: Limits) -> Result<Comparison> {
+pub async fn run(
+    scope: &Scope,
+    session: &Session,
+    question: &Question,
+    limits: &ComparisonLimits,
+) -> Result<Comparison> {
     if question.statistic.percentile().is_none()
         && !matches!(question.statistic, Statistic::Average | Statistic::ErrorRate)
     {
@@ -148,7 +145,7 @@ const C: &str = "c";
 const E: &str = "e";
 
 /// The minutes of both sides, merged or not, of all endpoints together and of the busiest ones.
-fn cells(question: &Question, windows: [TimeRange; 2], limits: Limits) -> SelectStatement {
+fn cells(question: &Question, windows: [TimeRange; 2], limits: &ComparisonLimits) -> SelectStatement {
     const COLUMNS: [&str; 9] = ["endpoint_id", "side", "bucket", "n", "n_err", "sum", "min", "max", "sketch"];
     let minutes = |columns: &[&'static str]| {
         sql::union([0, 1].into_iter().flat_map(|side| {

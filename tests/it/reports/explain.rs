@@ -1,6 +1,7 @@
 //! No report reads a metric table from end to end: every access is an index search, on both databases.
 
 use perfgraph::{
+    config::ComparisonLimits,
     db::{Backend, Session, StatementLog, partition},
     model::{
         EndpointId, Key, MetricId, MetricKey, MetricType, OrganizationId, ProjectId, Scope, filter::TextFilter,
@@ -160,8 +161,7 @@ async fn ask_by_name(scope: &Scope, session: &Session, own: &[Key<ProjectId>]) {
             baseline: range(0, DAY_MICROS / 2),
             candidate: range(DAY_MICROS / 2, DAY_MICROS),
         };
-        let limits = comparison::Limits { minutes_max: 1_440, endpoints_max: 200 };
-        comparison::run(scope, session, &question, limits).await.unwrap();
+        comparison::run(scope, session, &question, &ComparisonLimits::default()).await.unwrap();
     }
 }
 

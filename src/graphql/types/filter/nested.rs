@@ -4,8 +4,8 @@ use async_graphql::ID;
 
 use super::{FloatFilter, StringFilter};
 use crate::{
+    config::Limits,
     error::{Error, Result},
-    graphql::context::Limits,
     model::filter::{Filter, NumberFilter, TextFilter},
 };
 

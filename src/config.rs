@@ -1,7 +1,8 @@
-//! Configuration: what an operator may set, read once at start and never again.
+//! Configuration: the settings of the server, read once at startup.
 //!
-//! Defaults < `perfgraph.toml` < environment `PERFGRAPH_SECTION__KEY` (and `DATABASE_URL`) < flags.
-//! Keys are strict, contradictions stop the start, and everything that is wrong is said at once.
+//! Precedence, lowest first: defaults, `perfgraph.toml`, environment variables `PERFGRAPH_SECTION__KEY` (and
+//! `DATABASE_URL`), flags. Unknown keys and contradictory values stop the start; all problems are reported together.
+//! The section structs are what the other rooms take as their settings, so a default or a limit exists only here.
 //! Only this room reads the environment; nothing here opens a database or a socket.
 
 mod check;
@@ -37,7 +38,7 @@ pub use database_url::DatabaseUrl;
 pub use error::{ConfigError, Problem};
 pub use graphql::{Graphql, TrustedDocuments};
 pub use ingest::Ingest;
-pub use limits::Limits;
+pub use limits::{ComparisonLimits, Limits};
 pub use live::{BrokerUrl, Live, LiveBus};
 pub use log::{Log, LogFormat};
 pub use origin::Origin;
@@ -48,35 +49,35 @@ pub use server::Server;
 use section::{Key, Section};
 use source::Given;
 
-/// Every setting of the server, one section per concern.
+/// All settings of the server, one struct per section.
 ///
-/// A setting is one entry in its section's file: name, type, default and the comment that the documentation and the
-/// default file share. Its limits are in `check.rs`.
+/// A setting is one entry in the file of its section: name, type, default, and the comment that the documentation and
+/// the default file share. Its bounds are in `check.rs`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
-    /// Where the server listens and how long it waits.
+    /// Listener, timeouts and browser origins.
     pub server: Server,
-    /// Which database holds everything, and how it is used.
+    /// Database connection and pools.
     pub database: Database,
-    /// What one request may cost.
+    /// Limits of one request.
     pub limits: Limits,
-    /// How measurements are accepted and written.
+    /// Acceptance and storage of measurements.
     pub ingest: Ingest,
-    /// When rollups are merged.
+    /// Merging of rollups.
     pub compaction: Compaction,
-    /// For how long measurements are kept.
+    /// Retention periods.
     pub retention: Retention,
-    /// How committed measurements reach those who watch.
+    /// Subscriptions and live windows.
     pub live: Live,
-    /// Whether perfgraph measures itself.
+    /// Measurements of the server's own requests.
     pub self_monitoring: SelfMonitoring,
-    /// What the GraphQL address offers besides answers.
+    /// Features of the GraphQL endpoint.
     pub graphql: Graphql,
-    /// What is logged, and how.
+    /// Log output.
     pub log: Log,
 }
 
-/// The settings that have a flag on the command line: they win over everything else.
+/// Settings given as command line flags; they take precedence over all other sources.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// `--listen`: replaces `server.listen`.
@@ -88,11 +89,10 @@ pub struct Overrides {
 impl Config {
     /// Reads the configuration of this process.
     ///
-    /// `file` must exist when it is given; without it, `perfgraph.toml` in the working directory is read if it is
-    /// there.
+    /// A `file` that is given must exist. Without one, `perfgraph.toml` in the working directory is read if it exists.
     ///
     /// # Errors
-    /// Names everything that is wrong: unreadable files, unknown keys, wrong types, contradictions.
+    /// Lists all problems: unreadable files, unknown keys, wrong types, contradictory values.
     pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
         let mut problems = Vec::new();
         let file = file::read(file).unwrap_or_else(|problem| {
@@ -104,8 +104,8 @@ impl Config {
         Self::assemble(file, &environment, overrides, problems)
     }
 
-    /// Builds a configuration from texts instead of from this process; the only files it reads are those that a
-    /// `*_FILE` variable names.
+    /// Builds a configuration from the given texts instead of this process's file and environment. Reads no files other
+    /// than those named by `*_FILE` variables.
     ///
     /// # Errors
     /// As [`Config::load`].
@@ -117,13 +117,13 @@ impl Config {
         Self::assemble(toml.map(|text| (file::DEFAULT, text)), environment, overrides, Vec::new())
     }
 
-    /// The commented default file: every key with its meaning and its default.
+    /// The default configuration file: all keys with their comments and defaults.
     #[must_use]
     pub fn default_toml() -> String {
         file::commented(&Self::default())
     }
 
-    /// Everything in these settings that contradicts itself or makes no sense, each with a sentence that helps.
+    /// All invalid or contradictory settings, each with advice.
     #[must_use]
     pub fn check(&self) -> Vec<Problem> {
         check::check(self)
@@ -148,8 +148,8 @@ impl Config {
         for one in &given {
             problems.extend(config.set(one, &keys).err());
         }
-        // Contradictions are looked for only among settings that were all understood: a default that stands in for a
-        // misspelt key would accuse its neighbours.
+        // Relations are checked only if all values were read: a default in place of a misspelt key would cause misleading
+        // problems about its neighbours.
         if problems.is_empty() {
             problems = config.check();
             for problem in &mut problems {
@@ -160,17 +160,22 @@ impl Config {
     }
 
     fn set(&mut self, given: &Given, keys: &[Key]) -> Result<(), Problem> {
-        let (section, name) = given.key.split_once('.').unwrap_or(("", &given.key));
-        let section = self.sections_mut().into_iter().find(|known| known.name() == section);
-        match section.and_then(|section| section.set(name, &given.raw)) {
+        let replaced = self.sections_mut().into_iter().find_map(|section| section.set(&given.key, &given.raw));
+        match replaced {
             Some(Ok(())) => Ok(()),
             Some(Err(expected)) => Err(given.wrong_type(expected, keys)),
             None => Err(given.unknown(keys)),
         }
     }
 
+    /// All settings in the order of the default file.
     fn keys(&self) -> Vec<Key> {
-        self.sections().into_iter().flat_map(Section::keys).collect()
+        let sections = self.sections();
+        let keys: Vec<_> = sections.iter().flat_map(|section| section.keys()).collect();
+        let rank = |key: &Key| sections.iter().position(|section| section.name() == key.section());
+        let mut ranked: Vec<_> = keys.into_iter().map(|key| (rank(&key), key)).collect();
+        ranked.sort_by_key(|(rank, _)| *rank);
+        ranked.into_iter().map(|(_, key)| key).collect()
     }
 
     fn sections(&self) -> [&dyn Section; 10] {
