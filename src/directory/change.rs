@@ -1,4 +1,4 @@
-//! What all changes of the directory share: who may make them, how a row is updated under an optimistic lock, and that a
+//! What all changes of the directory share: how a row is updated under an optimistic lock, and that a
 //! transaction which lost to another one begins again.
 //!
 //! Locks are taken in one order, so that no two changes wait for each other: the organization, then employees by id,
@@ -13,39 +13,18 @@ use sea_orm::{
     },
 };
 
-use super::journal;
+use super::{journal, reach::absent};
 use crate::{
     db::{self, Session},
     error::{Error, Result},
     model::{
-        OrganizationId, ProblemKind, Role, Scope, Timestamp,
+        ProblemKind, Timestamp,
         change::{Change, EntityKey},
     },
 };
 
 /// How often a transaction that lost to others begins again.
 const ATTEMPTS: usize = 5;
-
-/// Refuses what is outside of the scope like what does not exist, and roles that do not reach. `field` names the id.
-pub(super) fn authorise(scope: &Scope, organization: OrganizationId, least: Role, field: &str) -> Result<()> {
-    if !scope.sees(organization) {
-        return Err(absent(field));
-    }
-    if scope.role() < least {
-        let who = match least {
-            Role::Viewer | Role::Member => "a member",
-            Role::Admin => "an administrator",
-            Role::Owner => "an owner",
-        };
-        return Err(Error::Forbidden(format!("only {who} may do this")));
-    }
-    Ok(())
-}
-
-/// What a caller learns about an id that names nothing they may see.
-pub(super) fn absent(field: impl Into<String>) -> Error {
-    Error::refused(ProblemKind::NotFound, field, "names nothing that you may see")
-}
 
 /// What contradicts what is stored.
 pub(super) fn conflict(field: &str, message: impl Into<String>) -> Error {

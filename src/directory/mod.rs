@@ -11,6 +11,7 @@ mod noun;
 mod page;
 mod row;
 mod slug;
+mod status;
 
 pub mod employee;
 pub mod filter;
@@ -18,6 +19,7 @@ pub mod membership;
 pub mod order;
 pub mod organization;
 pub mod project;
+pub mod reach;
 pub mod release;
 pub mod team;
 
@@ -26,8 +28,9 @@ pub use filter::{EmployeeFilter, OrganizationFilter, ProjectFilter};
 pub use membership::Member;
 pub use noun::{ListOf, Noun, RowKey, by_ids, by_organizations, count, counts_by_organizations, list};
 pub use organization::{Organization, OrganizationFields};
-pub use project::{Project, ProjectFields, ProjectStatus};
+pub use project::{Project, ProjectFields};
 pub use release::{Release, ReleaseFields};
+pub use status::ProjectStatus;
 
 use sea_orm::sea_query::{Expr, ExprTrait, IntoColumnRef, SelectStatement};
 

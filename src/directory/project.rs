@@ -4,6 +4,7 @@ mod change;
 
 use sea_orm::sea_query::{Cond, Expr, ExprTrait};
 
+pub use super::status::ProjectStatus;
 pub use change::{NewProject, ProjectChange, archive, create, delete, update};
 
 use super::{filter::ProjectCondition, noun, order::ProjectOrderField, page::LISTED, row::row};
@@ -31,40 +32,13 @@ row! {
     TEAM_SIZE = 5, team_size: i64, TeamSize;
 }
 
-/// Whether a project takes metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ProjectStatus {
-    /// Monitored.
-    Active,
-    /// Not watched for now; metrics are still taken.
-    Paused,
-    /// Kept for reading; metrics are refused.
-    Archived,
-}
-
-impl ProjectStatus {
-    /// The number stored in the database.
-    pub const fn code(self) -> i16 {
-        match self {
-            Self::Active => 0,
-            Self::Paused => 1,
-            Self::Archived => 2,
-        }
-    }
-}
-
 impl Project {
     /// Whether the project takes metrics.
     ///
     /// # Errors
     /// When the field was not among those asked for.
     pub fn status(&self) -> Result<ProjectStatus> {
-        Ok(match self.status_code()? {
-            0 => ProjectStatus::Active,
-            1 => ProjectStatus::Paused,
-            // The table's CHECK allows no other number than 2 here.
-            _ => ProjectStatus::Archived,
-        })
+        Ok(ProjectStatus::from_code(*self.status_code()?))
     }
 }
 

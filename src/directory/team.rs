@@ -13,8 +13,9 @@ use sea_orm::{
 use crate::{
     db::{Session, Transaction},
     directory::{
-        change::{absent, authorise, retried},
+        change::retried,
         journal,
+        reach::{absent, authorise},
     },
     entity::{employee, project, project_member as table},
     error::Result,

@@ -1,10 +1,5 @@
 //! The first step: may this caller write there, is the submission as a whole acceptable, and what would be stored.
 
-use std::{sync::Arc, time::Duration};
-
-use moka::future::Cache;
-use sea_orm::{EntityTrait, QuerySelect};
-
 use super::{
     Mode, Receipt, Settings, Submission,
     batch::Job,
@@ -12,31 +7,17 @@ use super::{
     validate::{Validated, validate},
 };
 use crate::{
-    db::{Database, StatementLog},
-    entity,
+    db::StatementLog,
+    directory::reach::{self, PROJECT},
     error::{Error, Result},
-    model::{Key, ProjectId, Role, Scope, Timestamp},
+    model::{Key, ProjectId, Scope, Timestamp},
 };
 
 /// The longest idempotency key, in bytes; a UUID or a hash in hex fits several times.
 const KEY_BYTES_MAX: usize = 200;
-/// How long a project counts as known and open without asking again.
-const PROJECT_REMEMBERED: Duration = Duration::from_secs(5);
-const PROJECTS_REMEMBERED_MAX: u64 = 10_000;
-/// `project.status` of an archived project.
-const ARCHIVED: i16 = 2;
-
-/// A role that may not write sees the project as absent, like a foreign one.
-pub fn may_write(scope: &Scope, project: Key<ProjectId>) -> Result<()> {
-    if scope.role() < Role::Member || !scope.sees(project.organization) {
-        return Err(unknown_project());
-    }
-    Ok(())
-}
-
 /// Checks what needs no database.
 pub fn shape(scope: &Scope, submission: &Submission, settings: &Settings) -> Result<()> {
-    may_write(scope, submission.project)?;
+    reach::to_metrics(scope, submission.project).require(PROJECT)?;
     let rows = submission.candidates.len();
     if rows == 0 {
         return Err(Error::input("metrics", "is empty; send at least one metric"));
@@ -51,11 +32,6 @@ pub fn shape(scope: &Scope, submission: &Submission, settings: &Settings) -> Res
             advice: "send them in several calls, each with an idempotency key of its own",
         })
     }
-}
-
-/// What a caller learns about a project that is absent, foreign or not theirs to write to.
-pub fn unknown_project() -> Error {
-    Error::not_found("project")
 }
 
 /// Whether a caller may use this text as an idempotency key.
@@ -101,51 +77,6 @@ pub fn seal(project: Key<ProjectId>, source: &str, key: String, now: Timestamp) 
         late: Late::default(),
         received_at: now,
         log: StatementLog::default(),
-    }
-}
-
-/// Which projects exist and take metrics, remembered for a few seconds per (organization, project).
-#[derive(Clone, Debug)]
-pub struct Projects {
-    database: Database,
-    status: Cache<Key<ProjectId>, i16>,
-}
-
-impl Projects {
-    pub fn new(database: Database) -> Self {
-        let status = Cache::builder().max_capacity(PROJECTS_REMEMBERED_MAX).time_to_live(PROJECT_REMEMBERED).build();
-        Self { database, status }
-    }
-
-    /// Refuses projects that are absent or archived. Absence is not remembered: a project just made counts at once.
-    pub async fn check(&self, project: Key<ProjectId>, log: &StatementLog) -> Result<()> {
-        let status = self
-            .status
-            .try_get_with(project, self.read(project, log))
-            .await
-            .map_err(|error: Arc<Error>| Error::clone(&error))?;
-        if status == ARCHIVED {
-            return Err(Error::Conflict(
-                "the project is archived and takes no metrics; make it active first".to_owned(),
-            ));
-        }
-        Ok(())
-    }
-
-    /// The next check asks the database again.
-    pub async fn forget(&self, project: Key<ProjectId>) {
-        self.status.invalidate(&project).await;
-    }
-
-    async fn read(&self, project: Key<ProjectId>, log: &StatementLog) -> Result<i16> {
-        let session = self.database.reader(log.clone());
-        entity::project::Entity::find_by_id((project.organization, project.id))
-            .select_only()
-            .column(entity::project::Column::Status)
-            .into_tuple()
-            .one(&session)
-            .await?
-            .ok_or_else(unknown_project)
     }
 }
 

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use super::{Candidate, Ingest, Mode, Rejection, Submission, accept};
 use crate::{
     db::StatementLog,
+    directory::reach::{self, PROJECT},
     error::{Error, Result},
     ingest::formats::Unreadable,
     model::{Key, OrganizationId, ProjectId, Scope, StreamCursor},
@@ -159,7 +160,7 @@ impl<'a> Bulk<'a> {
     /// When the database cannot say whether there is such a project, or a source that must be whole is too large.
     pub async fn row(&mut self, index: u64, project: Option<Key<ProjectId>>, candidate: Candidate) -> Result<()> {
         let refusal = match project {
-            None => Some(accept::unknown_project().to_string()),
+            None => Some(reach::unknown(PROJECT).to_string()),
             Some(project) => self.refusal(project).await?,
         };
         match (project, refusal) {

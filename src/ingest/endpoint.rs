@@ -11,10 +11,11 @@ use std::{
 
 use moka::future::Cache;
 
-use super::{accept::unknown_project, batch::Job, write};
+use super::{batch::Job, write};
 use crate::{
     clock::Clock,
     db::{Database, StatementLog},
+    directory::reach::{self, PROJECT},
     error::Result,
     model::{EndpointId, IdGenerator, Key, ProjectId},
 };
@@ -163,10 +164,10 @@ fn missing(jobs: &[&mut Job], projects: &BTreeMap<Key<ProjectId>, Shared>) -> Mi
 
 /// The endpoint of every measurement of a job. Only a project that went away meanwhile lacks one.
 fn places(job: &mut Job, known: Option<&Shared>) -> Result<Vec<EndpointId>> {
-    let known = known.ok_or_else(unknown_project)?.read().unwrap_or_else(PoisonError::into_inner);
+    let known = known.ok_or_else(|| reach::unknown(PROJECT))?.read().unwrap_or_else(PoisonError::into_inner);
     let mut ids = Vec::with_capacity(job.measurements.len());
     for measurement in &mut job.measurements {
-        ids.push(match known.get(&measurement.endpoint).ok_or_else(unknown_project)? {
+        ids.push(match known.get(&measurement.endpoint).ok_or_else(|| reach::unknown(PROJECT))? {
             Place::Own(id) => id,
             Place::Other(id) => {
                 OTHER_ENDPOINTS.clone_into(&mut measurement.endpoint);

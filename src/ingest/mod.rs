@@ -27,6 +27,7 @@ pub use submission::{Candidate, Mode, Receipt, Rejection, RejectionCode, Submiss
 use crate::{
     clock::Clock,
     db::{Backend, Database, StatementLog},
+    directory::reach::{self, MetricTargets, PROJECT},
     error::Result,
     live::Publisher,
     model::{IdGenerator, Key, ProjectId, Scope, Timestamp, id::RESERVATION_MAX},
@@ -94,7 +95,7 @@ impl Settings {
 pub struct Ingest {
     settings: Arc<Settings>,
     clock: Clock,
-    projects: accept::Projects,
+    targets: MetricTargets,
     queue: batch::Queue,
 }
 
@@ -111,8 +112,8 @@ impl Ingest {
         let endpoints =
             endpoint::Endpoints::new(database.clone(), Arc::clone(&ids), clock.clone(), settings.endpoints_max);
         let (queue, batcher) = batch::new(database.clone(), ids, endpoints, publisher, &settings);
-        let projects = accept::Projects::new(database);
-        let ingest = Self { settings, clock, projects, queue };
+        let targets = MetricTargets::new(database);
+        let ingest = Self { settings, clock, targets, queue };
         (ingest, batcher)
     }
 
@@ -131,7 +132,7 @@ impl Ingest {
     /// The same for a part of something larger, whose key was checked before it was numbered.
     async fn submit_part(&self, scope: &Scope, submission: Submission, log: &StatementLog) -> Result<Receipt> {
         accept::shape(scope, &submission, &self.settings)?;
-        self.projects.check(submission.project, log).await?;
+        self.targets.access(scope, submission.project, log).await?.require(PROJECT)?;
         let now = self.clock.now();
         let job = accept::into_job(submission, now, &self.settings, log);
         match job {
@@ -142,8 +143,8 @@ impl Ingest {
 
     /// Forgets whether a project is there and takes metrics: this instance sees a change of it at once. Another one
     /// remembers it for up to five seconds.
-    pub async fn forget(&self, project: Key<ProjectId>) {
-        self.projects.forget(project).await;
+    pub async fn forget(&self, scope: &Scope, project: Key<ProjectId>) {
+        self.targets.forget(scope, project).await;
     }
 
     /// Whether this caller may write to a project.
@@ -152,8 +153,7 @@ impl Ingest {
     /// [`crate::error::Error::NotFound`] where there is none that the caller may write to, and a conflict where it is
     /// archived.
     pub async fn admit(&self, scope: &Scope, project: Key<ProjectId>) -> Result<()> {
-        accept::may_write(scope, project)?;
-        self.projects.check(project, &StatementLog::default()).await
+        self.targets.access(scope, project, &StatementLog::default()).await?.require(PROJECT)
     }
 
     /// What would be refused of these rows. Nothing is stored.
@@ -163,7 +163,7 @@ impl Ingest {
 
     /// Takes a key so that no part can be stored under it.
     async fn seal(&self, scope: &Scope, project: Key<ProjectId>, source: &str, key: String) -> Result<()> {
-        accept::may_write(scope, project)?;
+        reach::to_metrics(scope, project).require(PROJECT)?;
         let job = accept::seal(project, source, key, self.clock.now());
         self.queue.put(job).await.map(drop)
     }

@@ -1,16 +1,11 @@
 //! What a stream of metrics lets through, and whether its caller may ask for that.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    fmt::Write,
-};
-
-use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter};
+use std::{collections::BTreeSet, fmt::Write};
 
 use super::Purpose;
 use crate::{
     db::{Database, StatementLog},
-    entity,
+    directory::reach::{self, ORGANIZATION, PROJECT},
     error::{Error, Result},
     model::{Key, Measurement, MetricType, OrganizationId, ProjectId, Reach, Scope},
 };
@@ -78,47 +73,30 @@ impl Filter {
         Purpose::of(stream, &text)
     }
 
-    /// Whether everything that the filter names is there and in sight.
+    /// Requires everything that the filter names to exist within the scope.
     ///
     /// # Errors
     /// [`Error::NotFound`] for an organization or project that is absent or outside the scope, [`Error::Input`] for
-    /// projects that are not of the organization that is named beside them.
+    /// projects that do not belong to the organization named beside them.
     pub async fn check(&self, scope: &Scope, database: &Database) -> Result<()> {
-        use entity::{organization, project};
         let session = database.reader(StatementLog::default());
         if let Some(id) = self.organization {
-            let found = scope.sees(id) && organization::Entity::find_by_id(id).count(&session).await? > 0;
-            if !found {
-                return Err(Error::not_found("organization"));
-            }
+            reach::organization(scope, &session, id).await?.require(ORGANIZATION)?;
             if self.projects.iter().any(|project| project.organization != id) {
-                // Who sees one organization only must not learn that the others are there.
-                return Err(match scope.reach() {
-                    Reach::Organization(_) => Error::not_found("project"),
-                    Reach::Everything => Error::input(
-                        "filter.projectIds",
-                        "names projects of another organization than organizationId; nothing could ever pass",
-                    ),
-                });
+                let message = "names projects of another organization than organizationId; nothing could ever pass";
+                return Err(several_organizations(scope, message));
             }
         }
-        if self.projects.is_empty() {
-            return Ok(());
-        }
-        let named: BTreeSet<Key<ProjectId>> = self.projects.iter().copied().collect();
-        let mut of_organization: HashMap<OrganizationId, Vec<ProjectId>> = HashMap::new();
-        for project in named.iter().filter(|project| scope.sees(project.organization)) {
-            of_organization.entry(project.organization).or_default().push(project.id);
-        }
-        let any = of_organization.into_iter().map(|(organization, ids)| {
-            Condition::all().add(project::Column::OrganizationId.eq(organization)).add(project::Column::Id.is_in(ids))
-        });
-        let any = any.fold(Condition::any(), Condition::add);
-        let found = if any.is_empty() { 0 } else { project::Entity::find().filter(any).count(&session).await? };
-        if usize::try_from(found).is_ok_and(|found| found == named.len()) {
-            Ok(())
-        } else {
-            Err(Error::not_found("project"))
-        }
+        let projects: BTreeSet<Key<ProjectId>> = self.projects.iter().copied().collect();
+        reach::projects(scope, &session, &projects).await?.require(PROJECT)
+    }
+}
+
+/// The error for projects of several organizations. A caller who sees only one organization must not learn that the
+/// other projects exist.
+pub(super) fn several_organizations(scope: &Scope, message: &str) -> Error {
+    match scope.reach() {
+        Reach::Organization(_) => reach::unknown(PROJECT),
+        Reach::Everything => Error::input("filter.projectIds", message),
     }
 }

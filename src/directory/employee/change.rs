@@ -11,8 +11,9 @@ use crate::{
     db::{Session, Transaction},
     directory::{
         Employee, EmployeeFilter, Noun,
-        change::{Update, absent, assign, authorise, changed_columns, differences, differs, retried},
+        change::{Update, assign, changed_columns, differences, differs, retried},
         check, filter, journal,
+        reach::{self, Subject, absent, authorise},
         team::TEAM_FIELDS,
     },
     entity::{employee as table, organization, project, project_member},
@@ -229,9 +230,7 @@ pub async fn update_all(
     change: EmployeesChange,
     now: Timestamp,
 ) -> Result<u64> {
-    if scope.role() < Role::Admin {
-        return Err(Error::Forbidden("only an administrator may do this".to_owned()));
-    }
+    reach::to_role(scope, Role::Admin).require(Subject::Field("filter"))?;
     let mut problems = Problems::default();
     if !filter::says_who(filter) {
         problems

@@ -11,8 +11,10 @@ use sea_orm::{
 use crate::{
     db::{Session, Transaction},
     directory::{
-        change::{self, Update, absent, authorise, retried},
-        check, journal, slug,
+        change::{self, Update, retried},
+        check, journal,
+        reach::{absent, authorise},
+        slug,
     },
     entity::{ingest_batch, organization as table, organization_stream, project},
     error::{Error, Result},

@@ -12,9 +12,10 @@ use super::ProjectStatus;
 use crate::{
     db::{Session, Transaction},
     directory::{
-        change::{Update, absent, authorise, conflict, retried},
+        change::{Update, conflict, retried},
         check, journal,
         organization::OWN_SLUG,
+        reach::{absent, authorise},
         slug, team,
     },
     entity::{endpoint, metric_late, organization, project as table},

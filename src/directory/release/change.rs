@@ -10,8 +10,9 @@ use super::{NOBODY, ReleaseFields, by_versions};
 use crate::{
     db::{Session, Transaction},
     directory::{
-        change::{absent, authorise, retried},
+        change::retried,
         check,
+        reach::{absent, authorise},
     },
     entity::{employee, project, release as table},
     error::{Error, Result},

@@ -11,11 +11,9 @@ use std::{
 
 use crate::{
     db::{Backend, StatementLog},
+    directory::reach::{self, PROJECT},
     error::Result,
-    ingest::{
-        accept::unknown_project,
-        endpoint::{Found, LookedUp, OTHER_ENDPOINTS, Path},
-    },
+    ingest::endpoint::{Found, LookedUp, OTHER_ENDPOINTS, Path},
     model::{EndpointId, Key, OrganizationId, ProjectId},
 };
 
@@ -54,7 +52,7 @@ pub async fn look_up(
     };
     looked_up.map_err(|error| match &error {
         // Its project went away while it was still remembered as known.
-        sqlx::Error::Database(cause) if cause.is_foreign_key_violation() => unknown_project(),
+        sqlx::Error::Database(cause) if cause.is_foreign_key_violation() => reach::unknown(PROJECT),
         _ => error.into(),
     })
 }

@@ -11,9 +11,10 @@ use super::{
 };
 use crate::{
     db::{Database, moves::Move},
+    directory::reach::{self, ORGANIZATION},
     error::{Error, Result},
     model::{
-        OrganizationId, Scope,
+        OrganizationId, Role, Scope,
         change::{ChangeKind, EntityKey},
     },
 };
@@ -49,13 +50,10 @@ pub async fn watch(
     filter: ChangeFilter,
     after: Option<i64>,
 ) -> Result<impl Stream<Item = Result<ChangeEvent>> + Send + 'static + use<>> {
-    let absent = || Error::not_found("organization");
-    if !scope.sees(filter.organization) {
-        return Err(absent());
-    }
+    reach::to_organization(scope, filter.organization, Role::Viewer).require(ORGANIZATION)?;
     // Before the log is asked where it stands: what happens in between is told here.
     let news = moved.listen();
-    let last = page::last(&database, filter.organization).await?.ok_or_else(absent)?;
+    let last = page::last(&database, filter.organization).await?.ok_or_else(|| reach::unknown(ORGANIZATION))?;
     let reached = after.unwrap_or(last);
     if !(0..=last).contains(&reached) {
         return Err(Error::input("after", "is not a position of this stream; use a cursor as the server sent it"));

@@ -1,11 +1,12 @@
 //! Whether everything that a window names is there and in sight.
 
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use sea_orm::EntityTrait;
 
 use super::query::WindowQuery;
 use crate::{
     db::{Database, StatementLog},
-    entity::{organization, organization_stream, project},
+    directory::reach::{self, ORGANIZATION, PROJECT},
+    entity::organization_stream,
     error::{Error, Result},
     model::{Scope, StreamCursor},
 };
@@ -16,19 +17,11 @@ use crate::{
 /// [`Error::NotFound`], or that of a database which cannot answer.
 pub async fn check(scope: &Scope, database: &Database, query: &WindowQuery) -> Result<()> {
     let session = database.reader(StatementLog::default());
-    let (what, named) = if query.projects.is_empty() { ("organization", 1) } else { ("project", query.projects.len()) };
-    let found = if !scope.sees(query.organization) {
-        0
-    } else if query.projects.is_empty() {
-        organization::Entity::find_by_id(query.organization).count(&session).await?
+    if query.projects.is_empty() {
+        reach::organization(scope, &session, query.organization).await?.require(ORGANIZATION)
     } else {
-        project::Entity::find()
-            .filter(project::Column::OrganizationId.eq(query.organization))
-            .filter(project::Column::Id.is_in(query.projects.iter().copied()))
-            .count(&session)
-            .await?
-    };
-    if usize::try_from(found).is_ok_and(|found| found == named) { Ok(()) } else { Err(Error::not_found(what)) }
+        reach::projects(scope, &session, &query.project_keys().collect()).await?.require(PROJECT)
+    }
 }
 
 /// Refuses a position that the stream of the window's organization does not have: it would be waited for in vain.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::Filter;
+use super::super::filter::{Filter, several_organizations};
 use crate::{
     error::{Error, Result},
     model::{
@@ -184,12 +184,8 @@ fn organization(scope: &Scope, filter: &Filter) -> Result<OrganizationId> {
         return Err(Error::input("filter", advice));
     };
     if filter.projects.iter().any(|project| project.organization != organization) {
-        let advice = "a window is about one organization, and these projects belong to several";
-        // Who sees one organization only must not learn that the others are there.
-        return Err(match own {
-            Some(_) => Error::not_found("project"),
-            None => Error::input("filter.projectIds", advice),
-        });
+        let message = "a window is about one organization, and these projects belong to several";
+        return Err(several_organizations(scope, message));
     }
     Ok(organization)
 }

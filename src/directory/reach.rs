@@ -1,0 +1,257 @@
+//! Access of callers to organizations and projects: the scope contains them, the role suffices, they exist, and a project
+//! accepts metrics. Directory, ingest and live ask here, so all of them give the same answer.
+//!
+//! An organization or project outside of the scope is reported exactly like one that does not exist.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use moka::future::Cache;
+use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
+
+use super::status::ProjectStatus;
+use crate::{
+    db::{Database, Session, StatementLog},
+    entity::{organization, project},
+    error::{Error, Result},
+    model::{Key, OrganizationId, ProblemKind, ProjectId, Role, Scope},
+};
+
+/// Time for which the status of a project is reused without another query.
+const STATUS_LIFETIME: Duration = Duration::from_secs(5);
+/// Projects whose status is cached.
+const STATUSES_MAX: u64 = 10_000;
+
+/// Access of a caller to an organization or project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Access {
+    /// The caller may do what was asked.
+    Granted,
+    /// The project is archived and accepts no metrics.
+    Archived,
+    /// The caller's role is below this one.
+    Denied(Role),
+    /// It does not exist or lies outside of the scope; the caller cannot tell which.
+    Unknown,
+}
+
+/// The subject of a check, as the error names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject<'a> {
+    /// The thing that an operation is about; a missing one fails the operation.
+    Thing(&'static str),
+    /// The input field that holds the id; a missing row is a problem of this field.
+    Field(&'a str),
+}
+
+/// The project that metrics are sent to.
+pub const PROJECT: Subject<'static> = Subject::Thing("project");
+/// The organization that a stream is about.
+pub const ORGANIZATION: Subject<'static> = Subject::Thing("organization");
+
+/// The error for a subject that does not exist or lies outside of the scope.
+pub fn unknown(subject: Subject<'_>) -> Error {
+    match subject {
+        Subject::Thing(what) => Error::not_found(what),
+        Subject::Field(field) => Error::refused(ProblemKind::NotFound, field, "names nothing that you may see"),
+    }
+}
+
+impl Access {
+    /// Turns everything but [`Access::Granted`] into an error.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] for an archived project, [`Error::Forbidden`] for a role that does not suffice, and
+    /// [`unknown`] for what does not exist.
+    pub fn require(self, subject: Subject<'_>) -> Result<()> {
+        match self {
+            Self::Granted => Ok(()),
+            Self::Archived => {
+                Err(Error::Conflict("the project is archived and takes no metrics; make it active first".to_owned()))
+            }
+            Self::Denied(least) => {
+                let least = match least {
+                    Role::Viewer | Role::Member => "a member",
+                    Role::Admin => "an administrator",
+                    Role::Owner => "an owner",
+                };
+                Err(Error::Forbidden(format!("only {least} may do this")))
+            }
+            Self::Unknown => Err(unknown(subject)),
+        }
+    }
+}
+
+/// Access to an organization's data for roles from `least` on, without a look into the database.
+pub fn to_organization(scope: &Scope, organization: OrganizationId, least: Role) -> Access {
+    if scope.sees(organization) { to_role(scope, least) } else { Access::Unknown }
+}
+
+/// Access for roles from `least` on.
+pub(super) fn to_role(scope: &Scope, least: Role) -> Access {
+    if scope.role() < least { Access::Denied(least) } else { Access::Granted }
+}
+
+/// Requires a role in an organization; `field` is the input field that names the organization or something in it.
+///
+/// # Errors
+/// As [`Access::require`].
+pub(super) fn authorise(scope: &Scope, organization: OrganizationId, least: Role, field: &str) -> Result<()> {
+    to_organization(scope, organization, least).require(Subject::Field(field))
+}
+
+/// The error for an id in an input field that names no row in the scope.
+pub(super) fn absent(field: &str) -> Error {
+    unknown(Subject::Field(field))
+}
+
+/// Access to metrics of a project for writing, without a look into the database. A role that may not write is not told
+/// whether the project exists.
+pub fn to_metrics(scope: &Scope, project: Key<ProjectId>) -> Access {
+    match to_organization(scope, project.organization, Role::Member) {
+        Access::Denied(_) => Access::Unknown,
+        access => access,
+    }
+}
+
+/// Access to an organization that must exist. One statement, none for an organization outside of the scope.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn organization(scope: &Scope, db: &Session, id: OrganizationId) -> Result<Access> {
+    let exists = scope.sees(id) && organization::Entity::find_by_id(id).count(db).await? > 0;
+    Ok(if exists { Access::Granted } else { Access::Unknown })
+}
+
+/// Access to projects that must all exist, whether archived or not. One statement at most.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn projects(scope: &Scope, db: &Session, projects: &BTreeSet<Key<ProjectId>>) -> Result<Access> {
+    if projects.is_empty() {
+        return Ok(Access::Granted);
+    }
+    if projects.iter().any(|project| !scope.sees(project.organization)) {
+        return Ok(Access::Unknown);
+    }
+    let mut by_organization: HashMap<OrganizationId, Vec<ProjectId>> = HashMap::new();
+    for project in projects {
+        by_organization.entry(project.organization).or_default().push(project.id);
+    }
+    let any = by_organization.into_iter().map(|(organization, ids)| {
+        Condition::all().add(project::Column::OrganizationId.eq(organization)).add(project::Column::Id.is_in(ids))
+    });
+    let any = any.fold(Condition::any(), Condition::add);
+    let found = project::Entity::find().filter(any).count(db).await?;
+    let all_exist = usize::try_from(found).is_ok_and(|found| found == projects.len());
+    Ok(if all_exist { Access::Granted } else { Access::Unknown })
+}
+
+/// Projects as targets of metrics. Clones share a cache of statuses; a missing project is not cached, so a new project
+/// accepts metrics at once.
+#[derive(Clone, Debug)]
+pub struct MetricTargets {
+    database: Database,
+    statuses: Cache<Key<ProjectId>, ProjectStatus>,
+}
+
+impl MetricTargets {
+    /// Starts with an empty cache.
+    pub fn new(database: Database) -> Self {
+        let statuses = Cache::builder().max_capacity(STATUSES_MAX).time_to_live(STATUS_LIFETIME).build();
+        Self { database, statuses }
+    }
+
+    /// Access to a project for writing metrics. One statement, none while the status is cached.
+    ///
+    /// # Errors
+    /// When the database cannot answer.
+    pub async fn access(&self, scope: &Scope, project: Key<ProjectId>, log: &StatementLog) -> Result<Access> {
+        let access = to_metrics(scope, project);
+        if access != Access::Granted {
+            return Ok(access);
+        }
+        let status = self.statuses.try_get_with(project, async {
+            match self.status(project, log).await {
+                Ok(Some(status)) => Ok(status),
+                Ok(None) => Err(None),
+                Err(error) => Err(Some(error)),
+            }
+        });
+        match status.await.map_err(Arc::unwrap_or_clone) {
+            Ok(ProjectStatus::Archived) => Ok(Access::Archived),
+            Ok(ProjectStatus::Active | ProjectStatus::Paused) => Ok(Access::Granted),
+            Err(None) => Ok(Access::Unknown),
+            Err(Some(error)) => Err(error),
+        }
+    }
+
+    /// Removes a project that the caller changed from the cache.
+    pub async fn forget(&self, scope: &Scope, project: Key<ProjectId>) {
+        if scope.sees(project.organization) {
+            self.statuses.invalidate(&project).await;
+        }
+    }
+
+    async fn status(&self, project: Key<ProjectId>, log: &StatementLog) -> Result<Option<ProjectStatus>> {
+        let code: Option<i16> = project::Entity::find_by_id((project.organization, project.id))
+            .select_only()
+            .column(project::Column::Status)
+            .into_tuple()
+            .one(&self.database.reader(log.clone()))
+            .await?;
+        Ok(code.map(ProjectStatus::from_code))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: OrganizationId = OrganizationId(1);
+    const FOREIGN: OrganizationId = OrganizationId(2);
+
+    #[test]
+    fn a_foreign_organization_is_unknown_to_every_role() {
+        for role in [Role::Viewer, Role::Member, Role::Admin, Role::Owner] {
+            let scope = Scope::organization(OWN, role);
+            assert_eq!(to_organization(&scope, FOREIGN, Role::Viewer), Access::Unknown);
+            assert_eq!(to_organization(&scope, FOREIGN, Role::Owner), Access::Unknown);
+        }
+    }
+
+    #[test]
+    fn a_role_below_the_required_one_is_denied_in_its_own_organization() {
+        let scope = Scope::organization(OWN, Role::Member);
+        assert_eq!(to_organization(&scope, OWN, Role::Member), Access::Granted);
+        assert_eq!(to_organization(&scope, OWN, Role::Admin), Access::Denied(Role::Admin));
+    }
+
+    #[test]
+    fn a_viewer_is_not_told_that_a_project_exists() {
+        let project = Key::new(OWN, ProjectId(1));
+        assert_eq!(to_metrics(&Scope::organization(OWN, Role::Viewer), project), Access::Unknown);
+        assert_eq!(to_metrics(&Scope::organization(OWN, Role::Member), project), Access::Granted);
+        assert_eq!(to_metrics(&Scope::organization(FOREIGN, Role::Owner), project), Access::Unknown);
+    }
+
+    #[test]
+    fn refusals_name_the_thing_or_the_field() {
+        let message = |access: Access, subject| access.require(subject).map_err(|error| error.to_string());
+        assert_eq!(message(Access::Granted, PROJECT), Ok(()));
+        assert_eq!(message(Access::Unknown, PROJECT), Err("project was not found".to_owned()));
+        assert_eq!(
+            message(Access::Unknown, Subject::Field("projectId")),
+            Err("projectId: names nothing that you may see".to_owned())
+        );
+        assert_eq!(
+            message(Access::Denied(Role::Admin), Subject::Field("id")),
+            Err("only an administrator may do this".to_owned())
+        );
+        assert!(matches!(Access::Archived.require(PROJECT), Err(Error::Conflict(_))));
+    }
+}
