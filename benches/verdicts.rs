@@ -12,10 +12,10 @@
 mod simulation;
 
 use perfgraph::{
-    model::sketch::bin_of,
+    model::Tally,
     reports::{
         Statistic,
-        comparison::{Change, Minute, Minutes, Verdict, judge},
+        comparison::{Change, Minutes, Verdict, judge},
         statistic::Worst,
     },
 };

@@ -14,6 +14,7 @@ pub mod page;
 pub mod problem;
 pub mod scope;
 pub mod sketch;
+pub mod tally;
 pub mod timestamp;
 
 pub use assignment::Assignment;
@@ -24,4 +25,5 @@ pub use metric::{Measurement, MetricKey, MetricType, RecordedMetric};
 pub use problem::{Problem, ProblemKind, Problems};
 pub use scope::{Reach, Role, Scope};
 pub use sketch::Sketch;
+pub use tally::{StoredTally, Tally};
 pub use timestamp::{TimeRange, Timestamp};

@@ -31,7 +31,7 @@ pub enum Filled {
 /// What stands for the figures of each bucket. Buckets that begin `now` or later are not filled: nobody knows them yet.
 pub fn fill(buckets: &[Bucket], how: GapFill, now: Timestamp) -> impl Iterator<Item = Filled> {
     buckets.iter().scan(None, move |previous: &mut Option<Arc<Stats>>, bucket| {
-        if bucket.stats.count > 0 {
+        if bucket.stats.tally.count > 0 {
             *previous = Some(Arc::clone(&bucket.stats));
             return Some(Filled::Own);
         }
@@ -59,7 +59,7 @@ impl Filled {
 mod tests {
     use super::*;
     use crate::{
-        model::TimeRange,
+        model::{Tally, TimeRange},
         reports::{Accuracy, Source},
     };
 
@@ -67,8 +67,8 @@ mod tests {
         let at = |place: i64| Timestamp::from_micros(place * 60);
         let range = TimeRange::new(at(place), at(place + 1)).unwrap();
         let accuracy = Accuracy { is_exact: true, covers: range, relative_error_bound: 0.0, source: Source::Rollup };
-        let min = (count > 0).then_some(5.0);
-        let stats = Stats { count, errors: 0, sum: 0.0, min, max: min, distribution: None, accuracy };
+        let extremes = (count > 0).then_some((5.0, 5.0));
+        let stats = Stats { tally: Tally::new(count, 0, 0.0, extremes, None), accuracy };
         Bucket { range, is_whole: true, stats: Arc::new(stats) }
     }
 
@@ -78,7 +78,7 @@ mod tests {
         let now = Timestamp::from_micros(6 * 60);
         let least = |how| {
             let filled = fill(&buckets, how, now).zip(&buckets);
-            filled.map(|(filled, bucket)| filled.figure(&bucket.stats, |stats| stats.min)).collect::<Vec<_>>()
+            filled.map(|(filled, bucket)| filled.figure(&bucket.stats, |stats| stats.tally.min())).collect::<Vec<_>>()
         };
         let (none, five, zero) = (None, Some(5.0), Some(0.0));
         assert_eq!(least(GapFill::Null), [none, five, none, none, five, none, none]);

@@ -142,7 +142,7 @@ pub async fn by_parent(
                 );
                 return Err(Error::input("groupBy", message));
             }
-            for row in rows.into_iter().filter(|row| row.stats.count > 0) {
+            for row in rows.into_iter().filter(|row| row.stats.tally.count > 0) {
                 for place in batch.of(&row.group) {
                     if let Some(groups_of_one) = found.get_mut(*place) {
                         gather(groups_of_one, &row, &groups.by);

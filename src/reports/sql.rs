@@ -22,7 +22,7 @@ use super::{
 use crate::{
     db::{Session, column, list},
     error::{Error, Result},
-    model::{metric::ERROR_STATUS_MIN, timestamp::MINUTE_MICROS},
+    model::{Tally, metric::ERROR_STATUS_MIN, timestamp::MINUTE_MICROS},
 };
 
 /// The columns of totals after those of the grouping.
@@ -241,13 +241,10 @@ pub(super) fn add(stats: &mut Stats, row: &QueryResult, first: usize, want: Want
     let sum: Option<f64> = column(row, first + 2)?;
     let least: Option<f64> = column(row, first + 3)?;
     let greatest: Option<f64> = column(row, first + 4)?;
-    stats.count = stats.count.saturating_add(count);
-    stats.errors = stats.errors.saturating_add(errors);
-    stats.sum += sum.unwrap_or(0.0);
-    stats.min = stats.min.into_iter().chain(least).reduce(f64::min);
-    stats.max = stats.max.into_iter().chain(greatest).reduce(f64::max);
+    let figures = Tally::new(count, errors, sum.unwrap_or(0.0), least.zip(greatest), ());
+    stats.tally.merge_with(&figures, |_, ()| ());
     if want == Want::Percentiles {
-        match &mut stats.distribution {
+        match &mut stats.tally.distribution {
             Some(Distribution::Values(values)) => values.extend(sum),
             Some(Distribution::Sketch(sketch)) => {
                 let lists = first + TOTALS.len();

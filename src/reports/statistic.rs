@@ -68,11 +68,11 @@ impl Statistic {
     pub fn of(self, stats: &Stats) -> Option<f64> {
         match self {
             #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-            Self::Count => Some(stats.count as f64),
+            Self::Count => Some(stats.tally.count as f64),
             Self::Average => stats.average(),
-            Self::Min => stats.min,
-            Self::Max => stats.max,
-            Self::Sum => Some(stats.sum),
+            Self::Min => stats.tally.min(),
+            Self::Max => stats.tally.max(),
+            Self::Sum => Some(stats.tally.sum),
             Self::ErrorRate => stats.error_rate(),
             Self::P50 | Self::P75 | Self::P90 | Self::P95 | Self::P99 | Self::P999 => {
                 self.percentile().and_then(|p| stats.percentile(p)).map(|quantile| quantile.value)

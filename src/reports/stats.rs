@@ -13,25 +13,15 @@ use super::{
 use crate::{
     db::Session,
     error::{Error, Result},
-    model::{Scope, Sketch, sketch::Quantile},
+    model::{Scope, Sketch, Tally, sketch::Quantile},
 };
 
-/// What is known of a set of measurements. Values are in the unit of their type.
+/// Statistics of a set of measurements, with their accuracy. Values are in the unit of their type.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stats {
-    /// How many.
-    pub count: u64,
-    /// How many carry an error status (400 or above).
-    pub errors: u64,
-    /// All values added up.
-    pub sum: f64,
-    /// The smallest value; `None` when there is none.
-    pub min: Option<f64>,
-    /// The largest value; `None` when there is none.
-    pub max: Option<f64>,
-    /// Where percentiles come from; `None` unless [`Want::Percentiles`] was asked for.
-    pub distribution: Option<Distribution>,
-    /// How true all this is.
+    /// The measurements, added up. The distribution is `None` unless [`Want::Percentiles`] was asked for.
+    pub tally: Tally<Option<Distribution>>,
+    /// Precision and provenance of the tally.
     pub accuracy: Accuracy,
 }
 
@@ -39,19 +29,20 @@ impl Stats {
     /// The mean, or `None` when there is nothing to average.
     pub fn average(&self) -> Option<f64> {
         #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-        (self.count > 0).then(|| self.sum / self.count as f64)
+        (self.tally.count > 0).then(|| self.tally.sum / self.tally.count as f64)
     }
 
     /// The share of measurements with an error status, 0 to 1, or `None` when there is none at all.
     pub fn error_rate(&self) -> Option<f64> {
         #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-        (self.count > 0).then(|| self.errors as f64 / self.count as f64)
+        (self.tally.count > 0).then(|| self.tally.errors as f64 / self.tally.count as f64)
     }
 
     /// The value that `p` percent (0 to 100) of the measurements do not pass, with the interval that surely holds it.
     /// `None` when nothing was measured or no percentiles were asked for.
     pub fn percentile(&self, p: f64) -> Option<Quantile> {
-        let (quantile, min, max) = (self.distribution.as_ref()?.quantile(p / 100.0)?, self.min?, self.max?);
+        let quantile = self.tally.distribution.as_ref()?.quantile(p / 100.0)?;
+        let (min, max) = (self.tally.min()?, self.tally.max()?);
         // The extremes are exact, so no estimate passes them. Not `clamp`: it panics where min > max.
         let inside = |value: f64| value.max(min).min(max);
         Some(Quantile { value: inside(quantile.value), lower: inside(quantile.lower), upper: inside(quantile.upper) })
@@ -60,51 +51,39 @@ impl Stats {
     /// The standard deviation, see [`Distribution::deviation`].
     pub fn deviation(&self) -> Option<f64> {
         // Bins cannot tell values that are all the same from close ones; the extremes can.
-        if self.min == self.max {
-            return self.min.map(|_| 0.0);
+        if self.tally.min() == self.tally.max() {
+            return self.tally.min().map(|_| 0.0);
         }
-        self.distribution.as_ref()?.deviation()
+        self.tally.distribution.as_ref()?.deviation()
     }
 
     /// The Apdex score for a threshold in the unit of the values, see [`Distribution::apdex`].
     pub fn apdex(&self, threshold: f64) -> Option<Bounded> {
-        self.distribution.as_ref()?.apdex(threshold)
+        self.tally.distribution.as_ref()?.apdex(threshold)
     }
 
     pub(super) fn empty(narrowed: &Narrowed, want: Want) -> Self {
-        Self {
-            count: 0,
-            errors: 0,
-            sum: 0.0,
-            min: None,
-            max: None,
-            distribution: (want == Want::Percentiles).then(|| match narrowed.exact() {
-                Some(_) => Distribution::Values(Vec::new()),
-                None => Distribution::Sketch(Sketch::new()),
-            }),
-            accuracy: narrowed.accuracy(want),
-        }
+        let distribution = (want == Want::Percentiles).then(|| match narrowed.exact() {
+            Some(_) => Distribution::Values(Vec::new()),
+            None => Distribution::Sketch(Sketch::new()),
+        });
+        Self { tally: Tally::empty(distribution), accuracy: narrowed.accuracy(want) }
     }
 
     /// Puts values in order, once all of them are there.
     pub(super) fn sort(&mut self) {
-        if let Some(Distribution::Values(values)) = &mut self.distribution {
+        if let Some(Distribution::Values(values)) = &mut self.tally.distribution {
             values.sort_by(f64::total_cmp);
         }
     }
 
     /// Adds what is known of other measurements of the same window.
     pub(super) fn merge(&mut self, other: &Self) {
-        self.count = self.count.saturating_add(other.count);
-        self.errors = self.errors.saturating_add(other.errors);
-        self.sum += other.sum;
-        self.min = self.min.into_iter().chain(other.min).reduce(f64::min);
-        self.max = self.max.into_iter().chain(other.max).reduce(f64::max);
-        match (&mut self.distribution, &other.distribution) {
+        self.tally.merge_with(&other.tally, |distribution, other| match (&mut *distribution, other) {
             (Some(known), Some(more)) => known.merge(more),
-            (None, more) => self.distribution.clone_from(more),
+            (None, more) => distribution.clone_from(more),
             (Some(_), None) => {}
-        }
+        });
     }
 }
 

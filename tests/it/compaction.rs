@@ -90,16 +90,16 @@ on_both_databases! {
                 let least = acknowledged.load(Ordering::SeqCst);
                 let answer = ask(&database.database, ACME_SECOND).await;
                 let most = sent.load(Ordering::SeqCst);
-                assert!((least..=most).contains(&answer.count), "{least} <= {} <= {most}", answer.count);
+                assert!((least..=most).contains(&answer.tally.count), "{least} <= {} <= {most}", answer.tally.count);
                 assert_eq!(answer.average().unwrap_or(1.0), 1.0, "sum and count are of one moment");
-                assert_eq!(answer.distribution.unwrap().count(), answer.count);
+                assert_eq!(answer.tally.distribution.unwrap().count(), answer.tally.count);
                 asked.fetch_add(1, Ordering::SeqCst);
             }
         };
         let ((), (), merged) = tokio::join!(counted, asking, merge_until(&database.database, &done));
         let asked = asked.into_inner();
         assert!(asked > 5 && merged > 0, "{asked} {merged}");
-        assert_eq!(ask(&database.database, ACME_SECOND).await.count, COMMITS);
+        assert_eq!(ask(&database.database, ACME_SECOND).await.tally.count, COMMITS);
         books::check(&database).await;
         assert!(books::rows(&database, "metric_rollup_part").await.is_empty());
     }

@@ -208,9 +208,9 @@ fn assert_equal(window: &LiveWindow, mut books: Books, hint: &str) {
             count: figures.count,
             errors: figures.errors,
             sum: book.sum,
-            min: figures.min,
-            max: figures.max,
-            sketch: figures.sketch.encode(),
+            min: figures.min(),
+            max: figures.max(),
+            sketch: figures.distribution.encode(),
         };
         assert_eq!(seen, book, "{hint}: {:?} {:?} {:?}", window.range, group.place, group.endpoint);
     }

@@ -104,7 +104,7 @@ async fn minutes_stand_in_for_five_minutes(database: TestDatabase) {
         let session = database.reader();
         let scope = Scope::everything();
         let series = series::by_parent(&scope, &session, &question, &[Parent::Question], ask).await.unwrap();
-        assert_eq!(series[&Parent::Question].iter().map(|bucket| bucket.stats.count).sum::<u64>(), 4);
+        assert_eq!(series[&Parent::Question].iter().map(|bucket| bucket.stats.tally.count).sum::<u64>(), 4);
 
         migrate::down(&database.database, Some(1)).await.unwrap();
     }

@@ -105,18 +105,18 @@ fn by_force(events: &[&Event], statistic: Statistic) -> Option<f64> {
 }
 
 fn assert_matches(stats: &Stats, events: &[&Event], want: Want, question: &Question) {
-    assert_eq!(stats.count, events.len() as u64, "{question:?}");
+    assert_eq!(stats.tally.count, events.len() as u64, "{question:?}");
     let errors = events.iter().filter(|event| event.is_error()).count();
-    assert_eq!(stats.errors, errors as u64, "{question:?}");
+    assert_eq!(stats.tally.errors, errors as u64, "{question:?}");
     assert_eq!(
-        stats.distribution.as_ref().map(perfgraph::reports::Distribution::count),
+        stats.tally.distribution.as_ref().map(perfgraph::reports::Distribution::count),
         match want {
             Want::Scalars => None,
-            Want::Percentiles => Some(stats.count),
+            Want::Percentiles => Some(stats.tally.count),
         }
     );
     assert_eq!(stats.accuracy.is_exact, want == Want::Scalars || question.exact.is_some());
-    if let Some(distribution) = &stats.distribution {
+    if let Some(distribution) = &stats.tally.distribution {
         distributions::assert_matches(distribution, stats, events, question);
     }
     for statistic in STATISTICS {
@@ -130,7 +130,7 @@ fn assert_matches(stats: &Stats, events: &[&Event], want: Want, question: &Quest
                 }
                 let slack = exact * 1e-9 + 1e-6;
                 assert!(quantile.lower <= exact + slack && exact <= quantile.upper + slack, "{quantile:?} {exact}");
-                assert!(stats.min <= Some(told) && Some(told) <= stats.max);
+                assert!(stats.tally.min() <= Some(told) && Some(told) <= stats.tally.max());
             }
             (Some(told), Some(exact)) if matches!(statistic, Statistic::Min | Statistic::Max) => {
                 assert!(told.to_bits() == exact.to_bits(), "{statistic:?} {told} {exact} {question:?}");
@@ -177,8 +177,11 @@ on_both_databases! {
                         let answer = &answers[&Parent::Project(*project)];
                         assert_matches(answer, &world.matching(&scope, &alone), want, &alone);
                         let run = stats::run(&scope, &session, &alone, want).await.unwrap();
-                        assert_eq!((answer.count, answer.min, answer.max, &answer.distribution, answer.accuracy),
-                            (run.count, run.min, run.max, &run.distribution, run.accuracy));
+                        let stats = |stats: &Stats| {
+                            let tally = &stats.tally;
+                            (tally.count, tally.min(), tally.max(), tally.distribution.clone(), stats.accuracy)
+                        };
+                        assert_eq!(stats(answer), stats(&run));
                     }
                 }
             }
@@ -197,7 +200,7 @@ on_both_databases! {
         for want in [Want::Scalars, Want::Percentiles] {
             let answers = stats::by_parent(&scope, &session, &question, &parents(&projects), want).await.unwrap();
             assert_eq!(answers.len(), 999);
-            assert_eq!(answers.values().filter(|stats| stats.count > 0).count(), 1);
+            assert_eq!(answers.values().filter(|stats| stats.tally.count > 0).count(), 1);
         }
         let keys: Vec<_> = projects.iter()
             .map(|project| EndpointKey { project: *project, endpoint: EndpointId(1_000) })
@@ -352,8 +355,8 @@ on_both_databases! {
         let scope = Scope::everything();
         for want in [Want::Scalars, Want::Percentiles] {
             let answer = stats::run(&scope, &database.reader(), &before, want).await.unwrap();
-            assert_eq!((answer.count, answer.errors), (0, 0));
-            assert_eq!((answer.min, answer.max, answer.average(), answer.error_rate()), (None, None, None, None));
+            assert_eq!((answer.tally.count, answer.tally.errors), (0, 0));
+            assert_eq!((answer.tally.min(), answer.tally.max(), answer.average(), answer.error_rate()), (None, None, None, None));
             assert_eq!(answer.percentile(50.0), None);
             assert_eq!(answer.accuracy.source, Source::Rollup);
         }
@@ -371,11 +374,11 @@ on_both_databases! {
             let question = Question { projects, ..Question::over(range(-1, 500 * MINUTE_MICROS)) };
             let session = database.reader();
             let answer = stats::run(&scope, &session, &question, Want::Percentiles).await.unwrap();
-            assert_eq!(answer.count, 0);
+            assert_eq!(answer.tally.count, 0);
             assert_eq!(
                 slowest::run(&scope, &session, &question, slowest(Statistic::Max, 100, Want::Scalars)).await.unwrap(), vec![]);
             let answers = stats::by_parent(&scope, &session, &question, &parents(&foreign), Want::Scalars).await.unwrap();
-            assert!(answers.values().all(|stats| stats.count == 0));
+            assert!(answers.values().all(|stats| stats.tally.count == 0));
             let endpoints: Vec<_> = world.events.iter()
                 .filter(|event| event.project.organization == THEIRS)
                 .map(|event| EndpointKey { project: event.project, endpoint: event.endpoint })
@@ -388,7 +391,7 @@ on_both_databases! {
         let question = Question::over(range(0, 180 * MINUTE_MICROS));
         let answer = stats::run(&scope, &database.reader(), &question, Want::Scalars).await.unwrap();
         let ours = world.events.iter().filter(|event| event.project.organization == OURS).count();
-        assert_eq!(answer.count, ours as u64);
+        assert_eq!(answer.tally.count, ours as u64);
     }
 }
 
@@ -403,14 +406,14 @@ async fn both_databases_give_the_same_answers() {
         for database in [&sqlite, &postgres] {
             let mut stats = stats::run(&scope, &database.reader(), &question, Want::Percentiles).await.unwrap();
             // Floats are added in another order.
-            let sum = std::mem::take(&mut stats.sum);
+            let sum = std::mem::take(&mut stats.tally.sum);
             let slowest =
                 slowest::run(&scope, &database.reader(), &question, slowest(Statistic::P95, 10, Want::Scalars))
                     .await
                     .unwrap();
             let slowest: Vec<_> = slowest
                 .into_iter()
-                .map(|each| (each.project, each.endpoint, each.value, each.stats.distribution.clone()))
+                .map(|each| (each.project, each.endpoint, each.value, each.stats.tally.distribution.clone()))
                 .collect();
             answers.push((sum, (stats, slowest)));
         }

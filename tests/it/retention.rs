@@ -86,7 +86,7 @@ on_both_databases! {
         let odd = 15 * MINUTE_MICROS + 7;
         for days in [2, 3, 5, 7] {
             let answer = ask(&database, day(days).plus_micros(odd), HOUR_MICROS).await;
-            assert_eq!((answer.count, answer.accuracy.is_exact), (0, true));
+            assert_eq!((answer.tally.count, answer.accuracy.is_exact), (0, true));
         }
         retention.look(&clock).await.unwrap();
         assert_eq!(counts(&database).await, [28, 56, 56, 56, 14], "published, and not yet removed");
@@ -105,11 +105,11 @@ on_both_databases! {
             let covers = (from.floor(width), from.plus_micros(length).ceil(width));
             assert_eq!((answer.accuracy.covers.from(), answer.accuracy.covers.to()), covers, "{days} days ago");
             assert_eq!(answer.accuracy.is_exact, days == 2);
-            assert_eq!(answer.count, count, "{days} days ago");
+            assert_eq!(answer.tally.count, count, "{days} days ago");
         }
         // Whole days are as exact as ever.
         let all = ask(&database, day(7), 7 * DAY_MICROS).await;
-        assert_eq!((all.count, all.accuracy.is_exact), (28, true));
+        assert_eq!((all.tally.count, all.accuracy.is_exact), (28, true));
         // A longer setting brings nothing back, and nobody believes that it does.
         let days = Days { raw: 6, minutes: 7, hours: 9, changes: 30, keys: 400 };
         let mut longer = Retention::new(database.reopen().await, days);
@@ -141,7 +141,7 @@ on_both_databases! {
         assert_left(&database, [8, 32, 32, 48, 14]).await;
         let kept = database.database.reload_kept().await.unwrap();
         assert_eq!((kept.five_minutes, kept.minutes), (later, today.plus_micros(-4 * DAY_MICROS)));
-        let ask = async |days: i64| ask(&database, today.plus_micros(-days * DAY_MICROS), days * DAY_MICROS).await.count;
+        let ask = async |days: i64| ask(&database, today.plus_micros(-days * DAY_MICROS), days * DAY_MICROS).await.tally.count;
         assert_eq!((ask(1).await, ask(4).await, ask(7).await), (4, 16, 28));
     }
 }
@@ -172,7 +172,7 @@ on_both_databases! {
             stats::run(&Scope::everything(), &database.reader(), &question, Want::Scalars).await
         };
         let answer = ask(5, 0).await.unwrap();
-        assert_eq!((answer.count, answer.accuracy.is_exact), (8, false));
+        assert_eq!((answer.tally.count, answer.accuracy.is_exact), (8, false));
         assert_eq!(answer.accuracy.covers.from(), today.plus_micros(-2 * DAY_MICROS));
         assert!(ask(1, 0).await.unwrap().accuracy.is_exact);
         let refused = ask(5, 2).await.unwrap_err().to_string();

@@ -110,7 +110,7 @@ impl SeriesColumns {
 
     /// How many measurements each bucket has.
     async fn counts(&self) -> Column<Long> {
-        self.column(|bucket| bucket.stats.count.into())
+        self.column(|bucket| bucket.stats.tally.count.into())
     }
 
     /// A figure of each bucket; null where nothing was measured, unless gaps are filled.
@@ -120,7 +120,7 @@ impl SeriesColumns {
     ) -> Column<Option<f64>> {
         let statistic = reports::Statistic::from(statistic);
         let figure = |(bucket, filled): (&Bucket, &Filled)| {
-            filled.figure(&bucket.stats, |stats| (stats.count > 0).then(|| statistic.of(stats)).flatten())
+            filled.figure(&bucket.stats, |stats| (stats.tally.count > 0).then(|| statistic.of(stats)).flatten())
         };
         Column(self.buckets.iter().zip(&self.filled).map(figure).collect())
     }

@@ -112,7 +112,7 @@ impl MetricAggregate {
 impl MetricAggregate {
     /// How many measurements.
     async fn count(&self) -> Long {
-        self.stats.count.into()
+        self.stats.tally.count.into()
     }
 
     /// The mean.
@@ -122,22 +122,22 @@ impl MetricAggregate {
 
     /// The smallest.
     async fn min(&self) -> Option<f64> {
-        self.figure(|stats| stats.min)
+        self.figure(|stats| stats.tally.min())
     }
 
     /// The largest.
     async fn max(&self) -> Option<f64> {
-        self.figure(|stats| stats.max)
+        self.figure(|stats| stats.tally.max())
     }
 
     /// All added up.
     async fn sum(&self) -> Option<f64> {
-        self.figure(|stats| (stats.count > 0).then_some(stats.sum))
+        self.figure(|stats| (stats.tally.count > 0).then_some(stats.tally.sum))
     }
 
     /// How many carry an error status (400 and above).
     async fn error_count(&self) -> Long {
-        self.stats.errors.into()
+        self.stats.tally.errors.into()
     }
 
     /// The share that carries an error status, 0 to 1.
@@ -194,7 +194,7 @@ impl MetricAggregate {
             usize::try_from(max_buckets).ok().filter(|most| (1..=BUCKETS_MAX).contains(most)).ok_or_else(|| {
                 Error::input("maxBuckets", format!("must be between 1 and {BUCKETS_MAX}, got {max_buckets}"))
             })?;
-        let bars = self.stats.distribution.as_ref().map(|distribution| distribution.histogram(most));
+        let bars = self.stats.tally.distribution.as_ref().map(|distribution| distribution.histogram(most));
         let bar = |bar: Bar| HistogramBucket { from: bar.from, to: bar.to, count: bar.count.into() };
         Ok(bars.unwrap_or_default().into_iter().map(bar).collect())
     }
@@ -271,17 +271,17 @@ impl PerformanceSummary {
 
     /// How many measurements.
     async fn count(&self) -> Long {
-        self.aggregate.stats.count.into()
+        self.aggregate.stats.tally.count.into()
     }
 
     /// The largest; null when nothing was measured.
     async fn max_value(&self) -> Option<f64> {
-        self.aggregate.stats.max
+        self.aggregate.stats.tally.max()
     }
 
     /// The smallest; null when nothing was measured.
     async fn min_value(&self) -> Option<f64> {
-        self.aggregate.stats.min
+        self.aggregate.stats.tally.min()
     }
 
     /// Everything that is known, percentiles among it.

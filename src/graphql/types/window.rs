@@ -21,8 +21,8 @@ use crate::{
         scalars::{DateTime, StreamCursor},
         selection,
     },
-    live::window::{self, Figures, GroupKey, WindowGroup},
-    model::{Key, OrganizationId, ProjectId, TimeRange, sketch::RELATIVE_ERROR},
+    live::window::{self, GroupKey, WindowGroup},
+    model::{Key, OrganizationId, ProjectId, Tally, TimeRange, sketch::RELATIVE_ERROR},
     reports::{Accuracy, Distribution, Parent, Question, Source, Stats, Want},
 };
 
@@ -161,7 +161,7 @@ impl LiveGroup {
 
     /// How it did in the window.
     async fn stats(&self) -> MetricAggregate {
-        let figures = self.group().map_or_else(Figures::empty, |group| group.figures.clone());
+        let figures = self.group().map_or_else(Tally::default, |group| group.figures.clone());
         let stats = figures_as_stats(&figures, self.want, self.window.range);
         let place = self.group().map(|group| &group.place);
         let project = place.and_then(|place| place.project).map(|id| Key::new(self.organization(), id));
@@ -172,14 +172,13 @@ impl LiveGroup {
 }
 
 /// Figures of a live window as those of a report.
-pub fn figures_as_stats(figures: &Figures, want: Want, covers: TimeRange) -> Stats {
+pub fn figures_as_stats(figures: &Tally, want: Want, covers: TimeRange) -> Stats {
+    let mut tally = Tally::empty(None);
+    tally.merge_with(figures, |distribution, sketch| {
+        *distribution = (want == Want::Percentiles).then(|| Distribution::Sketch(sketch.clone()));
+    });
     Stats {
-        count: figures.count,
-        errors: figures.errors,
-        sum: figures.sum,
-        min: figures.min,
-        max: figures.max,
-        distribution: (want == Want::Percentiles).then(|| Distribution::Sketch(figures.sketch.clone())),
+        tally,
         accuracy: Accuracy {
             is_exact: want == Want::Scalars,
             covers,

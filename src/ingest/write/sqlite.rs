@@ -130,12 +130,12 @@ impl super::Transaction for Transaction {
                 .bind(cell.bucket)
                 .bind(cell.endpoint)
                 .bind(part)
-                .bind(cell.n)
-                .bind(cell.n_err)
-                .bind(cell.sum)
-                .bind(cell.min)
-                .bind(cell.max)
-                .bind(cell.sketch.clone())
+                .bind(cell.tally.n())
+                .bind(cell.tally.n_err())
+                .bind(cell.tally.sum)
+                .bind(cell.tally.min())
+                .bind(cell.tally.max())
+                .bind(cell.tally.distribution.clone())
         })
         .await
     }

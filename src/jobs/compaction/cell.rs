@@ -6,7 +6,7 @@ use sea_orm::QueryResult;
 
 use crate::{
     error::{Error, Result},
-    model::{Sketch, Timestamp},
+    model::{Sketch, StoredTally, Timestamp},
 };
 
 /// What was measured in a bucket of a series.
@@ -17,12 +17,7 @@ pub struct Cell {
     pub kind: i16,
     pub bucket: i64,
     pub endpoint: i64,
-    pub n: i64,
-    pub n_err: i64,
-    pub sum: f64,
-    pub min: f64,
-    pub max: f64,
-    pub sketch: Vec<u8>,
+    pub tally: StoredTally,
 }
 
 /// The columns of a [`Cell`] in the order of [`Columns`].
@@ -32,7 +27,8 @@ pub type Columns = (i64, i64, i16, i64, i64, i64, i64, f64, f64, f64, Vec<u8>);
 
 impl From<Columns> for Cell {
     fn from((organization, project, kind, bucket, endpoint, n, n_err, sum, min, max, sketch): Columns) -> Self {
-        Self { organization, project, kind, bucket, endpoint, n, n_err, sum, min, max, sketch }
+        let tally = StoredTally::from_columns((n, n_err, sum, min, max, sketch));
+        Self { organization, project, kind, bucket, endpoint, tally }
     }
 }
 
@@ -58,18 +54,21 @@ impl Part {
 
     /// From a row with the columns of a cell and the part behind them.
     pub fn read(row: &QueryResult) -> Result<Self> {
+        let figures = (
+            row.try_get_by_index(5)?,
+            row.try_get_by_index(6)?,
+            row.try_get_by_index(7)?,
+            row.try_get_by_index(8)?,
+            row.try_get_by_index(9)?,
+            row.try_get_by_index(10)?,
+        );
         let cell = Cell {
             organization: row.try_get_by_index(0)?,
             project: row.try_get_by_index(1)?,
             kind: row.try_get_by_index(2)?,
             bucket: row.try_get_by_index(3)?,
             endpoint: row.try_get_by_index(4)?,
-            n: row.try_get_by_index(5)?,
-            n_err: row.try_get_by_index(6)?,
-            sum: row.try_get_by_index(7)?,
-            min: row.try_get_by_index(8)?,
-            max: row.try_get_by_index(9)?,
-            sketch: row.try_get_by_index(10)?,
+            tally: StoredTally::from_columns(figures),
         };
         Ok(Self { cell, part: row.try_get_by_index(11)? })
     }
@@ -89,21 +88,17 @@ pub fn merged(cells: impl IntoIterator<Item = Cell>, width: i64) -> Result<Vec<C
             Some((sum, sketch)) => {
                 if sketch.is_none() {
                     // Decoded when there is something to merge it with, and not before.
-                    sketch.insert(Sketch::new()).merge_encoded(&sum.sketch).map_err(Error::internal)?;
+                    sketch.insert(Sketch::new()).merge_encoded(&sum.tally.distribution).map_err(Error::internal)?;
                 }
                 let sketch = sketch.get_or_insert_default();
-                sketch.merge_encoded(&cell.sketch).map_err(Error::internal)?;
-                sum.n = sum.n.saturating_add(cell.n);
-                sum.n_err = sum.n_err.saturating_add(cell.n_err);
-                sum.sum += cell.sum;
-                sum.min = sum.min.min(cell.min);
-                sum.max = sum.max.max(cell.max);
+                let merge = |_: &mut Vec<u8>, bytes: &Vec<u8>| sketch.merge_encoded(bytes);
+                sum.tally.merge_with(&cell.tally, merge).map_err(Error::internal)?;
             }
         }
     }
     let encoded = |(mut cell, sketch): (Cell, Option<Sketch>)| {
         if let Some(sketch) = sketch {
-            cell.sketch = sketch.encode();
+            cell.tally.distribution = sketch.encode();
         }
         cell
     };
@@ -113,26 +108,14 @@ pub fn merged(cells: impl IntoIterator<Item = Cell>, width: i64) -> Result<Vec<C
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{sketch::bin_of, timestamp::MINUTE_MICROS};
+    use crate::model::{Tally, timestamp::MINUTE_MICROS};
 
     fn cell(bucket: i64, endpoint: i64, values: &[f64]) -> Cell {
-        let mut sketch = Sketch::new();
-        for value in values {
-            sketch.record(bin_of(*value), 1);
+        let mut tally = Tally::default();
+        for (value, status) in values.iter().zip([500].into_iter().chain(std::iter::repeat(200))) {
+            tally.add(*value, status);
         }
-        Cell {
-            organization: 1,
-            project: 2,
-            kind: 1,
-            bucket,
-            endpoint,
-            n: i64::try_from(values.len()).unwrap(),
-            n_err: 1,
-            sum: values.iter().sum(),
-            min: values.iter().copied().fold(f64::INFINITY, f64::min),
-            max: values.iter().copied().fold(0.0, f64::max),
-            sketch: sketch.encode(),
-        }
+        Cell { organization: 1, project: 2, kind: 1, bucket, endpoint, tally: tally.encode() }
     }
 
     #[test]
@@ -145,11 +128,11 @@ mod tests {
             cell(60 * minute, 7, &[9.0]),
         ];
         let mut expected = [cell(0, 7, &[5.0, 1.0, 3.0]), cell(0, 8, &[4.0]), cell(60 * minute, 7, &[9.0])];
-        expected[0].n_err = 2;
+        expected[0].tally.errors = 2;
         assert_eq!(merged(cells.clone(), 60 * minute).unwrap(), expected);
         assert_eq!(merged(cells.clone(), minute).unwrap().len(), 4);
         let mut damaged = cells;
-        damaged[2].sketch = vec![9];
+        damaged[2].tally.distribution = vec![9];
         assert!(merged(damaged, 60 * minute).is_err());
     }
 }

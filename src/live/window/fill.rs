@@ -61,14 +61,10 @@ fn read_row(query: &WindowQuery, row: &QueryResult, count: u32) -> Result<(i64, 
     let kind = MetricType::from_code(row.try_get_by_index(2)?);
     let kind = kind.ok_or_else(|| Error::internal("a measurement of a type that this version does not know"))?;
     let place = Place::of(query, ProjectId(row.try_get_by_index(1)?), kind, row.try_get_by_index(3)?);
-    let addend = Addend {
-        bin: row.try_get_by_index(5)?,
-        count,
-        errors: u32::try_from(row.try_get_by_index::<i64>(7)?).unwrap_or(u32::MAX),
-        sum: row.try_get_by_index(8)?,
-        min: row.try_get_by_index(9)?,
-        max: row.try_get_by_index(10)?,
-    };
+    let errors = u64::try_from(row.try_get_by_index::<i64>(7)?).unwrap_or(0);
+    let extremes = (row.try_get_by_index(9)?, row.try_get_by_index(10)?);
+    let bin = row.try_get_by_index(5)?;
+    let addend = Addend::new(u64::from(count), errors, row.try_get_by_index(8)?, Some(extremes), bin);
     Ok((row.try_get_by_index(0)?, place, row.try_get_by_index(4)?, addend))
 }
 

@@ -22,7 +22,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
 
 pub use self::{
-    cell::Figures,
     desk::{Desk, FillOrder, Seen},
     fill::Filled,
     query::{Bounds, GroupKey, WindowQuery},

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::cell::{Addend, Cell, Figures};
-use crate::model::Sketch;
+use super::cell::{Addend, Cell};
+use crate::model::{Sketch, Tally};
 
 /// The slots of a window: from the first one inside to the first one after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +36,9 @@ impl Ring {
     /// Adds measurements of a slot; the caller leaves out what lies before the window. Whether the slot is new.
     pub fn add(&mut self, span: Span, slot: i64, addend: &Addend) -> bool {
         let before = self.cells.len();
-        self.cells.entry(slot).or_insert_with(Cell::new).add(addend);
+        self.cells.entry(slot).or_default().add(addend);
         if span.holds(slot) {
-            self.sketch.record(addend.bin, u64::from(addend.count));
+            self.sketch.record(addend.distribution, addend.count);
         }
         self.cells.len() > before
     }
@@ -56,8 +56,8 @@ impl Ring {
     }
 
     /// Everything inside the window.
-    pub fn figures(&self, span: Span) -> Figures {
-        Figures::of(self.cells.range(span.first..span.end).map(|(_, cell)| cell), &self.sketch)
+    pub fn figures(&self, span: Span) -> Tally {
+        Cell::merged(self.cells.range(span.first..span.end).map(|(_, cell)| cell), &self.sketch)
     }
 
     /// How many slots hold something.

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use super::{
-    cell::{Addend, Figures},
+    cell::Addend,
     query::{GroupKey, WindowQuery},
     ring::{Ring, Span},
 };
-use crate::model::{Measurement, MetricType, ProjectId};
+use crate::model::{Measurement, MetricType, ProjectId, Tally};
 
 /// What tells a group apart, but for the endpoint; `None` where the window is not grouped by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,7 +39,7 @@ pub struct WindowGroup {
     /// Its endpoint, where the window is grouped by it.
     pub endpoint: Option<String>,
     /// How it did.
-    pub figures: Figures,
+    pub figures: Tally,
 }
 
 /// The rings of one window. Endpoints are a level of their own, so that looking one up needs no text of our own.
@@ -112,7 +112,7 @@ impl Rings {
             }
         }
         if groups.is_empty() && query.group_by.is_empty() {
-            groups.push(WindowGroup { place: Place::default(), endpoint: None, figures: Figures::empty() });
+            groups.push(WindowGroup { place: Place::default(), endpoint: None, figures: Tally::default() });
         }
         groups.sort_unstable_by(|a, b| a.place.cmp(&b.place).then_with(|| a.endpoint.cmp(&b.endpoint)));
         groups

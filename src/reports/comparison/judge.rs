@@ -253,7 +253,7 @@ pub fn verdict(change: &Change, q_value: f64, worst: Worst) -> Verdict {
 #[expect(clippy::float_cmp, reason = "zero and one are exact")]
 mod tests {
     use super::*;
-    use crate::reports::comparison::Minute;
+    use crate::model::{Sketch, Tally};
 
     fn change(ratio: f64) -> Change {
         Change { baseline: 1.0, candidate: ratio, ratio, ratio_low: 0.9, ratio_high: 1.1, p_value: 0.0 }
@@ -279,14 +279,13 @@ mod tests {
         assert!((q_values[3] - 0.016).abs() < 1e-12 && q_values[..3].iter().all(|q| *q >= 1.0), "{q_values:?}");
     }
 
-    /// So many minutes of twenty measurements, of which so many failed in all and all took so long.
+    /// An hour of twenty measurements of `value` a minute, of which `failed` failed in all.
     fn minutes(failed: u64, value: f64) -> Minutes {
         let minute = |at: u64| {
-            let mut minute =
-                Minute { count: 20, errors: u64::from(at.is_multiple_of(7) && at / 7 < failed), ..Minute::default() };
-            minute.sum = 20.0 * value;
-            minute.sketch.record(sketch::bin_of(value), 20);
-            minute
+            let mut sketch = Sketch::new();
+            sketch.record(sketch::bin_of(value), 20);
+            let errors = u64::from(at.is_multiple_of(7) && at / 7 < failed);
+            Tally::new(20, errors, 20.0 * value, Some((value, value)), sketch)
         };
         (0..60).map(|at| (i64::try_from(at).unwrap_or_default(), minute(at))).collect()
     }

@@ -13,9 +13,9 @@ mod windows;
 
 pub use judge::{Change, FALSE_DISCOVERY_RATE, Verdict};
 pub use run::{Comparison, EndpointComparison, Question, run};
-pub use side::{Minute, Minutes};
+pub use side::Minutes;
 #[cfg(test)]
 use {
     super::{Statistic, statistic::Worst},
-    crate::model::sketch::bin_of,
+    crate::model::Tally,
 };

@@ -2,16 +2,16 @@
 
 use super::{
     Statistic,
-    simulation::{Scene, Tally, play},
+    simulation::{Scene, Score, play},
 };
 
 const RNG_SEED: u64 = 20_261_121;
 
 /// Printed, so that a run that fails can be repeated.
-fn played(scene: &Scene, statistic: Statistic, replays: usize) -> Tally {
-    let tally = play(scene, statistic, replays, RNG_SEED);
-    println!("rng seed {RNG_SEED}, {statistic:?}, {scene:?}: {tally}");
-    tally
+fn played(scene: &Scene, statistic: Statistic, replays: usize) -> Score {
+    let score = play(scene, statistic, replays, RNG_SEED);
+    println!("rng seed {RNG_SEED}, {statistic:?}, {scene:?}: {score}");
+    score
 }
 
 /// A release that changes nothing hardly ever looks as if it did, whatever the minutes are like.
@@ -28,8 +28,8 @@ fn what_did_not_change_is_left_alone() {
         (Scene { per_minute: 20, ..Scene::FIRST_MINUTES }, Statistic::Average, 200),
         (timeouts, Statistic::Average, 100),
     ] {
-        let tally = played(&scene, statistic, replays);
-        assert!(tally.untouched == replays * scene.endpoints && tally.wrong_share() <= 0.01, "{tally}");
+        let score = played(&scene, statistic, replays);
+        assert!(score.untouched == replays * scene.endpoints && score.wrong_share() <= 0.01, "{score}");
     }
 }
 
@@ -38,7 +38,7 @@ fn what_did_not_change_is_left_alone() {
 fn a_quarter_slower_is_found() {
     let scene = Scene { slowed: 1, ..Scene::HOUR };
     for statistic in [Statistic::P95, Statistic::P50] {
-        let tally = played(&scene, statistic, 150);
-        assert!(tally.slowed == 150 && tally.found_share() >= 0.95 && tally.wrong_share() <= 0.01, "{tally}");
+        let score = played(&scene, statistic, 150);
+        assert!(score.slowed == 150 && score.found_share() >= 0.95 && score.wrong_share() <= 0.01, "{score}");
     }
 }

@@ -16,8 +16,8 @@ use crate::{
     config::ComparisonLimits,
     db::Session,
     error::{Error, Result},
-    model::{EndpointId, Key, MetricType, ProjectId, Scope, Sketch, TimeRange, sketch::RELATIVE_ERROR},
-    reports::{Accuracy, Source, Statistic, Stats, plan::Resolution, sql, statistic::Worst},
+    model::{EndpointId, Key, MetricType, ProjectId, Scope, StoredTally, Tally, TimeRange, sketch::RELATIVE_ERROR},
+    reports::{Accuracy, Distribution, Source, Statistic, Stats, plan::Resolution, sql, statistic::Worst},
 };
 
 /// What is compared.
@@ -98,22 +98,21 @@ pub async fn run(
 struct Observed {
     path: String,
     minutes: [Minutes; 2],
-    extremes: [Option<(f64, f64)>; 2],
 }
 
 impl Observed {
     fn add(&mut self, row: &QueryResult) -> Result<()> {
         let side = usize::from(row.try_get_by_index::<i32>(1)? != 0);
         let minute = self.minutes[side].entry(row.try_get_by_index(2)?).or_default();
-        let unsigned = |at| -> Result<u64> { Ok(u64::try_from(row.try_get_by_index::<i64>(at)?).unwrap_or(0)) };
-        minute.count += unsigned(3)?;
-        minute.errors += unsigned(4)?;
-        minute.sum += row.try_get_by_index::<f64>(5)?;
-        let (low, high): (f64, f64) = (row.try_get_by_index(6)?, row.try_get_by_index(7)?);
-        let (least, greatest) = self.extremes[side].unwrap_or((low, high));
-        self.extremes[side] = Some((least.min(low), greatest.max(high)));
-        let sketch: Vec<u8> = row.try_get_by_index(8)?;
-        minute.sketch.merge_encoded(&sketch).map_err(Error::internal)?;
+        let stored = StoredTally::from_columns((
+            row.try_get_by_index(3)?,
+            row.try_get_by_index(4)?,
+            row.try_get_by_index(5)?,
+            row.try_get_by_index(6)?,
+            row.try_get_by_index(7)?,
+            row.try_get_by_index(8)?,
+        ));
+        minute.merge_stored(&stored).map_err(Error::internal)?;
         if let Some(path) = row.try_get_by_index::<Option<String>>(9)? {
             self.path = path;
         }
@@ -121,16 +120,11 @@ impl Observed {
     }
 
     fn stats(&self, side: usize, window: TimeRange) -> Stats {
-        let minutes = || self.minutes[side].values();
-        let mut sketch = Sketch::new();
-        minutes().for_each(|minute| sketch.merge(&minute.sketch));
+        let mut tally = Tally::default();
+        self.minutes[side].values().for_each(|minute| tally.merge(minute));
+        let sketch = std::mem::take(&mut tally.distribution);
         Stats {
-            count: minutes().map(|minute| minute.count).sum(),
-            errors: minutes().map(|minute| minute.errors).sum(),
-            sum: minutes().map(|minute| minute.sum).sum(),
-            min: self.extremes[side].map(|(least, _)| least),
-            max: self.extremes[side].map(|(_, greatest)| greatest),
-            distribution: Some(crate::reports::Distribution::Sketch(sketch)),
+            tally: tally.with_distribution(Some(Distribution::Sketch(sketch))),
             accuracy: Accuracy {
                 is_exact: false,
                 covers: window,

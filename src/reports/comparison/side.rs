@@ -8,25 +8,12 @@ use std::collections::BTreeMap;
 
 use super::batches::BATCHES_MIN;
 use crate::{
-    model::{Sketch, sketch},
+    model::{Sketch, Tally, sketch},
     reports::Statistic,
 };
 
-/// What was measured in one minute.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Minute {
-    /// How many.
-    pub count: u64,
-    /// How many with an error status.
-    pub errors: u64,
-    /// All values added up.
-    pub sum: f64,
-    /// The values.
-    pub sketch: Sketch,
-}
-
-/// Minutes by their start.
-pub type Minutes = BTreeMap<i64, Minute>;
+/// The measurements of each minute, by its start.
+pub type Minutes = BTreeMap<i64, Tally>;
 
 /// Measurements beyond a percentile that a side needs at least.
 const BEYOND_MIN: f64 = 20.0;
@@ -73,7 +60,7 @@ impl Side {
     /// Percentiles, averages and error rates can be compared. Counts, sums and extremes are `None`: they say how much was
     /// measured rather than how it did.
     pub fn of(minutes: &Minutes, statistic: Statistic) -> Option<Self> {
-        let minutes: Vec<&Minute> = minutes.values().filter(|minute| minute.count > 0).collect();
+        let minutes: Vec<&Tally> = minutes.values().filter(|minute| minute.count > 0).collect();
         let count: u64 = minutes.iter().map(|minute| minute.count).sum();
         if count < COUNT_MIN || minutes.len() < MINUTES_MIN {
             return None;
@@ -137,11 +124,11 @@ impl Side {
     }
 }
 
-fn mean(minutes: &[&Minute], count: f64) -> Side {
+fn mean(minutes: &[&Tally], count: f64) -> Side {
     let mean = minutes.iter().map(|minute| minute.sum).sum::<f64>() / count;
     let scale = if mean > 0.0 { mean.recip() } else { 0.0 };
     // The ratio of two sums over minutes, linearised (Cochran, "Sampling Techniques", 1977, chapter 6).
-    let deviation = |minute: &&Minute| (minute.sum - mean * float(minute.count)) * scale / count;
+    let deviation = |minute: &&Tally| (minute.sum - mean * float(minute.count)) * scale / count;
     Side {
         value: mean,
         log: mean.ln().max(zero_log()),
@@ -152,7 +139,7 @@ fn mean(minutes: &[&Minute], count: f64) -> Side {
     }
 }
 
-fn rate(minutes: &[&Minute], count: f64) -> Side {
+fn rate(minutes: &[&Tally], count: f64) -> Side {
     let errors = float(minutes.iter().map(|minute| minute.errors).sum());
     let rate = errors / count;
     // No error at all is not yet a rate of zero.
@@ -167,19 +154,19 @@ fn rate(minutes: &[&Minute], count: f64) -> Side {
     }
 }
 
-fn percentile(minutes: &[&Minute], count: f64, share: f64) -> Option<Side> {
+fn percentile(minutes: &[&Tally], count: f64, share: f64) -> Option<Side> {
     let beyond = count * (1.0 - share).min(share);
     if beyond < BEYOND_MIN {
         return None;
     }
     let mut all = Sketch::new();
     for minute in minutes {
-        all.merge(&minute.sketch);
+        all.merge(&minute.distribution);
     }
     let curve = Curve::of(&all);
     let log = curve.at(share);
     let deviations: Vec<_> =
-        minutes.iter().map(|minute| (below(&minute.sketch, log) - share * float(minute.count)) / count).collect();
+        minutes.iter().map(|minute| (below(&minute.distribution, log) - share * float(minute.count)) / count).collect();
     Some(Side {
         value: if log > zero_log() { log.exp() } else { 0.0 },
         log,
@@ -190,7 +177,7 @@ fn percentile(minutes: &[&Minute], count: f64, share: f64) -> Option<Side> {
     })
 }
 
-fn per_minute(minutes: &[&Minute], count: f64) -> f64 {
+fn per_minute(minutes: &[&Tally], count: f64) -> f64 {
     count / minutes.iter().map(|_| 1.0).sum::<f64>()
 }
 
@@ -246,18 +233,13 @@ const fn float(count: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::sketch::bin_of;
-
     /// So many minutes of a hundred values each, from 1 to 100, `factor` times as large; every tenth failed.
     fn minutes(count: i64, factor: f64) -> Minutes {
         let minute = || {
-            let mut minute = Minute::default();
-            for value in (1..=100_u32).map(|value| f64::from(value) * factor) {
-                minute.count += 1;
-                minute.sum += value;
-                minute.sketch.record(bin_of(value), 1);
+            let mut minute = Tally::default();
+            for value in 1..=100_u32 {
+                minute.add(f64::from(value) * factor, if value % 10 == 0 { 500 } else { 200 });
             }
-            minute.errors = 10;
             minute
         };
         (0..count).map(|at| (at, minute())).collect()
@@ -299,11 +281,11 @@ mod tests {
     /// By hand, Wilson's limits of 10 in 100 are 0.0552 and 0.1744 at 95 %.
     #[test]
     fn limits_of_rates_are_wilsons() {
-        let hundred: Minutes =
-            (0..20).map(|at| (at, Minute { count: 5, errors: u64::from(at % 2 == 0), ..Minute::default() })).collect();
+        let minute = |errors| Tally::new(5, errors, 0.0, None, Sketch::new());
+        let hundred: Minutes = (0..20).map(|at| (at, minute(u64::from(at % 2 == 0)))).collect();
         let (low, high) = Side::of(&hundred, Statistic::ErrorRate).unwrap().limits(1.959_964);
         assert!((low.exp() - 0.0552).abs() < 1e-4 && (high.exp() - 0.1744).abs() < 1e-4, "{low} {high}");
-        let none: Minutes = (0..20).map(|at| (at, Minute { count: 5, ..Minute::default() })).collect();
+        let none: Minutes = (0..20).map(|at| (at, minute(0))).collect();
         let none = Side::of(&none, Statistic::ErrorRate).unwrap();
         assert!(none.value == 0.0 && none.limits(1.0).0 == f64::NEG_INFINITY && none.limits(1.959_964).1.exp() < 0.04);
     }

@@ -8,7 +8,7 @@ use std::fmt;
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use super::{Change, Minute, Minutes, Statistic, Verdict, Worst, bin_of, judge};
+use super::{Change, Minutes, Statistic, Tally, Verdict, Worst, judge};
 
 /// What is played.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,7 @@ impl Scene {
 
 /// What came of playing a scene many times.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Tally {
+pub struct Score {
     pub replays: usize,
     /// Verdicts on what the candidate did not touch.
     pub untouched: usize,
@@ -65,7 +65,7 @@ pub struct Tally {
     pub found: usize,
 }
 
-impl Tally {
+impl Score {
     pub fn wrong_share(&self) -> f64 {
         share(self.wrong, self.untouched)
     }
@@ -84,7 +84,7 @@ fn share(part: usize, whole: usize) -> f64 {
     part as f64 / whole.max(1) as f64
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -102,25 +102,25 @@ impl fmt::Display for Tally {
 }
 
 /// Plays a scene so many times and compares by `statistic`.
-pub fn play(scene: &Scene, statistic: Statistic, replays: usize, rng_seed: u64) -> Tally {
+pub fn play(scene: &Scene, statistic: Statistic, replays: usize, rng_seed: u64) -> Score {
     let mut rng = StdRng::seed_from_u64(rng_seed);
-    let mut tally = Tally { replays, ..Tally::default() };
+    let mut score = Score { replays, ..Score::default() };
     for _ in 0..replays {
         let baseline = hour(&mut rng, scene, 1.0);
         let candidate = hour(&mut rng, scene, scene.factor);
-        let wrong_before = tally.wrong;
+        let wrong_before = score.wrong;
         for (endpoint, verdict) in verdicts(&baseline, &candidate, statistic).into_iter().enumerate() {
             if endpoint < scene.slowed {
-                tally.slowed += 1;
-                tally.found += usize::from(verdict == Verdict::Regressed);
+                score.slowed += 1;
+                score.found += usize::from(verdict == Verdict::Regressed);
             } else {
-                tally.untouched += 1;
-                tally.wrong += usize::from(matches!(verdict, Verdict::Regressed | Verdict::Improved));
+                score.untouched += 1;
+                score.wrong += usize::from(matches!(verdict, Verdict::Regressed | Verdict::Improved));
             }
         }
-        tally.replays_with_wrong += usize::from(tally.wrong > wrong_before);
+        score.replays_with_wrong += usize::from(score.wrong > wrong_before);
     }
-    tally
+    score
 }
 
 /// By endpoint.
@@ -144,14 +144,12 @@ fn hour(rng: &mut StdRng, scene: &Scene, factor: f64) -> Vec<Minutes> {
         weather = scene.inertia * weather + (1.0 - scene.inertia.powi(2)).sqrt() * scene.weather * normal(rng);
         for (number, minutes) in endpoints.iter_mut().enumerate() {
             let factor = if number < scene.slowed { factor } else { 1.0 };
-            let mut minute = Minute::default();
+            let mut minute = Tally::default();
             for _ in 0..scene.per_minute {
                 let is_timeout = scene.timeouts > 0.0 && rng.random_range(0.0..1.0) < scene.timeouts;
                 let value =
                     if is_timeout { 30_000.0 } else { 80.0 * factor * (weather + scene.spread * normal(rng)).exp() };
-                minute.count += 1;
-                minute.sum += value;
-                minute.sketch.record(bin_of(value), 1);
+                minute.add(value, 200);
             }
             minutes.insert(at, minute);
         }

@@ -54,8 +54,8 @@ async fn fill(database: &TestDatabase, project: Key<ProjectId>) {
 }
 
 fn assert_holds(stats: &Stats, old: u64, new: u64) {
-    assert_eq!(stats.count, old + new);
-    let Some(Distribution::Sketch(sketch)) = &stats.distribution else { panic!("{stats:?}") };
+    assert_eq!(stats.tally.count, old + new);
+    let Some(Distribution::Sketch(sketch)) = &stats.tally.distribution else { panic!("{stats:?}") };
     let expected = [(bin_of(OLD), old), (bin_of(NEW), new)].into_iter().filter(|(_, count)| *count > 0);
     assert_eq!(sketch.bins().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
 }

@@ -42,7 +42,7 @@ fn assert_buckets(buckets: &[Bucket], events: &[&Event], series: Series, questio
         assert_eq!(bucket.is_whole, is_whole);
         assert_eq!(Some(bucket.stats.accuracy.covers), bucket.range.common(question.window));
     }
-    assert_eq!(buckets.iter().map(|bucket| bucket.stats.count).sum::<u64>(), events.len() as u64);
+    assert_eq!(buckets.iter().map(|bucket| bucket.stats.tally.count).sum::<u64>(), events.len() as u64);
 }
 
 /// One statement for all parents of a kind, and each bucket as brute force has it.
@@ -126,7 +126,7 @@ on_both_databases! {
                     };
                     let alone = Question { projects, ..question.clone() };
                     let expected = slowest::run(&scope, &session, &alone, ranked).await.unwrap();
-                    let place = |one: &EndpointStats| (one.project, one.endpoint_id, one.stats.count);
+                    let place = |one: &EndpointStats| (one.project, one.endpoint_id, one.stats.tally.count);
                     assert_eq!(
                         answers[&parent].iter().map(place).collect::<Vec<_>>(),
                         expected.iter().map(place).collect::<Vec<_>>(),
