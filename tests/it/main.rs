@@ -1,4 +1,4 @@
-//! The one integration binary: behaviour tests by room, on SQLite and on PostgreSQL.
+//! The one integration binary: behaviour tests on SQLite and on PostgreSQL, one module per room and one file per feature.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,49 +8,106 @@
     reason = "a test that cannot go on has failed, it may start tasks, and it is told where the test server is"
 )]
 
-mod batch;
-mod browser;
-mod buses;
 mod cases;
-mod cli;
-mod clients;
-mod compaction;
-mod connections;
-mod crash;
-mod crowds;
-mod directory;
-mod documents;
-mod doors;
-mod entity_changes;
-mod explained;
-mod faults;
 mod harness;
-mod hostile;
-mod http;
-mod import;
-mod ingest;
-mod late;
-mod lifecycle;
-mod live;
-mod live_windows;
-mod migrations;
-mod mutations;
-mod network;
-mod outages;
-mod partitions;
-mod postman;
-mod releases;
-mod reports;
-mod retention;
-mod rows;
-mod schema;
-mod statements;
-mod streams;
-mod subscriptions;
 mod tidy;
-mod timeouts;
-mod unbroken;
-mod unruly;
-mod watch;
-mod watching;
-mod websocket;
+
+/// `perfgraph` as a command.
+mod cli {
+    mod commands;
+    pub mod import;
+    mod watch;
+}
+
+/// Client libraries and tools, as frontends use them.
+mod clients {
+    mod frontends;
+    mod graphiql;
+    mod postman;
+}
+
+/// Connections, migrations and query plans.
+mod db {
+    mod connections;
+    mod migrations;
+    mod query_plans;
+}
+
+/// Organizations, employees, projects and their teams.
+mod directory {
+    mod employee_statistics;
+    mod filters;
+    mod fixture;
+    mod mutations;
+    mod ordering;
+    mod pagination;
+    mod query_plans;
+}
+
+/// Execution of GraphQL, without the nouns of the schema.
+mod engine {
+    mod batches;
+    mod documents;
+    mod hostile_documents;
+    mod row_text;
+    mod timeouts;
+}
+
+/// The schema.
+mod graphql {
+    mod schema;
+    pub mod statement_counts;
+}
+
+/// The protocols: GraphQL over HTTP, event streams, WebSockets, and what surrounds every request.
+mod http {
+    mod graphql;
+    mod middleware;
+    mod response_streams;
+    mod websocket;
+    mod websocket_clients;
+}
+
+/// Storing measurements.
+mod ingest {
+    mod backpressure;
+    pub mod batches;
+    mod faults;
+    pub mod http_api;
+    mod late_rows;
+}
+
+/// Background work.
+mod jobs {
+    mod compaction;
+    mod partitions;
+    mod retention;
+}
+
+/// Subscriptions.
+mod live {
+    mod bus;
+    mod entity_changes;
+    mod failover;
+    mod fan_out;
+    mod misbehaving_clients;
+    pub mod streams;
+    pub mod windows;
+}
+
+/// Starting, stopping, and failures of processes and disks.
+mod operations {
+    pub mod crash;
+    mod lifecycle;
+    mod outages;
+}
+
+/// Releases: markers, tags of measurements, and comparisons.
+mod releases {
+    mod comparisons;
+    mod markers;
+    mod tags;
+}
+
+/// Statistics, series, groups and rankings of measurements.
+mod reports;

@@ -2,16 +2,16 @@
 //! from another tenant's rows.
 
 mod columns;
+mod current_minute;
 mod distributions;
-mod explain;
-mod formats;
+mod fixture;
 mod groups;
-mod questions;
-mod rows;
+mod metric_lists;
+mod query_plans;
+mod random_queries;
+mod resolutions;
 mod series;
-mod stitched;
-mod until_now;
-mod world;
+mod sketch_formats;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -30,8 +30,8 @@ use perfgraph::{
 use sea_orm::ConnectionTrait;
 
 use self::{
-    questions::questions,
-    world::{Event, OURS, THEIRS, World, range},
+    fixture::{Event, OURS, THEIRS, World, range},
+    random_queries::questions,
 };
 use crate::{harness::TestDatabase, on_both_databases};
 

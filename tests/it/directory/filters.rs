@@ -20,7 +20,7 @@ use perfgraph::{
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 
-use super::world::{DEPARTMENTS, NAMES, OURS, SALARIES, THEIRS, World};
+use super::fixture::{DEPARTMENTS, NAMES, OURS, SALARIES, THEIRS, World};
 use crate::{harness::Server, on_both_databases};
 
 const SEED: u64 = 20_261_121;

@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 
 use super::markers::{create, deployed};
 use crate::{
+    graphql::statement_counts::counted,
     harness::{Server, World, builders, server::NOW},
     on_both_databases,
-    statements::counted,
 };
 
 const QUERY: &str = "query($project: ID!, $baseline: ID, $candidate: ID!, $type: MetricType!, $statistic: Statistic,

@@ -4,9 +4,9 @@ use perfgraph::{clock::Clock, model::timestamp::HOUR_MICROS};
 use serde_json::{Value, json};
 
 use crate::{
+    graphql::statement_counts::counted,
     harness::{Server, World, builders, server::NOW},
     on_both_databases,
-    statements::counted,
 };
 
 /// Creates a release and answers the payload.

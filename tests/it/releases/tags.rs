@@ -10,7 +10,7 @@ use crate::{
         Server, TestDatabase, World, books,
         server::{NOW, send},
     },
-    ingest::{ACME, Rig, candidate, submission},
+    ingest::batches::{ACME, Rig, candidate, submission},
     on_both_databases,
 };
 
@@ -143,14 +143,14 @@ on_both_databases! {
         let rig = Rig::new(&database).await;
         let filter = perfgraph::live::Filter { organization: Some(ACME.organization), ..Default::default() };
         let first = rig.submit(submission(ACME, vec![candidate(1.0)])).await.unwrap();
-        let mut live = crate::live::live(&database, &rig, filter.clone()).await;
+        let mut live = crate::live::streams::live(&database, &rig, filter.clone()).await;
         let mut tagged = candidate(2.0);
         tagged.name = Some("LCP".to_owned());
         tagged.release = Some("1.4.2".to_owned());
         rig.submit(submission(ACME, vec![tagged, candidate(3.0)])).await.unwrap();
-        let mut replayed = crate::live::resumed(&database, &rig, filter, &first.cursor.unwrap().into()).await;
+        let mut replayed = crate::live::streams::resumed(&database, &rig, filter, &first.cursor.unwrap().into()).await;
         for events in [&mut live, &mut replayed] {
-            let metrics = crate::live::receive(events, 2).await;
+            let metrics = crate::live::streams::receive(events, 2).await;
             let tags: Vec<_> =
                 metrics.iter().map(|one| (&*one.measurement.name, &*one.measurement.release)).collect();
             assert_eq!(tags, [("LCP", "1.4.2"), ("", "")]);

@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 
 use super::{
     distributions::assert_histogram,
+    fixture::{START, write_events},
     groups::{KEYS, key},
-    stitched::{DAYS, random, window},
-    world::{START, write_events},
+    resolutions::{DAYS, random, window},
     *,
 };
 use crate::harness::Server;

@@ -9,7 +9,7 @@ use perfgraph::{
     reports::{Bar, Distribution, Question, Stats},
 };
 
-use super::{float, world::Event};
+use super::{fixture::Event, float};
 
 /// Bounds of bins are powers: the last bits are nobody's.
 const SLACK: f64 = 1e-9;

@@ -13,7 +13,7 @@ use perfgraph::{
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
-use super::{world::range, *};
+use super::{fixture::range, *};
 
 pub const KEYS: [GroupBy; 6] =
     [GroupBy::Project, GroupBy::Type, GroupBy::Name, GroupBy::Endpoint, GroupBy::StatusCode, GroupBy::Release];

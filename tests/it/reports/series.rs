@@ -8,7 +8,7 @@ use perfgraph::{
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
 use super::{
-    world::{START, range},
+    fixture::{START, range},
     *,
 };
 

@@ -1,0 +1,173 @@
+//! Figures about employees: right, also after changes; hidden where salaries are; one statement for many organizations.
+
+use perfgraph::{
+    clock::Clock,
+    directory::employee::{self, EmployeeChange, NewEmployee, StatisticsFields},
+    model::{Assignment, EmployeeId, Key, Role, Scope},
+};
+use serde_json::json;
+
+use crate::{
+    graphql::statement_counts::counted,
+    harness::{
+        Server, World,
+        server::{NOW, send},
+    },
+    on_both_databases,
+};
+
+const SALARIES: [Option<f64>; 5] = [Some(10.25), None, Some(30.5), Some(1e12), Some(0.0)];
+
+/// People of two departments in the first organization; the second of them has left.
+async fn hire(server: &Server, world: &World) {
+    let (scope, db, organization) = (Scope::everything(), server.database.writer(), world.organizations[0].key);
+    let new = |(place, salary): (usize, &Option<f64>)| NewEmployee {
+        id: EmployeeId(server.app.core().ids.next(NOW)),
+        name: format!("New {place}"),
+        email: format!("{place}@x"),
+        department: if place < 2 { "A" } else { "B" }.to_owned(),
+        salary: *salary,
+    };
+    let people: Vec<_> = SALARIES.iter().enumerate().map(new).collect();
+    employee::create(&scope, &db, organization, &people, NOW).await.unwrap();
+    let change = EmployeeChange { is_active: Assignment::Set(false), ..EmployeeChange::default() };
+    employee::update(&scope, &db, Key::new(organization, people[1].id), change, NOW).await.unwrap();
+}
+
+on_both_databases! {
+    async fn figures_are_those_of_the_rows(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=1").await;
+        hire(&server, &world).await;
+        let query = "{ employeeStats {
+            count activeCount inactiveCount averageSalary minSalary maxSalary sumSalary
+            byDepartment { department count averageSalary }
+        } }";
+        let (data, statements) = counted(&server, query, json!({})).await;
+        let sum = 10.25 + 30.5 + 1e12;
+        assert_eq!((&data["employeeStats"], statements), (&json!({
+            "count": 5, "activeCount": 4, "inactiveCount": 1,
+            "averageSalary": sum / 4.0, "minSalary": 0.0, "maxSalary": 1e12, "sumSalary": sum,
+            "byDepartment": [
+                { "department": "A", "count": 2, "averageSalary": 10.25 },
+                { "department": "B", "count": 3, "averageSalary": (30.5 + 1e12) / 3.0 },
+            ],
+        }), 1));
+        let query = "{ employeeStats(filter: { name: { eq: \"New 1\" } }) { count averageSalary sumSalary maxSalary } }";
+        let (data, _) = counted(&server, query, json!({})).await;
+        let nothing = json!({ "count": 1, "averageSalary": null, "sumSalary": null, "maxSalary": null });
+        assert_eq!(data["employeeStats"], nothing);
+    }
+}
+
+on_both_databases! {
+    async fn organizations_share_a_statement_and_the_empty_have_figures(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=20").await;
+        hire(&server, &world).await;
+        let query = "query ($first: Int) { organizations(first: $first) { nodes {
+            employeeStats { count activeCount averageSalary byDepartment { department count } }
+        } } }";
+        for first in [1, 20] {
+            let (data, statements) = counted(&server, query, json!({ "first": first })).await;
+            let nodes = data["organizations"]["nodes"].as_array().unwrap();
+            assert_eq!((nodes.len(), statements), (first, 2));
+            assert_eq!(nodes[0]["employeeStats"]["count"], 5);
+            let nobody = json!({ "count": 0, "activeCount": 0, "averageSalary": null, "byDepartment": [] });
+            assert!(nodes[1..].iter().all(|node| node["employeeStats"] == nobody), "{data}");
+        }
+    }
+}
+
+on_both_databases! {
+    async fn salaries_are_hidden_below_administrators(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=2 employees=3").await;
+        let (own, db, all) = (world.organizations[0].key, server.database.reader(), StatisticsFields::all());
+        for role in [Role::Viewer, Role::Member, Role::Admin] {
+            let scope = Scope::organization(own, role);
+            let found = employee::statistics(&scope, &db, None, all, 9).await.unwrap();
+            assert_eq!((found.total.count, found.total.active, found.departments.len()), (3, 3, 3));
+            let shown = role == Role::Admin;
+            let figures = found.departments.iter().map(|(_, figures)| figures).chain([&found.total]);
+            for figures in figures {
+                assert_eq!(figures.average().is_some(), shown, "{role:?}");
+                assert_eq!((figures.sum.is_some(), figures.lowest.is_some()), (shown, shown));
+                assert_eq!(figures.highest.is_some(), shown);
+            }
+            let others: Vec<_> = world.organizations.iter().map(|one| one.key).collect();
+            let found = employee::statistics_by_organizations(&scope, &db, &others, None, all, 9).await.unwrap();
+            assert_eq!(found.keys().copied().collect::<Vec<_>>(), [own]);
+        }
+    }
+}
+
+on_both_databases! {
+    async fn what_is_asked_twice_is_read_once(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        server.seed("organizations=3 employees=4").await;
+        let query = "{
+            a: employeeStats { count }
+            b: employeeStats { averageSalary }
+            c: employeeStats { byDepartment { department } }
+            one: organization(slug: \"organization-1\") { name }
+            same: organization(slug: \"organization-1\") { employeeCount }
+            other: organization(slug: \"organization-2\") { slug }
+            none: organization(slug: \"organization-9\") { name }
+        }";
+        let (data, statements) = counted(&server, query, json!({})).await;
+        assert_eq!((data, statements), (json!({
+            "a": { "count": 12 },
+            "b": { "averageSalary": 50_000.0 },
+            "c": { "byDepartment": [
+                { "department": "Design" }, { "department": "Engineering" }, { "department": "Operations" },
+            ] },
+            "one": { "name": "Organization 01" },
+            "same": { "employeeCount": 4 },
+            "other": { "slug": "organization-2" },
+            "none": null,
+        }), 2));
+    }
+}
+
+on_both_databases! {
+    async fn departments_of_each_organization_are_bounded(database: TestDatabase) {
+        let ask = "query ($filter: EmployeeFilter) {
+            employeeStats(filter: $filter) { byDepartment { department } }
+            organizations { nodes { employeeStats(filter: $filter) { byDepartment { department } } } }
+        }";
+        let settings = "self_monitoring.enabled = false\nlimits.departments_max = 3";
+        let server = Server::start(database, Clock::fixed(NOW), settings).await;
+        let world = server.seed("organizations=4 employees=6").await;
+        // Three departments in each of four organizations: the limit is not that of all together.
+        let (data, statements) = counted(&server, ask, json!({})).await;
+        let nodes = data["organizations"]["nodes"].as_array().unwrap();
+        assert_eq!((nodes.len(), statements), (4, 3));
+        for figures in nodes.iter().map(|node| &node["employeeStats"]).chain([&data["employeeStats"]]) {
+            assert_eq!(figures["byDepartment"].as_array().unwrap().len(), 3);
+        }
+        let change = EmployeeChange { department: Assignment::Set("A fourth".to_owned()), ..EmployeeChange::default() };
+        let (scope, db) = (Scope::everything(), server.database.writer());
+        employee::update(&scope, &db, world.employees[0].key, change, NOW).await.unwrap();
+        for ask in [
+            "{ employeeStats { byDepartment { department } } }",
+            "{ organizations { nodes { employeeStats { byDepartment { department } } } } }",
+        ] {
+            let (code, message) = server.graphql(ask, json!({})).await.error();
+            assert_eq!(code, "COMPLEXITY_LIMIT", "{message}");
+            assert!(message.starts_with("the number of departments is 4, the limit is 3"), "{message}");
+        }
+        let filter = json!({ "department": { "ne": "A fourth" } });
+        let (data, _) = counted(&server, ask, json!({ "filter": filter })).await;
+        assert_eq!(data["employeeStats"]["byDepartment"].as_array().unwrap().len(), 3);
+    }
+}
+
+on_both_databases! {
+    async fn departments_cost_what_a_list_costs(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let body = json!({ "query": "{ employeeStats { byDepartment { department } } }" });
+        let request = server.request(reqwest::Method::POST, "/graphql").header("perfgraph-explain", "1").json(&body);
+        assert_eq!(send(request).await.json()["extensions"]["cost"]["requested"], 22);
+    }
+}

@@ -1,0 +1,214 @@
+//! What is no longer kept goes a while after it is no longer asked for; coarser rollups answer, and the answers say so.
+
+use futures_util::StreamExt;
+use perfgraph::{
+    clock::Clock,
+    db::{Backend, partition},
+    entity::{ingest_batch, metric_event},
+    jobs::{
+        compaction,
+        retention::{Days, Retention},
+    },
+    live::{Filter, GapReason},
+    model::{
+        Scope, TimeRange, Timestamp,
+        timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
+    },
+    reports::{Question, Stats, StatusFilter, Want, stats},
+};
+use sea_orm::{ConnectionTrait, EntityTrait, PaginatorTrait};
+
+use crate::{
+    harness::{TestDatabase, books},
+    ingest::batches::{ACME, NOW, Rig, candidate, submission},
+    on_both_databases,
+};
+
+const DAYS: Days = Days { raw: 2, minutes: 4, hours: 6, changes: 30, keys: 8 };
+/// Looks after which the rows are gone: one publishes, the others find it published.
+const LOOKS: usize = 5;
+
+async fn ask(database: &TestDatabase, from: Timestamp, micros: i64) -> Stats {
+    let window = TimeRange::new(from, from.plus_micros(micros)).unwrap();
+    let session = database.reader();
+    stats::run(&Scope::everything(), &session, &Question::over(window), Want::Scalars).await.unwrap()
+}
+
+/// Raw rows, minutes, five minutes, hours and days. PostgreSQL drops a partition of hours when all of its 32 days are over,
+/// so there only as many hours are counted as must be left.
+async fn assert_left(database: &TestDatabase, mut expected: [usize; 5]) {
+    let found = counts(database).await;
+    if matches!(database.database.backend(), Backend::Postgres(_)) {
+        assert!(found[3] >= expected[3]);
+        expected[3] = found[3];
+    }
+    assert_eq!(found, expected);
+}
+
+async fn counts(database: &TestDatabase) -> [usize; 5] {
+    let raw = metric_event::Entity::find().count(&database.reader()).await.unwrap();
+    let rows = async |table| books::rows(database, table).await.len();
+    [
+        usize::try_from(raw).unwrap(),
+        rows("metric_rollup_1m").await,
+        rows("metric_rollup_5m").await,
+        rows("metric_rollup_1h").await,
+        rows("metric_rollup_1d").await,
+    ]
+}
+
+/// A row every six hours of the last seven days before the start of today, each in the middle of a minute.
+async fn filled(database: &TestDatabase) -> Timestamp {
+    let today = NOW.floor(DAY_MICROS);
+    let ahead = TimeRange::new(today.plus_micros(-5 * DAY_MICROS), today.plus_micros(DAY_MICROS)).unwrap();
+    // What is older falls into the default partition on PostgreSQL, and goes too.
+    partition::ensure(&database.database, ahead).await.unwrap();
+    let rig = Rig::new(database).await;
+    rig.clock.set(today);
+    let rows = (0..28).map(|number| {
+        let mut row = candidate(f64::from(number));
+        row.timestamp = Some(today.plus_micros(-i64::from(number) * 6 * HOUR_MICROS - 90 * MINUTE_MICROS - 30_000_000));
+        row
+    });
+    rig.submit(submission(ACME, rows.collect())).await.unwrap();
+    compaction::round(&database.database, today).await.unwrap();
+    assert_eq!(counts(database).await, [28, 56, 56, 56, 14]);
+    today
+}
+
+on_both_databases! {
+    async fn what_is_not_kept_is_answered_from_coarser_rollups(database: TestDatabase) {
+        let today = filled(&database).await;
+        let clock = Clock::fixed(today);
+        let day = |days: i64| today.plus_micros(-days * DAY_MICROS);
+        let mut retention = Retention::new(database.database.clone(), DAYS);
+        // An odd window at each age, while everything is kept: nothing is in it.
+        let odd = 15 * MINUTE_MICROS + 7;
+        for days in [2, 3, 5, 7] {
+            let answer = ask(&database, day(days).plus_micros(odd), HOUR_MICROS).await;
+            assert_eq!((answer.tally.count, answer.accuracy.is_exact), (0, true));
+        }
+        retention.look(&clock).await.unwrap();
+        assert_eq!(counts(&database).await, [28, 56, 56, 56, 14], "published, and not yet removed");
+        for look in 1..LOOKS {
+            retention.look(&clock).await.unwrap();
+            assert_eq!(counts(&database).await[0] == 8, look == LOOKS - 1, "look {look}");
+        }
+        // Two days of raw rows, four of minutes and of five, six of hours, all of days.
+        assert_left(&database, [8, 32, 32, 48, 14]).await;
+
+        // From 22:00 on there is one in every six hours; each end of a window moves outward as far as it must.
+        let at = 16 * HOUR_MICROS + 29 * MINUTE_MICROS + 1;
+        for (days, width, count) in [(2, 1, 1), (4, MINUTE_MICROS, 1), (6, HOUR_MICROS, 1), (7, DAY_MICROS, 4)] {
+            let (from, length) = (day(days).plus_micros(at), 20 * MINUTE_MICROS);
+            let answer = ask(&database, from, length).await;
+            let covers = (from.floor(width), from.plus_micros(length).ceil(width));
+            assert_eq!((answer.accuracy.covers.from(), answer.accuracy.covers.to()), covers, "{days} days ago");
+            assert_eq!(answer.accuracy.is_exact, days == 2);
+            assert_eq!(answer.tally.count, count, "{days} days ago");
+        }
+        // Whole days are as exact as ever.
+        let all = ask(&database, day(7), 7 * DAY_MICROS).await;
+        assert_eq!((all.tally.count, all.accuracy.is_exact), (28, true));
+        // A longer setting brings nothing back, and nobody believes that it does.
+        let days = Days { raw: 6, minutes: 7, hours: 9, changes: 30, keys: 400 };
+        let mut longer = Retention::new(database.reopen().await, days);
+        for _ in 0..2 * LOOKS {
+            longer.look(&clock).await.unwrap();
+        }
+        assert!(!ask(&database, day(5).plus_micros(odd), HOUR_MICROS).await.accuracy.is_exact);
+        assert_left(&database, [8, 32, 32, 48, 14]).await;
+        // Another day, another round.
+        clock.set(today.plus_micros(DAY_MICROS));
+        for _ in 0..LOOKS {
+            retention.look(&clock).await.unwrap();
+        }
+        assert_left(&database, [4, 24, 24, 40, 14]).await;
+    }
+}
+
+on_both_databases! {
+    async fn five_minutes_that_are_not_complete_yet_stay(database: TestDatabase) {
+        let today = filled(&database).await;
+        let later = today.plus_micros(2 * DAY_MICROS);
+        // As the change of the schema that made them leaves it.
+        let upgraded = format!("INSERT INTO metric_kept VALUES ('metric_rollup_5m', {})", later.as_micros());
+        database.writer().execute_unprepared(&upgraded).await.unwrap();
+        let mut retention = Retention::new(database.database.clone(), DAYS);
+        for _ in 0..LOOKS {
+            retention.look(&Clock::fixed(today)).await.unwrap();
+        }
+        assert_left(&database, [8, 32, 32, 48, 14]).await;
+        let kept = database.database.reload_kept().await.unwrap();
+        assert_eq!((kept.five_minutes, kept.minutes), (later, today.plus_micros(-4 * DAY_MICROS)));
+        let ask = async |days: i64| ask(&database, today.plus_micros(-days * DAY_MICROS), days * DAY_MICROS).await.tally.count;
+        assert_eq!((ask(1).await, ask(4).await, ask(7).await), (4, 16, 28));
+    }
+}
+
+on_both_databases! {
+    async fn five_minutes_are_kept_no_longer_than_minutes(database: TestDatabase) {
+        let since = NOW.floor(DAY_MICROS);
+        // Published by a server that knew of no five minutes.
+        let old = format!("INSERT INTO metric_kept VALUES ('metric_rollup_1m', {})", since.as_micros());
+        database.writer().execute_unprepared(&old).await.unwrap();
+        let kept = database.database.reload_kept().await.unwrap();
+        assert_eq!((kept.minutes, kept.five_minutes), (since, since));
+    }
+}
+
+on_both_databases! {
+    async fn a_status_is_asked_of_what_raw_rows_there_are(database: TestDatabase) {
+        let today = filled(&database).await;
+        let mut retention = Retention::new(database.database.clone(), DAYS);
+        for _ in 0..LOOKS {
+            retention.look(&Clock::fixed(today)).await.unwrap();
+        }
+        let ask = async |from: i64, to: i64| {
+            let day = |days: i64| today.plus_micros(-days * DAY_MICROS);
+            let window = TimeRange::new(day(from), day(to)).unwrap();
+            let status = Some(StatusFilter { eq: Some(200), ..StatusFilter::default() });
+            let question = Question { status, ..Question::over(window) };
+            stats::run(&Scope::everything(), &database.reader(), &question, Want::Scalars).await
+        };
+        let answer = ask(5, 0).await.unwrap();
+        assert_eq!((answer.tally.count, answer.accuracy.is_exact), (8, false));
+        assert_eq!(answer.accuracy.covers.from(), today.plus_micros(-2 * DAY_MICROS));
+        assert!(ask(1, 0).await.unwrap().accuracy.is_exact);
+        let refused = ask(5, 2).await.unwrap_err().to_string();
+        assert!(refused.contains("which are kept since"), "{refused}");
+    }
+}
+
+on_both_databases! {
+    async fn keys_and_places_in_streams_are_forgotten_in_time(database: TestDatabase) {
+        let rig = Rig::new(&database).await;
+        let keyed = |value| {
+            let mut keyed = submission(ACME, vec![candidate(value)]);
+            keyed.idempotency_key = Some("one".to_owned());
+            keyed
+        };
+        let first = rig.submit(keyed(1.0)).await.unwrap();
+        // Without a row it has no place in streams, and goes all the same.
+        let mut refused = keyed(f64::NAN);
+        refused.idempotency_key = Some("two".to_owned());
+        rig.submit(refused).await.unwrap();
+        rig.submit(submission(ACME, vec![candidate(2.0)])).await.unwrap();
+        let ledger = async || ingest_batch::Entity::find().count(&database.reader()).await.unwrap();
+        let look = async |after_micros| {
+            let clock = Clock::fixed(NOW.plus_micros(i64::from(DAYS.keys) * DAY_MICROS + after_micros));
+            Retention::new(database.database.clone(), DAYS).look(&clock).await.unwrap();
+        };
+        look(0).await;
+        assert_eq!(ledger().await, 3);
+        assert!(rig.submit(keyed(1.0)).await.unwrap().duplicate);
+        look(1).await;
+        assert_eq!(ledger().await, 0);
+        let again = rig.submit(keyed(1.0)).await.unwrap();
+        assert!(!again.duplicate && again.accepted == 1, "{again:?}");
+        let filter = Filter { organization: Some(ACME.organization), ..Default::default() };
+        let mut events = crate::live::streams::resumed(&database, &rig, filter, &first.cursor.unwrap().into()).await;
+        let event = events.next().await.unwrap().unwrap();
+        assert_eq!(event.gap.unwrap().reason, GapReason::Retention);
+    }
+}

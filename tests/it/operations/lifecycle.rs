@@ -1,0 +1,258 @@
+//! Starts and stops when something is in the way: other instances, held locks, signals, panics, kills.
+
+use std::{fs::File, path::Path, process::Stdio, sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use perfgraph::{
+    app::{Core, pool_options},
+    clock::Clock,
+    config::{Config, Overrides},
+    db::{Backend, Instance, instance::sqlite_file, migrate},
+    directory::{ProjectStatus, organization, project},
+    error::{Code, Error, Result},
+    ingest::{Ingest, Settings},
+    live::Publisher,
+    model::{IdGenerator, OrganizationId, ProjectId, Scope, Timestamp},
+};
+use sqlx::{Connection, PgConnection, SqlitePool};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    process::Command,
+    time::timeout,
+};
+
+use crate::{
+    harness::{
+        Server, TestDatabase,
+        process::{PATIENCE, Served, command, run},
+    },
+    ingest::batches::{candidate, submission},
+};
+
+fn config(database: &TestDatabase, settings: &str) -> Config {
+    let environment = [("DATABASE_URL".to_owned(), database.url.clone())];
+    let toml = format!("server.listen = '127.0.0.1:0'\ndatabase.acquire_timeout_ms = 10000\n{settings}\n");
+    Config::from_sources(Some(&toml), &environment, &Overrides::default()).unwrap()
+}
+
+async fn claim(config: &Config) -> Result<Instance> {
+    Instance::claim(&pool_options(config), config.server.node).await
+}
+
+async fn open(config: &Config) -> Result<Core> {
+    Core::open(config, Clock::system(), claim(config).await?).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_start_at_once_on_a_fresh_postgres_all_do_and_differ() {
+    let database = TestDatabase::unmigrated_postgres().await;
+    let config = config(&database, "database.write_connections = 2");
+    let mut nodes: Vec<u8> = Vec::new();
+    let instances = join_all((0..6).map(|_| claim(&config))).await;
+    let opened = instances.into_iter().map(|instance| {
+        let instance = instance.unwrap();
+        nodes.push(instance.node());
+        Core::open(&config, Clock::system(), instance)
+    });
+    let cores: Vec<Core> = join_all(opened).await.into_iter().map(Result::unwrap).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    assert_eq!(nodes.len(), 6, "{nodes:?}");
+    join_all(cores.into_iter().map(Core::close)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_configured_node_is_held_by_one_instance() {
+    let database = TestDatabase::postgres().await;
+    let config = config(&database, "server.node = 7");
+    let first = open(&config).await.unwrap();
+    let refused = claim(&config).await.unwrap_err();
+    assert!(matches!(&refused, Error::Input { field, .. } if field == "server.node"), "{refused}");
+    assert!(refused.to_string().contains("node 7 is held by another instance"), "{refused}");
+    first.close().await;
+    claim(&config).await.unwrap().release().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_sqlite_file_is_one_process_alone() {
+    let database = TestDatabase::sqlite().await;
+    let folder = tempfile::tempdir().unwrap();
+    let held = claim(&config(&database, "")).await.unwrap();
+    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["seed"]] {
+        let mut command = command(folder.path(), arguments);
+        command.env("DATABASE_URL", &database.url);
+        let ended = run(command).await;
+        assert_eq!(ended.code, Some(69), "{ended:?}");
+        assert!(ended.stderr.contains("another perfgraph process works on this SQLite file"), "{ended:?}");
+    }
+    drop(held);
+    open(&config(&database, "")).await.unwrap().close().await;
+}
+
+/// Starts a server that waits for the migrations' lock, and signals it there.
+async fn is_stopped_while_it_waits(database: &TestDatabase, signal: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
+    command.env("DATABASE_URL", &database.url).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    while !timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().expect("it waits").contains("waiting for") {}
+    let pid = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-s", signal, &pid]).status().await.unwrap().success());
+    let ended = timeout(Duration::from_secs(10), child.wait()).await.expect("a signal ends the start").unwrap();
+    assert_eq!(ended.code(), Some(0), "SIG{signal}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_ends_a_start_that_waits() {
+    let database = TestDatabase::sqlite().await;
+    let file = sqlite_file(&database.url).unwrap().unwrap();
+    let lock = File::create(format!("{}.migrate.lock", file.display())).unwrap();
+    lock.lock().unwrap();
+    is_stopped_while_it_waits(&database, "TERM").await;
+    is_stopped_while_it_waits(&database, "INT").await;
+}
+
+/// A reservation that ends exactly where the numbers do overflows: a panic inside of a commit, in test builds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_panics_costs_its_callers_only() {
+    const LAST_MILLISECOND: i64 = (1 << 49) - 1 + 1_704_067_200_000;
+    let database = TestDatabase::sqlite().await;
+    let (scope, now) = (Scope::everything(), Timestamp::from_millis(LAST_MILLISECOND));
+    let organization = OrganizationId(1);
+    let new =
+        organization::NewOrganization { id: organization, slug: Some("acme".to_owned()), name: "Acme".to_owned() };
+    organization::create(&scope, &database.writer(), new, now).await.unwrap();
+    let new = project::NewProject {
+        id: ProjectId(1),
+        slug: Some("shop".to_owned()),
+        name: "Shop".to_owned(),
+        status: ProjectStatus::Active,
+        members: Vec::new(),
+    };
+    let project = project::create(&scope, &database.writer(), organization, new, now).await.unwrap();
+    let settings = Settings { rows_max: 16_384, ..Settings::default() };
+    let ids = Arc::new(IdGenerator::new(0));
+    let (ingest, batcher) = Ingest::new(database.database.clone(), ids, Clock::fixed(now), Publisher::new(8), settings);
+    let batcher = tokio::spawn(batcher.run());
+    let submit = async |rows: usize| {
+        let submitted = submission(project, vec![candidate(1.0); rows]);
+        let log = perfgraph::db::StatementLog::default();
+        timeout(PATIENCE, ingest.submit(&scope, submitted, &log)).await.expect("everybody is answered")
+    };
+    // One id for the endpoint, one set aside for the rest of them and one for the row: what is left is 16,381.
+    assert_eq!(submit(1).await.unwrap().accepted, 1);
+    let fault = submit(16_381).await.unwrap_err();
+    assert_eq!(fault.code(), Code::InternalServerError, "{fault:?}");
+    assert!(format!("{fault:?}").contains("panicked"), "{fault:?}");
+    assert_eq!(submit(1).await.unwrap().accepted, 1);
+    ingest.close();
+    timeout(PATIENCE, batcher).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_whole_stop_has_a_bound() {
+    let settings = "server.drain_timeout_ms = 500\nself_monitoring.enabled = false";
+    let server = Server::start(TestDatabase::postgres().await, Clock::system(), settings).await;
+    let world = server.seed("organizations=1 projects=1").await;
+    drop(world);
+    let core = server.app.core();
+    let ids: (i64, i64) = sqlx::query_as("SELECT organization_id, id FROM project LIMIT 1")
+        .fetch_one(match core.database.backend() {
+            Backend::Postgres(pool) => pool,
+            Backend::Sqlite(_) => unreachable!(),
+        })
+        .await
+        .unwrap();
+    let mut holder = PgConnection::connect(&server.database.url).await.unwrap();
+    let mut held = holder.begin().await.unwrap();
+    sqlx::query("LOCK TABLE metric_event IN ACCESS EXCLUSIVE MODE").execute(&mut *held).await.unwrap();
+    // A commit that hangs, and a request that never ends.
+    let ingest = core.ingest.clone();
+    let project = perfgraph::model::Key { organization: OrganizationId(ids.0), id: ProjectId(ids.1) };
+    let hanging = tokio::spawn(async move {
+        let log = perfgraph::db::StatementLog::default();
+        ingest.submit(&Scope::everything(), submission(project, vec![candidate(1.0)]), &log).await
+    });
+    let mut request = tokio::net::TcpStream::connect(server.app.address()).await.unwrap();
+    request.write_all(b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!hanging.is_finished());
+    let Server { app, database: _database, .. } = server;
+    timeout(Duration::from_millis(5_500), app.stop()).await.expect("the drain timeout and five seconds");
+    held.rollback().await.unwrap();
+}
+
+async fn rows(file: &Path) -> i64 {
+    let pool = SqlitePool::connect(&format!("sqlite://{}", file.display())).await.unwrap();
+    let sql = "SELECT count(*) FROM metric_event e JOIN organization o ON o.id = e.organization_id \
+               WHERE o.slug <> 'perfgraph'";
+    let rows = sqlx::query_scalar(sql).fetch_one(&pool).await.unwrap();
+    pool.close().await;
+    rows
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_start_that_is_killed_leaves_no_half_of_the_sample_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("perfgraph.sqlite");
+    let serve = || {
+        let mut serve = command(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
+        serve.env("DATABASE_URL", format!("sqlite://{}", file.display())).stderr(Stdio::null());
+        serve
+    };
+    let mut first = serve().spawn().unwrap();
+    let unfinished = folder.path().join("perfgraph.sqlite.filling");
+    while !unfinished.exists() && !file.exists() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    first.kill().await.unwrap();
+    assert!(!file.exists(), "killed too late to prove anything");
+    let served = Served::start(serve()).await;
+    served.signal("TERM").await;
+    assert_eq!(served.ended().await, Some(0));
+    let filled = rows(&file).await;
+    assert!((18_000..22_000).contains(&filled), "{filled}");
+    assert!(!unfinished.exists());
+    // The second start finds it and leaves it as it is.
+    let served = Served::start(serve()).await;
+    served.signal("TERM").await;
+    assert_eq!(served.ended().await, Some(0));
+    assert_eq!(rows(&file).await, filled);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_was_only_migrated_counts_as_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("perfgraph.sqlite");
+    let url = format!("sqlite://{}", file.display());
+    let migrated = command(folder.path(), &["migrate", "up"]).env("DATABASE_URL", &url).output().await.unwrap();
+    assert!(migrated.status.success());
+    assert_eq!(rows(&file).await, 0);
+    let mut serve = command(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
+    serve.env("DATABASE_URL", url);
+    let served = Served::start(serve).await;
+    served.signal("TERM").await;
+    assert_eq!(served.ended().await, Some(0));
+    assert!(rows(&file).await > 18_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_that_does_not_fit_is_refused_in_a_sentence() {
+    for database in [TestDatabase::unmigrated_sqlite().await, TestDatabase::unmigrated_postgres().await] {
+        let manual = config(&database, "database.migrate_on_start = false");
+        let refused = open(&manual).await.err().expect("an empty database is refused").to_string();
+        assert!(refused.contains("run `perfgraph migrate up`"), "{refused}");
+        migrate::up(&database.database, None).await.unwrap();
+        open(&manual).await.unwrap().close().await;
+        let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m99991231_000000_future', 0)";
+        match database.database.backend() {
+            Backend::Sqlite(pool) => drop(sqlx::query(newer).execute(pool).await.unwrap()),
+            Backend::Postgres(pool) => drop(sqlx::query(newer).execute(pool).await.unwrap()),
+        }
+        for config in [manual, config(&database, "")] {
+            let refused = open(&config).await.err().expect("a newer database is refused").to_string();
+            assert!(refused.contains("newer version of perfgraph"), "{refused}");
+        }
+    }
+}
