@@ -1,8 +1,8 @@
-//! What all changes of the directory share: how a row is updated under an optimistic lock, and that a
-//! transaction which lost to another one begins again.
+//! Shared steps of all changes of the directory: updates of a row under an optimistic lock, and retries of transactions
+//! that the database rolled back.
 //!
-//! Locks are taken in one order, so that no two changes wait for each other: the organization, then employees by id,
-//! then projects by id, then memberships, and last the count of the organization's changes (`journal`).
+//! Locks are taken in one order, so that no two changes deadlock: the organization, then employees by id, then projects
+//! by id, then memberships, and last the count of the organization's changes (`change_log`).
 
 use futures_util::{FutureExt, future::BoxFuture};
 use sea_orm::{
@@ -13,7 +13,7 @@ use sea_orm::{
     },
 };
 
-use super::{journal, reach::absent};
+use super::{change_log, reach::absent};
 use crate::{
     db::{self, Session},
     error::{Error, Result},
@@ -23,20 +23,20 @@ use crate::{
     },
 };
 
-/// How often a transaction that lost to others begins again.
+/// Attempts of a transaction that the database keeps rolling back.
 const ATTEMPTS: usize = 5;
 
-/// What contradicts what is stored.
+/// The error for a change that contradicts stored data.
 pub(super) fn conflict(field: &str, message: impl Into<String>) -> Error {
     Error::refused(ProblemKind::Conflict, field, message)
 }
 
-/// Runs a transaction, and again from its beginning when the database ended it for the sake of another one.
+/// Runs a transaction, and restarts it when the database rolled it back in favour of another one.
 pub(super) async fn retried<'a, T>(run: impl Fn() -> BoxFuture<'a, Result<T>> + Send) -> Result<T> {
     for _ in 1..ATTEMPTS {
         match run().await {
             Err(error) if db::is_rolled_back(&error) => {
-                tracing::debug!("a change lost to another one; it begins again");
+                tracing::debug!("the database rolled a change back in favour of another one; retrying");
             }
             other => return other,
         }
@@ -44,27 +44,27 @@ pub(super) async fn retried<'a, T>(run: impl Fn() -> BoxFuture<'a, Result<T>> + 
     run().await
 }
 
-/// One row and what is to become of it.
-pub(super) struct Update {
+/// An update of one row.
+pub(super) struct RowUpdate {
     /// The table.
     pub table: TableRef,
-    /// What the row is about, for the log of changes.
+    /// The entity of the row, for the change log.
     pub entity: EntityKey,
-    /// Which row.
+    /// The condition for the row's key.
     pub key: Condition,
     /// The new values, by column.
     pub values: Vec<(DynIden, Value)>,
-    /// Only if the row was last changed then.
+    /// The time of the last change that the caller expects.
     pub if_updated_at: Option<Timestamp>,
 }
 
 const UPDATED_AT: &str = "updated_at";
 
-impl Update {
-    /// Updates the row and logs which columns that changes. One that already is as it shall be is not touched, not even
-    /// its `updated_at`. The row is locked before it is looked at, so nothing can come between the check and the change.
+impl RowUpdate {
+    /// Updates the row and logs the columns that changed. An update that changes nothing leaves the row, including
+    /// `updated_at`, unmodified. The row is locked before it is compared, so no other change comes in between.
     ///
-    /// A single update can wait in a circle, too: people who exchange what must be unique wait for each other.
+    /// A single update can deadlock, too: two transactions that exchange unique values wait for each other.
     pub(super) async fn run(self, db: &Session, now: Timestamp) -> Result<()> {
         retried(|| self.attempt(db, now).boxed()).await
     }
@@ -73,8 +73,8 @@ impl Update {
         let transaction = db.begin_write().await?;
         let row = transaction.query_one(&self.lock()).await?.ok_or_else(|| absent("id"))?;
         let updated_at: Timestamp = row.try_get_by_index(0)?;
-        if self.if_updated_at.is_some_and(|expected| expected != updated_at) {
-            let message = format!("it was changed at {updated_at}; read it again and decide anew");
+        if let Some(expected) = self.if_updated_at.filter(|expected| *expected != updated_at) {
+            let message = format!("is {expected}, but the last change was at {updated_at}; read the record again");
             return Err(conflict("ifUpdatedAt", message));
         }
         let changed = changed_columns(&self.values, &row, 1)?;
@@ -82,11 +82,11 @@ impl Update {
             return Ok(());
         }
         transaction.execute(&self.statement(now)).await?;
-        journal::record(&transaction, &[Change::updated(self.entity, changed)], now).await?;
+        change_log::append(&transaction, &[Change::updated(self.entity, changed)], now).await?;
         transaction.commit().await
     }
 
-    /// When the row was last changed, and which columns are not yet as they shall be.
+    /// Locks the row and reads the time of its last change and the columns that differ.
     fn lock(&self) -> SelectStatement {
         let mut select = Query::select();
         select
@@ -106,7 +106,7 @@ impl Update {
     }
 }
 
-/// Sets new values, and when that was.
+/// Sets new values and the time of the change.
 pub(super) fn assign(update: &mut UpdateStatement, values: &[(DynIden, Value)], now: Timestamp) {
     for (column, value) in values {
         update.value(column.clone(), Expr::val(value.clone()));
@@ -114,30 +114,31 @@ pub(super) fn assign(update: &mut UpdateStatement, values: &[(DynIden, Value)], 
     update.value(UPDATED_AT.into_iden(), later(now));
 }
 
-/// Whether a column is not yet as it shall be.
+/// The condition for rows whose column differs from the new value.
 pub(super) fn differs((column, value): &(DynIden, Value)) -> Expr {
     Expr::col(column.clone()).binary(BinOper::Custom("IS DISTINCT FROM"), Expr::val(value.clone()))
 }
 
-/// One number for each value: 1 where its column is not yet as it shall be.
+/// One number per value: 1 if its column differs.
 pub(super) fn differences(values: &[(DynIden, Value)]) -> impl Iterator<Item = Expr> + '_ {
     let number = |value| CaseStatement::new().case(differs(value), Expr::cust("1")).finally(Expr::cust("0")).into();
     values.iter().map(number)
 }
 
-/// The columns that [`differences`] told apart, from a row that has them from `first` on.
+/// The columns that [`differences`] found, read from a row that has them from `first` on.
 pub(super) fn changed_columns(values: &[(DynIden, Value)], row: &QueryResult, first: usize) -> Result<Vec<String>> {
     let mut changed = Vec::new();
-    for (place, (column, _)) in (first..).zip(values) {
-        if row.try_get_by_index::<i32>(place)? != 0 {
+    for (index, (column, _)) in (first..).zip(values) {
+        if row.try_get_by_index::<i32>(index)? != 0 {
             changed.push(column.to_string());
         }
     }
     Ok(changed)
 }
 
-/// Now, but later than the last change even when the clock has not moved since: an optimistic lock compares these.
+/// The current time, or one microsecond after the last change if that is later. Optimistic locks compare these times, so
+/// they must increase even while the clock stands still.
 pub(super) fn later(now: Timestamp) -> Expr {
-    let stands = Expr::col(UPDATED_AT).gte(now);
-    CaseStatement::new().case(stands, Expr::col(UPDATED_AT).add(1)).finally(Expr::val(now)).into()
+    let is_behind = Expr::col(UPDATED_AT).gte(now);
+    CaseStatement::new().case(is_behind, Expr::col(UPDATED_AT).add(1)).finally(Expr::val(now)).into()
 }

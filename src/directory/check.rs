@@ -1,20 +1,20 @@
-//! What names, addresses, slugs and salaries may look like. Each check answers the value as it is stored and notes what
-//! is wrong with it; no message repeats the value, which may be megabytes.
+//! Validation of names, e-mail addresses, slugs and salaries. Each check returns the value as it is stored and adds what
+//! is wrong to the problems; no message repeats the value, which may be megabytes long.
 
 use crate::model::{Assignment, Problems};
 
-/// The longest version or commit: what measurements may be tagged with at most.
+/// Maximum bytes of a version or commit, the same as for tags of measurements.
 pub const LINE_BYTES_MAX: usize = 2_000;
-/// The longest name of anything, and of a department.
+/// Maximum characters of a name or department.
 pub const NAME_CHARACTERS_MAX: usize = 200;
-/// The longest address that mail can be sent to (RFC 5321, less the brackets).
+/// Maximum bytes of an e-mail address (RFC 5321, without the brackets).
 pub const EMAIL_BYTES_MAX: usize = 254;
-/// The longest slug: one label of a host name.
+/// Maximum bytes of a slug: one label of a host name.
 pub const SLUG_BYTES_MAX: usize = 63;
-/// The highest yearly salary: beyond any currency's, and exact in a float.
+/// Maximum yearly salary: beyond that of any currency, and exact in a float.
 pub const SALARY_MAX: f64 = 1e12;
 
-/// A name that people read, or a department: trimmed, one line.
+/// A display name or department: trimmed, one line.
 pub(super) fn name(problems: &mut Problems, field: &str, value: &str) -> String {
     let value = value.trim();
     if value.is_empty() {
@@ -28,7 +28,7 @@ pub(super) fn name(problems: &mut Problems, field: &str, value: &str) -> String 
     value.to_owned()
 }
 
-/// A short text that machines compare, such as a version: trimmed as tags of measurements are.
+/// A short text that is compared exactly, such as a version: trimmed like tags of measurements.
 pub(super) fn line(problems: &mut Problems, field: &str, value: &str) -> String {
     let value = value.trim();
     if value.is_empty() {
@@ -42,46 +42,49 @@ pub(super) fn line(problems: &mut Problems, field: &str, value: &str) -> String 
     value.to_owned()
 }
 
-/// The new value of a field that cannot be empty; `None` keeps what is there.
+/// The new value of a field that cannot be null; `None` keeps the stored one.
 pub(super) fn required<T>(problems: &mut Problems, field: &str, value: Assignment<T>) -> Option<T> {
     match value {
         Assignment::Keep => None,
         Assignment::Set(value) => Some(value),
         Assignment::Clear => {
-            problems.invalid(field, "cannot be null; leave it out to keep what is there");
+            problems.invalid(field, "cannot be null; leave it out to keep the stored value");
             None
         }
     }
 }
 
-/// An e-mail address: trimmed, in lower case, so that the same mailbox is the same text.
+/// An e-mail address: trimmed and in lower case, so that the same mailbox is the same text.
 pub(super) fn email(problems: &mut Problems, field: &str, value: &str) -> String {
     let value = value.trim();
     if value.len() > EMAIL_BYTES_MAX {
-        problems.invalid(field, format!("is longer than {EMAIL_BYTES_MAX} bytes; no mail server takes that"));
+        problems.invalid(
+            field,
+            format!("is longer than {EMAIL_BYTES_MAX} bytes, the maximum of an e-mail address; shorten it"),
+        );
         return String::new();
     }
     let is_address = matches!(value.split_once('@'), Some((mailbox, host))
         if !mailbox.is_empty() && !host.is_empty() && !host.contains('@'));
     if !is_address {
-        problems.invalid(field, "is no e-mail address; write it as name@host");
+        problems.invalid(field, "is not an e-mail address; write it as name@host");
     } else if value.chars().any(|character| character.is_control() || character.is_whitespace()) {
         problems.invalid(field, "contains spaces or control characters; leave them out");
     }
     value.to_lowercase()
 }
 
-/// A slug that a caller chose.
+/// A slug chosen by the caller.
 pub(super) fn slug(problems: &mut Problems, field: &str, value: &str) {
     let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9'));
     if value.len() > SLUG_BYTES_MAX {
         problems.invalid(field, format!("is longer than {SLUG_BYTES_MAX} characters; shorten it"));
     } else if !value.split('-').all(is_word) {
-        problems.invalid(field, "is no slug; use a-z, 0-9 and single dashes between them, or leave it out");
+        problems.invalid(field, "is not a slug; use a-z, 0-9 and single dashes between them, or leave it out");
     }
 }
 
-/// A yearly salary. There is one zero: PostgreSQL would keep the sign of another, SQLite would not.
+/// A yearly salary. Negative zero becomes zero: PostgreSQL would keep its sign, SQLite would not.
 pub(super) fn salary(problems: &mut Problems, field: &str, value: f64) -> f64 {
     if !(0.0..=SALARY_MAX).contains(&value) {
         problems.invalid(field, format!("must be from 0 to {SALARY_MAX:.0}"));

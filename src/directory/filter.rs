@@ -1,8 +1,8 @@
-//! What lists of the directory can be narrowed by, who may ask it, and how it becomes SQL.
+//! Filters of the directory's lists: conditions, the roles that may use them, and their SQL.
 
 use sea_orm::sea_query::{Cond, Expr, ExprTrait, Query, SelectStatement};
 
-use super::ProjectStatus;
+use super::status::ProjectStatus;
 use crate::{
     db::compare,
     error::{Error, Result},
@@ -12,91 +12,91 @@ use crate::{
     },
 };
 
-/// Which organizations.
+/// A filter of organizations.
 pub type OrganizationFilter = Filter<OrganizationCondition>;
-/// Which employees.
+/// A filter of employees.
 pub type EmployeeFilter = Filter<EmployeeCondition>;
-/// Which projects.
+/// A filter of projects.
 pub type ProjectFilter = Filter<ProjectCondition>;
 
-/// What can be asked of an organization.
+/// A condition on organizations.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum OrganizationCondition {
-    /// Whether it is in use.
+    /// Is in use, or is not.
     IsActive(bool),
-    /// Its name.
+    /// The name.
     Name(TextFilter),
 }
 
-/// What can be asked of an employee.
+/// A condition on employees.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum EmployeeCondition {
     /// Belongs to this organization.
     Organization(OrganizationId),
-    /// Works on this project.
+    /// Is a member of this project's team.
     Project(Key<ProjectId>),
-    /// Whether the person still works there.
+    /// Works there, or no longer does.
     IsActive(bool),
     /// The full name.
     Name(TextFilter),
-    /// The address; upper and lower case are the same, as in what is stored.
+    /// The e-mail address, compared in lower case, as stored.
     Email(TextFilter),
     /// The department.
     Department(TextFilter),
-    /// The yearly salary: only administrators may ask, since asking is seeing.
+    /// The yearly salary, for administrators only: a condition reveals the value.
     Salary(NumberFilter),
 }
 
-/// What can be asked of a project.
+/// A condition on projects.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ProjectCondition {
     /// Belongs to this organization.
     Organization(OrganizationId),
-    /// This employee works on it.
+    /// This employee is a member of the team.
     Member(Key<EmployeeId>),
-    /// Whether it takes metrics.
+    /// The status.
     Status(ProjectStatus),
-    /// Its name.
+    /// The name.
     Name(TextFilter),
 }
 
-/// A single condition as SQL.
+/// A single condition that becomes SQL.
 pub trait Condition: Send + Sync + 'static {
-    /// On the columns of `table` (its name or alias in the statement). True or false for every row, never unknown.
+    /// The SQL on columns of `table` (its name or alias in the statement). It is true or false for every row, never null.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] when the scope's role does not reach.
+    /// [`Error::Forbidden`] when the role does not suffice.
     fn sql(&self, scope: &Scope, table: &'static str) -> Result<Cond>;
 }
 
-/// A filter as SQL, for any statement over `table` (its name or alias there).
+/// The SQL of a filter, for any statement over `table` (its name or alias there).
 ///
 /// # Errors
-/// [`Error::Forbidden`] when it asks about something that the scope's role does not see.
+/// [`Error::Forbidden`] when it compares a column that is hidden from the role.
 pub(super) fn condition<C: Condition>(scope: &Scope, filter: &Filter<C>, table: &'static str) -> Result<Cond> {
     let add = |all: Cond, one: &Filter<C>| Ok(all.add(condition(scope, one, table)?));
     match filter {
         Filter::All(all) => all.iter().try_fold(Cond::all(), add),
         Filter::Any(any) => any.iter().try_fold(Cond::any(), add),
-        // `not` of a condition that is already negated would only take that away.
+        // `not()` of a condition that is negated already would only remove that negation.
         Filter::Not(not) => Ok(Cond::all().add(condition(scope, not, table)?).not()),
         Filter::Is(one) => one.sql(scope, table),
     }
 }
 
-/// Whether a filter says who: by a condition that holds for those who are meant, on every way through it. What is only said
-/// of those who are not meant ("not in an empty list", "not called this") may be true of everybody.
-pub(super) fn says_who(filter: &EmployeeFilter) -> bool {
+/// True if every branch of the filter has a condition that selects employees. Conditions that only exclude ("not in an
+/// empty list", "not called this") may match everybody.
+pub(super) fn is_selective(filter: &EmployeeFilter) -> bool {
     match filter {
-        Filter::All(all) => all.iter().any(says_who),
-        Filter::Any(any) => any.iter().all(says_who),
+        Filter::All(all) => all.iter().any(is_selective),
+        Filter::Any(any) => any.iter().all(is_selective),
         Filter::Not(_) => false,
         Filter::Is(
             EmployeeCondition::Name(text) | EmployeeCondition::Email(text) | EmployeeCondition::Department(text),
         ) => {
-            let says_something = |part: &Option<String>| part.as_ref().is_some_and(|part| !part.is_empty());
+            let is_given = |part: &Option<String>| part.as_ref().is_some_and(|part| !part.is_empty());
             let TextFilter { eq, ne: _, one_of, starts_with, contains } = text;
-            eq.is_some() || one_of.is_some() || says_something(starts_with) || says_something(contains)
+            eq.is_some() || one_of.is_some() || is_given(starts_with) || is_given(contains)
         }
         Filter::Is(EmployeeCondition::Salary(salary)) => *salary != NumberFilter::default(),
         Filter::Is(_) => true,
@@ -143,7 +143,7 @@ impl Condition for ProjectCondition {
     }
 }
 
-/// The ids at one end of the memberships whose other end is `key`.
+/// Selects the ids on one side of the memberships whose other side is `key`.
 fn members<Id: Into<sea_orm::Value>>(key: Key<Id>, wanted: &'static str, given: &'static str) -> SelectStatement {
     Query::select()
         .column(wanted)

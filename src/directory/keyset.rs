@@ -1,46 +1,48 @@
-//! Orders in SQL: sorting, and starting beyond a row instead of at an offset, so that nothing is skipped or repeated when
-//! rows come and go.
+//! Keyset pagination in SQL: sorting, and starting after a row instead of at an offset, so that no row is skipped or
+//! repeated when rows are inserted or deleted.
 //!
-//! A page costs the same wherever it lies, but for one: going down a column in which values may be unknown (salaries), and
-//! up it from the unknown ones, no single range of an index holds what is left. Such a page costs what lies before it or
-//! what lies behind it.
+//! A page costs the same at every position, with one exception. In descending order of a nullable column (salaries), and
+//! in ascending order from a null, no single range of an index holds the remaining rows; such a page costs as much as the
+//! rows before it or the rows after it.
 
 use sea_orm::sea_query::{Cond, Expr, ExprTrait, NullOrdering, Order, OrderedStatement};
 
-use super::{
-    order::{OrderField, SortKind, keys},
-    page::LISTED,
-};
+use super::order::{OrderField, SortKind, keys};
 use crate::model::{
     order::{OrderBy, Position, Sort, SortValue},
     page::{Direction, PageRequest},
 };
 
-/// The columns of an order as a page reads along them; the last is the id.
+/// The alias of the table whose columns order the list.
+pub(super) const LISTED: &str = "l";
+
+/// The sort columns of a page in reading direction; the last is the id.
 pub(super) struct Keyset {
-    columns: Vec<Column>,
+    columns: Vec<KeysetColumn>,
 }
 
 #[derive(Clone, Copy)]
-struct Column {
+struct KeysetColumn {
     name: &'static str,
     sort: Sort,
     is_nullable: bool,
 }
 
 impl Keyset {
-    /// The order of a list in the direction that the page is read.
+    /// The order of a list in the direction of the page.
     pub(super) fn new<F: OrderField>(order: &[OrderBy<F>], page: &PageRequest) -> Self {
-        let order = keys(order);
-        let last = order.last().map(|key| key.sort).unwrap_or_default();
-        let id = Column { name: "id", sort: last, is_nullable: false };
-        let column = |key: &OrderBy<F>| Column {
+        let column = |key: &OrderBy<F>| KeysetColumn {
             name: key.field.column(),
             sort: key.sort,
             is_nullable: key.field.kind() == SortKind::OptionalNumber,
         };
-        let mut columns: Vec<_> = order.iter().map(column).chain([id]).collect();
-        if page.direction == Direction::Backward {
+        Self::in_direction(keys(order).iter().map(column).collect(), page.direction)
+    }
+
+    fn in_direction(mut columns: Vec<KeysetColumn>, direction: Direction) -> Self {
+        let last = columns.last().map(|column| column.sort).unwrap_or_default();
+        columns.push(KeysetColumn { name: "id", sort: last, is_nullable: false });
+        if direction == Direction::Backward {
             for column in &mut columns {
                 column.sort = column.sort.reversed();
             }
@@ -56,72 +58,73 @@ impl Keyset {
                 Sort::Descending => (Order::Desc, NullOrdering::Last),
             };
             if column.is_nullable {
-                ordered.order_by_expr_with_nulls(column.here(), order, nulls);
+                ordered.order_by_expr_with_nulls(column.expression(), order, nulls);
             } else {
-                ordered.order_by_expr(column.here(), order);
+                ordered.order_by_expr(column.expression(), order);
             }
         }
     }
 
-    /// Holds for the rows that are read after this position.
+    /// The condition for rows after this position.
     pub(super) fn beyond(&self, position: &Position) -> Cond {
         let id = SortValue::Integer(position.id);
-        let stands: Vec<_> = self.columns.iter().zip(position.values.iter().chain([&id])).collect();
-        if let Some(sort) = one_comparison(&stands) {
-            let here = Expr::tuple(stands.iter().map(|(column, _)| column.here()));
-            let there = Expr::tuple(stands.iter().map(|(_, value)| bound(value)));
+        let bounds: Vec<_> = self.columns.iter().zip(position.values.iter().chain([&id])).collect();
+        if let Some(sort) = one_comparison(&bounds) {
+            let row = Expr::tuple(bounds.iter().map(|(column, _)| column.expression()));
+            let bound = Expr::tuple(bounds.iter().map(|(_, value)| literal(value)));
             return match sort {
-                Sort::Ascending => here.gt(there),
-                Sort::Descending => here.lt(there),
+                Sort::Ascending => row.gt(bound),
+                Sort::Descending => row.lt(bound),
             }
             .into();
         }
-        // Further by the first key, or level with it and further by the second, and so on.
+        // Further by the first key, or equal by the first and further by the second, and so on.
         let mut beyond = Cond::any();
-        for (level, (column, value)) in stands.iter().enumerate() {
+        for (level, (column, value)) in bounds.iter().enumerate() {
             if let Some(further) = column.further(value) {
                 let level =
-                    stands[..level].iter().fold(Cond::all(), |all, (column, value)| all.add(column.same(value)));
+                    bounds[..level].iter().fold(Cond::all(), |all, (column, value)| all.add(column.same(value)));
                 beyond = beyond.add(level.add(further));
             }
         }
-        // Says nothing new, but an index can start there.
-        let start = stands.first().and_then(|(column, value)| column.not_before(value));
+        // Redundant, but an index can start there.
+        let start = bounds.first().and_then(|(column, value)| column.not_before(value));
         Cond::all().add_option(start).add(beyond)
     }
 }
 
-/// The direction, where the database's own comparison of rows, which an index serves, says the same.
-fn one_comparison(stands: &[(&Column, &SortValue)]) -> Option<Sort> {
-    let sort = stands.first()?.0.sort;
-    let is_served = stands.iter().all(|(column, value)| {
-        // A comparison with null is never true: right going up, where nulls were passed, wrong going down to them.
+/// The direction, if the database's comparison of rows, which an index serves, is equivalent.
+fn one_comparison(bounds: &[(&KeysetColumn, &SortValue)]) -> Option<Sort> {
+    let sort = bounds.first()?.0.sort;
+    let is_served = bounds.iter().all(|(column, value)| {
+        // A comparison with null is never true. That is right in ascending order, where nulls were passed, and wrong in
+        // descending order, where they follow.
         column.sort == sort && (!column.is_nullable || (sort == Sort::Ascending && **value != SortValue::Unknown))
     });
     is_served.then_some(sort)
 }
 
-impl Column {
-    fn here(self) -> Expr {
+impl KeysetColumn {
+    fn expression(self) -> Expr {
         Expr::col((LISTED, self.name))
     }
 
     fn same(self, value: &SortValue) -> Expr {
         match value {
-            SortValue::Unknown => self.here().is_null(),
-            _ => self.here().eq(bound(value)),
+            SortValue::Unknown => self.expression().is_null(),
+            _ => self.expression().eq(literal(value)),
         }
     }
 
-    /// Nothing is further down than what is not known.
+    /// The condition for values after this one; nothing comes after null in descending order.
     fn further(self, value: &SortValue) -> Option<Cond> {
         match (self.sort, value) {
-            (Sort::Ascending, SortValue::Unknown) => Some(self.here().is_not_null().into()),
-            (Sort::Ascending, _) => Some(self.here().gt(bound(value)).into()),
+            (Sort::Ascending, SortValue::Unknown) => Some(self.expression().is_not_null().into()),
+            (Sort::Ascending, _) => Some(self.expression().gt(literal(value)).into()),
             (Sort::Descending, SortValue::Unknown) => None,
             (Sort::Descending, _) => {
-                let less = Cond::any().add(self.here().lt(bound(value)));
-                Some(if self.is_nullable { less.add(self.here().is_null()) } else { less })
+                let less = Cond::any().add(self.expression().lt(literal(value)));
+                Some(if self.is_nullable { less.add(self.expression().is_null()) } else { less })
             }
         }
     }
@@ -129,13 +132,13 @@ impl Column {
     fn not_before(self, value: &SortValue) -> Option<Expr> {
         match (self.sort, value) {
             (_, SortValue::Unknown) => None,
-            (Sort::Ascending, _) => Some(self.here().gte(bound(value))),
-            (Sort::Descending, _) => (!self.is_nullable).then(|| self.here().lte(bound(value))),
+            (Sort::Ascending, _) => Some(self.expression().gte(literal(value))),
+            (Sort::Descending, _) => (!self.is_nullable).then(|| self.expression().lte(literal(value))),
         }
     }
 }
 
-fn bound(value: &SortValue) -> Expr {
+fn literal(value: &SortValue) -> Expr {
     match value {
         SortValue::Unknown => Expr::null(),
         SortValue::Text(text) => Expr::val(text.as_str()),

@@ -1,4 +1,4 @@
-//! Who works on what, read from both sides: the teams of projects, and the projects of employees.
+//! Memberships, read from both sides: the teams of projects, and the projects of employees.
 
 use std::{collections::HashMap, hash::Hash, sync::Arc};
 
@@ -8,11 +8,13 @@ use sea_orm::{
 };
 
 use super::{
-    Employee, EmployeeFields, Noun, Project, ProjectFields,
+    employee::{Employee, EmployeeFields},
     filter::{EmployeeFilter, ProjectFilter},
-    narrow,
-    noun::{ListOf, add_columns, by_ids, choose, keep, organizations_of},
-    page::{self, LISTED},
+    keyset::LISTED,
+    page,
+    project::{Project, ProjectFields},
+    reach::narrow,
+    record::{ListOf, Record, add_columns, by_ids, choose, keep, organizations_of},
 };
 use crate::{
     db::Session,
@@ -25,18 +27,18 @@ const MEMBER: &str = "m";
 /// A member of a project's team, with the membership.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// The person.
+    /// The employee.
     pub employee: Arc<Employee>,
-    /// What the person does in the project.
+    /// The role in the project, free text.
     pub role: String,
-    /// Since when.
+    /// The time at which the employee joined.
     pub joined_at: Timestamp,
 }
 
-/// The same page of several projects' teams, in one statement.
+/// Reads the same page of several projects' teams, in one statement.
 ///
 /// # Errors
-/// When the database cannot answer, or the scope does not reach what the filter asks about.
+/// When the database cannot answer, or the role does not suffice for a column that the filter or the order reveals.
 pub async fn teams(
     scope: &Scope,
     db: &Session,
@@ -57,7 +59,7 @@ pub async fn teams(
     .await
 }
 
-/// The same page of the projects that several employees work on, in one statement.
+/// Reads the same page of the projects of several employees, in one statement.
 ///
 /// # Errors
 /// As [`teams`].
@@ -80,7 +82,8 @@ pub async fn projects(
     .await
 }
 
-/// How many members of each of several teams pass the filter, in one statement; without one, by the counter.
+/// Counts the members of each of several teams that match the filter, in one statement; without a filter, the counter is
+/// read.
 ///
 /// # Errors
 /// As [`teams`].
@@ -98,7 +101,7 @@ pub async fn team_counts(
     found.into_iter().map(count).collect()
 }
 
-/// How many projects of each of several employees pass the filter, in one statement.
+/// Counts the projects of each of several employees that match the filter, in one statement.
 ///
 /// # Errors
 /// As [`teams`].
@@ -113,9 +116,9 @@ pub async fn project_counts(
 
 /// One side of a membership.
 trait Side: TryGetable + Into<Value> + Copy + Eq + Hash {
-    /// Where the id stands.
+    /// The column of the id.
     const COLUMN: &'static str;
-    /// Where the id of the other side stands.
+    /// The column of the other side's id.
     const OTHER: &'static str;
 }
 
@@ -129,7 +132,7 @@ impl Side for EmployeeId {
     const OTHER: &'static str = "project_id";
 }
 
-/// The memberships of one side, without columns.
+/// Selects the memberships of one side, without columns.
 fn of<Id: Side>(scope: &Scope, keys: &[Key<Id>]) -> SelectStatement {
     let mut select = Query::select();
     select
@@ -140,11 +143,11 @@ fn of<Id: Side>(scope: &Scope, keys: &[Key<Id>]) -> SelectStatement {
     select
 }
 
-/// Adds the rows at the other side.
-fn join<Id: Side, N: Noun>(select: &mut SelectStatement) {
+/// Joins the rows of the other side.
+fn join<Id: Side, R: Record>(select: &mut SelectStatement) {
     select.join_as(
         sea_orm::JoinType::InnerJoin,
-        N::TABLE,
+        R::TABLE,
         LISTED,
         Expr::col((LISTED, "organization_id"))
             .equals((MEMBER, "organization_id"))
@@ -152,15 +155,15 @@ fn join<Id: Side, N: Noun>(select: &mut SelectStatement) {
     );
 }
 
-async fn counts<Id: Side, N: Noun>(
+async fn counts<Id: Side, R: Record>(
     scope: &Scope,
     db: &Session,
     keys: &[Key<Id>],
-    filter: Option<&Filter<N::Condition>>,
+    filter: Option<&Filter<R::Condition>>,
 ) -> Result<HashMap<Key<Id>, u64>> {
     let mut select = of(scope, keys);
     if filter.is_some() {
-        join::<Id, N>(&mut select);
+        join::<Id, R>(&mut select);
         keep(&mut select, scope, filter)?;
     }
     let key = [(MEMBER, "organization_id"), (MEMBER, Id::COLUMN)];

@@ -9,34 +9,72 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 pub use change::{NewOrganization, OWN_SLUG, OrganizationChange, create, delete, update};
 
 use super::{
-    Employee, EmployeeFilter, filter::OrganizationCondition, noun, order::OrganizationOrderField, page::LISTED,
+    employee::Employee,
+    filter::{EmployeeFilter, OrganizationCondition},
+    keyset::LISTED,
+    order::{OrderField, SortKind},
+    record,
     row::row,
 };
 use crate::{
     db::Session,
     entity::organization as table,
     error::Result,
-    model::{OrganizationId, Scope, Timestamp},
+    model::{
+        OrganizationId, Scope, Timestamp,
+        order::{OrderBy, Sort, SortValue},
+    },
 };
 
 row! {
-    /// An organization as read.
+    /// An organization.
     Organization, OrganizationFields, organization, OrganizationId, OrganizationCondition, OrganizationOrderField;
-    /// The name that people read.
+    /// The display name.
     NAME = 0, name: String, Name;
-    /// The name in addresses: lower case, unique.
+    /// The name in URLs, in lower case and unique.
     SLUG = 1, slug: String, Slug;
-    /// Whether it is in use.
+    /// True while the organization is in use.
     IS_ACTIVE = 2, is_active: bool, IsActive;
-    /// How many employees it has: a counter that every change of employees maintains.
+    /// The number of employees, a counter that every change of employees maintains.
     EMPLOYEE_COUNT = 3, employee_count: i64, EmployeeCount;
-    /// When it was created.
+    /// The time at which the organization was created.
     CREATED_AT = 4, created_at: Timestamp, CreatedAt;
-    /// When it was last changed.
+    /// The time of the last change.
     UPDATED_AT = 5, updated_at: Timestamp, UpdatedAt;
 }
 
-/// The organizations with these slugs, by slug; those that are not there or not seen are not in the answer.
+/// Sort keys of organizations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OrganizationOrderField {
+    /// The name.
+    Name,
+}
+
+impl OrderField for OrganizationOrderField {
+    type Row = Organization;
+    type Fields = OrganizationFields;
+    const LIST: u8 = b'o';
+    const ALL: &'static [Self] = &[Self::Name];
+    const DEFAULT: &'static [OrderBy<Self>] = &[OrderBy { field: Self::Name, sort: Sort::Ascending }];
+
+    fn column(self) -> &'static str {
+        "name"
+    }
+
+    fn kind(self) -> SortKind {
+        SortKind::Text
+    }
+
+    fn fields(self) -> OrganizationFields {
+        OrganizationFields::NAME
+    }
+
+    fn value(self, row: &Organization) -> Result<SortValue<&str>> {
+        Ok(SortValue::Text(row.name()?))
+    }
+}
+
+/// Reads the organizations with these slugs, by slug; missing ones are left out.
 ///
 /// # Errors
 /// When the database cannot answer.
@@ -47,14 +85,14 @@ pub async fn by_slugs(
     fields: OrganizationFields,
 ) -> Result<HashMap<String, Organization>> {
     let named = Expr::col((LISTED, table::Column::Slug)).is_in(slugs.iter().cloned());
-    let rows: Vec<Organization> = noun::all_where(scope, db, named.into(), fields | OrganizationFields::SLUG).await?;
+    let rows: Vec<Organization> = record::all_where(scope, db, named.into(), fields | OrganizationFields::SLUG).await?;
     rows.into_iter().map(|row| Ok((row.slug()?.clone(), row))).collect()
 }
 
-/// How many employees of each of several organizations pass the filter; without one, by the counter.
+/// Counts the employees of each of several organizations that match the filter; without one, the counter is read.
 ///
 /// # Errors
-/// When the database cannot answer, or the scope does not reach what the filter asks about.
+/// When the database cannot answer, or the role does not suffice for a column that the filter compares.
 pub async fn employee_counts(
     scope: &Scope,
     db: &Session,
@@ -62,9 +100,9 @@ pub async fn employee_counts(
     filter: Option<&EmployeeFilter>,
 ) -> Result<HashMap<OrganizationId, u64>> {
     if filter.is_some() {
-        return noun::counts_by_organizations::<Employee>(scope, db, organizations, filter).await;
+        return record::counts_by_organizations::<Employee>(scope, db, organizations, filter).await;
     }
-    let found = noun::by_ids::<Organization>(scope, db, organizations, OrganizationFields::EMPLOYEE_COUNT).await?;
+    let found = record::by_ids::<Organization>(scope, db, organizations, OrganizationFields::EMPLOYEE_COUNT).await?;
     let count = |(id, row): (_, Organization)| Ok((id, u64::try_from(*row.employee_count()?).unwrap_or(0)));
     found.into_iter().map(count).collect()
 }

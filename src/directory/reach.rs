@@ -4,20 +4,23 @@
 //! An organization or project outside of the scope is reported exactly like one that does not exist.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
 
 use moka::future::Cache;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
+use sea_orm::{
+    EntityTrait, QuerySelect,
+    sea_query::{Cond, Expr, ExprTrait, IntoColumnRef, Query, SelectStatement},
+};
 
-use super::status::ProjectStatus;
+use super::{page, status::ProjectStatus};
 use crate::{
     db::{Database, Session, StatementLog},
     entity::{organization, project},
     error::{Error, Result},
-    model::{Key, OrganizationId, ProblemKind, ProjectId, Role, Scope},
+    model::{Key, OrganizationId, ProblemKind, ProjectId, Reach, Role, Scope},
 };
 
 /// Time for which the status of a project is reused without another query.
@@ -57,7 +60,9 @@ pub const ORGANIZATION: Subject<'static> = Subject::Thing("organization");
 pub fn unknown(subject: Subject<'_>) -> Error {
     match subject {
         Subject::Thing(what) => Error::not_found(what),
-        Subject::Field(field) => Error::refused(ProblemKind::NotFound, field, "names nothing that you may see"),
+        Subject::Field(field) => {
+            Error::refused(ProblemKind::NotFound, field, "does not exist, or you have no access to it; check the id")
+        }
     }
 }
 
@@ -70,9 +75,9 @@ impl Access {
     pub fn require(self, subject: Subject<'_>) -> Result<()> {
         match self {
             Self::Granted => Ok(()),
-            Self::Archived => {
-                Err(Error::Conflict("the project is archived and takes no metrics; make it active first".to_owned()))
-            }
+            Self::Archived => Err(Error::Conflict(
+                "the project is archived and accepts no metrics; set its status to ACTIVE first".to_owned(),
+            )),
             Self::Denied(least) => {
                 let least = match least {
                     Role::Viewer | Role::Member => "a member",
@@ -94,6 +99,13 @@ pub fn to_organization(scope: &Scope, organization: OrganizationId, least: Role)
 /// Access for roles from `least` on.
 pub(super) fn to_role(scope: &Scope, least: Role) -> Access {
     if scope.role() < least { Access::Denied(least) } else { Access::Granted }
+}
+
+/// Narrows a statement to the scope; `organization` is the column of the organization.
+pub(super) fn narrow(select: &mut SelectStatement, scope: &Scope, organization: impl IntoColumnRef) {
+    if let Reach::Organization(own) = scope.reach() {
+        select.and_where(Expr::col(organization).eq(own));
+    }
 }
 
 /// Requires a role in an organization; `field` is the input field that names the organization or something in it.
@@ -123,11 +135,20 @@ pub fn to_metrics(scope: &Scope, project: Key<ProjectId>) -> Access {
 /// # Errors
 /// When the database cannot answer.
 pub async fn organization(scope: &Scope, db: &Session, id: OrganizationId) -> Result<Access> {
-    let exists = scope.sees(id) && organization::Entity::find_by_id(id).count(db).await? > 0;
+    if !scope.sees(id) {
+        return Ok(Access::Unknown);
+    }
+    let mut select = Query::select();
+    select
+        .expr(Expr::cust("COUNT(*)"))
+        .from(organization::Entity)
+        .and_where(Expr::col(organization::Column::Id).eq(id));
+    let exists = page::count(db, &select).await? > 0;
     Ok(if exists { Access::Granted } else { Access::Unknown })
 }
 
-/// Access to projects that must all exist, whether archived or not. One statement at most.
+/// Access to projects that must all exist, whether archived or not. One statement, none if a project is outside of the
+/// scope.
 ///
 /// # Errors
 /// When the database cannot answer.
@@ -138,15 +159,18 @@ pub async fn projects(scope: &Scope, db: &Session, projects: &BTreeSet<Key<Proje
     if projects.iter().any(|project| !scope.sees(project.organization)) {
         return Ok(Access::Unknown);
     }
-    let mut by_organization: HashMap<OrganizationId, Vec<ProjectId>> = HashMap::new();
+    let mut by_organization: BTreeMap<OrganizationId, Vec<ProjectId>> = BTreeMap::new();
     for project in projects {
         by_organization.entry(project.organization).or_default().push(project.id);
     }
     let any = by_organization.into_iter().map(|(organization, ids)| {
-        Condition::all().add(project::Column::OrganizationId.eq(organization)).add(project::Column::Id.is_in(ids))
+        Cond::all()
+            .add(Expr::col(project::Column::OrganizationId).eq(organization))
+            .add(Expr::col(project::Column::Id).is_in(ids))
     });
-    let any = any.fold(Condition::any(), Condition::add);
-    let found = project::Entity::find().filter(any).count(db).await?;
+    let mut select = Query::select();
+    select.expr(Expr::cust("COUNT(*)")).from(project::Entity).cond_where(any.fold(Cond::any(), Cond::add));
+    let found = page::count(db, &select).await?;
     let all_exist = usize::try_from(found).is_ok_and(|found| found == projects.len());
     Ok(if all_exist { Access::Granted } else { Access::Unknown })
 }
@@ -246,7 +270,7 @@ mod tests {
         assert_eq!(message(Access::Unknown, PROJECT), Err("project was not found".to_owned()));
         assert_eq!(
             message(Access::Unknown, Subject::Field("projectId")),
-            Err("projectId: names nothing that you may see".to_owned())
+            Err("projectId: does not exist, or you have no access to it; check the id".to_owned())
         );
         assert_eq!(
             message(Access::Denied(Role::Admin), Subject::Field("id")),

@@ -16,36 +16,71 @@ pub use change::{NewRelease, create};
 
 use super::{
     filter::Condition,
-    narrow,
-    noun::{self, ListOf, Noun, add_columns, choose, keep, organizations_of},
-    order::ReleaseOrderField,
-    page::{self, LISTED},
+    keyset::LISTED,
+    order::{OrderField, SortKind},
+    page,
+    reach::narrow,
+    record::{self, ListOf, Record, RecordKey, add_columns, choose, keep, organizations_of},
     row::row,
 };
 use crate::{
     db::Session,
     error::Result,
     model::{
-        EmployeeId, Key, OrganizationId, ProjectId, ReleaseId, Scope, TimeRange, Timestamp, filter::Filter, page::Page,
+        EmployeeId, Key, OrganizationId, ProjectId, ReleaseId, Scope, TimeRange, Timestamp,
+        filter::Filter,
+        order::{OrderBy, Sort, SortValue},
+        page::Page,
     },
 };
 
 row! {
-    /// A release as read.
+    /// A release.
     Release, ReleaseFields, release, Key<ReleaseId>, ReleaseCondition, ReleaseOrderField;
     /// The project.
     PROJECT = 0, project_id: ProjectId, ProjectId;
-    /// What measurements are tagged with, unique in the project.
+    /// The version that measurements are tagged with, unique in the project.
     VERSION = 1, version: String, Version;
-    /// From when on it ran.
+    /// The time of the deployment.
     DEPLOYED_AT = 2, deployed_at: Timestamp, DeployedAt;
-    /// The commit that it was built from; empty where nobody said.
+    /// The commit that the release was built from; empty if unknown.
     COMMIT = 3, commit: String, CommitHash;
-    /// Who made it; zero where nobody said.
+    /// The author; zero if unknown.
     AUTHOR = 4, author_id: EmployeeId, AuthorId;
 }
 
-/// Releases are looked up and listed, never filtered: nothing can be asked of one.
+/// Sort keys of releases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReleaseOrderField {
+    /// The time of the deployment.
+    DeployedAt,
+}
+
+impl OrderField for ReleaseOrderField {
+    type Row = Release;
+    type Fields = ReleaseFields;
+    const LIST: u8 = b'r';
+    const ALL: &'static [Self] = &[Self::DeployedAt];
+    const DEFAULT: &'static [OrderBy<Self>] = &[OrderBy { field: Self::DeployedAt, sort: Sort::Descending }];
+
+    fn column(self) -> &'static str {
+        "deployed_at"
+    }
+
+    fn kind(self) -> SortKind {
+        SortKind::Integer
+    }
+
+    fn fields(self) -> ReleaseFields {
+        ReleaseFields::DEPLOYED_AT
+    }
+
+    fn value(self, row: &Release) -> Result<SortValue<&str>> {
+        Ok(SortValue::Integer(row.deployed_at()?.as_micros()))
+    }
+}
+
+/// Conditions on releases. There are none: releases are read by key and listed, never filtered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReleaseCondition {}
 
@@ -55,32 +90,32 @@ impl Condition for ReleaseCondition {
     }
 }
 
-/// A version of a project.
+/// A project and a version of it.
 pub type Version = (Key<ProjectId>, String);
 
 impl Release {
     /// The project.
     ///
     /// # Errors
-    /// When the field was not among those asked for.
+    /// When the field was not requested.
     pub fn project(&self) -> Result<Key<ProjectId>> {
         Ok(Key::new(self.key.organization, *self.project_id()?))
     }
 
-    /// Who made it, where somebody said so.
+    /// The author, if known.
     ///
     /// # Errors
     /// As [`Self::project`].
     pub fn author(&self) -> Result<Option<Key<EmployeeId>>> {
         let id = *self.author_id()?;
-        Ok((id != NOBODY).then(|| Key::new(self.key.organization, id)))
+        Ok((id != UNKNOWN_AUTHOR).then(|| Key::new(self.key.organization, id)))
     }
 }
 
-/// No id is zero.
-const NOBODY: EmployeeId = EmployeeId(0);
+/// The stored id of an unknown author; no employee has the id zero.
+const UNKNOWN_AUTHOR: EmployeeId = EmployeeId(0);
 
-/// The releases of these versions; those that nobody created are not in the answer. One statement.
+/// Reads the releases of these versions in one statement; versions without a release are left out.
 ///
 /// # Errors
 /// When the database cannot answer.
@@ -93,11 +128,11 @@ pub async fn by_versions(
     let asked: HashSet<&Version> = versions.iter().collect();
     let keys: Vec<Key<ProjectId>> = versions.iter().map(|(project, _)| *project).collect();
     let texts: BTreeSet<&str> = versions.iter().map(|(_, version)| version.as_str()).collect();
-    // The lists find the rows by index; versions of one project that were asked of another fall out below.
+    // The index serves the two lists; combinations that were not asked for are dropped below.
     let condition = of_projects(&keys).add(Expr::col((LISTED, "version")).is_in(texts));
     let fields = fields | ReleaseFields::PROJECT | ReleaseFields::VERSION;
     let mut found = HashMap::new();
-    for release in noun::all_where::<Release>(scope, db, condition, fields).await? {
+    for release in record::all_where::<Release>(scope, db, condition, fields).await? {
         let version = (release.project()?, release.version()?.clone());
         if asked.contains(&version) {
             found.insert(version, release);
@@ -106,7 +141,7 @@ pub async fn by_versions(
     Ok(found)
 }
 
-/// The same page of several projects' releases, in one statement.
+/// Reads the same page of several projects' releases, in one statement.
 ///
 /// # Errors
 /// When the database cannot answer.
@@ -128,7 +163,7 @@ pub async fn by_projects(
     .await
 }
 
-/// How many releases each of several projects has, in one statement.
+/// Counts the releases of each of several projects, in one statement.
 ///
 /// # Errors
 /// When the database cannot answer.
@@ -147,23 +182,22 @@ pub async fn counts(
     page::counts(db, &select, 2, read).await
 }
 
-/// What ran when: a release, the time from its deployment to the next one's (or until `now`), and which came before it.
+/// The period in which a release was deployed: from its deployment to the next one's, or until now.
 #[derive(Clone, Debug)]
-pub struct Run {
-    /// Its key.
+pub struct ReleaseRun {
+    /// The key of the release.
     pub key: Key<ReleaseId>,
     /// The project.
     pub project: Key<ProjectId>,
-    /// What measurements are tagged with.
+    /// The version that measurements are tagged with.
     pub version: String,
-    /// From its deployment to the next, or until `now`; `None` for one that is yet to be deployed, or was replaced in
-    /// the same moment.
+    /// The period; `None` for a release that is not deployed yet, or was replaced at the moment of its deployment.
     pub window: Option<TimeRange>,
     /// The release before it.
     pub previous: Option<Key<ReleaseId>>,
 }
 
-/// When these releases ran. One statement.
+/// Reads the periods in which these releases were deployed, in one statement.
 ///
 /// # Errors
 /// When the database cannot answer.
@@ -172,9 +206,9 @@ pub async fn runs(
     db: &Session,
     keys: &[Key<ReleaseId>],
     now: Timestamp,
-) -> Result<HashMap<Key<ReleaseId>, Run>> {
+) -> Result<HashMap<Key<ReleaseId>, ReleaseRun>> {
     let column = |table: &'static str, name: &'static str| Expr::col((table, name));
-    // One look to each side along the index of deployments, whatever the number of releases.
+    // One lookup in each direction of the index of deployments, whatever the number of releases.
     let neighbour = |columns: &'static str, is_later: bool| {
         let place = |table| Expr::tuple([column(table, "deployed_at"), column(table, "id")]);
         let mut select = Query::select();
@@ -200,7 +234,7 @@ pub async fn runs(
         .expr(Expr::SubQuery(None, Box::new(neighbour("deployed_at", true).into())))
         .expr(Expr::SubQuery(None, Box::new(neighbour("id", false).into())))
         .from_as("release", LISTED)
-        .cond_where(<Key<ReleaseId> as noun::RowKey>::among(keys));
+        .cond_where(Key::<ReleaseId>::among(keys));
     narrow(&mut select, scope, (LISTED, "organization_id"));
     let mut found = HashMap::new();
     for row in db.query_all(&select).await? {
@@ -211,7 +245,7 @@ pub async fn runs(
         let previous: Option<ReleaseId> = row.try_get_by_index(6)?;
         found.insert(
             key,
-            Run {
+            ReleaseRun {
                 key,
                 project: Key::new(organization, row.try_get_by_index(2)?),
                 version: row.try_get_by_index(3)?,
@@ -229,9 +263,9 @@ fn of_projects(projects: &[Key<ProjectId>]) -> Cond {
         .add(Expr::col((LISTED, "project_id")).is_in(projects.iter().map(|key| key.id)))
 }
 
-/// The releases of projects, without columns.
+/// Selects the releases of projects, without columns.
 fn listed(scope: &Scope, projects: &[Key<ProjectId>]) -> SelectStatement {
-    let mut select = noun::seen::<Release>(scope);
+    let mut select = record::seen::<Release>(scope);
     select.cond_where(of_projects(projects));
     select
 }

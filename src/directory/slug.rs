@@ -1,4 +1,4 @@
-//! Names in addresses: derived from the name that people read, or chosen by the caller.
+//! Slugs, the names in URLs: derived from the display name, or chosen by the caller.
 //!
 //! A derived slug that is taken gets a number; a chosen one that is taken is refused.
 
@@ -10,45 +10,45 @@ use crate::{
     model::ProblemKind,
 };
 
-/// Numbers that are tried behind a derived slug.
+/// The highest number appended to a derived slug.
 const NUMBERS_MAX: u32 = 100;
-/// How often others may be faster to take the free one.
+/// Attempts to take a free slug before others do.
 const ATTEMPTS: usize = 20;
 
-/// Where slugs of one kind must be unique.
-pub(super) trait Register: Sync {
-    /// Takes the slug for the new row; `false` when another row has it.
-    fn take(&self, slug: &str) -> impl Future<Output = Result<bool>> + Send;
-    /// Which of these other rows have.
+/// A table in which slugs are unique, with the row that is to be inserted.
+pub(super) trait SlugTable: Sync {
+    /// Inserts the row with this slug; `false` if another row has it.
+    fn insert(&self, slug: &str) -> impl Future<Output = Result<bool>> + Send;
+    /// The slugs among these that rows have already.
     fn taken(&self, slugs: &[String]) -> impl Future<Output = Result<HashSet<String>>> + Send;
 }
 
-/// Takes the slug that was chosen, or else one that says the name (or `fallback`, where nothing of the name is left).
-pub(super) async fn take(register: &impl Register, chosen: Option<&str>, name: &str, fallback: &str) -> Result<()> {
+/// Inserts the row with the chosen slug, or with one derived from the name (from `fallback` if nothing of it is left).
+pub(super) async fn insert(table: &impl SlugTable, chosen: Option<&str>, name: &str, fallback: &str) -> Result<()> {
     if let Some(slug) = chosen {
         let message = "is taken; choose another, or leave it out";
-        return if register.take(slug).await? { Ok(()) } else { Err(taken(message)) };
+        return if table.insert(slug).await? { Ok(()) } else { Err(taken(message)) };
     }
     let base = derive(name, fallback);
-    if register.take(&base).await? {
+    if table.insert(&base).await? {
         return Ok(());
     }
     let numbered: Vec<_> = (2..=NUMBERS_MAX).map(|number| format!("{base}-{number}")).collect();
     for _ in 0..ATTEMPTS {
-        let taken = register.taken(&numbered).await?;
+        let taken = table.taken(&numbered).await?;
         let Some(free) = numbered.iter().find(|slug| !taken.contains(*slug)) else { break };
-        if register.take(free).await? {
+        if table.insert(free).await? {
             return Ok(());
         }
     }
-    Err(taken("cannot be derived from the name, too many have the same; choose one"))
+    Err(taken("cannot be derived from the name, because too many others are derived from the same name; choose one"))
 }
 
 fn taken(message: &str) -> Error {
     Error::refused(ProblemKind::Taken, "slug", message)
 }
 
-/// Lower case ASCII words with dashes between them, with room for a number.
+/// Lower-case ASCII words joined by dashes, short enough for a number behind them.
 fn derive(name: &str, fallback: &str) -> String {
     const ROOM: usize = "-100".len();
     let mut slug = String::new();

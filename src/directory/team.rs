@@ -1,6 +1,7 @@
-//! Teams: which employees work on which project. Owners of an endpoint are the team of its project.
+//! Changes of teams, the employees who work on a project; `membership` reads them. The owners of an endpoint are the team
+//! of its project.
 //!
-//! Here they are changed; `membership` reads them. The size of a team is a counter of its project, which changes by the rows that really came or went.
+//! The size of a team is a counter of its project. It changes by the number of rows that were inserted or deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,7 @@ use crate::{
     db::{Session, Transaction},
     directory::{
         change::retried,
-        journal,
+        change_log,
         reach::{absent, authorise},
     },
     entity::{employee, project, project_member as table},
@@ -25,23 +26,24 @@ use crate::{
     },
 };
 
-/// What people do in a project unless somebody says otherwise.
+/// The default role of a team member.
 pub const ROLE: &str = "Member";
 
-/// Somebody who joins a team.
+/// An employee who joins a team.
 #[derive(Clone, Debug)]
 pub struct NewMember {
-    /// Who; `None` where the caller's id is no employee's at all.
+    /// The employee; `None` if the caller's id is not an employee's.
     pub employee: Option<Key<EmployeeId>>,
-    /// What the person does in the project.
+    /// The role in the project, free text.
     pub role: String,
 }
 
-/// Adds people to a project's team, all or none; who is in it already stays as they are. Answers how many were added.
+/// Adds employees to a project's team in one transaction; existing members stay unmodified. Returns the number of new
+/// members.
 ///
 /// # Errors
 /// [`Error::Forbidden`](crate::error::Error::Forbidden) below admin,
-/// [`Error::Refused`](crate::error::Error::Refused) when the project or somebody is absent.
+/// [`Error::Refused`](crate::error::Error::Refused) when the project or an employee is unknown.
 pub async fn add(
     scope: &Scope,
     db: &Session,
@@ -54,8 +56,8 @@ pub async fn add(
         async {
             let transaction = db.begin_write().await?;
             let employees = members.iter().map(|member| member.employee);
-            let employees = hold(&transaction, project.organization, "employeeIds", employees).await?;
-            lock(&transaction, project).await?;
+            let employees = lock_employees(&transaction, project.organization, "employeeIds", employees).await?;
+            lock_project(&transaction, project).await?;
             let added = insert(&transaction, project, members, &employees, now).await?;
             resize(&transaction, project, i64::try_from(added).unwrap_or(i64::MAX), now).await?;
             transaction.commit().await?;
@@ -66,7 +68,8 @@ pub async fn add(
     .await
 }
 
-/// Takes people out of a project's team, all or none; who is not in it stays out. Answers how many were taken out.
+/// Removes employees from a project's team in one transaction; others are ignored. Returns the number of members that were
+/// removed.
 ///
 /// # Errors
 /// As [`add`].
@@ -81,8 +84,9 @@ pub async fn remove(
     retried(|| {
         async {
             let transaction = db.begin_write().await?;
-            let employees = hold(&transaction, project.organization, "employeeIds", members.iter().copied()).await?;
-            lock(&transaction, project).await?;
+            let employees =
+                lock_employees(&transaction, project.organization, "employeeIds", members.iter().copied()).await?;
+            lock_project(&transaction, project).await?;
             let mut delete = Query::delete();
             delete
                 .from_table(table::Entity)
@@ -99,9 +103,9 @@ pub async fn remove(
     .await
 }
 
-/// Makes sure that these are employees of the organization and stay until the transaction ends. Refuses by position in
-/// `field` whoever is not.
-pub(in crate::directory) async fn hold(
+/// Locks employees of the organization, so that they exist until the transaction ends. Ids of others are refused by their
+/// index in `field`.
+pub(in crate::directory) async fn lock_employees(
     transaction: &Transaction,
     organization: OrganizationId,
     field: &str,
@@ -126,13 +130,13 @@ pub(in crate::directory) async fn hold(
     let is_missing = |id: &Option<EmployeeId>| id.is_none_or(|id| !found.contains(&id));
     let missing = asked.iter().enumerate().filter(|(_, id)| is_missing(id));
     let problem = |(index, _)| {
-        Problem::new(ProblemKind::NotFound, format!("{field}.{index}"), "names no employee of the organization")
+        Problem::new(ProblemKind::NotFound, format!("{field}.{index}"), "is not an employee of the organization")
     };
     Result::from(Problems(missing.map(problem).collect()))?;
     Ok(found)
 }
 
-/// Puts held employees into a team, each in the role that was first given. Answers how many are new in it.
+/// Inserts locked employees into a team, each in the role that was given first. Returns the number of new members.
 pub(in crate::directory) async fn insert(
     transaction: &Transaction,
     project: Key<ProjectId>,
@@ -179,18 +183,18 @@ fn key(id: Key<ProjectId>) -> Condition {
         .add(Expr::col(project::Column::Id).eq(id.id))
 }
 
-/// One change of a team at a time.
-async fn lock(transaction: &Transaction, id: Key<ProjectId>) -> Result<()> {
+/// Locks the project, so that its team is changed by one transaction at a time.
+async fn lock_project(transaction: &Transaction, id: Key<ProjectId>) -> Result<()> {
     let mut lock = Query::select();
     lock.column(project::Column::Id).from(project::Entity).cond_where(key(id)).lock(LockType::NoKeyUpdate);
     transaction.query_one(&lock).await?.ok_or_else(|| absent("projectId"))?;
     Ok(())
 }
 
-/// What is different about a project when people come or go, as columns and lists are called.
+/// Fields of a project that change with its team: columns and lists.
 pub(in crate::directory) const TEAM_FIELDS: [&str; 2] = ["team", "team_size"];
 
-/// Counts and logs who came or went.
+/// Changes the team size and logs the change.
 async fn resize(transaction: &Transaction, id: Key<ProjectId>, change: i64, now: Timestamp) -> Result<()> {
     if change == 0 {
         return Ok(());
@@ -199,5 +203,5 @@ async fn resize(transaction: &Transaction, id: Key<ProjectId>, change: i64, now:
     let mut update = Query::update();
     update.table(project::Entity).value(size, Expr::col(size).add(change)).cond_where(key(id));
     transaction.execute(&update).await?;
-    journal::record(transaction, &[Change::updated(EntityKey::Project(id), TEAM_FIELDS)], now).await
+    change_log::append(transaction, &[Change::updated(EntityKey::Project(id), TEAM_FIELDS)], now).await
 }

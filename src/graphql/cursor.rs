@@ -10,7 +10,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
     directory::{
-        Noun, RowKey,
+        Record, RecordKey,
         order::{OrderField, SortKind, keys},
     },
     error::{Error, Result},
@@ -59,7 +59,7 @@ pub fn encode<'a, F: OrderField>(
 ///
 /// # Errors
 /// When the row does not hold a key of the order.
-pub fn of<N: Noun>(order: &[OrderBy<N::OrderField>], row: &N) -> Result<String> {
+pub fn of<N: Record>(order: &[OrderBy<N::OrderField>], row: &N) -> Result<String> {
     encode(order, row.key().number(), |field| field.value(row))
 }
 
@@ -136,7 +136,7 @@ fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::order::{EmployeeOrderField, ProjectOrderField};
+    use crate::directory::{EmployeeOrderField, ProjectOrderField};
 
     const ORDER: [OrderBy<EmployeeOrderField>; 3] = [
         OrderBy { field: EmployeeOrderField::Department, sort: Sort::Descending },

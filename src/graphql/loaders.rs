@@ -21,13 +21,13 @@ use crate::{
     config::Limits,
     db::Session,
     directory::{
-        self, Employee, EmployeeFields, ListOf, Member, Noun, Organization, OrganizationFields, Project, ProjectFields,
-        Release, ReleaseFields,
+        self, Employee, EmployeeFields, ListOf, Member, Organization, OrganizationFields, Project, ProjectFields,
+        Record, Release, ReleaseFields,
         filter::{EmployeeCondition, OrganizationCondition, ProjectCondition},
         membership,
         order::OrderField,
         organization,
-        release::{self, ReleaseCondition, Run, Version},
+        release::{self, ReleaseCondition, ReleaseRun, Version},
     },
     engine::loader::{self, Shared},
     error::Result,
@@ -82,7 +82,7 @@ pub type Loader<K, V> = loader::Loader<K, V, Source>;
 type ById<Id, Fields, Row> = Loader<Asked<Id, Fields>, Arc<Row>>;
 /// Pages of lists, by whose list it is.
 pub type ByParent<Parent, C, F, Row> = Loader<AskedPage<Parent, C, F, <F as OrderField>::Fields>, Arc<Page<Row>>>;
-type Lists<Parent, N, Row = Arc<N>> = ByParent<Parent, <N as Noun>::Condition, <N as Noun>::OrderField, Row>;
+type Lists<Parent, N, Row = Arc<N>> = ByParent<Parent, <N as Record>::Condition, <N as Record>::OrderField, Row>;
 type Count<Parent, Condition> = Loader<AskedCount<Parent, Condition>, u64>;
 
 /// Every loader of one request (of one event in a subscription), with the scope they load in.
@@ -100,7 +100,7 @@ pub struct Loaders {
     /// Releases by the version that measurements carry.
     pub release_by_version: ById<Version, ReleaseFields, Release>,
     /// When releases ran.
-    pub release_run: Loader<Key<ReleaseId>, Run>,
+    pub release_run: Loader<Key<ReleaseId>, ReleaseRun>,
     /// Pages of projects' releases.
     pub releases: Lists<Key<ProjectId>, Release>,
     /// How many releases projects have.
@@ -257,7 +257,7 @@ impl Loaders {
 }
 
 /// The list of what the whole scope sees, as the list of one parent.
-async fn everything<N: Noun>(
+async fn everything<N: Record>(
     scope: &Scope,
     db: &Session,
     _: &[()],
@@ -267,7 +267,7 @@ async fn everything<N: Noun>(
     Ok(HashMap::from([((), directory::list(scope, db, list, fields).await?)]))
 }
 
-async fn count_everything<N: Noun>(
+async fn count_everything<N: Record>(
     scope: &Scope,
     db: &Session,
     _: &[()],

@@ -12,7 +12,7 @@ use super::{
     types::{self, comparison::ReleaseComparison, stats::Statistic},
 };
 use crate::{
-    directory::{self, ReleaseFields, release::Run},
+    directory::{self, ReleaseFields, release::ReleaseRun},
     error::{Error, Result},
     model::{Key, ReleaseId},
     reports::comparison,
@@ -52,7 +52,7 @@ impl ReleaseQuery {
         if candidate.key == baseline.key {
             return Err(Error::input("baselineId", "is the candidate itself; name another release"));
         }
-        let window = |run: &Run, field: &str| {
+        let window = |run: &ReleaseRun, field: &str| {
             let never = "did not run: it is yet to be deployed, or the next one was deployed in the same moment";
             run.window.ok_or_else(|| Error::input(field, never))
         };
@@ -78,7 +78,7 @@ impl ReleaseQuery {
     }
 }
 
-async fn run(request: &RequestContext, id: Option<Key<ReleaseId>>, what: &'static str) -> Result<Run> {
+async fn run(request: &RequestContext, id: Option<Key<ReleaseId>>, what: &'static str) -> Result<ReleaseRun> {
     let found = match id {
         Some(id) => request.loaders().release_run.load(id).await?,
         None => None,

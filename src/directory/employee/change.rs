@@ -1,5 +1,5 @@
-//! Changes of employees. Whoever comes or goes changes the counter of the organization in the same transaction, and
-//! whoever goes leaves their teams.
+//! Changes of employees. Creating and deleting changes the counter of the organization in the same transaction; deleting
+//! also removes the employee from all teams.
 
 use futures_util::FutureExt;
 use sea_orm::{
@@ -10,10 +10,12 @@ use sea_orm::{
 use crate::{
     db::{Session, Transaction},
     directory::{
-        Employee, EmployeeFilter, Noun,
-        change::{Update, assign, changed_columns, differences, differs, retried},
-        check, filter, journal,
+        change::{RowUpdate, assign, changed_columns, differences, differs, retried},
+        change_log, check,
+        employee::Employee,
+        filter::{self, EmployeeFilter},
         reach::{self, Subject, absent, authorise},
+        record::Record,
         team::TEAM_FIELDS,
     },
     entity::{employee as table, organization, project, project_member},
@@ -24,39 +26,39 @@ use crate::{
     },
 };
 
-/// What a new employee is made of.
+/// The values of a new employee.
 #[derive(Clone, Debug)]
 pub struct NewEmployee {
-    /// Made by the caller's generator.
+    /// The id, from the caller's generator.
     pub id: EmployeeId,
     /// The full name.
     pub name: String,
-    /// Unique in the organization.
+    /// The e-mail address, unique in the organization.
     pub email: String,
-    /// Free text.
+    /// The department, free text.
     pub department: String,
-    /// Yearly, if known.
+    /// The yearly salary, if known.
     pub salary: Option<f64>,
 }
 
-/// What is to become of an employee.
+/// The new values of an employee.
 #[derive(Clone, Debug, Default)]
 pub struct EmployeeChange {
     /// The full name.
     pub name: Assignment<String>,
-    /// Unique in the organization.
+    /// The e-mail address, unique in the organization.
     pub email: Assignment<String>,
-    /// Free text.
+    /// The department, free text.
     pub department: Assignment<String>,
-    /// Yearly; cleared when it is not known any more.
+    /// The yearly salary; null if it is no longer known.
     pub salary: Assignment<f64>,
-    /// Whether the person still works there.
+    /// True while the person works there.
     pub is_active: Assignment<bool>,
-    /// Only if the record was last changed then.
+    /// The time of the last change that the caller expects.
     pub if_updated_at: Option<Timestamp>,
 }
 
-/// Rows of one multi-row insert: nine columns each stay far below every parameter limit.
+/// Rows of one multi-row insert; with nine columns each they stay far below every parameter limit.
 const INSERT_ROWS: usize = 500;
 
 fn checked(problems: &mut Problems, new: &NewEmployee) -> NewEmployee {
@@ -68,13 +70,17 @@ fn checked(problems: &mut Problems, new: &NewEmployee) -> NewEmployee {
 }
 
 fn email_is_taken() -> Error {
-    Error::refused(ProblemKind::Taken, "email", "another employee of the organization has it")
+    Error::refused(
+        ProblemKind::Taken,
+        "email",
+        "is the address of another employee of the organization; choose another",
+    )
 }
 
-/// Creates employees of one organization, all or none, and counts them in.
+/// Creates employees of one organization in one transaction and changes its counter.
 ///
 /// # Errors
-/// [`Error::Forbidden`] below admin, [`Error::Refused`] for bad values, taken addresses and absent organizations.
+/// [`Error::Forbidden`] below admin, [`Error::Refused`] for invalid values, taken addresses and unknown organizations.
 pub async fn create(
     scope: &Scope,
     db: &Session,
@@ -97,8 +103,8 @@ pub async fn create(
                 insert(&transaction, organization, chunk, now).await?;
             }
             let created = |new: &NewEmployee| Change::created(EntityKey::Employee(Key::new(organization, new.id)));
-            let changes: Vec<_> = new.iter().map(created).chain(staff(organization, new.len())).collect();
-            journal::record(&transaction, &changes, now).await?;
+            let changes: Vec<_> = new.iter().map(created).chain(counted(organization, new.len())).collect();
+            change_log::append(&transaction, &changes, now).await?;
             transaction.commit().await
         }
         .boxed()
@@ -106,12 +112,12 @@ pub async fn create(
     .await
 }
 
-/// What is different about an organization when so many people come or go.
-fn staff(organization: OrganizationId, people: usize) -> Option<Change> {
+/// The change of an organization whose number of employees changes.
+fn counted(organization: OrganizationId, people: usize) -> Option<Change> {
     (people > 0).then(|| Change::updated(EntityKey::Organization(organization), ["employee_count"]))
 }
 
-/// Changes the counter of an organization, which also locks it; `false` when there is none.
+/// Changes the counter of an organization, which also locks it; `false` if it does not exist.
 async fn count(transaction: &Transaction, organization: OrganizationId, change: i64) -> Result<bool> {
     let counter = organization::Column::EmployeeCount;
     let mut update = Query::update();
@@ -166,10 +172,11 @@ fn key(key: Key<EmployeeId>) -> Condition {
         .add(Expr::col(table::Column::Id).eq(key.id))
 }
 
-/// Changes an employee; a record that already is as it shall be stays untouched.
+/// Changes an employee. An update that changes nothing leaves the row unmodified.
 ///
 /// # Errors
-/// [`Error::Forbidden`] below admin, [`Error::Refused`] for bad values, taken addresses, absent employees and lost locks.
+/// [`Error::Forbidden`] below admin, [`Error::Refused`] for invalid values, taken addresses, unknown employees and
+/// lost optimistic locks.
 pub async fn update(
     scope: &Scope,
     db: &Session,
@@ -200,29 +207,29 @@ pub async fn update(
     values.extend(is_active.map(|is_active| (table::Column::IsActive.into_iden(), is_active.into())));
     let entity = EntityKey::Employee(id);
     let (table, if_updated_at) = (table::Entity.into(), change.if_updated_at);
-    let update = Update { table, entity, key: key(id), values, if_updated_at };
+    let update = RowUpdate { table, entity, key: key(id), values, if_updated_at };
     match update.run(db, now).await {
-        // The address is the only thing here that must be unique.
+        // The address is the only unique column here.
         Err(Error::Conflict(_)) => Err(email_is_taken()),
         other => other,
     }
 }
 
-/// What is to become of many employees.
+/// The new values of many employees.
 #[derive(Clone, Debug, Default)]
 pub struct EmployeesChange {
-    /// Free text.
+    /// The department, free text.
     pub department: Assignment<String>,
-    /// Whether they still work there.
+    /// True while they work there.
     pub is_active: Assignment<bool>,
 }
 
-/// Changes all employees that pass a filter, in one statement, and logs which columns of each. Answers how many were changed: who already is as they
-/// shall be is not.
+/// Changes all employees that match a filter, in one statement, and logs the changed columns of each. Returns the number
+/// of changed employees; those who have the values already do not count.
 ///
 /// # Errors
-/// [`Error::Forbidden`] below admin, [`Error::Refused`] for bad values, for nothing to change and for a filter that
-/// does not say who.
+/// [`Error::Forbidden`] below admin, [`Error::Refused`] for invalid values, if there is nothing to change, and for a
+/// filter that could match everybody.
 pub async fn update_all(
     scope: &Scope,
     db: &Session,
@@ -232,12 +239,14 @@ pub async fn update_all(
 ) -> Result<u64> {
     reach::to_role(scope, Role::Admin).require(Subject::Field("filter"))?;
     let mut problems = Problems::default();
-    if !filter::says_who(filter) {
-        problems
-            .invalid("filter", "does not say who, so everybody might be changed; give a condition that is no denial");
+    if !filter::is_selective(filter) {
+        problems.invalid(
+            "filter",
+            "could match every employee; add a condition that selects employees instead of excluding them",
+        );
     }
     if (&change.department, &change.is_active) == (&Assignment::Keep, &Assignment::Keep) {
-        problems.invalid("isActive", "nothing is to be changed; give isActive or department");
+        problems.invalid("isActive", "changes nothing; set isActive or department");
     }
     let department = check::required(&mut problems, "department", change.department);
     let department = department.map(|department| check::name(&mut problems, "department", &department));
@@ -255,7 +264,7 @@ pub async fn update_all(
     retried(|| update_rows(db, &rows, &values, now).boxed()).await
 }
 
-/// Locks the rows in one order, then changes and logs just those.
+/// Locks the rows in one order, then changes and logs exactly those.
 async fn update_rows(db: &Session, rows: &Condition, values: &[(DynIden, Value)], now: Timestamp) -> Result<u64> {
     let transaction = db.begin_write().await?;
     let mut lock = Query::select();
@@ -276,18 +285,18 @@ async fn update_rows(db: &Session, rows: &Condition, values: &[(DynIden, Value)]
         return Ok(0);
     }
     let mut update = Query::update();
-    update.table(table::Entity).and_where(journal::among(transaction.get_database_backend(), &keys));
+    update.table(table::Entity).and_where(change_log::among(transaction.get_database_backend(), &keys));
     assign(&mut update, values, now);
     let affected = transaction.execute(&update).await?.rows_affected();
-    journal::record(&transaction, &changes, now).await?;
+    change_log::append(&transaction, &changes, now).await?;
     transaction.commit().await?;
     Ok(affected)
 }
 
-/// Deletes an employee, who leaves all teams.
+/// Deletes an employee, who also leaves all teams.
 ///
 /// # Errors
-/// [`Error::Forbidden`] below admin, [`Error::Refused`] when there is none.
+/// [`Error::Forbidden`] below admin, [`Error::Refused`] when the employee is unknown.
 pub async fn delete(scope: &Scope, db: &Session, id: Key<EmployeeId>, now: Timestamp) -> Result<()> {
     authorise(scope, id.organization, Role::Admin, "id")?;
     retried(|| {
@@ -296,18 +305,18 @@ pub async fn delete(scope: &Scope, db: &Session, id: Key<EmployeeId>, now: Times
             if !count(&transaction, id.organization, -1).await? {
                 return Err(absent("id"));
             }
-            // From here on nobody can put the person into a team.
+            // From here on the employee cannot be added to a team.
             let mut lock = Query::select();
             lock.column(table::Column::Id).from(table::Entity).cond_where(key(id)).lock(LockType::Update);
             transaction.query_one(&lock).await?.ok_or_else(|| absent("id"))?;
             let teams = leave_teams(&transaction, id).await?;
             let mut delete = Query::delete();
-            // Memberships go with the row.
+            // Memberships are deleted with the row.
             transaction.execute(delete.from_table(table::Entity).cond_where(key(id))).await?;
             let left = |team| Change::updated(EntityKey::Project(Key::new(id.organization, team)), TEAM_FIELDS);
             let mut changes = vec![Change::deleted(EntityKey::Employee(id))];
-            changes.extend(teams.into_iter().map(left).chain(staff(id.organization, 1)));
-            journal::record(&transaction, &changes, now).await?;
+            changes.extend(teams.into_iter().map(left).chain(counted(id.organization, 1)));
+            change_log::append(&transaction, &changes, now).await?;
             transaction.commit().await
         }
         .boxed()
@@ -315,8 +324,8 @@ pub async fn delete(scope: &Scope, db: &Session, id: Key<EmployeeId>, now: Times
     .await
 }
 
-/// Counts a person out of their teams. The projects are locked before their memberships are read once more: whoever took
-/// the person out of a team in the meantime has counted already. Answers which projects were locked.
+/// Decrements the size of an employee's teams. The projects are locked before the memberships are read again: a
+/// transaction that removed the employee in the meantime has changed the size already. Returns the locked projects.
 async fn leave_teams(transaction: &Transaction, id: Key<EmployeeId>) -> Result<Vec<ProjectId>> {
     let teams = || {
         let mut teams = Query::select();

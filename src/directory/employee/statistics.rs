@@ -1,6 +1,6 @@
-//! Figures about employees: counted and summed by the database, also of many organizations at once, in one statement.
+//! Statistics of employees, computed by the database, also for many organizations in one statement.
 //!
-//! Where departments are wanted the statement groups by them, and the totals are the sums of the groups.
+//! If departments are requested, the statement groups by them, and the totals are the sums of the groups.
 
 use std::collections::HashMap;
 
@@ -16,55 +16,55 @@ use crate::{
     db::{Session, column},
     directory::{
         filter::EmployeeFilter,
-        noun::{keep, seen},
-        page::LISTED,
+        keyset::LISTED,
+        record::{keep, seen},
     },
     error::{Error, Result},
     model::{OrganizationId, Role, Scope},
 };
 
 bitflags! {
-    /// Which figures are wanted. People are always counted.
+    /// A set of figures. The number of employees is always included.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct StatisticsFields: u8 {
-        /// How many still work there.
+        /// The number of active employees.
         const ACTIVE = 1;
-        /// The sum of the salaries, and how many are known.
+        /// The sum of the known salaries and their number.
         const SALARIES = 1 << 1;
         /// The lowest salary.
         const LOWEST = 1 << 2;
         /// The highest salary.
         const HIGHEST = 1 << 3;
-        /// The same for each department.
+        /// All of these for each department.
         const DEPARTMENTS = 1 << 4;
     }
 }
 
 impl StatisticsFields {
-    /// What shows salaries.
+    /// The figures that reveal salaries.
     const PAY: Self = Self::SALARIES.union(Self::LOWEST).union(Self::HIGHEST);
 }
 
-/// Figures about some employees. What was not asked for is zero or absent.
+/// Figures of a set of employees. Those that were not requested are zero or `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Figures {
-    /// How many there are.
+pub struct EmployeeFigures {
+    /// The number of employees.
     pub count: i64,
-    /// How many of them still work there.
+    /// The number of active employees.
     pub active: i64,
-    /// How many salaries are known.
+    /// The number of known salaries.
     pub salaries: i64,
-    /// Their sum; `None` when none is known, or the caller may not see salaries.
+    /// The sum of the known salaries; `None` if none is known or the caller may not see salaries.
     pub sum: Option<f64>,
-    /// The lowest.
+    /// The lowest salary.
     pub lowest: Option<f64>,
-    /// The highest.
+    /// The highest salary.
     pub highest: Option<f64>,
 }
 
-impl Figures {
+impl EmployeeFigures {
     /// The average of the known salaries.
-    #[expect(clippy::cast_precision_loss, reason = "nobody employs 2^53 people")]
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53 employees")]
     pub fn average(&self) -> Option<f64> {
         self.sum.filter(|_| self.salaries > 0).map(|sum| sum / self.salaries as f64)
     }
@@ -83,39 +83,39 @@ impl Figures {
     }
 }
 
-/// Figures about employees, and about each of their departments.
+/// Figures of employees and of each of their departments.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Statistics {
-    /// About all.
-    pub total: Figures,
-    /// By department, in its order; empty unless asked for.
-    pub departments: Vec<(String, Figures)>,
+pub struct EmployeeStatistics {
+    /// The figures of all.
+    pub total: EmployeeFigures,
+    /// The figures by department, sorted by name; empty unless requested.
+    pub departments: Vec<(String, EmployeeFigures)>,
 }
 
-/// Figures about everybody whom the scope sees and who passes the filter. Departments are free text, so there could be as
-/// many as employees: not more than `departments_max` are told apart.
+/// Computes statistics of all employees within the scope that match the filter. Departments are free text, so there could
+/// be as many as employees; at most `departments_max` are allowed.
 ///
 /// # Errors
-/// [`Error::Limit`] above that many departments; when the database cannot answer, or the scope does not reach what the
-/// filter asks about.
+/// [`Error::Limit`] for more departments; when the database cannot answer, or the role does not suffice for a column that
+/// the filter compares.
 pub async fn statistics(
     scope: &Scope,
     db: &Session,
     filter: Option<&EmployeeFilter>,
     fields: StatisticsFields,
     departments_max: usize,
-) -> Result<Statistics> {
+) -> Result<EmployeeStatistics> {
     let mut select = seen::<Employee>(scope);
     keep(&mut select, scope, filter)?;
-    let mut answer = Statistics::default();
+    let mut answer = EmployeeStatistics::default();
     for row in read(scope, db, (select, None), fields, departments_max).await? {
         answer.add(row?, departments_max)?;
     }
     Ok(answer)
 }
 
-/// The same for each of several organizations, in one statement; who has no such employee is not in the answer. The limit
-/// is that of each.
+/// Computes statistics for each of several organizations, in one statement. An organization without matching employees is
+/// left out. The limit applies to each organization.
 ///
 /// # Errors
 /// As [`statistics`].
@@ -126,7 +126,7 @@ pub async fn statistics_by_organizations(
     filter: Option<&EmployeeFilter>,
     fields: StatisticsFields,
     departments_max: usize,
-) -> Result<HashMap<OrganizationId, Statistics>> {
+) -> Result<HashMap<OrganizationId, EmployeeStatistics>> {
     const TENANT: (&str, &str) = (LISTED, "organization_id");
     let mut select = seen::<Employee>(scope);
     keep(&mut select, scope, filter)?;
@@ -134,7 +134,7 @@ pub async fn statistics_by_organizations(
         .and_where(Expr::col(TENANT).is_in(organizations.iter().copied()))
         .group_by_col(TENANT)
         .expr(Expr::col(TENANT));
-    let mut answer: HashMap<OrganizationId, Statistics> = HashMap::new();
+    let mut answer: HashMap<OrganizationId, EmployeeStatistics> = HashMap::new();
     for row in read(scope, db, (select, Some(organizations.len())), fields, departments_max).await? {
         let row = row?;
         let organization = row.organization.ok_or_else(|| Error::internal("figures of no organization"))?;
@@ -143,8 +143,8 @@ pub async fn statistics_by_organizations(
     Ok(answer)
 }
 
-impl Statistics {
-    fn add(&mut self, row: Row, departments_max: usize) -> Result<()> {
+impl EmployeeStatistics {
+    fn add(&mut self, row: StatisticsRow, departments_max: usize) -> Result<()> {
         self.total.add(&row.figures);
         self.departments.extend(row.department.map(|department| (department, row.figures)));
         if self.departments.len() > departments_max {
@@ -159,13 +159,13 @@ impl Statistics {
     }
 }
 
-struct Row {
+struct StatisticsRow {
     organization: Option<OrganizationId>,
     department: Option<String>,
-    figures: Figures,
+    figures: EmployeeFigures,
 }
 
-/// The columns of the figures, in the order in which they are read. People are always counted.
+/// The columns of the figures in reading order. The number of employees is always included.
 const FIGURES: [(StatisticsFields, &str); 5] = [
     (StatisticsFields::empty(), "COUNT(*)"),
     (StatisticsFields::ACTIVE, "SUM(CASE WHEN is_active THEN 1 ELSE 0 END)"),
@@ -174,15 +174,15 @@ const FIGURES: [(StatisticsFields, &str); 5] = [
     (StatisticsFields::HIGHEST, "MAX(salary)"),
 ];
 
-/// Adds the figures to a statement, which selects the organization already if it is grouped by so many, and reads its rows:
-/// all of them, or so many that one organization has more departments than it may.
+/// Adds the figures to a statement, which is grouped by organization if their number is given, and reads its rows: all of
+/// them, or enough to see that an organization has too many departments.
 async fn read(
     scope: &Scope,
     db: &Session,
     (mut select, organizations): (SelectStatement, Option<usize>),
     wanted: StatisticsFields,
     departments_max: usize,
-) -> Result<Vec<Result<Row, DbErr>>> {
+) -> Result<Vec<Result<StatisticsRow, DbErr>>> {
     const DEPARTMENT: (&str, &str) = (LISTED, "department");
     let shown = if scope.role() < Role::Admin { wanted - StatisticsFields::PAY } else { wanted };
     if shown.contains(StatisticsFields::DEPARTMENTS) {
@@ -193,19 +193,19 @@ async fn read(
         }
         select.order_by(DEPARTMENT, Order::Asc);
     }
-    // As text: these are the same for every question, and an expression tree is taken apart again for each.
+    // As text, because it is the same for every call, and an expression tree would be rendered each time.
     let figures = FIGURES.iter().filter(|(field, _)| shown.contains(*field)).map(|(_, sql)| *sql);
     select.expr(Expr::cust(figures.collect::<Vec<_>>().join(", ")));
     let rows = db.query_all(&select).await?;
-    Ok(rows.iter().map(|row| Row::read(row, organizations.is_some(), shown)).collect())
+    Ok(rows.iter().map(|row| StatisticsRow::read(row, organizations.is_some(), shown)).collect())
 }
 
-impl Row {
+impl StatisticsRow {
     fn read(row: &QueryResult, by_organization: bool, shown: StatisticsFields) -> Result<Self, DbErr> {
-        let mut columns = Columns { row, at: 0 };
+        let mut columns = ColumnReader { row, at: 0 };
         let organization = by_organization.then(|| columns.next()).transpose()?.map(OrganizationId);
         let department = shown.contains(StatisticsFields::DEPARTMENTS).then(|| columns.next()).transpose()?;
-        let mut figures = Figures { count: columns.next()?, ..Figures::default() };
+        let mut figures = EmployeeFigures { count: columns.next()?, ..EmployeeFigures::default() };
         if shown.contains(StatisticsFields::ACTIVE) {
             figures.active = columns.next::<Option<i64>>()?.unwrap_or(0);
         }
@@ -223,13 +223,13 @@ impl Row {
     }
 }
 
-/// The columns of a row, one after the other.
-struct Columns<'a> {
+/// Reads the columns of a row one after the other.
+struct ColumnReader<'a> {
     row: &'a QueryResult,
     at: usize,
 }
 
-impl<'a> Columns<'a> {
+impl<'a> ColumnReader<'a> {
     fn next<T: Decode<'a, Postgres> + Decode<'a, Sqlite>>(&mut self) -> Result<T, DbErr> {
         self.at += 1;
         column(self.row, self.at - 1)

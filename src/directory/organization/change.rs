@@ -1,4 +1,4 @@
-//! Changes of organizations: created with their stream of commits, deleted when nothing is left in them.
+//! Changes of organizations: created with their commit stream, deleted when they are empty.
 
 use std::collections::HashSet;
 
@@ -11,8 +11,8 @@ use sea_orm::{
 use crate::{
     db::{Session, Transaction},
     directory::{
-        change::{self, Update, retried},
-        check, journal,
+        change::{self, RowUpdate, retried},
+        change_log, check,
         reach::{absent, authorise},
         slug,
     },
@@ -24,35 +24,35 @@ use crate::{
     },
 };
 
-/// The organization that the server's own metrics belong to: it is looked up by this slug and cannot be deleted.
+/// The slug of the organization for the server's own metrics, which cannot be deleted.
 pub const OWN_SLUG: &str = "perfgraph";
 
-/// What a new organization is made of.
+/// The values of a new organization.
 #[derive(Clone, Debug)]
 pub struct NewOrganization {
-    /// Its id, made by the caller's generator.
+    /// The id, from the caller's generator.
     pub id: OrganizationId,
-    /// For addresses, unique; derived from the name when left out.
+    /// The name in URLs, unique; derived from the name if absent.
     pub slug: Option<String>,
-    /// For people.
+    /// The display name.
     pub name: String,
 }
 
-/// What is to become of an organization.
+/// The new values of an organization.
 #[derive(Clone, Debug, Default)]
 pub struct OrganizationChange {
-    /// For people.
+    /// The display name.
     pub name: Assignment<String>,
-    /// Whether it is in use.
+    /// True while the organization is in use.
     pub is_active: Assignment<bool>,
-    /// Only if it was last changed then.
+    /// The time of the last change that the caller expects.
     pub if_updated_at: Option<Timestamp>,
 }
 
-/// Creates an organization together with its stream of commits.
+/// Creates an organization together with its commit stream.
 ///
 /// # Errors
-/// [`Error::Forbidden`] below owner of everything, [`Error::Refused`] for bad values and taken slugs.
+/// [`Error::Forbidden`] below owner of the whole installation, [`Error::Refused`] for invalid values and taken slugs.
 pub async fn create(scope: &Scope, db: &Session, new: NewOrganization, now: Timestamp) -> Result<OrganizationId> {
     // A tenant could not even see what it created.
     if scope.role() < Role::Owner || scope.reach() != Reach::Everything {
@@ -67,15 +67,15 @@ pub async fn create(scope: &Scope, db: &Session, new: NewOrganization, now: Time
     retried(|| {
         async {
             let transaction = db.begin_write().await?;
-            let register = Register { transaction: &transaction, id: new.id, name: &name, now };
-            slug::take(&register, new.slug.as_deref(), &name, "organization").await?;
+            let row = OrganizationInsert { transaction: &transaction, id: new.id, name: &name, now };
+            slug::insert(&row, new.slug.as_deref(), &name, "organization").await?;
             let mut stream = Query::insert();
             stream
                 .into_table(organization_stream::Entity)
                 .columns([organization_stream::Column::OrganizationId, organization_stream::Column::LastSeq])
                 .values_panic([new.id.into(), 0_i64.into()]);
             transaction.execute(&stream).await?;
-            journal::record(&transaction, &[Change::created(EntityKey::Organization(new.id))], now).await?;
+            change_log::append(&transaction, &[Change::created(EntityKey::Organization(new.id))], now).await?;
             transaction.commit().await
         }
         .boxed()
@@ -84,15 +84,15 @@ pub async fn create(scope: &Scope, db: &Session, new: NewOrganization, now: Time
     Ok(new.id)
 }
 
-struct Register<'a> {
+struct OrganizationInsert<'a> {
     transaction: &'a Transaction,
     id: OrganizationId,
     name: &'a str,
     now: Timestamp,
 }
 
-impl slug::Register for Register<'_> {
-    async fn take(&self, slug: &str) -> Result<bool> {
+impl slug::SlugTable for OrganizationInsert<'_> {
+    async fn insert(&self, slug: &str) -> Result<bool> {
         let mut insert = Query::insert();
         insert
             .into_table(table::Entity)
@@ -133,10 +133,10 @@ fn key(id: OrganizationId) -> Condition {
     Condition::all().add(Expr::col(table::Column::Id).eq(id))
 }
 
-/// Changes an organization; what already is as it shall be stays untouched.
+/// Changes an organization. An update that changes nothing leaves the row unmodified.
 ///
 /// # Errors
-/// [`Error::Forbidden`] below admin, [`Error::Refused`] for bad values, absent organizations and lost locks.
+/// [`Error::Forbidden`] below admin, [`Error::Refused`] for invalid values, unknown organizations and lost optimistic locks.
 pub async fn update(
     scope: &Scope,
     db: &Session,
@@ -155,21 +155,21 @@ pub async fn update(
     values.extend(is_active.map(|is_active| (table::Column::IsActive.into_iden(), is_active.into())));
     let entity = EntityKey::Organization(id);
     let (table, if_updated_at) = (table::Entity.into(), change.if_updated_at);
-    let update = Update { table, entity, key: key(id), values, if_updated_at };
+    let update = RowUpdate { table, entity, key: key(id), values, if_updated_at };
     update.run(db, now).await
 }
 
-/// Deletes an organization in which nothing is left.
+/// Deletes an empty organization.
 ///
 /// # Errors
-/// [`Error::Forbidden`] below owner, [`Error::Refused`] when it is absent, has employees or projects, or is the server's
-/// own.
+/// [`Error::Forbidden`] below owner, [`Error::Refused`] when it is unknown, has employees or projects, or is the
+/// server's own.
 pub async fn delete(scope: &Scope, db: &Session, id: OrganizationId, now: Timestamp) -> Result<()> {
     authorise(scope, id, Role::Owner, "id")?;
     retried(|| {
         async {
             let transaction = db.begin_write().await?;
-            // From here on nobody can hire or start a project in it.
+            // From here on no employee or project can be added.
             let mut lock = Query::select();
             lock.columns([table::Column::Slug, table::Column::EmployeeCount])
                 .from(table::Entity)
@@ -188,8 +188,8 @@ pub async fn delete(scope: &Scope, db: &Session, id: OrganizationId, now: Timest
             let mut ledger = Query::delete();
             ledger.from_table(ingest_batch::Entity).and_where(Expr::col(ingest_batch::Column::OrganizationId).eq(id));
             transaction.execute(&ledger).await?;
-            // Before its count of changes goes with it; the log itself stays.
-            journal::record(&transaction, &[Change::deleted(EntityKey::Organization(id))], now).await?;
+            // Before the row, because the count of changes is deleted with it; the log itself stays.
+            change_log::append(&transaction, &[Change::deleted(EntityKey::Organization(id))], now).await?;
             let mut delete = Query::delete();
             transaction.execute(delete.from_table(table::Entity).cond_where(key(id))).await?;
             transaction.commit().await
@@ -201,10 +201,10 @@ pub async fn delete(scope: &Scope, db: &Session, id: OrganizationId, now: Timest
 
 fn refuse_deletion(slug: &str, employees: i64, projects: i64) -> Result<()> {
     let message = if slug == OWN_SLUG {
-        "the server records its own requests in this organization, so it stays".to_owned()
+        "is the organization for the server's own metrics, which cannot be deleted".to_owned()
     } else if employees > 0 || projects > 0 {
         format!(
-            "it is not empty (employees: {employees}, projects: {projects}); delete those first, or set isActive to false"
+            "is not empty (employees: {employees}, projects: {projects}); delete those first, or set isActive to false"
         )
     } else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Changes of projects: created together with their team, archived rather than deleted once they have metrics.
+//! Changes of projects: created together with their team; archived instead of deleted once they have metrics.
 
 use std::collections::HashSet;
 
@@ -8,15 +8,16 @@ use sea_orm::{
     sea_query::{Alias, Condition, Expr, ExprTrait, IntoIden, LockType, OnConflict, Query, SelectStatement, UnionType},
 };
 
-use super::ProjectStatus;
 use crate::{
     db::{Session, Transaction},
     directory::{
-        change::{Update, conflict, retried},
-        check, journal,
+        change::{RowUpdate, conflict, retried},
+        change_log, check,
         organization::OWN_SLUG,
         reach::{absent, authorise},
-        slug, team,
+        slug,
+        status::ProjectStatus,
+        team,
     },
     entity::{endpoint, metric_late, organization, project as table},
     error::Result,
@@ -26,37 +27,37 @@ use crate::{
     },
 };
 
-/// What a new project is made of.
+/// The values of a new project.
 #[derive(Clone, Debug)]
 pub struct NewProject {
-    /// Made by the caller's generator.
+    /// The id, from the caller's generator.
     pub id: ProjectId,
-    /// For addresses, unique in the organization; derived from the name when left out.
+    /// The name in URLs, unique in the organization; derived from the name if absent.
     pub slug: Option<String>,
-    /// For people.
+    /// The display name.
     pub name: String,
-    /// Whether it takes metrics.
+    /// The status.
     pub status: ProjectStatus,
-    /// Its first team.
+    /// The first members of the team.
     pub members: Vec<team::NewMember>,
 }
 
-/// What is to become of a project.
+/// The new values of a project.
 #[derive(Clone, Debug, Default)]
 pub struct ProjectChange {
-    /// For people.
+    /// The display name.
     pub name: Assignment<String>,
-    /// Whether it takes metrics.
+    /// The status.
     pub status: Assignment<ProjectStatus>,
-    /// Only if it was last changed then.
+    /// The time of the last change that the caller expects.
     pub if_updated_at: Option<Timestamp>,
 }
 
-/// Creates a project with its team, all or nothing.
+/// Creates a project with its team in one transaction.
 ///
 /// # Errors
 /// [`Error::Forbidden`](crate::error::Error::Forbidden) below admin,
-/// [`Error::Refused`](crate::error::Error::Refused) for bad values, taken slugs, absent organizations and members.
+/// [`Error::Refused`](crate::error::Error::Refused) for invalid values, taken slugs, unknown organizations and members.
 pub async fn create(
     scope: &Scope,
     db: &Session,
@@ -75,10 +76,10 @@ pub async fn create(
     retried(|| {
         async {
             let transaction = db.begin_write().await?;
-            hold_organization(&transaction, organization).await?;
+            lock_organization(&transaction, organization).await?;
             let employees = new.members.iter().map(|member| member.employee);
-            let members = team::hold(&transaction, organization, "memberIds", employees).await?;
-            let register = Register {
+            let members = team::lock_employees(&transaction, organization, "memberIds", employees).await?;
+            let row = ProjectInsert {
                 transaction: &transaction,
                 key,
                 name: &name,
@@ -86,9 +87,9 @@ pub async fn create(
                 team_size: i64::try_from(members.len()).unwrap_or(i64::MAX),
                 now,
             };
-            slug::take(&register, new.slug.as_deref(), &name, "project").await?;
+            slug::insert(&row, new.slug.as_deref(), &name, "project").await?;
             team::insert(&transaction, key, &new.members, &members, now).await?;
-            journal::record(&transaction, &[Change::created(EntityKey::Project(key))], now).await?;
+            change_log::append(&transaction, &[Change::created(EntityKey::Project(key))], now).await?;
             transaction.commit().await
         }
         .boxed()
@@ -97,8 +98,8 @@ pub async fn create(
     Ok(key)
 }
 
-/// Makes sure that the organization is there and stays.
-async fn hold_organization(transaction: &Transaction, id: OrganizationId) -> Result<()> {
+/// Locks the organization, so that it exists until the transaction ends.
+async fn lock_organization(transaction: &Transaction, id: OrganizationId) -> Result<()> {
     let mut lock = Query::select();
     lock.column(organization::Column::Id)
         .from(organization::Entity)
@@ -108,7 +109,7 @@ async fn hold_organization(transaction: &Transaction, id: OrganizationId) -> Res
     Ok(())
 }
 
-struct Register<'a> {
+struct ProjectInsert<'a> {
     transaction: &'a Transaction,
     key: Key<ProjectId>,
     name: &'a str,
@@ -117,8 +118,8 @@ struct Register<'a> {
     now: Timestamp,
 }
 
-impl slug::Register for Register<'_> {
-    async fn take(&self, slug: &str) -> Result<bool> {
+impl slug::SlugTable for ProjectInsert<'_> {
+    async fn insert(&self, slug: &str) -> Result<bool> {
         let mut insert = Query::insert();
         insert
             .into_table(table::Entity)
@@ -166,11 +167,11 @@ fn key(key: Key<ProjectId>) -> Condition {
         .add(Expr::col(table::Column::Id).eq(key.id))
 }
 
-/// Changes a project; a record that already is as it shall be stays untouched.
+/// Changes a project. An update that changes nothing leaves the row unmodified.
 ///
 /// # Errors
 /// [`Error::Forbidden`](crate::error::Error::Forbidden) below admin,
-/// [`Error::Refused`](crate::error::Error::Refused) for bad values, absent projects and lost locks.
+/// [`Error::Refused`](crate::error::Error::Refused) for invalid values, unknown projects and lost optimistic locks.
 pub async fn update(
     scope: &Scope,
     db: &Session,
@@ -189,11 +190,11 @@ pub async fn update(
     values.extend(status.map(|status| (table::Column::Status.into_iden(), status.code().into())));
     let entity = EntityKey::Project(id);
     let (table, if_updated_at) = (table::Entity.into(), change.if_updated_at);
-    let update = Update { table, entity, key: key(id), values, if_updated_at };
+    let update = RowUpdate { table, entity, key: key(id), values, if_updated_at };
     update.run(db, now).await
 }
 
-/// Keeps a project for reading; it takes no metrics any more.
+/// Makes a project read-only; it accepts no metrics from then on.
 ///
 /// # Errors
 /// As [`update`].
@@ -202,17 +203,18 @@ pub async fn archive(scope: &Scope, db: &Session, id: Key<ProjectId>, now: Times
     update(scope, db, id, change, now).await
 }
 
-/// Deletes a project that never recorded a metric, or whose metrics have all expired, with its team and endpoints.
+/// Deletes a project without metrics (it never had any, or all have expired), with its team and endpoints.
 ///
 /// # Errors
 /// [`Error::Forbidden`](crate::error::Error::Forbidden) below admin,
-/// [`Error::Refused`](crate::error::Error::Refused) when it is absent, has metrics, or is the server's own.
+/// [`Error::Refused`](crate::error::Error::Refused) when it is unknown, has metrics, or is the server's own.
 pub async fn delete(scope: &Scope, db: &Session, id: Key<ProjectId>, now: Timestamp) -> Result<()> {
     authorise(scope, id.organization, Role::Admin, "id")?;
     retried(|| {
         async {
             let transaction = db.begin_write().await?;
-            // From here on no endpoint can be added, and without one no metric of a project that is new to ingest.
+            // From here on no endpoint can be added, and without an endpoint no metric of a project that ingest does not
+            // know yet.
             let mut lock = Query::select();
             lock.columns([table::Column::Slug, table::Column::Status])
                 .from(table::Entity)
@@ -221,27 +223,27 @@ pub async fn delete(scope: &Scope, db: &Session, id: Key<ProjectId>, now: Timest
             let row = transaction.query_one(&lock).await?.ok_or_else(|| absent("id"))?;
             let (slug, status): (String, i16) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
             if slug == OWN_SLUG && is_own(&transaction, id.organization).await? {
-                return Err(conflict("id", "the server records its own requests in this project, so it stays"));
+                return Err(conflict("id", "is the project for the server's own metrics, which cannot be deleted"));
             }
             if has_rows(&transaction, id, &METRICS).await? {
-                return Err(conflict("id", "it has recorded metrics; archive it instead (archiveProject)"));
+                return Err(conflict("id", "is a project with metrics; archive it instead (archiveProject)"));
             }
-            // Instances remember endpoints: what they are just about to store must find an archived project.
+            // Instances cache endpoints, so metrics that are about to be stored must find an archived project.
             let is_archived = status == ProjectStatus::Archived.code();
             if !is_archived && has_rows(&transaction, id, &[endpoint::Entity.table_name()]).await? {
-                return Err(conflict("id", "it has been taking metrics; archive it first (archiveProject)"));
+                return Err(conflict("id", "is a project that accepted metrics; archive it first (archiveProject)"));
             }
-            // What came too late left no metric, and goes with the project. A call under way may leave a count behind, which
-            // goes with its day.
+            // Late measurements left no metric, so their counts are deleted with the project. A concurrent call may leave a
+            // count behind, which is deleted with its day.
             let mut late = Query::delete();
             late.from_table(metric_late::Entity)
                 .and_where(Expr::col(metric_late::Column::OrganizationId).eq(id.organization))
                 .and_where(Expr::col(metric_late::Column::ProjectId).eq(id.id));
             transaction.execute(&late).await?;
             let mut delete = Query::delete();
-            // The team and the endpoints go with the row.
+            // The team and the endpoints are deleted with the row.
             transaction.execute(delete.from_table(table::Entity).cond_where(key(id))).await?;
-            journal::record(&transaction, &[Change::deleted(EntityKey::Project(id))], now).await?;
+            change_log::append(&transaction, &[Change::deleted(EntityKey::Project(id))], now).await?;
             transaction.commit().await
         }
         .boxed()
@@ -249,10 +251,10 @@ pub async fn delete(scope: &Scope, db: &Session, id: Key<ProjectId>, now: Timest
     .await
 }
 
-/// Where measurements of a project stand: what was merged is in the days for ever, the rest is still in raw rows.
+/// Tables with measurements of a project: merged ones are in the days for ever, the others still in raw rows.
 const METRICS: [&str; 2] = ["metric_rollup_1d", "metric_event"];
 
-/// Whether any of these tables has a row of the project: one statement that stops at the first.
+/// True if any of these tables has a row of the project: one statement that stops at the first.
 async fn has_rows(transaction: &Transaction, id: Key<ProjectId>, tables: &[&'static str]) -> Result<bool> {
     let of_table = |table: &&'static str| -> SelectStatement {
         let mut select = Query::select();

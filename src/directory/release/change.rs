@@ -6,7 +6,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, LockType, OnConflict, Query},
 };
 
-use super::{NOBODY, ReleaseFields, by_versions};
+use super::{ReleaseFields, UNKNOWN_AUTHOR, by_versions};
 use crate::{
     db::{Session, Transaction},
     directory::{
@@ -21,27 +21,27 @@ use crate::{
     },
 };
 
-/// What a new release is made of.
+/// The values of a new release.
 #[derive(Clone, Debug)]
 pub struct NewRelease {
-    /// Made by the caller's generator.
+    /// The id, from the caller's generator.
     pub id: ReleaseId,
-    /// What measurements are tagged with, unique in the project.
+    /// The version that measurements are tagged with, unique in the project.
     pub version: String,
-    /// From when on it ran; now when left out. At most a day ahead.
+    /// The time of the deployment, at most one day ahead; now if absent.
     pub deployed_at: Option<Timestamp>,
-    /// The commit that it was built from.
+    /// The commit that the release was built from.
     pub commit: Option<String>,
-    /// Who made it, in the organization of the project.
+    /// The author, an employee of the project's organization.
     pub author: Option<Key<EmployeeId>>,
 }
 
-/// Creates a release. Where the project has the version already, with the same of everything that is given, the release
-/// that is there is the answer, so that a pipeline can run twice.
+/// Creates a release. If the project has the version already, with the same values, the existing release is returned, so
+/// that a pipeline can run twice.
 ///
 /// # Errors
 /// [`Error::Forbidden`](crate::error::Error::Forbidden) below member, [`Error::Refused`](crate::error::Error::Refused)
-/// for bad values, an absent project or author, and a version that exists otherwise.
+/// for invalid values, an unknown project or author, and a version that exists with other values.
 pub async fn create(
     scope: &Scope,
     db: &Session,
@@ -57,11 +57,12 @@ pub async fn create(
         problems.invalid("deployedAt", "is more than a day ahead; create the release when it is deployed");
     }
     Result::from(problems)?;
-    let checked = Checked { project, id: new.id, version, deployed_at: new.deployed_at, commit, author: new.author };
-    retried(|| checked.store(scope, db, now).boxed()).await
+    let release =
+        ValidRelease { project, id: new.id, version, deployed_at: new.deployed_at, commit, author: new.author };
+    retried(|| release.store(scope, db, now).boxed()).await
 }
 
-struct Checked {
+struct ValidRelease {
     project: Key<ProjectId>,
     id: ReleaseId,
     version: String,
@@ -70,10 +71,10 @@ struct Checked {
     author: Option<Key<EmployeeId>>,
 }
 
-impl Checked {
+impl ValidRelease {
     async fn store(&self, scope: &Scope, db: &Session, now: Timestamp) -> Result<Key<ReleaseId>> {
         let transaction = db.begin_write().await?;
-        self.hold_project(&transaction).await?;
+        self.lock_project(&transaction).await?;
         let author = self.author(&transaction).await?;
         let mut insert = Query::insert();
         insert
@@ -95,7 +96,7 @@ impl Checked {
                 self.version.as_str().into(),
                 self.deployed_at.unwrap_or(now).into(),
                 self.commit.as_deref().unwrap_or_default().into(),
-                author.unwrap_or(NOBODY).into(),
+                author.unwrap_or(UNKNOWN_AUTHOR).into(),
                 now.into(),
             ])
             .on_conflict(
@@ -108,8 +109,8 @@ impl Checked {
         if is_new { Ok(Key::new(self.project.organization, self.id)) } else { self.existing(scope, db, author).await }
     }
 
-    /// Makes sure that the project is there and stays.
-    async fn hold_project(&self, transaction: &Transaction) -> Result<()> {
+    /// Locks the project, so that it exists until the transaction ends.
+    async fn lock_project(&self, transaction: &Transaction) -> Result<()> {
         let mut lock = Query::select();
         lock.column(project::Column::Id)
             .from(project::Entity)
@@ -134,7 +135,7 @@ impl Checked {
         Ok(Some(author.id))
     }
 
-    /// The release that has the version, if it is the one that was to be created.
+    /// The release that has the version, if its values are the same.
     async fn existing(&self, scope: &Scope, db: &Session, author: Option<EmployeeId>) -> Result<Key<ReleaseId>> {
         let version = (self.project, self.version.clone());
         let found = by_versions(scope, db, std::slice::from_ref(&version), ReleaseFields::all()).await?;
@@ -145,7 +146,7 @@ impl Checked {
         if is_same {
             return Ok(found.key);
         }
-        let message = "is taken by a release of the project with another time, commit or author; choose another";
+        let message = "belongs to a release of the project with another time, commit or author; choose another version";
         Err(Error::refused(ProblemKind::Taken, "version", message))
     }
 }

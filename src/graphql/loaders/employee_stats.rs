@@ -9,7 +9,7 @@ use super::{Loader, Shared, Source, grouped, wanted};
 use crate::{
     directory::{
         EmployeeFilter,
-        employee::{self, Statistics, StatisticsFields},
+        employee::{self, EmployeeStatistics, StatisticsFields},
     },
     error::Result,
     model::OrganizationId,
@@ -27,7 +27,7 @@ pub struct AskedEmployeeStats<Parent> {
 }
 
 /// Loads figures by whose employees they are about.
-pub type Figures<Parent> = Loader<AskedEmployeeStats<Parent>, Arc<Statistics>>;
+pub type Figures<Parent> = Loader<AskedEmployeeStats<Parent>, Arc<EmployeeStatistics>>;
 
 /// Figures about the employees of these parents who pass a filter.
 type Load<Parent> = for<'a> fn(
@@ -35,7 +35,7 @@ type Load<Parent> = for<'a> fn(
     Vec<Parent>,
     Option<&'a EmployeeFilter>,
     StatisticsFields,
-) -> BoxFuture<'a, Result<HashMap<Parent, Statistics>>>;
+) -> BoxFuture<'a, Result<HashMap<Parent, EmployeeStatistics>>>;
 
 pub(super) fn of_everybody(shared: &Arc<Shared<Source>>) -> Figures<()> {
     Loader::new(shared, |source, asked| {
@@ -61,14 +61,14 @@ async fn figures<Parent: Copy + Ord + Hash>(
     source: &Source,
     asked: Vec<AskedEmployeeStats<Parent>>,
     load: Load<Parent>,
-) -> Result<HashMap<AskedEmployeeStats<Parent>, Arc<Statistics>>> {
+) -> Result<HashMap<AskedEmployeeStats<Parent>, Arc<EmployeeStatistics>>> {
     let mut answer = HashMap::new();
     for (filter, asked) in grouped(asked, |asked| asked.filter.clone()) {
         let (parents, fields) = wanted(asked.iter().map(|asked| (asked.parent, asked.fields)));
         let found = load(source, parents, filter.as_deref(), fields).await?;
         let found: HashMap<_, _> = found.into_iter().map(|(id, found)| (id, Arc::new(found))).collect();
         // An organization without such employees has figures too: none.
-        let nobody = Arc::new(Statistics::default());
+        let nobody = Arc::new(EmployeeStatistics::default());
         let figures = |asked: &AskedEmployeeStats<Parent>| Arc::clone(found.get(&asked.parent).unwrap_or(&nobody));
         answer.extend(asked.into_iter().map(|asked| (asked.clone(), figures(&asked))));
     }

@@ -11,7 +11,10 @@ mod release;
 use async_graphql::{ID, MaybeUndefined, MergedObject};
 
 use crate::{
-    directory::team,
+    directory::{
+        reach::{self, Subject},
+        team,
+    },
     error::{Error, Result},
     graphql::{context::RequestContext, node::NodeId},
     model::{Assignment, EmployeeId, Key, ProblemKind},
@@ -29,7 +32,7 @@ pub struct Mutation(
 
 /// The thing that an id names, or the failure that names the field.
 fn named<T>(found: Option<T>, field: &str) -> Result<T> {
-    found.ok_or_else(|| Error::refused(ProblemKind::NotFound, field, "names nothing that you may see"))
+    found.ok_or_else(|| reach::unknown(Subject::Field(field)))
 }
 
 fn assignment<T>(value: MaybeUndefined<T>) -> Assignment<T> {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use async_graphql::{Context, Object, SelectionField, ServerResult};
 
 use crate::{
-    directory::employee::{Figures, Statistics, StatisticsFields},
+    directory::employee::{EmployeeFigures, EmployeeStatistics, StatisticsFields},
     engine::rows::{Read, Row, Rows, Scalar, write_columns, write_list},
     graphql::scalars::Long,
 };
 
 /// Figures about employees.
-pub struct EmployeeAggregate(pub Arc<Statistics>);
+pub struct EmployeeAggregate(pub Arc<EmployeeStatistics>);
 
 /// Figures about employees. Salaries are null for callers below administrator, and where none is known.
 #[Object]
@@ -66,7 +66,7 @@ impl EmployeeAggregate {
 /// Figures about the employees of a department.
 pub struct DepartmentStats<'a> {
     department: &'a str,
-    figures: &'a Figures,
+    figures: &'a EmployeeFigures,
 }
 
 /// Figures about the employees of a department, of all organizations that were asked about together.

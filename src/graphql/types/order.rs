@@ -3,7 +3,7 @@
 use async_graphql::{Enum, InputObject, InputType};
 
 use crate::{
-    directory::order,
+    directory::{self, order::OrderField},
     error::{Error, Result},
     model::order::{OrderBy, Sort},
 };
@@ -22,7 +22,7 @@ pub enum OrderDirection {
 
 /// What employees can be ordered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[graphql(remote = "order::EmployeeOrderField")]
+#[graphql(remote = "directory::EmployeeOrderField")]
 pub enum EmployeeOrderField {
     /// The full name.
     Name,
@@ -39,7 +39,7 @@ pub enum EmployeeOrderField {
 
 /// What projects can be ordered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[graphql(remote = "order::ProjectOrderField")]
+#[graphql(remote = "directory::ProjectOrderField")]
 pub enum ProjectOrderField {
     /// The name.
     Name,
@@ -71,13 +71,13 @@ pub struct ProjectOrder {
     pub direction: OrderDirection,
 }
 
-impl From<EmployeeOrder> for OrderBy<order::EmployeeOrderField> {
+impl From<EmployeeOrder> for OrderBy<directory::EmployeeOrderField> {
     fn from(order: EmployeeOrder) -> Self {
         Self { field: order.field.into(), sort: order.direction.into() }
     }
 }
 
-impl From<ProjectOrder> for OrderBy<order::ProjectOrderField> {
+impl From<ProjectOrder> for OrderBy<directory::ProjectOrderField> {
     fn from(order: ProjectOrder) -> Self {
         Self { field: order.field.into(), sort: order.direction.into() }
     }
@@ -90,7 +90,7 @@ impl From<ProjectOrder> for OrderBy<order::ProjectOrderField> {
 pub fn order<I, F>(keys: Option<Vec<I>>) -> Result<Vec<OrderBy<F>>>
 where
     I: Into<OrderBy<F>> + InputType,
-    F: order::OrderField,
+    F: OrderField,
 {
     let mut order: Vec<OrderBy<F>> = Vec::new();
     for key in keys.unwrap_or_default() {

@@ -13,7 +13,7 @@ use super::{
     reports::Reports,
 };
 use crate::{
-    directory::{self, order::ReleaseOrderField},
+    directory::{self, ReleaseOrderField},
     engine::rows::{Read, Row, Scalar},
     error::Result,
     graphql::{

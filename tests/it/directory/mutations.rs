@@ -311,7 +311,7 @@ on_both_databases! {
         }";
         let variables = json!({ "organization": own["id"], "project": own["projects"]["nodes"][0]["id"] });
         let data = server.graphql(query, variables).await.data();
-        for (what, reason) in [("organization", "records its own"), ("project", "records its own")] {
+        for (what, reason) in [("organization", "own metrics"), ("project", "own metrics")] {
             assert_eq!(failures(&data[what]), failure("CONFLICT", "id"));
             assert!(data[what]["userErrors"][0]["message"].as_str().unwrap().contains(reason), "{data}");
         }

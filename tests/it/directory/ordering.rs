@@ -6,8 +6,8 @@ use std::cmp::Ordering;
 use perfgraph::{
     db::{Session, StatementLog},
     directory::{
-        self, Employee, EmployeeFields, ListOf, Noun, Project, ProjectFields,
-        order::{EmployeeOrderField, OrderField, ProjectOrderField},
+        self, Employee, EmployeeFields, EmployeeOrderField, ListOf, Project, ProjectFields, ProjectOrderField, Record,
+        order::OrderField,
     },
     entity::{employee, project},
     error::Code,
@@ -85,7 +85,7 @@ fn random_order<F: OrderField>(rng: &mut StdRng) -> Vec<OrderBy<F>> {
     fields.into_iter().map(|field| OrderBy { field, sort: sort(rng) }).collect()
 }
 
-fn position<N: Noun>(order: &[OrderBy<N::OrderField>], row: &N, id: i64) -> Position {
+fn position<N: Record>(order: &[OrderBy<N::OrderField>], row: &N, id: i64) -> Position {
     let owned = |value| match value {
         SortValue::Text(text) => SortValue::Text(str::to_owned(text)),
         SortValue::Unknown => SortValue::Unknown,
@@ -95,7 +95,7 @@ fn position<N: Noun>(order: &[OrderBy<N::OrderField>], row: &N, id: i64) -> Posi
     Position { values: order.iter().map(|key| owned(key.field.value(row).unwrap())).collect(), id }
 }
 
-fn request<N: Noun>(
+fn request<N: Record>(
     order: &[OrderBy<N::OrderField>],
     size: u32,
     direction: Direction,
@@ -105,7 +105,7 @@ fn request<N: Noun>(
 }
 
 /// Walks a list to its end; the ids as they came, from the first to the last of the list.
-async fn walk<N: Noun, F>(
+async fn walk<N: Record, F>(
     order: &[OrderBy<N::OrderField>],
     direction: Direction,
     id: impl Fn(&N) -> i64,

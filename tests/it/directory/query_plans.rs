@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use perfgraph::{
     db::{Backend, Session, StatementLog},
     directory::{
-        self, Employee, EmployeeFields, EmployeeFilter, ListOf, Organization, OrganizationFields, Project,
-        ProjectFields, ProjectFilter, ProjectStatus, Release, ReleaseFields,
+        self, Employee, EmployeeFields, EmployeeFilter, EmployeeOrderField, ListOf, Organization, OrganizationFields,
+        Project, ProjectFields, ProjectFilter, ProjectOrderField, ProjectStatus, Release, ReleaseFields,
         employee::{self, StatisticsFields},
         filter::{EmployeeCondition, OrganizationCondition, ProjectCondition},
         membership,
-        order::{EmployeeOrderField, OrderField, ProjectOrderField},
+        order::OrderField,
         organization, project, release,
     },
     model::{

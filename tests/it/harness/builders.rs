@@ -5,8 +5,7 @@ use perfgraph::{
     auth,
     db::StatementLog,
     directory::{
-        ProjectStatus, employee,
-        order::{EmployeeOrderField, OrderField, OrganizationOrderField, ProjectOrderField},
+        EmployeeOrderField, OrganizationOrderField, ProjectOrderField, ProjectStatus, employee, order::OrderField,
         organization, project, team,
     },
     graphql::{cursor, node::NodeId},

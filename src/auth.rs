@@ -1,18 +1,18 @@
-//! From a credential to a viewer and a scope. Policy is pure functions; nothing else in the house makes a scope.
+//! Authentication: from a credential to a viewer and a scope. Only this room makes scopes.
 //!
-//! Without any authentication configured, every caller is the administrator of everything, and the configuration
-//! refuses to listen on anything but loopback. Keys and tokens will be checked here.
+//! Without any authentication configured every caller is the administrator of everything, and the configuration accepts
+//! no listen address but loopback. Keys and tokens will be checked here.
 
 use crate::model::{Role, Scope};
 
-/// Who is calling, for as long as the request or socket lasts.
+/// The caller of a request or socket.
 #[derive(Clone, Copy, Debug)]
 pub struct Viewer {
     scope: Scope,
 }
 
 impl Viewer {
-    /// What the caller may reach.
+    /// The organizations that the caller reaches, and the role there.
     pub const fn scope(&self) -> &Scope {
         &self.scope
     }
@@ -28,7 +28,7 @@ pub const fn development_viewer() -> Viewer {
     Viewer { scope: Scope::everything() }
 }
 
-/// The scope in which the server itself works: seeding, its own metrics, background jobs.
+/// The scope of the server's own work: seeding, own metrics, background jobs.
 pub const fn server_scope() -> Scope {
     Scope::everything()
 }

@@ -1,7 +1,7 @@
-//! Logs what a transaction changed, in that transaction: two statements, however much that is.
+//! The change log, written in the transaction of the change: two statements, whatever the number of changes.
 //!
-//! The count of an organization's changes is taken last, after every other lock. Whoever commits next waits for it, so the
-//! order of changes is the order of commits, and none is missing in between.
+//! The count of an organization's changes is taken last, after every other lock. The next transaction waits for it, so the
+//! order of changes is the order of commits, without gaps.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,8 @@ use crate::{
     model::{Key, OrganizationId, Timestamp, change::Change},
 };
 
-/// Logs changes, in their order.
-pub(super) async fn record(transaction: &Transaction, changes: &[Change], now: Timestamp) -> Result<()> {
+/// Appends changes in their order.
+pub(super) async fn append(transaction: &Transaction, changes: &[Change], now: Timestamp) -> Result<()> {
     if changes.is_empty() {
         return Ok(());
     }
@@ -25,7 +25,7 @@ pub(super) async fn record(transaction: &Transaction, changes: &[Change], now: T
     }
     let mut last = advance(transaction, &counts).await?;
     transaction.note_moves(last.iter().map(|(organization, last)| (OrganizationId(*organization), *last)));
-    // From the last of each organization back to the first that is free.
+    // Back from the last number of each organization to the one before its first change here.
     for (organization, count) in &counts {
         last.entry(*organization).and_modify(|last| *last -= count);
     }
@@ -41,17 +41,17 @@ pub(super) async fn record(transaction: &Transaction, changes: &[Change], now: T
     insert(transaction, rows).await
 }
 
-/// Holds for rows with one of these keys: one parameter, however many there are.
+/// The condition for rows with one of these keys: one parameter, whatever their number.
 pub(super) fn among<Id: Copy + Into<i64>>(backend: DbBackend, keys: &[Key<Id>]) -> Expr {
     let keys = keys.iter().map(|key| json!([key.organization.0, key.id.into()])).collect();
     let [organization, id] = columns(backend, [("BIGINT", 0), ("BIGINT", 1)]);
-    // The builder knows parameters by the mark of their database.
+    // The query builder expects the database's own placeholder.
     let rows = if backend == DbBackend::Sqlite { "json_each(?)" } else { rows_of(backend) };
     let sql = format!("(organization_id, id) IN (SELECT {organization}, {id} FROM {rows})");
     Expr::cust_with_values(sql, [Value::Array(keys).to_string()])
 }
 
-/// Moves the counts on, ascending by organization; answers where each stands then.
+/// Advances the counts, in ascending order of organizations, and returns the new ones.
 async fn advance(transaction: &Transaction, counts: &BTreeMap<i64, i64>) -> Result<BTreeMap<i64, i64>> {
     let backend = transaction.get_database_backend();
     let [organization, count] = columns(backend, [("BIGINT", 0), ("BIGINT", 1)]);
@@ -84,7 +84,7 @@ async fn insert(transaction: &Transaction, rows: Vec<Value>) -> Result<()> {
     Ok(())
 }
 
-/// One parameter, whatever the number of rows.
+/// A statement with one parameter, whatever the number of rows.
 fn statement(backend: DbBackend, sql: String, rows: Vec<Value>) -> Statement {
     Statement::from_sql_and_values(backend, sql, [Value::Array(rows).to_string().into()])
 }
@@ -97,8 +97,8 @@ const fn rows_of(backend: DbBackend) -> &'static str {
 }
 
 fn columns<const N: usize>(backend: DbBackend, columns: [(&str, usize); N]) -> [String; N] {
-    columns.map(|(kind, place)| match backend {
-        DbBackend::Sqlite => format!("value->>{place}"),
-        _ => format!("(value->>{place})::{kind}"),
+    columns.map(|(kind, index)| match backend {
+        DbBackend::Sqlite => format!("value->>{index}"),
+        _ => format!("(value->>{index})::{kind}"),
     })
 }
