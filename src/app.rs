@@ -17,13 +17,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     auth,
     clock::Clock,
-    config::Config,
+    config::{self, Config},
     db::{Database, Instance, StatementLog, migrate},
     engine::{Engine, watch},
     error::{Error, Result},
     graphql::Services,
     http::{self, router::HttpState},
-    ingest::{self, Ingest},
+    ingest::Ingest,
     jobs::{
         compaction, partitions,
         retention::Retention,
@@ -36,8 +36,7 @@ use crate::{
     model::IdGenerator,
 };
 
-use settings::{compaction_settings, kept_days, pace, partition_days, trusted};
-pub use settings::{ingest_settings, pool_options};
+use settings::{pace, trusted};
 
 /// How long the jobs may take once the last request was answered. These three stay below five seconds together: what
 /// starts servers kills them some time after the drain timeout.
@@ -72,10 +71,10 @@ impl Core {
     /// # Errors
     /// When the database cannot be reached or migrated.
     pub async fn open(config: &Config, clock: Clock, instance: Instance) -> Result<Self> {
-        Self::open_with(config, clock, instance, ingest_settings(config)).await
+        Self::open_with(config, clock, instance, &config.ingest).await
     }
 
-    /// The same with a write path that takes other things than the server's.
+    /// The same with other settings of the write path than those of `config`.
     ///
     /// # Errors
     /// As [`Core::open`].
@@ -83,21 +82,21 @@ impl Core {
         config: &Config,
         clock: Clock,
         instance: Instance,
-        settings: ingest::Settings,
+        settings: &config::Ingest,
     ) -> Result<Self> {
-        let database = Database::open(&pool_options(config)).await?;
+        let database = Database::open(&config.database).await?;
         if config.database.migrate_on_start {
             migrate::up(&database, None).await?;
         } else {
             migrate::require(&database).await?;
         }
-        partitions::ensure(&database, &clock, partition_days(config)).await?;
+        partitions::ensure(&database, &clock, config.into()).await?;
         database.reload_kept().await?;
         let ids = Arc::new(instance.id_generator());
         let cursors = Cursors::load(&database).await?;
         let publisher = Publisher::new(config.live.channel_batches_max);
         let (ingest, batcher) =
-            Ingest::new(database.clone(), Arc::clone(&ids), clock.clone(), publisher.clone(), settings);
+            Ingest::new(database.clone(), Arc::clone(&ids), clock.clone(), publisher.clone(), settings.clone());
         let batcher = spawn(batcher.run());
         Ok(Self { database, ids, clock, ingest, publisher, cursors, batcher, instance })
     }
@@ -145,7 +144,7 @@ impl App {
     /// # Errors
     /// When a part cannot start; what was started before stops with the process.
     pub async fn start(config: &Config, clock: Clock) -> Result<Self> {
-        let instance = Instance::claim(&pool_options(config), config.server.node).await?;
+        let instance = Instance::claim(&config.database, config.server.node).await?;
         Self::start_as(instance, config, clock).await
     }
 
@@ -285,11 +284,10 @@ async fn start_jobs(config: &Config, core: &Core, stopping: &CancellationToken) 
     let bus = bus::configured(config, &core.cursors.database_name())?;
     let follower = Follower::begin(core.database.clone(), core.publisher.clone(), bus, bus::poll_interval(config));
     let follower = spawn(follower.await?.run(stopping.clone()));
-    let partitions =
-        partitions::run(core.database.clone(), core.clock.clone(), partition_days(config), stopping.clone());
+    let partitions = partitions::run(core.database.clone(), core.clock.clone(), config.into(), stopping.clone());
     let compaction =
-        compaction::run(core.database.clone(), core.clock.clone(), compaction_settings(config), stopping.clone());
-    let retention = Retention::new(core.database.clone(), kept_days(config));
+        compaction::run(core.database.clone(), core.clock.clone(), config.compaction.clone(), stopping.clone());
+    let retention = Retention::new(core.database.clone(), config.retention.clone());
     let retention = retention.run(core.clock.clone(), stopping.clone());
     let mut jobs = vec![
         ("partitions", spawn(partitions)),

@@ -390,7 +390,7 @@ async fn submit(core: &Core, scope: &Scope, project: Key<ProjectId>, candidates:
         Submission { project, candidates, idempotency_key: None, source: "seed".to_owned(), mode: Mode::Atomic };
     let receipt = core.ingest.submit(scope, submission, &StatementLog::default()).await?;
     match receipt.rejected.first() {
-        Some(row) => Err(Error::internal(format!("sample data was refused: {}", row.message))),
+        Some(row) => Err(Error::internal(format!("sample data was refused: {}", row.error))),
         None => Ok(u64::from(receipt.accepted)),
     }
 }

@@ -8,7 +8,7 @@ mod progress;
 mod rejects;
 mod source;
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path};
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -18,20 +18,23 @@ use super::{
     failure::Failure,
 };
 use crate::{
-    app::{Core, ingest_settings, pool_options},
+    app::Core,
     auth,
     clock::Clock,
-    config::Config,
+    config::{self, Config},
     db::{Instance, StatementLog, partition},
     directory::{OrganizationFields, ProjectFields, organization, project},
     error::Error,
     graphql::node::NodeId,
     ingest::{
-        self, Mode,
-        bulk::{Bulk, Options, Refused, Summary},
-        formats::{Records, Row, Unreadable},
+        self, FieldError, Mode,
+        bulk::{Bulk, Options, RejectedIndexes, Summary},
+        formats::{ParsedRow, RecordReader},
     },
-    model::{Key, ProjectId, TimeRange, Timestamp, timestamp::DAY_MICROS},
+    model::{
+        Key, ProjectId, TimeRange, Timestamp,
+        timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
+    },
 };
 
 /// The door that the ledger names.
@@ -49,31 +52,30 @@ pub async fn run(config: &Config, command: &Import) -> Result<(), Failure> {
     let since = command.since.map(|since| Timestamp::from_micros(since.as_microsecond()));
     let from = since.unwrap_or_else(|| now.plus_micros(-DAYS_BACK * DAY_MICROS));
     let settings = settings(config, now, from);
-    let days = Days::within(from, settings.future);
+    let days = Days::within(from, settings.time_window_future_minutes);
     let mut text = Text::open(&command.file).await?;
     let format = text.format(command.format, command.time_unit).await?;
     let progress = Progress::new(&text);
-    let records = Records::new(text.into_bytes(), format, u64::MAX).with_digest();
+    let records = RecordReader::new(text.into_bytes(), format, u64::MAX).with_digest();
     let rejects = Rejects::create(command.rejects.as_deref(), format)?;
     let reading = Reading { records, rejects, progress, oldest: since.is_none().then_some(from), index: 0 };
     if command.dry_run {
         return reading.look(&settings, now).await;
     }
     let name = command.project.as_deref().unwrap_or_default();
-    let instance = Instance::claim(&pool_options(config), config.server.node).await?;
-    let core = Core::open_with(config, Clock::system(), instance, settings).await?;
+    let instance = Instance::claim(&config.database, config.server.node).await?;
+    let core = Core::open_with(config, Clock::system(), instance, &settings).await?;
     let imported = async { reading.store(&core, find(&core, name).await?, config.ingest.part_rows, days).await }.await;
     core.close().await;
     imported
 }
 
 /// What is taken in, with a window that reaches back to `from`.
-fn settings(config: &Config, now: Timestamp, from: Timestamp) -> ingest::Settings {
-    let settings = ingest_settings(config);
-    let micros = u64::try_from(now.as_micros() - from.as_micros()).unwrap_or(0);
-    // Rows are read for a while, and the clock goes on meanwhile.
-    let past = Duration::from_micros(micros) + Duration::from_hours(24);
-    ingest::Settings { past: settings.past.max(past), ..settings }
+fn settings(config: &Config, now: Timestamp, from: Timestamp) -> config::Ingest {
+    // A day more, because the clock goes on while rows are read.
+    let hours = (now.as_micros() - from.as_micros()).max(0) / HOUR_MICROS + 1 + 24;
+    let hours = u32::try_from(hours).unwrap_or(u32::MAX).max(config.ingest.time_window_past_hours);
+    config::Ingest { time_window_past_hours: hours, ..config.ingest.clone() }
 }
 
 /// The project with this node id, or with these slugs: `organization/project`.
@@ -94,7 +96,7 @@ async fn find(core: &Core, name: &str) -> Result<Key<ProjectId>, Failure> {
 
 /// An import under way.
 struct Reading {
-    records: Records<source::Bytes>,
+    records: RecordReader<source::Bytes>,
     rejects: Rejects,
     progress: Progress,
     /// A row before it ends the import.
@@ -115,8 +117,8 @@ impl Reading {
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::internal)?;
         let scope = auth::server_scope();
         core.ingest.admit(&scope, project).await.map_err(as_data)?;
-        let options = Options { source: SOURCE, mode: Mode::Partial, part_rows, refused: Refused::Collected };
-        let mut bulk = Bulk::new(&core.ingest, &scope, options);
+        let options = Options { source: SOURCE, mode: Mode::Partial, part_rows, rejected: RejectedIndexes::Kept };
+        let mut bulk = Bulk::new(&scope, &core.ingest, options);
         loop {
             let record = tokio::select! {
                 biased;
@@ -127,16 +129,16 @@ impl Reading {
             let Some(record) = record else { break };
             self.rejects.hold(self.records.raw());
             match record {
-                Ok(Row { project: named, candidate }) => {
+                Ok(ParsedRow { project: named, candidate }) => {
                     self.check_age(candidate.timestamp)?;
                     if named.is_none_or(|id| NodeId::project(&id.into()) == Some(project)) {
                         days.note(candidate.timestamp);
                         bulk.row(self.index, Some(project), candidate).await?;
                     } else {
-                        bulk.refuse(self.index, elsewhere());
+                        bulk.reject(self.index, elsewhere());
                     }
                 }
-                Err(unreadable) => bulk.refuse(self.index, unreadable),
+                Err(unreadable) => bulk.reject(self.index, unreadable),
             }
             self.index += 1;
             if bulk.is_full() || self.rejects.is_full(part_rows) {
@@ -157,28 +159,27 @@ impl Reading {
         days.make(core).await?;
         let digest = self.records.digest().ok_or_else(|| Failure::internal("the text was read without a digest"))?;
         bulk.store(Some(&format!("{} {digest}", project.id.0))).await.map_err(as_data)?;
-        self.rejects.write(self.records.header(), bulk.take_refused())?;
+        self.rejects.write(self.records.header(), bulk.take_rejected())?;
         self.progress.show(self.index);
         Ok(())
     }
 
     /// Reads and checks everything without a database.
-    async fn look(mut self, settings: &ingest::Settings, now: Timestamp) -> Result<(), Failure> {
+    async fn look(mut self, settings: &config::Ingest, now: Timestamp) -> Result<(), Failure> {
         let mut summary = Summary::default();
         while let Some(record) = self.records.next().await.map_err(|broken| self.broken(&broken.to_string()))? {
             self.rejects.hold(self.records.raw());
             let refusal = match record {
-                Ok(Row { candidate, .. }) => {
+                Ok(ParsedRow { candidate, .. }) => {
                     self.check_age(candidate.timestamp)?;
-                    let rejection = ingest::review(vec![candidate], now, settings).pop();
-                    rejection.map(Unreadable::from)
+                    ingest::review(vec![candidate], now, settings).pop().map(|rejection| rejection.error)
                 }
                 Err(unreadable) => Some(unreadable),
             };
             match refusal {
                 None => summary.accepted += 1,
                 Some(unreadable) => {
-                    summary.refuse(self.index, unreadable);
+                    summary.reject(self.index, unreadable);
                     self.rejects.write(self.records.header(), vec![self.index])?;
                 }
             }
@@ -226,8 +227,7 @@ impl Reading {
         let before = if *repeated > 0 { format!(", {repeated} of them by an earlier run") } else { String::new() };
         eprintln!("{accepted} metrics {verb}{before}, {rejected} refused, {}", self.progress.rate(self.index));
         for error in errors.iter().take(SHOWN) {
-            let field = if error.field.is_empty() { String::new() } else { format!("{}: ", error.field) };
-            eprintln!("  row {}: {field}{}", error.index + 1, error.message);
+            eprintln!("  row {}: {}", error.index + 1, error.error);
         }
         match rejected {
             0 if self.index == 0 => Err(Failure::Data("there is not a single row".to_owned())),
@@ -249,22 +249,21 @@ fn as_data(fault: Error) -> Failure {
 }
 
 /// A row that would be counted where it does not belong.
-fn elsewhere() -> Unreadable {
-    let message = "names another project than --project does; leave it out, or import it into its own".to_owned();
-    Unreadable { field: "projectId".to_owned(), message }
+fn elsewhere() -> FieldError {
+    FieldError::new("projectId", "names another project than --project does; leave it out, or import it into its own")
 }
 
 /// The days that rows fall into, and for which there are partitions.
 struct Days {
     first: Timestamp,
-    future: Duration,
+    future_minutes: u32,
     noted: BTreeSet<Timestamp>,
     made: BTreeSet<Timestamp>,
 }
 
 impl Days {
-    const fn within(from: Timestamp, future: Duration) -> Self {
-        Self { first: from.plus_micros(-DAY_MICROS), future, noted: BTreeSet::new(), made: BTreeSet::new() }
+    const fn within(from: Timestamp, future_minutes: u32) -> Self {
+        Self { first: from.plus_micros(-DAY_MICROS), future_minutes, noted: BTreeSet::new(), made: BTreeSet::new() }
     }
 
     fn note(&mut self, timestamp: Option<Timestamp>) {
@@ -274,7 +273,7 @@ impl Days {
 
     /// Makes the partitions of days that are new.
     async fn make(&mut self, core: &Core) -> Result<(), Failure> {
-        let ahead = i64::try_from(self.future.as_micros()).unwrap_or(i64::MAX);
+        let ahead = i64::from(self.future_minutes) * MINUTE_MICROS;
         let (first, last) = (self.first.floor(DAY_MICROS), core.clock.now().plus_micros(ahead));
         let noted = std::mem::take(&mut self.noted);
         // Rows of other days are refused one by one: a garbled date would leave a partition behind for ever.

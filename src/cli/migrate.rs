@@ -2,7 +2,6 @@
 
 use super::{arguments::Migrate, failure::Failure};
 use crate::{
-    app,
     config::Config,
     db::{Database, migrate},
 };
@@ -10,7 +9,7 @@ use crate::{
 /// Applies, reverts or lists migrations.
 #[expect(clippy::print_stdout, reason = "data goes to standard output")]
 pub async fn run(config: &Config, command: &Migrate) -> Result<(), Failure> {
-    let database = Database::open(&app::pool_options(config)).await?;
+    let database = Database::open(&config.database).await?;
     match command {
         Migrate::Up { steps } => migrate::up(&database, *steps).await?,
         Migrate::Down { steps } => migrate::down(&database, Some(*steps)).await?,

@@ -9,7 +9,7 @@ use super::{
     failure::Failure,
 };
 use crate::{
-    app::{Core, pool_options},
+    app::Core,
     clock::{Clock, Stopwatch},
     config::Config,
     db::instance::{Instance, SAMPLE_NODE},
@@ -32,7 +32,7 @@ pub async fn run(config: &Config, command: &Seed) -> Result<(), Failure> {
     };
     let plan = Plan { size, rng_seed: command.rng_seed };
     // Its ids come from one node and a fixed clock, so that the same plan makes the same ids.
-    let instance = Instance::claim(&pool_options(config), Some(SAMPLE_NODE)).await?;
+    let instance = Instance::claim(&config.database, Some(SAMPLE_NODE)).await?;
     let core = Core::open(config, Clock::fixed(until), instance).await?;
     if !seed::is_empty(&core).await? {
         core.close().await;

@@ -3,12 +3,7 @@
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{failure::Failure, first_look};
-use crate::{
-    app::{App, pool_options},
-    clock::Clock,
-    config::Config,
-    db::Instance,
-};
+use crate::{app::App, clock::Clock, config::Config, db::Instance};
 
 /// Serves until SIGINT or SIGTERM, then drains.
 pub async fn run(config: &Config) -> Result<(), Failure> {
@@ -35,7 +30,7 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
 }
 
 async fn start(config: &Config) -> Result<App, Failure> {
-    let instance = Instance::claim(&pool_options(config), config.server.node).await?;
+    let instance = Instance::claim(&config.database, config.server.node).await?;
     // Under the instance's lock: nobody else fills the same file meanwhile.
     first_look::fill_if_empty(config).await?;
     Ok(App::start_as(instance, config, Clock::system()).await?)

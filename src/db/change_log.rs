@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectionTrait, Statement};
 
-use super::{Database, StatementLog};
+use super::{pool::Database, statement::StatementLog};
 use crate::{error::Result, model::Timestamp};
 
 /// Rows that are removed in one statement.

@@ -12,8 +12,8 @@ use std::{
 
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
 
-use super::pool::Options;
 use crate::{
+    config,
     error::{Error, Result},
     model::IdGenerator,
 };
@@ -54,11 +54,11 @@ impl Instance {
     ///
     /// # Errors
     /// When another instance holds the node or the SQLite file, or the database cannot be reached.
-    pub async fn claim(options: &Options, node: Option<u8>) -> Result<Self> {
-        match sqlite_file(&options.url)? {
+    pub async fn claim(settings: &config::Database, node: Option<u8>) -> Result<Self> {
+        match sqlite_file(settings.url.reveal())? {
             // One process has the file, so its node needs no lock of its own.
             Some(file) => Ok(Self { node: node.unwrap_or(SAMPLE_NODE + 1), hold: lock_file(&file)? }),
-            None => claim_node(options, node).await,
+            None => claim_node(settings, node).await,
         }
     }
 
@@ -123,12 +123,12 @@ fn lock_file(file: &Path) -> Result<Hold> {
     }
 }
 
-async fn claim_node(options: &Options, node: Option<u8>) -> Result<Instance> {
-    let connect = PgConnectOptions::from_str(&options.url)
+async fn claim_node(settings: &config::Database, node: Option<u8>) -> Result<Instance> {
+    let connect = PgConnectOptions::from_str(settings.url.reveal())
         .map_err(|error| Error::input("database.url", error.to_string()))?
         .application_name("perfgraph node");
     let connecting = PgConnection::connect_with(&connect);
-    let mut connection = tokio::time::timeout(options.acquire_timeout, connecting)
+    let mut connection = tokio::time::timeout(settings.acquire_timeout, connecting)
         .await
         .map_err(|_| Error::from(sqlx::Error::PoolTimedOut))??;
     // It idles for the whole life of the instance; servers before 14 do not know the setting.
@@ -140,7 +140,7 @@ async fn claim_node(options: &Options, node: Option<u8>) -> Result<Instance> {
     // The sample data's node is nobody's by chance: seeding next to a running server must find it free.
     let wanted = node.map_or(SAMPLE_NODE + 1..=u8::MAX, |node| node..=node);
     // A process that has just ended holds its node until PostgreSQL has noticed.
-    let patience = options.acquire_timeout.as_millis() / LOCK_INTERVAL.as_millis();
+    let patience = settings.acquire_timeout.as_millis() / LOCK_INTERVAL.as_millis();
     for attempt in 0..=patience {
         if attempt > 0 {
             tokio::time::sleep(LOCK_INTERVAL).await;

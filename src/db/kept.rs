@@ -7,7 +7,11 @@
 use sea_orm::{ConnectionTrait, Statement};
 use sqlx::{AssertSqlSafe, SqlitePool};
 
-use super::{Backend, Database, StatementLog, partition};
+use super::{
+    partition,
+    pool::{Backend, Database},
+    statement::StatementLog,
+};
 use crate::{
     error::Result,
     model::{Kept, Timestamp},

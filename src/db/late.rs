@@ -3,7 +3,7 @@
 
 use sqlx::{AssertSqlSafe, PgPool, SqlitePool};
 
-use super::{Backend, Database};
+use super::pool::{Backend, Database};
 use crate::{error::Result, model::Timestamp};
 
 /// Rows of one transaction.

@@ -11,7 +11,10 @@ use sea_orm::DbErr;
 use sea_orm_migration::{MigrationStatus, MigratorTrait};
 use sqlx::{Connection, PgConnection};
 
-use super::{Backend, Database, instance::beside};
+use super::{
+    instance::beside,
+    pool::{Backend, Database},
+};
 use crate::error::{Error, Result};
 
 /// The advisory lock that migrating processes share on PostgreSQL; any fixed number of ours does.

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use sqlx::{PgConnection, PgPool};
 
-use super::{Backend, Database};
+use super::pool::{Backend, Database};
 use crate::{
     error::Result,
     model::{

@@ -6,7 +6,6 @@ use std::{
     path::PathBuf,
     str::FromStr,
     sync::{Arc, PoisonError, RwLock},
-    time::Duration,
 };
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector};
@@ -17,12 +16,13 @@ use sqlx::{
 };
 
 use super::{
-    Session, StatementLog,
     moves::{Move, Moves},
     readers::Readers,
-    session::{Asked, Connections},
+    session::{Asked, Connections, Session},
+    statement::StatementLog,
 };
 use crate::{
+    config,
     error::{Error, Result},
     model::Kept,
 };
@@ -36,23 +36,6 @@ const READ_CACHE: &str = "-1024";
 const CHECKPOINT_PAGES: &str = "8192";
 /// Rows that SQLite's thread may read ahead: whole pages of lists fit, so that it is woken once and not every 50 rows.
 const ROWS_AHEAD: usize = 512;
-
-/// How to reach the database and how hard to lean on it.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// `sqlite://FILE` or `postgres://…`.
-    pub url: String,
-    /// Connections for queries.
-    pub read_connections: u32,
-    /// Connections for writes; SQLite always has one.
-    pub write_connections: u32,
-    /// How long a request waits for a connection before it is refused.
-    pub acquire_timeout: Duration,
-    /// How long SQLite waits for another process's lock.
-    pub busy_timeout: Duration,
-    /// How long PostgreSQL lets one statement run.
-    pub statement_timeout: Duration,
-}
 
 /// The writer pool below the ORM, for COPY and bulk statements.
 #[derive(Clone, Debug)]
@@ -88,23 +71,19 @@ impl Database {
     ///
     /// # Errors
     /// When the database cannot be reached or the URL makes no sense.
-    pub async fn open(options: &Options) -> Result<Self> {
-        if options.url.starts_with("sqlite:") {
-            Self::open_sqlite(options).await
-        } else {
-            Self::open_postgres(options).await
-        }
+    pub async fn open(settings: &config::Database) -> Result<Self> {
+        if settings.url.is_sqlite() { Self::open_sqlite(settings).await } else { Self::open_postgres(settings).await }
     }
 
-    async fn open_sqlite(options: &Options) -> Result<Self> {
-        let connect = SqliteConnectOptions::from_str(&options.url)
+    async fn open_sqlite(settings: &config::Database) -> Result<Self> {
+        let connect = SqliteConnectOptions::from_str(settings.url.reveal())
             .map_err(|error| Error::input("database.url", error.to_string()))?
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             // FULL: an acknowledged metric survives a power cut; with batched commits it costs nothing visible.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(options.busy_timeout)
+            .busy_timeout(settings.busy_timeout)
             .statement_cache_capacity(256)
             .row_buffer_size(ROWS_AHEAD)
             .pragma("temp_store", "MEMORY")
@@ -113,7 +92,7 @@ impl Database {
         let file = connect.get_filename().to_path_buf();
         let write = SqlitePoolOptions::new()
             .max_connections(1)
-            .acquire_timeout(options.acquire_timeout)
+            .acquire_timeout(settings.acquire_timeout)
             // There is no network in between that could have failed, and a ping wakes the connection's thread.
             .test_before_acquire(false)
             // A full disk makes SQLite roll back by itself. The driver's own ROLLBACK fails then, and it would refuse every
@@ -125,8 +104,8 @@ impl Database {
             .connect_with(connect.clone())
             .await?;
         let read = SqlitePoolOptions::new()
-            .max_connections(reader_count(options.read_connections))
-            .acquire_timeout(options.acquire_timeout)
+            .max_connections(reader_count(settings.read_connections))
+            .acquire_timeout(settings.acquire_timeout)
             .test_before_acquire(false)
             .connect_with(connect.pragma("query_only", "ON").pragma("cache_size", READ_CACHE))
             .await?;
@@ -141,23 +120,23 @@ impl Database {
         })
     }
 
-    async fn open_postgres(options: &Options) -> Result<Self> {
-        let timeout = options.statement_timeout.as_millis().to_string();
-        let connect = PgConnectOptions::from_str(&options.url)
+    async fn open_postgres(settings: &config::Database) -> Result<Self> {
+        let statement_timeout = settings.statement_timeout.as_millis().to_string();
+        let connect = PgConnectOptions::from_str(settings.url.reveal())
             .map_err(|error| Error::input("database.url", error.to_string()))?
             .application_name("perfgraph")
             .statement_cache_capacity(256)
             // Reports read thousands of rows, not millions: to start processes that help takes longer than to answer.
-            .options([("statement_timeout", timeout.as_str()), ("max_parallel_workers_per_gather", "0")]);
+            .options([("statement_timeout", statement_timeout.as_str()), ("max_parallel_workers_per_gather", "0")]);
         let pool = |connections| {
             PgPoolOptions::new()
                 .max_connections(connections)
-                .acquire_timeout(options.acquire_timeout)
+                .acquire_timeout(settings.acquire_timeout)
                 // The round trip of a ping before every use would double the cost of a small query.
                 .test_before_acquire(false)
                 .connect_with(connect.clone())
         };
-        let (read, write) = (pool(options.read_connections).await?, pool(options.write_connections).await?);
+        let (read, write) = (pool(settings.read_connections).await?, pool(settings.write_connections).await?);
         Ok(Self {
             backend: Backend::Postgres(write.clone()),
             read: Readers::postgres(read),

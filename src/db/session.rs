@@ -14,9 +14,9 @@ use sea_orm::{
 };
 
 use super::{
-    Statement, StatementLog,
     moves::{Move, Moves},
     readers::{Readers, Waiting},
+    statement::StatementLog,
 };
 use crate::{
     clock::Stopwatch,
@@ -78,11 +78,7 @@ impl<C> Logged<C> {
 
     fn record(&self, sql: String, rows: usize, watch: Stopwatch) {
         self.asked.0.fetch_add(1, Ordering::Relaxed);
-        self.log.record(Statement {
-            sql,
-            rows: u64::try_from(rows).unwrap_or(u64::MAX),
-            elapsed_ms: watch.elapsed_ms(),
-        });
+        self.log.add(sql, rows, watch);
     }
 }
 

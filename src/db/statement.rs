@@ -1,35 +1,42 @@
-//! What a request asked of the database: every statement with its text, in order, counted per request.
+//! The log of SQL statements that a request sent, in order.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// One statement as it was sent.
+use crate::clock::Stopwatch;
+
+/// A statement that was sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statement {
-    /// The SQL with placeholders; never the values.
+    /// The SQL with placeholders, never with values.
     pub sql: String,
-    /// Rows read or changed.
+    /// Number of rows read or changed.
     pub rows: u64,
     /// Milliseconds until the answer was complete.
     pub elapsed_ms: f64,
 }
 
-/// Collects the statements of one request; clones share the collection.
+/// The statements of one request; clones share the log.
 #[derive(Clone, Debug, Default)]
 pub struct StatementLog(Arc<Mutex<Vec<Statement>>>);
 
 impl StatementLog {
-    /// Adds one statement.
-    pub fn record(&self, statement: Statement) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(statement);
+    /// Adds a statement that read or changed `rows` rows and was sent when `watch` started.
+    pub fn add(&self, sql: impl Into<String>, rows: impl TryInto<u64>, watch: Stopwatch) {
+        let rows = rows.try_into().unwrap_or(u64::MAX);
+        self.locked().push(Statement { sql: sql.into(), rows, elapsed_ms: watch.elapsed_ms() });
     }
 
-    /// What was sent so far, in the order of completion.
+    /// The statements so far, in the order of completion.
     pub fn statements(&self) -> Vec<Statement> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.locked().clone()
     }
 
-    /// How many were sent so far.
+    /// Number of statements so far.
     pub fn count(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.locked().len()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Vec<Statement>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

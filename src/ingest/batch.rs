@@ -1,5 +1,5 @@
-//! The bounded queue in front of the database, and the committers that empty it: callers that arrive while a commit is
-//! under way share the next one.
+//! The bounded queue in front of the database, and the committers that empty it. Submissions that arrive during a commit
+//! share the next one (group commit).
 
 use std::{
     any::Any,
@@ -12,66 +12,46 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc,
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Receipt, Rejection, Settings,
-    endpoint::Endpoints,
-    group::{Entry, Outcome, receipt},
-    late::Late,
-    turnstile::Turnstile,
+    endpoint::EndpointIds,
+    group::{Entry, Outcome},
+    job::Job,
+    publish_order::PublishOrder,
+    submission::Receipt,
     write::{self, Written},
 };
 use crate::{
-    db::{Database, StatementLog},
+    config,
+    db::{Backend, Database},
     error::{Error, Result},
     live::{CommittedBatch, Publisher},
-    model::{IdGenerator, Key, Measurement, ProjectId, Timestamp},
+    model::IdGenerator,
 };
 
 const RETRY_AFTER_S: u32 = 1;
 
-/// A submission that passed the checks.
+/// A job in the queue or in a commit.
 #[derive(Debug)]
-pub struct Job {
-    pub project: Key<ProjectId>,
-    pub source: String,
-    pub key: Option<String>,
-    /// Empty without a key: nothing will ever be compared with it.
-    pub body_hash: Vec<u8>,
-    pub measurements: Vec<Measurement>,
-    pub rejected: Vec<Rejection>,
-    pub late: Late,
-    pub received_at: Timestamp,
-    pub log: StatementLog,
-}
-
-impl Job {
-    /// What it takes of the queue and of a commit; never nothing.
-    fn weight(&self) -> u32 {
-        u32::try_from(self.measurements.len()).unwrap_or(u32::MAX).max(1)
-    }
-}
-
-/// A job with somebody who waits for it, perhaps.
-#[derive(Debug)]
-struct Queued {
+struct QueuedJob {
     job: Job,
     caller: oneshot::Sender<Result<Receipt>>,
-    /// Given back when the job is settled, so that what is in a commit counts as queued too.
-    room: OwnedSemaphorePermit,
+    /// Released when the job is done, so that rows in a commit count as queued.
+    capacity: OwnedSemaphorePermit,
 }
 
-/// Answers a caller and gives back its room in the queue, the room first: its next batch must find it free.
-fn answer(caller: oneshot::Sender<Result<Receipt>>, room: OwnedSemaphorePermit, result: Result<Receipt>) {
-    drop(room);
-    // A caller that went away is no fault: its rows are stored, and its key tells it so when it asks again.
+/// Releases the capacity of a job and answers its caller. In this order, because the caller's next batch must find the
+/// capacity free.
+fn answer(caller: oneshot::Sender<Result<Receipt>>, capacity: OwnedSemaphorePermit, result: Result<Receipt>) {
+    drop(capacity);
+    // The caller may have disconnected: its rows are stored, and a retry with the key returns the receipt.
     let _ = caller.send(result);
 }
 
-/// Where callers put jobs and wait.
+/// The sending end of the queue.
 #[derive(Clone, Debug)]
 pub struct Queue {
-    sender: mpsc::UnboundedSender<Queued>,
-    /// One permit per row; the channel itself needs no bound then.
-    room: Arc<Semaphore>,
+    sender: mpsc::UnboundedSender<QueuedJob>,
+    /// One permit per row. It bounds the queue, so the channel needs no bound.
+    capacity: Arc<Semaphore>,
     closing: CancellationToken,
 }
 
@@ -79,27 +59,37 @@ pub struct Queue {
 pub fn new(
     database: Database,
     ids: Arc<IdGenerator>,
-    endpoints: Endpoints,
+    endpoints: EndpointIds,
     publisher: Publisher,
-    settings: &Settings,
+    settings: &config::Ingest,
 ) -> (Queue, Batcher) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let rows_max = usize::try_from(settings.queue_rows_max).unwrap_or(usize::MAX);
+    // A queue smaller than one call would refuse that call for ever.
+    let queue_rows = usize::try_from(settings.queue_rows_max.max(settings.rows_max)).unwrap_or(usize::MAX);
     let queue = Queue {
         sender,
-        room: Arc::new(Semaphore::new(rows_max.min(Semaphore::MAX_PERMITS))),
+        capacity: Arc::new(Semaphore::new(queue_rows.min(Semaphore::MAX_PERMITS))),
         closing: CancellationToken::new(),
     };
-    let intake =
-        Intake { receiver, carried: None, closing: queue.closing.clone(), commit_rows_max: settings.commit_rows_max };
+    let groups = GroupReader {
+        receiver,
+        carried: None,
+        closing: queue.closing.clone(),
+        commit_rows_max: settings.commit_rows_max,
+    };
+    // SQLite has one writer; a second committer only made the groups smaller when measured.
+    let committers = match database.backend() {
+        Backend::Sqlite(_) => 1,
+        Backend::Postgres(pool) => pool.options().get_max_connections(),
+    };
     let batcher = Batcher {
         database,
         ids,
         endpoints,
         publisher,
-        turnstile: Turnstile::new(),
-        intake: Mutex::new(intake),
-        committers: settings.committers,
+        publish_order: PublishOrder::new(),
+        groups: Mutex::new(groups),
+        committers,
     };
     (queue, batcher)
 }
@@ -107,12 +97,13 @@ pub fn new(
 impl Queue {
     /// Queues a job and waits until it is durable.
     pub async fn put(&self, job: Job) -> Result<Receipt> {
-        let room = Arc::clone(&self.room).try_acquire_many_owned(job.weight()).map_err(|error| match error {
-            TryAcquireError::NoPermits => unavailable("the ingest queue is full; send the same batch again"),
-            TryAcquireError::Closed => stopping(),
-        })?;
+        let capacity =
+            Arc::clone(&self.capacity).try_acquire_many_owned(job.weight()).map_err(|error| match error {
+                TryAcquireError::NoPermits => unavailable("the ingest queue is full; send the same batch again"),
+                TryAcquireError::Closed => stopping(),
+            })?;
         let (caller, receipt) = oneshot::channel();
-        let queued = Queued { job, caller, room };
+        let queued = QueuedJob { job, caller, capacity };
         self.sender.send(queued).map_err(|_| stopping())?;
         receipt.await.unwrap_or_else(|_| {
             Err(unavailable(
@@ -122,7 +113,7 @@ impl Queue {
     }
 
     pub fn close(&self) {
-        self.room.close();
+        self.capacity.close();
         self.closing.cancel();
     }
 }
@@ -137,22 +128,23 @@ fn unavailable(message: &'static str) -> Error {
 
 /// The receiving end of the queue.
 #[derive(Debug)]
-struct Intake {
-    receiver: mpsc::UnboundedReceiver<Queued>,
-    /// Did not fit into the group before.
-    carried: Option<Queued>,
+struct GroupReader {
+    receiver: mpsc::UnboundedReceiver<QueuedJob>,
+    /// The job that exceeded the row limit of the previous group.
+    carried: Option<QueuedJob>,
     closing: CancellationToken,
     commit_rows_max: u32,
 }
 
-impl Intake {
-    /// Waits for a job and takes what else is there, up to the rows of a commit. `None` when closed and empty.
-    async fn next_group(&mut self) -> Option<Vec<Queued>> {
+impl GroupReader {
+    /// Waits for a job and adds all other queued jobs, up to the row limit of a commit. `None` when the queue is closed and
+    /// empty.
+    async fn next_group(&mut self) -> Option<Vec<QueuedJob>> {
         let first = match self.carried.take() {
             Some(carried) => carried,
             None => self.next().await?,
         };
-        // Lets callers that are about to submit do so: a lone row then waits microseconds, and a crowd shares a commit.
+        // Lets tasks that are ready to submit run first: a single row waits microseconds, concurrent callers share a commit.
         tokio::task::yield_now().await;
         let mut rows = first.job.weight();
         let mut group = vec![first];
@@ -167,7 +159,7 @@ impl Intake {
         Some(group)
     }
 
-    async fn next(&mut self) -> Option<Queued> {
+    async fn next(&mut self) -> Option<QueuedJob> {
         tokio::select! {
             biased;
             queued = self.receiver.recv() => return queued,
@@ -177,28 +169,29 @@ impl Intake {
     }
 }
 
-/// Commits what is queued. Nothing is stored unless [`Batcher::run`] runs.
+/// Commits queued jobs in groups. Without a running [`Batcher::run`] nothing is stored.
 #[derive(Debug)]
 pub struct Batcher {
     database: Database,
     ids: Arc<IdGenerator>,
-    endpoints: Endpoints,
+    endpoints: EndpointIds,
     publisher: Publisher,
-    turnstile: Turnstile,
-    intake: Mutex<Intake>,
-    committers: usize,
+    publish_order: PublishOrder,
+    groups: Mutex<GroupReader>,
+    /// Number of concurrent commits: one per connection for writes.
+    committers: u32,
 }
 
 impl Batcher {
-    /// Commits until the queue is closed (or every handle gone) and all that was queued is durable and acknowledged.
+    /// Commits until the queue is closed, or all its handles are dropped, and every queued job is durable and acknowledged.
     pub async fn run(self) {
         join_all((0..self.committers).map(|_| self.commit_groups())).await;
     }
 
     async fn commit_groups(&self) {
         loop {
-            // One committer waits for work while the others write; the lock is free again before it writes itself.
-            let group = self.intake.lock().await.next_group().await;
+            // One committer waits for jobs while the others write. It releases the lock before it writes.
+            let group = self.groups.lock().await.next_group().await;
             match group {
                 Some(group) => self.commit(group).await,
                 None => return,
@@ -206,34 +199,35 @@ impl Batcher {
         }
     }
 
-    /// Commits a group, or, where one of several spoils it, each alone, so that only the culprit fails.
-    async fn commit(&self, mut group: Vec<Queued>) {
+    /// Commits a group. If that fails for another reason than an unavailable database, commits each job alone, so that only
+    /// the faulty one fails.
+    async fn commit(&self, mut group: Vec<QueuedJob>) {
         match self.write(&mut group).await {
             Ok(written) => self.settle(group, written),
             Err(error) if group.len() > 1 && !matches!(error, Error::Unavailable { .. }) => {
-                tracing::warn!(%error, submissions = group.len(), "a shared commit failed; retrying one by one");
+                tracing::warn!(%error, submissions = group.len(), "a group commit failed; committing each submission alone");
                 for mut alone in group {
                     match self.write(std::slice::from_mut(&mut alone)).await {
                         Ok(written) => self.settle(vec![alone], written),
-                        Err(error) => answer(alone.caller, alone.room, Err(error)),
+                        Err(error) => answer(alone.caller, alone.capacity, Err(error)),
                     }
                 }
             }
             Err(error) => {
                 for queued in group {
-                    answer(queued.caller, queued.room, Err(error.clone()));
+                    answer(queued.caller, queued.capacity, Err(error.clone()));
                 }
             }
         }
     }
 
-    /// A bug that panics costs the group that met it, not the committer: nobody would ever be answered again.
-    async fn write(&self, group: &mut [Queued]) -> Result<Written> {
+    /// Turns a panic into an error of this group. Otherwise the committer would end, and no later job would be answered.
+    async fn write(&self, group: &mut [QueuedJob]) -> Result<Written> {
         let caught = AssertUnwindSafe(self.write_unguarded(group)).catch_unwind().await;
-        caught.unwrap_or_else(|panic| Err(Error::internal(format!("a commit panicked: {}", words(&*panic)))))
+        caught.unwrap_or_else(|panic| Err(Error::internal(format!("a commit panicked: {}", panic_message(&*panic)))))
     }
 
-    async fn write_unguarded(&self, group: &mut [Queued]) -> Result<Written> {
+    async fn write_unguarded(&self, group: &mut [QueuedJob]) -> Result<Written> {
         let mut jobs: Vec<&mut Job> = group.iter_mut().map(|queued| &mut queued.job).collect();
         let endpoints = self.endpoints.resolve(&mut jobs).await?;
         let entries = jobs
@@ -245,24 +239,25 @@ impl Batcher {
                 Entry::new(job, first_id, endpoints)
             })
             .collect::<Result<Vec<_>>>()?;
-        write::group(self.database.backend(), &self.turnstile, &entries).await
+        write::group(self.database.backend(), &self.publish_order, &entries).await
     }
 
-    /// As [`Batcher::write`]; what was not answered yet is told to ask again, because it is stored.
-    fn settle(&self, group: Vec<Queued>, written: Written) {
+    /// Answers and publishes a stored group. After a panic, callers that were not answered are told to retry: their rows
+    /// are stored.
+    fn settle(&self, group: Vec<QueuedJob>, written: Written) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.settle_unguarded(group, written))) {
-            tracing::error!(panic = words(&*panic), "a stored commit could not be published");
+            tracing::error!(panic = panic_message(&*panic), "a stored commit could not be published");
         }
     }
 
-    /// Answers and publishes, in the order of sequences, before the next commit of these organizations may.
-    fn settle_unguarded(&self, group: Vec<Queued>, written: Written) {
-        let Written { outcomes, turn } = written;
-        for (Queued { job, caller, room }, outcome) in group.into_iter().zip(outcomes) {
+    /// Answers and publishes in the order of sequences. The permit is held until then.
+    fn settle_unguarded(&self, group: Vec<QueuedJob>, written: Written) {
+        let Written { outcomes, permit } = written;
+        for (QueuedJob { job, caller, capacity }, outcome) in group.into_iter().zip(outcomes) {
             match outcome {
-                Outcome::Answered(result) => answer(caller, room, result),
+                Outcome::Answered(result) => answer(caller, capacity, result),
                 Outcome::Stored { sequence, first_id } => {
-                    answer(caller, room, Ok(receipt(&job, sequence, false)));
+                    answer(caller, capacity, Ok(job.receipt(sequence, false)));
                     if let Some(sequence) = sequence {
                         self.publisher.publish(Arc::new(CommittedBatch {
                             organization: job.project.organization,
@@ -276,12 +271,12 @@ impl Batcher {
                 }
             }
         }
-        drop(turn);
+        drop(permit);
     }
 }
 
-/// What a panic said.
-fn words(panic: &(dyn Any + Send)) -> &str {
+/// The message of a panic.
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

@@ -1,187 +1,180 @@
-//! Many rows from one source: put together in parts of a bounded size, each stored like any other call, and one summary
-//! of what became of all of them.
+//! Stores many rows of one source in parts of bounded size, each a submission like any other, and summarizes the result.
 //!
-//! A key makes the whole repeatable: each part is stored under the key and its number, and the end has a number too. So
-//! the same rows again store nothing twice, however far they came before, and other rows under the key are a conflict.
+//! An idempotency key covers the whole source: each part is stored under the key and its number, and the end has a number
+//! too. A retry stores nothing twice, even if the first attempt stopped half-way; other rows under the same key are a
+//! conflict.
 
 use std::collections::HashMap;
 
-use super::{Candidate, Ingest, Mode, Rejection, Submission, accept};
+use super::{
+    Ingest,
+    idempotency::part_key,
+    submission::{Candidate, FieldError, Mode, Rejection, Submission},
+};
 use crate::{
     db::StatementLog,
     directory::reach::{self, PROJECT},
     error::{Error, Result},
-    ingest::formats::Unreadable,
     model::{Key, OrganizationId, ProjectId, Scope, StreamCursor},
 };
 
-/// Refused rows that a summary names.
+/// Maximum number of rejected rows that a summary lists.
 const ERRORS_MAX: usize = 100;
-/// Projects whose admission is remembered within one source.
+/// Maximum number of projects whose permission is cached per source.
 const PROJECTS_MAX: usize = 1_000;
 
-/// What became of the rows so far.
+/// The result so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
-    /// Rows that are durable, stored now or earlier under the same key.
+    /// Number of durable rows, stored by this call or by an earlier one with the same key.
     pub accepted: u64,
-    /// Those of them that were stored earlier.
+    /// Number of accepted rows that an earlier call had stored.
     pub repeated: u64,
-    /// Rows that were refused.
+    /// Number of rejected rows.
     pub rejected: u64,
-    /// The first of those.
+    /// The first rejected rows, at most 100.
     pub errors: Vec<RowError>,
-    /// Whether something was accepted, and nothing of it was stored now.
+    /// Whether rows were accepted and an earlier call had stored all of them.
     pub duplicate: bool,
-    /// Where the stream of metrics stands after the last accepted row.
+    /// The position of the organization's stream after the last accepted row.
     pub cursor: Option<StreamCursor>,
 }
 
-/// Why a row was refused.
+/// A rejected row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowError {
-    /// The position in the source, from zero.
+    /// The index of the row in the source, from zero.
     pub index: u64,
-    /// What it is about; empty for the row as a whole.
-    pub field: String,
-    /// What is wrong and how to put it right.
-    pub message: String,
+    /// The reason.
+    pub error: FieldError,
 }
 
 impl Summary {
-    /// Counts a refused row, and names it if it is one of the first.
-    pub fn refuse(&mut self, index: u64, why: Unreadable) {
+    /// Counts a rejected row, and lists it if the list is not full.
+    pub fn reject(&mut self, index: u64, error: FieldError) {
         self.rejected += 1;
         if self.errors.len() < ERRORS_MAX {
-            let Unreadable { field, message } = why;
-            self.errors.push(RowError { index, field, message });
+            self.errors.push(RowError { index, error });
         }
     }
 }
 
-impl From<Rejection> for Unreadable {
-    fn from(Rejection { code, message, .. }: Rejection) -> Self {
-        let field = code.field();
-        let rest = message.strip_prefix(field).and_then(|rest| rest.strip_prefix(": ")).map(str::to_owned);
-        Self { field: field.to_owned(), message: rest.unwrap_or(message) }
-    }
-}
-
-/// How a source is stored.
+/// Options for storing a source.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Which door it came through.
+    /// The name of the ingest API, as in [`Submission::source`].
     pub source: &'static str,
-    /// What a bad row does to the good ones; `Atomic` holds all rows back to the end, so they must fit into one call.
+    /// The effect of an invalid row. `Atomic` buffers all rows until the end, so they must fit into one call.
     pub mode: Mode,
-    /// Rows of one part.
+    /// Number of rows per part.
     pub part_rows: usize,
-    /// Who keeps the rows that were refused.
-    pub refused: Refused,
+    /// Whether the indexes of all rejected rows are kept.
+    pub rejected: RejectedIndexes,
 }
 
-/// What becomes of the indexes of refused rows, beyond the first that a summary names.
+/// Whether the indexes of rejected rows are kept beyond those that the summary lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// Nobody asks for them, so a source of nothing but bad rows costs no memory.
-    Forgotten,
-    /// They wait for [`Bulk::take_refused`], which is asked with each part.
-    Collected,
+pub enum RejectedIndexes {
+    /// Not kept, so a source of invalid rows takes no memory.
+    Discarded,
+    /// Kept until [`Bulk::take_rejected`], to be called after each part.
+    Kept,
 }
 
-/// The rows of one project that wait for their part to be complete.
-struct Group {
+/// The buffered rows of one project, up to the size of a part.
+struct PendingPart {
     project: Key<ProjectId>,
     candidates: Vec<Candidate>,
-    /// Where each stands in the source.
+    /// The index of each row in the source.
     indexes: Vec<u64>,
 }
 
-/// Takes rows and stores them.
+/// Stores the rows of one source.
 pub struct Bulk<'a> {
-    ingest: &'a Ingest,
     scope: &'a Scope,
+    ingest: &'a Ingest,
     options: Options,
-    groups: Vec<Group>,
-    waiting: usize,
-    /// Parts stored so far.
+    pending: Vec<PendingPart>,
+    pending_rows: usize,
+    /// Number of stored parts.
     parts: u64,
-    /// One organization, because a cursor and a key are an organization's.
+    /// The organization of the first accepted row. Rows of others are rejected, because cursors and keys belong to one
+    /// organization.
     organization: Option<OrganizationId>,
-    admitted: HashMap<Key<ProjectId>, Option<String>>,
+    /// The checked projects, each with the reason if its rows are rejected.
+    checked: HashMap<Key<ProjectId>, Option<String>>,
     summary: Summary,
-    /// Refused since somebody asked, where somebody does.
-    last_refused: Vec<u64>,
+    rejected_indexes: Vec<u64>,
 }
 
 impl<'a> Bulk<'a> {
-    /// Nothing yet.
-    pub fn new(ingest: &'a Ingest, scope: &'a Scope, options: Options) -> Self {
+    /// Starts a source.
+    pub fn new(scope: &'a Scope, ingest: &'a Ingest, options: Options) -> Self {
         Self {
-            ingest,
             scope,
+            ingest,
             options,
-            groups: Vec::new(),
-            waiting: 0,
+            pending: Vec::new(),
+            pending_rows: 0,
             parts: 0,
             organization: None,
-            admitted: HashMap::new(),
+            checked: HashMap::new(),
             summary: Summary::default(),
-            last_refused: Vec::new(),
+            rejected_indexes: Vec::new(),
         }
     }
 
-    /// What became of the rows so far.
+    /// The result so far.
     pub const fn summary(&self) -> &Summary {
         &self.summary
     }
 
-    /// The indexes of rows that were refused since this was last asked.
-    pub fn take_refused(&mut self) -> Vec<u64> {
-        std::mem::take(&mut self.last_refused)
+    /// Takes the indexes of the rows that were rejected since the last call.
+    pub fn take_rejected(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.rejected_indexes)
     }
 
-    /// Whether the next thing to do is [`Self::store`].
+    /// Whether a part is complete, so that [`Self::store`] must be called before the next row.
     pub const fn is_full(&self) -> bool {
-        matches!(self.options.mode, Mode::Partial) && self.waiting >= self.options.part_rows
+        matches!(self.options.mode, Mode::Partial) && self.pending_rows >= self.options.part_rows
     }
 
-    /// Refuses a row.
-    pub fn refuse(&mut self, index: u64, why: Unreadable) {
-        if self.options.refused == Refused::Collected {
-            self.last_refused.push(index);
+    /// Rejects a row.
+    pub fn reject(&mut self, index: u64, error: FieldError) {
+        if self.options.rejected == RejectedIndexes::Kept {
+            self.rejected_indexes.push(index);
         }
-        self.summary.refuse(index, why);
+        self.summary.reject(index, error);
     }
 
-    /// Takes a row of a project that it named itself.
+    /// Adds a row. `None` stands for a project id that cannot be decoded, and rejects the row.
     ///
     /// # Errors
-    /// When the database cannot say whether there is such a project, or a source that must be whole is too large.
+    /// The database fails to answer whether the project exists, or an atomic source exceeds the size of one call.
     pub async fn row(&mut self, index: u64, project: Option<Key<ProjectId>>, candidate: Candidate) -> Result<()> {
         let refusal = match project {
             None => Some(reach::unknown(PROJECT).to_string()),
             Some(project) => self.refusal(project).await?,
         };
         match (project, refusal) {
-            (Some(project), None) => self.take(index, project, candidate),
+            (Some(project), None) => self.push(index, project, candidate),
             (_, refusal) => {
                 let message = refusal.unwrap_or_default();
-                self.refuse(index, Unreadable { field: "projectId".to_owned(), message });
+                self.reject(index, FieldError::new("projectId", message));
                 Ok(())
             }
         }
     }
 
-    /// Why rows of this project are not taken, if so.
+    /// The reason if rows of this project are rejected.
     async fn refusal(&mut self, project: Key<ProjectId>) -> Result<Option<String>> {
         if self.organization.is_some_and(|organization| organization != project.organization) {
             return Ok(Some(
-                "the project is of another organization than those of the rows before; send it in a call of its own"
+                "the project belongs to another organization than the projects of earlier rows; send it in a separate call"
                     .to_owned(),
             ));
         }
-        if let Some(known) = self.admitted.get(&project) {
+        if let Some(known) = self.checked.get(&project) {
             return Ok(known.clone());
         }
         let refusal = match self.ingest.admit(self.scope, project).await {
@@ -192,47 +185,47 @@ impl<'a> Bulk<'a> {
         if refusal.is_none() {
             self.organization = Some(project.organization);
         }
-        if self.admitted.len() >= PROJECTS_MAX {
-            self.admitted.clear();
+        if self.checked.len() >= PROJECTS_MAX {
+            self.checked.clear();
         }
-        self.admitted.insert(project, refusal.clone());
+        self.checked.insert(project, refusal.clone());
         Ok(refusal)
     }
 
-    fn take(&mut self, index: u64, project: Key<ProjectId>, candidate: Candidate) -> Result<()> {
-        let rows_max = usize::try_from(self.ingest.settings.rows_max).unwrap_or(usize::MAX);
-        if self.waiting >= rows_max {
+    fn push(&mut self, index: u64, project: Key<ProjectId>, candidate: Candidate) -> Result<()> {
+        let rows_max = self.ingest.rows_max();
+        if u32::try_from(self.pending_rows).is_ok_and(|rows| rows >= rows_max) {
             return Err(Error::Limit {
-                what: "the number of metrics that are to be kept all or none",
+                what: "the number of metrics in one atomic call",
                 actual: index + 1,
-                limit: u64::from(self.ingest.settings.rows_max),
+                limit: u64::from(rows_max),
                 advice: "send them in several calls, or with mode=partial",
             });
         }
-        let known = self.groups.iter().rposition(|group| group.project == project);
-        let at = known.unwrap_or(self.groups.len());
+        let known = self.pending.iter().rposition(|part| part.project == project);
+        let at = known.unwrap_or(self.pending.len());
         if known.is_none() {
-            self.groups.push(Group { project, candidates: Vec::new(), indexes: Vec::new() });
+            self.pending.push(PendingPart { project, candidates: Vec::new(), indexes: Vec::new() });
         }
-        if let Some(group) = self.groups.get_mut(at) {
-            group.candidates.push(candidate);
-            group.indexes.push(index);
-            self.waiting += 1;
+        if let Some(part) = self.pending.get_mut(at) {
+            part.candidates.push(candidate);
+            part.indexes.push(index);
+            self.pending_rows += 1;
         }
         Ok(())
     }
 
-    /// Stores the rows that wait, one part for each project.
+    /// Stores the pending rows, one part per project.
     ///
     /// # Errors
-    /// When a part cannot be stored; those before it are, as the summary says.
+    /// A part cannot be stored. Earlier parts are stored and counted in the summary.
     pub async fn store(&mut self, key: Option<&str>) -> Result<()> {
-        self.waiting = 0;
-        for Group { project, candidates, indexes } in std::mem::take(&mut self.groups) {
+        self.pending_rows = 0;
+        for PendingPart { project, candidates, indexes } in std::mem::take(&mut self.pending) {
             let submission = Submission {
                 project,
                 candidates,
-                idempotency_key: key.map(|key| accept::part_key(key, self.parts)),
+                idempotency_key: key.map(|key| part_key(key, self.parts)),
                 source: self.options.source.to_owned(),
                 mode: self.options.mode,
             };
@@ -242,46 +235,46 @@ impl<'a> Bulk<'a> {
             self.summary.repeated += if receipt.duplicate { u64::from(receipt.accepted) } else { 0 };
             self.summary.cursor = self.summary.cursor.max(receipt.cursor);
             self.summary.duplicate = self.summary.accepted > 0 && self.summary.repeated == self.summary.accepted;
-            self.refuse_all(receipt.rejected, &indexes);
+            self.reject_all(receipt.rejected, &indexes);
         }
         Ok(())
     }
 
-    /// Stores what waits and closes the key, so that a longer source cannot be taken for this one.
+    /// Stores the pending rows and seals the key, so that a longer source under the same key is a conflict.
     ///
     /// # Errors
-    /// As [`Self::store`], and when rows of several projects were to be kept all or none.
+    /// As [`Self::store`], and if an atomic source has rows of several projects.
     pub async fn finish(&mut self, key: Option<&str>) -> Result<()> {
         if self.options.mode == Mode::Atomic {
-            if self.groups.len() > 1 {
-                let message = "mode=atomic keeps the rows of one project; send a call for each, or use mode=partial";
+            if self.pending.len() > 1 {
+                let message = "mode=atomic stores rows of one project; send one call per project, or use mode=partial";
                 return Err(Error::input("projectId", message));
             }
             if self.summary.rejected > 0 {
-                // None is kept already: what is wrong with the others is only told.
-                for Group { candidates, indexes, .. } in std::mem::take(&mut self.groups) {
-                    self.refuse_all(self.ingest.review(candidates), &indexes);
+                // No row will be stored: the pending rows are only validated.
+                for PendingPart { candidates, indexes, .. } in std::mem::take(&mut self.pending) {
+                    self.reject_all(self.ingest.review(candidates), &indexes);
                 }
             }
         }
-        let last = self.groups.last().map(|group| group.project);
+        let last = self.pending.last().map(|part| part.project);
         self.store(key).await?;
         let any =
-            last.or_else(|| self.admitted.iter().find(|(_, refusal)| refusal.is_none()).map(|(project, _)| *project));
+            last.or_else(|| self.checked.iter().find(|(_, refusal)| refusal.is_none()).map(|(project, _)| *project));
         match (key, any) {
             (Some(key), Some(project)) => {
-                let key = accept::part_key(key, self.parts);
+                let key = part_key(key, self.parts);
                 self.ingest.seal(self.scope, project, self.options.source, key).await
             }
             _ => Ok(()),
         }
     }
 
-    fn refuse_all(&mut self, rejected: Vec<Rejection>, indexes: &[u64]) {
+    fn reject_all(&mut self, rejected: Vec<Rejection>, indexes: &[u64]) {
         for rejection in rejected {
             let at = usize::try_from(rejection.index).ok();
             let index = at.and_then(|at| indexes.get(at)).copied().unwrap_or_default();
-            self.refuse(index, rejection.into());
+            self.reject(index, rejection.error);
         }
     }
 }

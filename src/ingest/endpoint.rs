@@ -1,8 +1,10 @@
-//! From paths to endpoint ids: a bounded memory per (organization, project), and the database for what it lacks.
+//! Resolves paths to endpoint ids: a bounded cache per project in front of the database.
 //!
-//! A project has so many endpoints and no more; measurements of further paths are kept under one name for all of them.
+//! The number of endpoints per project is limited; measurements of further paths are stored under [`OTHER_ENDPOINTS`].
 //! New paths are inserted in a transaction of their own before the commit: an endpoint without rows does no harm, and the
 //! commit's transaction stays short.
+
+mod store;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
@@ -11,7 +13,8 @@ use std::{
 
 use moka::future::Cache;
 
-use super::{batch::Job, write};
+use self::store::{EndpointPath, Lookup};
+use super::job::Job;
 use crate::{
     clock::Clock,
     db::{Database, StatementLog},
@@ -20,82 +23,61 @@ use crate::{
     model::{EndpointId, IdGenerator, Key, ProjectId},
 };
 
-/// The endpoint that stands for all beyond a project's bound.
-pub const OTHER_ENDPOINTS: &str = "__other__";
+pub use self::store::OTHER_ENDPOINTS;
 
+/// Maximum number of projects in the cache.
 const PROJECTS_MAX: u64 = 500;
 
-/// What is remembered of a project. Bounded, because only what is in the database is remembered.
+/// The cached endpoints of a project. Bounded, because only endpoints that are in the database are cached.
 #[derive(Debug, Default)]
-struct Known {
+struct ProjectEndpoints {
     ids: HashMap<Box<str>, EndpointId>,
-    /// Where everything that is not in `ids` goes: set once the project has all the endpoints it may have, and all of
-    /// them are in `ids`.
+    /// The endpoint of all paths that are not in `ids`. Set when the project is full and `ids` holds all its endpoints.
     other: Option<EndpointId>,
 }
 
-impl Known {
-    fn get(&self, path: &str) -> Option<Place> {
+impl ProjectEndpoints {
+    fn get(&self, path: &str) -> Option<ResolvedEndpoint> {
         match self.ids.get(path) {
-            Some(id) => Some(Place::Own(*id)),
-            None => self.other.map(Place::Other),
+            Some(id) => Some(ResolvedEndpoint::Own(*id)),
+            None => self.other.map(ResolvedEndpoint::Other),
         }
     }
 }
 
-/// Where a measurement's endpoint stands.
+/// The endpoint of a path: its own, or [`OTHER_ENDPOINTS`].
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum ResolvedEndpoint {
     Own(EndpointId),
     Other(EndpointId),
 }
 
-type Shared = Arc<RwLock<Known>>;
+type SharedEndpoints = Arc<RwLock<ProjectEndpoints>>;
 
-/// A path that has to be looked up, with the id that it gets if it is new.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Path<'a> {
-    pub project: Key<ProjectId>,
-    pub path: &'a str,
-    pub id: EndpointId,
-}
-
-/// A path as the database has it.
-pub type Found = (Key<ProjectId>, String, EndpointId);
-
-/// What the database answers to a look-up.
-#[derive(Debug, Default)]
-pub struct LookedUp {
-    /// The asked paths that have an endpoint; of full projects all paths that have one.
-    pub found: Vec<Found>,
-    /// The projects that take no further endpoints.
-    pub full: BTreeSet<Key<ProjectId>>,
-}
-
-/// Resolves paths.
+/// Resolves paths to endpoint ids.
 #[derive(Clone, Debug)]
-pub struct Endpoints {
+pub struct EndpointIds {
     database: Database,
     ids: Arc<IdGenerator>,
     clock: Clock,
-    /// Endpoints of one project, without the one for others.
+    /// Maximum number of endpoints per project, not counting [`OTHER_ENDPOINTS`].
     endpoints_max: usize,
-    known: Cache<Key<ProjectId>, Shared>,
+    cache: Cache<Key<ProjectId>, SharedEndpoints>,
 }
 
-impl Endpoints {
+impl EndpointIds {
     pub fn new(database: Database, ids: Arc<IdGenerator>, clock: Clock, endpoints_max: usize) -> Self {
-        Self { database, ids, clock, endpoints_max, known: Cache::new(PROJECTS_MAX) }
+        Self { database, ids, clock, endpoints_max, cache: Cache::new(PROJECTS_MAX) }
     }
 
-    /// The endpoint of every measurement, per job; all that are missing cost a few statements together. Measurements
-    /// that find their project full are renamed, so that streams say what the database says.
+    /// The endpoint of every measurement, per job. All unknown paths are looked up in one transaction. Measurements that are
+    /// stored under [`OTHER_ENDPOINTS`] are renamed, so that streams show the same endpoint as the database.
     pub async fn resolve(&self, jobs: &mut [&mut Job]) -> Result<Vec<Vec<EndpointId>>> {
-        // Held from here on: the cache may let go of a project in the middle.
-        let mut projects: BTreeMap<Key<ProjectId>, Shared> = BTreeMap::new();
+        // Held until the end, because the cache may evict a project meanwhile.
+        let mut projects: BTreeMap<Key<ProjectId>, SharedEndpoints> = BTreeMap::new();
         for job in &*jobs {
             if let Entry::Vacant(vacant) = projects.entry(job.project) {
-                vacant.insert(self.known.get_with(job.project, async { Shared::default() }).await);
+                vacant.insert(self.cache.get_with(job.project, async { SharedEndpoints::default() }).await);
             }
         }
         let missing = missing(jobs, &projects);
@@ -103,26 +85,29 @@ impl Endpoints {
             let log = jobs.first().map(|job| job.log.clone()).unwrap_or_default();
             self.look_up(&missing, &projects, &log).await?;
         }
-        jobs.iter_mut().map(|job| places(job, projects.get(&job.project))).collect()
+        jobs.iter_mut().map(|job| endpoint_ids(job, projects.get(&job.project))).collect()
     }
 
-    /// Inserts what is new as far as there is room, reads all back and remembers it.
+    /// Inserts new paths within the limit of their projects, reads all paths back and caches them.
     async fn look_up(
         &self,
-        missing: &Missing,
-        projects: &BTreeMap<Key<ProjectId>, Shared>,
+        missing: &MissingPaths,
+        projects: &BTreeMap<Key<ProjectId>, SharedEndpoints>,
         log: &StatementLog,
     ) -> Result<()> {
         let now = self.clock.now();
         let mut paths = Vec::new();
         for (project, names) in missing {
-            // The name for others is always asked for: whether it is needed shows only under the database's lock.
+            // OTHER_ENDPOINTS is always looked up: only under the database's lock it turns out whether the project is full.
             let names = names.iter().map(String::as_str).filter(|name| *name != OTHER_ENDPOINTS);
             let names = names.chain([OTHER_ENDPOINTS]);
-            paths.extend(names.map(|path| Path { project: *project, path, id: EndpointId(self.ids.next(now)) }));
+            paths.extend(names.map(|path| EndpointPath {
+                project: *project,
+                path,
+                id: EndpointId(self.ids.next(now)),
+            }));
         }
-        let LookedUp { found, full } =
-            write::endpoints(self.database.backend(), log, &paths, self.endpoints_max).await?;
+        let Lookup { found, full } = store::look_up(self.database.backend(), log, &paths, self.endpoints_max).await?;
         for (project, path, id) in found {
             if let Some(known) = projects.get(&project) {
                 let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
@@ -136,19 +121,19 @@ impl Endpoints {
                 organization = project.organization.0,
                 project = project.id.0,
                 endpoints = self.endpoints_max,
-                "a project has as many endpoints as ingest.endpoints_max allows: measurements of further ones are kept \
-                 under {OTHER_ENDPOINTS}; mostly there are ids in their names"
+                "the project has reached ingest.endpoints_max: measurements of new endpoints are stored under \
+                 {OTHER_ENDPOINTS}. Usually the endpoints contain ids: replace these by a placeholder, or raise the limit"
             );
         }
         Ok(())
     }
 }
 
-/// The paths that nobody remembers, in the order of locks.
-type Missing = BTreeMap<Key<ProjectId>, BTreeSet<String>>;
+/// Paths that are not cached, in the order in which their projects are locked.
+type MissingPaths = BTreeMap<Key<ProjectId>, BTreeSet<String>>;
 
-fn missing(jobs: &[&mut Job], projects: &BTreeMap<Key<ProjectId>, Shared>) -> Missing {
-    let mut missing = Missing::new();
+fn missing(jobs: &[&mut Job], projects: &BTreeMap<Key<ProjectId>, SharedEndpoints>) -> MissingPaths {
+    let mut missing = MissingPaths::new();
     for job in jobs {
         let Some(known) = projects.get(&job.project) else { continue };
         let known = known.read().unwrap_or_else(PoisonError::into_inner);
@@ -162,14 +147,14 @@ fn missing(jobs: &[&mut Job], projects: &BTreeMap<Key<ProjectId>, Shared>) -> Mi
     missing
 }
 
-/// The endpoint of every measurement of a job. Only a project that went away meanwhile lacks one.
-fn places(job: &mut Job, known: Option<&Shared>) -> Result<Vec<EndpointId>> {
+/// The endpoint of every measurement of a job. It is missing only if the project was deleted meanwhile.
+fn endpoint_ids(job: &mut Job, known: Option<&SharedEndpoints>) -> Result<Vec<EndpointId>> {
     let known = known.ok_or_else(|| reach::unknown(PROJECT))?.read().unwrap_or_else(PoisonError::into_inner);
     let mut ids = Vec::with_capacity(job.measurements.len());
     for measurement in &mut job.measurements {
         ids.push(match known.get(&measurement.endpoint).ok_or_else(|| reach::unknown(PROJECT))? {
-            Place::Own(id) => id,
-            Place::Other(id) => {
+            ResolvedEndpoint::Own(id) => id,
+            ResolvedEndpoint::Other(id) => {
                 OTHER_ENDPOINTS.clone_into(&mut measurement.endpoint);
                 id
             }

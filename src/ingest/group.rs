@@ -5,10 +5,14 @@ use std::{
     collections::{HashMap, HashSet},
 };
 
-use super::{Receipt, Rejection, accept::callers_key, batch::Job};
+use super::{
+    idempotency::{callers_key, generated_key},
+    job::Job,
+    submission::{Receipt, Rejection},
+};
 use crate::{
     error::{Error, Result},
-    model::{EndpointId, StreamCursor},
+    model::{EndpointId, OrganizationId, StreamCursor},
 };
 
 /// A job with everything that its rows need.
@@ -36,8 +40,7 @@ impl<'a> Entry<'a> {
         };
         let key = match &job.key {
             Some(key) => Cow::Borrowed(key.as_str()),
-            // Callers' keys have no control characters, so a generated one never meets them.
-            None => Cow::Owned(format!("\u{1}{first_id}")),
+            None => Cow::Owned(generated_key(first_id)),
         };
         Ok(Self { job, first_id, key, rejections, endpoints })
     }
@@ -118,7 +121,7 @@ impl Leaders {
             } else if leader.first_id == entry.first_id {
                 Outcome::Stored { sequence, first_id: entry.first_id }
             } else {
-                Outcome::Answered(again(entry, &leader.job.body_hash, || Ok(receipt(leader.job, sequence, true))))
+                Outcome::Answered(again(entry, &leader.job.body_hash, || Ok(leader.job.receipt(sequence, true))))
             }
         };
         entries.iter().enumerate().map(outcome).collect()
@@ -137,36 +140,17 @@ fn again(entry: &Entry<'_>, body_hash: &[u8], answer: impl FnOnce() -> Result<Re
     }
 }
 
-/// The receipt of a job that was stored under `sequence`.
-pub fn receipt(job: &Job, sequence: Option<i64>, duplicate: bool) -> Receipt {
-    let accepted = u32::try_from(job.measurements.len()).unwrap_or(u32::MAX);
-    Receipt {
-        accepted,
-        rejected: job.rejected.clone(),
-        duplicate,
-        cursor: cursor(job.project.organization.0, sequence, accepted),
-    }
-}
-
-fn cursor(organization: i64, sequence: Option<i64>, accepted: u32) -> Option<StreamCursor> {
-    sequence.map(|sequence| StreamCursor {
-        organization: crate::model::OrganizationId(organization),
-        sequence,
-        ordinal: accepted.saturating_sub(1),
-    })
-}
-
 impl Stored {
     fn receipt(&self) -> Result<Receipt> {
         let rejected: Vec<Rejection> = match &self.rejections {
             Some(json) => serde_json::from_str(json).map_err(Error::internal)?,
             None => Vec::new(),
         };
-        Ok(Receipt {
-            accepted: self.accepted,
-            rejected,
-            duplicate: true,
-            cursor: cursor(self.organization, self.sequence, self.accepted),
-        })
+        let cursor = self.sequence.map(|sequence| StreamCursor {
+            organization: OrganizationId(self.organization),
+            sequence,
+            ordinal: self.accepted.saturating_sub(1),
+        });
+        Ok(Receipt { accepted: self.accepted, rejected, duplicate: true, cursor })
     }
 }

@@ -1,26 +1,25 @@
-//! What comes too late is refused, and counted: by its type and by the UTC day on which it happened. Pure.
+//! Counts of measurements that were rejected as too old, by type and by the UTC day of the measurement. Pure.
 
 use std::collections::BTreeMap;
 
-use super::group::Entry;
 use crate::model::{Key, MetricType, ProjectId, Timestamp, timestamp::DAY_MICROS};
 
-/// What happened longer ago than so many days is counted on [`FIRST_DAY`]: without that bound one call with a time of its own
-/// in every row would leave a row of the table for each of them, with it at most this many and two for each type.
+/// Measurements older than this many days are counted under [`OLDEST_DAY`]. The bound keeps the table small: one call with
+/// a different time in every row adds at most this many rows and two per type.
 const DAYS_MAX: i64 = 400;
 
-/// The day of what happened too long ago to have a day of its own. Clocks that were never set show it, too.
-const FIRST_DAY: Timestamp = Timestamp::from_micros(0);
+/// The day of all measurements older than [`DAYS_MAX`], such as those of a clock that was never set.
+const OLDEST_DAY: Timestamp = Timestamp::from_micros(0);
 
-/// How many measurements of one submission came too late.
+/// Number of late measurements of one submission, by type and day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Late(BTreeMap<(MetricType, Timestamp), i64>);
+pub struct LateCounts(BTreeMap<(MetricType, Timestamp), i64>);
 
-impl Late {
-    /// Counts a measurement that was refused `now`.
-    pub fn note(&mut self, kind: MetricType, happened: Timestamp, now: Timestamp) {
+impl LateCounts {
+    /// Counts a measurement of time `happened` that was rejected at `now`.
+    pub fn add(&mut self, kind: MetricType, happened: Timestamp, now: Timestamp) {
         let oldest = now.plus_micros(-DAYS_MAX * DAY_MICROS);
-        let day = if happened < oldest { FIRST_DAY } else { happened.floor(DAY_MICROS) };
+        let day = if happened < oldest { OLDEST_DAY } else { happened.floor(DAY_MICROS) };
         *self.0.entry((kind, day)).or_default() += 1;
     }
 
@@ -29,7 +28,7 @@ impl Late {
     }
 }
 
-/// A row of the table, without its part.
+/// A row of the table `metric_late`, without its part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LateRow {
     pub organization: i64,
@@ -40,12 +39,12 @@ pub struct LateRow {
     pub n: i64,
 }
 
-/// What came too late in all of these together, in the order of the table.
-pub fn rows<'a, 'j: 'a>(entries: impl IntoIterator<Item = &'a Entry<'j>>) -> Vec<LateRow> {
+/// The sum of the counts of several submissions, in the order of the table's key.
+pub fn rows<'a>(submissions: impl IntoIterator<Item = (Key<ProjectId>, &'a LateCounts)>) -> Vec<LateRow> {
     let mut counts: BTreeMap<(Key<ProjectId>, i16, Timestamp), i64> = BTreeMap::new();
-    for job in entries.into_iter().map(|entry| entry.job) {
-        for ((kind, day), n) in &job.late.0 {
-            *counts.entry((job.project, kind.code(), *day)).or_default() += n;
+    for (project, late) in submissions {
+        for ((kind, day), n) in &late.0 {
+            *counts.entry((project, kind.code(), *day)).or_default() += n;
         }
     }
     let rows = counts.into_iter().map(|((project, kind, day), n)| LateRow {
@@ -65,15 +64,15 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
     #[test]
-    fn days_are_few_however_many_times_are_sent() {
-        let mut late = Late::default();
+    fn the_number_of_days_is_bounded() {
+        let mut late = LateCounts::default();
         for days in 0..10_000 {
-            late.note(MetricType::Custom, NOW.plus_micros(-days * DAY_MICROS), NOW);
+            late.add(MetricType::Custom, NOW.plus_micros(-days * DAY_MICROS), NOW);
         }
-        late.note(MetricType::Custom, Timestamp::from_micros(i64::MIN), NOW);
-        late.note(MetricType::Database, NOW, NOW);
+        late.add(MetricType::Custom, Timestamp::from_micros(i64::MIN), NOW);
+        late.add(MetricType::Database, NOW, NOW);
         assert_eq!(late.0.len(), 1 + 1 + 401);
-        assert_eq!(late.0[&(MetricType::Custom, FIRST_DAY)], 10_000 - 401 + 1);
+        assert_eq!(late.0[&(MetricType::Custom, OLDEST_DAY)], 10_000 - 401 + 1);
         assert_eq!(late.0[&(MetricType::Database, NOW.floor(DAY_MICROS))], 1);
     }
 }

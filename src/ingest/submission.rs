@@ -1,111 +1,153 @@
-//! What a caller hands in and what comes back: the words of the write path.
+//! The types of a call to the write path: the submission, its candidates, the receipt and the rejections.
+
+use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Key, MetricType, ProjectId, StreamCursor, Timestamp};
 
-/// What one call wants stored.
+/// One call: rows for one project.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Submission {
-    /// Where it belongs.
+    /// The project that the rows belong to.
     pub project: Key<ProjectId>,
-    /// The rows, in the order in which refusals count them.
+    /// The rows; rejections refer to them by their index in this list.
     pub candidates: Vec<Candidate>,
-    /// Makes a retry safe: the same key stores once and gets the same answer.
+    /// Makes a retry safe: a repeated key stores nothing again and returns the receipt of the first call.
     pub idempotency_key: Option<String>,
-    /// Which door it came through; keys of different doors do not meet.
+    /// The name of the ingest API that received the call. Idempotency keys are unique per source.
     pub source: String,
-    /// What a bad row does to the good ones.
+    /// The effect of an invalid row on the valid ones.
     pub mode: Mode,
 }
 
-/// What a bad row does to the good ones.
+/// The effect of an invalid row on the valid rows of the same submission.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// Good rows are kept, bad ones are named.
+    /// Valid rows are stored; invalid rows are listed in the receipt.
     #[default]
     Partial,
-    /// One bad row, and none is kept.
+    /// One invalid row, and no row is stored.
     Atomic,
 }
 
-/// A row as the caller sent it.
+/// A row as the caller sent it, before validation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
-    /// What was measured.
+    /// The metric type.
     pub kind: MetricType,
-    /// In the unit of the type.
+    /// The value, in the unit of the type.
     pub value: f64,
-    /// The route, page, query or cache.
+    /// The route, page, query or cache that was measured.
     pub endpoint: String,
-    /// HTTP status, where there is one.
+    /// The HTTP status, if the measurement has one.
     pub status: Option<i32>,
-    /// When it happened; the server's now when missing.
+    /// The time of the measurement. Defaults to the time of arrival.
     pub timestamp: Option<Timestamp>,
-    /// Which of several things of the endpoint was measured; empty is as good as missing.
+    /// Distinguishes several measurements of one endpoint. Empty means none.
     pub name: Option<String>,
-    /// The version of the software that was running; empty is as good as missing.
+    /// The version of the software that was running. Empty means none.
     pub release: Option<String>,
 }
 
-/// The answer, given after COMMIT.
+/// The answer to a submission, sent after COMMIT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// Rows stored, now or when the key was first seen.
+    /// Number of stored rows, whether by this call or by the first call with the same key.
     pub accepted: u32,
-    /// Rows refused, by index.
+    /// The rows that were not stored, by index.
     pub rejected: Vec<Rejection>,
-    /// Whether the key had been seen before.
+    /// Whether the idempotency key had been used before.
     pub duplicate: bool,
-    /// The last stored row: a stream opened after it continues with what came next.
+    /// The position of the last stored row. A stream opened after it continues with the next row.
     pub cursor: Option<StreamCursor>,
 }
 
-/// Why a row was not stored.
+/// A problem with one field of a row, or with the row as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rejection {
-    /// The position in the call, from zero.
-    pub index: u32,
-    /// The kind of fault.
-    pub code: RejectionCode,
-    /// The field, what is wrong with it and how to put it right.
+pub struct FieldError {
+    /// The name of the field in the API; empty for the row as a whole.
+    #[serde(default)]
+    pub field: Cow<'static, str>,
+    /// The problem and its fix, without the name of the field.
     pub message: String,
 }
 
-/// The kind of fault in a row. The names are stored with receipts: never rename one.
+impl FieldError {
+    /// A problem with `field`.
+    pub fn new(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+
+    /// A problem with the row as a whole.
+    pub fn row(message: impl Into<String>) -> Self {
+        Self::new("", message)
+    }
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// A row that validation rejected. The ledger stores rejections as JSON; rows that were written before the field was
+/// stored apart have no `field`, and name it in the message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejection {
+    /// The index of the row in the submission, from zero.
+    pub index: u32,
+    /// The reason, for programs.
+    pub code: RejectionCode,
+    /// The field and the reason, for people.
+    #[serde(flatten)]
+    pub error: FieldError,
+}
+
+impl Rejection {
+    /// The rejection of row `index`, about the field of `code`.
+    pub fn new(index: u32, code: RejectionCode, message: String) -> Self {
+        Self { index, code, error: FieldError::new(code.field(), message) }
+    }
+}
+
+/// The reason of a rejection. The ledger stores these names: they never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RejectionCode {
-    /// NaN or infinite.
+    /// The value is NaN or infinite.
     ValueNotFinite,
-    /// Below zero.
+    /// The value is negative.
     ValueNegative,
-    /// Above what the type or the sketch can hold.
+    /// The value exceeds the maximum of its type or of the sketch.
     ValueTooLarge,
-    /// No endpoint.
+    /// The endpoint is empty.
     EndpointEmpty,
-    /// More bytes than allowed.
+    /// The endpoint exceeds the limit of bytes.
     EndpointTooLong,
-    /// Control characters in the endpoint.
+    /// The endpoint contains control characters.
     EndpointInvalid,
-    /// Not an HTTP status.
+    /// The status is not an HTTP status.
     StatusOutOfRange,
-    /// Before the window.
+    /// The timestamp lies before the time window.
     TimestampTooOld,
-    /// After the window.
+    /// The timestamp lies after the time window.
     TimestampTooNew,
-    /// More bytes than allowed.
+    /// The name exceeds the limit of bytes.
     NameTooLong,
-    /// Control characters in the name.
+    /// The name contains control characters.
     NameInvalid,
-    /// More bytes than allowed.
+    /// The release exceeds the limit of bytes.
     ReleaseTooLong,
-    /// Control characters in the release.
+    /// The release contains control characters.
     ReleaseInvalid,
 }
 
 impl RejectionCode {
-    /// The field of a row that it is about.
+    /// The API's name of the field that the code is about.
     pub const fn field(self) -> &'static str {
         match self {
             Self::ValueNotFinite | Self::ValueNegative | Self::ValueTooLarge => "value",
@@ -115,5 +157,29 @@ impl RejectionCode {
             Self::NameTooLong | Self::NameInvalid => "name",
             Self::ReleaseTooLong | Self::ReleaseInvalid => "release",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_rejection_reads_back_as_it_was() {
+        let rejection = Rejection::new(3, RejectionCode::ValueNegative, "-1 is negative".to_owned());
+        let stored = serde_json::to_string(&rejection).unwrap();
+        assert_eq!(stored, r#"{"index":3,"code":"VALUE_NEGATIVE","field":"value","message":"-1 is negative"}"#);
+        assert_eq!(serde_json::from_str::<Rejection>(&stored).unwrap(), rejection);
+        assert_eq!(rejection.error.to_string(), "value: -1 is negative");
+    }
+
+    #[test]
+    fn a_rejection_that_was_stored_without_its_field_keeps_its_text() {
+        let stored = r#"{"index":3,"code":"VALUE_NEGATIVE","message":"value: -1 is negative"}"#;
+        let rejection: Rejection = serde_json::from_str(stored).unwrap();
+        assert_eq!(
+            (rejection.code, rejection.error.to_string().as_str()),
+            (RejectionCode::ValueNegative, "value: -1 is negative")
+        );
     }
 }

@@ -1,66 +1,72 @@
-//! Row by row: a candidate becomes a measurement, or a refusal that names the field and the fix. Pure.
+//! Validation row by row: a candidate becomes a measurement, or a rejection with the field and the fix. Pure.
 
-use std::{borrow::Cow, time::Duration};
+use std::borrow::Cow;
 
 use super::{
-    Candidate, Rejection, RejectionCode, Settings,
-    late::Late,
+    late::LateCounts,
+    submission::{Candidate, Rejection, RejectionCode},
     template::{is_path, template},
 };
-use crate::model::{Measurement, MetricType, Timestamp, sketch::VALUE_MAX};
+use crate::{
+    config,
+    model::{
+        Measurement, MetricType, Timestamp,
+        sketch::VALUE_MAX,
+        timestamp::{HOUR_MICROS, MINUTE_MICROS},
+    },
+};
 
-/// What became of candidates.
+/// The result of validation.
 #[derive(Debug)]
 pub struct Validated {
-    /// The good rows, in their order.
+    /// The valid rows, in their order.
     pub measurements: Vec<Measurement>,
-    /// The others, by index.
+    /// The invalid rows, by index.
     pub rejected: Vec<Rejection>,
-    /// How many of those came too late.
-    pub late: Late,
+    /// The number of rejected rows that were too old.
+    pub late: LateCounts,
 }
 
-/// Sorts candidates into good rows and refusals.
-pub fn validate(candidates: Vec<Candidate>, now: Timestamp, settings: &Settings) -> Validated {
-    let window = Window::around(now, settings);
+/// Separates valid rows from rejections.
+pub fn validate(candidates: Vec<Candidate>, now: Timestamp, settings: &config::Ingest) -> Validated {
+    let window = TimeWindow::around(now, settings);
     let mut measurements = Vec::with_capacity(candidates.len());
     let mut rejected = Vec::new();
-    let mut late = Late::default();
+    let mut late = LateCounts::default();
     for (index, candidate) in (0_u32..).zip(candidates) {
         let (kind, timestamp) = (candidate.kind, candidate.timestamp);
         match check(candidate, &window, settings) {
             Ok(measurement) => measurements.push(measurement),
             Err((code, message)) => {
                 if let (RejectionCode::TimestampTooOld, Some(happened)) = (code, timestamp) {
-                    late.note(kind, happened, now);
+                    late.add(kind, happened, now);
                 }
-                rejected.push(Rejection { index, code, message });
+                rejected.push(Rejection::new(index, code, message));
             }
         }
     }
     Validated { measurements, rejected, late }
 }
 
+/// A reason without its row.
 type Refusal = (RejectionCode, String);
 
-/// The times that are taken in.
-struct Window {
+/// The time window of accepted measurements.
+struct TimeWindow {
     now: Timestamp,
     from: Timestamp,
     to: Timestamp,
 }
 
-impl Window {
-    fn around(now: Timestamp, settings: &Settings) -> Self {
-        Self { now, from: now.plus_micros(-micros(settings.past)), to: now.plus_micros(micros(settings.future)) }
+impl TimeWindow {
+    fn around(now: Timestamp, settings: &config::Ingest) -> Self {
+        let past = i64::from(settings.time_window_past_hours).saturating_mul(HOUR_MICROS);
+        let future = i64::from(settings.time_window_future_minutes).saturating_mul(MINUTE_MICROS);
+        Self { now, from: now.plus_micros(-past), to: now.plus_micros(future) }
     }
 }
 
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
-}
-
-fn check(candidate: Candidate, window: &Window, settings: &Settings) -> Result<Measurement, Refusal> {
+fn check(candidate: Candidate, window: &TimeWindow, settings: &config::Ingest) -> Result<Measurement, Refusal> {
     let Candidate { kind, value, endpoint, status, timestamp, name, release } = candidate;
     Ok(Measurement {
         kind,
@@ -76,14 +82,14 @@ fn check(candidate: Candidate, window: &Window, settings: &Settings) -> Result<M
 fn check_value(value: f64, value_max: Option<f64>) -> Result<f64, Refusal> {
     let max = value_max.unwrap_or(VALUE_MAX);
     if !value.is_finite() {
-        let message = format!("value: {} is not a number that can be averaged; send a finite number", shown(value));
+        let message = format!("{} is not a number that can be averaged; send a finite number", shown(value));
         Err((RejectionCode::ValueNotFinite, message))
     } else if value < 0.0 {
-        let message = format!("value: {} is negative; send a number from 0 to {max}", shown(value));
+        let message = format!("{} is negative; send a number from 0 to {max}", shown(value));
         Err((RejectionCode::ValueNegative, message))
     } else if value > max {
         let message =
-            format!("value: {} is above the largest value of this type; send a number from 0 to {max}", shown(value));
+            format!("{} is above the largest value of this type; send a number from 0 to {max}", shown(value));
         Err((RejectionCode::ValueTooLarge, message))
     } else {
         // Turns -0.0 into 0.0, which every engine sorts and prints alike.
@@ -91,7 +97,7 @@ fn check_value(value: f64, value_max: Option<f64>) -> Result<f64, Refusal> {
     }
 }
 
-/// A number as people write it: 1e308 is no 309 digits.
+/// Formats a number for a message; very large and very small ones with an exponent.
 fn shown(value: f64) -> String {
     if value.is_finite() && value != 0.0 && !(1e-6..1e16).contains(&value.abs()) {
         format!("{value:e}")
@@ -100,8 +106,8 @@ fn shown(value: f64) -> String {
     }
 }
 
-/// Before its length is looked at: what makes a path too long is mostly its query string.
-fn templated(kind: MetricType, endpoint: String, settings: &Settings) -> String {
+/// Replaces ids in paths. Runs before the check of the length, because it also removes the query string.
+fn templated(kind: MetricType, endpoint: String, settings: &config::Ingest) -> String {
     if !settings.endpoint_templates || !is_path(kind) {
         return endpoint;
     }
@@ -113,16 +119,16 @@ fn templated(kind: MetricType, endpoint: String, settings: &Settings) -> String 
 
 fn check_endpoint(endpoint: String, bytes_max: usize) -> Result<String, Refusal> {
     if endpoint.is_empty() {
-        let message = "endpoint: is empty; send the route, page, query or cache that was measured".to_owned();
+        let message = "is empty; send the route, page, query or cache that was measured".to_owned();
         Err((RejectionCode::EndpointEmpty, message))
     } else if endpoint.len() > bytes_max {
         let message = format!(
-            "endpoint: is {} bytes long; send at most {bytes_max}, with ids in paths replaced by a placeholder",
+            "is {} bytes long; send at most {bytes_max}, with ids in paths replaced by a placeholder",
             endpoint.len()
         );
         Err((RejectionCode::EndpointTooLong, message))
     } else if endpoint.chars().any(char::is_control) {
-        let message = "endpoint: contains control characters; send printable text".to_owned();
+        let message = "contains control characters; send printable text".to_owned();
         Err((RejectionCode::EndpointInvalid, message))
     } else {
         Ok(endpoint)
@@ -134,18 +140,17 @@ fn check_status(status: Option<i32>) -> Result<i16, Refusal> {
         None | Some(0) => Ok(0),
         Some(code @ 100..=599) => Ok(i16::try_from(code).unwrap_or(0)),
         Some(code) => {
-            let message =
-                format!("statusCode: {code} is not an HTTP status; send 100 to 599, or 0 or nothing for none");
+            let message = format!("{code} is not an HTTP status; send 100 to 599, or 0 or nothing for none");
             Err((RejectionCode::StatusOutOfRange, message))
         }
     }
 }
 
-fn check_timestamp(timestamp: Option<Timestamp>, window: &Window) -> Result<Timestamp, Refusal> {
+fn check_timestamp(timestamp: Option<Timestamp>, window: &TimeWindow) -> Result<Timestamp, Refusal> {
     let timestamp = timestamp.unwrap_or(window.now);
     let refuse = |code, side| {
-        let Window { from, to, .. } = window;
-        let message = format!("timestamp: {timestamp} is {side} the allowed window; send a time from {from} to {to}");
+        let TimeWindow { from, to, .. } = window;
+        let message = format!("{timestamp} is {side} the allowed window; send a time from {from} to {to}");
         Err((code, message))
     };
     if timestamp < window.from {
@@ -157,27 +162,24 @@ fn check_timestamp(timestamp: Option<Timestamp>, window: &Window) -> Result<Time
     }
 }
 
-/// A short text that tells measurements of one endpoint apart.
+/// The rejection codes of an optional short text.
 struct Tag {
-    field: &'static str,
     too_long: RejectionCode,
     invalid: RejectionCode,
 }
 
-const NAME: Tag = Tag { field: "name", too_long: RejectionCode::NameTooLong, invalid: RejectionCode::NameInvalid };
-const RELEASE: Tag =
-    Tag { field: "release", too_long: RejectionCode::ReleaseTooLong, invalid: RejectionCode::ReleaseInvalid };
+const NAME: Tag = Tag { too_long: RejectionCode::NameTooLong, invalid: RejectionCode::NameInvalid };
+const RELEASE: Tag = Tag { too_long: RejectionCode::ReleaseTooLong, invalid: RejectionCode::ReleaseInvalid };
 
-/// Space around it is no part of it: the same tag with and without would be two.
+/// Trims surrounding whitespace, so that the same tag with and without it is one tag.
 fn check_tag(text: Option<String>, tag: &Tag, bytes_max: usize) -> Result<String, Refusal> {
     let Some(text) = text else { return Ok(String::new()) };
     let trimmed = text.trim();
-    let field = tag.field;
     if trimmed.len() > bytes_max {
-        let message = format!("{field}: is {} bytes long; send at most {bytes_max}", trimmed.len());
+        let message = format!("is {} bytes long; send at most {bytes_max}", trimmed.len());
         Err((tag.too_long, message))
     } else if trimmed.chars().any(char::is_control) {
-        Err((tag.invalid, format!("{field}: contains control characters; send printable text")))
+        Err((tag.invalid, "contains control characters; send printable text".to_owned()))
     } else if trimmed.len() == text.len() {
         Ok(text)
     } else {
@@ -207,15 +209,15 @@ mod tests {
 
     fn refusal(candidate: Candidate) -> (RejectionCode, String) {
         let Validated { measurements: kept, mut rejected, .. } =
-            validate(vec![good(), candidate], NOW, &Settings::default());
+            validate(vec![good(), candidate], NOW, &config::Ingest::default());
         assert_eq!(kept.len(), 1);
         let rejection = rejected.pop().unwrap();
         assert_eq!(rejection.index, 1);
-        (rejection.code, rejection.message)
+        (rejection.code, rejection.error.to_string())
     }
 
     #[test]
-    fn every_fault_has_its_code_and_names_its_field() {
+    fn every_rejection_has_its_code_and_names_its_field() {
         let value = |value| refusal(Candidate { value, ..good() });
         assert_eq!(value(f64::NAN).0, RejectionCode::ValueNotFinite);
         assert_eq!(value(f64::INFINITY).0, RejectionCode::ValueNotFinite);
@@ -236,33 +238,33 @@ mod tests {
     }
 
     #[test]
-    fn the_window_is_inclusive_and_stands_in_the_message() {
+    fn the_window_is_inclusive_and_part_of_the_message() {
         let at = |micros| Candidate { timestamp: Some(NOW.plus_micros(micros)), ..good() };
         let (past, future) = (-7 * 86_400_000_000, 600_000_000);
-        let both = validate(vec![at(past), at(future)], NOW, &Settings::default());
+        let both = validate(vec![at(past), at(future)], NOW, &config::Ingest::default());
         assert_eq!((both.measurements.len(), both.rejected.len(), both.late.is_empty()), (2, 0, true));
         let (code, message) = refusal(at(past - 1));
         assert_eq!(code, RejectionCode::TimestampTooOld);
         let (from, to) = (NOW.plus_micros(past), NOW.plus_micros(future));
         assert!(message.contains(&from.to_string()) && message.contains(&to.to_string()), "{message}");
         assert_eq!(refusal(at(future + 1)).0, RejectionCode::TimestampTooNew);
-        let mut late = Late::default();
-        late.note(good().kind, NOW.plus_micros(past - 1), NOW);
-        assert_eq!(validate(vec![at(past - 1), at(future + 1)], NOW, &Settings::default()).late, late);
+        let mut late = LateCounts::default();
+        late.add(good().kind, NOW.plus_micros(past - 1), NOW);
+        assert_eq!(validate(vec![at(past - 1), at(future + 1)], NOW, &config::Ingest::default()).late, late);
     }
 
     #[test]
     fn negative_zero_becomes_zero_and_now_is_the_default() {
         let zero = Candidate { value: -0.0, status: None, ..good() };
-        let kept = validate(vec![zero], NOW, &Settings::default()).measurements;
+        let kept = validate(vec![zero], NOW, &config::Ingest::default()).measurements;
         assert!(kept[0].value.is_sign_positive());
         assert_eq!((kept[0].timestamp, kept[0].status), (NOW, 0));
     }
 
     #[test]
-    fn ids_in_paths_are_folded_where_the_type_has_paths_and_the_setting_says_so() {
+    fn ids_in_paths_are_replaced_for_types_with_paths_if_the_setting_is_on() {
         let endpoint = |kind, is_on| {
-            let settings = Settings { endpoint_templates: is_on, ..Settings::default() };
+            let settings = config::Ingest { endpoint_templates: is_on, ..config::Ingest::default() };
             let candidate = Candidate { kind, endpoint: "GET /orders/17?full=1".to_owned(), ..good() };
             validate(vec![candidate], NOW, &settings).measurements.remove(0).endpoint
         };
@@ -271,7 +273,7 @@ mod tests {
         assert_eq!(endpoint(MetricType::Database, true), "GET /orders/17?full=1");
         assert_eq!(endpoint(MetricType::ApiResponse, false), "GET /orders/17?full=1");
         let long = Candidate { endpoint: format!("/search?q={}", "x".repeat(10_000)), ..good() };
-        assert_eq!(validate(vec![long], NOW, &Settings::default()).measurements[0].endpoint, "/search");
+        assert_eq!(validate(vec![long], NOW, &config::Ingest::default()).measurements[0].endpoint, "/search");
     }
 
     #[test]
@@ -282,7 +284,7 @@ mod tests {
             ..good()
         };
         let three = vec![tagged(" LCP\n", "1.4.2"), tagged("", " \t"), good()];
-        let kept = validate(three, NOW, &Settings::default()).measurements;
+        let kept = validate(three, NOW, &config::Ingest::default()).measurements;
         let tags: Vec<_> = kept.iter().map(|row| (&*row.name, &*row.release, row.is_tagged())).collect();
         assert_eq!(tags, [("LCP", "1.4.2", true), ("", "", false), ("", "", false)]);
         let (code, message) = refusal(tagged(&"x".repeat(201), ""));
@@ -297,7 +299,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn kept_and_refused_together_are_all_rows_and_kept_ones_are_valid(
+        fn every_row_is_stored_or_rejected_and_stored_rows_are_valid(
             rows in vec((any::<f64>(), ".{0,4}", any::<Option<i16>>(), any::<Option<i64>>(), 0_usize..5), 0..50)
         ) {
             let candidates: Vec<_> = rows
@@ -312,7 +314,8 @@ mod tests {
                     release: None,
                 })
                 .collect();
-            let settings = Settings::default();
+            let settings = config::Ingest::default();
+            let window = TimeWindow::around(NOW, &settings);
             let Validated { measurements: kept, rejected, .. } = validate(candidates.clone(), NOW, &settings);
             prop_assert_eq!(kept.len() + rejected.len(), candidates.len());
             prop_assert!(rejected.is_sorted_by_key(|rejection| rejection.index));
@@ -320,8 +323,7 @@ mod tests {
                 prop_assert!(row.value >= 0.0 && row.value <= row.kind.value_max().unwrap_or(VALUE_MAX));
                 prop_assert!(row.status == 0 || (100..=599).contains(&row.status));
                 prop_assert!(!row.endpoint.is_empty() && !row.endpoint.chars().any(char::is_control));
-                prop_assert!(row.timestamp >= NOW.plus_micros(-micros(settings.past)));
-                prop_assert!(row.timestamp <= NOW.plus_micros(micros(settings.future)));
+                prop_assert!((window.from..=window.to).contains(&row.timestamp));
             }
         }
     }

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
+    config::Config,
     db::{Database, partition},
     error::Result,
     model::timestamp::{DAY_MICROS, TimeRange},
@@ -21,6 +22,12 @@ pub struct Days {
     pub past: u32,
     /// Ahead.
     pub future: u32,
+}
+
+impl From<&Config> for Days {
+    fn from(config: &Config) -> Self {
+        Self { past: config.ingest.time_window_past_hours.div_ceil(24), future: config.database.partition_days_ahead }
+    }
 }
 
 /// Makes what is missing now.

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
+    config,
     db::Database,
     error::Result,
     model::{Kept, timestamp::DAY_MICROS},
@@ -18,34 +19,19 @@ const INTERVAL: Duration = Duration::from_secs(15);
 /// and no statement that was made before still runs.
 const TIMES_SEEN: u32 = 4;
 
-/// How many days are kept of what; rollups per day are kept for ever.
-#[derive(Clone, Copy, Debug)]
-pub struct Days {
-    /// Single measurements.
-    pub raw: u32,
-    /// Rollups per minute and per five minutes.
-    pub minutes: u32,
-    /// Rollups per hour, and counts of what came too late.
-    pub hours: u32,
-    /// The log of what changed in the directory.
-    pub changes: u32,
-    /// Idempotency keys and places in streams.
-    pub keys: u32,
-}
-
 /// What one process knows of the published bounds.
 #[derive(Debug)]
 pub struct Retention {
     database: Database,
-    days: Days,
+    settings: config::Retention,
     seen: Kept,
     times: u32,
 }
 
 impl Retention {
     /// Nothing is removed before its bounds were found published several times.
-    pub const fn new(database: Database, days: Days) -> Self {
-        Self { database, days, seen: Kept::EVERYTHING, times: 0 }
+    pub const fn new(database: Database, settings: config::Retention) -> Self {
+        Self { database, settings, seen: Kept::EVERYTHING, times: 0 }
     }
 
     /// One look at the clock and at the bounds.
@@ -53,10 +39,10 @@ impl Retention {
     /// # Errors
     /// When the database cannot do it now; the next look tries again.
     pub async fn look(&mut self, clock: &Clock) -> Result<()> {
-        let Days { raw, minutes, hours, changes, keys } = self.days;
-        self.database.forget_batches_before(clock.now().plus_micros(-i64::from(keys) * DAY_MICROS)).await?;
+        let config::Retention { raw_days, minute_days, hour_days, change_days, key_days } = self.settings;
+        self.database.forget_batches_before(clock.now().plus_micros(-i64::from(key_days) * DAY_MICROS)).await?;
         let published = self.database.reload_kept().await?;
-        let wanted = published.later(Kept::days(clock.now(), raw, minutes, hours));
+        let wanted = published.later(Kept::days(clock.now(), raw_days, minute_days, hour_days));
         if wanted != published {
             self.database.publish_kept(wanted).await?;
             self.database.reload_kept().await?;
@@ -67,7 +53,7 @@ impl Retention {
         }
         if self.times + 1 == TIMES_SEEN {
             self.database.remove_before(published).await?;
-            let before = clock.now().plus_micros(-i64::from(changes) * DAY_MICROS);
+            let before = clock.now().plus_micros(-i64::from(change_days) * DAY_MICROS);
             self.database.remove_changes_before(before).await?;
         }
         // Not before it is done: what failed is tried again.

@@ -137,7 +137,7 @@ impl Inbox {
             match ingest.submit(scope, submission, &StatementLog::default()).await {
                 Ok(receipt) => {
                     for rejection in receipt.rejected {
-                        tracing::warn!(reason = rejection.message, "one of the server's own metrics was refused");
+                        tracing::warn!(reason = %rejection.error, "one of the server's own metrics was refused");
                     }
                 }
                 Err(error) => tracing::warn!(%error, "the server's own metrics could not be written"),

@@ -95,7 +95,7 @@ impl IngestMetricsPayload {
                 .into_iter()
                 .map(|row| RejectedMetric {
                     index: number(row.index),
-                    message: row.message,
+                    message: row.error.to_string(),
                     code: UserErrorCode::Invalid,
                 })
                 .collect(),

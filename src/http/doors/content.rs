@@ -15,7 +15,7 @@ use thiserror::Error;
 use tokio::io::{AsyncBufRead, BufReader};
 use tokio_util::io::StreamReader;
 
-use crate::ingest::formats::{Broken, Format};
+use crate::ingest::formats::{Format, ReadError};
 
 /// The largest window that a zstd frame may ask for, as a power of two: 8 MiB, what RFC 8878 wants every decoder to have.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
@@ -99,11 +99,11 @@ pub fn source(body: Body, encoding: Encoding, bytes_max: u64) -> Pin<Box<dyn Asy
 }
 
 /// Whether a body ended because it is too large, before or after it was decoded.
-pub fn is_too_large(broken: &Broken) -> bool {
+pub fn is_too_large(broken: &ReadError) -> bool {
     match broken {
-        Broken::TooLarge(_) => true,
-        Broken::Source(error) => is_caused_by::<TooManyBytes>(error),
-        Broken::Malformed(_) => false,
+        ReadError::TooLarge(_) => true,
+        ReadError::Source(error) => is_caused_by::<TooManyBytes>(error),
+        ReadError::Malformed(_) => false,
     }
 }
 
@@ -112,14 +112,14 @@ fn is_caused_by<E: std::error::Error + 'static>(error: &io::Error) -> bool {
 }
 
 /// What to tell the sender of a body that ended before its end.
-pub fn words(broken: &Broken, encoding: Encoding) -> String {
+pub fn words(broken: &ReadError, encoding: Encoding) -> String {
     match broken {
-        Broken::Source(error) if is_caused_by::<axum::Error>(error) => "ended before it was complete".to_owned(),
-        Broken::Source(_) if encoding == Encoding::Gzip => "is not complete and valid gzip".to_owned(),
-        Broken::Source(_) if encoding == Encoding::Zstd => {
+        ReadError::Source(error) if is_caused_by::<axum::Error>(error) => "ended before it was complete".to_owned(),
+        ReadError::Source(_) if encoding == Encoding::Gzip => "is not complete and valid gzip".to_owned(),
+        ReadError::Source(_) if encoding == Encoding::Zstd => {
             format!("is not complete and valid zstd with a window of at most {} MiB", (1 << ZSTD_WINDOW_LOG_MAX) >> 20)
         }
-        Broken::Source(_) => "ended before it was complete".to_owned(),
-        Broken::Malformed(_) | Broken::TooLarge(_) => broken.to_string(),
+        ReadError::Source(_) => "ended before it was complete".to_owned(),
+        ReadError::Malformed(_) | ReadError::TooLarge(_) => broken.to_string(),
     }
 }

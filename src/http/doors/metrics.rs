@@ -26,9 +26,9 @@ use crate::{
         router::HttpState,
     },
     ingest::{
-        self, Mode,
-        bulk::{Bulk, Options, Refused},
-        formats::{Broken, Records, Row, Unreadable},
+        self, FieldError, Mode,
+        bulk::{Bulk, Options, RejectedIndexes},
+        formats::{ParsedRow, ReadError, RecordReader},
     },
     model::{Key, ProjectId},
 };
@@ -160,10 +160,10 @@ impl Request {
             return failure_by_code(&fault);
         }
         let source = content::source(body, self.encoding, bytes_max);
-        let records = Records::new(source, self.format, bytes_max);
-        let refused = Refused::Forgotten;
-        let options = Options { source: SOURCE, mode: self.mode, part_rows: state.config.ingest.part_rows, refused };
-        let mut bulk = Bulk::new(&state.ingest, viewer.scope(), options);
+        let records = RecordReader::new(source, self.format, bytes_max);
+        let rejected = RejectedIndexes::Discarded;
+        let options = Options { source: SOURCE, mode: self.mode, part_rows: state.config.ingest.part_rows, rejected };
+        let mut bulk = Bulk::new(viewer.scope(), &state.ingest, options);
         let cursors = &state.cursors;
         match self.take(records, &mut bulk, &state.config).await {
             Ok(()) => summary::complete(bulk.summary(), cursors),
@@ -177,7 +177,7 @@ impl Request {
 
     async fn take<R: tokio::io::AsyncBufRead + Unpin + Send>(
         &self,
-        mut records: Records<R>,
+        mut records: RecordReader<R>,
         bulk: &mut Bulk<'_>,
         config: &Config,
     ) -> Result<(), Ended> {
@@ -193,7 +193,7 @@ impl Request {
             };
             match record {
                 Ok(Some(Ok(row))) => self.row(bulk, index, row).await?,
-                Ok(Some(Err(unreadable))) => bulk.refuse(index, unreadable),
+                Ok(Some(Err(unreadable))) => bulk.reject(index, unreadable),
                 Ok(None) => break,
                 Err(broken) => return Err(self.broken(&broken, config.limits.ingest_body_bytes_max)),
             }
@@ -208,14 +208,14 @@ impl Request {
         Ok(bulk.finish(key).await?)
     }
 
-    async fn row(&self, bulk: &mut Bulk<'_>, index: u64, row: Row) -> Result<(), Ended> {
-        let Row { project, candidate } = row;
+    async fn row(&self, bulk: &mut Bulk<'_>, index: u64, row: ParsedRow) -> Result<(), Ended> {
+        let ParsedRow { project, candidate } = row;
         let project = match (project, self.project) {
             (Some(id), _) => NodeId::project(&id.into()),
             (None, Some(project)) => Some(project),
             (None, None) => {
                 let message = "is missing; name the project here, or of all rows with ?project=…".to_owned();
-                bulk.refuse(index, Unreadable { field: "projectId".to_owned(), message });
+                bulk.reject(index, FieldError::new("projectId", message));
                 return Ok(());
             }
         };
@@ -224,7 +224,7 @@ impl Request {
 
     /// Rows that were read before a body broke are not stored unless their part was: a retry finds the parts where it
     /// left them.
-    fn broken(&self, broken: &Broken, bytes_max: u64) -> Ended {
+    fn broken(&self, broken: &ReadError, bytes_max: u64) -> Ended {
         if content::is_too_large(broken) {
             return Ended { fault: too_large(bytes_max), status: StatusCode::PAYLOAD_TOO_LARGE };
         }

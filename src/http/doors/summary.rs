@@ -32,8 +32,8 @@ struct Row<'a> {
 }
 
 impl<'a> From<&'a RowError> for Row<'a> {
-    fn from(RowError { index, field, message }: &'a RowError) -> Self {
-        Self { index: *index, field, message }
+    fn from(RowError { index, error }: &'a RowError) -> Self {
+        Self { index: *index, field: &error.field, message: &error.message }
     }
 }
 

@@ -1,18 +1,18 @@
-//! Lines of web servers' access logs: nginx `combined` and Apache `common` or `combined`, with the time that the request
-//! took behind it: `$request_time` of nginx (seconds with a point) or `%D` of Apache (whole microseconds).
+//! Lines of access logs: nginx `combined` and Apache `common` or `combined`, followed by the duration of the request:
+//! `$request_time` of nginx (seconds with a decimal point) or `%D` of Apache (whole microseconds).
 //!
-//! The time is the first bare number behind the quoted fields, or behind `rt=` or `request_time=`.
+//! The duration is the first unquoted number after the quoted fields, or the number after `rt=` or `request_time=`.
 
-use super::{Row, Unreadable};
+use super::record::ParsedRow;
 use crate::{
-    ingest::Candidate,
+    ingest::submission::{Candidate, FieldError},
     model::{MetricType, Timestamp},
 };
 
-/// How the time that a request took is written.
+/// The unit of the request's duration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TimeUnit {
-    /// Seconds with a decimal point, microseconds without.
+    /// Seconds if the number has a decimal point, microseconds otherwise.
     #[default]
     Detect,
     /// Seconds.
@@ -23,34 +23,35 @@ pub enum TimeUnit {
     Microseconds,
 }
 
-/// Names of the time, where a log has names.
+/// The names of the duration in logs with named fields.
 const NAMES: [&str; 2] = ["rt=", "request_time="];
 
-/// Reads one line.
-pub fn row(line: &[u8], unit: TimeUnit) -> Result<Row, Unreadable> {
-    let line = std::str::from_utf8(line).map_err(|_| Unreadable::new("", "the line is not UTF-8"))?;
+/// Parses one line.
+pub fn parse(line: &[u8], unit: TimeUnit) -> Result<ParsedRow, FieldError> {
+    let line =
+        std::str::from_utf8(line).map_err(|_| FieldError::row("the line is not UTF-8; send the text in UTF-8"))?;
     let parts = Line::split(line).ok_or_else(|| {
         let message =
             "is not a line of a combined access log: ADDRESS - USER [TIME] \"METHOD PATH HTTP/1.1\" STATUS BYTES …";
-        Unreadable::new("", message)
+        FieldError::row(message)
     })?;
     let timestamp = time(parts.time).ok_or_else(|| {
-        Unreadable::new("timestamp", format!("`{}` is not a time such as 31/Jan/2026:12:00:00 +0000", parts.time))
+        FieldError::new("timestamp", format!("`{}` is not a time such as 31/Jan/2026:12:00:00 +0000", parts.time))
     })?;
     let endpoint = endpoint(parts.request).ok_or_else(|| {
         let request: String = parts.request.chars().take(64).collect();
-        Unreadable::new("endpoint", format!("`{request}` is not a request such as GET /orders HTTP/1.1"))
+        FieldError::new("endpoint", format!("`{request}` is not a request such as GET /orders HTTP/1.1"))
     })?;
     let status = parts.status.parse().map_err(|_| {
-        Unreadable::new(
+        FieldError::new(
             "statusCode",
             format!("`{}` is not an HTTP status", parts.status.chars().take(16).collect::<String>()),
         )
     })?;
     let value = request_time(parts.rest, unit).ok_or_else(|| {
-        let message = "the line does not say how long the request took; add $request_time (nginx) or %D (Apache) to the end \
+        let message = "the line has no duration of the request; add $request_time (nginx) or %D (Apache) to the end \
                        of the log format";
-        Unreadable::new("value", message)
+        FieldError::new("value", message)
     })?;
     let candidate = Candidate {
         kind: MetricType::ApiResponse,
@@ -61,15 +62,15 @@ pub fn row(line: &[u8], unit: TimeUnit) -> Result<Row, Unreadable> {
         name: None,
         release: None,
     };
-    Ok(Row { project: None, candidate })
+    Ok(ParsedRow { project: None, candidate })
 }
 
-/// The parts of a line that matter.
+/// The parts of a line that are used.
 struct Line<'a> {
     time: &'a str,
     request: &'a str,
     status: &'a str,
-    /// Behind the status: bytes, then perhaps referrer and agent, then what the log adds.
+    /// The text after the status: bytes, perhaps referrer and user agent, then custom fields.
     rest: &'a str,
 }
 
@@ -83,7 +84,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// A text in quotes at the start, in which a backslash takes the next character along, and what is behind it.
+/// Splits a quoted string, in which a backslash escapes the next character, from the rest of the text.
 fn quoted(text: &str) -> Option<(&str, &str)> {
     let inside = text.strip_prefix('"')?;
     let mut is_escaped = false;
@@ -117,9 +118,9 @@ fn endpoint(request: &str) -> Option<String> {
     (is_method && is_protocol && !target.is_empty() && words.next().is_none()).then(|| format!("{method} {target}"))
 }
 
-/// In milliseconds.
+/// The duration in milliseconds.
 fn request_time(rest: &str, unit: TimeUnit) -> Option<f64> {
-    // The number of bytes sent, `-` for none.
+    // Skips the number of bytes sent (`-` for none).
     let (_, mut rest) = word(rest)?;
     let mut bare = None;
     while !rest.trim_start().is_empty() {
@@ -155,8 +156,8 @@ fn milliseconds(text: &str, unit: TimeUnit) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn read(line: &str) -> Result<Candidate, Unreadable> {
-        row(line.as_bytes(), TimeUnit::Detect).map(|row| row.candidate)
+    fn read(line: &str) -> Result<Candidate, FieldError> {
+        parse(line.as_bytes(), TimeUnit::Detect).map(|row| row.candidate)
     }
 
     #[test]
@@ -179,11 +180,14 @@ mod tests {
         let iso = read("::1 - me [2026-01-31T13:00:00+01:00] \"PUT /a HTTP/2.0\" 204 0 \"-\" \"-\" 0.001").unwrap();
         assert_eq!((iso.timestamp, &*iso.endpoint), (Some(moment), "PUT /a"));
         let line = format!("{HEAD} 512 \"-\" \"curl/8\" 250");
-        assert_eq!(row(line.as_bytes(), TimeUnit::Milliseconds).unwrap().candidate.value.to_bits(), 250_f64.to_bits());
+        assert_eq!(
+            parse(line.as_bytes(), TimeUnit::Milliseconds).unwrap().candidate.value.to_bits(),
+            250_f64.to_bits()
+        );
     }
 
     #[test]
-    fn what_is_no_request_says_what_is_missing() {
+    fn an_invalid_line_is_an_error_of_its_field() {
         let head = "203.0.113.9 - - [31/Jan/2026:13:00:00 +0100]";
         for (line, field) in [
             ("hello".to_owned(), ""),

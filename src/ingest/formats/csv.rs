@@ -1,29 +1,31 @@
-//! Records of comma-separated values (RFC 4180: quotes, doubled quotes, line breaks in quotes, CRLF or LF). The first
-//! names the columns; their order is free.
+//! Comma-separated values (RFC 4180: quotes, doubled quotes, line breaks in quotes, CRLF or LF). The first record names the
+//! columns, in any order.
 
 use csv_core::{ReadRecordResult, Reader};
 
 use super::{
-    Broken, Framing, RECORD_BYTES_MAX, Raw, Row, Step, Unreadable,
-    fields::{self, Texts},
+    fields::{self, TextFields},
+    record::{Fed, Framing, ParsedRow, RECORD_BYTES_MAX, ReadError, RecordBytes},
 };
+use crate::ingest::submission::FieldError;
 
-/// The columns that there are, one of each at most.
+/// The known columns; each may occur once.
 const COLUMNS: [&str; 9] =
     ["type", "value", "endpoint", "statusCode", "timestamp", "name", "release", "projectId", "project"];
-/// Those that must be there.
+/// The required columns.
 const REQUIRED: [&str; 3] = ["type", "value", "endpoint"];
 
-/// What a record's values are put together in.
+/// The framing of CSV.
 pub struct Csv {
     reader: Reader,
-    /// The values behind each other, and where each ends.
+    /// The values of a record without separators, and the end of each.
     values: Vec<u8>,
     ends: [usize; 2 * COLUMNS.len()],
     value_bytes: usize,
     end_count: usize,
-    /// More values than there could be columns.
+    /// The record has more values than there are known columns.
     is_too_wide: bool,
+    /// The columns of the header, as indexes into [`COLUMNS`].
     header: Vec<usize>,
     header_line: Vec<u8>,
     is_handed_out: bool,
@@ -46,28 +48,28 @@ impl Default for Csv {
 }
 
 impl Csv {
-    /// Reads up to the end of a record; an empty piece says that the text is over.
-    fn read(&mut self, piece: &[u8], raw: &mut Raw) -> Result<Step, Broken> {
+    /// Reads up to the end of a record. An empty chunk means the end of the text.
+    fn read(&mut self, chunk: &[u8], record: &mut RecordBytes) -> Result<Fed, ReadError> {
         if std::mem::take(&mut self.is_handed_out) {
-            raw.clear();
+            record.clear();
             self.start_over();
         }
         let mut taken = 0;
         loop {
             let (result, read, written, ended) = self.reader.read_record(
-                &piece[taken..],
+                &chunk[taken..],
                 &mut self.values[self.value_bytes..],
                 &mut self.ends[self.end_count..],
             );
-            raw.push(&piece[taken..taken + read]);
+            record.push(&chunk[taken..taken + read]);
             taken += read;
             self.value_bytes += written;
             self.end_count += ended;
             match result {
-                ReadRecordResult::InputEmpty | ReadRecordResult::End => return Ok(Step::More),
-                // What does not fit is written over itself: the record is refused when its end is found.
+                ReadRecordResult::InputEmpty | ReadRecordResult::End => return Ok(Fed::Incomplete),
+                // The rest of the record overwrites the buffer: the record is rejected at its end.
                 ReadRecordResult::OutputFull => {
-                    raw.is_too_long = true;
+                    record.is_too_long = true;
                     self.value_bytes = 0;
                 }
                 ReadRecordResult::OutputEndsFull => {
@@ -75,13 +77,13 @@ impl Csv {
                     self.end_count = 0;
                 }
                 ReadRecordResult::Record if self.header.is_empty() => {
-                    self.take_header(raw)?;
-                    raw.clear();
+                    self.read_header(record)?;
+                    record.clear();
                     self.start_over();
                 }
                 ReadRecordResult::Record => {
                     self.is_handed_out = true;
-                    return Ok(Step::Complete(taken));
+                    return Ok(Fed::Complete(taken));
                 }
             }
         }
@@ -97,12 +99,12 @@ impl Csv {
         starts.zip(ends).map(|(start, end)| self.values.get(*start..*end).unwrap_or_default())
     }
 
-    fn take_header(&mut self, raw: &Raw) -> Result<(), Broken> {
+    fn read_header(&mut self, record: &RecordBytes) -> Result<(), ReadError> {
         let refuse = |words: String| {
             let columns = COLUMNS.join(", ");
-            Broken::Malformed(format!("{words}; the first line of CSV names its columns, which can be {columns}"))
+            ReadError::Malformed(format!("{words}; the first line of CSV names its columns, which can be {columns}"))
         };
-        if raw.is_too_long || self.is_too_wide {
+        if record.is_too_long || self.is_too_wide {
             return Err(refuse("has a header with too many columns".to_owned()));
         }
         let mut header = Vec::new();
@@ -123,40 +125,40 @@ impl Csv {
             return Err(refuse(format!("has no column `{missing}`")));
         }
         self.header = header;
-        self.header_line.clone_from(&raw.bytes);
+        self.header_line.clone_from(&record.bytes);
         Ok(())
     }
 }
 
 impl Framing for Csv {
-    fn feed(&mut self, piece: &[u8], raw: &mut Raw) -> Result<Step, Broken> {
-        self.read(piece, raw)
+    fn feed(&mut self, chunk: &[u8], record: &mut RecordBytes) -> Result<Fed, ReadError> {
+        self.read(chunk, record)
     }
 
-    fn end(&mut self, raw: &mut Raw) -> Result<bool, Broken> {
-        let is_complete = matches!(self.read(&[], raw)?, Step::Complete(_));
+    fn end(&mut self, record: &mut RecordBytes) -> Result<bool, ReadError> {
+        let is_complete = matches!(self.read(&[], record)?, Fed::Complete(_));
         if self.header.is_empty() {
-            return Err(Broken::Malformed("is empty; the first line of CSV names its columns".to_owned()));
+            return Err(ReadError::Malformed("is empty; the first line of CSV names its columns".to_owned()));
         }
         Ok(is_complete)
     }
 
-    fn row(&mut self, _: &Raw) -> Result<Row, Unreadable> {
+    fn parse(&mut self, _: &RecordBytes) -> Result<ParsedRow, FieldError> {
         if self.is_too_wide || self.end_count != self.header.len() {
             let (columns, values) = (self.header.len(), self.end_count);
             let values = if self.is_too_wide { "many more".to_owned() } else { values.to_string() };
             let message = format!("the header names {columns} columns and this row has {values}; is a quote missing?");
-            return Err(Unreadable::new("", message));
+            return Err(FieldError::row(message));
         }
         let mut texts: [Option<&str>; COLUMNS.len()] = [None; COLUMNS.len()];
         for (column, value) in self.header.iter().zip(self.values()) {
             let text = std::str::from_utf8(value)
-                .map_err(|_| Unreadable::new(COLUMNS[*column], "is not UTF-8; send the text in UTF-8"))?;
+                .map_err(|_| FieldError::new(COLUMNS[*column], "is not UTF-8; send the text in UTF-8"))?;
             texts[*column] = Some(text).filter(|text| !text.is_empty());
         }
         let [kind, value, endpoint, status, timestamp, name, release, project_id, project] = texts;
         let project = project_id.or(project);
-        fields::from_texts(Texts { kind, value, endpoint, status, timestamp, name, release, project })
+        fields::from_texts(TextFields { kind, value, endpoint, status, timestamp, name, release, project })
     }
 
     fn header(&self) -> Option<&[u8]> {

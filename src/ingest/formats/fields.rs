@@ -1,16 +1,16 @@
-//! The fields of a row, from JSON and from texts. Names are those of the GraphQL API.
+//! Parses the fields of a row, from JSON and from text. The names are those of the GraphQL API.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, de::Visitor};
 
-use super::{Row, Unreadable};
+use super::record::ParsedRow;
 use crate::{
-    ingest::Candidate,
+    ingest::submission::{Candidate, FieldError},
     model::{MetricType, Timestamp},
 };
 
-/// A row as JSON has it. A name that nobody knows is a slip that would lose what it says.
+/// A row in JSON. Unknown names are errors: a misspelt field would otherwise be lost silently.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Fields {
@@ -30,15 +30,14 @@ struct Fields {
     project_id: Option<String>,
 }
 
-/// Reads one JSON object.
-pub fn from_json(text: &[u8]) -> Result<Row, Unreadable> {
+/// Parses one JSON object.
+pub fn from_json(text: &[u8]) -> Result<ParsedRow, FieldError> {
     let Ok(text) = std::str::from_utf8(text) else {
-        return Err(Unreadable::new("", "the row is not UTF-8; send the text in UTF-8"));
+        return Err(FieldError::row("the row is not UTF-8; send the text in UTF-8"));
     };
-    // The library would take a list for the fields in their order.
+    // The JSON library would accept an array of the fields in their order.
     if !text.trim_ascii_start().starts_with('{') {
-        return Err(Unreadable::new(
-            "",
+        return Err(FieldError::row(
             "the row is not a JSON object; send one such as {\"type\":\"CUSTOM\",\"value\":1,\"endpoint\":\"a\"}",
         ));
     }
@@ -46,26 +45,26 @@ pub fn from_json(text: &[u8]) -> Result<Row, Unreadable> {
         serde_json::from_str(text).map_err(|_| fault(text))?;
     let timestamp = timestamp.map(|time| time.0);
     let candidate = Candidate { kind, value, endpoint, status: status_code, timestamp, name, release };
-    Ok(Row { project: project_id, candidate })
+    Ok(ParsedRow { project: project_id, candidate })
 }
 
-/// Only a row that is wrong is read again to find out where.
+/// Parses an invalid row a second time, to find the field at fault.
 #[cold]
-fn fault(text: &str) -> Unreadable {
+fn fault(text: &str) -> FieldError {
     let mut reader = serde_json::Deserializer::from_str(text);
     let fault = serde_path_to_error::deserialize::<_, Fields>(&mut reader).err().map(|error| {
         let field = error.path().to_string();
         let message = error.inner().to_string();
-        // Rows are lines or elements: a position inside of one helps nobody.
+        // Without the position: rows are single lines or array elements.
         let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(words, _)| words).to_owned();
         (field, message)
     });
-    // What is left is text behind the object.
+    // If the object itself is valid, there is text after it.
     let (field, message) =
         fault.unwrap_or_else(|| (String::new(), "there is more than one value in the row".to_owned()));
     let named = message.split('`').nth(1).filter(|_| field == "." && message.contains("field `"));
     let field = named.map_or(field.trim_matches(['.', '?']).to_owned(), str::to_owned);
-    Unreadable { field, message }
+    FieldError::new(field, message)
 }
 
 fn kind<'de, D: Deserializer<'de>>(from: D) -> Result<MetricType, D::Error> {
@@ -92,7 +91,7 @@ fn unknown_type(name: &str) -> String {
     format!("`{name}` is not a type of metric; send one of {}", names.join(", "))
 }
 
-/// RFC 3339, or milliseconds since 1970.
+/// A timestamp as RFC 3339 text or as milliseconds since 1970.
 struct Time(Timestamp);
 
 impl<'de> Deserialize<'de> for Time {
@@ -128,14 +127,14 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
-/// Far beyond the calendar it saturates: validation names its bounds.
+/// Saturates outside of the calendar; validation rejects such times anyway.
 const fn from_millis(millis: i64) -> Timestamp {
     Timestamp::from_micros(millis.saturating_mul(1_000))
 }
 
-/// The fields of a row as texts.
+/// The fields of a row as text.
 #[derive(Clone, Copy, Default)]
-pub struct Texts<'a> {
+pub struct TextFields<'a> {
     pub kind: Option<&'a str>,
     pub value: Option<&'a str>,
     pub endpoint: Option<&'a str>,
@@ -146,29 +145,29 @@ pub struct Texts<'a> {
     pub project: Option<&'a str>,
 }
 
-/// Reads a row whose fields are texts.
-pub fn from_texts(texts: Texts<'_>) -> Result<Row, Unreadable> {
-    let Texts { kind, value, endpoint, status, timestamp, name, release, project } = texts;
+/// Parses a row whose fields are text.
+pub fn from_texts(texts: TextFields<'_>) -> Result<ParsedRow, FieldError> {
+    let TextFields { kind, value, endpoint, status, timestamp, name, release, project } = texts;
     let type_name = kind.map(str::trim).unwrap_or_default();
-    let kind = MetricType::named(type_name).ok_or_else(|| Unreadable::new("type", unknown_type(type_name)))?;
+    let kind = MetricType::named(type_name).ok_or_else(|| FieldError::new("type", unknown_type(type_name)))?;
     let value = value.map(str::trim).unwrap_or_default();
     let value = value
         .parse()
-        .map_err(|_| Unreadable::new("value", format!("{} is not a number such as 12.5", quoted(value))))?;
+        .map_err(|_| FieldError::new("value", format!("{} is not a number such as 12.5", quoted(value))))?;
     let status = match status.map(str::trim) {
         None => None,
         Some(text) => Some(text.parse().map_err(|_| {
-            Unreadable::new("statusCode", format!("{} is not a whole number such as 200", quoted(text)))
+            FieldError::new("statusCode", format!("{} is not a whole number such as 200", quoted(text)))
         })?),
     };
     let timestamp = timestamp.map(|text| time(text.trim())).transpose()?;
     let endpoint = endpoint.unwrap_or_default().to_owned();
     let (name, release) = (name.map(str::to_owned), release.map(str::to_owned));
     let candidate = Candidate { kind, value, endpoint, status, timestamp, name, release };
-    Ok(Row { project: project.map(|text| text.trim().to_owned()), candidate })
+    Ok(ParsedRow { project: project.map(|text| text.trim().to_owned()), candidate })
 }
 
-fn time(text: &str) -> Result<Timestamp, Unreadable> {
+fn time(text: &str) -> Result<Timestamp, FieldError> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
         let far = if digits.len() < text.len() { i64::MIN } else { i64::MAX };
@@ -177,7 +176,7 @@ fn time(text: &str) -> Result<Timestamp, Unreadable> {
     text.parse().map_err(|_| {
         let message =
             format!("{} is neither a time such as 2026-01-31T12:00:00Z nor milliseconds since 1970", quoted(text));
-        Unreadable::new("timestamp", message)
+        FieldError::new("timestamp", message)
     })
 }
 

@@ -1,35 +1,39 @@
-//! Records that are the elements of one JSON array. Only where elements begin and end is found here; what is in them is
-//! the JSON library's.
+//! Records that are the elements of one JSON array. This file only finds the boundaries of elements; the JSON library
+//! parses them.
 
-use super::{Broken, Framing, Raw, Row, Step, Unreadable, fields};
+use super::{
+    fields,
+    record::{Fed, Framing, ParsedRow, ReadError, RecordBytes},
+};
+use crate::ingest::submission::FieldError;
 
-/// Where in the array the text stands.
+/// The position of the text in the array.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+enum ArrayPosition {
     #[default]
     Before,
-    /// Behind `[` or `,`.
+    /// After `[` or `,`.
     Between {
         is_first: bool,
     },
-    /// Inside of an element.
+    /// In an element.
     Inside,
-    Behind,
+    After,
 }
 
-/// The elements of an array.
+/// The framing of a JSON array.
 #[derive(Debug, Default)]
 pub struct JsonArray {
-    place: Place,
-    /// How many braces and brackets of the element are open.
+    position: ArrayPosition,
+    /// The number of open braces and brackets in the element.
     depth: usize,
     in_string: bool,
     is_escaped: bool,
 }
 
 impl JsonArray {
-    /// Takes a byte of an element. Answers how the element ended, if it did.
-    fn inside(&mut self, byte: u8, raw: &mut Raw) -> Option<Place> {
+    /// Consumes a byte of an element. Returns the position after the element if the byte ends it.
+    fn inside(&mut self, byte: u8, record: &mut RecordBytes) -> Option<ArrayPosition> {
         if self.in_string {
             match byte {
                 _ if self.is_escaped => self.is_escaped = false,
@@ -39,59 +43,64 @@ impl JsonArray {
             }
         } else {
             match byte {
-                b',' if self.depth == 0 => return Some(Place::Between { is_first: false }),
-                b']' if self.depth == 0 => return Some(Place::Behind),
+                b',' if self.depth == 0 => return Some(ArrayPosition::Between { is_first: false }),
+                b']' if self.depth == 0 => return Some(ArrayPosition::After),
                 b'"' => self.in_string = true,
                 b'{' | b'[' => self.depth += 1,
                 b'}' | b']' => self.depth = self.depth.saturating_sub(1),
                 _ => {}
             }
         }
-        raw.push(&[byte]);
+        record.push(&[byte]);
         None
     }
 }
 
 impl Framing for JsonArray {
-    fn feed(&mut self, piece: &[u8], raw: &mut Raw) -> Result<Step, Broken> {
-        for (at, byte) in piece.iter().enumerate() {
-            match self.place {
-                Place::Inside => {
-                    if let Some(place) = self.inside(*byte, raw) {
-                        self.place = place;
-                        return Ok(Step::Complete(at + 1));
+    fn feed(&mut self, chunk: &[u8], record: &mut RecordBytes) -> Result<Fed, ReadError> {
+        for (at, byte) in chunk.iter().enumerate() {
+            match self.position {
+                ArrayPosition::Inside => {
+                    if let Some(position) = self.inside(*byte, record) {
+                        self.position = position;
+                        return Ok(Fed::Complete(at + 1));
                     }
                 }
                 _ if byte.is_ascii_whitespace() => {}
-                Place::Before if *byte == b'[' => self.place = Place::Between { is_first: true },
-                Place::Before => return Err(Broken::Malformed("is not a JSON array; it must begin with [".to_owned())),
-                Place::Between { is_first: true } if *byte == b']' => self.place = Place::Behind,
-                Place::Between { .. } if matches!(byte, b',' | b']') => {
-                    return Err(Broken::Malformed("is not JSON: an element is missing behind a comma".to_owned()));
+                ArrayPosition::Before if *byte == b'[' => self.position = ArrayPosition::Between { is_first: true },
+                ArrayPosition::Before => {
+                    return Err(ReadError::Malformed("is not a JSON array; it must begin with [".to_owned()));
                 }
-                Place::Between { .. } => {
-                    raw.clear();
-                    (self.place, self.depth, self.in_string, self.is_escaped) = (Place::Inside, 0, false, false);
-                    // Not a comma and not the end, so nothing ends with it.
-                    let _ = self.inside(*byte, raw);
+                ArrayPosition::Between { is_first: true } if *byte == b']' => self.position = ArrayPosition::After,
+                ArrayPosition::Between { .. } if matches!(byte, b',' | b']') => {
+                    return Err(ReadError::Malformed("is not JSON: an element is missing behind a comma".to_owned()));
                 }
-                Place::Behind => {
-                    return Err(Broken::Malformed("is not JSON: there is more behind the end of the array".to_owned()));
+                ArrayPosition::Between { .. } => {
+                    record.clear();
+                    (self.position, self.depth, self.in_string, self.is_escaped) =
+                        (ArrayPosition::Inside, 0, false, false);
+                    // Neither a comma nor the end, so this byte cannot end the element.
+                    let _ = self.inside(*byte, record);
+                }
+                ArrayPosition::After => {
+                    return Err(ReadError::Malformed(
+                        "is not JSON: there is more behind the end of the array".to_owned(),
+                    ));
                 }
             }
         }
-        Ok(Step::More)
+        Ok(Fed::Incomplete)
     }
 
-    fn end(&mut self, _: &mut Raw) -> Result<bool, Broken> {
-        match self.place {
-            Place::Behind => Ok(false),
-            Place::Before => Err(Broken::Malformed("is empty; send a JSON array of metrics".to_owned())),
-            _ => Err(Broken::Malformed("ended before the end of the array".to_owned())),
+    fn end(&mut self, _: &mut RecordBytes) -> Result<bool, ReadError> {
+        match self.position {
+            ArrayPosition::After => Ok(false),
+            ArrayPosition::Before => Err(ReadError::Malformed("is empty; send a JSON array of metrics".to_owned())),
+            _ => Err(ReadError::Malformed("ended before the end of the array".to_owned())),
         }
     }
 
-    fn row(&mut self, raw: &Raw) -> Result<Row, Unreadable> {
-        fields::from_json(&raw.bytes)
+    fn parse(&mut self, record: &RecordBytes) -> Result<ParsedRow, FieldError> {
+        fields::from_json(&record.bytes)
     }
 }

@@ -1,49 +1,50 @@
-//! Records that are lines. Empty lines are none.
+//! Records that are lines. Empty lines are skipped.
 
-use super::{Broken, Framing, Raw, Row, Step, Unreadable};
+use super::record::{Fed, Framing, ParsedRow, ReadError, RecordBytes};
+use crate::ingest::submission::FieldError;
 
-/// Lines, and how a row is read from one.
+/// The framing of lines, with the function that parses one.
 pub struct Lines<F> {
-    read: F,
-    /// The record in `raw` was handed out: the next byte begins another.
+    parse: F,
+    /// The last record was handed out: the next byte begins another.
     is_handed_out: bool,
 }
 
 impl<F> Lines<F> {
-    pub const fn new(read: F) -> Self {
-        Self { read, is_handed_out: false }
+    pub const fn new(parse: F) -> Self {
+        Self { parse, is_handed_out: false }
     }
 }
 
-impl<F: FnMut(&[u8]) -> Result<Row, Unreadable> + Send> Framing for Lines<F> {
-    fn feed(&mut self, piece: &[u8], raw: &mut Raw) -> Result<Step, Broken> {
+impl<F: FnMut(&[u8]) -> Result<ParsedRow, FieldError> + Send> Framing for Lines<F> {
+    fn feed(&mut self, chunk: &[u8], record: &mut RecordBytes) -> Result<Fed, ReadError> {
         if std::mem::take(&mut self.is_handed_out) {
-            raw.clear();
+            record.clear();
         }
         let mut taken = 0;
-        while let Some(length) = piece[taken..].iter().position(|byte| *byte == b'\n') {
-            raw.push(&piece[taken..taken + length]);
+        while let Some(length) = chunk[taken..].iter().position(|byte| *byte == b'\n') {
+            record.push(&chunk[taken..taken + length]);
             taken += length + 1;
-            if is_blank(raw) {
-                raw.clear();
+            if is_blank(record) {
+                record.clear();
             } else {
                 self.is_handed_out = true;
-                return Ok(Step::Complete(taken));
+                return Ok(Fed::Complete(taken));
             }
         }
-        raw.push(&piece[taken..]);
-        Ok(Step::More)
+        record.push(&chunk[taken..]);
+        Ok(Fed::Incomplete)
     }
 
-    fn end(&mut self, raw: &mut Raw) -> Result<bool, Broken> {
-        Ok(!self.is_handed_out && !is_blank(raw))
+    fn end(&mut self, record: &mut RecordBytes) -> Result<bool, ReadError> {
+        Ok(!self.is_handed_out && !is_blank(record))
     }
 
-    fn row(&mut self, raw: &Raw) -> Result<Row, Unreadable> {
-        (self.read)(raw.bytes.trim_ascii())
+    fn parse(&mut self, record: &RecordBytes) -> Result<ParsedRow, FieldError> {
+        (self.parse)(record.bytes.trim_ascii())
     }
 }
 
-fn is_blank(raw: &Raw) -> bool {
-    !raw.is_too_long && raw.bytes.trim_ascii().is_empty()
+fn is_blank(record: &RecordBytes) -> bool {
+    !record.is_too_long && record.bytes.trim_ascii().is_empty()
 }

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use sqlx::{PgPool, Postgres};
 
-use super::{Load, Placed, count, record, times};
+use super::{LedgerEntry, RowsAndParts, count, times};
 use crate::{
     clock::Stopwatch,
     db::StatementLog,
@@ -101,7 +101,7 @@ impl super::Transaction for Transaction {
         let watch = Stopwatch::start();
         let insert = bind_ledger!(sqlx::query_scalar(CLAIM), keyed);
         let claimed: Vec<i64> = insert.fetch_all(&mut *self.inner).await?;
-        record(&self.log, CLAIM, claimed.len(), watch);
+        self.log.add(CLAIM, claimed.len(), watch);
         Ok(claimed)
     }
 
@@ -113,11 +113,11 @@ impl super::Transaction for Transaction {
             .bind(keys.iter().map(|key| key.2).collect::<Vec<_>>())
             .fetch_all(&mut *self.inner)
             .await?;
-        record(&self.log, EARLIER, found.len(), watch);
+        self.log.add(EARLIER, found.len(), watch);
         Ok(found.into_iter().map(stored).collect())
     }
 
-    async fn insert(&mut self, part: i64, Load { rows, cells }: &Load<'_>) -> sqlx::Result<()> {
+    async fn insert(&mut self, part: i64, RowsAndParts { rows, cells }: &RowsAndParts<'_>) -> sqlx::Result<()> {
         let watch = Stopwatch::start();
         let is_tagged = rows.iter().any(|row| row.tags.is_some());
         let sql: &'static str = if is_tagged { &INSERT_TAGGED } else { &INSERT };
@@ -147,7 +147,7 @@ impl super::Transaction for Transaction {
             insert = insert.bind(column(rows, Row::name)).bind(column(rows, Row::release));
         }
         insert.execute(&mut *self.inner).await?;
-        record(&self.log, sql, rows.len(), watch);
+        self.log.add(sql, rows.len(), watch);
         Ok(())
     }
 
@@ -162,11 +162,15 @@ impl super::Transaction for Transaction {
             .bind(column(late, |row| row.n))
             .execute(&mut *self.inner)
             .await?;
-        record(&self.log, INSERT_LATE, late.len(), watch);
+        self.log.add(INSERT_LATE, late.len(), watch);
         Ok(())
     }
 
-    async fn conclude(&mut self, steps: &[(i64, i64)], placed: &[Placed<'_, '_>]) -> sqlx::Result<Vec<(i64, i64)>> {
+    async fn conclude(
+        &mut self,
+        steps: &[(i64, i64)],
+        ledger: &[LedgerEntry<'_, '_>],
+    ) -> sqlx::Result<Vec<(i64, i64)>> {
         // Without rows there is no sequence: such an entry has a key, and was written when that was claimed.
         if steps.is_empty() {
             return Ok(Vec::new());
@@ -174,18 +178,18 @@ impl super::Transaction for Transaction {
         let watch = Stopwatch::start();
         let (organizations, steps): (Vec<i64>, Vec<i64>) = steps.iter().copied().unzip();
         let (keyed, free): (Vec<_>, Vec<_>) =
-            placed.iter().filter(|placed| placed.behind.is_some()).partition(|placed| placed.entry.job.key.is_some());
+            ledger.iter().filter(|row| row.behind.is_some()).partition(|row| row.entry.job.key.is_some());
         let conclude = sqlx::query_as(CONCLUDE)
             .bind(organizations)
             .bind(steps)
-            .bind(column(&keyed, |placed| placed.entry.job.project.organization.0))
-            .bind(keyed.iter().map(|placed| placed.entry.job.source.as_str()).collect::<Vec<_>>())
-            .bind(keyed.iter().map(|placed| placed.entry.key.as_ref()).collect::<Vec<_>>())
-            .bind(column(&keyed, |placed| placed.behind));
-        let entries: Vec<&Entry<'_>> = free.iter().map(|placed| placed.entry).collect();
-        let conclude = bind_ledger!(conclude, entries).bind(column(&free, |placed| placed.behind));
+            .bind(column(&keyed, |row| row.entry.job.project.organization.0))
+            .bind(keyed.iter().map(|row| row.entry.job.source.as_str()).collect::<Vec<_>>())
+            .bind(keyed.iter().map(|row| row.entry.key.as_ref()).collect::<Vec<_>>())
+            .bind(column(&keyed, |row| row.behind));
+        let entries: Vec<&Entry<'_>> = free.iter().map(|row| row.entry).collect();
+        let conclude = bind_ledger!(conclude, entries).bind(column(&free, |row| row.behind));
         let last: Vec<(i64, i64)> = conclude.fetch_all(&mut *self.inner).await?;
-        record(&self.log, CONCLUDE, placed.len(), watch);
+        self.log.add(CONCLUDE, ledger.len(), watch);
         Ok(last)
     }
 

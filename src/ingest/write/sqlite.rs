@@ -3,13 +3,13 @@
 
 use std::sync::LazyLock;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::{Arguments, Sqlite, SqlitePool, query::Query, sqlite::SqliteArguments};
 
-use super::{Load, Placed, count, record, times};
+use super::{LedgerEntry, RowsAndParts, count, times};
 use crate::{
     clock::Stopwatch,
-    db::StatementLog,
+    db::{StatementLog, json_array},
     ingest::{
         group::{Entry, LedgerKey, Stored},
         late::LateRow,
@@ -98,16 +98,18 @@ impl super::Transaction for Transaction {
             let (organization, source, key) = entry.ledger_key();
             json!([organization, source, key, entry.first_id])
         });
-        let claimed: Vec<i64> = sqlx::query_scalar(CLAIM).bind(array(asked)).fetch_all(&mut *self.inner).await?;
-        record(&self.log, CLAIM, claimed.len(), watch);
+        let claimed: Vec<i64> = sqlx::query_scalar(CLAIM).bind(json_array(asked)).fetch_all(&mut *self.inner).await?;
+        self.log.add(CLAIM, claimed.len(), watch);
         Ok(claimed)
     }
 
     async fn earlier(&mut self, keys: &[LedgerKey<'_>]) -> sqlx::Result<Vec<Stored>> {
         let watch = Stopwatch::start();
-        let found: Vec<LedgerRow> =
-            sqlx::query_as(EARLIER).bind(array(keys.iter().map(|key| json!(key)))).fetch_all(&mut *self.inner).await?;
-        record(&self.log, EARLIER, found.len(), watch);
+        let found: Vec<LedgerRow> = sqlx::query_as(EARLIER)
+            .bind(json_array(keys.iter().map(|key| json!(key))))
+            .fetch_all(&mut *self.inner)
+            .await?;
+        self.log.add(EARLIER, found.len(), watch);
         let stored = |(organization, source, key, sequence, body_hash, accepted, rejections)| Stored {
             organization,
             source,
@@ -120,7 +122,7 @@ impl super::Transaction for Transaction {
         Ok(found.into_iter().map(stored).collect())
     }
 
-    async fn insert(&mut self, part: i64, load: &Load<'_>) -> sqlx::Result<()> {
+    async fn insert(&mut self, part: i64, load: &RowsAndParts<'_>) -> sqlx::Result<()> {
         self.insert_rows(&load.rows).await?;
         self.insert_each(&CELLS, &load.cells, |query, cell| {
             query
@@ -147,17 +149,21 @@ impl super::Transaction for Transaction {
         .await
     }
 
-    async fn conclude(&mut self, steps: &[(i64, i64)], placed: &[Placed<'_, '_>]) -> sqlx::Result<Vec<(i64, i64)>> {
+    async fn conclude(
+        &mut self,
+        steps: &[(i64, i64)],
+        ledger: &[LedgerEntry<'_, '_>],
+    ) -> sqlx::Result<Vec<(i64, i64)>> {
         let last = if steps.is_empty() { Vec::new() } else { self.advance(steps).await? };
         let known = last.iter().copied().collect();
-        self.insert_each(&LEDGER, placed, |query, placed| {
-            let entry = placed.entry;
+        self.insert_each(&LEDGER, ledger, |query, row| {
+            let entry = row.entry;
             let (job, (min, max)) = (entry.job, times(entry));
             query
                 .bind(job.project.organization.0)
                 .bind(job.source.clone())
                 .bind(entry.key.to_string())
-                .bind(placed.sequence(&known))
+                .bind(row.sequence(&known))
                 .bind(job.project.id.0)
                 .bind(entry.first_id)
                 .bind(job.body_hash.clone())
@@ -190,10 +196,10 @@ impl Transaction {
     async fn advance(&mut self, steps: &[(i64, i64)]) -> sqlx::Result<Vec<(i64, i64)>> {
         let watch = Stopwatch::start();
         let last: Vec<(i64, i64)> = sqlx::query_as(ADVANCE)
-            .bind(array(steps.iter().map(|step| json!(step))))
+            .bind(json_array(steps.iter().map(|step| json!(step))))
             .fetch_all(&mut *self.inner)
             .await?;
-        record(&self.log, ADVANCE, last.len(), watch);
+        self.log.add(ADVANCE, last.len(), watch);
         Ok(last)
     }
 
@@ -210,7 +216,7 @@ impl Transaction {
             arguments.reserve(chunk.len() * inserts.parameters, 0);
             let query = chunk.iter().fold(sqlx::query_with(sql.as_str(), arguments), &bind);
             query.execute(&mut *self.inner).await?;
-            record(&self.log, &inserts.short, chunk.len(), watch);
+            self.log.add(&inserts.short, chunk.len(), watch);
             items = rest;
         }
         Ok(())
@@ -228,9 +234,4 @@ fn bind_row(query: Bound, row: &Row<'_>) -> Bound {
         .bind(row.endpoint)
         .bind(row.status)
         .bind(row.bin)
-}
-
-/// Rows as the one parameter of a statement that reads them with `json_each`.
-pub fn array(rows: impl Iterator<Item = Value>) -> String {
-    Value::Array(rows.collect()).to_string()
 }

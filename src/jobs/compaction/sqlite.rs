@@ -1,9 +1,10 @@
 //! The steps on SQLite: a list of keys is one JSON array, the only parameter of its statement; rows are multi-row VALUES.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::{AssertSqlSafe, Sqlite, SqlitePool, query::Query, sqlite::SqliteArguments};
 
 use super::cell::{COLUMNS, Cell, Columns, Part};
+use crate::db::json_array;
 
 const REMOVE: &str = "DELETE FROM metric_rollup_part \
     WHERE (organization_id, project_id, kind, bucket, endpoint_id, part) IN \
@@ -23,7 +24,7 @@ pub async fn begin(pool: &SqlitePool) -> sqlx::Result<Transaction> {
 
 impl super::Transaction for Transaction {
     async fn remove(&mut self, parts: &[Part]) -> sqlx::Result<usize> {
-        let places = array(parts.iter().map(|part| json!(part.place())));
+        let places = json_array(parts.iter().map(|part| json!(part.place())));
         let removed = sqlx::query(REMOVE).bind(places).execute(&mut *self.0).await?;
         Ok(usize::try_from(removed.rows_affected()).unwrap_or(usize::MAX))
     }
@@ -36,7 +37,7 @@ impl super::Transaction for Transaction {
              AND bucket = asked.value->>3 AND endpoint_id = asked.value->>4 AND part = 0"
         );
         let place = |cell: &Cell| json!([cell.organization, cell.project, cell.kind, cell.bucket, cell.endpoint]);
-        let places = array(places.iter().map(place));
+        let places = json_array(places.iter().map(place));
         let found: Vec<Columns> = sqlx::query_as(AssertSqlSafe(sql)).bind(places).fetch_all(&mut *self.0).await?;
         Ok(found.into_iter().map(Cell::from).collect())
     }
@@ -70,8 +71,4 @@ impl super::Transaction for Transaction {
     async fn commit(self) -> sqlx::Result<()> {
         self.0.commit().await
     }
-}
-
-fn array(rows: impl Iterator<Item = Value>) -> String {
-    Value::Array(rows.collect()).to_string()
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, future::join_all};
-use perfgraph::db::{Database, Session, StatementLog, pool::Options};
+use perfgraph::{
+    config,
+    db::{Database, Session, StatementLog},
+};
 use sea_orm::{
     ConnectionTrait, DbBackend, Statement,
     sea_query::{Expr, Query, SelectStatement},
@@ -17,15 +20,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The same database with so many connections for queries.
 async fn narrow(database: &TestDatabase, read_connections: u32) -> Database {
-    let options = Options {
-        url: database.url.clone(),
+    let settings = config::Database {
+        url: database.url.as_str().into(),
         read_connections,
         write_connections: 1,
         acquire_timeout: Duration::from_secs(5),
-        busy_timeout: Duration::from_secs(5),
         statement_timeout: Duration::from_secs(30),
+        ..config::Database::default()
     };
-    Database::open(&options).await.unwrap()
+    Database::open(&settings).await.unwrap()
 }
 
 fn one() -> SelectStatement {

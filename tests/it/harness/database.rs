@@ -14,7 +14,8 @@ use std::{
 
 use perfgraph::{
     clock::Clock,
-    db::{Database, StatementLog, migrate, pool},
+    config,
+    db::{Database, StatementLog, migrate},
     jobs::partitions::{self, Days},
 };
 use sea_orm::{ConnectionTrait, DbBackend};
@@ -144,14 +145,13 @@ impl TestDatabase {
     }
 }
 
-pub fn options(url: &str) -> pool::Options {
-    pool::Options {
-        url: url.to_owned(),
-        read_connections: 4,
-        write_connections: 4,
+/// The defaults with more patience, because tests share a busy machine.
+pub fn options(url: &str) -> config::Database {
+    config::Database {
+        url: url.into(),
         acquire_timeout: Duration::from_secs(10),
-        busy_timeout: Duration::from_secs(5),
         statement_timeout: Duration::from_secs(30),
+        ..config::Database::default()
     }
 }
 

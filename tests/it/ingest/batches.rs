@@ -5,10 +5,11 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use perfgraph::{
     clock::Clock,
+    config,
     db::{Backend, Database, StatementLog},
     entity::{endpoint, ingest_batch, metric_event, metric_rollup_part, organization, organization_stream, project},
     error::{Code, Error, Result},
-    ingest::{Candidate, Ingest, Mode, OTHER_ENDPOINTS, Receipt, RejectionCode, Settings, Submission},
+    ingest::{Candidate, Ingest, Mode, OTHER_ENDPOINTS, Receipt, RejectionCode, Submission},
     live::Publisher,
     model::{
         IdGenerator, Key, MetricType, OrganizationId, ProjectId, Role, Scope, Sketch, StreamCursor, Timestamp,
@@ -40,20 +41,20 @@ pub struct Rig {
 
 impl Rig {
     pub async fn new(database: &TestDatabase) -> Self {
-        Self::with(database, Settings::default(), 1_024).await
+        Self::with(database, config::Ingest::default(), 1_024).await
     }
 
-    pub async fn with(database: &TestDatabase, settings: Settings, capacity: usize) -> Self {
+    pub async fn with(database: &TestDatabase, settings: config::Ingest, capacity: usize) -> Self {
         directory(database).await;
         Self::over(database.database.clone(), 0, settings, capacity)
     }
 
     /// A second server on the same database.
     pub async fn beside(database: &TestDatabase) -> Self {
-        Self::over(database.reopen().await, 1, Settings::default(), 1)
+        Self::over(database.reopen().await, 1, config::Ingest::default(), 1)
     }
 
-    fn over(database: Database, node: u8, settings: Settings, capacity: usize) -> Self {
+    fn over(database: Database, node: u8, settings: config::Ingest, capacity: usize) -> Self {
         let (ingest, batcher, publisher, clock) = parts(database, node, settings, capacity);
         let batcher = tokio::spawn(batcher.run());
         Self { ingest, publisher, clock, batcher }
@@ -73,7 +74,7 @@ impl Rig {
 fn parts(
     database: Database,
     node: u8,
-    settings: Settings,
+    settings: config::Ingest,
     capacity: usize,
 ) -> (Ingest, perfgraph::ingest::Batcher, Publisher, Clock) {
     let (publisher, clock) = (Publisher::new(capacity), Clock::fixed(NOW));
@@ -255,7 +256,7 @@ on_both_databases! {
 
 on_both_databases! {
     async fn the_same_key_at_the_same_time_stores_once(database: TestDatabase) {
-        let settings = Settings { committers: 3, ..Settings::default() };
+        let settings = config::Ingest::default();
         let rig = Rig::with(&database, settings, 64).await;
         let receipts = join_all((0..40).map(|index| {
             // One of five has another body.
@@ -420,7 +421,7 @@ on_both_databases! {
 on_both_databases! {
     async fn closing_commits_and_acknowledges_what_is_queued(database: TestDatabase) {
         directory(&database).await;
-        let (ingest, batcher, _publisher, _clock) = parts(database.database.clone(), 0, Settings::default(), 16);
+        let (ingest, batcher, _publisher, _clock) = parts(database.database.clone(), 0, config::Ingest::default(), 16);
         let callers: Vec<_> = (0..50)
             .map(|index| {
                 let ingest = ingest.clone();
@@ -504,7 +505,7 @@ on_both_databases! {
 on_both_databases! {
     async fn a_full_queue_says_so_at_once(database: TestDatabase) {
         directory(&database).await;
-        let settings = Settings { rows_max: 10, queue_rows_max: 10, ..Settings::default() };
+        let settings = config::Ingest { rows_max: 10, queue_rows_max: 10, ..config::Ingest::default() };
         let (ingest, batcher, _publisher, _clock) = parts(database.database.clone(), 0, settings, 16);
         let (scope, log) = (Scope::everything(), StatementLog::default());
         let ten = || submission(ACME, vec![candidate(1.0); 10]);
@@ -530,7 +531,7 @@ fn at_endpoint(number: usize) -> Candidate {
 
 on_both_databases! {
     async fn a_project_has_so_many_endpoints_and_one_for_the_rest_whoever_makes_them(database: TestDatabase) {
-        let settings = Settings { endpoints_max: 10, ..Settings::default() };
+        let settings = config::Ingest { endpoints_max: 10, ..config::Ingest::default() };
         let rig = Rig::with(&database, settings.clone(), 64).await;
         let second = Rig::over(database.reopen().await, 1, settings.clone(), 64);
         // Two servers, each with some paths of its own and some that both have.

@@ -1,6 +1,6 @@
 //! Input that cannot be right, and databases that cannot take any: a clear error, and nothing lost that was acknowledged.
 
-use perfgraph::{clock::Clock, db::Backend, entity::metric_event, error::Code, ingest::Settings};
+use perfgraph::{clock::Clock, config, db::Backend, entity::metric_event, error::Code};
 use reqwest::Method;
 use sea_orm::{EntityTrait, QueryOrder};
 use serde_json::{Value, json};
@@ -166,7 +166,7 @@ on_both_databases! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_refuses_writes_and_recovers_by_itself() {
     let database = TestDatabase::sqlite().await;
-    let rig = Rig::with(&database, Settings::default(), 8).await;
+    let rig = Rig::with(&database, config::Ingest::default(), 8).await;
     let Backend::Sqlite(pool) = database.database.backend() else { unreachable!() };
     let keyed = |number: usize| {
         let mut keyed = submission(ACME, vec![candidate(1.0); 500]);

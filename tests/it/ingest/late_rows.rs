@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use perfgraph::{
+    config,
     entity::{ingest_batch, metric_late},
     ingest::{Candidate, Mode, Submission},
-    jobs::retention::{Days, Retention},
+    jobs::retention::Retention,
     model::{
         Key, MetricType, ProjectId, Role, Scope, TimeRange, Timestamp,
         timestamp::{DAY_MICROS, HOUR_MICROS},
@@ -179,10 +180,10 @@ on_both_databases! {
         rig.submit(submission(GLOBEX, vec![at(back(8))])).await.unwrap();
         assert_eq!(rows(&database).await.len(), 6);
         // Whoever else does the same at the same time takes nothing away, and adds nothing.
-        let days = Days { raw: 2, minutes: 4, hours: 15, changes: 30, keys: 8 };
+        let days = config::Retention { raw_days: 2, minute_days: 4, hour_days: 15, change_days: 30, key_days: 8 };
         let second = database.reopen().await;
         let looks = [&database.database, &second].map(async |database| {
-            let mut retention = Retention::new(database.clone(), days);
+            let mut retention = Retention::new(database.clone(), days.clone());
             for _ in 0..6 {
                 retention.look(&rig.clock).await.unwrap();
             }
@@ -200,7 +201,7 @@ on_both_databases! {
             }
             assert_eq!(found, expected([(ACME.id.0, 8, 5), (ACME.id.0, 9, 2), (GLOBEX.id.0, 8, 1)]));
             assert_eq!(rows(&database).await.iter().filter(|row| row.part != 0).count(), usize::from(!is_tidied));
-            let mut later = Retention::new(database.database.clone(), days);
+            let mut later = Retention::new(database.database.clone(), days.clone());
             for _ in 0..5 {
                 later.look(&rig.clock).await.unwrap();
             }

@@ -3,12 +3,10 @@
 use futures_util::StreamExt;
 use perfgraph::{
     clock::Clock,
+    config,
     db::{Backend, partition},
     entity::{ingest_batch, metric_event},
-    jobs::{
-        compaction,
-        retention::{Days, Retention},
-    },
+    jobs::{compaction, retention::Retention},
     live::{Filter, GapReason},
     model::{
         Scope, TimeRange, Timestamp,
@@ -24,7 +22,8 @@ use crate::{
     on_both_databases,
 };
 
-const DAYS: Days = Days { raw: 2, minutes: 4, hours: 6, changes: 30, keys: 8 };
+const DAYS: config::Retention =
+    config::Retention { raw_days: 2, minute_days: 4, hour_days: 6, change_days: 30, key_days: 8 };
 /// Looks after which the rows are gone: one publishes, the others find it published.
 const LOOKS: usize = 5;
 
@@ -111,7 +110,7 @@ on_both_databases! {
         let all = ask(&database, day(7), 7 * DAY_MICROS).await;
         assert_eq!((all.tally.count, all.accuracy.is_exact), (28, true));
         // A longer setting brings nothing back, and nobody believes that it does.
-        let days = Days { raw: 6, minutes: 7, hours: 9, changes: 30, keys: 400 };
+        let days = config::Retention { raw_days: 6, minute_days: 7, hour_days: 9, change_days: 30, key_days: 400 };
         let mut longer = Retention::new(database.reopen().await, days);
         for _ in 0..2 * LOOKS {
             longer.look(&clock).await.unwrap();
@@ -196,7 +195,7 @@ on_both_databases! {
         rig.submit(submission(ACME, vec![candidate(2.0)])).await.unwrap();
         let ledger = async || ingest_batch::Entity::find().count(&database.reader()).await.unwrap();
         let look = async |after_micros| {
-            let clock = Clock::fixed(NOW.plus_micros(i64::from(DAYS.keys) * DAY_MICROS + after_micros));
+            let clock = Clock::fixed(NOW.plus_micros(i64::from(DAYS.key_days) * DAY_MICROS + after_micros));
             Retention::new(database.database.clone(), DAYS).look(&clock).await.unwrap();
         };
         look(0).await;

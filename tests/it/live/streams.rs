@@ -4,9 +4,9 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt, future::join_all};
 use perfgraph::{
+    config,
     entity::{ingest_batch, metric_event},
     error::{Code, Result},
-    ingest::Settings,
     live::{Filter, Gap, GapReason, Pace, Source, StreamEvent, Unsealed, stream},
     model::{
         Kept, Key, MetricType, OrganizationId, Position, Positions, ProjectId, RecordedMetric, Role, Scope,
@@ -154,7 +154,7 @@ on_both_databases! {
 
 on_both_databases! {
     async fn a_stream_that_lags_reads_the_database_and_misses_nothing(database: TestDatabase) {
-        let settings = Settings { committers: 4, ..Settings::default() };
+        let settings = config::Ingest::default();
         let rig = Rig::with(&database, settings, 2).await;
         let mut events = live(&database, &rig, of(ACME.organization)).await;
         let mut ahead = live(&database, &rig, of(ACME.organization)).await;
@@ -181,7 +181,7 @@ on_both_databases! {
 
 on_both_databases! {
     async fn a_stream_resumes_inside_a_batch_while_writers_go_on(database: TestDatabase) {
-        let rig = Rig::with(&database, Settings::default(), 4).await;
+        let rig = Rig::with(&database, config::Ingest::default(), 4).await;
         rig.submit(submission(ACME, vec![candidate(1.0); 10])).await.unwrap();
         let writers = join_all((0..100).map(|index| rig.submit(submission(ACME, vec![candidate(f64::from(index))]))));
         let reader = async {

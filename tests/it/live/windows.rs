@@ -13,9 +13,10 @@ use std::{
 use futures_util::{Stream, StreamExt, future::join_all};
 use perfgraph::{
     clock::Clock,
+    config,
     entity::{endpoint, metric_event},
     error::{Code, Result},
-    ingest::{Candidate, Settings},
+    ingest::Candidate,
     live::{
         CommittedBatch, Filter, Windows,
         window::{Bounds, Desk, Filled, GroupKey, LiveWindow, Pace, Place, Rings, Seen, WindowQuery},
@@ -241,7 +242,7 @@ on_both_databases! {
     async fn a_window_equals_the_database_in_whatever_order_rows_arrive(database: TestDatabase) {
         let seed = rand::random();
         let mut rng = StdRng::seed_from_u64(seed);
-        let settings = Settings { committers: 4, ..Settings::default() };
+        let settings = config::Ingest::default();
         // A channel that is too short now and then: what is lost there is read again.
         let rig = Rig::with(&database, settings, [3, 1_024][rng.random_range(0..2)]).await;
         let live = Live::over(&database, &rig);

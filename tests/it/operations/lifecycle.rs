@@ -4,13 +4,13 @@ use std::{fs::File, path::Path, process::Stdio, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use perfgraph::{
-    app::{Core, pool_options},
+    app::Core,
     clock::Clock,
-    config::{Config, Overrides},
+    config::{self, Config, Overrides},
     db::{Backend, Instance, instance::sqlite_file, migrate},
     directory::{ProjectStatus, organization, project},
     error::{Code, Error, Result},
-    ingest::{Ingest, Settings},
+    ingest::Ingest,
     live::Publisher,
     model::{IdGenerator, OrganizationId, ProjectId, Scope, Timestamp},
 };
@@ -36,7 +36,7 @@ fn config(database: &TestDatabase, settings: &str) -> Config {
 }
 
 async fn claim(config: &Config) -> Result<Instance> {
-    Instance::claim(&pool_options(config), config.server.node).await
+    Instance::claim(&config.database, config.server.node).await
 }
 
 async fn open(config: &Config) -> Result<Core> {
@@ -131,7 +131,7 @@ async fn a_commit_that_panics_costs_its_callers_only() {
         members: Vec::new(),
     };
     let project = project::create(&scope, &database.writer(), organization, new, now).await.unwrap();
-    let settings = Settings { rows_max: 16_384, ..Settings::default() };
+    let settings = config::Ingest { rows_max: 16_384, ..config::Ingest::default() };
     let ids = Arc::new(IdGenerator::new(0));
     let (ingest, batcher) = Ingest::new(database.database.clone(), ids, Clock::fixed(now), Publisher::new(8), settings);
     let batcher = tokio::spawn(batcher.run());

@@ -24,14 +24,13 @@ mod cell;
 mod postgres;
 mod sqlite;
 
-use std::time::Duration;
-
 use sea_orm::{ConnectionTrait, Statement};
 use tokio_util::sync::CancellationToken;
 
 use self::cell::{Cell, Part, merged};
 use crate::{
     clock::Clock,
+    config,
     db::{Backend, Database, StatementLog},
     error::Result,
     model::{
@@ -51,15 +50,6 @@ const LEVELS: [(&str, i64); 4] = [
     ("metric_rollup_1d", DAY_MICROS),
 ];
 
-/// When parts are merged.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// How long after its end a minute is merged.
-    pub delay: Duration,
-    /// How often to look for such minutes.
-    pub interval: Duration,
-}
-
 /// An open transaction that holds the right to rewrite merged rows. Dropped without `commit` it rolls back.
 trait Transaction: Send + Sized {
     /// Takes parts away; answers how many were there.
@@ -75,7 +65,7 @@ trait Transaction: Send + Sized {
 }
 
 /// Merges until the server stops.
-pub async fn run(database: Database, clock: Clock, settings: Settings, stopping: CancellationToken) {
+pub async fn run(database: Database, clock: Clock, settings: config::Compaction, stopping: CancellationToken) {
     while stopping.run_until_cancelled(tokio::time::sleep(settings.interval)).await.is_some() {
         let until = clock.now().plus_micros(-i64::try_from(settings.delay.as_micros()).unwrap_or(i64::MAX));
         match stopping.run_until_cancelled(round(&database, until)).await {

@@ -1,16 +1,12 @@
-//! The steps on SQLite. The lock is the write lock of the whole file, taken at the start.
+//! The steps on SQLite. The lock is the write lock of the file, taken when the transaction begins.
 
 use serde_json::json;
 use sqlx::{Sqlite, SqlitePool};
 
-use super::{Projects, Row};
+use super::{EndpointPath, EndpointRow, Projects};
 use crate::{
     clock::Stopwatch,
-    db::StatementLog,
-    ingest::{
-        endpoint::Path,
-        write::{record, sqlite::array},
-    },
+    db::{StatementLog, json_array},
 };
 
 const READ: &str = "SELECT organization_id, project_id, endpoint.path, endpoint.id \
@@ -38,28 +34,30 @@ impl super::Transaction for Transaction {
         Ok(())
     }
 
-    async fn read(&mut self, projects: &Projects, paths: &[Path<'_>]) -> sqlx::Result<Vec<Row>> {
+    async fn read(&mut self, projects: &Projects, paths: &[EndpointPath<'_>]) -> sqlx::Result<Vec<EndpointRow>> {
         let watch = Stopwatch::start();
-        let asked = paths.iter().map(|Path { project, path, .. }| json!([project.organization.0, project.id.0, path]));
-        let rows: Vec<Row> =
-            sqlx::query_as(READ).bind(array(asked)).bind(keys(projects)).fetch_all(&mut *self.inner).await?;
-        record(&self.log, READ, rows.len(), watch);
+        let asked =
+            paths.iter().map(|EndpointPath { project, path, .. }| json!([project.organization.0, project.id.0, path]));
+        let rows: Vec<EndpointRow> =
+            sqlx::query_as(READ).bind(json_array(asked)).bind(keys(projects)).fetch_all(&mut *self.inner).await?;
+        self.log.add(READ, rows.len(), watch);
         Ok(rows)
     }
 
-    async fn insert(&mut self, paths: &[&Path<'_>]) -> sqlx::Result<()> {
+    async fn insert(&mut self, paths: &[&EndpointPath<'_>]) -> sqlx::Result<()> {
         let watch = Stopwatch::start();
-        let rows =
-            paths.iter().map(|Path { project, path, id }| json!([project.organization.0, project.id.0, path, id.0]));
-        sqlx::query(INSERT).bind(array(rows)).execute(&mut *self.inner).await?;
-        record(&self.log, INSERT, paths.len(), watch);
+        let rows = paths
+            .iter()
+            .map(|EndpointPath { project, path, id }| json!([project.organization.0, project.id.0, path, id.0]));
+        sqlx::query(INSERT).bind(json_array(rows)).execute(&mut *self.inner).await?;
+        self.log.add(INSERT, paths.len(), watch);
         Ok(())
     }
 
-    async fn all(&mut self, projects: &Projects) -> sqlx::Result<Vec<Row>> {
+    async fn all(&mut self, projects: &Projects) -> sqlx::Result<Vec<EndpointRow>> {
         let watch = Stopwatch::start();
-        let rows: Vec<Row> = sqlx::query_as(ALL).bind(keys(projects)).fetch_all(&mut *self.inner).await?;
-        record(&self.log, ALL, rows.len(), watch);
+        let rows: Vec<EndpointRow> = sqlx::query_as(ALL).bind(keys(projects)).fetch_all(&mut *self.inner).await?;
+        self.log.add(ALL, rows.len(), watch);
         Ok(rows)
     }
 
@@ -69,5 +67,5 @@ impl super::Transaction for Transaction {
 }
 
 fn keys(projects: &Projects) -> String {
-    array(projects.iter().map(|project| json!([project.organization.0, project.id.0])))
+    json_array(projects.iter().map(|project| json!([project.organization.0, project.id.0])))
 }

@@ -1,5 +1,5 @@
-//! Endpoints in the database: under a lock on their projects, what is new is inserted as far as a project has room, so
-//! that no number of instances together passes the bound. What the steps mean is here; how a database spells them below.
+//! Endpoints in the database. New paths are inserted under a lock on their projects, so that all instances together stay
+//! within the limit of endpoints per project. This file holds the steps; `postgres` and `sqlite` hold their SQL.
 
 mod postgres;
 mod sqlite;
@@ -13,51 +13,81 @@ use crate::{
     db::{Backend, StatementLog},
     directory::reach::{self, PROJECT},
     error::Result,
-    ingest::endpoint::{Found, LookedUp, OTHER_ENDPOINTS, Path},
     model::{EndpointId, Key, OrganizationId, ProjectId},
 };
 
+/// The endpoint that collects measurements of paths beyond a project's limit.
+pub const OTHER_ENDPOINTS: &str = "__other__";
+
+/// A path to look up, with its id in case it is new.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointPath<'a> {
+    pub project: Key<ProjectId>,
+    pub path: &'a str,
+    pub id: EndpointId,
+}
+
+/// A stored path.
+pub type StoredPath = (Key<ProjectId>, String, EndpointId);
+
+/// The result of a lookup.
+#[derive(Debug, Default)]
+pub struct Lookup {
+    /// The requested paths that have an endpoint, and all paths of full projects.
+    pub found: Vec<StoredPath>,
+    /// The projects that have reached their limit.
+    pub full: BTreeSet<Key<ProjectId>>,
+}
+
 type Projects = [Key<ProjectId>];
 
-/// A row of the answer to [`Transaction::read`]: a path with its id, or without a path how many there are.
-type Row = (i64, i64, Option<String>, i64);
+/// A row of [`Transaction::read`]: (organization, project, path, id), or without a path the project's number of endpoints.
+type EndpointRow = (i64, i64, Option<String>, i64);
 
-/// An open transaction of one database. Dropped without `commit` it rolls back.
+/// An open transaction. Dropped without `commit` it rolls back.
 trait Transaction: Send + Sized {
-    /// Keeps others from adding endpoints to these projects (ascending) until the end.
+    /// Locks these projects (ascending) against new endpoints until the end of the transaction.
     fn lock(&mut self, projects: &Projects) -> impl Future<Output = sqlx::Result<()>> + Send;
 
-    /// Those of the paths that are there, and of each project how many there are.
-    fn read(&mut self, projects: &Projects, paths: &[Path<'_>]) -> impl Future<Output = sqlx::Result<Vec<Row>>> + Send;
+    /// The paths that exist, and the number of endpoints of each project.
+    fn read(
+        &mut self,
+        projects: &Projects,
+        paths: &[EndpointPath<'_>],
+    ) -> impl Future<Output = sqlx::Result<Vec<EndpointRow>>> + Send;
 
-    fn insert(&mut self, paths: &[&Path<'_>]) -> impl Future<Output = sqlx::Result<()>> + Send;
+    fn insert(&mut self, paths: &[&EndpointPath<'_>]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
-    /// All there are.
-    fn all(&mut self, projects: &Projects) -> impl Future<Output = sqlx::Result<Vec<Row>>> + Send;
+    /// All endpoints of these projects.
+    fn all(&mut self, projects: &Projects) -> impl Future<Output = sqlx::Result<Vec<EndpointRow>>> + Send;
 
     fn commit(self) -> impl Future<Output = sqlx::Result<()>> + Send;
 }
 
-/// Finds `paths`, ascending by project, and inserts those that are new as far as there is room. The name for all others
-/// must be among the paths of each project.
+/// Finds `paths`, ascending by project, and inserts new ones within the limit of their project. The paths of each project
+/// must contain [`OTHER_ENDPOINTS`].
 pub async fn look_up(
     backend: &Backend,
     log: &StatementLog,
-    paths: &[Path<'_>],
+    paths: &[EndpointPath<'_>],
     endpoints_max: usize,
-) -> Result<LookedUp> {
+) -> Result<Lookup> {
     let looked_up = match backend {
         Backend::Sqlite(pool) => within(sqlite::begin(pool, log.clone()).await?, paths, endpoints_max).await,
         Backend::Postgres(pool) => within(postgres::begin(pool, log.clone()).await?, paths, endpoints_max).await,
     };
     looked_up.map_err(|error| match &error {
-        // Its project went away while it was still remembered as known.
+        // The project was deleted while the cache still knew it.
         sqlx::Error::Database(cause) if cause.is_foreign_key_violation() => reach::unknown(PROJECT),
         _ => error.into(),
     })
 }
 
-async fn within(mut transaction: impl Transaction, paths: &[Path<'_>], endpoints_max: usize) -> sqlx::Result<LookedUp> {
+async fn within(
+    mut transaction: impl Transaction,
+    paths: &[EndpointPath<'_>],
+    endpoints_max: usize,
+) -> sqlx::Result<Lookup> {
     let projects: Vec<_> = paths.iter().map(|path| path.project).collect::<BTreeSet<_>>().into_iter().collect();
     transaction.lock(&projects).await?;
     let mut found = BTreeMap::new();
@@ -69,7 +99,7 @@ async fn within(mut transaction: impl Transaction, paths: &[Path<'_>], endpoints
             None => drop(counts.insert(project, usize::try_from(number).unwrap_or(0))),
         }
     }
-    let is_found = |path: &Path<'_>| found.contains_key(&(path.project, path.path.to_owned()));
+    let is_found = |path: &EndpointPath<'_>| found.contains_key(&(path.project, path.path.to_owned()));
     let mut room: BTreeMap<_, _> = projects
         .iter()
         .map(|project| {
@@ -78,7 +108,7 @@ async fn within(mut transaction: impl Transaction, paths: &[Path<'_>], endpoints
             (*project, endpoints_max.saturating_sub(taken))
         })
         .collect();
-    let mut fresh: Vec<&Path<'_>> = Vec::new();
+    let mut fresh: Vec<&EndpointPath<'_>> = Vec::new();
     let mut full = BTreeSet::new();
     for path in paths.iter().filter(|path| path.path != OTHER_ENDPOINTS && !is_found(path)) {
         match room.get_mut(&path.project) {
@@ -89,8 +119,9 @@ async fn within(mut transaction: impl Transaction, paths: &[Path<'_>], endpoints
             _ => drop(full.insert(path.project)),
         }
     }
-    let named = |path: &&Path<'_>| path.path == OTHER_ENDPOINTS && !is_found(path) && full.contains(&path.project);
-    fresh.extend(paths.iter().filter(named));
+    let is_other =
+        |path: &&EndpointPath<'_>| path.path == OTHER_ENDPOINTS && !is_found(path) && full.contains(&path.project);
+    fresh.extend(paths.iter().filter(is_other));
     if !fresh.is_empty() {
         transaction.insert(&fresh).await?;
     }
@@ -102,8 +133,8 @@ async fn within(mut transaction: impl Transaction, paths: &[Path<'_>], endpoints
         .filter_map(|(organization, project, path, id)| Some((key(organization, project), path?, EndpointId(id))));
     let inserted = fresh.iter().map(|path| (path.project, path.path.to_owned(), path.id));
     let found = found.into_iter().map(|((project, path), id)| (project, path, id));
-    let found: Vec<Found> = found.chain(inserted).chain(of_full).collect();
-    Ok(LookedUp { found, full })
+    let found: Vec<StoredPath> = found.chain(inserted).chain(of_full).collect();
+    Ok(Lookup { found, full })
 }
 
 const fn key(organization: i64, project: i64) -> Key<ProjectId> {

@@ -1,17 +1,13 @@
-//! The steps on PostgreSQL. The lock is on the rows of the projects, in a mode that foreign keys do not wait for.
+//! The steps on PostgreSQL. The lock is on the rows of the projects, in a mode that foreign key checks do not wait for.
 
 use sqlx::{PgPool, Postgres};
 
-use super::{Projects, Row};
-use crate::{
-    clock::Stopwatch,
-    db::StatementLog,
-    ingest::{endpoint::Path, write::record},
-};
+use super::{EndpointPath, EndpointRow, Projects};
+use crate::{clock::Stopwatch, db::StatementLog};
 
 const LOCK: &str = "SELECT id FROM project JOIN unnest($1::bigint[], $2::bigint[]) AS asked (organization_id, id) \
     USING (organization_id, id) ORDER BY organization_id, id FOR NO KEY UPDATE OF project";
-// After the lock, in a statement of its own: it must see what others committed while this one waited.
+// A statement of its own after the lock, so that it sees rows that others committed while this one waited.
 const READ: &str = "SELECT organization_id, project_id, path, id FROM endpoint \
     JOIN unnest($1::bigint[], $2::bigint[], $3::text[]) AS asked (organization_id, project_id, path) \
     USING (organization_id, project_id, path) \
@@ -37,14 +33,14 @@ impl super::Transaction for Transaction {
         let watch = Stopwatch::start();
         let (organizations, ids) = columns(projects);
         let locked = sqlx::query(LOCK).bind(organizations).bind(ids).execute(&mut *self.inner).await?;
-        record(&self.log, LOCK, usize::try_from(locked.rows_affected()).unwrap_or(usize::MAX), watch);
+        self.log.add(LOCK, locked.rows_affected(), watch);
         Ok(())
     }
 
-    async fn read(&mut self, projects: &Projects, paths: &[Path<'_>]) -> sqlx::Result<Vec<Row>> {
+    async fn read(&mut self, projects: &Projects, paths: &[EndpointPath<'_>]) -> sqlx::Result<Vec<EndpointRow>> {
         let watch = Stopwatch::start();
         let (organizations, ids) = columns(projects);
-        let rows: Vec<Row> = sqlx::query_as(READ)
+        let rows: Vec<EndpointRow> = sqlx::query_as(READ)
             .bind(paths.iter().map(|path| path.project.organization.0).collect::<Vec<_>>())
             .bind(paths.iter().map(|path| path.project.id.0).collect::<Vec<_>>())
             .bind(paths.iter().map(|path| path.path).collect::<Vec<_>>())
@@ -52,11 +48,11 @@ impl super::Transaction for Transaction {
             .bind(ids)
             .fetch_all(&mut *self.inner)
             .await?;
-        record(&self.log, READ, rows.len(), watch);
+        self.log.add(READ, rows.len(), watch);
         Ok(rows)
     }
 
-    async fn insert(&mut self, paths: &[&Path<'_>]) -> sqlx::Result<()> {
+    async fn insert(&mut self, paths: &[&EndpointPath<'_>]) -> sqlx::Result<()> {
         let watch = Stopwatch::start();
         sqlx::query(INSERT)
             .bind(paths.iter().map(|path| path.project.organization.0).collect::<Vec<_>>())
@@ -65,15 +61,16 @@ impl super::Transaction for Transaction {
             .bind(paths.iter().map(|path| path.id.0).collect::<Vec<_>>())
             .execute(&mut *self.inner)
             .await?;
-        record(&self.log, INSERT, paths.len(), watch);
+        self.log.add(INSERT, paths.len(), watch);
         Ok(())
     }
 
-    async fn all(&mut self, projects: &Projects) -> sqlx::Result<Vec<Row>> {
+    async fn all(&mut self, projects: &Projects) -> sqlx::Result<Vec<EndpointRow>> {
         let watch = Stopwatch::start();
         let (organizations, ids) = columns(projects);
-        let rows: Vec<Row> = sqlx::query_as(ALL).bind(organizations).bind(ids).fetch_all(&mut *self.inner).await?;
-        record(&self.log, ALL, rows.len(), watch);
+        let rows: Vec<EndpointRow> =
+            sqlx::query_as(ALL).bind(organizations).bind(ids).fetch_all(&mut *self.inner).await?;
+        self.log.add(ALL, rows.len(), watch);
         Ok(rows)
     }
 
@@ -82,7 +79,7 @@ impl super::Transaction for Transaction {
     }
 }
 
-/// As two arrays.
+/// The keys as two arrays, one per column.
 fn columns(projects: &Projects) -> (Vec<i64>, Vec<i64>) {
     projects.iter().map(|project| (project.organization.0, project.id.0)).unzip()
 }

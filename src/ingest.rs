@@ -1,0 +1,140 @@
+//! The write path: accept, validate, resolve endpoints, group commits, write, acknowledge, publish.
+//!
+//! A submission is acknowledged after COMMIT and never before; a repeated idempotency key stores nothing twice. The room
+//! answers no queries and starts no tasks: [`Batcher::run`] is a future that the caller runs.
+
+mod accept;
+mod batch;
+pub mod bulk;
+mod endpoint;
+pub mod formats;
+mod group;
+mod idempotency;
+mod job;
+mod late;
+mod publish_order;
+mod rollup;
+mod submission;
+mod template;
+mod validate;
+mod write;
+
+use std::sync::Arc;
+
+pub use batch::Batcher;
+pub use endpoint::OTHER_ENDPOINTS;
+pub use idempotency::check_key;
+pub use submission::{Candidate, FieldError, Mode, Receipt, Rejection, RejectionCode, Submission};
+
+use crate::{
+    clock::Clock,
+    config,
+    db::{Database, StatementLog},
+    directory::reach::{self, MetricTargets, PROJECT},
+    error::Result,
+    live::Publisher,
+    model::{IdGenerator, Key, ProjectId, Scope, Timestamp},
+};
+
+/// The write path's interface; clones share one queue.
+#[derive(Clone, Debug)]
+pub struct Ingest {
+    settings: Arc<config::Ingest>,
+    clock: Clock,
+    targets: MetricTargets,
+    queue: batch::Queue,
+}
+
+impl Ingest {
+    /// The handle for callers, and the future that commits their submissions.
+    pub fn new(
+        database: Database,
+        ids: Arc<IdGenerator>,
+        clock: Clock,
+        publisher: Publisher,
+        settings: config::Ingest,
+    ) -> (Self, Batcher) {
+        let endpoints =
+            endpoint::EndpointIds::new(database.clone(), Arc::clone(&ids), clock.clone(), settings.endpoints_max);
+        let (queue, batcher) = batch::new(database.clone(), ids, endpoints, publisher, &settings);
+        let targets = MetricTargets::new(database);
+        let ingest = Self { settings: Arc::new(settings), clock, targets, queue };
+        (ingest, batcher)
+    }
+
+    /// Validates a submission row by row, stores it exactly once and returns when it is durable.
+    ///
+    /// Dropping the future after it was first polled undoes nothing: the rows are still stored.
+    ///
+    /// # Errors
+    /// The submission as a whole is refused, the queue is full, or the database fails. Rejected rows are no error: the
+    /// receipt lists them.
+    pub async fn submit(&self, scope: &Scope, submission: Submission, log: &StatementLog) -> Result<Receipt> {
+        submission.idempotency_key.as_deref().map_or(Ok(()), check_key)?;
+        self.submit_part(scope, submission, log).await
+    }
+
+    /// Submits a part of a larger source, whose key was checked before the number of the part was added to it.
+    pub(in crate::ingest) async fn submit_part(
+        &self,
+        scope: &Scope,
+        submission: Submission,
+        log: &StatementLog,
+    ) -> Result<Receipt> {
+        accept::shape(scope, &submission, self.settings.rows_max)?;
+        self.targets.access(scope, submission.project, log).await?.require(PROJECT)?;
+        let job = accept::into_job(submission, self.clock.now(), &self.settings, log);
+        match job {
+            accept::Accepted::Nothing(receipt) => Ok(receipt),
+            accept::Accepted::Job(job) => self.queue.put(*job).await,
+        }
+    }
+
+    /// Forgets whether a project exists and is active, so that this instance sees a change of it at once. Other instances
+    /// see it after up to five seconds.
+    pub async fn forget(&self, scope: &Scope, project: Key<ProjectId>) {
+        self.targets.forget(scope, project).await;
+    }
+
+    /// Checks that this caller may write to a project.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::NotFound`] if there is no such project that the caller may write to, and a conflict if it
+    /// is archived.
+    pub async fn admit(&self, scope: &Scope, project: Key<ProjectId>) -> Result<()> {
+        self.targets.access(scope, project, &StatementLog::default()).await?.require(PROJECT)
+    }
+
+    /// Validates rows without storing them, and returns the rejections.
+    pub fn review(&self, candidates: Vec<Candidate>) -> Vec<Rejection> {
+        review(candidates, self.clock.now(), &self.settings)
+    }
+
+    /// Reserves a key, so that no part can be stored under it.
+    pub(in crate::ingest) async fn seal(
+        &self,
+        scope: &Scope,
+        project: Key<ProjectId>,
+        source: &str,
+        key: String,
+    ) -> Result<()> {
+        reach::to_metrics(scope, project).require(PROJECT)?;
+        let job = accept::seal(project, source, key, self.clock.now());
+        self.queue.put(job).await.map(drop)
+    }
+
+    /// Maximum number of rows in one call.
+    pub(in crate::ingest) fn rows_max(&self) -> u32 {
+        self.settings.rows_max
+    }
+
+    /// Refuses further submissions. [`Batcher::run`] commits and acknowledges the queue, then returns.
+    pub fn close(&self) {
+        self.queue.close();
+    }
+}
+
+/// Validates rows without a database, and returns the rejections.
+pub fn review(candidates: Vec<Candidate>, now: Timestamp, settings: &config::Ingest) -> Vec<Rejection> {
+    validate::validate(candidates, now, settings).rejected
+}
