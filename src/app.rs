@@ -22,7 +22,10 @@ use crate::{
     engine::{Engine, watch},
     error::{Error, Result},
     graphql::Services,
-    http::{self, router::HttpState},
+    http::{
+        self,
+        state::{HttpState, SharedState},
+    },
     ingest::Ingest,
     jobs::{
         compaction, partitions,
@@ -198,7 +201,7 @@ impl App {
         })?;
         let address = listener.local_addr().map_err(Error::internal)?;
         let shared_config = Arc::new(config.clone());
-        let router = http::router(HttpState::new(http::router::Shared {
+        let router = http::router(HttpState::new(SharedState {
             engine: engine.clone(),
             ingest: core.ingest.clone(),
             cursors: core.cursors.clone(),

@@ -1,71 +1,135 @@
-//! Every fault that leaves a room, and the one table from fault to code, HTTP status and log level.
+//! The faults that leave a room, and the table that maps a fault to its code, HTTP status and log level.
 //!
-//! Messages are for the caller: what is wrong and what to do. Causes (SQL, paths) stay in `source` and the log.
+//! Messages are for the caller: what is wrong and how to fix it. Causes (SQL, paths) go to the log only.
 
-use std::sync::Arc;
+use std::{
+    error::Error as StdError,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use thiserror::Error;
 
 use crate::model::{Problem, ProblemKind, Problems, page::PageError, timestamp::TimeError};
 
-/// A fault in a room, cheap to clone because one failed batch answers many fields.
+/// A fault in a room. Cloning is cheap, because one failed batch is the error of many fields.
 #[derive(Clone, Debug, Error)]
 pub enum Error {
-    /// An argument is not acceptable.
+    /// An argument is invalid.
     #[error("{field}: {message}")]
     Input {
-        /// The argument or column, as the caller spells it.
+        /// The argument or column, in the caller's spelling.
         field: String,
-        /// What is wrong and how to put it right.
+        /// The error and how to fix it.
         message: String,
     },
-    /// Nothing there that the caller may see.
+    /// The object does not exist or is outside of the caller's scope.
     #[error("{what} was not found")]
     NotFound {
-        /// What was looked for, as the caller names it.
+        /// The noun of the object, in the caller's vocabulary.
         what: String,
     },
-    /// The caller's role does not reach.
+    /// The caller's role does not permit this.
     #[error("{0}")]
     Forbidden(String),
-    /// Something else holds the name or the key.
+    /// The name or key is in use.
     #[error("{0}")]
     Conflict(String),
-    /// A change is refused, with every reason at once.
+    /// A change is refused, with all reasons.
     #[error("{0}")]
     Refused(Problems),
-    /// A document was named by a hash that the server does not know (any more).
+    /// The server does not know the document with this hash, or has removed it from the cache.
     #[error("PersistedQueryNotFound: send the text of the document together with its hash")]
     PersistedQueryNotFound,
-    /// A limit of the configuration was passed.
-    #[error("{what} is {actual}, the limit is {limit}: {advice}")]
+    /// A limit of the configuration is exceeded.
+    #[error("{what} is {actual}; the maximum is {limit}: {advice}")]
     Limit {
-        /// What was counted.
+        /// The quantity that is limited.
         what: &'static str,
-        /// How much it is.
+        /// Its value in the request.
         actual: u64,
-        /// How much it may be.
+        /// Its maximum.
         limit: u64,
-        /// What the caller can do.
+        /// The way to stay below the limit.
         advice: &'static str,
     },
-    /// The server cannot do it now; the same call may succeed later.
+    /// The server cannot respond now. The same request may succeed later.
     #[error("{message}")]
     Unavailable {
-        /// What is not to be had.
+        /// The resource that is missing.
         message: &'static str,
-        /// After how many seconds to try again.
+        /// Seconds after which the caller should retry.
         retry_after_s: u32,
-        /// For the log only.
+        /// The cause, for the log only.
         #[source]
-        source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+        source: Option<Cause>,
     },
-    /// It took longer than a request may.
-    #[error("the request took too long; ask for less, or try again later")]
+    /// The request exceeded its timeout.
+    #[error("the request took too long (server.request_timeout_ms); request less data, or try again later")]
     Timeout,
-    /// A bug or a broken database: the caller only learns that it happened.
-    #[error("the server failed to answer; the request id names the log entry")]
-    Internal(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// A bug or a database that is broken. The caller learns only that it happened.
+    #[error("internal error; the log entry has the id in the response header x-request-id")]
+    Internal(#[source] Cause),
+}
+
+/// The cause of a fault. All clones of the fault share it, so that it is logged once although it is the error of many
+/// fields, or of several operations of a batch.
+#[derive(Clone)]
+pub struct Cause(Arc<SharedCause>);
+
+struct SharedCause {
+    error: Box<dyn StdError + Send + Sync>,
+    is_logged: AtomicBool,
+}
+
+impl Cause {
+    /// Wraps an error.
+    pub fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self(Arc::new(SharedCause { error: error.into(), is_logged: AtomicBool::new(false) }))
+    }
+
+    /// The error, if it is of this type.
+    pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
+        self.0.error.downcast_ref()
+    }
+
+    /// True on the first call, whichever clone it is made on.
+    fn is_unlogged(&self) -> bool {
+        !self.0.is_logged.swap(true, Ordering::Relaxed)
+    }
+
+    /// The error followed by its own causes.
+    fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut next = self.source();
+        while let Some(cause) = next {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            next = cause.source();
+        }
+        text
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.error.fmt(f)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.error.fmt(f)
+    }
+}
+
+impl StdError for Cause {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.error.source()
+    }
 }
 
 /// The result of a room function.
@@ -74,68 +138,48 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// The machine-readable kind of a fault: `extensions.code` in GraphQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
-    /// The document cannot be parsed.
+    /// The document has a syntax error.
     GraphqlParseFailed,
-    /// The document does not fit the schema.
+    /// The document does not match the schema.
     GraphqlValidationFailed,
-    /// An argument is not acceptable.
+    /// An argument is invalid.
     BadUserInput,
-    /// The role does not reach.
+    /// The caller's role does not permit this.
     Forbidden,
-    /// Nothing there.
+    /// The object does not exist or is outside of the caller's scope.
     NotFound,
-    /// Something else holds the name or key.
+    /// The name or key is in use.
     Conflict,
-    /// The hash of a document is not known.
+    /// The hash of a document is unknown.
     PersistedQueryNotFound,
-    /// A limit on the shape or size of the request was passed.
+    /// A limit on the size or complexity of the request is exceeded.
     ComplexityLimit,
-    /// It took too long.
+    /// The request exceeded its timeout.
     Timeout,
-    /// Try again later.
+    /// The server cannot respond now.
     Unavailable,
     /// A bug.
     InternalServerError,
 }
 
 impl Code {
-    /// Every code, in the order of the table.
-    const ALL: [Self; 11] = [
-        Self::GraphqlParseFailed,
-        Self::GraphqlValidationFailed,
-        Self::BadUserInput,
-        Self::Forbidden,
-        Self::NotFound,
-        Self::Conflict,
-        Self::PersistedQueryNotFound,
-        Self::ComplexityLimit,
-        Self::Timeout,
-        Self::Unavailable,
-        Self::InternalServerError,
-    ];
-
-    /// The code with this text.
-    pub fn named(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|code| code.as_str() == text)
-    }
-
     /// The text in `extensions.code`.
     pub const fn as_str(self) -> &'static str {
-        self.row().0
+        self.properties().0
     }
 
-    /// The HTTP status where the whole response is this fault.
+    /// The HTTP status if the whole response is this fault.
     pub const fn http_status(self) -> u16 {
-        self.row().1
+        self.properties().1
     }
 
-    /// How loud the log is about it.
+    /// The level at which it is logged.
     pub const fn log_level(self) -> tracing::Level {
-        self.row().2
+        self.properties().2
     }
 
     /// The table.
-    const fn row(self) -> (&'static str, u16, tracing::Level) {
+    const fn properties(self) -> (&'static str, u16, tracing::Level) {
         use tracing::Level;
         match self {
             Self::GraphqlParseFailed => ("GRAPHQL_PARSE_FAILED", 400, Level::DEBUG),
@@ -154,37 +198,41 @@ impl Code {
 }
 
 impl Error {
-    /// An argument that is not acceptable.
+    /// An invalid argument.
     pub fn input(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Input { field: field.into(), message: message.into() }
     }
 
-    /// A change that is refused for one reason.
+    /// A change refused for one reason.
     pub fn refused(kind: ProblemKind, field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Refused(Problem::new(kind, field, message).into())
     }
 
-    /// Whether a change was refused because another row has what must be unique.
+    /// Whether a change was refused because a unique value is in use.
     pub fn is_taken(&self) -> bool {
         matches!(self, Self::Refused(Problems(problems)) if problems.iter().any(|one| one.kind == ProblemKind::Taken))
     }
 
-    /// Nothing there that the caller may see.
+    /// An object that does not exist or is outside of the caller's scope.
     pub fn not_found(what: impl Into<String>) -> Self {
         Self::NotFound { what: what.into() }
     }
 
-    /// A bug: what happened goes to the log, not to the caller.
-    pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::Internal(Arc::from(source.into()))
+    /// An internal error. Its cause goes to the log, not to the caller.
+    pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Internal(Cause::new(source))
     }
 
-    /// Writes the cause to the log, where callers learn of it by the request id alone.
+    /// Writes the cause to the log, unless a clone of this fault has done so. The request id connects it with the response.
     pub fn log(&self) {
-        if let Self::Internal(cause) = self {
-            tracing::error!(cause = %chain(cause.as_ref()), "a request failed");
-        } else if let Self::Unavailable { source: Some(cause), .. } = self {
-            tracing::warn!(cause = %chain(cause.as_ref()), "a request could not reach what it needs");
+        match self {
+            Self::Internal(cause) if cause.is_unlogged() => {
+                tracing::error!(cause = cause.chain(), "a request failed");
+            }
+            Self::Unavailable { source: Some(cause), message, .. } if cause.is_unlogged() => {
+                tracing::warn!(cause = cause.chain(), "a request failed: {message}");
+            }
+            _ => {}
         }
     }
 
@@ -209,18 +257,6 @@ impl Error {
     }
 }
 
-/// An error with everything behind it.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
-}
-
 impl From<Problems> for Result<()> {
     fn from(problems: Problems) -> Self {
         if problems.0.is_empty() { Ok(()) } else { Err(Error::Refused(problems)) }
@@ -241,14 +277,45 @@ impl From<TimeError> for Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use tracing::{Event, Subscriber};
+    use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt};
+
     use super::*;
 
-    #[test]
-    fn every_code_is_found_by_its_name() {
-        assert_eq!(Code::ALL.len(), Code::InternalServerError as usize + 1, "a code is missing in ALL");
-        for code in Code::ALL {
-            assert_eq!(Code::named(code.as_str()), Some(code));
+    /// Counts log events.
+    #[derive(Clone, Default)]
+    struct Counter(Arc<AtomicUsize>);
+
+    impl<S: Subscriber> Layer<S> for Counter {
+        fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
         }
-        assert_eq!(Code::named("NO_SUCH_CODE"), None);
+    }
+
+    #[test]
+    fn a_cause_is_logged_once_for_all_clones_of_its_fault() {
+        let counter = Counter::default();
+        let logged = |faults: &[&Error]| {
+            let before = counter.0.load(Ordering::Relaxed);
+            faults.iter().for_each(|fault| fault.log());
+            counter.0.load(Ordering::Relaxed) - before
+        };
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(counter.clone()), || {
+            let internal = Error::internal("broken");
+            assert_eq!(logged(&[&internal, &internal.clone(), &internal]), 1);
+            assert_eq!(logged(&[&Error::internal("broken")]), 1, "equal text, another cause");
+            let source = Some(Cause::new("refused"));
+            let unavailable = Error::Unavailable { message: "no database", retry_after_s: 1, source };
+            assert_eq!(logged(&[&unavailable, &unavailable.clone()]), 1);
+            assert_eq!(logged(&[&Error::Timeout, &Error::not_found("project")]), 0, "faults without a cause");
+        });
+    }
+
+    #[test]
+    fn a_cause_shows_the_error_and_the_errors_behind_it() {
+        let inner = Error::Unavailable { message: "outer", retry_after_s: 1, source: Some(Cause::new("inner")) };
+        assert_eq!(Cause::new(inner).chain(), "outer: inner");
     }
 }

@@ -59,7 +59,7 @@ impl Failure {
 fn explain(fault: &error::Error) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut next: Option<&dyn std::error::Error> = match fault {
-        error::Error::Internal(cause) => Some(cause.as_ref()),
+        error::Error::Internal(cause) => Some(cause),
         other => Some(other),
     };
     while let Some(cause) = next {

@@ -1,10 +1,8 @@
 //! From a database fault to what a caller may learn of it.
 
-use std::sync::Arc;
-
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
-use crate::error::Error;
+use crate::error::{Cause, Error};
 
 const RETRY_AFTER_S: u32 = 1;
 
@@ -37,7 +35,7 @@ fn unavailable(source: impl std::error::Error + Send + Sync + 'static) -> Error 
     Error::Unavailable {
         message: "the database cannot be reached or is busy; try again",
         retry_after_s: RETRY_AFTER_S,
-        source: Some(Arc::new(source)),
+        source: Some(Cause::new(source)),
     }
 }
 

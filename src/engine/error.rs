@@ -1,5 +1,7 @@
 //! From faults to GraphQL errors: the one place that gives every error its `extensions.code`.
 
+use std::sync::Arc;
+
 use async_graphql::{ErrorExtensionValues, Response, ServerError, Value, parser};
 
 use crate::error::{Code, Error};
@@ -21,8 +23,17 @@ pub fn finish(mut response: Response) -> (Response, Phase) {
         Phase::Execution
     };
     for error in &mut response.errors {
-        let code = classify(error, phase);
-        set_code(error, code);
+        match error.source::<Error>().cloned() {
+            Some(fault) => {
+                fault.log();
+                add_details(error, &fault);
+                set_code(error, fault.code());
+            }
+            None => {
+                let code = classify(error, phase);
+                tag(error, code);
+            }
+        }
         shorten(&mut error.message);
     }
     if phase == Phase::Request {
@@ -47,6 +58,7 @@ fn shorten(message: &mut String) {
 pub fn refuse(error: &Error) -> Response {
     let mut answer = ServerError::new(error.to_string(), None);
     shorten(&mut answer.message);
+    answer.source = Some(Arc::new(error.clone()));
     set_code(&mut answer, error.code());
     add_details(&mut answer, error);
     Response::from_errors(vec![answer])
@@ -55,7 +67,7 @@ pub fn refuse(error: &Error) -> Response {
 /// A response that is nothing but one error at a place of the document, under a code.
 pub fn refuse_as(mut error: ServerError, code: Code) -> Response {
     shorten(&mut error.message);
-    set_code(&mut error, code);
+    tag(&mut error, code);
     Response::from_errors(vec![error])
 }
 
@@ -70,11 +82,6 @@ pub fn refuse_syntax(error: parser::Error) -> Response {
 }
 
 fn classify(error: &mut ServerError, phase: Phase) -> Code {
-    if let Some(fault) = error.source::<Error>().cloned() {
-        fault.log();
-        add_details(error, &fault);
-        return fault.code();
-    }
     match phase {
         // The library reports variables and literals that do not fit their type with the same kind of error.
         Phase::Request if error.message.starts_with("Failed to parse") || is_argument(error) => {
@@ -108,6 +115,25 @@ fn extensions(error: &mut ServerError) -> &mut ErrorExtensionValues {
     error.extensions.get_or_insert_with(ErrorExtensionValues::default)
 }
 
+/// The code of an error of a finished response.
+pub fn code(error: &ServerError) -> Option<Code> {
+    error.source::<Error>().map(Error::code).or_else(|| error.source::<Code>().copied())
+}
+
+/// Seconds after which the caller should retry, if the error is a temporary one.
+pub fn retry_after_s(error: &ServerError) -> Option<u32> {
+    match error.source::<Error>()? {
+        Error::Unavailable { retry_after_s, .. } => Some(*retry_after_s),
+        _ => None,
+    }
+}
+
+/// Gives a code to an error that no fault of ours caused.
+fn tag(error: &mut ServerError, code: Code) {
+    error.source = Some(Arc::new(code));
+    set_code(error, code);
+}
+
 fn set_code(error: &mut ServerError, code: Code) {
     extensions(error).set("code", code.as_str());
 }
@@ -125,5 +151,28 @@ fn add_details(error: &mut ServerError, fault: &Error) {
         }
         Error::Unavailable { retry_after_s, .. } => extensions(error).set("retryAfter", *retry_after_s),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_of_a_response_carries_its_code_as_a_value() {
+        let busy = Error::Unavailable { message: "busy", retry_after_s: 2, source: None };
+        let mut failed = ServerError::new("busy", None);
+        failed.source = Some(Arc::new(busy.clone()));
+        let library = ServerError::new("Unknown field", None);
+        let (response, phase) = finish(Response::from_errors(vec![failed, library]));
+        assert_eq!(phase, Phase::Request);
+        let codes = [Code::Unavailable, Code::GraphqlValidationFailed];
+        assert_eq!(response.errors.iter().map(code).collect::<Vec<_>>(), codes.map(Some));
+        assert_eq!(response.errors.iter().map(retry_after_s).collect::<Vec<_>>(), [Some(2), None]);
+
+        let refused = refuse(&busy);
+        assert_eq!((code(&refused.errors[0]), retry_after_s(&refused.errors[0])), (Some(Code::Unavailable), Some(2)));
+        let refused = refuse_as(ServerError::new("syntax", None), Code::GraphqlParseFailed);
+        assert_eq!(code(&refused.errors[0]), Some(Code::GraphqlParseFailed));
     }
 }

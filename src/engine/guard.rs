@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_fragment_bomb_is_weighed_without_being_spread_out() {
-        assert!(refusal(&bomb(30)).contains("the limit is"), "{}", refusal(&bomb(30)));
+        assert!(refusal(&bomb(30)).contains("the maximum is"), "{}", refusal(&bomb(30)));
         assert_eq!(refusal(&bomb(2)), "passed");
     }
 
@@ -233,7 +233,7 @@ mod tests {
         let (last, hour) = ("filter: { time: { last: \"P7D\" } }", "bucket: \"PT1H\"");
         let series =
             format!("{{ projects(first: 20) {{ nodes {{ metricSeries({last}, {hour}) {{ start end }} }} }} }}");
-        assert!(refusal(&series).contains("is 6801,"), "20 times 168 hours and a cut one: {}", refusal(&series));
+        assert!(refusal(&series).contains("is 6801;"), "20 times 168 hours and a cut one: {}", refusal(&series));
         let trend = "trend(bucket: \"PT1H\") { ...B }";
         for window in
             [last, "filter: { time: { between: { from: \"2026-01-01T00:00:00Z\", to: \"2026-01-08T00:00:00Z\" } } }"]

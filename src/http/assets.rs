@@ -1,4 +1,4 @@
-//! The pages that come with the binary: the bundled explorer where it was built, a small hand-written page otherwise.
+//! Pages embedded in the binary: GraphiQL if it was bundled at build time, otherwise a small explorer.
 
 use axum::{
     extract::Path,
@@ -7,7 +7,7 @@ use axum::{
 };
 use rust_embed::{EmbeddedFile, RustEmbed};
 
-/// What `make web` builds. Absent in a plain `cargo build`.
+/// The bundle that `make web` builds. A plain `cargo build` has none.
 #[derive(RustEmbed)]
 #[folder = "web/dist"]
 #[allow_missing = true]
@@ -17,13 +17,13 @@ const FALLBACK_PAGE: &str = include_str!("page/explorer.html");
 const FALLBACK_SCRIPT: &str = include_str!("page/explorer.js");
 const FALLBACK_STYLE: &str = include_str!("page/explorer.css");
 
-/// Everything from this server. The editor styles itself inline and runs its language service in blob workers.
+/// Allows resources of this server only. The editor needs inline styles, and blob workers for its language service.
 const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; font-src 'self' data:; \
      img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
 );
 
-/// The explorer for browsers.
+/// The GraphiQL page.
 pub fn graphiql() -> Response {
     let page =
         Bundle::get("graphiql.html").map_or_else(|| FALLBACK_PAGE.as_bytes().to_vec(), |file| file.data.into_owned());
@@ -36,7 +36,7 @@ pub fn graphiql() -> Response {
     (headers, page).into_response()
 }
 
-/// `GET /assets/…`.
+/// `GET /assets/{path}`.
 pub async fn asset(Path(path): Path<String>) -> Response {
     match path.as_str() {
         "explorer.js" => text("text/javascript", FALLBACK_SCRIPT),
@@ -67,7 +67,7 @@ fn bundled(path: &str, file: EmbeddedFile) -> Response {
         "wasm" => "application/wasm",
         _ => "application/octet-stream",
     };
-    // Names carry a hash of the content, so what is there never changes.
+    // A file's name contains a hash of its content, so it may be cached forever.
     let headers = [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
     (headers, file.data.into_owned()).into_response()
 }

@@ -1,4 +1,4 @@
-//! Which answers are compressed: those that are worth it, never a stream of answers, nothing that is compressed already.
+//! Compression of responses, except small ones, streams, and formats that are compressed already.
 
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
 use tower_http::{
@@ -6,19 +6,20 @@ use tower_http::{
     compression::{CompressionLayer, Predicate, predicate::SizeAbove},
 };
 
-/// Below, what is saved on the wire fits into one packet anyway.
+/// Smaller responses fit into one packet anyway.
 const BYTES_MIN: u64 = 1_000;
 
-/// What streams, where an answer would wait for the compressor, and what is compressed as it is.
-const NEVER: [&str; 5] = ["text/event-stream", "multipart/mixed", "image/png", "font/woff", "application/octet-stream"];
+/// Media types of streams, whose events would wait in the compressor, and of compressed formats.
+const UNCOMPRESSED: [&str; 5] =
+    ["text/event-stream", "multipart/mixed", "image/png", "font/woff", "application/octet-stream"];
 
-/// The layer, or none where compression is switched off. Fast levels: answers are made once and sent once.
-pub fn layer(is_on: bool) -> Option<CompressionLayer<impl Predicate>> {
-    let worth_it = SizeAbove::new(BYTES_MIN).and(is_compressible);
-    is_on.then(|| CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(worth_it))
+/// The layer, or `None` if compression is disabled. It uses the fastest levels, because each response is sent only once.
+pub fn layer(is_enabled: bool) -> Option<CompressionLayer<impl Predicate>> {
+    let predicate = SizeAbove::new(BYTES_MIN).and(is_compressible);
+    is_enabled.then(|| CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(predicate))
 }
 
 fn is_compressible(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    !NEVER.iter().any(|never| media_type.starts_with(never))
+    !UNCOMPRESSED.iter().any(|excluded| media_type.starts_with(excluded))
 }

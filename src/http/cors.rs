@@ -1,4 +1,4 @@
-//! Which pages of other origins browsers let read answers, and what they may send.
+//! Cross-origin resource sharing (CORS) for the origins in `server.cors_origins`.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use tower_http::cors::{AllowOrigin, CorsLayer, Vary};
 use super::origin;
 use crate::config::Server;
 
-/// How long a browser may remember what it was told.
+/// Time for which a browser may cache the result of a preflight request.
 const MAX_AGE: Duration = Duration::from_hours(1);
 
-/// What clients send besides the headers that browsers always allow.
+/// Request headers that pages may send in addition to those that browsers always allow.
 const REQUEST_HEADERS: [HeaderName; 12] = [
     header::ACCEPT,
     header::AUTHORIZATION,
@@ -27,7 +27,7 @@ const REQUEST_HEADERS: [HeaderName; 12] = [
     HeaderName::from_static("x-request-id"),
 ];
 
-/// The layer that answers browsers' questions; none without a listed origin, so that they are told nothing.
+/// The CORS layer, or `None` if no origin is configured.
 pub fn layer(server: &Server) -> Option<CorsLayer> {
     if server.cors_origins.is_empty() {
         return None;

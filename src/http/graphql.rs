@@ -1,4 +1,4 @@
-//! GraphQL over HTTP: POST and GET, one operation or a batch; what the client wants decides how it is answered.
+//! GraphQL over HTTP: POST and GET, single operations and batches, in the format that the client accepts.
 
 mod accept;
 mod batch;
@@ -13,63 +13,64 @@ use axum::{
 };
 use serde::Deserialize;
 
-pub use self::reply::{failure, failure_by_code};
 use self::{
-    accept::{MediaType, Wish},
+    accept::{AcceptedFormats, MediaType},
     explain::Explain,
-    reply::Style,
+    reply::ReplyFormat,
 };
 use super::{
-    middleware::{self, InDatabase},
+    caller::Caller,
+    fault,
+    observation::{DatabaseWork, OperationName},
     origin,
     request_body::{self, Content, Malformed},
-    router::HttpState,
+    state::HttpState,
     streams,
 };
 use crate::{
-    auth,
     engine::{Admitted, Answer, Method, Operation, Request as GraphqlRequest},
     error::Error,
 };
 
 /// `POST /graphql`.
-pub async fn post(State(state): State<HttpState>, headers: HeaderMap, body: Body) -> Response {
-    let Some(wish) = accept::negotiate(&headers) else {
+pub async fn post(State(state): State<HttpState>, caller: Caller, headers: HeaderMap, body: Body) -> Response {
+    let Some(formats) = accept::negotiate(&headers) else {
         return not_acceptable();
     };
-    let style = style(&state, wish);
-    // Also what keeps foreign pages out: a browser sends JSON across sites only after asking, and is not allowed.
+    let format = reply_format(&state, formats);
+    // This also keeps other origins out: a browser sends JSON to another origin only after a preflight request.
     if !request_body::is_json(&headers) {
-        let fault = Error::input("Content-Type", "send a GraphQL request as application/json in UTF-8");
-        return style.refuse(&fault, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        let fault = Error::input("Content-Type", "must be application/json in UTF-8");
+        return format.refuse(&fault, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
-    let bytes = match request_body::read(body, state.config.limits.body_bytes_max).await {
+    let limits = &state.config.limits;
+    let bytes = match request_body::read(body, limits.body_bytes_max).await {
         Ok(bytes) => bytes,
-        Err((status, fault)) => return style.refuse(&fault, status),
+        Err((status, fault)) => return format.refuse(&fault, status),
     };
     let explain = match Explain::from_headers(&headers) {
         Ok(explain) => explain,
-        Err(fault) => return style.malformed(&fault),
+        Err(fault) => return format.malformed(&fault),
     };
-    match request_body::content(&bytes, state.config.limits.batch_operations_max) {
-        Ok(Content::One(request)) => execute(&state, explain, wish, Method::Post, *request).await,
-        Ok(Content::Batch(_)) if wish.media_type.is_none() => {
-            style.malformed(&Error::input("body", "a stream carries one operation; send an object, not a list"))
+    match request_body::content(&bytes, limits.batch_operations_max) {
+        Ok(Content::One(request)) => execute(&state, caller, explain, formats, Method::Post, *request).await,
+        Ok(Content::Batch(_)) if formats.media_type.is_none() => {
+            format.malformed(&Error::input("body", "must be one operation, not a batch, if the response is a stream"))
         }
         Ok(Content::Batch(members)) => {
-            let mut answers = batch::run(&state.engine, auth::development_viewer(), members).await;
-            let in_database = answers.first().map(in_database);
+            let mut answers = batch::run(&state.engine, caller.viewer, members).await;
+            let database = answers.first().map(database_work);
             if let Some(first) = answers.first_mut() {
                 explain.apply(first);
             }
-            described(style.answers(&answers), "batch /graphql".to_owned(), in_database)
+            observed(format.batch(&answers), "batch /graphql".to_owned(), database)
         }
-        Err(Malformed::Syntax(fault)) => style.refuse(&fault, StatusCode::BAD_REQUEST),
-        Err(Malformed::Request(fault)) => style.malformed(&fault),
+        Err(Malformed::Syntax(fault)) => format.refuse(&fault, StatusCode::BAD_REQUEST),
+        Err(Malformed::Request(fault)) => format.malformed(&fault),
     }
 }
 
-/// The properties of a request in a query string; objects are JSON text.
+/// The properties of a request in a query string. Objects are JSON text.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GetParameters {
@@ -80,22 +81,26 @@ pub struct GetParameters {
     extensions: Option<String>,
 }
 
-/// `GET /graphql?query=…`: queries only.
-pub async fn get(state: HttpState, headers: HeaderMap, parameters: Option<Query<GetParameters>>) -> Response {
-    let Some(wish) = accept::negotiate(&headers) else {
+/// `GET /graphql?query=...`: queries only.
+pub async fn get(
+    state: HttpState,
+    caller: Caller,
+    headers: HeaderMap,
+    parameters: Option<Query<GetParameters>>,
+) -> Response {
+    let Some(formats) = accept::negotiate(&headers) else {
         return not_acceptable();
     };
-    let style = style(&state, wish);
+    let format = reply_format(&state, formats);
     if !origin::may_query(&headers, &state.config.server) {
         let fault = Error::Forbidden(format!(
-            "a page of another origin may not query here; a client that is no page sends the header {}: 1",
+            "GET is not allowed for pages of this origin; list it in server.cors_origins, or send the header {}: 1",
             origin::PREFLIGHT[0]
         ));
-        return style.refuse(&fault, StatusCode::FORBIDDEN);
+        return format.refuse(&fault, StatusCode::FORBIDDEN);
     }
     let Some(Query(parameters)) = parameters else {
-        let fault = Error::input("query", "a GET request needs ?query=…, or Accept: text/html for the explorer");
-        return style.malformed(&fault);
+        return format.malformed(&no_query());
     };
     let mut request = GraphqlRequest {
         query: parameters.query,
@@ -106,86 +111,97 @@ pub async fn get(state: HttpState, headers: HeaderMap, parameters: Option<Query<
     if let Some(text) = parameters.variables.filter(|text| !text.is_empty()) {
         match request_body::parse(text.as_bytes()) {
             Ok(variables) => request.variables = variables,
-            Err(_) => return style.malformed(&Error::input("variables", "must be a JSON object")),
+            Err(_) => return format.malformed(&Error::input("variables", "must be a JSON object")),
         }
     }
     if let Some(text) = parameters.extensions.filter(|text| !text.is_empty()) {
         match request_body::parse(text.as_bytes()) {
             Ok(extensions) => request.extensions = extensions,
-            Err(_) => return style.malformed(&Error::input("extensions", "must be a JSON object")),
+            Err(_) => return format.malformed(&Error::input("extensions", "must be a JSON object")),
         }
     }
     if !request.names_a_document() {
-        let fault = Error::input("query", "a GET request needs ?query=…, or Accept: text/html for the explorer");
-        return style.malformed(&fault);
+        return format.malformed(&no_query());
     }
     match Explain::from_headers(&headers) {
-        Ok(explain) => execute(&state, explain, wish, Method::Get, request).await,
-        Err(fault) => style.malformed(&fault),
+        Ok(explain) => execute(&state, caller, explain, formats, Method::Get, request).await,
+        Err(fault) => format.malformed(&fault),
     }
 }
 
-/// How to answer in one piece; what ends before a stream begins is told as JSON.
-fn style(state: &HttpState, wish: Wish) -> Style {
-    Style { media_type: wish.media_type.unwrap_or(MediaType::Json), is_strict: state.config.graphql.strict_status }
+fn no_query() -> Error {
+    Error::input("query", "is missing in the query string; send ?query=..., or Accept: text/html for GraphiQL")
 }
 
-async fn execute(state: &HttpState, explain: Explain, wish: Wish, method: Method, request: GraphqlRequest) -> Response {
-    let viewer = auth::development_viewer();
+/// The format of a single response. A fault before a stream begins is sent as JSON.
+fn reply_format(state: &HttpState, formats: AcceptedFormats) -> ReplyFormat {
+    let media_type = formats.media_type.unwrap_or(MediaType::Json);
+    ReplyFormat { media_type, is_strict: state.config.graphql.strict_status }
+}
+
+async fn execute(
+    state: &HttpState,
+    caller: Caller,
+    explain: Explain,
+    formats: AcceptedFormats,
+    method: Method,
+    request: GraphqlRequest,
+) -> Response {
+    let viewer = caller.viewer;
     let prepared = state.engine.prepare(method, request);
     let is_subscription = prepared.as_ref().is_ok_and(Admitted::is_subscription);
-    let mut answer = match (prepared, wish.framing(is_subscription)) {
+    let mut answer = match (prepared, formats.framing(is_subscription)) {
         (Ok(admitted), Some(framing)) => {
             return streams::respond(state, framing, state.engine.stream(viewer, admitted));
         }
-        // A stream is where its clients look for errors, unless the transport itself was misused.
+        // Clients of a stream look for errors in the stream, unless the request violates HTTP itself.
         (Err(refused), Some(framing)) if refused.status.is_none() => {
             return streams::respond(state, framing, Operation::refused(refused.response));
         }
         (Ok(admitted), None) => state.engine.run_alone(viewer, admitted).await,
         (Err(refused), _) => *refused,
     };
-    let in_database = in_database(&answer);
+    let database = database_work(&answer);
     explain.apply(&mut answer);
     let name = answer.operation.clone().unwrap_or_else(|| format!("{} /graphql", method.as_str()));
-    described(style(state, wish).answer(&answer), name, Some(in_database))
+    observed(reply_format(state, formats).answer(&answer), name, Some(database))
 }
 
-/// Tells the middleware what the response was about.
-fn described(mut response: Response, operation: String, in_database: Option<InDatabase>) -> Response {
-    response.extensions_mut().insert(middleware::Operation(operation));
-    if let Some(in_database) = in_database {
-        response.extensions_mut().insert(in_database);
+/// Attaches to a response what the middleware logs and records.
+fn observed(mut response: Response, operation: String, database: Option<DatabaseWork>) -> Response {
+    response.extensions_mut().insert(OperationName(operation));
+    if let Some(database) = database {
+        response.extensions_mut().insert(database);
     }
     response
 }
 
-fn in_database(answer: &Answer) -> InDatabase {
-    let ms = answer.statements.iter().map(|statement| statement.elapsed_ms).fold(0.0, |sum: f64, ms| sum + ms);
-    InDatabase { statements: answer.statements.len(), ms }
+fn database_work(answer: &Answer) -> DatabaseWork {
+    let elapsed_ms = answer.statements.iter().map(|statement| statement.elapsed_ms).fold(0.0, |sum: f64, ms| sum + ms);
+    DatabaseWork { statements: answer.statements.len(), elapsed_ms }
 }
 
 fn not_acceptable() -> Response {
     let fault = Error::input(
         "Accept",
-        "answers come as application/graphql-response+json or application/json, streams of them as text/event-stream or \
+        "must allow application/graphql-response+json or application/json, or for streams text/event-stream or \
          multipart/mixed;subscriptionSpec=1.0",
     );
-    failure(&fault, StatusCode::NOT_ACCEPTABLE)
+    fault::response(&fault, StatusCode::NOT_ACCEPTABLE)
 }
 
-/// What this address understands.
+/// The methods of this address.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
 
-/// `OPTIONS /graphql`: what may be sent here. Questions of browsers about other origins are answered before.
+/// `OPTIONS /graphql`: the allowed methods. Preflight requests of browsers are answered by the CORS layer.
 pub async fn options() -> Response {
     (StatusCode::NO_CONTENT, [(header::ALLOW, METHODS)]).into_response()
 }
 
 /// Any other method.
 pub async fn method_not_allowed() -> Response {
-    let fault = Error::input("method", "GraphQL is served by POST, and by GET for queries");
-    let mut response = failure(&fault, StatusCode::METHOD_NOT_ALLOWED);
+    let fault = Error::input("method", "must be POST, or GET for queries");
+    let mut response = fault::response(&fault, StatusCode::METHOD_NOT_ALLOWED);
     response.headers_mut().insert(header::ALLOW, METHODS);
     response
 }

@@ -1,4 +1,4 @@
-//! Whether the process lives, whether it can serve, and which version it is.
+//! Liveness, readiness and version of the server.
 
 use axum::{
     Json,
@@ -7,14 +7,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::router::HttpState;
+use super::state::HttpState;
 
-/// `GET /healthz`: the process answers.
+/// `GET /healthz`: returns 200 while the process runs.
 pub async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: the database answers and the server is not about to stop.
+/// `GET /readyz`: returns 200 while the database responds and the server is not stopping, otherwise 503.
 pub async fn ready(State(state): State<HttpState>) -> Response {
     if state.leaving.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
@@ -22,13 +22,13 @@ pub async fn ready(State(state): State<HttpState>) -> Response {
     match state.database.ping().await {
         Ok(()) => "ready\n".into_response(),
         Err(error) => {
-            tracing::warn!(%error, "not ready");
-            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response()
+            tracing::warn!(%error, "the readiness probe could not reach the database");
+            (StatusCode::SERVICE_UNAVAILABLE, "the database does not respond\n").into_response()
         }
     }
 }
 
-/// `GET /version`.
+/// `GET /version`: returns the name and the version.
 pub async fn version() -> Json<serde_json::Value> {
     Json(serde_json::json!({ "name": "perfgraph", "version": env!("CARGO_PKG_VERSION") }))
 }

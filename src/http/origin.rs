@@ -1,4 +1,4 @@
-//! Which pages may talk to the server: host names and origins, compared without trusting either.
+//! Checks of the headers `Host` and `Origin`: the pages that may send requests to this server.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::config::{Origin, Server};
 
-/// Whether a `Host` header names this machine: `localhost` or a loopback address, with or without a port.
+/// Whether a `Host` header is `localhost` or a loopback address, with or without a port.
 fn is_loopback(host: &str) -> bool {
     let name = without_port(host);
     name.eq_ignore_ascii_case("localhost")
@@ -14,23 +14,23 @@ fn is_loopback(host: &str) -> bool {
         || name.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
 }
 
-/// Whether the request names this server as its host: a local name, or the name that a proxy is known by.
+/// Whether a `Host` header is a local name or the host of a public origin.
 pub fn is_own_host(host: &str, server: &Server) -> bool {
     is_loopback(host) || server.public_origins.iter().any(|origin| origin.authority().eq_ignore_ascii_case(host))
 }
 
-/// Whether a browser's request comes from a page that may talk to this server: its own, those of its public origins, and
-/// those that are listed. Requests that name no origin are not a browser's cross-site requests.
-pub fn is_welcome(headers: &HeaderMap, server: &Server) -> bool {
+/// Whether a request comes from a page of this server, of its public origins, or of `server.cors_origins`. A request without
+/// `Origin` is not a browser's cross-origin request and is allowed.
+pub fn is_allowed(headers: &HeaderMap, server: &Server) -> bool {
     let is_listed = |header: &HeaderValue| {
         let mut known = server.public_origins.iter().chain(&server.cors_origins);
         known.any(|origin: &Origin| origin.as_str().as_bytes() == header.as_bytes())
     };
-    is_same(headers) || headers.get(header::ORIGIN).is_some_and(is_listed)
+    is_same_origin(headers) || headers.get(header::ORIGIN).is_some_and(is_listed)
 }
 
-/// Whether a browser's request comes from a page of the host that it asks.
-fn is_same(headers: &HeaderMap) -> bool {
+/// Whether the origin of a request is its host.
+fn is_same_origin(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return true;
     };
@@ -39,19 +39,19 @@ fn is_same(headers: &HeaderMap) -> bool {
     matches!((origin, host), (Some(origin), Some(host)) if origin.eq_ignore_ascii_case(host))
 }
 
-/// Headers that a page of another origin can send only after the server allowed it.
+/// Headers that a page of another origin can send only after a preflight request.
 pub const PREFLIGHT: [&str; 3] = ["perfgraph-preflight", "apollo-require-preflight", "x-apollo-operation-name"];
 
-/// Whether a GET may be run as a query. A page of another origin could send one without asking (as an image, say): it
-/// would not see the answer, but could load the server and guess from the time it takes.
+/// Whether a GET request may execute a query. A page of another origin can send one without a preflight request (as an
+/// image, for instance): it does not see the response, but could put load on the server and measure response times.
 pub fn may_query(headers: &HeaderMap, server: &Server) -> bool {
     if PREFLIGHT.iter().any(|name| headers.contains_key(*name)) {
         return true;
     }
     if headers.contains_key(header::ORIGIN) {
-        return is_welcome(headers, server);
+        return is_allowed(headers, server);
     }
-    // Browsers tell what kind of request it is where they send no origin; nobody else sends this header.
+    // Browsers send this header where they send no origin; other clients do not.
     headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none")
 }
 
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loopback_names_and_nothing_that_looks_like_them() {
+    fn similar_names_are_not_loopback_names() {
         for host in
             ["localhost", "LOCALHOST:8000", "127.0.0.1:8000", "127.1.2.3", "[::1]:8000", "[::1]", "app.localhost:1"]
         {
@@ -104,10 +104,10 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_own_public_or_listed() {
-        let welcome = |origin| is_welcome(&headers(&[("origin", origin)]), &server());
+    fn pages_of_own_public_and_cors_origins_are_allowed() {
+        let allowed = |origin| is_allowed(&headers(&[("origin", origin)]), &server());
         for known in ["http://localhost:8000", "https://perf.example.com", "http://localhost:3000"] {
-            assert!(welcome(known), "{known}");
+            assert!(allowed(known), "{known}");
         }
         for other in [
             "http://localhost:9000",
@@ -116,13 +116,13 @@ mod tests {
             "https://localhost:3000",
             "null",
         ] {
-            assert!(!welcome(other), "{other}");
+            assert!(!allowed(other), "{other}");
         }
-        assert!(is_welcome(&headers(&[]), &server()));
+        assert!(is_allowed(&headers(&[]), &server()));
     }
 
     #[test]
-    fn a_get_of_a_foreign_page_is_no_query() {
+    fn a_get_of_another_origin_is_not_executed() {
         let may = |pairs: &[(&'static str, &'static str)]| may_query(&headers(pairs), &server());
         assert!(may(&[]), "curl");
         assert!(may(&[("sec-fetch-site", "same-origin")]) && may(&[("sec-fetch-site", "none")]));

@@ -1,10 +1,10 @@
-//! From bytes to a GraphQL request: media type, size and JSON, with errors that name the property.
+//! Parses the body of a GraphQL request. Errors name the property that is wrong.
 
 use std::fmt;
 
 use axum::{
     body::Body,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
 };
 use serde::{
     Deserializer,
@@ -13,44 +13,34 @@ use serde::{
 use serde_json::{Map, Value, value::RawValue};
 use serde_path_to_error::Segment;
 
+use super::media_type;
 use crate::{
     engine::Request,
     error::{Error, Result},
 };
 
-/// Whether the body says that it is JSON in UTF-8.
+/// Whether `Content-Type` is JSON in UTF-8.
 pub fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
-        return false;
-    };
-    let mut parts = value.split(';').map(str::trim);
-    let is_json = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
-    let is_utf8 = parts.all(|parameter| match parameter.split_once('=') {
-        Some((name, charset)) if name.trim().eq_ignore_ascii_case("charset") => {
-            charset.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
-        }
-        _ => true,
-    });
-    is_json && is_utf8
+    media_type::of_body(headers).as_deref() == Some("application/json")
 }
 
 /// Reads a whole body of at most `limit` bytes.
 ///
 /// # Errors
-/// The status and the fault: 413 with the limit, or 400 when the client broke off.
+/// The status and the fault: 413 if the body exceeds the limit, 400 if the client disconnected early.
 pub async fn read(body: Body, limit: usize) -> Result<bytes::Bytes, (StatusCode, Error)> {
     axum::body::to_bytes(body, limit).await.map_err(|error| {
         let cause = std::error::Error::source(&error);
         if cause.is_some_and(|cause| cause.is::<axum::Error>() || cause.to_string().contains("length limit")) {
-            let advice = format!("the body is larger than {limit} bytes; send less at once");
-            (StatusCode::PAYLOAD_TOO_LARGE, Error::input("body", advice))
+            let message = format!("the maximum is {limit} bytes (limits.body_bytes_max); send less per request");
+            (StatusCode::PAYLOAD_TOO_LARGE, Error::input("body", message))
         } else {
-            (StatusCode::BAD_REQUEST, Error::input("body", "the body ended before it was complete"))
+            (StatusCode::BAD_REQUEST, Error::input("body", "ended before it was complete"))
         }
     })
 }
 
-/// From the properties of a request to the request; unknown ones are ignored.
+/// Converts the properties of a JSON object to a request. Unknown properties are ignored.
 ///
 /// # Errors
 /// [`Error::Input`] naming the property.
@@ -60,29 +50,29 @@ pub fn request(properties: Map<String, Value>) -> Result<Request> {
     if request.names_a_document() { Ok(request) } else { Err(no_document()) }
 }
 
-/// What a body holds.
+/// The content of a body.
 pub enum Content {
     /// One operation.
     One(Box<Request>),
-    /// Several, each as far as it could be read.
+    /// A batch of operations, each parsed individually.
     Batch(Vec<Result<Request>>),
 }
 
-/// What is wrong with a body.
+/// An error of a body.
 #[derive(Debug)]
 pub enum Malformed {
-    /// It is not JSON.
+    /// The body is not JSON.
     Syntax(Error),
-    /// It is JSON, but not a GraphQL request.
+    /// The body is JSON, but not a GraphQL request.
     Request(Error),
 }
 
-/// Reads one operation (an object) or a batch of them (an array).
+/// Parses one operation (an object) or a batch of operations (an array).
 ///
 /// # Errors
-/// [`Malformed`] naming the property; what is wrong with a member of a batch stands in its place.
+/// [`Malformed`] naming the property. An error of one member of a batch is returned in the place of that member.
 pub fn content(bytes: &[u8], batch_operations_max: usize) -> Result<Content, Malformed> {
-    // A sequence would be taken for the properties of one request in their order.
+    // Serde would read an array as the properties of one request in their order.
     if bytes.trim_ascii_start().first() == Some(&b'[') {
         return batch(bytes, batch_operations_max).map(Content::Batch);
     }
@@ -98,7 +88,7 @@ pub fn content(bytes: &[u8], batch_operations_max: usize) -> Result<Content, Mal
 
 fn one(bytes: &[u8]) -> Result<Request> {
     if bytes.trim_ascii_start().first() == Some(&b'[') {
-        return Err(Error::input("body", "an operation is an object, and a batch holds no further batches"));
+        return Err(Error::input("body", "an operation must be an object; batches cannot be nested"));
     }
     let request: Request = parse(bytes)?;
     if request.names_a_document() { Ok(request) } else { Err(no_document()) }
@@ -116,7 +106,7 @@ fn batch(bytes: &[u8], operations_max: usize) -> Result<Vec<Result<Request>>, Ma
         .map_err(|error| Malformed::Syntax(Error::input("body", format!("is not a list in JSON: {error}"))))?;
     let fault = match members.count {
         _ if operations_max <= 1 => {
-            Error::input("body", "batches of operations are not served here; send one operation as an object")
+            Error::input("body", "batches are disabled (limits.batch_operations_max); send one operation as an object")
         }
         0 => Error::input("body", "a batch needs at least one operation"),
         count if count > operations_max => Error::Limit {
@@ -130,19 +120,19 @@ fn batch(bytes: &[u8], operations_max: usize) -> Result<Vec<Result<Request>>, Ma
     Err(Malformed::Request(fault))
 }
 
-/// Reads a list of any length and keeps no more of it than may be used.
+/// Reads a JSON array of any length and keeps at most `kept_max` members.
 struct Members {
     kept_max: usize,
 }
 
-/// The first members of a list, unread, and how many it has.
-struct Counted<'de> {
+/// The first members of an array, unparsed, and the number of all members.
+struct CountedMembers<'de> {
     kept: Vec<&'de RawValue>,
     count: usize,
 }
 
 impl<'de> DeserializeSeed<'de> for Members {
-    type Value = Counted<'de>;
+    type Value = CountedMembers<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_seq(self)
@@ -150,7 +140,7 @@ impl<'de> DeserializeSeed<'de> for Members {
 }
 
 impl<'de> Visitor<'de> for Members {
-    type Value = Counted<'de>;
+    type Value = CountedMembers<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of operations")
@@ -161,26 +151,26 @@ impl<'de> Visitor<'de> for Members {
         while kept.len() < self.kept_max {
             match list.next_element()? {
                 Some(member) => kept.push(member),
-                None => return Ok(Counted { count: kept.len(), kept }),
+                None => return Ok(CountedMembers { count: kept.len(), kept }),
             }
         }
         let mut count = kept.len();
         while list.next_element::<IgnoredAny>()?.is_some() {
             count += 1;
         }
-        Ok(Counted { kept, count })
+        Ok(CountedMembers { kept, count })
     }
 }
 
-/// Parses JSON; on failure it is read once more to name the property that is wrong.
+/// Parses JSON. On failure it is parsed again to find the path of the property that is wrong.
 ///
 /// # Errors
-/// [`Error::Input`] with the path and the place.
+/// [`Error::Input`] with the path of the property, or with the position in the text.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|first| {
         let mut reader = serde_json::Deserializer::from_slice(bytes);
         match serde_path_to_error::deserialize::<_, T>(&mut reader) {
-            // What breaks off before its first property has a place but no name.
+            // An error before the first property has a position but no path.
             Err(error) if matches!(error.path().iter().next(), Some(Segment::Map { .. })) => {
                 Error::input(error.path().to_string(), error.inner().to_string())
             }

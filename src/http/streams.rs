@@ -1,4 +1,4 @@
-//! Answers that come one after another: what WebSocket, server-sent events and multipart have in common.
+//! Streams of results, as WebSocket, server-sent events and multipart have them in common.
 
 mod body;
 mod framing;
@@ -12,7 +12,7 @@ use futures_util::{
 use tokio::time::timeout;
 
 pub use self::{body::respond, framing::Framing};
-use super::{middleware, router::HttpState};
+use super::{fault, state::HttpState};
 use crate::{
     clock::Stopwatch,
     engine::{
@@ -23,40 +23,41 @@ use crate::{
     error::Error,
 };
 
-/// What an operation's stream says: an event, or that it was the last.
-pub enum Progress {
-    /// An answer, or that the client is too slow for more.
+/// An item of an operation's stream.
+pub enum StreamItem {
+    /// A result, or the notice that the client is too slow for further results.
     Event(Event),
-    /// No more answers.
-    Done,
+    /// The end of the operation.
+    End,
 }
 
-/// The answers of an operation and its end. Queries and mutations get as long as in a request of their own, and are
-/// recorded alike.
+/// The results of an operation, followed by its end. Queries and mutations have the request timeout and are recorded as in
+/// a request of their own.
 ///
-/// Nothing is polled before the last answer was taken: a slow client slows its own operation down, and nothing piles up.
-pub fn answers(state: &HttpState, transport: &'static str, operation: Operation) -> BoxStream<'static, Progress> {
+/// The operation is not polled before the previous result was taken: a slow client slows down its own operation, and no
+/// results accumulate.
+pub fn items(state: &HttpState, transport: &'static str, operation: Operation) -> BoxStream<'static, StreamItem> {
     let Operation { name, is_subscription, events } = operation;
-    let events = contained(events);
-    let end = stream::once(async { Progress::Done });
+    let events = catching_panics(events);
+    let end = stream::once(async { StreamItem::End });
     if is_subscription {
-        return events.map(Progress::Event).chain(end).boxed();
+        return events.map(StreamItem::Event).chain(end).boxed();
     }
-    let (patience, recorder, watch) = (state.config.server.request_timeout, state.recorder.clone(), Stopwatch::start());
-    let answers = async move {
-        let answers = timeout(patience, events.collect::<Vec<_>>())
+    let (limit, recorder, watch) = (state.config.server.request_timeout, state.recorder.clone(), Stopwatch::start());
+    let results = async move {
+        let results = timeout(limit, events.collect::<Vec<_>>())
             .await
             .unwrap_or_else(|_| vec![Event::answer(&refuse(&Error::Timeout), Phase::Request)]);
         recorder.record(name.as_deref().unwrap_or(transport), 200, watch.elapsed_ms());
-        stream::iter(answers.into_iter().map(Progress::Event))
+        stream::iter(results.into_iter().map(StreamItem::Event))
     };
-    stream::once(answers).flatten().chain(end).boxed()
+    stream::once(results).flatten().chain(end).boxed()
 }
 
-/// A panic ends its own operation and no other.
-fn contained(events: BoxStream<'static, Event>) -> impl Stream<Item = Event> + Send + 'static {
+/// Converts a panic to the last event of the operation, so that it does not affect other operations.
+fn catching_panics(events: BoxStream<'static, Event>) -> impl Stream<Item = Event> + Send + 'static {
     AssertUnwindSafe(events).catch_unwind().map(|event| {
-        event.unwrap_or_else(|panic| Event::answer(&refuse(&middleware::panicked(panic.as_ref())), Phase::Request))
+        event.unwrap_or_else(|panic| Event::answer(&refuse(&fault::panicked(panic.as_ref())), Phase::Request))
     })
 }
 
@@ -65,12 +66,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_is_the_last_answer_of_its_operation() {
+    async fn a_panic_is_the_last_event_of_its_operation() {
         let event = |number: u32| {
             assert!(number < 2, "planted");
             Event::answer(&async_graphql::Response::default(), Phase::Execution)
         };
-        let events: Vec<_> = contained(stream::iter(1..4).map(event).boxed()).collect().await;
+        let events: Vec<_> = catching_panics(stream::iter(1..4).map(event).boxed()).collect().await;
         let [Event::Answer(first), Event::Answer(last)] = events.as_slice() else { panic!("{events:?}") };
         assert_eq!((first.phase, last.phase), (Phase::Execution, Phase::Request));
         assert!(!last.errors.contains("planted"), "{}", last.errors);

@@ -1,13 +1,13 @@
-//! W3C trace context: a request that is part of a trace says so in the log and in the answer.
+//! W3C trace context: the trace id of a request appears in the log and in the response.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-/// What the caller sends.
+/// The request header.
 const TRACEPARENT: &str = "traceparent";
-/// What it learns.
+/// The response header.
 pub static TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 
-/// A trace that the caller began.
+/// The trace that a caller started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
     /// 32 hexadecimal digits.
@@ -16,23 +16,23 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Reads `traceparent`; what does not keep to its form is as if it were not there.
+    /// Parses `traceparent`. A malformed header is ignored.
     pub fn read(headers: &HeaderMap) -> Option<Self> {
         let text = headers.get(TRACEPARENT)?.to_str().ok()?;
         let mut parts = text.split('-');
         let (version, id, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let is_whole = match version {
+        let has_valid_length = match version {
             "00" => parts.next().is_none(),
-            // Later versions may append; their beginning is this one's.
+            // Later versions may append fields to those of this version.
             "ff" => false,
             version => is_hex(version, 2),
         };
-        let is_sound = is_whole && is_hex(id, 32) && is_hex(parent, 16) && is_hex(flags, 2);
-        let is_named = id.bytes().any(|digit| digit != b'0') && parent.bytes().any(|digit| digit != b'0');
-        (is_sound && is_named).then(|| Self { id: id.to_owned(), flags: flags.to_owned() })
+        let is_valid = has_valid_length && is_hex(id, 32) && is_hex(parent, 16) && is_hex(flags, 2);
+        let is_nonzero = id.bytes().any(|digit| digit != b'0') && parent.bytes().any(|digit| digit != b'0');
+        (is_valid && is_nonzero).then(|| Self { id: id.to_owned(), flags: flags.to_owned() })
     }
 
-    /// The header of the answer: the trace, and this request as a part of it.
+    /// The response header: the trace id and a new span id for this request.
     pub fn response(&self) -> Option<HeaderValue> {
         let span = rand::random::<u64>().max(1);
         HeaderValue::from_str(&format!("00-{}-{span:016x}-{}", self.id, self.flags)).ok()
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_sound_parent_is_a_trace() {
+    fn a_malformed_parent_is_ignored() {
         let read = |text: &'static str| {
             let headers = [(HeaderName::from_static(TRACEPARENT), HeaderValue::from_static(text))];
             Trace::read(&headers.into_iter().collect())

@@ -194,7 +194,7 @@ fn unconfirmed(error: sqlx::Error) -> Error {
     Error::Unavailable {
         message: "the database did not confirm the batch; send it again with the same idempotency key",
         retry_after_s: 1,
-        source: Some(std::sync::Arc::new(error)),
+        source: Some(crate::error::Cause::new(error)),
     }
 }
 

@@ -309,7 +309,7 @@ mod planted {
         assert_found(&check("src/auth/scope.rs", "\n\nuse {sqlx::Row};"), 3, "sqlx");
         assert_found(&check("src/model/sketch.rs", "use sea_orm::Value;"), 1, "sea_orm");
         assert_found(&check("src/graphql/query.rs", "use dataloader::cached::Loader;"), 1, "dataloader");
-        assert_found(&check("src/cli/serve.rs", "use figment::Figment;"), 1, "figment");
+        assert_found(&check("src/cli/serve.rs", "use toml::Table;"), 1, "toml");
         assert_kept(&check("src/engine/loader.rs", "use dataloader::cached::Loader; use async_graphql::ID;"));
         assert_kept(&check("src/model/id.rs", "#[derive(sea_orm::DeriveValueType)] struct Id(i64);"));
         assert_kept(&check("src/http/router.rs", "use axum::Router; let axum = 1;"));

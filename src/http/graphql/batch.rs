@@ -1,4 +1,4 @@
-//! Several operations in one request, as a JSON array: queries side by side, so that what they share is loaded once.
+//! Batches: several operations in one request, as a JSON array. Queries run concurrently and share loaders.
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
@@ -9,15 +9,16 @@ use crate::{
     engine::{Admitted, Answer, Engine, Method, Request, error::refuse},
     error::Error,
     graphql::RequestContext,
-    http::middleware,
+    http::fault,
 };
 
-/// Runs the members of a batch and answers each in its place; what is wrong with one concerns that one alone.
+/// Runs the members of a batch and returns an answer for each, in their order. An error of one member does not affect the
+/// others.
 ///
-/// Neighbouring queries share one set of loaders. A mutation waits for everything before it and runs alone; what comes
-/// after it loads anew, and sees what it did. The statements of the whole batch stand in the first answer.
+/// Adjacent queries share one set of loaders. A mutation waits for all members before it and runs alone; members after it
+/// load again and see its changes. The first answer carries the statements of the whole batch.
 pub async fn run(engine: &Engine, viewer: Viewer, members: Vec<Result<Request, Error>>) -> Vec<Answer> {
-    let mut run = Run { engine, viewer, contexts: Vec::new(), waiting: Vec::new(), answers: Vec::new() };
+    let mut run = BatchRun { engine, viewer, contexts: Vec::new(), pending: Vec::new(), answers: Vec::new() };
     for member in members {
         let prepared = match member {
             Ok(request) => engine.prepare(Method::Post, request),
@@ -26,14 +27,14 @@ pub async fn run(engine: &Engine, viewer: Viewer, members: Vec<Result<Request, E
         match prepared {
             Ok(mutation) if mutation.is_mutation() => {
                 run.flush().await;
-                run.waiting.push(Ok(mutation));
+                run.pending.push(Ok(mutation));
                 run.flush().await;
             }
-            other => run.waiting.push(other),
+            other => run.pending.push(other),
         }
     }
     run.flush().await;
-    let Run { contexts, mut answers, .. } = run;
+    let BatchRun { contexts, mut answers, .. } = run;
     for answer in &mut answers {
         answer.statements.clear();
     }
@@ -43,27 +44,27 @@ pub async fn run(engine: &Engine, viewer: Viewer, members: Vec<Result<Request, E
     answers
 }
 
-struct Run<'a> {
+struct BatchRun<'a> {
     engine: &'a Engine,
     viewer: Viewer,
     contexts: Vec<Arc<RequestContext>>,
-    /// What runs next, side by side.
-    waiting: Vec<Result<Admitted, Box<Answer>>>,
+    /// Members that run next, concurrently.
+    pending: Vec<Result<Admitted, Box<Answer>>>,
     answers: Vec<Answer>,
 }
 
-impl Run<'_> {
+impl BatchRun<'_> {
     async fn flush(&mut self) {
-        if self.waiting.is_empty() {
+        if self.pending.is_empty() {
             return;
         }
         let context = self.engine.context(self.viewer);
         let (engine, shared) = (self.engine, &context);
-        let members = self.waiting.drain(..).map(async |member| match member {
-            // The answers of changes before it must not be lost with a member that panics.
+        let members = self.pending.drain(..).map(async |member| match member {
+            // A panic of one member must not lose the answers of mutations before it.
             Ok(admitted) => {
                 let answered = AssertUnwindSafe(engine.run(shared, admitted)).catch_unwind().await;
-                answered.unwrap_or_else(|panic| Answer::refused(None, refuse(&middleware::panicked(panic.as_ref()))))
+                answered.unwrap_or_else(|panic| Answer::refused(None, refuse(&fault::panicked(panic.as_ref()))))
             }
             Err(refused) => *refused,
         });

@@ -1,4 +1,4 @@
-//! What an answer cost, for clients that want to know or to be held to it.
+//! The request headers that show or limit the SQL statements of an operation.
 
 use async_graphql::Value;
 use axum::http::HeaderMap;
@@ -12,12 +12,12 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Asks for the statements and the cost of a request in `extensions.db` and `extensions.cost`.
+/// With the value 1, the response carries the statements and the cost in `extensions.db` and `extensions.cost`.
 const EXPLAIN: &str = "perfgraph-explain";
-/// Makes an answer that took more statements an error: with it a frontend's own tests hold their queries to a number.
+/// Maximum number of statements. If an operation needs more, the response is an error. For tests of frontends.
 const STATEMENTS_MAX: &str = "perfgraph-max-statements";
 
-/// What a client wants to know about cost.
+/// The values of these headers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Explain {
     is_wanted: bool,
@@ -25,20 +25,23 @@ pub struct Explain {
 }
 
 impl Explain {
-    /// As the headers say.
+    /// Reads the headers.
     ///
     /// # Errors
-    /// [`Error::Input`] naming the header whose value makes no sense.
+    /// [`Error::Input`] naming the header whose value is invalid.
     pub fn from_headers(headers: &HeaderMap) -> Result<Self> {
         let is_wanted = headers.get(EXPLAIN).is_some_and(|value| value == "1");
         let statements_max = headers.get(STATEMENTS_MAX).map(|value| {
             let number = value.to_str().ok().and_then(|text| text.trim().parse().ok());
-            number.ok_or_else(|| Error::input(STATEMENTS_MAX, "must be a whole number of SQL statements"))
+            number.ok_or_else(|| {
+                Error::input(STATEMENTS_MAX, "must be a whole number, the maximum number of SQL statements")
+            })
         });
         Ok(Self { is_wanted, statements_max: statements_max.transpose()? })
     }
 
-    /// Shows the cost in the answer, or makes it an error when it was too much. What a mutation has done stays done.
+    /// Adds the statements and the cost to the answer, or replaces it by an error if there were too many statements. Changes
+    /// made by a mutation remain.
     pub fn apply(self, answer: &mut Answer) {
         let count = answer.statements.len();
         if let Some(limit) = self.statements_max.filter(|limit| count > *limit) {
@@ -46,7 +49,7 @@ impl Explain {
                 what: "the number of SQL statements",
                 actual: u64::try_from(count).unwrap_or(u64::MAX),
                 limit: u64::try_from(limit).unwrap_or(u64::MAX),
-                advice: "the header perfgraph-max-statements allows no more; perfgraph-explain: 1 shows them",
+                advice: "the header perfgraph-max-statements sets the limit; perfgraph-explain: 1 shows the statements",
             });
             answer.phase = Phase::Execution;
         }
@@ -61,7 +64,7 @@ impl Explain {
     }
 }
 
-/// Statements, rows, milliseconds and the SQL.
+/// The numbers of statements and rows, their duration in milliseconds, and the SQL.
 fn database(answer: &Answer) -> serde_json::Value {
     let statements = answer
         .statements
@@ -84,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_say_what_is_wanted() {
+    fn headers_are_parsed() {
         let read = |pairs: &[(&'static str, &'static str)]| {
             let mut headers = HeaderMap::new();
             for (name, value) in pairs {

@@ -1,7 +1,7 @@
-//! A stream of answers as the body of one response: opening, answers, signs of life, end.
+//! A stream as the body of one HTTP response: preamble, events, heartbeats, end.
 //!
-//! The body is made as the connection takes it, so what waits for a slow client is one answer and the kernel's buffer.
-//! When the client goes, the body is dropped, and the subscription with it.
+//! The body is produced as the connection consumes it, so at most one event and the kernel's buffer wait for a slow client.
+//! When the client disconnects, the body is dropped together with the operation.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -21,38 +21,38 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
-use super::{Framing, Progress, answers, framing::BrokenOff};
+use super::{Framing, StreamItem, framing::Interruption, items};
 use crate::{
     engine::{Operation, watch::Event},
     error::Error,
-    http::{graphql::failure_by_code, middleware::Unmeasured, router::HttpState},
+    http::{fault, observation::Unrecorded, state::HttpState},
 };
 
-/// Tells proxies that collect answers to pass these on as they come.
+/// Tells buffering proxies (nginx) to forward events immediately.
 static ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// The response that carries an operation's answers.
+/// The response whose body is the stream of an operation.
 pub fn respond(state: &HttpState, framing: Framing, operation: Operation) -> Response {
     let Ok(permit) = state.streams.clone().try_acquire_owned() else {
         let fault = Error::Unavailable { message: "too many streams are open", retry_after_s: 1, source: None };
-        return failure_by_code(&fault);
+        return fault::response_by_code(&fault);
     };
     let mut heartbeat = interval(state.config.server.heartbeat_interval);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     heartbeat.reset();
-    let feed = Feed {
+    let body = StreamBody {
         framing,
         is_subscription: operation.is_subscription,
-        answers: answers(state, framing.transport(), operation),
+        items: items(state, framing.transport(), operation),
         heartbeat,
         draining: state.draining.clone(),
-        stage: Stage::Opening,
+        stage: Stage::Preamble,
         cursor: None,
         _permit: permit,
     };
     let span = Span::current();
-    let chunks = stream::unfold(feed, move |mut feed| {
-        async move { feed.next().await.map(|chunk| (Ok::<_, Infallible>(chunk), feed)) }.instrument(span.clone())
+    let chunks = stream::unfold(body, move |mut body| {
+        async move { body.next().await.map(|chunk| (Ok::<_, Infallible>(chunk), body)) }.instrument(span.clone())
     });
     let headers = [
         (header::CONTENT_TYPE, framing.media_type()),
@@ -61,61 +61,61 @@ pub fn respond(state: &HttpState, framing: Framing, operation: Operation) -> Res
         (ACCEL_BUFFERING.clone(), HeaderValue::from_static("no")),
     ];
     let mut response = (headers, Body::from_stream(chunks)).into_response();
-    response.extensions_mut().insert(Unmeasured);
+    response.extensions_mut().insert(Unrecorded);
     response
 }
 
 enum Stage {
-    Opening,
+    Preamble,
     Running,
     Ended,
 }
 
-struct Feed {
+struct StreamBody {
     framing: Framing,
     is_subscription: bool,
-    answers: BoxStream<'static, Progress>,
+    items: BoxStream<'static, StreamItem>,
     heartbeat: Interval,
     draining: CancellationToken,
     stage: Stage,
-    /// Behind the last event that was sent.
+    /// The cursor of the last event that was sent.
     cursor: Option<Arc<str>>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Feed {
-    /// What the body goes on with; nothing at its end.
+impl StreamBody {
+    /// The next chunk. `None` at the end.
     async fn next(&mut self) -> Option<Bytes> {
         match self.stage {
-            Stage::Opening => {
+            Stage::Preamble => {
                 self.stage = Stage::Running;
-                return Some(self.framing.opening());
+                return Some(self.framing.preamble());
             }
             Stage::Running => {}
             Stage::Ended => return None,
         }
         tokio::select! {
-            progress = self.answers.next() => match progress {
-                Some(Progress::Event(event)) => {
+            item = self.items.next() => match item {
+                Some(StreamItem::Event(event)) => {
                     self.cursor = event.cursor().cloned().or(self.cursor.take());
                     match event {
                         Event::Answer(frame) => {
                             self.heartbeat.reset();
                             Some(self.framing.next(&frame))
                         }
-                        Event::TooSlow(_) => Some(self.broken_off(BrokenOff::TooSlow)),
+                        Event::TooSlow(_) => Some(self.interrupt(Interruption::SlowClient)),
                     }
                 }
-                Some(Progress::Done) | None => Some(self.end(self.framing.complete())),
+                Some(StreamItem::End) | None => Some(self.end(self.framing.complete())),
             },
             _ = self.heartbeat.tick() => Some(self.framing.heartbeat()),
-            // What changes something is finished and told; streams end here and resume elsewhere.
-            () = self.draining.cancelled(), if self.is_subscription => Some(self.broken_off(BrokenOff::Restart)),
+            // Queries and mutations are finished. Subscriptions end, and can resume on another instance.
+            () = self.draining.cancelled(), if self.is_subscription => Some(self.interrupt(Interruption::Restart)),
         }
     }
 
-    fn broken_off(&mut self, why: BrokenOff) -> Bytes {
-        self.end(self.framing.broken_off(why, self.cursor.as_deref()))
+    fn interrupt(&mut self, reason: Interruption) -> Bytes {
+        self.end(self.framing.interruption(reason, self.cursor.as_deref()))
     }
 
     fn end(&mut self, last: Bytes) -> Bytes {

@@ -1,4 +1,4 @@
-//! How a stream of answers is written into the body of one response.
+//! The formats of a stream in the body of one response: server-sent events and multipart.
 
 use axum::{body::Bytes, http::HeaderValue};
 
@@ -7,12 +7,12 @@ use crate::{
     error::Error,
 };
 
-/// The two ways in which clients read streams over plain HTTP.
+/// The format of a stream over plain HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// Server-sent events, as in the "distinct connections mode" of GraphQL over SSE.
+    /// Server-sent events in the "distinct connections mode" of GraphQL over SSE.
     EventStream,
-    /// Parts of `multipart/mixed`, as in Apollo's subscriptions over multipart.
+    /// `multipart/mixed` as in Apollo's multipart subscription protocol.
     Multipart,
 }
 
@@ -27,7 +27,7 @@ impl Framing {
         }
     }
 
-    /// The route under which operations without a name are recorded.
+    /// The name under which unnamed operations are recorded.
     pub const fn transport(self) -> &'static str {
         match self {
             Self::EventStream => "SSE /graphql",
@@ -35,15 +35,15 @@ impl Framing {
         }
     }
 
-    /// The first bytes, which tell the client at once that the stream is open.
-    pub const fn opening(self) -> Bytes {
+    /// The first bytes, sent at once so that the client knows that the stream is open.
+    pub const fn preamble(self) -> Bytes {
         Bytes::from_static(match self {
             Self::EventStream => b":\n\n",
             Self::Multipart => b"\r\n--graphql",
         })
     }
 
-    /// An answer. A part of multipart ends with the delimiter of the next, because clients read on until they see it.
+    /// One result. A multipart part ends with the delimiter of the next one, because clients read until they see it.
     pub fn next(self, frame: &Frame) -> Bytes {
         let payload = &frame.payload;
         match self {
@@ -52,7 +52,7 @@ impl Framing {
         }
     }
 
-    /// A sign of life.
+    /// A heartbeat.
     pub const fn heartbeat(self) -> Bytes {
         Bytes::from_static(match self {
             Self::EventStream => b":\n\n",
@@ -60,7 +60,7 @@ impl Framing {
         })
     }
 
-    /// The operation has no more answers.
+    /// The end of the operation.
     pub const fn complete(self) -> Bytes {
         Bytes::from_static(match self {
             Self::EventStream => b"event: complete\ndata:\n\n",
@@ -68,12 +68,12 @@ impl Framing {
         })
     }
 
-    /// It ends here, and goes on elsewhere or later. An event stream just ends, which makes its clients come back; a
-    /// `complete` would tell them that there is nothing more.
-    pub fn broken_off(self, why: BrokenOff, cursor: Option<&str>) -> Bytes {
-        let message = match why {
-            BrokenOff::Restart => "the server is restarting; connect again and resume after the last cursor",
-            BrokenOff::TooSlow => "the client takes events too slowly; connect again and resume after the last cursor",
+    /// The end of the stream before the end of its operation. An event stream ends without `complete`, so that clients
+    /// reconnect.
+    pub fn interruption(self, reason: Interruption, cursor: Option<&str>) -> Bytes {
+        let message = match reason {
+            Interruption::Restart => "the server is restarting; reconnect and resume after the last cursor",
+            Interruption::SlowClient => "the client reads too slowly; reconnect and resume after the last cursor",
         };
         match self {
             Self::EventStream => {
@@ -90,16 +90,16 @@ impl Framing {
     }
 }
 
-/// Why a stream ends before its operation does.
+/// The reason for ending a stream before its operation has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BrokenOff {
-    /// The server goes.
+pub enum Interruption {
+    /// The server stops.
     Restart,
-    /// The client does not keep up, and wanted to be told.
-    TooSlow,
+    /// The client does not keep up and has asked to be disconnected in this case.
+    SlowClient,
 }
 
-/// One part of the multipart protocol: an answer, or why there are no more.
+/// One part of the multipart protocol.
 fn part(body: &str) -> Bytes {
     format!("\r\ncontent-type: application/json\r\n\r\n{body}\r\n--graphql").into()
 }

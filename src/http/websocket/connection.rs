@@ -1,7 +1,7 @@
-//! One socket, as a state machine over graphql-transport-ws: introduction, operations side by side, signs of life, end.
+//! One WebSocket as a state machine over graphql-transport-ws: initialisation, concurrent operations, pings, closing.
 //!
-//! Everything of a socket runs in one task. While a message is being sent no operation is polled: a slow client slows
-//! its own operations down, and nothing piles up for it.
+//! All work of a socket runs in one task. No operation is polled while a message is being sent, so a slow client slows down
+//! only its own operations, and no messages accumulate for it.
 
 use std::{collections::HashMap, ops::ControlFlow, sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_stream::{StreamExt, StreamMap};
 use tokio_tungstenite::tungstenite::{self, error::CapacityError};
 
-use super::message::{self, Close, Frame, Incoming};
+use super::message::{self, ClientMessage, CloseReason, Received};
 use crate::{
     auth::Viewer,
     engine::{
@@ -24,19 +24,19 @@ use crate::{
     error::{Error, Result},
     http::{
         request_body,
-        router::HttpState,
-        streams::{self, Progress},
+        state::HttpState,
+        streams::{self, StreamItem},
     },
 };
 
-/// The route under which operations without a name are recorded.
+/// The name under which unnamed operations are recorded.
 const TRANSPORT: &str = "WebSocket /graphql";
-/// A client that let so many pings go by without a word is gone.
+/// Number of unanswered pings after which a client counts as disconnected.
 const MISSED_PINGS_MAX: u32 = 2;
-/// How long the network may take to accept the good-bye: a courtesy, for the socket ends here in any case.
+/// Timeout for sending the close frame. The socket ends in any case.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Serves a socket until either side ends it.
+/// Serves a socket until either side closes it.
 pub async fn serve(socket: WebSocket, state: HttpState, viewer: Viewer) {
     let mut connection = Connection {
         socket,
@@ -54,19 +54,18 @@ pub async fn serve(socket: WebSocket, state: HttpState, viewer: Viewer) {
     }
 }
 
-/// Goes on, or ends: with a close frame, or without when the client is gone.
-type Flow = ControlFlow<Option<Close>>;
+/// Continues, or ends: with a close frame, or without one if the client has disconnected.
+type Flow = ControlFlow<Option<CloseReason>>;
 
 struct Connection {
     socket: WebSocket,
     state: HttpState,
     viewer: Viewer,
     is_acknowledged: bool,
-    operations: StreamMap<String, BoxStream<'static, Progress>>,
-    /// Those of the operations that go on until somebody ends them, each with the cursor behind the last event that was
-    /// sent.
+    operations: StreamMap<String, BoxStream<'static, StreamItem>>,
+    /// The ids of the operations that are subscriptions, each with the cursor of the last event that was sent.
     subscriptions: HashMap<String, Option<Arc<str>>>,
-    /// With which cursor the socket ends, where it ends one stream.
+    /// The cursor for the close reason, if the socket carried exactly one subscription when the server began to drain.
     last_cursor: Option<Arc<str>>,
     is_draining: bool,
     missed_pings: u32,
@@ -74,42 +73,44 @@ struct Connection {
 
 impl Connection {
     async fn run(&mut self) -> Flow {
-        let introduction = sleep(self.state.config.limits.connection_init_timeout);
-        tokio::pin!(introduction);
+        let initialisation = sleep(self.state.config.limits.connection_init_timeout);
+        tokio::pin!(initialisation);
         let mut pings = interval(self.state.config.server.ping_interval);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // The first tick is immediate, and a fresh socket needs no ping.
+        // The first tick is immediate, and a new socket needs no ping.
         pings.tick().await;
         let draining = self.state.draining.clone();
         loop {
-            // What changes something is finished and told before the socket goes.
+            // Queries and mutations are finished before the socket is closed.
             if self.is_draining && self.operations.is_empty() {
-                return Flow::Break(Some(Close::Restart(self.last_cursor.take())));
+                return Flow::Break(Some(CloseReason::Restart(self.last_cursor.take())));
             }
             tokio::select! {
                 frame = self.socket.recv() => match frame {
-                    Some(Ok(frame)) => self.hear(frame).await?,
+                    Some(Ok(frame)) => self.receive(frame).await?,
                     Some(Err(fault)) => return Flow::Break(self.unreadable(fault)),
                     None => return Flow::Break(None),
                 },
-                Some((id, progress)) = self.operations.next() => self.tell(&id, progress).await?,
-                () = &mut introduction, if !self.is_acknowledged => return Flow::Break(Some(Close::InitialisationTimeout)),
+                Some((id, item)) = self.operations.next() => self.deliver(&id, item).await?,
+                () = &mut initialisation, if !self.is_acknowledged => return Flow::Break(Some(CloseReason::InitialisationTimeout)),
                 _ = pings.tick() => self.ping().await?,
                 () = draining.cancelled(), if !self.is_draining => self.drain(),
             }
         }
     }
 
-    /// What a client is told whose frame could not be read: nothing when it is gone, or does not speak WebSocket.
-    fn unreadable(&self, fault: axum::Error) -> Option<Close> {
+    /// The reason for closing after a frame that could not be read. `None` if the client has disconnected or violates the
+    /// WebSocket protocol.
+    fn unreadable(&self, fault: axum::Error) -> Option<CloseReason> {
         let is_too_large = matches!(
             fault.into_inner().downcast_ref(),
             Some(tungstenite::Error::Capacity(CapacityError::MessageTooLong { .. }))
         );
-        is_too_large.then(|| Close::TooLarge(self.state.config.limits.websocket_message_bytes_max))
+        is_too_large.then(|| CloseReason::TooLarge(self.state.config.limits.websocket_message_bytes_max))
     }
 
-    /// Streams end here: they resume elsewhere after their last cursor. Queries and mutations go on to their answer.
+    /// Ends subscriptions, which can resume on another instance after their last cursor. Queries and mutations continue to
+    /// their result.
     fn drain(&mut self) {
         self.is_draining = true;
         self.last_cursor = self.only_cursor();
@@ -118,50 +119,52 @@ impl Connection {
         }
     }
 
-    /// The cursor of the only stream; of several a reason could name but one.
+    /// The cursor of the only subscription. A close reason has no room for several.
     fn only_cursor(&self) -> Option<Arc<str>> {
         let mut cursors = self.subscriptions.values();
         cursors.next().filter(|_| cursors.next().is_none())?.clone()
     }
 
-    async fn hear(&mut self, frame: Message) -> Flow {
+    async fn receive(&mut self, frame: Message) -> Flow {
         self.missed_pings = 0;
         let incoming = match message::read(frame) {
-            Ok(Frame::Message(incoming)) => incoming,
-            Ok(Frame::Control) => return Flow::Continue(()),
-            Ok(Frame::Closed) => return Flow::Break(None),
+            Ok(Received::Message(incoming)) => incoming,
+            Ok(Received::Control) => return Flow::Continue(()),
+            Ok(Received::Closed) => return Flow::Break(None),
             Err(close) => return Flow::Break(Some(close)),
         };
         match incoming {
-            Incoming::ConnectionInit { .. } if self.is_acknowledged => Flow::Break(Some(Close::TooManyInitialisations)),
-            Incoming::ConnectionInit { .. } => {
+            ClientMessage::ConnectionInit { .. } if self.is_acknowledged => {
+                Flow::Break(Some(CloseReason::TooManyInitialisations))
+            }
+            ClientMessage::ConnectionInit { .. } => {
                 self.is_acknowledged = true;
                 self.send(message::acknowledge()).await
             }
-            Incoming::Ping { payload } => self.send(message::pong(payload.as_ref())).await,
-            Incoming::Pong {} => Flow::Continue(()),
-            // Nothing new is begun here any more; the close that follows says so.
-            Incoming::Subscribe { .. } if self.is_draining => Flow::Continue(()),
-            Incoming::Subscribe { .. } if !self.is_acknowledged => Flow::Break(Some(Close::Unauthorized)),
-            Incoming::Subscribe { id, payload } => self.start(id, payload).await,
-            Incoming::Complete { id } => {
-                self.forget(&id);
+            ClientMessage::Ping { payload } => self.send(message::pong(payload.as_ref())).await,
+            ClientMessage::Pong {} => Flow::Continue(()),
+            // No operation is started while draining; the close frame follows.
+            ClientMessage::Subscribe { .. } if self.is_draining => Flow::Continue(()),
+            ClientMessage::Subscribe { .. } if !self.is_acknowledged => Flow::Break(Some(CloseReason::Unauthorized)),
+            ClientMessage::Subscribe { id, payload } => self.start(id, payload).await,
+            ClientMessage::Complete { id } => {
+                self.remove(&id);
                 Flow::Continue(())
             }
         }
     }
 
-    fn forget(&mut self, id: &str) {
+    fn remove(&mut self, id: &str) {
         self.operations.remove(id);
         self.subscriptions.remove(id);
     }
 
     async fn start(&mut self, id: String, payload: Map<String, Value>) -> Flow {
         if id.is_empty() {
-            return Flow::Break(Some(Close::Malformed("an id must not be empty".to_owned())));
+            return Flow::Break(Some(CloseReason::Malformed("the id must not be empty".to_owned())));
         }
         if self.operations.contains_key(&id) {
-            return Flow::Break(Some(Close::SubscriberExists(id)));
+            return Flow::Break(Some(CloseReason::SubscriberExists(id)));
         }
         match self.admit(payload) {
             Ok(request) => {
@@ -169,7 +172,7 @@ impl Connection {
                 if operation.is_subscription {
                     self.subscriptions.insert(id.clone(), None);
                 }
-                self.operations.insert(id, streams::answers(&self.state, TRANSPORT, operation));
+                self.operations.insert(id, streams::items(&self.state, TRANSPORT, operation));
                 Flow::Continue(())
             }
             Err(fault) => self.send(message::error(&id, &payload::errors(&refuse(&fault).errors))).await,
@@ -181,32 +184,32 @@ impl Connection {
         if self.operations.len() >= limit {
             let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
             return Err(Error::Limit {
-                what: "the number of operations on one socket",
+                what: "the number of operations on one WebSocket",
                 actual: count(limit) + 1,
                 limit: count(limit),
-                advice: "complete one first, or open another socket",
+                advice: "complete one of them, or open another WebSocket",
             });
         }
         request_body::request(payload)
     }
 
-    async fn tell(&mut self, id: &str, progress: Progress) -> Flow {
-        match progress {
-            Progress::Event(Event::Answer(frame)) if frame.phase == Phase::Request => {
-                self.forget(id);
+    async fn deliver(&mut self, id: &str, item: StreamItem) -> Flow {
+        match item {
+            StreamItem::Event(Event::Answer(frame)) if frame.phase == Phase::Request => {
+                self.remove(id);
                 self.send(message::error(id, &frame.errors)).await
             }
-            Progress::Event(Event::Answer(frame)) => {
+            StreamItem::Event(Event::Answer(frame)) => {
                 self.send(message::next(id, &frame.payload)).await?;
-                // Now it was handed to the network, and not before.
+                // Only now is the event handed over to the network.
                 if let (Some(cursor), Some(place)) = (self.subscriptions.get_mut(id), &frame.place) {
                     *cursor = Some(Arc::clone(&place.cursor));
                 }
                 Flow::Continue(())
             }
-            Progress::Event(Event::TooSlow(cursor)) => Flow::Break(Some(Close::TooSlow(cursor))),
-            Progress::Done => {
-                self.forget(id);
+            StreamItem::Event(Event::TooSlow(cursor)) => Flow::Break(Some(CloseReason::TooSlow(cursor))),
+            StreamItem::End => {
+                self.remove(id);
                 self.send(message::complete(id)).await
             }
         }
@@ -214,7 +217,7 @@ impl Connection {
 
     async fn ping(&mut self) -> Flow {
         if self.missed_pings >= MISSED_PINGS_MAX {
-            return Flow::Break(Some(Close::Silent));
+            return Flow::Break(Some(CloseReason::Silent));
         }
         self.missed_pings += 1;
         self.send(message::ping()).await
@@ -224,13 +227,13 @@ impl Connection {
         match timeout(self.state.config.server.write_timeout, self.socket.send(message)).await {
             Ok(Ok(())) => Flow::Continue(()),
             Ok(Err(_)) => Flow::Break(None),
-            Err(_) => Flow::Break(Some(Close::TooSlow(self.only_cursor()))),
+            Err(_) => Flow::Break(Some(CloseReason::TooSlow(self.only_cursor()))),
         }
     }
 
-    async fn close(&mut self, close: &Close) {
-        tracing::debug!(?close, "closing a socket");
-        // Whether the client still hears it or not, the socket ends here.
+    async fn close(&mut self, close: &CloseReason) {
+        tracing::debug!(reason = ?close, "closing a WebSocket");
+        // The socket ends whether or not the client receives the frame.
         let _ = timeout(CLOSE_TIMEOUT, self.socket.send(close.frame())).await;
     }
 }

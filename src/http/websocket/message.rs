@@ -1,4 +1,4 @@
-//! The messages of graphql-transport-ws and the codes that a socket is closed with.
+//! The messages of graphql-transport-ws, and the codes and reasons for closing a socket.
 
 use std::sync::Arc;
 
@@ -9,42 +9,42 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What a client says.
+/// A message from the client.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Incoming {
-    /// The first message: who it is.
+pub enum ClientMessage {
+    /// The first message of a connection.
     ConnectionInit {
-        /// Credentials, for servers that want some.
+        /// Credentials. Not used, because there is no authentication yet.
         #[serde(default, rename = "payload")]
         _payload: Option<Map<String, Value>>,
     },
-    /// Are you there?
+    /// Requests a `pong`.
     Ping {
-        /// Sent back as it came.
+        /// Returned in the `pong`.
         #[serde(default)]
         payload: Option<Value>,
     },
-    /// I am here.
+    /// The response to a `ping`.
     Pong {},
-    /// Run an operation.
+    /// Starts an operation.
     Subscribe {
-        /// Chosen by the client, free again after the operation's end.
+        /// The id of the operation, chosen by the client. It can be reused after the operation has ended.
         id: String,
-        /// The operation, not yet checked: what is wrong with it concerns this id alone.
+        /// The operation, not yet validated: an error in it ends this operation, not the connection.
         payload: Map<String, Value>,
     },
-    /// I have heard enough of an operation.
+    /// Stops an operation.
     Complete {
-        /// Which.
+        /// The id of the operation.
         id: String,
     },
 }
 
-/// What the server says.
+/// A message from the server.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum Outgoing<'a> {
+enum ServerMessage<'a> {
     ConnectionAck,
     Ping,
     Pong {
@@ -56,32 +56,32 @@ enum Outgoing<'a> {
     },
 }
 
-fn text(message: &Outgoing<'_>) -> Message {
-    // Strings, numbers and maps with string keys: nothing that JSON cannot hold.
+fn text(message: &ServerMessage<'_>) -> Message {
+    // Cannot fail: the messages consist of strings, numbers, and maps with string keys.
     Message::Text(serde_json::to_string(message).unwrap_or_default().into())
 }
 
-/// You are welcome.
+/// Acknowledges the connection.
 pub fn acknowledge() -> Message {
-    text(&Outgoing::ConnectionAck)
+    text(&ServerMessage::ConnectionAck)
 }
 
-/// Are you there?
+/// Requests a `pong` from the client.
 pub fn ping() -> Message {
-    text(&Outgoing::Ping)
+    text(&ServerMessage::Ping)
 }
 
-/// I am here, with what you sent along.
+/// Responds to a `ping` with its payload.
 pub fn pong(payload: Option<&Value>) -> Message {
-    text(&Outgoing::Pong { payload })
+    text(&ServerMessage::Pong { payload })
 }
 
-/// An answer of an operation. Its text is everybody's, and only the envelope is this client's own.
+/// A result of an operation. The payload may be shared by several clients; only the envelope belongs to this one.
 pub fn next(id: &str, payload: &str) -> Message {
     envelope("next", id, payload)
 }
 
-/// An operation that could not begin, with the list of reasons; it is over with this.
+/// The errors of an operation that could not start. It ends the operation.
 pub fn error(id: &str, errors: &str) -> Message {
     envelope("error", id, errors)
 }
@@ -91,40 +91,40 @@ fn envelope(kind: &str, id: &str, payload: &str) -> Message {
     Message::Text(format!("{{\"type\":\"{kind}\",\"id\":{id},\"payload\":{payload}}}").into())
 }
 
-/// An operation has no more answers.
+/// The end of an operation.
 pub fn complete(id: &str) -> Message {
-    text(&Outgoing::Complete { id })
+    text(&ServerMessage::Complete { id })
 }
 
-/// Why a socket is closed by the server.
+/// The reason for which the server closes a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Close {
-    /// What came is not a message of the protocol.
+pub enum CloseReason {
+    /// The client sent something that is not a message of the protocol.
     Malformed(String),
-    /// A message of more than so many bytes.
+    /// A message exceeds this number of bytes.
     TooLarge(usize),
-    /// An operation before the connection was acknowledged.
+    /// The client started an operation before the connection was acknowledged.
     Unauthorized,
-    /// No introduction in time.
+    /// The client did not send `connection_init` in time.
     InitialisationTimeout,
-    /// An id that is in use.
+    /// The client started an operation under an id that is in use.
     SubscriberExists(String),
-    /// A second introduction.
+    /// The client sent `connection_init` twice.
     TooManyInitialisations,
-    /// No sign of life.
+    /// The client did not respond to pings.
     Silent,
-    /// The client takes answers too slowly; the stream goes on behind this cursor.
+    /// The client reads too slowly. The stream can resume after this cursor.
     TooSlow(Option<Arc<str>>),
-    /// The server stops; another one goes on, behind this cursor where there was one stream.
+    /// The server stops. If the socket carries exactly one stream, it can resume after this cursor.
     Restart(Option<Arc<str>>),
 }
 
-impl Close {
-    /// The frame that says so. Reasons are cut to the 123 bytes that fit.
+impl CloseReason {
+    /// The close frame. A reason is cut to 123 bytes, the maximum of the protocol.
     pub fn frame(&self) -> Message {
         let (code, reason) = match self {
             Self::Malformed(why) => (4400, format!("Invalid message: {why}")),
-            Self::TooLarge(limit) => (1009, format!("Message too large: at most {limit} bytes are taken")),
+            Self::TooLarge(limit) => (1009, format!("Message too large: the maximum is {limit} bytes")),
             Self::Unauthorized => (4401, "Unauthorized".to_owned()),
             Self::InitialisationTimeout => (4408, "Connection initialisation timeout".to_owned()),
             Self::SubscriberExists(id) => (4409, format!("Subscriber for {id} already exists")),
@@ -137,14 +137,14 @@ impl Close {
     }
 }
 
-/// A cursor that does not fit is not cut: half of one is worse than none.
+/// The reason with the cursor, or without it if it does not fit: a truncated cursor would be invalid.
 fn resume(why: &str, cursor: Option<&str>) -> String {
     let named =
         cursor.map(|cursor| format!("{why}; resume after {cursor}")).filter(|text| text.len() <= REASON_BYTES_MAX);
     named.unwrap_or_else(|| format!("{why}; connect again and resume after the last cursor"))
 }
 
-/// What a close frame holds besides its code.
+/// Maximum size of the reason in a close frame.
 const REASON_BYTES_MAX: usize = 123;
 
 fn shortened(mut reason: String) -> String {
@@ -154,29 +154,29 @@ fn shortened(mut reason: String) -> String {
     reason
 }
 
-/// What a frame holds: a message, nothing of interest, or a breach of the protocol.
-pub enum Frame {
+/// The content of a frame from the client.
+pub enum Received {
     /// A message of the protocol.
-    Message(Incoming),
-    /// Frames that the WebSocket layer answers by itself.
+    Message(ClientMessage),
+    /// A ping or pong, which the WebSocket layer handles.
     Control,
-    /// The client closed.
+    /// The client closes the connection.
     Closed,
 }
 
-/// Reads a frame.
+/// Parses a frame.
 ///
 /// # Errors
-/// [`Close::Malformed`] naming what is wrong.
-pub fn read(frame: Message) -> Result<Frame, Close> {
+/// [`CloseReason::Malformed`] with the error.
+pub fn read(frame: Message) -> Result<Received, CloseReason> {
     match frame {
         Message::Text(text) => match serde_json::from_str(&text) {
-            Ok(message) => Ok(Frame::Message(message)),
-            Err(error) => Err(Close::Malformed(error.to_string())),
+            Ok(message) => Ok(Received::Message(message)),
+            Err(error) => Err(CloseReason::Malformed(error.to_string())),
         },
-        Message::Binary(Bytes { .. }) => Err(Close::Malformed("binary frames are not used here".to_owned())),
-        Message::Ping(_) | Message::Pong(_) => Ok(Frame::Control),
-        Message::Close(_) => Ok(Frame::Closed),
+        Message::Binary(Bytes { .. }) => Err(CloseReason::Malformed("binary frames are not supported".to_owned())),
+        Message::Ping(_) | Message::Pong(_) => Ok(Received::Control),
+        Message::Close(_) => Ok(Received::Closed),
     }
 }
 
@@ -185,13 +185,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_reasons_fit_into_a_frame_at_a_character_boundary() {
-        let Message::Close(Some(frame)) = Close::SubscriberExists("ä".repeat(200)).frame() else { panic!("no frame") };
+    fn a_long_reason_is_cut_at_a_character_boundary() {
+        let Message::Close(Some(frame)) = CloseReason::SubscriberExists("ä".repeat(200)).frame() else {
+            panic!("no frame")
+        };
         assert!(frame.reason.len() <= 123 && frame.reason.ends_with('ä'), "{}", frame.reason.as_str());
     }
 
     #[test]
-    fn messages_that_are_not_of_the_protocol_are_named() {
+    fn unknown_messages_are_refused() {
         for wrong in [
             "",
             "{}",
@@ -200,11 +202,11 @@ mod tests {
             r#"{"type":"subscribe","id":"1"}"#,
             r#"{"type":"subscribe","id":1,"payload":{"query":"{a}"}}"#,
         ] {
-            assert!(matches!(read(Message::Text(wrong.into())), Err(Close::Malformed(_))), "{wrong}");
+            assert!(matches!(read(Message::Text(wrong.into())), Err(CloseReason::Malformed(_))), "{wrong}");
         }
         assert!(matches!(
             read(Message::Text(r#"{"type":"pong","payload":{"a":1}}"#.into())),
-            Ok(Frame::Message(Incoming::Pong {}))
+            Ok(Received::Message(ClientMessage::Pong {}))
         ));
     }
 }

@@ -81,6 +81,6 @@ fn lost(error: RedisError) -> Error {
     Error::Unavailable {
         message: "the broker cannot be reached",
         retry_after_s: 1,
-        source: Some(std::sync::Arc::new(error)),
+        source: Some(crate::error::Cause::new(error)),
     }
 }

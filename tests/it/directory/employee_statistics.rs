@@ -155,7 +155,7 @@ on_both_databases! {
         ] {
             let (code, message) = server.graphql(ask, json!({})).await.error();
             assert_eq!(code, "COMPLEXITY_LIMIT", "{message}");
-            assert!(message.starts_with("the number of departments is 4, the limit is 3"), "{message}");
+            assert!(message.starts_with("the number of departments is 4; the maximum is 3"), "{message}");
         }
         let filter = json!({ "department": { "ne": "A fourth" } });
         let (data, _) = counted(&server, ask, json!({ "filter": filter })).await;

@@ -136,7 +136,7 @@ on_both_databases! {
 
         assert!(ask(&[("perfgraph-max-statements", "2")]).await.json().get("errors").is_none());
         let (code, message) = ask(&[("perfgraph-max-statements", "1")]).await.error();
-        assert!(code == "COMPLEXITY_LIMIT" && message.contains("is 2, the limit is 1"), "{code} {message}");
+        assert!(code == "COMPLEXITY_LIMIT" && message.contains("is 2; the maximum is 1"), "{code} {message}");
         assert_eq!(ask(&[("perfgraph-max-statements", "few")]).await.error().0, "BAD_USER_INPUT");
     }
 }

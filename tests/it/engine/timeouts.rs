@@ -37,7 +37,7 @@ async fn server(database: TestDatabase, settings: &str) -> (Server, World) {
 #[track_caller]
 fn assert_late(reply: &Reply) {
     assert_eq!(reply.status, 504, "{}", reply.text);
-    let message = "the request took too long; ask for less, or try again later";
+    let message = "the request took too long (server.request_timeout_ms); request less data, or try again later";
     assert_eq!(reply.json(), json!({ "errors": [{ "message": message, "extensions": { "code": "TIMEOUT" } }] }));
     assert!(!reply.header("x-request-id").is_empty());
     let timing = reply.header("server-timing");

@@ -476,7 +476,7 @@ on_both_databases! {
             (format!("{{a{}{}}}", "{a".repeat(6_000), "}".repeat(6_000)), "tokens"),
             (format!("{{a{}{}}}", "{a".repeat(150), "}".repeat(150)), "nesting"),
             (format!("{{ viewer {{ role }} }} # {}", "x".repeat(40_000)), "bytes"),
-            (fragment_bomb(30), "limit is"),
+            (fragment_bomb(30), "maximum is"),
             (format!("{{ {} }}", "viewer { role } ".repeat(31)), "top"),
             ("{ employees(first: 100) { nodes { projects(first: 100) { nodes { name } } } } }".to_owned(), "cost"),
         ];

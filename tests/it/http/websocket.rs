@@ -297,7 +297,7 @@ async fn too_many_sockets_and_too_large_messages_are_refused() {
     assert_eq!(only.hear().await["type"], "pong", "what is large but within the limit is taken");
     // The server hangs up before it has taken all of it in.
     let _ = only.0.send(Message::text("x".repeat(5_000_000))).await;
-    assert_eq!(only.closed().await, (1009, "Message too large: at most 65536 bytes are taken".to_owned()));
+    assert_eq!(only.closed().await, (1009, "Message too large: the maximum is 65536 bytes".to_owned()));
     assert_eq!(server.get("/healthz").await.status, 200);
 }
 

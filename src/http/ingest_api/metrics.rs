@@ -1,7 +1,7 @@
-//! `POST /ingest/v1/metrics`: many measurements in one body, stored in parts while the rest of it still arrives.
+//! `POST /ingest/v1/metrics`: measurements in one body, stored in parts while the rest of the body arrives.
 //!
-//! A part that is stored stays stored, whatever comes after it, and the answer counts it. `mode=atomic` holds everything
-//! back until the body is whole, and so takes no more than one call may have.
+//! A stored part remains stored if a later part fails, and the response counts it. With `mode=atomic` nothing is stored
+//! before the body is complete; such a body may have at most as many rows as one mutation.
 
 use std::pin::pin;
 
@@ -14,17 +14,12 @@ use axum::{
 use serde::Deserialize;
 use tokio::time::sleep;
 
-use super::{content, summary};
+use super::{body, summary};
 use crate::{
-    auth,
     config::Config,
     error::Error,
     graphql::node::NodeId,
-    http::{
-        graphql::{failure, failure_by_code},
-        origin,
-        router::HttpState,
-    },
+    http::{caller::Caller, fault, origin, state::HttpState},
     ingest::{
         self, FieldError, Mode,
         bulk::{Bulk, Options, RejectedIndexes},
@@ -33,19 +28,19 @@ use crate::{
     model::{Key, ProjectId},
 };
 
-/// Where it is.
+/// The path of the endpoint.
 pub const PATH: &str = "/ingest/v1/metrics";
 
-/// The door that the ledger names.
+/// The source recorded in the ledger.
 const SOURCE: &str = "bulk";
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const ENCODINGS: HeaderValue = HeaderValue::from_static("gzip, zstd");
 
-/// What stands in the query string.
+/// The query string.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Parameters {
-    /// The project of rows that name none.
+    /// The project of rows that do not name one.
     #[serde(alias = "projectId")]
     project: Option<String>,
     #[serde(default)]
@@ -60,67 +55,69 @@ enum ModeParameter {
     Atomic,
 }
 
-/// Takes a body in.
+/// Stores the measurements of a body.
 pub async fn post(
     State(state): State<HttpState>,
+    caller: Caller,
     parameters: Result<Query<Parameters>, QueryRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let request = match Request::read(&state, parameters, &headers) {
+    let request = match MetricsRequest::read(&state, parameters, &headers) {
         Ok(request) => request,
         Err(refusal) => return *refusal,
     };
-    request.run(&state, body).await
+    request.run(&state, caller, body).await
 }
 
-/// A request whose head makes sense.
-struct Request {
+/// A request with valid parameters and headers.
+struct MetricsRequest {
     format: ingest::formats::Format,
-    encoding: content::Encoding,
+    encoding: body::Encoding,
     project: Option<Key<ProjectId>>,
     mode: Mode,
     key: Option<String>,
 }
 
-/// Why a body was not read to its end, and the status that says so.
-struct Ended {
+/// The fault that ended the reading of a body, and the status of the response.
+struct Interruption {
     fault: Error,
     status: StatusCode,
 }
 
-impl From<Error> for Ended {
+impl From<Error> for Interruption {
     fn from(fault: Error) -> Self {
         Self { status: summary::status(&fault), fault }
     }
 }
 
-impl Request {
+impl MetricsRequest {
     fn read(
         state: &HttpState,
         parameters: Result<Query<Parameters>, QueryRejection>,
         headers: &HeaderMap,
     ) -> Result<Self, Box<Response>> {
-        let refuse = |fault: &Error, status| Box::new(failure(fault, status));
-        if !origin::is_welcome(headers, &state.config.server) {
-            let fault =
-                Error::Forbidden("pages of this origin may not write here; list it in server.cors_origins".to_owned());
+        let refuse = |fault: &Error, status| Box::new(fault::response(fault, status));
+        if !origin::is_allowed(headers, &state.config.server) {
+            let fault = Error::Forbidden(
+                "pages of this origin may not send metrics; list it in server.cors_origins".to_owned(),
+            );
             return Err(refuse(&fault, StatusCode::FORBIDDEN));
         }
-        // Also what keeps foreign pages out: browsers send none of these types across sites without asking.
-        let format = content::format(headers).ok_or_else(|| {
-            let advice = "send application/x-ndjson, application/json (an array) or text/csv, in UTF-8";
+        // This also keeps other origins out: a browser sends these types to another origin only after a preflight request.
+        let format = body::format(headers).ok_or_else(|| {
+            let advice = "must be application/x-ndjson, application/json (an array) or text/csv, in UTF-8";
             refuse(&Error::input("Content-Type", advice), StatusCode::UNSUPPORTED_MEDIA_TYPE)
         })?;
-        let encoding = content::encoding(headers).ok_or_else(|| {
-            let fault = Error::input("Content-Encoding", "send the body as it is, or as gzip or zstd");
+        let encoding = body::encoding(headers).ok_or_else(|| {
+            let fault = Error::input("Content-Encoding", "must be gzip or zstd, or absent");
             let mut refusal = refuse(&fault, StatusCode::UNSUPPORTED_MEDIA_TYPE);
             refusal.headers_mut().insert(header::ACCEPT_ENCODING, ENCODINGS);
             refusal
         })?;
         let bad = |fault: &Error| refuse(fault, StatusCode::BAD_REQUEST);
         let Query(parameters) = parameters.map_err(|rejection| {
-            let advice = format!("takes project=… and mode=partial|atomic: {}", rejection.body_text());
+            let advice = format!("may contain project=ID and mode=partial|atomic: {}", rejection.body_text());
             bad(&Error::input("query string", advice))
         })?;
         let project = match parameters.project {
@@ -150,27 +147,26 @@ impl Request {
         Ok(Self { format, encoding, project, mode, key })
     }
 
-    async fn run(&self, state: &HttpState, body: Body) -> Response {
-        let viewer = auth::development_viewer();
+    async fn run(&self, state: &HttpState, caller: Caller, body: Body) -> Response {
         let bytes_max = state.config.limits.ingest_body_bytes_max;
         if let Some(project) = self.project
-            && let Err(fault) = state.ingest.admit(viewer.scope(), project).await
+            && let Err(fault) = state.ingest.admit(caller.viewer.scope(), project).await
         {
             fault.log();
-            return failure_by_code(&fault);
+            return fault::response_by_code(&fault);
         }
-        let source = content::source(body, self.encoding, bytes_max);
+        let source = body::decoded(body, self.encoding, bytes_max);
         let records = RecordReader::new(source, self.format, bytes_max);
         let rejected = RejectedIndexes::Discarded;
         let options = Options { source: SOURCE, mode: self.mode, part_rows: state.config.ingest.part_rows, rejected };
-        let mut bulk = Bulk::new(viewer.scope(), &state.ingest, options);
+        let mut bulk = Bulk::new(caller.viewer.scope(), &state.ingest, options);
         let cursors = &state.cursors;
         match self.take(records, &mut bulk, &state.config).await {
             Ok(()) => summary::complete(bulk.summary(), cursors),
-            Err(Ended { fault, status }) => {
+            Err(Interruption { fault, status }) => {
                 fault.log();
-                tracing::debug!(%fault, accepted = bulk.summary().accepted, "a body was not read to its end");
-                summary::broken_off(bulk.summary(), cursors, &fault, status)
+                tracing::debug!(%fault, accepted = bulk.summary().accepted, "a body of metrics was not read to its end");
+                summary::interrupted(bulk.summary(), cursors, &fault, status)
             }
         }
     }
@@ -180,16 +176,16 @@ impl Request {
         mut records: RecordReader<R>,
         bulk: &mut Bulk<'_>,
         config: &Config,
-    ) -> Result<(), Ended> {
-        let mut patience = pin!(sleep(config.server.ingest_body_timeout));
+    ) -> Result<(), Interruption> {
+        let mut deadline = pin!(sleep(config.server.ingest_body_timeout));
         let key = self.key.as_deref();
         let mut index = 0;
         loop {
-            // Only waiting for the client is bounded here: what a part takes to be stored is told as it is.
+            // The timeout applies to receiving the body, not to storing its parts.
             let record = tokio::select! {
                 biased;
                 record = records.next() => record,
-                () = &mut patience => return Err(late()),
+                () = &mut deadline => return Err(too_slow()),
             };
             match record {
                 Ok(Some(Ok(row))) => self.row(bulk, index, row).await?,
@@ -208,13 +204,13 @@ impl Request {
         Ok(bulk.finish(key).await?)
     }
 
-    async fn row(&self, bulk: &mut Bulk<'_>, index: u64, row: ParsedRow) -> Result<(), Ended> {
+    async fn row(&self, bulk: &mut Bulk<'_>, index: u64, row: ParsedRow) -> Result<(), Interruption> {
         let ParsedRow { project, candidate } = row;
         let project = match (project, self.project) {
             (Some(id), _) => NodeId::project(&id.into()),
             (None, Some(project)) => Some(project),
             (None, None) => {
-                let message = "is missing; name the project here, or of all rows with ?project=…".to_owned();
+                let message = "is missing; set it in each row, or for all rows with ?project=ID".to_owned();
                 bulk.reject(index, FieldError::new("projectId", message));
                 return Ok(());
             }
@@ -222,32 +218,32 @@ impl Request {
         Ok(bulk.row(index, project, candidate).await?)
     }
 
-    /// Rows that were read before a body broke are not stored unless their part was: a retry finds the parts where it
-    /// left them.
-    fn broken(&self, broken: &ReadError, bytes_max: u64) -> Ended {
-        if content::is_too_large(broken) {
-            return Ended { fault: too_large(bytes_max), status: StatusCode::PAYLOAD_TOO_LARGE };
+    /// The fault of a body that could not be read to its end. Rows of an incomplete part are not stored, so that a retry has
+    /// the same parts.
+    fn broken(&self, broken: &ReadError, bytes_max: u64) -> Interruption {
+        if body::is_too_large(broken) {
+            return Interruption { fault: too_large(bytes_max), status: StatusCode::PAYLOAD_TOO_LARGE };
         }
-        let fault = Error::input("body", content::words(broken, self.encoding));
-        Ended { fault, status: StatusCode::BAD_REQUEST }
+        let fault = Error::input("body", body::message(broken, self.encoding));
+        Interruption { fault, status: StatusCode::BAD_REQUEST }
     }
 }
 
-fn late() -> Ended {
-    let fault = Error::input("body", "did not arrive in time; send less at once");
-    Ended { fault, status: StatusCode::REQUEST_TIMEOUT }
+fn too_slow() -> Interruption {
+    let fault = Error::input("body", "did not arrive in time (server.ingest_body_timeout_ms); send less per request");
+    Interruption { fault, status: StatusCode::REQUEST_TIMEOUT }
 }
 
 fn too_large(limit: u64) -> Error {
     Error::input(
         "body",
-        format!("is larger than {limit} bytes (limits.ingest_body_bytes_max, also once it is decoded); send several"),
+        format!("exceeds {limit} bytes, encoded or decoded (limits.ingest_body_bytes_max); send several bodies"),
     )
 }
 
 /// Any other method.
 pub async fn method_not_allowed() -> Response {
     let allow = [(header::ALLOW, HeaderValue::from_static("POST"))];
-    (allow, failure(&Error::input("method", "metrics are sent by POST"), StatusCode::METHOD_NOT_ALLOWED))
-        .into_response()
+    let fault = Error::input("method", "must be POST");
+    (allow, fault::response(&fault, StatusCode::METHOD_NOT_ALLOWED)).into_response()
 }

@@ -1,4 +1,4 @@
-//! What a body says that it is, and its bytes as they arrive: counted, decoded, never all of them at once.
+//! The body of an ingest request: its format, its encoding, and its bytes, counted and decoded while they arrive.
 
 use std::{io, pin::Pin};
 
@@ -15,46 +15,39 @@ use thiserror::Error;
 use tokio::io::{AsyncBufRead, BufReader};
 use tokio_util::io::StreamReader;
 
-use crate::ingest::formats::{Format, ReadError};
+use crate::{
+    http::media_type,
+    ingest::formats::{Format, ReadError},
+};
 
-/// The largest window that a zstd frame may ask for, as a power of two: 8 MiB, what RFC 8878 wants every decoder to have.
+/// Maximum window of a zstd frame as a power of two: 8 MiB, the minimum that RFC 8878 recommends decoders to support.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
-/// What decoded bytes are read through.
+/// Size of the buffer for decoded bytes.
 const BUFFER_BYTES: usize = 16 * 1_024;
 
-/// The format that `Content-Type` names, where it is one of ours and its text is UTF-8.
+/// The format by `Content-Type`. `None` if it is not supported or not in UTF-8.
 pub fn format(headers: &HeaderMap) -> Option<Format> {
-    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    let mut parts = value.split(';').map(str::trim);
-    let essence = parts.next()?.to_ascii_lowercase();
-    let is_utf8 = parts.all(|parameter| match parameter.split_once('=') {
-        Some((name, charset)) if name.trim().eq_ignore_ascii_case("charset") => {
-            charset.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
-        }
-        _ => true,
-    });
-    let format = match essence.as_str() {
-        "application/x-ndjson" | "application/jsonl" => Format::Ndjson,
-        "application/json" => Format::JsonArray,
-        "text/csv" => Format::Csv,
-        _ => return None,
-    };
-    is_utf8.then_some(format)
+    match media_type::of_body(headers)?.as_str() {
+        "application/x-ndjson" | "application/jsonl" => Some(Format::Ndjson),
+        "application/json" => Some(Format::JsonArray),
+        "text/csv" => Some(Format::Csv),
+        _ => None,
+    }
 }
 
-/// How a body is encoded.
+/// The encoding of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// As it is.
+    /// No encoding.
     Identity,
-    /// RFC 1952.
+    /// gzip (RFC 1952).
     Gzip,
-    /// RFC 8878.
+    /// zstd (RFC 8878).
     Zstd,
 }
 
-/// The encoding that `Content-Encoding` names, where it is a single one of ours.
+/// The encoding by `Content-Encoding`. `None` if it is not supported, or if there are several.
 pub fn encoding(headers: &HeaderMap) -> Option<Encoding> {
     let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
     let Some(value) = values.next() else { return Some(Encoding::Identity) };
@@ -69,13 +62,13 @@ pub fn encoding(headers: &HeaderMap) -> Option<Encoding> {
     }
 }
 
-/// More bytes on the wire than allowed.
+/// The encoded body exceeds the limit.
 #[derive(Debug, Error)]
 #[error("is larger than {0} bytes")]
 struct TooManyBytes(u64);
 
-/// The decoded bytes of a body of at most so many bytes on the wire.
-pub fn source(body: Body, encoding: Encoding, bytes_max: u64) -> Pin<Box<dyn AsyncBufRead + Send>> {
+/// The decoded bytes of a body whose encoded bytes are limited to `bytes_max`.
+pub fn decoded(body: Body, encoding: Encoding, bytes_max: u64) -> Pin<Box<dyn AsyncBufRead + Send>> {
     let mut bytes = 0;
     let pieces = body.into_data_stream().map(move |piece| {
         let piece = piece.map_err(io::Error::other)?;
@@ -98,7 +91,7 @@ pub fn source(body: Body, encoding: Encoding, bytes_max: u64) -> Pin<Box<dyn Asy
     }
 }
 
-/// Whether a body ended because it is too large, before or after it was decoded.
+/// Whether reading failed because the encoded or the decoded body is too large.
 pub fn is_too_large(broken: &ReadError) -> bool {
     match broken {
         ReadError::TooLarge(_) => true,
@@ -111,8 +104,8 @@ fn is_caused_by<E: std::error::Error + 'static>(error: &io::Error) -> bool {
     error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<E>)
 }
 
-/// What to tell the sender of a body that ended before its end.
-pub fn words(broken: &ReadError, encoding: Encoding) -> String {
+/// The message for a body that could not be read to its end.
+pub fn message(broken: &ReadError, encoding: Encoding) -> String {
     match broken {
         ReadError::Source(error) if is_caused_by::<axum::Error>(error) => "ended before it was complete".to_owned(),
         ReadError::Source(_) if encoding == Encoding::Gzip => "is not complete and valid gzip".to_owned(),

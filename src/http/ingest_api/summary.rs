@@ -1,4 +1,4 @@
-//! The answer of a door: what became of the rows, and why it ended where it did not go to the end.
+//! The response of the ingest API: counts, refused rows, and the error if the body was not read to its end.
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -8,70 +8,72 @@ use serde::Serialize;
 
 use crate::{
     error::Error,
+    http::fault,
     ingest::bulk::{RowError, Summary},
     live::Cursors,
 };
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct SummaryBody<'a> {
     accepted: u64,
     rejected: u64,
-    errors: Vec<Row<'a>>,
+    errors: Vec<RefusedRow<'a>>,
     duplicate: bool,
     cursor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Fault<'a>>,
+    error: Option<ErrorBody<'a>>,
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct RefusedRow<'a> {
     index: u64,
     #[serde(skip_serializing_if = "str::is_empty")]
     field: &'a str,
     message: &'a str,
 }
 
-impl<'a> From<&'a RowError> for Row<'a> {
+impl<'a> From<&'a RowError> for RefusedRow<'a> {
     fn from(RowError { index, error }: &'a RowError) -> Self {
         Self { index: *index, field: &error.field, message: &error.message }
     }
 }
 
 #[derive(Serialize)]
-struct Fault<'a> {
+struct ErrorBody<'a> {
     code: &'static str,
     message: &'a str,
 }
 
-/// All rows were read.
+/// The response after all rows were read: 400 if all of them were refused, otherwise 200.
 pub fn complete(summary: &Summary, cursors: &Cursors) -> Response {
     let is_refused = summary.accepted == 0 && summary.rejected > 0;
-    answer(if is_refused { StatusCode::BAD_REQUEST } else { StatusCode::OK }, summary, cursors, None)
+    respond(if is_refused { StatusCode::BAD_REQUEST } else { StatusCode::OK }, summary, cursors, None)
 }
 
-/// It ended by a fault; what the summary says is durable.
-pub fn broken_off(summary: &Summary, cursors: &Cursors, fault: &Error, status: StatusCode) -> Response {
+/// The response if the body was not read to its end. The rows that the summary counts as accepted are stored.
+pub fn interrupted(summary: &Summary, cursors: &Cursors, fault: &Error, status: StatusCode) -> Response {
     let message = fault.to_string();
-    let mut response = answer(status, summary, cursors, Some(Fault { code: fault.code().as_str(), message: &message }));
+    let mut response =
+        respond(status, summary, cursors, Some(ErrorBody { code: fault.code().as_str(), message: &message }));
     if let Error::Unavailable { retry_after_s, .. } = fault {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_s));
     }
     response
 }
 
-/// The status that a fault of the write path has at a door.
+/// The status of a fault of the write path.
 pub fn status(fault: &Error) -> StatusCode {
     match fault {
         Error::Limit { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        _ => StatusCode::from_u16(fault.code().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        _ => fault::status(fault),
     }
 }
 
-fn answer(status: StatusCode, summary: &Summary, cursors: &Cursors, error: Option<Fault<'_>>) -> Response {
-    let body = Body {
+fn respond(status: StatusCode, summary: &Summary, cursors: &Cursors, error: Option<ErrorBody<'_>>) -> Response {
+    let body = SummaryBody {
         accepted: summary.accepted,
         rejected: summary.rejected,
-        errors: summary.errors.iter().map(Row::from).collect(),
+        errors: summary.errors.iter().map(RefusedRow::from).collect(),
         duplicate: summary.duplicate,
         cursor: summary.cursor.map(|cursor| cursors.receipt(cursor)),
         error,
@@ -83,7 +85,7 @@ fn answer(status: StatusCode, summary: &Summary, cursors: &Cursors, error: Optio
     match serde_json::to_vec(&body) {
         Ok(bytes) => (status, headers, bytes).into_response(),
         Err(error) => {
-            tracing::error!(%error, "a summary could not be written as JSON");
+            tracing::error!(%error, "a summary could not be serialized");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

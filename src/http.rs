@@ -1,0 +1,25 @@
+//! The HTTP layer: routes, middleware, GraphQL over HTTP, WebSocket and streams, the ingest API, health and pages.
+//!
+//! It translates requests into calls of the other rooms and their results into responses. It decides nothing about data.
+
+pub mod assets;
+pub mod caller;
+mod compression;
+mod cors;
+mod fault;
+pub mod graphql;
+pub mod health;
+pub mod ingest_api;
+pub mod listener;
+mod media_type;
+pub mod middleware;
+mod observation;
+pub mod origin;
+pub mod request_body;
+pub mod router;
+pub mod state;
+pub mod streams;
+mod trace;
+pub mod websocket;
+
+pub use router::router;

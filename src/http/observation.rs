@@ -1,0 +1,19 @@
+//! Response extensions by which handlers tell the middleware what to log and to record.
+
+/// The database work of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct DatabaseWork {
+    /// The number of SQL statements.
+    pub statements: usize,
+    /// The sum of their durations in milliseconds. Statements run concurrently, so it may exceed that of the request.
+    pub elapsed_ms: f64,
+}
+
+/// The name of the operation, recorded instead of the route.
+#[derive(Clone, Debug)]
+pub struct OperationName(pub String);
+
+/// Excludes the response from the server's own measurements. Streams and WebSockets last as long as their clients want;
+/// the operations on them are recorded individually.
+#[derive(Clone, Copy, Debug)]
+pub struct Unrecorded;

@@ -1,0 +1,53 @@
+//! The state that all handlers share.
+
+use std::{ops::Deref, sync::Arc};
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::Config, db::Database, engine::Engine, ingest::Ingest, jobs::self_monitoring::Recorder, live::Cursors,
+};
+
+/// A handle to the shared state. Each layer clones it for each request, so a clone is one reference count.
+#[derive(Clone)]
+pub struct HttpState(Arc<SharedState>);
+
+impl HttpState {
+    /// Wraps the state of one server.
+    pub fn new(state: SharedState) -> Self {
+        Self(Arc::new(state))
+    }
+}
+
+impl Deref for HttpState {
+    type Target = SharedState;
+
+    fn deref(&self) -> &SharedState {
+        &self.0
+    }
+}
+
+/// The parts of the server that handlers call, and the signals that end them.
+pub struct SharedState {
+    /// The GraphQL engine.
+    pub engine: Engine,
+    /// The write path, for the ingest API.
+    pub ingest: Ingest,
+    /// Encodes the cursors that the ingest API returns.
+    pub cursors: Cursors,
+    /// The database, for the readiness probe.
+    pub database: Database,
+    /// The settings of the server.
+    pub config: Arc<Config>,
+    /// Records handled requests as measurements.
+    pub recorder: Recorder,
+    /// Cancelled when load balancers should stop sending requests.
+    pub leaving: CancellationToken,
+    /// Cancelled when the server drains.
+    pub draining: CancellationToken,
+    /// One permit per WebSocket that may be open.
+    pub sockets: Arc<Semaphore>,
+    /// One permit per stream over HTTP that may be open.
+    pub streams: Arc<Semaphore>,
+}

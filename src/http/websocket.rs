@@ -1,0 +1,78 @@
+//! `GET /graphql`: a WebSocket for upgrades, GraphiQL for browsers, and queries for all other clients.
+
+mod connection;
+mod message;
+
+use async_graphql_axum::GraphQLProtocol;
+use axum::{
+    extract::{FromRequestParts, Query, Request, State, WebSocketUpgrade},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+    response::Response,
+};
+use tracing::{Instrument, Span};
+
+use super::{assets, caller::Caller, fault, graphql, media_type, observation::Unrecorded, origin, state::HttpState};
+use crate::error::Error;
+
+/// The only subprotocol that is supported. The older `graphql-ws` is not.
+const PROTOCOL: &str = "graphql-transport-ws";
+
+/// Size of the read and of the write buffer of a socket. The default of 128 KiB would dominate the memory per subscriber.
+const BUFFER_BYTES: usize = 1_024;
+
+/// `GET /graphql`.
+pub async fn upgrade_or_get(State(state): State<HttpState>, caller: Caller, request: Request) -> Response {
+    let (mut parts, _) = request.into_parts();
+    if is_upgrade(&parts.headers) {
+        let mut response = upgrade(state, caller, &mut parts).await;
+        response.extensions_mut().insert(Unrecorded);
+        return response;
+    }
+    let is_browser = media_type::accepted(&parts.headers).iter().any(|range| range.essence == "text/html");
+    let names_a_document =
+        |query: &str| ["query=", "documentId=", "extensions="].iter().any(|name| query.contains(name));
+    let has_query = parts.uri.query().is_some_and(names_a_document);
+    if is_browser && !has_query && state.config.graphql.graphiql {
+        return assets::graphiql();
+    }
+    let parameters = Query::from_request_parts(&mut parts, &()).await.ok();
+    graphql::get(state, caller, parts.headers, parameters).await
+}
+
+/// Whether the request asks for a WebSocket. Some HTTP libraries offer other upgrades (h2c) on plain requests.
+fn is_upgrade(headers: &HeaderMap) -> bool {
+    headers.get(header::UPGRADE).is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+async fn upgrade(state: HttpState, caller: Caller, parts: &mut Parts) -> Response {
+    if !origin::is_allowed(&parts.headers, &state.config.server) {
+        let fault = Error::Forbidden(
+            "pages of this origin may not open a WebSocket; list it in server.cors_origins".to_owned(),
+        );
+        return fault::response_by_code(&fault);
+    }
+    let known = GraphQLProtocol::from_request_parts(parts, &()).await.is_ok();
+    let upgrade = WebSocketUpgrade::from_request_parts(parts, &()).await.map(|upgrade| upgrade.protocols([PROTOCOL]));
+    let Some(upgrade) = upgrade.ok().filter(|upgrade| known && upgrade.selected_protocol().is_some()) else {
+        let fault = Error::input("Sec-WebSocket-Protocol", format!("must contain {PROTOCOL}"));
+        return fault::response(&fault, StatusCode::BAD_REQUEST);
+    };
+    let Ok(permit) = state.sockets.clone().try_acquire_owned() else {
+        let fault = Error::Unavailable { message: "too many WebSockets are open", retry_after_s: 1, source: None };
+        return fault::response_by_code(&fault);
+    };
+    let message_bytes_max = state.config.limits.websocket_message_bytes_max;
+    upgrade
+        .read_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(BUFFER_BYTES)
+        .max_message_size(message_bytes_max)
+        .max_frame_size(message_bytes_max)
+        .on_upgrade(move |socket| {
+            let served = async move {
+                connection::serve(socket, state, caller.viewer).await;
+                drop(permit);
+            };
+            // Log lines of the socket's operations carry the id of the request that opened it.
+            served.instrument(Span::current())
+        })
+}
