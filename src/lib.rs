@@ -16,5 +16,6 @@ pub mod ingest;
 pub mod jobs;
 pub mod live;
 pub mod model;
+pub mod random;
 pub mod reports;
 pub mod seed;
