@@ -1,7 +1,6 @@
 //! Every part of the server, built once in order and closed in reverse. The only file that knows all of them.
 
 mod settings;
-mod windows;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -33,13 +32,14 @@ use crate::{
         self_monitoring::{self, Recorder},
     },
     live::{
-        Cursors, Follower, Publisher, bus,
-        changes::{Moved, Relay},
+        Cursors, Follower, Publisher, Windows, bus,
+        changes::{ChangeRelay, ChangeSignal},
     },
     model::IdGenerator,
+    random::Random,
 };
 
-use settings::{pace, trusted};
+use settings::trusted;
 
 /// How long the jobs may take once the last request was answered. These three stay below five seconds together: what
 /// starts servers kills them some time after the drain timeout.
@@ -96,7 +96,7 @@ impl Core {
         partitions::ensure(&database, &clock, config.into()).await?;
         database.reload_kept().await?;
         let ids = Arc::new(instance.id_generator());
-        let cursors = Cursors::load(&database).await?;
+        let cursors = Cursors::load(&database, &Random::system()).await?;
         let publisher = Publisher::new(config.live.channel_batches_max);
         let (ingest, batcher) =
             Ingest::new(database.clone(), Arc::clone(&ids), clock.clone(), publisher.clone(), settings.clone());
@@ -169,22 +169,26 @@ impl App {
         let sockets = Arc::new(Semaphore::new(config.limits.sockets_max as usize));
         let tasks = TaskTracker::new();
         let trusted = trusted(config)?;
-        let (windows, runner) = windows::over(config, &core);
-        let moved = Moved::default();
-        let relay =
-            Relay::new(core.database.clone(), core.publisher.clone(), moved.clone(), bus::poll_interval(config));
+        let (windows, runner) = Windows::new(&config.live, core.database.clone(), core.clock.clone(), &core.publisher);
+        let changes = ChangeSignal::default();
+        let relay = ChangeRelay::new(
+            core.database.clone(),
+            core.publisher.clone(),
+            changes.clone(),
+            bus::poll_interval(config),
+        );
         let services = Services {
             database: core.database.clone(),
             ingest: core.ingest.clone(),
             publisher: core.publisher.clone(),
-            moved: moved.clone(),
+            changes,
             windows,
             ids: Arc::clone(&core.ids),
             clock: core.clock.clone(),
             limits: config.limits.clone(),
             introspection: config.graphql.introspection,
             cursors: core.cursors.clone(),
-            pace: pace(config),
+            live: config.live.clone(),
             sharing: watch::Settings {
                 frames_max: config.live.frames_max,
                 stretches_bytes_max: config.live.resumed_bytes_max,

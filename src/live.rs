@@ -1,6 +1,6 @@
-//! The push path: what was just committed, carried to whoever watches.
+//! The push path: committed measurements and changes, carried to subscribers.
 //!
-//! Delivery here is never the record: a stream that missed something reads it again from the database.
+//! Delivery is at most once and never the record: a stream that missed something reads it from the database.
 
 pub mod bus;
 pub mod changes;
@@ -8,7 +8,7 @@ pub mod cursors;
 mod event;
 mod filter;
 mod follower;
-mod poke;
+mod notice;
 mod publisher;
 mod replay;
 pub mod stream;
@@ -16,11 +16,11 @@ mod tail;
 pub mod window;
 
 pub use bus::{Bus, POLL_INTERVAL, SharedBus};
-pub use cursors::{Cursors, Purpose, Unsealed};
-pub use event::{Gap, GapReason, StreamEvent};
+pub use cursors::{CursorPurpose, Cursors, OpenedCursor};
+pub use event::{Gap, GapReason, StreamEvent, StreamPacing};
 pub use filter::Filter;
 pub use follower::Follower;
-pub use poke::Poke;
+pub use notice::CommitNotice;
 pub use publisher::{CommittedBatch, Publisher};
-pub use stream::{Pace, Source};
+pub use stream::StreamSource;
 pub use window::Windows;

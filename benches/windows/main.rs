@@ -10,9 +10,10 @@
 use std::{sync::Arc, time::Instant};
 
 use perfgraph::{
+    config,
     live::{
         CommittedBatch, Filter,
-        window::{Bounds, Desk, Filled, GroupKey, Pace, Rings, Seen, WindowQuery},
+        window::{GroupKey, WindowGroups, WindowQuery, WindowRegistry, WindowRequest, WindowSnapshot, WindowUpdate},
     },
     model::{
         Key, Measurement, MetricType, OrganizationId, ProjectId, Role, Scope, Timestamp, timestamp::SECOND_MICROS,
@@ -28,15 +29,6 @@ const MEASUREMENTS: usize = 400_000;
 /// Measurements in a second, which is also how often every window moves on and is read.
 const RATE: usize = 20_000;
 
-const BOUNDS: Bounds = Bounds {
-    window_max: 86_400 * SECOND_MICROS,
-    every_min: SECOND_MICROS,
-    slots_max: 600,
-    groups_max: 2_000,
-    cells_max: 10_000_000,
-    windows_max: 5_000,
-};
-
 fn main() {
     println!("{:>8} {:>8} {:>16} {:>16}", "keys", "batch", "counting, ns", "with ticks, ns");
     for keys in [1, 1_000] {
@@ -51,26 +43,34 @@ fn path(number: usize) -> String {
     format!("GET /route/{number}")
 }
 
-fn watched(keys: usize) -> (Desk, Vec<Receiver<Seen>>) {
-    let mut desk = Desk::new(BOUNDS, Pace { delay: 250_000, grace: 5 * SECOND_MICROS });
+fn watched(keys: usize) -> (WindowRegistry, Vec<Receiver<WindowUpdate>>) {
+    let settings = config::Live { window_cells_max: 10_000_000, ..config::Live::default() };
+    let mut registry = WindowRegistry::new(&settings);
     let scope = Scope::organization(ORGANIZATION, Role::Viewer);
     let watch = |number| {
         let filter = Filter { projects: vec![PROJECT], endpoints: vec![path(number)], ..Filter::default() };
-        let query = WindowQuery::new(&scope, filter, 60 * SECOND_MICROS, SECOND_MICROS, [GroupKey::Endpoint], &BOUNDS);
-        let (seen, order) = desk.watch(query.expect("a sound window"), START).expect("room for every key");
-        let nothing = Filled { sequence: 0, rings: Rings::default() };
-        if let Some(order) = order {
-            desk.filled(order, Ok(nothing.clone()), START);
+        let request = WindowRequest {
+            filter,
+            length: 60 * SECOND_MICROS,
+            every: SECOND_MICROS,
+            group_by: vec![GroupKey::Endpoint],
+            after: None,
+        };
+        let query = WindowQuery::new(&scope, request, &settings).expect("a valid window");
+        let (seen, request) = registry.subscribe(query, START).expect("room for every key");
+        if let Some(request) = request {
+            let nothing = WindowSnapshot { sequence: 0, groups: WindowGroups::default() };
+            registry.load(request, Ok(nothing), START);
         }
         seen
     };
     let seen = (0..keys).map(watch).collect();
-    (desk, seen)
+    (registry, seen)
 }
 
 /// Nanoseconds per measurement for counting alone, and with the ticks of the time that passes.
 fn run(keys: usize, size: usize) -> (f64, f64) {
-    let (mut desk, _seen) = watched(keys);
+    let (mut registry, _seen) = watched(keys);
     let mut made = 0;
     let (mut counting, mut ticking) = (0, 0);
     let mut sequence = 0;
@@ -93,12 +93,12 @@ fn run(keys: usize, size: usize) -> (f64, f64) {
             .collect();
         let start = Instant::now();
         for batch in &batches {
-            let gaps = desk.take(batch, now);
+            let gaps = registry.apply(batch, now);
             assert!(gaps.is_empty(), "no batch is missing");
         }
         counting += start.elapsed().as_nanos();
         let start = Instant::now();
-        desk.tick(now.plus_micros(SECOND_MICROS));
+        registry.tick(now.plus_micros(SECOND_MICROS));
         ticking += start.elapsed().as_nanos();
     }
     let each = |nanoseconds: u128| {

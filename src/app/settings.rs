@@ -4,18 +4,7 @@ use crate::{
     config::{Config, TrustedDocuments},
     engine::documents::{Trusted, TrustedMode},
     error::{Error, Result},
-    live::Pace,
 };
-
-pub(super) const fn pace(config: &Config) -> Pace {
-    let live = &config.live;
-    Pace {
-        batch_max: live.event_metrics_max,
-        delay_max: live.delay_max,
-        heartbeat: live.heartbeat_interval,
-        organizations_max: live.organizations_max,
-    }
-}
 
 pub(super) fn trusted(config: &Config) -> Result<Trusted> {
     let mode = match config.graphql.trusted_documents {

@@ -13,12 +13,12 @@ use super::loaders::{Loader, Loaders};
 use crate::{
     auth::Viewer,
     clock::Clock,
-    config::Limits,
+    config::{self, Limits},
     db::{Database, Session, StatementLog},
     engine::watch::{self, Course},
     error::{Error, Result},
     ingest::Ingest,
-    live::{Cursors, Pace, Publisher, Windows, changes::Moved},
+    live::{Cursors, Publisher, Windows, changes::ChangeSignal},
     model::{IdGenerator, Scope, Timestamp},
 };
 
@@ -30,8 +30,8 @@ pub struct Services {
     pub ingest: Ingest,
     /// What was just written.
     pub publisher: Publisher,
-    /// Which logs of changes have moved.
-    pub moved: Moved,
+    /// The signal that a change log has advanced.
+    pub changes: ChangeSignal,
     /// Sliding windows over it.
     pub windows: Windows,
     /// Makes the ids of what is created.
@@ -44,8 +44,8 @@ pub struct Services {
     pub introspection: bool,
     /// Makes and reads the cursors of streams.
     pub cursors: Cursors,
-    /// Bounds on how events of a stream are put together.
-    pub pace: Pace,
+    /// Settings of streams and live windows.
+    pub live: config::Live,
     /// What it may cost that subscriptions are shared.
     pub sharing: watch::Settings,
     /// Where executions run that several subscriptions share; whoever starts the server also waits for them.

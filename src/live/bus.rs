@@ -1,52 +1,30 @@
-//! How instances tell each other that something was committed. At most once, and nothing but pokes: the database is the
-//! truth, and whoever hears nothing asks it once a second.
+//! The bus by which instances notify each other of commits. Delivery is at most once and carries only notices: the database
+//! is the source of truth, and every instance polls it once a second.
 
 mod local;
 mod postgres;
 mod redis;
+mod transport;
 
 use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
-use futures_util::stream::BoxStream;
-
-use super::Poke;
 use crate::{
     config::{Config, LiveBus},
     error::Result,
 };
 
-pub use self::{local::LocalBus, postgres::PostgresBus, redis::RedisBus};
+pub use self::{local::LocalBus, postgres::PostgresBus, redis::RedisBus, transport::Bus};
 
-/// A way to all instances on one database.
-#[async_trait]
-pub trait Bus: Send + Sync {
-    /// Tells every instance, this one too perhaps.
-    ///
-    /// # Errors
-    /// When nobody could be told; the others find out by themselves.
-    async fn publish(&self, pokes: &[Poke]) -> Result<()>;
-
-    /// What the instances say from now on. It ends when the bus is lost; subscribing again is the caller's.
-    ///
-    /// # Errors
-    /// When the bus cannot be reached.
-    async fn subscribe(&self) -> Result<BoxStream<'static, Vec<Poke>>>;
-
-    /// Gives back what it holds, when its instance stops.
-    async fn close(&self) {}
-}
-
-/// A bus that is shared by all who use it.
+/// A bus shared by all its users.
 pub type SharedBus = Arc<dyn Bus>;
 
-/// How often the database is asked how far each organization is, where others write into it too.
+/// Interval at which the database is polled for commits of other instances.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The bus that an instance is told to use. `database` tells databases apart that share a broker.
+/// Makes the configured bus. `database` distinguishes databases that share a broker.
 ///
 /// # Errors
-/// When an address makes no sense.
+/// When the URL of the database or broker is invalid.
 pub fn configured(config: &Config, database: &str) -> Result<SharedBus> {
     let url = &config.database.url;
     Ok(match config.live.bus {
@@ -56,7 +34,7 @@ pub fn configured(config: &Config, database: &str) -> Result<SharedBus> {
     })
 }
 
-/// How often an instance asks the database; never where the file is its own.
+/// The polling interval of an instance; `None` for SQLite, whose file belongs to one instance.
 pub fn poll_interval(config: &Config) -> Option<Duration> {
     config.database.url.is_postgres().then_some(POLL_INTERVAL)
 }

@@ -1,9 +1,9 @@
-//! Cursors as clients hold them: opaque, bound to the stream and filter that they came from, and sealed, so that nobody can
-//! make one.
+//! Cursors as clients hold them: opaque, bound to the stream and filter that they came from, and authenticated, so that
+//! clients cannot forge them.
 //!
-//! A version, what it is for (8 bytes), the places as variable-length integers, and a keyed BLAKE3 of all that (16 bytes),
-//! in URL-safe base64. The key is a secret of the database, so every instance reads the cursors of every other, and those
-//! of another database are refused.
+//! A cursor is a version, its purpose (8 bytes), the positions as variable-length integers, and a keyed BLAKE3 hash of all
+//! that (16 bytes), in URL-safe base64. The key is a secret of the database, so every instance accepts the cursors of every
+//! other one, and cursors of another database are refused.
 
 use std::fmt;
 
@@ -14,24 +14,25 @@ use crate::{
     db::{Database, StatementLog},
     error::{Error, Result},
     model::{OrganizationId, Position, Positions, StreamCursor},
+    random::Random,
 };
 
 const VERSION: u8 = 1;
 const PURPOSE_BYTES: usize = 8;
 const SEAL_BYTES: usize = 16;
 const HEAD_BYTES: usize = 1 + PURPOSE_BYTES;
-/// Room for the places of a thousand organizations.
+/// Maximum length of a cursor, enough for the positions of a thousand organizations.
 const TEXT_BYTES_MAX: usize = 32_768;
 
-/// What a cursor is for: the kind of stream, and everything that decides what the stream lets through.
+/// The purpose of a cursor: a hash of the stream's name and filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Purpose([u8; PURPOSE_BYTES]);
+pub struct CursorPurpose([u8; PURPOSE_BYTES]);
 
-impl Purpose {
-    /// The answer to a submission; every stream of its organization goes on from there.
+impl CursorPurpose {
+    /// The purpose of a submission's cursor, which every stream of its organization accepts.
     const RECEIPT: Self = Self([0; PURPOSE_BYTES]);
 
-    /// Of this stream with this filter, whatever its text.
+    /// The purpose of cursors of a stream with a filter, given as any unambiguous text.
     pub fn of(stream: &str, filter: &str) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(stream.as_bytes()).update(&[0]).update(filter.as_bytes());
@@ -41,16 +42,16 @@ impl Purpose {
     }
 }
 
-/// What was in a cursor.
+/// The content of a verified cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unsealed {
-    /// Where it stands.
+pub struct OpenedCursor {
+    /// The positions.
     pub positions: Positions,
-    /// Whether it answered a submission, and so knows one organization only.
+    /// True for a submission's cursor, which has the position of one organization only.
     pub is_receipt: bool,
 }
 
-/// Makes and reads the cursors of one database.
+/// Seals and verifies the cursors of one database.
 #[derive(Clone)]
 pub struct Cursors {
     key: [u8; blake3::KEY_LEN],
@@ -63,29 +64,32 @@ impl fmt::Debug for Cursors {
 }
 
 impl Cursors {
-    /// With the secret of this database, which the first who asks makes.
+    /// Loads the secret of this database; the first instance creates it.
     ///
     /// # Errors
     /// When the database cannot answer.
-    pub async fn load(database: &Database) -> Result<Self> {
+    pub async fn load(database: &Database, random: &Random) -> Result<Self> {
         let session = database.writer(StatementLog::default());
         let backend = session.get_database_backend();
-        let secret: [u8; blake3::KEY_LEN] = rand::random();
+        let secret: [u8; blake3::KEY_LEN] = random.bytes();
         let insert = "INSERT INTO stream_secret (id, secret) VALUES (1, $1) ON CONFLICT (id) DO NOTHING";
         session.execute_raw(Statement::from_sql_and_values(backend, insert, [secret.to_vec().into()])).await?;
         let select = Statement::from_string(backend, "SELECT secret FROM stream_secret WHERE id = 1");
-        let row = session.query_one_raw(select).await?.ok_or_else(|| Error::internal("the stream's secret is gone"))?;
+        let row = session
+            .query_one_raw(select)
+            .await?
+            .ok_or_else(|| Error::internal("the secret of stream cursors is missing in the database"))?;
         let secret: Vec<u8> = row.try_get_by_index(0)?;
         Ok(Self { key: blake3::derive_key("perfgraph 2026 stream cursors", &secret) })
     }
 
-    /// A name that no other database has, for what databases share.
+    /// A name unique to this database, for resources that databases share.
     pub fn database_name(&self) -> String {
         blake3::keyed_hash(&self.key, b"name").to_hex()[..16].to_owned()
     }
 
-    /// Writes where a stream stands.
-    pub fn seal(&self, purpose: Purpose, positions: &Positions) -> String {
+    /// Seals the positions of a stream.
+    pub fn seal(&self, purpose: CursorPurpose, positions: &Positions) -> String {
         let mut bytes = vec![VERSION];
         bytes.extend(purpose.0);
         for (organization, Position { sequence, rows }) in positions.iter() {
@@ -98,28 +102,28 @@ impl Cursors {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Writes where an organization's streams stand behind a submission.
+    /// Seals the position of an organization's streams after a submission.
     pub fn receipt(&self, cursor: StreamCursor) -> String {
-        self.seal(Purpose::RECEIPT, &cursor.into())
+        self.seal(CursorPurpose::RECEIPT, &cursor.into())
     }
 
-    /// Reads a cursor that a client sent as `after`.
+    /// Verifies a cursor that a client sent as `after`.
     ///
     /// # Errors
-    /// [`Error::Input`] for one that was not made here, or for another stream or filter.
-    pub fn unseal(&self, purpose: Purpose, text: &str) -> Result<Unsealed> {
+    /// [`Error::Input`] for a cursor of another database, stream or filter.
+    pub fn unseal(&self, purpose: CursorPurpose, text: &str) -> Result<OpenedCursor> {
         let refuse = |why: &str| Error::input("after", why);
         let bytes = decoded(text).ok_or_else(|| refuse(NOT_A_CURSOR))?;
         let (content, seal) = bytes.split_at(bytes.len() - SEAL_BYTES);
-        // blake3 compares hashes in constant time; here both are cut, so every byte is looked at.
+        // blake3 compares whole hashes in constant time; these are truncated, so every byte is compared here.
         let differs = self.mac(content).iter().zip(seal).fold(0, |differs, (ours, theirs)| differs | (ours ^ theirs));
         if differs != 0 {
-            return Err(refuse("is no cursor of this database's streams; open the stream without it"));
+            return Err(refuse("is not a cursor of this database's streams; open the stream without it"));
         }
         let (head, mut rest) = content.split_at(HEAD_BYTES);
-        let is_receipt = head[1..] == Purpose::RECEIPT.0;
+        let is_receipt = head[1..] == CursorPurpose::RECEIPT.0;
         if head[0] != VERSION || !(is_receipt || head[1..] == purpose.0) {
-            let why = "is a cursor of another stream, filter or organization; it goes on only where it came from";
+            let why = "is a cursor of another stream, filter or organization; use it with the stream and filter that it came from";
             return Err(refuse(why));
         }
         let mut positions = Positions::default();
@@ -130,7 +134,7 @@ impl Cursors {
             let rows = u32::try_from(number()?).map_err(|_| refuse(NOT_A_CURSOR))?;
             positions.set(organization, Position { sequence, rows });
         }
-        Ok(Unsealed { positions, is_receipt })
+        Ok(OpenedCursor { positions, is_receipt })
     }
 
     fn mac(&self, bytes: &[u8]) -> [u8; SEAL_BYTES] {
@@ -142,7 +146,7 @@ impl Cursors {
 
 const NOT_A_CURSOR: &str = "is not a cursor of a stream; use one exactly as the server sent it";
 
-/// Whether a text looks like a cursor at all.
+/// True if a text has the form of a cursor.
 pub fn is_well_formed(text: &str) -> bool {
     decoded(text).is_some()
 }
@@ -182,7 +186,7 @@ mod tests {
         Cursors { key: [secret; blake3::KEY_LEN] }
     }
 
-    fn places() -> Positions {
+    fn positions() -> Positions {
         [(1_234_567_890_123, 77, 0), (4_611_686_018_427_387_904, i64::MAX, u32::MAX), (3, 1, 9)]
             .into_iter()
             .map(|(organization, sequence, rows)| (OrganizationId(organization), Position { sequence, rows }))
@@ -190,32 +194,35 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sealed_is_read_again_and_short_for_one_organization() {
-        let purpose = Purpose::of("metricStream", "filter");
-        for positions in [Positions::default(), places()] {
+    fn cursors_survive_sealing_and_are_short_for_one_organization() {
+        let purpose = CursorPurpose::of("metricStream", "filter");
+        for positions in [Positions::default(), positions()] {
             let text = cursors(1).seal(purpose, &positions);
-            assert_eq!(cursors(1).unseal(purpose, &text).unwrap(), Unsealed { positions, is_receipt: false });
+            assert_eq!(cursors(1).unseal(purpose, &text).unwrap(), OpenedCursor { positions, is_receipt: false });
         }
         let cursor = StreamCursor { organization: OrganizationId(1 << 61), sequence: 1_000_000, ordinal: 8 };
         let text = cursors(1).receipt(cursor);
-        // A close frame has 123 bytes for it and a word of explanation.
+        // The reason of a close frame has 123 bytes for the cursor and a word of explanation.
         assert!(text.len() <= 64, "{text}");
-        assert_eq!(cursors(1).unseal(purpose, &text).unwrap(), Unsealed { positions: cursor.into(), is_receipt: true });
+        assert_eq!(
+            cursors(1).unseal(purpose, &text).unwrap(),
+            OpenedCursor { positions: cursor.into(), is_receipt: true }
+        );
     }
 
     #[test]
-    fn what_was_not_made_here_or_for_something_else_is_refused() {
-        let purpose = Purpose::of("metricStream", "filter");
-        let text = cursors(1).seal(purpose, &places());
+    fn forged_and_foreign_cursors_are_refused() {
+        let purpose = CursorPurpose::of("metricStream", "filter");
+        let text = cursors(1).seal(purpose, &positions());
         assert!(cursors(2).unseal(purpose, &text).is_err(), "another database");
-        assert!(cursors(1).unseal(Purpose::of("metricStream", "other"), &text).is_err(), "another filter");
-        assert!(cursors(1).unseal(Purpose::of("entityChanged", "filter"), &text).is_err(), "another stream");
+        assert!(cursors(1).unseal(CursorPurpose::of("metricStream", "other"), &text).is_err(), "another filter");
+        assert!(cursors(1).unseal(CursorPurpose::of("entityChanged", "filter"), &text).is_err(), "another stream");
         let bytes = URL_SAFE_NO_PAD.decode(&text).unwrap();
-        for place in 0..bytes.len() {
+        for index in 0..bytes.len() {
             for bit in 0..8 {
                 let mut forged = bytes.clone();
-                forged[place] ^= 1 << bit;
-                assert!(cursors(1).unseal(purpose, &URL_SAFE_NO_PAD.encode(forged)).is_err(), "{place} {bit}");
+                forged[index] ^= 1 << bit;
+                assert!(cursors(1).unseal(purpose, &URL_SAFE_NO_PAD.encode(forged)).is_err(), "{index} {bit}");
             }
         }
         for length in 0..bytes.len() {

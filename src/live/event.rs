@@ -1,48 +1,97 @@
-//! Events of a metric stream: what was committed, packed into portions that each say where the stream stands after them.
+//! Events of a metric stream: committed measurements, packed into batches that each carry the position after them.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use crate::model::{OrganizationId, Position, Positions, RecordedMetric};
+use crate::{
+    config,
+    error::{Error, Result},
+    model::{
+        OrganizationId, Position, Positions, RecordedMetric,
+        timestamp::{duration_text, whole_micros},
+    },
+};
 
-/// A portion of a stream: everything that passed the filter between two places, in the order of commits.
+/// The size and rate of a stream's events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamPacing {
+    /// Maximum rows of one event.
+    pub batch_max: usize,
+    /// Maximum delay of a row that waits for others. After a pause rows are sent at once.
+    pub delay_max: Duration,
+    /// Time without events after which one without rows reports the current position.
+    pub heartbeat: Duration,
+    /// Maximum number of organizations of one stream; each is part of every cursor.
+    pub organizations_max: usize,
+}
+
+impl StreamPacing {
+    /// Rows of one event if the caller requests no other number.
+    pub const BATCH_DEFAULT: i32 = 100;
+    /// Delay in microseconds if the caller requests no other one.
+    pub const DELAY_DEFAULT_MICROS: i64 = 250_000;
+
+    /// The requested pacing, within the limits of the settings. `max_delay` is in microseconds.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for values beyond the limits.
+    pub fn requested(settings: &config::Live, max_batch: i32, max_delay: i64) -> Result<Self> {
+        let limit = settings.event_metrics_max;
+        let batch_max = usize::try_from(max_batch).ok().filter(|batch| (1..=limit).contains(batch));
+        let batch_max = batch_max
+            .ok_or_else(|| Error::input("maxBatch", format!("is {max_batch}; it must be from 1 to {limit}")))?;
+        let delay_max = u64::try_from(max_delay).map(Duration::from_micros).unwrap_or_default();
+        if delay_max > settings.delay_max {
+            let (given, limit) = (duration_text(max_delay), duration_text(whole_micros(settings.delay_max)));
+            return Err(Error::input("maxDelay", format!("is {given}; it must be at most {limit}")));
+        }
+        Ok(Self {
+            batch_max,
+            delay_max,
+            heartbeat: settings.heartbeat_interval,
+            organizations_max: settings.organizations_max,
+        })
+    }
+}
+
+/// An event of a stream: all rows that match the filter between two positions, in the order of commits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamEvent {
-    /// Where the event before this one ended.
+    /// The position at which the previous event ended.
     pub from: Arc<Positions>,
-    /// Where the stream stands now: a stream that is opened after it goes on with the next row.
+    /// The position after this event; a stream opened after it continues with the next row.
     pub to: Arc<Positions>,
-    /// The rows that passed; none in a sign of life.
+    /// The matching rows; empty in a heartbeat.
     pub metrics: Vec<RecordedMetric>,
-    /// What of the stretch could not be delivered.
+    /// The rows between the positions that could not be delivered.
     pub gap: Option<Gap>,
-    /// Whether nothing that was committed before is still to come.
+    /// True if all rows committed so far have been delivered.
     pub caught_up: bool,
 }
 
 /// Measurements that a stream could not deliver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// Where it begins.
+    /// The start of the gap.
     pub from: Positions,
-    /// Where it ends.
+    /// The end of the gap.
     pub to: Positions,
-    /// How many measurements; nothing where even that is no longer known.
+    /// The number of measurements, if still known.
     pub missed: Option<u64>,
-    /// Why.
+    /// The reason.
     pub reason: GapReason,
 }
 
-/// Why a stream could not deliver something.
+/// The reason of a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GapReason {
-    /// It is no longer kept.
+    /// Retention has removed the measurements.
     Retention,
-    /// The client was too slow and had asked not to wait for it.
+    /// The client was too slow and had requested to skip.
     SlowConsumer,
 }
 
 impl GapReason {
-    /// Whether it can still be had by opening a stream after the beginning of the gap.
+    /// True if a stream opened after the start of the gap can still deliver the measurements.
     pub const fn is_recoverable(self) -> bool {
         match self {
             Self::Retention => false,
@@ -51,13 +100,13 @@ impl GapReason {
     }
 }
 
-/// Packs rows into events of at most so many, each beginning where the one before ended.
+/// Packs rows into events of bounded size, each starting where the previous one ended.
 #[derive(Debug)]
-pub(super) struct Packer {
+pub(super) struct EventPacker {
     batch_max: usize,
-    /// Where the last event ended.
+    /// The end of the last event.
     from: Arc<Positions>,
-    /// Where everything up to is taken.
+    /// The position up to which all rows have been added.
     at: Positions,
     metrics: Vec<RecordedMetric>,
     gap: Option<Gap>,
@@ -66,18 +115,18 @@ pub(super) struct Packer {
 
 /// Rows of one commit.
 #[derive(Debug)]
-pub(super) struct Rows<I> {
+pub(super) struct CommitRows<I> {
     pub organization: OrganizationId,
     pub sequence: i64,
-    /// How many rows the commit has, whether they pass or not.
+    /// The number of rows of the commit, matching or not.
     pub total: u32,
-    /// Those that pass, each behind its place in the commit.
-    pub passing: I,
-    /// Where the stream stands behind them.
+    /// The matching rows, each with its index in the commit.
+    pub matching: I,
+    /// The position after these rows.
     pub end: Position,
 }
 
-impl Packer {
+impl EventPacker {
     pub fn new(start: Positions, batch_max: usize) -> Self {
         Self {
             batch_max: batch_max.max(1),
@@ -89,15 +138,15 @@ impl Packer {
         }
     }
 
-    /// Where everything up to is taken.
+    /// The position up to which all rows have been added.
     pub const fn at(&self) -> &Positions {
         &self.at
     }
 
-    /// Takes rows of the next commit of an organization.
-    pub fn take(&mut self, rows: Rows<impl Iterator<Item = (u32, RecordedMetric)>>) {
-        let Rows { organization, sequence, total, passing, end } = rows;
-        for (ordinal, metric) in passing {
+    /// Adds rows of the next commit of an organization.
+    pub fn add(&mut self, rows: CommitRows<impl Iterator<Item = (u32, RecordedMetric)>>) {
+        let CommitRows { organization, sequence, total, matching, end } = rows;
+        for (ordinal, metric) in matching {
             self.metrics.push(metric);
             if self.metrics.len() >= self.batch_max {
                 self.at.set(organization, Position::inside(sequence, ordinal + 1, total));
@@ -108,8 +157,8 @@ impl Packer {
         self.at.set(organization, end);
     }
 
-    /// Notes that rows are lost between a place and what is taken; `None`: nobody knows how many.
-    pub fn lose(&mut self, from: Positions, missed: Option<u64>) {
+    /// Reports a gap from a position to the current one; `missed` is the number of rows, if known.
+    pub fn add_gap(&mut self, from: Positions, missed: Option<u64>) {
         let to = self.at.clone();
         let empty = Gap { from, to: to.clone(), missed: Some(0), reason: GapReason::Retention };
         let gap = self.gap.get_or_insert(empty);
@@ -117,17 +166,17 @@ impl Packer {
         gap.to = to;
     }
 
-    /// An event that is full.
+    /// Takes a full event.
     pub fn pop_full(&mut self) -> Option<StreamEvent> {
         self.full.pop_front()
     }
 
-    /// Whether there is anything to tell that is no full event yet.
-    pub const fn has_news(&self) -> bool {
+    /// True if there are rows or a gap that fill no event yet.
+    pub const fn has_pending(&self) -> bool {
         !self.metrics.is_empty() || self.gap.is_some()
     }
 
-    /// An event of what is there, perhaps of nothing but the place.
+    /// Makes an event of the pending rows; without any, it carries only the position.
     pub fn cut(&mut self, caught_up: bool) -> StreamEvent {
         let to = if *self.from == self.at { Arc::clone(&self.from) } else { Arc::new(self.at.clone()) };
         let from = std::mem::replace(&mut self.from, Arc::clone(&to));

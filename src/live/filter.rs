@@ -1,8 +1,8 @@
-//! What a stream of metrics lets through, and whether its caller may ask for that.
+//! Filters of metric streams, and the check that the caller may use them.
 
 use std::{collections::BTreeSet, fmt::Write};
 
-use super::Purpose;
+use super::cursors::CursorPurpose;
 use crate::{
     db::{Database, StatementLog},
     directory::reach::{self, ORGANIZATION, PROJECT},
@@ -10,7 +10,7 @@ use crate::{
     model::{Key, Measurement, MetricType, OrganizationId, ProjectId, Reach, Scope},
 };
 
-/// What a stream lets through. An empty list lets everything through.
+/// A filter of measurements. An empty list matches everything.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     /// Only these projects.
@@ -21,19 +21,19 @@ pub struct Filter {
     pub kinds: Vec<MetricType>,
     /// Only these endpoints, by exact path.
     pub endpoints: Vec<String>,
-    /// Only values from here on.
+    /// Only values of at least this.
     pub min_value: Option<f64>,
 }
 
 impl Filter {
-    /// Whether rows of a project can pass.
-    pub fn watches(&self, project: Key<ProjectId>) -> bool {
+    /// True if rows of this project can match.
+    pub fn covers(&self, project: Key<ProjectId>) -> bool {
         (self.projects.is_empty() || self.projects.contains(&project))
             && self.organization.is_none_or(|only| only == project.organization)
     }
 
-    /// Whether a row of a watched project passes.
-    pub fn passes(&self, measurement: &Measurement) -> bool {
+    /// True if a row of a covered project matches.
+    pub fn matches(&self, measurement: &Measurement) -> bool {
         (self.kinds.is_empty() || self.kinds.contains(&measurement.kind))
             && (self.endpoints.is_empty() || self.endpoints.contains(&measurement.endpoint))
             && self.min_value.is_none_or(|min| measurement.value >= min)
@@ -44,10 +44,10 @@ impl Filter {
         kinds.filter(|kind| self.kinds.is_empty() || self.kinds.contains(kind))
     }
 
-    /// The organizations that can have something to say; `None` for all.
+    /// The organizations whose rows can match; `None` for all.
     pub fn organizations(&self, scope: &Scope) -> Option<BTreeSet<OrganizationId>> {
         if !self.projects.is_empty() {
-            let projects = self.projects.iter().filter(|project| self.watches(**project));
+            let projects = self.projects.iter().filter(|project| self.covers(**project));
             return Some(projects.map(|project| project.organization).collect());
         }
         match (self.organization, scope.reach()) {
@@ -56,13 +56,13 @@ impl Filter {
         }
     }
 
-    /// What cursors of a stream with this filter are for. The order in which lists were written makes no difference.
-    pub fn purpose(&self, scope: &Scope, stream: &str) -> Purpose {
+    /// The purpose of cursors of a stream with this filter, independent of the order of its lists.
+    pub fn purpose(&self, scope: &Scope, stream: &str) -> CursorPurpose {
         let projects: BTreeSet<_> = self.projects.iter().collect();
         let kinds: BTreeSet<_> = self.kinds.iter().map(|kind| kind.code()).collect();
         let endpoints: BTreeSet<_> = self.endpoints.iter().collect();
         let mut text = String::new();
-        // Writing into a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = write!(
             text,
             "{:?} {projects:?} {:?} {kinds:?} {endpoints:?} {:?}",
@@ -70,7 +70,7 @@ impl Filter {
             self.organization,
             self.min_value
         );
-        Purpose::of(stream, &text)
+        CursorPurpose::of(stream, &text)
     }
 
     /// Requires everything that the filter names to exist within the scope.
@@ -83,7 +83,8 @@ impl Filter {
         if let Some(id) = self.organization {
             reach::organization(scope, &session, id).await?.require(ORGANIZATION)?;
             if self.projects.iter().any(|project| project.organization != id) {
-                let message = "names projects of another organization than organizationId; nothing could ever pass";
+                let message =
+                    "names projects of another organization than organizationId; no measurement can match both";
                 return Err(several_organizations(scope, message));
             }
         }

@@ -1,6 +1,6 @@
-//! Keeps the publisher complete: tells other instances of our commits, and reads theirs, once for all streams.
+//! Keeps the publisher complete: notifies other instances of commits of this one, and reads theirs once for all streams.
 //!
-//! Right without any bus: once a second the database says how far each organization is. A bus only makes it quicker.
+//! It works without a bus, by polling the last commit of each organization once a second. A bus only reduces the delay.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,71 +9,70 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Publisher, SharedBus,
-    bus::POLL_INTERVAL,
-    publisher::Missing,
-    replay::{self, Found},
+    bus::{POLL_INTERVAL, SharedBus},
+    publisher::{MissingCommits, Publisher},
+    replay::{self, StoredBatch},
 };
 use crate::{db::Database, error::Result};
 
-/// How often other instances are told at most; what happens in between goes together.
-const TELL_INTERVAL: Duration = Duration::from_millis(100);
-/// How long to wait before a bus that was lost is tried again.
+/// Minimum interval between messages to other instances; commits in between are sent together.
+const NOTIFY_INTERVAL: Duration = Duration::from_millis(100);
+/// Delay before a lost bus or database is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long the bus may take to give back what it holds.
+/// Timeout of closing the bus.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
-/// Organizations that one statement asks about; each is a condition of it.
+/// Organizations of one statement; each is a condition of it.
 const ORGANIZATIONS_AT_ONCE: usize = 100;
 
-/// What keeps a publisher complete while it runs.
+/// Keeps a publisher complete while it runs.
 pub struct Follower {
     database: Database,
     publisher: Publisher,
     bus: SharedBus,
-    /// How often the database is asked; never where nobody else writes into it.
+    /// The polling interval; `None` if no other instance writes.
     poll_interval: Option<Duration>,
 }
 
 impl Follower {
-    /// Follows from where the organizations stand now.
+    /// Starts at the last commit of every organization.
     ///
     /// # Errors
-    /// When the database cannot say.
+    /// When the database cannot answer.
     pub async fn begin(
         database: Database,
         publisher: Publisher,
         bus: SharedBus,
         poll_interval: Option<Duration>,
     ) -> Result<Self> {
-        publisher.stands(replay::standing(&database).await?);
+        publisher.set_last(replay::last_commits(&database).await?);
         Ok(Self { database, publisher, bus, poll_interval })
     }
 
     /// Runs until the server stops.
     pub async fn run(self, stopping: CancellationToken) {
-        // Boxed, or whoever starts a server would carry all three about while it starts.
-        let working = Box::pin(async { tokio::join!(self.tell(), self.listen(), self.follow()) });
+        // Boxed, or the future that starts the server would contain all three.
+        let working = Box::pin(async { tokio::join!(self.notify(), self.listen(), self.follow()) });
         stopping.run_until_cancelled(working).await;
         if timeout(CLOSE_TIMEOUT, self.bus.close()).await.is_err() {
-            tracing::debug!("the bus did not give back its connections in time");
+            tracing::debug!("the bus did not close in time");
         }
     }
 
-    /// Tells others at once, and then not again for a moment.
-    async fn tell(&self) {
+    /// Notifies other instances at once, and then not again before the interval is over.
+    async fn notify(&self) {
         let mut is_lost = false;
         loop {
-            let pokes = self.publisher.outgoing().await;
-            match self.bus.publish(&pokes).await {
+            let notices = self.publisher.outgoing().await;
+            match self.bus.publish(&notices).await {
                 Ok(()) => is_lost = false,
                 Err(error) => {
                     if !std::mem::replace(&mut is_lost, true) {
-                        tracing::warn!(%error, "other instances cannot be told of commits; they ask once a second");
+                        tracing::warn!(%error, "cannot notify other instances of commits; they poll once a second");
                     }
                 }
             }
-            sleep(TELL_INTERVAL).await;
+            sleep(NOTIFY_INTERVAL).await;
         }
     }
 
@@ -81,21 +80,21 @@ impl Follower {
         let mut is_lost = false;
         loop {
             match self.bus.subscribe().await {
-                Ok(mut pokes) => {
+                Ok(mut notices) => {
                     if std::mem::take(&mut is_lost) {
-                        tracing::info!("other instances are heard again");
+                        tracing::info!("the bus is connected again");
                     }
-                    while let Some(pokes) = pokes.next().await {
-                        for poke in pokes {
-                            self.publisher.hear(poke);
+                    while let Some(notices) = notices.next().await {
+                        for notice in notices {
+                            self.publisher.receive(notice);
                         }
                     }
-                    tracing::warn!("the bus is lost; the database is asked once a second");
+                    tracing::warn!("the bus is lost; polling the database once a second");
                     is_lost = true;
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut is_lost, true) {
-                        tracing::warn!(%error, "the bus cannot be reached; the database is asked once a second");
+                        tracing::warn!(%error, "the bus cannot be reached; polling the database once a second");
                     }
                 }
             }
@@ -107,47 +106,47 @@ impl Follower {
         let mut polls = interval(self.poll_interval.unwrap_or(POLL_INTERVAL));
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let done = tokio::select! {
-                () = self.publisher.until_wanted() => self.catch_up().await,
+            let result = tokio::select! {
+                () = self.publisher.wait_for_missing() => self.catch_up().await,
                 _ = polls.tick(), if self.poll_interval.is_some() => self.poll().await,
             };
-            if let Err(error) = done {
-                tracing::warn!(%error, "commits of other instances cannot be read; trying again");
+            if let Err(error) = result {
+                tracing::warn!(%error, "cannot read commits of other instances; retrying");
                 sleep(RETRY_INTERVAL).await;
             }
         }
     }
 
     async fn poll(&self) -> Result<()> {
-        self.publisher.stands(replay::standing(&self.database).await?);
+        self.publisher.set_last(replay::last_commits(&self.database).await?);
         self.catch_up().await
     }
 
     async fn catch_up(&self) -> Result<()> {
         loop {
-            let missing = self.publisher.missing();
+            let missing = self.publisher.take_missing();
             if missing.is_empty() {
                 return Ok(());
             }
             for missing in missing.chunks(ORGANIZATIONS_AT_ONCE) {
                 let read = self.read(missing).await;
-                // Where nothing was found, nothing was committed, whoever said so.
+                // If nothing was found, nothing was committed, whatever the notice said.
                 if !matches!(read, Ok(0)) {
-                    self.publisher.still_missing(missing);
+                    self.publisher.retry(missing);
                 }
                 read?;
             }
         }
     }
 
-    /// Reads a page of what is missing and hands it on; answers how many batches that were.
-    async fn read(&self, missing: &[Missing]) -> Result<usize> {
+    /// Reads a page of missing batches and publishes them. Returns their number.
+    async fn read(&self, missing: &[MissingCommits]) -> Result<usize> {
         let found = replay::committed(&self.database, missing).await?;
         let count = found.len();
         for batch in found {
             match batch {
-                Found::Whole(batch) => self.publisher.relay(&Arc::new(batch)),
-                Found::Incomplete { organization, sequence } => self.publisher.pass_over(organization, sequence),
+                StoredBatch::Complete(batch) => self.publisher.relay(&Arc::new(batch)),
+                StoredBatch::Incomplete { organization, sequence } => self.publisher.skip(organization, sequence),
             }
         }
         Ok(count)

@@ -1,8 +1,8 @@
-//! Hands committed batches to every stream of this process: in the order of sequences, each at most once, and without
-//! waiting for anybody.
+//! Publishes committed batches to every stream of this process: in the order of sequences, each at most once, without
+//! backpressure.
 //!
-//! What this process commits arrives here right behind its COMMIT. Where something is missing before it, another instance
-//! committed that: the follower reads both from the database, once for all streams.
+//! A batch of this process arrives here right after its COMMIT. If the batch before it is missing, another instance
+//! committed that one: the follower reads both from the database, once for all streams.
 
 use std::{
     collections::HashMap,
@@ -11,33 +11,33 @@ use std::{
 
 use tokio::sync::{Notify, broadcast};
 
-use super::Poke;
+use super::notice::CommitNotice;
 use crate::model::{Key, Measurement, MetricId, OrganizationId, ProjectId, RecordedMetric, Timestamp};
 
-/// What one submission stored, published after its commit.
+/// The rows of one submission, published after its commit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CommittedBatch {
-    /// The tenant.
+    /// The organization.
     pub organization: OrganizationId,
-    /// Where the rows belong.
+    /// The project.
     pub project: Key<ProjectId>,
-    /// The commit in the organization's gapless count.
+    /// The number of the commit, without gaps in the organization.
     pub sequence: i64,
-    /// The id of the first row; the others follow without gaps, in order.
+    /// The id of the first row; the ids of the others follow without gaps.
     pub first_id: i64,
-    /// When the server took the rows in.
+    /// The time at which the server received the rows.
     pub received_at: Timestamp,
-    /// By ordinal; never empty.
+    /// The rows by ordinal; never empty.
     pub measurements: Vec<Measurement>,
 }
 
 impl CommittedBatch {
-    /// How many rows it has.
+    /// The number of rows.
     pub fn rows(&self) -> u32 {
         u32::try_from(self.measurements.len()).unwrap_or(u32::MAX)
     }
 
-    /// The row at a place, from zero, as streams carry it.
+    /// The row at an index, as streams carry it.
     pub fn recorded(&self, ordinal: u32) -> Option<RecordedMetric> {
         let measurement = self.measurements.get(usize::try_from(ordinal).ok()?)?;
         Some(RecordedMetric {
@@ -49,182 +49,183 @@ impl CommittedBatch {
     }
 }
 
-/// The sending end. Clones publish to the same streams.
+/// The publishing end; clones share their streams.
 ///
-/// A stream that falls more than `capacity` batches behind loses the oldest, notices, and reads them from the database.
+/// A stream that is more than `capacity` batches behind loses the oldest ones, notices it, and reads them from the database.
 #[derive(Clone, Debug)]
-pub struct Publisher(Arc<Shared>);
+pub struct Publisher(Arc<PublisherShared>);
 
 #[derive(Debug)]
-struct Shared {
+struct PublisherShared {
     batches: broadcast::Sender<Arc<CommittedBatch>>,
-    changes: broadcast::Sender<Poke>,
-    state: Mutex<State>,
-    /// Something is to be read from the database.
-    wanted: Notify,
-    /// Something is to be told to other instances.
+    changes: broadcast::Sender<CommitNotice>,
+    state: Mutex<PublisherState>,
+    /// Wakes the follower to read missing batches.
+    missing: Notify,
+    /// Wakes the follower to notify other instances.
     outbox: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    /// Where each organization stood when the follower began; before it knows, every batch is the next.
+struct PublisherState {
+    /// True once the follower has read the last commits; until then every batch is published.
     is_following: bool,
-    /// The last sequence that streams were handed, or that nobody was there to be handed.
+    /// The last sequence that was published, or committed while there were no streams.
     published: HashMap<OrganizationId, i64>,
-    /// Sequences that somebody said to be committed, beyond those.
-    wanted: HashMap<OrganizationId, i64>,
-    /// What other instances have not been told yet.
-    outbox: HashMap<OrganizationId, Poke>,
+    /// Higher sequences that are said to be committed.
+    missing: HashMap<OrganizationId, i64>,
+    /// Notices that were not sent to other instances yet.
+    outbox: HashMap<OrganizationId, CommitNotice>,
 }
 
-impl State {
+impl PublisherState {
     fn published(&self, organization: OrganizationId) -> Option<i64> {
         let published = self.published.get(&organization).copied();
         if self.is_following { Some(published.unwrap_or(0)) } else { published }
     }
 
-    fn want(&mut self, organization: OrganizationId, sequence: i64) -> bool {
+    /// Remembers a missing sequence; `false` if it is not missing.
+    fn note_missing(&mut self, organization: OrganizationId, sequence: i64) -> bool {
         let is_missing =
             self.is_following && self.published(organization).is_some_and(|published| published < sequence);
         if is_missing {
-            let wanted = self.wanted.entry(organization).or_default();
-            *wanted = sequence.max(*wanted);
+            let last = self.missing.entry(organization).or_default();
+            *last = sequence.max(*last);
         }
         is_missing
     }
 }
 
-/// What the follower is to read: the batches after the first sequence, up to the second.
+/// Batches that the follower has to read: after the first sequence, up to and including the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Missing {
+pub(super) struct MissingCommits {
     pub organization: OrganizationId,
     pub after: i64,
     pub to: i64,
 }
 
 impl Publisher {
-    /// Keeps up to `capacity` batches for streams that are slow.
+    /// Buffers up to `capacity` batches for slow streams.
     pub fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
-        Self(Arc::new(Shared {
+        Self(Arc::new(PublisherShared {
             batches: broadcast::Sender::new(capacity),
             changes: broadcast::Sender::new(capacity),
             state: Mutex::default(),
-            wanted: Notify::new(),
+            missing: Notify::new(),
             outbox: Notify::new(),
         }))
     }
 
-    /// Hands a batch that this process committed to all streams, and lets other instances know.
+    /// Publishes a batch that this process committed to all streams, and notifies other instances.
     pub fn publish(&self, batch: Arc<CommittedBatch>) {
-        let poke = Poke::committed(batch.organization, batch.sequence);
+        let notice = CommitNotice::committed(batch.organization, batch.sequence);
         let mut state = self.state();
-        state.outbox.entry(poke.organization).or_insert(poke).merge(poke);
-        if !self.hand_on(&mut state, &batch) && state.want(batch.organization, batch.sequence) {
-            self.0.wanted.notify_one();
+        state.outbox.entry(notice.organization).or_insert(notice).merge(notice);
+        if !self.send_next(&mut state, &batch) && state.note_missing(batch.organization, batch.sequence) {
+            self.0.missing.notify_one();
         }
         drop(state);
         self.0.outbox.notify_one();
     }
 
-    /// Says that something else of an organization changed, here and to other instances.
-    pub fn announce(&self, poke: Poke) {
-        self.state().outbox.entry(poke.organization).or_insert(poke).merge(poke);
-        // An error means that nobody watches.
-        let _ = self.0.changes.send(poke);
+    /// Announces a change of the directory, to this process and to other instances.
+    pub fn announce(&self, notice: CommitNotice) {
+        self.state().outbox.entry(notice.organization).or_insert(notice).merge(notice);
+        // An error means that there are no subscribers.
+        let _ = self.0.changes.send(notice);
         self.0.outbox.notify_one();
     }
 
-    /// How many streams are open.
+    /// The number of open streams.
     pub fn streams(&self) -> usize {
         self.0.batches.receiver_count()
     }
 
-    /// Everything published from now on: every batch of every organization in the order of its sequences, whichever
-    /// instance committed it.
+    /// Subscribes to every batch of every organization and instance from now on, in the order of sequences.
     pub(super) fn subscribe(&self) -> broadcast::Receiver<Arc<CommittedBatch>> {
-        // Under the lock: a batch is either handed to this stream, or was committed before it reads where things stand.
+        // Under the lock, so that a batch is either sent to this stream, or was committed before the stream reads the last
+        // sequences.
         let _state = self.state();
         self.0.batches.subscribe()
     }
 
-    /// Every change of anything but metrics, of all instances, perhaps several times and late by a second at most.
-    pub fn changes(&self) -> broadcast::Receiver<Poke> {
+    /// Subscribes to changes of the directory on all instances, possibly repeated and up to one second late.
+    pub fn changes(&self) -> broadcast::Receiver<CommitNotice> {
         self.0.changes.subscribe()
     }
 
-    /// Takes a batch that was read from the database.
+    /// Publishes a batch that was read from the database.
     pub(super) fn relay(&self, batch: &Arc<CommittedBatch>) {
-        self.hand_on(&mut self.state(), batch);
+        self.send_next(&mut self.state(), batch);
     }
 
-    /// Lets streams find out by themselves about a batch that the database does not have whole any more.
-    pub(super) fn pass_over(&self, organization: OrganizationId, sequence: i64) {
+    /// Skips a batch that is no longer complete in the database; streams notice the gap and read what is left.
+    pub(super) fn skip(&self, organization: OrganizationId, sequence: i64) {
         let mut state = self.state();
         if state.published(organization) == Some(sequence - 1) {
             state.published.insert(organization, sequence);
         }
     }
 
-    /// Takes a poke of another instance, or what was just read from the database, for true.
-    pub(super) fn hear(&self, poke: Poke) {
-        if let Some(sequence) = poke.sequence
-            && self.state().want(poke.organization, sequence)
+    /// Receives a notice of another instance.
+    pub(super) fn receive(&self, notice: CommitNotice) {
+        if let Some(sequence) = notice.sequence
+            && self.state().note_missing(notice.organization, sequence)
         {
-            self.0.wanted.notify_one();
+            self.0.missing.notify_one();
         }
-        if poke.change.is_some() {
-            let _ = self.0.changes.send(poke);
+        if notice.change.is_some() {
+            let _ = self.0.changes.send(notice);
         }
     }
 
-    /// Begins to follow where the organizations stand now; where nobody watches, that is also as good as published.
-    pub(super) fn stands(&self, pokes: impl IntoIterator<Item = Poke>) {
+    /// Sets the last commits, as the database has them. Without streams, and at the start, they count as published.
+    pub(super) fn set_last(&self, notices: impl IntoIterator<Item = CommitNotice>) {
         let mut state = self.state();
-        // Streams opened from now on read for themselves where things stand, and that is no earlier.
-        let nobody_watches = self.0.batches.receiver_count() == 0;
-        let begins = !std::mem::replace(&mut state.is_following, true);
-        for poke in pokes {
-            let sequence = poke.sequence.unwrap_or(0);
-            if begins || nobody_watches {
-                let published = state.published.entry(poke.organization).or_default();
+        // Streams opened from now on read the last commits themselves, which are no earlier.
+        let has_no_streams = self.0.batches.receiver_count() == 0;
+        let is_start = !std::mem::replace(&mut state.is_following, true);
+        for notice in notices {
+            let sequence = notice.sequence.unwrap_or(0);
+            if is_start || has_no_streams {
+                let published = state.published.entry(notice.organization).or_default();
                 *published = sequence.max(*published);
-            } else if state.want(poke.organization, sequence) {
-                self.0.wanted.notify_one();
+            } else if state.note_missing(notice.organization, sequence) {
+                self.0.missing.notify_one();
             }
-            if poke.change.is_some() {
-                let _ = self.0.changes.send(poke);
+            if notice.change.is_some() {
+                let _ = self.0.changes.send(notice);
             }
         }
     }
 
-    /// What is to be read so that the next batches can be handed on.
-    pub(super) fn missing(&self) -> Vec<Missing> {
+    /// Takes the batches that have to be read before the next ones can be published.
+    pub(super) fn take_missing(&self) -> Vec<MissingCommits> {
         let mut state = self.state();
-        let wanted = std::mem::take(&mut state.wanted);
-        let missing = wanted.into_iter().filter_map(|(organization, to)| {
+        let missing = std::mem::take(&mut state.missing);
+        let missing = missing.into_iter().filter_map(|(organization, to)| {
             let after = state.published(organization)?;
-            (after < to).then_some(Missing { organization, after, to })
+            (after < to).then_some(MissingCommits { organization, after, to })
         });
         missing.collect()
     }
 
-    /// Tries again later what could not be read now.
-    pub(super) fn still_missing(&self, missing: &[Missing]) {
+    /// Puts back batches that could not be read.
+    pub(super) fn retry(&self, missing: &[MissingCommits]) {
         let mut state = self.state();
         for one in missing {
-            state.want(one.organization, one.to);
+            state.note_missing(one.organization, one.to);
         }
     }
 
-    /// Waits until something may be missing.
-    pub(super) async fn until_wanted(&self) {
-        self.0.wanted.notified().await;
+    /// Waits until batches may be missing.
+    pub(super) async fn wait_for_missing(&self) {
+        self.0.missing.notified().await;
     }
 
-    /// Waits for something that other instances should know, and takes it.
-    pub(super) async fn outgoing(&self) -> Vec<Poke> {
+    /// Waits for notices to other instances, and takes them.
+    pub(super) async fn outgoing(&self) -> Vec<CommitNotice> {
         loop {
             self.0.outbox.notified().await;
             let outbox = std::mem::take(&mut self.state().outbox);
@@ -234,23 +235,23 @@ impl Publisher {
         }
     }
 
-    /// Sends a batch if it is the next one.
-    fn hand_on(&self, state: &mut State, batch: &Arc<CommittedBatch>) -> bool {
-        let nobody_watches = self.0.batches.receiver_count() == 0;
+    /// Sends a batch to the streams if it is the next one.
+    fn send_next(&self, state: &mut PublisherState, batch: &Arc<CommittedBatch>) -> bool {
+        let has_no_streams = self.0.batches.receiver_count() == 0;
         let is_next = match state.published(batch.organization) {
-            Some(published) if nobody_watches => batch.sequence > published,
+            Some(published) if has_no_streams => batch.sequence > published,
             Some(published) => batch.sequence == published + 1 || (!state.is_following && batch.sequence > published),
             None => true,
         };
         if is_next {
             state.published.insert(batch.organization, batch.sequence);
-            // An error means that nobody watches.
+            // An error means that there are no streams.
             let _ = self.0.batches.send(Arc::clone(batch));
         }
         is_next
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PublisherState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

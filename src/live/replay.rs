@@ -1,4 +1,4 @@
-//! Reads committed batches again, in the order of their sequences and a page at a time.
+//! Reads committed batches from the database, in the order of their sequences, page by page.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -10,60 +10,69 @@ use sea_orm::{
 };
 
 use super::{
-    CommittedBatch, Filter, Poke, StreamEvent,
-    event::{Packer, Rows},
-    publisher::Missing,
+    event::{CommitRows, EventPacker, StreamEvent},
+    filter::Filter,
+    notice::CommitNotice,
+    publisher::{CommittedBatch, MissingCommits},
 };
 use crate::{
     db::{Database, StatementLog},
     entity::{endpoint, ingest_batch, metric_event, organization_stream},
     error::Result,
     model::{
-        Key, Measurement, MetricId, MetricType, OrganizationId, Position, Positions, ProjectId, RecordedMetric,
-        Timestamp,
+        Key, Measurement, MetricId, MetricType, OrganizationId, Position, Positions, ProjectId, Reach, RecordedMetric,
+        Scope, Timestamp,
     },
 };
 
-/// Ledger rows read at once, and measurements at once.
+/// Ledger rows of one page.
 const BATCHES_MAX: u64 = 500;
+/// Measurements of one page.
 const ROWS_MAX: u32 = 5_000;
 
-/// The last committed sequence of these organizations, or of all.
+/// Reads the last committed sequence of these organizations, or of all, as far as the scope contains them.
 pub async fn last_sequences(
+    scope: &Scope,
     database: &Database,
     organizations: Option<&BTreeSet<OrganizationId>>,
 ) -> Result<HashMap<OrganizationId, i64>> {
+    use organization_stream::Column;
     let mut query = organization_stream::Entity::find();
-    if let Some(organizations) = organizations {
-        query = query.filter(organization_stream::Column::OrganizationId.is_in(organizations.iter().copied()));
+    match (organizations, scope.reach()) {
+        (None, Reach::Everything) => {}
+        (None, Reach::Organization(own)) => query = query.filter(Column::OrganizationId.eq(own)),
+        (Some(organizations), _) => {
+            let seen = organizations.iter().copied().filter(|organization| scope.sees(*organization));
+            query = query.filter(Column::OrganizationId.is_in(seen));
+        }
     }
     let rows = query.all(&database.reader(StatementLog::default())).await?;
     Ok(rows.into_iter().map(|row| (row.organization_id, row.last_seq)).collect())
 }
 
-/// Where every organization stands.
-pub async fn standing(database: &Database) -> Result<Vec<Poke>> {
-    let last = last_sequences(database, None).await?;
-    Ok(last.into_iter().map(|(organization, sequence)| Poke::committed(organization, sequence)).collect())
+/// Reads the last commit of every organization, for the server's own follower.
+pub async fn last_commits(database: &Database) -> Result<Vec<CommitNotice>> {
+    let rows = organization_stream::Entity::find().all(&database.reader(StatementLog::default())).await?;
+    Ok(rows.into_iter().map(|row| CommitNotice::committed(row.organization_id, row.last_seq)).collect())
 }
 
-/// A batch as the database has it.
+/// A batch as the database holds it.
 #[derive(Debug)]
-pub enum Found {
-    /// With all of its rows.
-    Whole(CommittedBatch),
-    /// Retention has taken rows of it.
+pub enum StoredBatch {
+    /// All rows of the batch.
+    Complete(CommittedBatch),
+    /// A batch of which retention has removed rows.
     Incomplete {
-        /// Whose.
+        /// The organization.
         organization: OrganizationId,
-        /// Which.
+        /// The sequence of the commit.
         sequence: i64,
     },
 }
 
-/// The next missing batches of several organizations, in the order of their sequences and as many as make a page: two
-/// statements, however many organizations.
-pub async fn committed(database: &Database, missing: &[Missing]) -> Result<Vec<Found>> {
+/// Reads the next missing batches of several organizations, in the order of their sequences, for the server's own
+/// follower: one page in two statements, whatever the number of organizations.
+pub async fn committed(database: &Database, missing: &[MissingCommits]) -> Result<Vec<StoredBatch>> {
     use ingest_batch::Column;
     let any = missing.iter().fold(Condition::any(), |any, one| {
         let of_one = Condition::all().add(Column::OrganizationId.eq(one.organization));
@@ -84,19 +93,19 @@ pub async fn committed(database: &Database, missing: &[Missing]) -> Result<Vec<F
     });
     let within = within.count().max(1);
     batches.truncate(within);
-    let parts: Vec<_> = batches.iter().map(|batch| (batch, 0..total(batch))).collect();
-    let mut rows = measurements(database, &Filter::default(), &parts).await?;
-    Ok(batches.iter().filter_map(|batch| whole(batch, &mut rows)).collect())
+    let ranges: Vec<_> = batches.iter().map(|batch| (batch, 0..total(batch))).collect();
+    let mut rows = measurements(database, &Filter::default(), &ranges).await?;
+    Ok(batches.iter().filter_map(|batch| stored_batch(batch, &mut rows)).collect())
 }
 
-fn whole(batch: &ingest_batch::Model, rows: &mut BTreeMap<i64, Measured>) -> Option<Found> {
+fn stored_batch(batch: &ingest_batch::Model, rows: &mut BTreeMap<i64, MeasurementRow>) -> Option<StoredBatch> {
     let (organization, sequence) = (batch.organization_id, batch.seq?);
-    let measurements = taken(rows, batch, &(0..total(batch))).filter_map(|(_, row)| row.measurement());
+    let measurements = take_range(rows, batch, &(0..total(batch))).filter_map(|(_, row)| row.measurement());
     let measurements: Vec<_> = measurements.collect();
     if u32::try_from(measurements.len()).ok() != Some(total(batch)) {
-        return Some(Found::Incomplete { organization, sequence });
+        return Some(StoredBatch::Incomplete { organization, sequence });
     }
-    Some(Found::Whole(CommittedBatch {
+    Some(StoredBatch::Complete(CommittedBatch {
         organization,
         project: Key::new(organization, batch.project_id),
         sequence,
@@ -106,104 +115,107 @@ fn whole(batch: &ingest_batch::Model, rows: &mut BTreeMap<i64, Measured>) -> Opt
     }))
 }
 
-/// A stretch of one organization's stream, as far as it was read.
+/// A page of one organization's stream.
 #[derive(Debug)]
-pub struct Page {
+pub struct ReplayPage {
     organization: OrganizationId,
-    parts: Vec<Part>,
+    commits: Vec<ReplayedCommit>,
 }
 
-/// A commit, or rows of it.
+/// The rows of a commit, or some of them.
 #[derive(Debug)]
-struct Part {
+struct ReplayedCommit {
     sequence: i64,
     total: u32,
-    /// Those that pass, behind their places in the commit.
-    passing: Vec<(u32, RecordedMetric)>,
-    /// How many are no longer kept; `None`: nobody knows.
+    /// The matching rows with their indexes in the commit.
+    matching: Vec<(u32, RecordedMetric)>,
+    /// The number of rows that retention removed, if known.
     missed: Option<u64>,
     end: Position,
 }
 
-impl Page {
-    /// Packs what was read into events.
-    pub fn pack(self, packer: &mut Packer) {
+impl ReplayPage {
+    /// Packs the rows into events.
+    pub fn pack(self, packer: &mut EventPacker) {
         let organization = self.organization;
-        for Part { sequence, total, passing, missed, end } in self.parts {
+        for ReplayedCommit { sequence, total, matching, missed, end } in self.commits {
             let before = (missed != Some(0)).then(|| packer.at().clone());
-            packer.take(Rows { organization, sequence, total, passing: passing.into_iter(), end });
+            packer.add(CommitRows { organization, sequence, total, matching: matching.into_iter(), end });
             if let Some(before) = before {
-                packer.lose(before, missed);
+                packer.add_gap(before, missed);
             }
         }
     }
 }
 
-/// What one organization committed between two places, as much as makes a page: two statements, and a third where
-/// retention has begun to take rows.
+/// Reads a page of one organization's commits between two positions: two statements, and a third if retention may have
+/// removed rows. An organization outside of the scope has no rows.
 pub async fn page(
+    scope: &Scope,
     database: &Database,
     filter: &Filter,
     organization: OrganizationId,
     from: Position,
     to: Position,
-) -> Result<Page> {
+) -> Result<ReplayPage> {
     use ingest_batch::Column;
+    if !scope.sees(organization) {
+        let nothing =
+            ReplayedCommit { sequence: to.sequence, total: 0, matching: Vec::new(), missed: Some(0), end: to };
+        return Ok(ReplayPage { organization, commits: vec![nothing] });
+    }
     let wanted = Condition::all()
         .add(Column::OrganizationId.eq(organization))
         .add(Column::Seq.between(from.sequence + 1, to.touched()));
     let batches = ledger(database, wanted).await?;
     let first = batches.first().and_then(|batch| batch.seq);
     if first != Some(from.sequence + 1) {
-        // Sequences have no gaps, so the ledger no longer goes back that far.
+        // Sequences have no gaps, so retention has removed the ledger's older rows.
         let end = first.map_or(to, |first| Position::after(first - 1));
-        let lost = Part { sequence: end.sequence, total: 0, passing: Vec::new(), missed: None, end };
-        return Ok(Page { organization, parts: vec![lost] });
+        let lost = ReplayedCommit { sequence: end.sequence, total: 0, matching: Vec::new(), missed: None, end };
+        return Ok(ReplayPage { organization, commits: vec![lost] });
     }
-    let stretches = stretches(&batches, from, to);
-    let watched: Vec<_> = stretches
-        .iter()
-        .filter(|(batch, _)| filter.watches(Key::new(organization, batch.project_id)))
-        .cloned()
-        .collect();
-    let mut rows = measurements(database, filter, &watched).await?;
-    let mut missed = missed(database, &watched).await?;
-    let parts = stretches.iter().filter_map(|(batch, range)| {
+    let ranges = ranges_between(&batches, from, to);
+    let covered: Vec<_> =
+        ranges.iter().filter(|(batch, _)| filter.covers(Key::new(organization, batch.project_id))).cloned().collect();
+    let mut rows = measurements(database, filter, &covered).await?;
+    let mut missed = missed(database, &covered).await?;
+    let commits = ranges.iter().filter_map(|(batch, range)| {
         let sequence = batch.seq?;
-        let metric = |(ordinal, row): (u32, Measured)| {
+        let metric = |(ordinal, row): (u32, MeasurementRow)| {
             let id = MetricId(row.id);
             let measurement = row.measurement()?;
             let project = Key::new(organization, batch.project_id);
             let metric = RecordedMetric { id, project, measurement, received_at: batch.received_at };
-            filter.passes(&metric.measurement).then_some((ordinal, metric))
+            filter.matches(&metric.measurement).then_some((ordinal, metric))
         };
-        Some(Part {
+        Some(ReplayedCommit {
             sequence,
             total: total(batch),
-            passing: taken(&mut rows, batch, range).filter_map(metric).collect(),
+            matching: take_range(&mut rows, batch, range).filter_map(metric).collect(),
             missed: Some(missed.remove(&sequence).unwrap_or(0)),
             end: Position::inside(sequence, range.end, total(batch)),
         })
     });
-    Ok(Page { organization, parts: parts.collect() })
+    Ok(ReplayPage { organization, commits: commits.collect() })
 }
 
-/// A commit, and the places of rows in it.
-type Rowed<'a> = (&'a ingest_batch::Model, Range<u32>);
+/// A commit and a range of row indexes in it.
+type CommitRange<'a> = (&'a ingest_batch::Model, Range<u32>);
 
-/// Which rows of which commit lie between two places, as many as make a page.
-fn stretches(batches: &[ingest_batch::Model], from: Position, to: Position) -> Vec<Rowed<'_>> {
-    let mut room = ROWS_MAX;
-    let mut stretches = Vec::new();
+/// The rows of each commit between two positions, as many as make a page.
+fn ranges_between(batches: &[ingest_batch::Model], from: Position, to: Position) -> Vec<CommitRange<'_>> {
+    let mut remaining = ROWS_MAX;
+    let mut ranges = Vec::new();
     for batch in batches {
-        let Some(sequence) = batch.seq.filter(|_| room > 0) else { break };
+        let Some(sequence) = batch.seq.filter(|_| remaining > 0) else { break };
         let start = if sequence == from.touched() && from.rows > 0 { from.rows } else { 0 };
         let end = if sequence > to.sequence { to.rows } else { total(batch) };
-        let end = end.min(start.saturating_add(room));
-        room -= end.saturating_sub(start);
-        stretches.push((batch, start..end));
+        let end = end.min(start.saturating_add(remaining));
+        remaining -= end.saturating_sub(start);
+        ranges.push((batch, start..end));
     }
-    stretches
+    ranges
 }
 
 async fn ledger(database: &Database, wanted: Condition) -> Result<Vec<ingest_batch::Model>> {
@@ -215,7 +227,7 @@ async fn ledger(database: &Database, wanted: Condition) -> Result<Vec<ingest_bat
 
 /// A measurement with the path of its endpoint.
 #[derive(Debug, FromQueryResult)]
-struct Measured {
+struct MeasurementRow {
     id: i64,
     kind: i16,
     ts: Timestamp,
@@ -226,7 +238,7 @@ struct Measured {
     path: String,
 }
 
-impl Measured {
+impl MeasurementRow {
     fn measurement(self) -> Option<Measurement> {
         Some(Measurement {
             kind: MetricType::from_code(self.kind)?,
@@ -240,31 +252,35 @@ impl Measured {
     }
 }
 
-/// By id everything that is kept in the hull of these batches by series, time and id. Other batches may reach into the
-/// hull; their rows are never taken out. Constant bounds instead of a join with the ledger keep both planners on the index.
-async fn measurements(database: &Database, filter: &Filter, parts: &[Rowed<'_>]) -> Result<BTreeMap<i64, Measured>> {
+/// Reads all rows in the bounding box of these ranges, by id. Rows of other batches in the box are ignored. Constant bounds
+/// instead of a join with the ledger keep both planners on the index.
+async fn measurements(
+    database: &Database,
+    filter: &Filter,
+    ranges: &[CommitRange<'_>],
+) -> Result<BTreeMap<i64, MeasurementRow>> {
     use metric_event::Column;
-    let Some(hull) = hull(database, parts) else { return Ok(BTreeMap::new()) };
+    let Some(bounds) = bounding_box(database, ranges) else { return Ok(BTreeMap::new()) };
     let rows = metric_event::Entity::find()
         .select_only()
         .columns([Column::Id, Column::Kind, Column::Ts, Column::Value, Column::Status, Column::Name, Column::Release])
         .column(endpoint::Column::Path)
         .join(JoinType::InnerJoin, endpoint_of_event())
-        .filter(hull)
+        .filter(bounds)
         .filter(Column::Kind.is_in(filter.kinds().map(MetricType::code)))
-        .into_model::<Measured>()
+        .into_model::<MeasurementRow>()
         .all(&database.reader(StatementLog::default()))
         .await?;
     Ok(rows.into_iter().map(|row| (row.id, row)).collect())
 }
 
-/// How many rows of each commit are no longer kept, whether they would have passed or not: what is gone does not say.
-async fn missed(database: &Database, parts: &[Rowed<'_>]) -> Result<HashMap<i64, u64>> {
+/// Counts the rows of each commit that retention removed. Removed rows cannot be filtered, so all of them count.
+async fn missed(database: &Database, ranges: &[CommitRange<'_>]) -> Result<HashMap<i64, u64>> {
     let kept = database.kept().raw;
-    let is_touched = |(batch, _): &&Rowed<'_>| batch.min_ts < kept;
-    let touched: Vec<_> = parts.iter().filter(is_touched).cloned().collect();
-    let Some(hull) = hull(database, &touched) else { return Ok(HashMap::new()) };
-    let ids = metric_event::Entity::find().select_only().column(metric_event::Column::Id).filter(hull);
+    let is_touched = |(batch, _): &&CommitRange<'_>| batch.min_ts < kept;
+    let touched: Vec<_> = ranges.iter().filter(is_touched).cloned().collect();
+    let Some(bounds) = bounding_box(database, &touched) else { return Ok(HashMap::new()) };
+    let ids = metric_event::Entity::find().select_only().column(metric_event::Column::Id).filter(bounds);
     let ids: Vec<i64> = ids.into_tuple().all(&database.reader(StatementLog::default())).await?;
     let ids: BTreeSet<i64> = ids.into_iter().collect();
     let missed = touched.iter().filter_map(|(batch, range)| {
@@ -275,21 +291,21 @@ async fn missed(database: &Database, parts: &[Rowed<'_>]) -> Result<HashMap<i64,
     Ok(missed.collect())
 }
 
-/// The smallest box of project, time and id around these rows, without what is no longer kept; nothing around nothing.
-fn hull(database: &Database, parts: &[Rowed<'_>]) -> Option<Condition> {
+/// The smallest box of project, time and id around these rows, from the retention limit on; `None` without rows.
+fn bounding_box(database: &Database, ranges: &[CommitRange<'_>]) -> Option<Condition> {
     use metric_event::Column;
-    let organizations: BTreeSet<OrganizationId> = parts.iter().map(|(batch, _)| batch.organization_id).collect();
-    let projects: BTreeSet<ProjectId> = parts.iter().map(|(batch, _)| batch.project_id).collect();
-    let first = parts.iter().map(|(batch, range)| batch.first_id + i64::from(range.start)).min()?;
-    let last = parts.iter().map(|(batch, range)| batch.first_id + i64::from(range.end) - 1).max()?;
-    let from = parts.iter().map(|(batch, _)| batch.min_ts).min()?.max(database.kept().raw);
-    let to = parts.iter().map(|(batch, _)| batch.max_ts).max()?;
-    let hull = Condition::all()
+    let organizations: BTreeSet<OrganizationId> = ranges.iter().map(|(batch, _)| batch.organization_id).collect();
+    let projects: BTreeSet<ProjectId> = ranges.iter().map(|(batch, _)| batch.project_id).collect();
+    let first = ranges.iter().map(|(batch, range)| batch.first_id + i64::from(range.start)).min()?;
+    let last = ranges.iter().map(|(batch, range)| batch.first_id + i64::from(range.end) - 1).max()?;
+    let from = ranges.iter().map(|(batch, _)| batch.min_ts).min()?.max(database.kept().raw);
+    let to = ranges.iter().map(|(batch, _)| batch.max_ts).max()?;
+    let bounds = Condition::all()
         .add(Column::OrganizationId.is_in(organizations))
         .add(Column::ProjectId.is_in(projects))
         .add(Column::Ts.between(from.as_micros(), to.as_micros()))
         .add(Column::Id.between(first, last));
-    Some(hull)
+    Some(bounds)
 }
 
 fn endpoint_of_event() -> RelationDef {
@@ -299,17 +315,17 @@ fn endpoint_of_event() -> RelationDef {
         .into()
 }
 
-/// How many rows a commit has.
+/// The number of rows of a commit.
 fn total(batch: &ingest_batch::Model) -> u32 {
     u32::try_from(batch.n_accepted).unwrap_or(0)
 }
 
-/// Takes the rows of a commit out of those that were read, each with its place in the commit.
-fn taken(
-    rows: &mut BTreeMap<i64, Measured>,
+/// Removes the rows of a commit from those that were read, each with its index in the commit.
+fn take_range(
+    rows: &mut BTreeMap<i64, MeasurementRow>,
     batch: &ingest_batch::Model,
     range: &Range<u32>,
-) -> impl Iterator<Item = (u32, Measured)> + use<> {
+) -> impl Iterator<Item = (u32, MeasurementRow)> + use<> {
     let first_id = batch.first_id;
     let mut rest = rows.split_off(&(first_id + i64::from(range.start)));
     let mut after = rest.split_off(&(first_id + i64::from(range.end)));
@@ -317,35 +333,45 @@ fn taken(
     rest.into_iter().filter_map(move |(id, row)| Some((u32::try_from(id - first_id).ok()?, row)))
 }
 
-/// A stream between two places.
-pub struct Stretch {
+/// A stream between two positions.
+pub struct Replay {
+    scope: Scope,
     database: Database,
     filter: Filter,
-    packer: Packer,
-    /// Where each organization is to be read up to.
+    packer: EventPacker,
+    /// The end position of each organization that was not read completely.
     ahead: VecDeque<(OrganizationId, Position)>,
-    is_over: bool,
+    has_ended: bool,
 }
 
-impl Stretch {
-    pub fn new(database: Database, filter: Filter, from: Positions, until: &Positions, batch_max: usize) -> Self {
+impl Replay {
+    pub fn new(
+        scope: &Scope,
+        database: Database,
+        filter: Filter,
+        from: Positions,
+        until: &Positions,
+        batch_max: usize,
+    ) -> Self {
         let ahead = until.iter().filter(|(organization, to)| from.of(*organization) < *to).collect();
-        Self { database, filter, packer: Packer::new(from, batch_max), ahead, is_over: false }
+        let packer = EventPacker::new(from, batch_max);
+        Self { scope: *scope, database, filter, packer, ahead, has_ended: false }
     }
 
-    /// The next event; the last has caught up, and there is one in any case.
+    /// The next event. There is at least one, and only the last has caught up.
     pub async fn next(&mut self) -> Result<Option<StreamEvent>> {
         loop {
             if let Some(event) = self.packer.pop_full() {
                 return Ok(Some(event));
             }
             let Some((organization, to)) = self.ahead.front().copied() else {
-                let is_over = std::mem::replace(&mut self.is_over, true);
-                return Ok((!is_over).then(|| self.packer.cut(true)));
+                let has_ended = std::mem::replace(&mut self.has_ended, true);
+                return Ok((!has_ended).then(|| self.packer.cut(true)));
             };
             let from = self.packer.at().of(organization);
             if from < to {
-                page(&self.database, &self.filter, organization, from, to).await?.pack(&mut self.packer);
+                let page = page(&self.scope, &self.database, &self.filter, organization, from, to).await?;
+                page.pack(&mut self.packer);
             } else {
                 self.ahead.pop_front();
             }

@@ -1,92 +1,86 @@
-//! Streams of what was committed: every row once, in the order of commits, and nothing lost silently.
+//! Streams of committed measurements: every row once, in the order of commits, with gaps reported.
 //!
-//! A stream is either the live tail, which never ends, or a stretch between two places, read from the database. Whoever
-//! resumes reads a stretch up to a place of the tail and goes on there.
+//! A stream is either the live tail, which never ends, or a replay between two positions, read from the database. A
+//! resuming subscriber replays up to a position of the tail and continues there.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
 use futures_util::{Stream, stream::try_unfold};
 
-use super::{Filter, StreamEvent, Unsealed, publisher::Publisher, replay::Stretch, replay::last_sequences, tail::Tail};
+use super::{
+    cursors::OpenedCursor,
+    event::{StreamEvent, StreamPacing},
+    filter::Filter,
+    publisher::Publisher,
+    replay::{Replay, last_sequences},
+    tail::LiveTail,
+};
 use crate::{
     db::Database,
     error::{Error, Result},
     model::{OrganizationId, Position, Positions, Scope},
 };
 
-/// How events of a stream are put together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
-    /// Rows of one event.
-    pub batch_max: usize,
-    /// How long a row may wait for others. After a pause it waits for none.
-    pub delay_max: Duration,
-    /// How long a stream is silent before an event without rows says where it stands.
-    pub heartbeat: Duration,
-    /// Organizations that one stream may span: each is a part of every cursor.
-    pub organizations_max: usize,
-}
-
-/// What streams read from.
+/// The sources of a stream.
 #[derive(Clone, Debug)]
-pub struct Source {
-    /// What is missing on the way is read here.
+pub struct StreamSource {
+    /// The source of measurements that the publisher did not deliver.
     pub database: Database,
-    /// What is committed arrives here.
+    /// The source of new commits.
     pub publisher: Publisher,
 }
 
-/// Opens the tail of everything that commits from now on. Answers also where it begins.
+/// Opens the tail: all commits from now on. Returns its start position, too.
 ///
 /// # Errors
 /// [`Error::NotFound`] for an organization or project that is absent or outside the scope, [`Error::Input`] for a filter
-/// that nothing can pass, [`Error::Limit`] for one that spans too many organizations.
+/// that nothing can match, [`Error::Limit`] for one that spans too many organizations.
 pub async fn tail(
     scope: &Scope,
-    source: Source,
+    source: StreamSource,
     filter: Filter,
-    pace: Pace,
+    pacing: StreamPacing,
 ) -> Result<(Arc<Positions>, impl Stream<Item = Result<StreamEvent>> + Send + 'static + use<>)> {
-    let Source { database, publisher } = source;
+    let StreamSource { database, publisher } = source;
     filter.check(scope, &database).await?;
-    // Before the sequences are read: what commits in between arrives here and is known by its sequence.
+    // Before the sequences are read: commits in between arrive here and are recognized by their sequence.
     let receiver = publisher.subscribe();
     let organizations = filter.organizations(scope);
-    let start = standing(&database, organizations.as_ref()).await?;
-    if start.organizations() > pace.organizations_max {
+    let start = last_positions(scope, &database, organizations.as_ref()).await?;
+    if start.organizations() > pacing.organizations_max {
         return Err(Error::Limit {
             what: "the number of organizations that the stream spans",
             actual: start.organizations() as u64,
-            limit: pace.organizations_max as u64,
+            limit: pacing.organizations_max as u64,
             advice: "name one of them, or projects, in the filter",
         });
     }
     let beginning = Arc::new(start.clone());
-    let tail = Tail::new(database, filter, organizations, receiver, start, pace);
+    let tail = LiveTail::new(scope, database, filter, organizations, receiver, start, pacing);
     Ok((beginning, try_unfold(tail, |mut tail| async move { Ok(tail.next().await.map(|event| (event, tail))) })))
 }
 
-/// Opens the stretch that begins after a cursor and ends where `until` stands, or at the cursor where that is further. Its
-/// last event, and no other, has caught up.
+/// Opens the replay from a cursor to `until`, or to the cursor if that is further. Only its last event has caught up.
 ///
 /// # Errors
 /// [`Error::NotFound`] as for the tail, [`Error::Input`] for a cursor that cannot belong to this stream.
-pub async fn stretch(
+pub async fn replay(
     scope: &Scope,
-    source: Source,
+    source: StreamSource,
     filter: Filter,
-    after: Unsealed,
+    after: OpenedCursor,
     until: &Positions,
     batch_max: usize,
 ) -> Result<impl Stream<Item = Result<StreamEvent>> + Send + 'static + use<>> {
-    let Source { database, .. } = source;
+    let StreamSource { database, .. } = source;
     filter.check(scope, &database).await?;
     let organizations = filter.organizations(scope);
     let from = after.positions;
     if after.is_receipt {
-        let only = organizations.as_ref().filter(|watched| watched.len() == 1).and_then(|watched| watched.first());
+        let only = organizations.as_ref().filter(|organizations| organizations.len() == 1).and_then(BTreeSet::first);
         let Some(only) = only else {
-            let advice = "stands in the stream of one organization: name it, or projects of it, in the filter";
+            let advice =
+                "is a position in one organization's stream; name this organization, or projects of it, in the filter";
             return Err(Error::input("after", advice));
         };
         if from.iter().any(|(organization, _)| organization != *only) {
@@ -95,17 +89,21 @@ pub async fn stretch(
     }
     let is_ahead =
         |known: &Positions| from.iter().any(|(organization, at)| at.touched() > known.of(organization).touched());
-    if is_ahead(until) && is_ahead(&standing(&database, organizations.as_ref()).await?) {
+    if is_ahead(until) && is_ahead(&last_positions(scope, &database, organizations.as_ref()).await?) {
         return Err(Error::input(
             "after",
-            "lies ahead of everything committed; was the database put back to an earlier time?",
+            "is ahead of the last commit; the database may have been restored to an earlier time",
         ));
     }
-    let stretch = Stretch::new(database, filter, from, until, batch_max);
-    Ok(try_unfold(stretch, |mut stretch| async move { Ok(stretch.next().await?.map(|event| (event, stretch))) }))
+    let replay = Replay::new(scope, database, filter, from, until, batch_max);
+    Ok(try_unfold(replay, |mut replay| async move { Ok(replay.next().await?.map(|event| (event, replay))) }))
 }
 
-async fn standing(database: &Database, organizations: Option<&BTreeSet<OrganizationId>>) -> Result<Positions> {
-    let last = last_sequences(database, organizations).await?;
+async fn last_positions(
+    scope: &Scope,
+    database: &Database,
+    organizations: Option<&BTreeSet<OrganizationId>>,
+) -> Result<Positions> {
+    let last = last_sequences(scope, database, organizations).await?;
     Ok(last.into_iter().map(|(organization, sequence)| (organization, Position::after(sequence))).collect())
 }

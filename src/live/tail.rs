@@ -1,5 +1,5 @@
-//! The live end of a stream. The publisher's channel is the quick way; the sequence says whether it was complete, and what
-//! was missed is read from the database.
+//! The live end of a stream. Batches arrive over the publisher's channel; their sequences show which ones are missing, and
+//! those are read from the database.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -17,76 +17,79 @@ use tokio::{
 };
 
 use super::{
-    CommittedBatch, Filter, StreamEvent,
-    event::{Packer, Rows},
+    event::{CommitRows, EventPacker, StreamEvent, StreamPacing},
+    filter::Filter,
+    publisher::CommittedBatch,
     replay,
-    stream::Pace,
 };
 use crate::{
     db::Database,
     error::Result,
-    model::{OrganizationId, Position, Positions},
+    model::{OrganizationId, Position, Positions, Scope},
 };
 
-/// How long to wait before a database that did not answer is asked again.
+/// Delay before a failed read is retried.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
-pub(super) struct Tail {
+pub(super) struct LiveTail {
+    scope: Scope,
     database: Database,
     filter: Filter,
     organizations: Option<BTreeSet<OrganizationId>>,
     receiver: Receiver<Arc<CommittedBatch>>,
-    packer: Packer,
-    pace: Pace,
-    /// Organizations to be read from the database, and up to which sequence.
+    packer: EventPacker,
+    pacing: StreamPacing,
+    /// Organizations to be read from the database, each up to a sequence.
     behind: VecDeque<(OrganizationId, i64)>,
-    /// Whether the channel dropped something, and nobody knows what.
+    /// True after the channel dropped batches of unknown organizations.
     has_lagged: bool,
-    /// Since the last event; until it is over, rows wait for others.
+    /// The pause since the last event; until it is over, rows wait for others.
     pause: Option<Pin<Box<Sleep>>>,
     heartbeat: Pin<Box<Sleep>>,
 }
 
-impl Tail {
+impl LiveTail {
     pub fn new(
+        scope: &Scope,
         database: Database,
         filter: Filter,
         organizations: Option<BTreeSet<OrganizationId>>,
         receiver: Receiver<Arc<CommittedBatch>>,
         start: Positions,
-        pace: Pace,
+        pacing: StreamPacing,
     ) -> Self {
         Self {
+            scope: *scope,
             database,
             filter,
             organizations,
             receiver,
-            packer: Packer::new(start, pace.batch_max),
-            pace,
+            packer: EventPacker::new(start, pacing.batch_max),
+            pacing,
             behind: VecDeque::new(),
             has_lagged: false,
             pause: None,
-            heartbeat: Box::pin(sleep(pace.heartbeat)),
+            heartbeat: Box::pin(sleep(pacing.heartbeat)),
         }
     }
 
-    /// The next event; nothing when the server has stopped publishing.
+    /// The next event; `None` when the server has stopped publishing.
     pub async fn next(&mut self) -> Option<StreamEvent> {
         loop {
             if let Some(mut event) = self.packer.pop_full() {
                 event.caught_up = self.behind.is_empty() && !self.has_lagged;
-                return Some(self.rest(event));
+                return Some(self.restart_timers(event));
             }
             if self.has_lagged || !self.behind.is_empty() {
-                if let Err(error) = self.read_on().await {
-                    tracing::warn!(%error, "a stream cannot read what it missed; trying again");
+                if let Err(error) = self.read_page().await {
+                    tracing::warn!(%error, "a stream cannot read missed batches; retrying");
                     sleep(RETRY_INTERVAL).await;
                 }
                 continue;
             }
             match self.receiver.try_recv() {
                 Ok(batch) => {
-                    self.take(&batch);
+                    self.add(&batch);
                     continue;
                 }
                 Err(TryRecvError::Lagged(_)) => {
@@ -96,65 +99,66 @@ impl Tail {
                 Err(TryRecvError::Closed) => return None,
                 Err(TryRecvError::Empty) => {}
             }
-            if self.pause.is_none() && self.packer.has_news() {
+            if self.pause.is_none() && self.packer.has_pending() {
                 let event = self.packer.cut(true);
-                return Some(self.rest(event));
+                return Some(self.restart_timers(event));
             }
             tokio::select! {
                 received = self.receiver.recv() => match received {
-                    Ok(batch) => self.take(&batch),
+                    Ok(batch) => self.add(&batch),
                     Err(RecvError::Lagged(_)) => self.has_lagged = true,
                     Err(RecvError::Closed) => return None,
                 },
-                () = over(&mut self.pause), if self.pause.is_some() => self.pause = None,
+                () = wait(&mut self.pause), if self.pause.is_some() => self.pause = None,
                 () = self.heartbeat.as_mut() => {
                     let event = self.packer.cut(true);
-                    return Some(self.rest(event));
+                    return Some(self.restart_timers(event));
                 }
             }
         }
     }
 
-    /// After an event rows wait for others again, and silence begins anew.
-    fn rest(&mut self, event: StreamEvent) -> StreamEvent {
-        self.pause = Some(Box::pin(sleep(self.pace.delay_max)));
-        self.heartbeat = Box::pin(sleep(self.pace.heartbeat));
+    /// Restarts the pause and the heartbeat after an event.
+    fn restart_timers(&mut self, event: StreamEvent) -> StreamEvent {
+        self.pause = Some(Box::pin(sleep(self.pacing.delay_max)));
+        self.heartbeat = Box::pin(sleep(self.pacing.heartbeat));
         event
     }
 
-    fn watches(&self, organization: OrganizationId) -> bool {
-        self.organizations.as_ref().is_none_or(|watched| watched.contains(&organization))
+    fn covers(&self, organization: OrganizationId) -> bool {
+        self.organizations.as_ref().is_none_or(|organizations| organizations.contains(&organization))
     }
 
-    /// Takes a batch that follows what was reached; anything else is known already or has a gap before it.
-    fn take(&mut self, batch: &CommittedBatch) {
+    /// Adds a batch if it follows the position; any other is known already or has missing batches before it.
+    fn add(&mut self, batch: &CommittedBatch) {
         let CommittedBatch { organization, sequence, .. } = *batch;
         let reached = self.packer.at().of(organization).sequence;
-        if !self.watches(organization) || sequence <= reached {
+        if !self.covers(organization) || sequence <= reached {
             return;
         }
         if sequence > reached + 1 {
             self.behind.push_back((organization, sequence));
             return;
         }
-        let watches = self.filter.watches(batch.project);
-        let rows = (0..).zip(&batch.measurements).filter(|(_, row)| watches && self.filter.passes(row));
-        let passing = rows.filter_map(|(ordinal, _)| Some((ordinal, batch.recorded(ordinal)?)));
+        let is_covered = self.filter.covers(batch.project);
+        let rows = (0..).zip(&batch.measurements).filter(|(_, row)| is_covered && self.filter.matches(row));
+        let matching = rows.filter_map(|(ordinal, _)| Some((ordinal, batch.recorded(ordinal)?)));
         let end = Position::after(sequence);
-        self.packer.take(Rows { organization, sequence, total: batch.rows(), passing, end });
+        self.packer.add(CommitRows { organization, sequence, total: batch.rows(), matching, end });
     }
 
-    /// Reads a page of what was missed.
-    async fn read_on(&mut self) -> Result<()> {
+    /// Reads a page of missed batches.
+    async fn read_page(&mut self) -> Result<()> {
         if self.has_lagged {
-            let last = replay::last_sequences(&self.database, self.organizations.as_ref()).await?;
+            let last = replay::last_sequences(&self.scope, &self.database, self.organizations.as_ref()).await?;
             self.has_lagged = false;
             self.behind.extend(last);
         }
         if let Some((organization, to)) = self.behind.front().copied() {
             let (from, to) = (self.packer.at().of(organization), Position::after(to));
             if from < to {
-                replay::page(&self.database, &self.filter, organization, from, to).await?.pack(&mut self.packer);
+                let page = replay::page(&self.scope, &self.database, &self.filter, organization, from, to).await?;
+                page.pack(&mut self.packer);
             } else {
                 self.behind.pop_front();
             }
@@ -163,7 +167,7 @@ impl Tail {
     }
 }
 
-async fn over(pause: &mut Option<Pin<Box<Sleep>>>) {
+async fn wait(pause: &mut Option<Pin<Box<Sleep>>>) {
     if let Some(pause) = pause {
         pause.await;
     }

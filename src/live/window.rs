@@ -1,20 +1,20 @@
-//! Sliding windows, computed here from what is committed: every statistic of the last so long, pushed every so often.
+//! Sliding windows: statistics over the last minutes, computed from commits and pushed at an interval.
 //!
-//! Whoever watches the same shares one computation. Its measurements are read from the database once, when the first
-//! watcher comes; from then on they come through the publisher, and no tick costs a statement however many watch. A
-//! window equals what the database would answer about the same stretch of time at the same commit. Watchers who are
-//! slow see the latest window and none of those before it.
+//! Equal windows share one computation. A new window reads a snapshot from the database; from then on measurements arrive
+//! over the publisher, and no tick costs a statement, whatever the number of subscribers. A window equals what the database
+//! would answer for the same range of time at the same commit. Slow subscribers receive the latest window and skip earlier
+//! ones.
 
 mod admission;
-mod cell;
-mod desk;
-mod fill;
+mod group;
+mod groups;
 mod query;
-mod ring;
-mod rings;
+mod registry;
 mod routes;
 mod runner;
-mod view;
+mod slot;
+mod snapshot;
+mod state;
 
 use std::sync::Arc;
 
@@ -22,73 +22,73 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
 
 pub use self::{
-    desk::{Desk, FillOrder, Seen},
-    fill::Filled,
-    query::{Bounds, GroupKey, WindowQuery},
-    ring::Span,
-    rings::{Place, Rings, WindowGroup},
-    runner::Runner,
-    view::{LiveWindow, Pace},
+    group::SlotRange,
+    groups::{GroupLabels, WindowGroup, WindowGroups},
+    query::{GroupKey, WindowQuery, WindowRequest},
+    registry::{WindowRegistry, WindowUpdate},
+    runner::WindowRunner,
+    snapshot::{SnapshotRequest, WindowSnapshot},
+    state::LiveWindow,
 };
-use super::{Filter, Publisher};
+use super::publisher::Publisher;
 use crate::{
     clock::Clock,
+    config,
     db::Database,
     error::{Error, Result},
-    model::{Scope, StreamCursor},
+    model::Scope,
 };
 
-/// Watchers that wait to be taken in.
+/// Subscriptions that wait for the runner.
 const WAITING_MAX: usize = 1_024;
 
-/// Where windows are watched. Clones watch the same.
+/// The live windows of a process. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Windows {
-    bounds: Bounds,
+    settings: config::Live,
     database: Database,
-    watchers: mpsc::Sender<runner::Watch>,
+    runner: mpsc::Sender<runner::SubscribeRequest>,
 }
 
 impl Windows {
-    /// The windows over what a publisher carries; nothing comes of them unless the runner runs.
-    pub fn new(bounds: Bounds, pace: Pace, database: Database, clock: Clock, publisher: &Publisher) -> (Self, Runner) {
-        let (watchers, waiting) = mpsc::channel(WAITING_MAX);
-        let runner = Runner::new(bounds, pace, database.clone(), clock, publisher, waiting);
-        (Self { bounds, database, watchers }, runner)
+    /// The handle for callers, and the runner that computes the windows.
+    pub fn new(
+        settings: &config::Live,
+        database: Database,
+        clock: Clock,
+        publisher: &Publisher,
+    ) -> (Self, WindowRunner) {
+        let (sender, requests) = mpsc::channel(WAITING_MAX);
+        let runner = WindowRunner::new(settings, database.clone(), clock, publisher, requests);
+        (Self { settings: settings.clone(), database, runner: sender }, runner)
     }
 
-    /// The window of `window` microseconds, moved on every `every` microseconds: its current state at once, then each
-    /// new one. With `after`, none that does not count everything up to this position.
+    /// Subscribes to a window: its current state at once, then each new one. With `after` in the request, states that do
+    /// not include this position are skipped.
     ///
     /// # Errors
-    /// [`Error::Input`] for lengths and cursors that make no sense, [`Error::NotFound`] for what is absent or outside of
-    /// the scope, [`Error::Limit`] when too many different windows are watched. The stream ends with an error when its
-    /// window grows too large.
+    /// [`Error::Input`] for invalid lengths and cursors, [`Error::NotFound`] for what is absent or outside of the scope,
+    /// [`Error::Limit`] for too many different windows. The stream ends with an error when its window becomes too large.
     pub async fn watch(
         &self,
         scope: &Scope,
-        filter: Filter,
-        (window, every): (i64, i64),
-        group_by: Vec<GroupKey>,
-        after: Option<StreamCursor>,
+        request: WindowRequest,
     ) -> Result<impl Stream<Item = Result<Arc<LiveWindow>>> + Send + 'static + use<>> {
-        let query = WindowQuery::new(scope, filter, window, every, group_by, &self.bounds)?;
-        admission::check(scope, &self.database, &query).await?;
-        if let Some(after) = after {
-            admission::check_cursor(&self.database, &query, after).await?;
-        }
-        let (answer, answered) = oneshot::channel();
-        self.watchers.send(runner::Watch { query, answer }).await.map_err(|_| stopping())?;
-        let seen = answered.await.map_err(|_| stopping())??;
+        let after = request.after;
+        let query = WindowQuery::new(scope, request, &self.settings)?;
+        admission::check(scope, &self.database, &query, after).await?;
+        let (reply, subscription) = oneshot::channel();
+        self.runner.send(runner::SubscribeRequest { query, reply }).await.map_err(|_| stopping())?;
+        let updates = subscription.await.map_err(|_| stopping())??;
         let from = after.map_or(0, |after| after.sequence);
-        Ok(WatchStream::new(seen).filter_map(move |seen| match seen {
-            Seen::Window(window) if window.cursor.sequence >= from => Some(Ok(window)),
-            Seen::Failed(error) => Some(Err(error)),
-            Seen::Nothing | Seen::Window(_) => None,
+        Ok(WatchStream::new(updates).filter_map(move |update| match update {
+            WindowUpdate::Window(window) if window.cursor.sequence >= from => Some(Ok(window)),
+            WindowUpdate::Failed(error) => Some(Err(error)),
+            WindowUpdate::Pending | WindowUpdate::Window(_) => None,
         }))
     }
 }
 
 fn stopping() -> Error {
-    Error::Unavailable { message: "the server is stopping; watch again", retry_after_s: 1, source: None }
+    Error::Unavailable { message: "the server is stopping; subscribe again", retry_after_s: 1, source: None }
 }

@@ -178,6 +178,11 @@ pub fn duration_text(micros: i64) -> String {
     text
 }
 
+/// The whole microseconds of a duration, at most `i64::MAX`.
+pub fn whole_micros(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
 fn shortened(text: &str) -> String {
     text.chars().take(64).collect()
 }

@@ -76,13 +76,17 @@ const ROOMS: &[Room] = &[
     },
     Room { name: "reports", may_import: &["entity", "db", "model", "error", "clock", "config"] },
     Room { name: "jobs", may_import: &["directory", "ingest", "entity", "db", "model", "error", "clock", "config"] },
-    Room { name: "live", may_import: &["directory::reach", "entity", "db", "model", "error", "clock", "config"] },
+    Room {
+        name: "live",
+        may_import: &["directory::reach", "entity", "db", "model", "error", "clock", "random", "config"],
+    },
     // Storage words.
     Room { name: "db", may_import: &["entity", "model", "error", "clock", "config"] },
     Room { name: "entity", may_import: &["model"] },
     // Ground: no framework, no database.
     Room { name: "config", may_import: &["model", "error"] },
     Room { name: "clock", may_import: &["model"] },
+    Room { name: "random", may_import: &[] },
     Room { name: "error", may_import: &["model"] },
     Room { name: "model", may_import: &[] },
 ];

@@ -15,7 +15,7 @@ use crate::{
         types::entity_change::{ChangeKind, EntityChange},
     },
     live::{
-        Purpose,
+        CursorPurpose,
         changes::{self, ChangeFilter},
     },
     model::{OrganizationId, change::EntityKey},
@@ -69,7 +69,7 @@ async fn watch(
     after: Option<StreamCursor>,
 ) -> Result<impl Stream<Item = Result<EntityChange>> + 'static + use<>> {
     // Every stream of an organization's changes reads the same log, so their places are the same.
-    let purpose = Purpose::of(STREAM, &filter.organization.0.to_string());
+    let purpose = CursorPurpose::of(STREAM, &filter.organization.0.to_string());
     let (request, services) = (Arc::clone(request), &request.services);
     let after = after.map(|after| services.cursors.unseal(purpose, &after.0)).transpose()?;
     if after.as_ref().is_some_and(|after| after.is_receipt) {
@@ -77,7 +77,7 @@ async fn watch(
     }
     let after = after.map(|after| after.positions.of(filter.organization).sequence);
     let database = services.database.clone();
-    let events = changes::watch(request.scope(), database, &services.moved, filter, after).await?;
+    let events = changes::watch(request.scope(), database, &services.changes, filter, after).await?;
     request.course()?.open(Opening::Plain);
     Ok(events.map(move |event| {
         request.renew_loaders();

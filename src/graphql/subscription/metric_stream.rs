@@ -1,6 +1,6 @@
 //! `metricStream`: measurements as they are committed.
 
-use std::{sync::Arc, time};
+use std::sync::Arc;
 
 use async_graphql::{Context, Enum, SimpleObject, Subscription};
 use futures_util::{
@@ -10,7 +10,7 @@ use futures_util::{
 
 use crate::{
     engine::watch::{Opening, Overflow, Part},
-    error::{Error, Result},
+    error::Result,
     graphql::{
         RequestContext,
         context::request,
@@ -20,7 +20,7 @@ use crate::{
             metric::Metric,
         },
     },
-    live::{self, Pace, Purpose, Source, StreamEvent},
+    live::{self, CursorPurpose, StreamEvent, StreamPacing, StreamSource},
     model::Positions,
 };
 
@@ -98,10 +98,10 @@ impl MetricStreamSubscription {
             desc = "Go on after this cursor: what was committed since then comes first. One that answered a submission needs a filter within one organization."
         )]
         _after: Option<StreamCursor>,
-        #[graphql(desc = "Measurements of one event at most.", default = 100)] max_batch: i32,
+        #[graphql(desc = "Measurements of one event at most.", default_with = "StreamPacing::BATCH_DEFAULT")] max_batch: i32,
         #[graphql(
             desc = "How long a measurement may wait for others to share an event; after a pause it waits for none.",
-            default_with = "Duration(250_000)"
+            default_with = "Duration(StreamPacing::DELAY_DEFAULT_MICROS)"
         )]
         max_delay: Duration,
         #[graphql(
@@ -112,15 +112,15 @@ impl MetricStreamSubscription {
     ) -> Result<BoxStream<'a, Result<MetricStreamEvent>>> {
         let request = Arc::clone(request(context)?);
         let filter = filter::stream(filter)?;
-        let pace = pace(request.services.pace, max_batch, max_delay)?;
+        let pacing = StreamPacing::requested(&request.services.live, max_batch, max_delay.0)?;
         let purpose = filter.purpose(request.scope(), STREAM);
         let seal = Seal { request, purpose };
         let (request, services) = (&seal.request, &seal.request.services);
-        let source = Source { database: services.database.clone(), publisher: services.publisher.clone() };
+        let source = StreamSource { database: services.database.clone(), publisher: services.publisher.clone() };
         // Where a client resumes is in the part: the engine has taken it out of what identical subscriptions share.
         match request.course()?.part.clone() {
             Part::Tail => {
-                let (start, events) = live::stream::tail(request.scope(), source, filter, pace).await?;
+                let (start, events) = live::stream::tail(request.scope(), source, filter, pacing).await?;
                 let cursor = seal.text(&start);
                 request.course()?.open(Opening::Places { start, cursor, overflow: overflow.into() });
                 Ok(events.map(move |event| seal.event(event?)).boxed())
@@ -128,7 +128,7 @@ impl MetricStreamSubscription {
             Part::Stretch { after, until } => {
                 let after = services.cursors.unseal(purpose, &after)?;
                 let events =
-                    live::stream::stretch(request.scope(), source, filter, after, &until, pace.batch_max).await?;
+                    live::stream::replay(request.scope(), source, filter, after, &until, pacing.batch_max).await?;
                 Ok(events.map(move |event| seal.event(event?)).boxed())
             }
             Part::Skip { from, to, missed } => {
@@ -151,25 +151,10 @@ impl MetricStreamSubscription {
     }
 }
 
-/// What clients ask for, within the server's bounds.
-fn pace(bounds: Pace, max_batch: i32, max_delay: Duration) -> Result<Pace> {
-    let batch_max = usize::try_from(max_batch).ok().filter(|batch| (1..=bounds.batch_max).contains(batch));
-    let batch_max = batch_max.ok_or_else(|| {
-        Error::input("maxBatch", format!("is {max_batch}; it must be from 1 to {}", bounds.batch_max))
-    })?;
-    let delay_max = u64::try_from(max_delay.0).map(time::Duration::from_micros).unwrap_or_default();
-    if delay_max > bounds.delay_max {
-        let bound =
-            crate::model::timestamp::duration_text(i64::try_from(bounds.delay_max.as_micros()).unwrap_or(i64::MAX));
-        return Err(Error::input("maxDelay", format!("must be at most {bound}")));
-    }
-    Ok(Pace { batch_max, delay_max, ..bounds })
-}
-
 /// Turns events into what clients see.
 struct Seal {
     request: Arc<RequestContext>,
-    purpose: Purpose,
+    purpose: CursorPurpose,
 }
 
 impl Seal {

@@ -17,6 +17,7 @@ use crate::{
             window::{self, LiveWindow},
         },
     },
+    live::window::WindowRequest,
     reports::{Projects, Question},
 };
 
@@ -39,7 +40,7 @@ impl MetricWindowSubscription {
         #[graphql(desc = "How long the window is, at most a day unless the server is set otherwise.")] window: Duration,
         #[graphql(
             desc = "How often it moves on. The steps that both lengths have in common must not be too many: a window of an hour moves every 6 seconds at the quickest.",
-            default_with = "Duration(1_000_000)"
+            default_with = "Duration(WindowRequest::EVERY_DEFAULT)"
         )]
         every: Duration,
         #[graphql(desc = "What the measurements are told apart by; not at all when left out.")] group_by: Option<
@@ -58,8 +59,8 @@ impl MetricWindowSubscription {
         let after = after.and_then(|after| after.positions.last());
         let group_by = window::group_by(group_by.unwrap_or_default())?;
         let want = window::wants(context.field());
-        let lengths = (window.0, every.0);
-        let windows = request.services.windows.watch(request.scope(), filter, lengths, group_by, after).await?;
+        let asked = WindowRequest { filter, length: window.0, every: every.0, group_by, after };
+        let windows = request.services.windows.watch(request.scope(), asked).await?;
         request.course()?.open(Opening::State);
         Ok(windows.map(move |window| {
             request.renew_loaders();

@@ -20,7 +20,7 @@ use crate::{
             window::figures_as_stats,
         },
     },
-    live::window::{GroupKey, LiveWindow},
+    live::window::{LiveWindow, WindowRequest},
     model::{EndpointId, Key, MetricType},
     reports::{self, Projects, Question, Want, slowest},
 };
@@ -40,10 +40,11 @@ impl SlowestEndpointsSubscription {
         #[graphql(desc = "Which measurements. It must stay within one organization.")] filter: StreamFilter,
         #[graphql(
             desc = "How long the window is, at most a day unless the server is set otherwise.",
-            default_with = "Duration(300_000_000)"
+            default_with = "Duration(WindowRequest::RANKING_LENGTH_DEFAULT)"
         )]
         window: Duration,
-        #[graphql(desc = "How often it moves on.", default_with = "Duration(2_000_000)")] every: Duration,
+        #[graphql(desc = "How often it moves on.", default_with = "Duration(WindowRequest::RANKING_EVERY_DEFAULT)")]
+        every: Duration,
         #[graphql(desc = "The worst so many, 1 to 100.", default = 10)] limit: i32,
         #[graphql(desc = "What makes an endpoint slow.", default_with = "Statistic::P95")] rank_by: Statistic,
     ) -> Result<impl Stream<Item = Result<Vec<EndpointStats>>> + 'a> {
@@ -51,18 +52,13 @@ impl SlowestEndpointsSubscription {
         let limit =
             u32::try_from(limit).map_err(|_| Error::input("limit", format!("must be 1 to 100, got {limit}")))?;
         slowest::check_limit(limit)?;
-        let mut filter = filter::stream(filter)?;
-        if filter.kinds.is_empty() {
-            filter.kinds = vec![MetricType::PageLoad, MetricType::ApiResponse, MetricType::Database];
-        }
+        let asked = WindowRequest::ranking(filter::stream(filter)?, window.0, every.0);
         let rank_by: reports::Statistic = rank_by.into();
         let field = context.field();
         let has_id = ["worstSample", "statusCode", "timestamp", "trend"].iter().any(|name| selection::has(field, name));
         let want = if rank_by.percentile().is_some() { Want::Percentiles } else { stats::wants_in_stats(field) };
-        let ranking = Ranking { rank_by, limit, kinds: filter.kinds.clone(), want, has_id };
-        let group_by = vec![GroupKey::Project, GroupKey::Endpoint];
-        let lengths = (window.0, every.0);
-        let windows = request.services.windows.watch(request.scope(), filter, lengths, group_by, None).await?;
+        let ranking = Ranking { rank_by, limit, kinds: asked.filter.kinds.clone(), want, has_id };
+        let windows = request.services.windows.watch(request.scope(), asked).await?;
         request.course()?.open(Opening::State);
         Ok(windows.then(move |window| {
             let (request, ranking) = (Arc::clone(&request), ranking.clone());
@@ -89,10 +85,10 @@ impl Ranking {
     async fn of(&self, request: &RequestContext, window: &LiveWindow) -> Result<Vec<EndpointStats>> {
         let rows = window.groups.iter().filter_map(|group| {
             Some(reports::EndpointStats {
-                project: Key::new(window.cursor.organization, group.place.project?),
+                project: Key::new(window.cursor.organization, group.labels.project?),
                 endpoint_id: EndpointId::ALL,
                 endpoint: group.endpoint.clone()?,
-                stats: Arc::new(figures_as_stats(&group.figures, self.want, window.range)),
+                stats: Arc::new(figures_as_stats(&group.tally, self.want, window.range)),
                 value: 0.0,
             })
         });

@@ -6,7 +6,7 @@ use super::{Employee, Organization, Project};
 use crate::{
     error::Result,
     graphql::{context::request, loaders::Asked, node::NodeId, scalars::StreamCursor, selection},
-    live::{Cursors, Purpose, changes::ChangeEvent},
+    live::{CursorPurpose, Cursors, changes::ChangeEvent},
     model::{self, Position, change::EntityKey},
 };
 
@@ -49,7 +49,7 @@ pub struct EntityChange {
     /// What was logged.
     pub event: ChangeEvent,
     /// What its cursors are for.
-    pub purpose: Purpose,
+    pub purpose: CursorPurpose,
     /// Seals them.
     pub cursors: Cursors,
 }

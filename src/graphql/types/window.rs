@@ -124,10 +124,10 @@ impl LiveGroup {
         let value = |key, value| GroupKeyValue { key, value };
         let project = |id| NodeId::Project(Key::new(self.organization(), id)).encode().0;
         [
-            group.place.project.map(|id| value(MetricGroupKey::Project, project(id))),
-            group.place.kind.map(|kind| value(MetricGroupKey::Type, kind.name().to_owned())),
+            group.labels.project.map(|id| value(MetricGroupKey::Project, project(id))),
+            group.labels.kind.map(|kind| value(MetricGroupKey::Type, kind.name().to_owned())),
             group.endpoint.clone().map(|path| value(MetricGroupKey::Endpoint, path)),
-            group.place.status.map(|status| {
+            group.labels.status.map(|status| {
                 let code = if status == 0 { String::new() } else { status.to_string() };
                 value(MetricGroupKey::StatusCode, code)
             }),
@@ -139,7 +139,7 @@ impl LiveGroup {
 
     /// The project of the group; null where groups are not told apart by it.
     async fn project(&self, context: &Context<'_>) -> Option<Result<One<Project>>> {
-        let id: ProjectId = self.group()?.place.project?;
+        let id: ProjectId = self.group()?.labels.project?;
         async {
             let asked = Asked { id: Key::new(self.organization(), id), fields: selection::of_object(context.field()) };
             Ok(request(context)?.loaders().project.load(asked).await?.map(Project).map(One))
@@ -151,7 +151,7 @@ impl LiveGroup {
     /// The type of the group; null where groups are not told apart by it.
     #[graphql(name = "type")]
     async fn kind(&self) -> Option<MetricType> {
-        self.group()?.place.kind.map(Into::into)
+        self.group()?.labels.kind.map(Into::into)
     }
 
     /// The endpoint of the group; null where groups are not told apart by it.
@@ -161,11 +161,11 @@ impl LiveGroup {
 
     /// How it did in the window.
     async fn stats(&self) -> MetricAggregate {
-        let figures = self.group().map_or_else(Tally::default, |group| group.figures.clone());
+        let figures = self.group().map_or_else(Tally::default, |group| group.tally.clone());
         let stats = figures_as_stats(&figures, self.want, self.window.range);
-        let place = self.group().map(|group| &group.place);
-        let project = place.and_then(|place| place.project).map(|id| Key::new(self.organization(), id));
-        let parent = Parent::of_series(project, place.and_then(|place| place.kind));
+        let labels = self.group().map(|group| &group.labels);
+        let project = labels.and_then(|labels| labels.project).map(|id| Key::new(self.organization(), id));
+        let parent = Parent::of_series(project, labels.and_then(|labels| labels.kind));
         let about = About { parent, question: Arc::clone(&self.question) };
         MetricAggregate::own(Arc::new(stats), about, self.window.as_of)
     }

@@ -1,6 +1,6 @@
-//! The bus that needs nothing but the database: LISTEN and NOTIFY, on two connections of its own.
+//! The bus over LISTEN and NOTIFY of PostgreSQL, on two connections of its own.
 //!
-//! Never inside of a transaction that writes: NOTIFY takes a lock of the whole cluster until the commit is done.
+//! Notices are never sent inside a writing transaction: NOTIFY holds a lock of the whole cluster until the commit.
 
 use std::{str::FromStr, time::Duration};
 
@@ -14,28 +14,28 @@ use sqlx::{
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 
-use super::Bus;
+use super::transport::Bus;
 use crate::{
     error::{Error, Result},
-    live::Poke,
+    live::notice::CommitNotice,
 };
 
 const CHANNEL: &str = "perfgraph";
-/// The database takes less than 8,000 bytes in one message.
+/// Maximum bytes of one message; PostgreSQL accepts fewer than 8,000.
 const BYTES_MAX: usize = 7_900;
-/// One listens, one tells.
+/// One connection listens, one notifies.
 const CONNECTIONS: u32 = 2;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Carries pokes between all who use one database.
+/// A bus between all instances on one database.
 #[derive(Clone, Debug)]
 pub struct PostgresBus(PgPool);
 
 impl PostgresBus {
-    /// Connects when it is used.
+    /// Connects on first use.
     ///
     /// # Errors
-    /// When the URL makes no sense.
+    /// When the URL is invalid.
     pub fn new(url: &str) -> Result<Self> {
         let connect = PgConnectOptions::from_str(url)
             .map_err(|error| Error::input("database.url", error.to_string()))?
@@ -47,22 +47,22 @@ impl PostgresBus {
 
 #[async_trait]
 impl Bus for PostgresBus {
-    async fn publish(&self, pokes: &[Poke]) -> Result<()> {
+    async fn publish(&self, notices: &[CommitNotice]) -> Result<()> {
         let notify = sqlx::query("SELECT pg_notify($1, message) FROM unnest($2::text[]) AS message");
-        notify.bind(CHANNEL).bind(Poke::texts(pokes, BYTES_MAX)).execute(&self.0).await?;
+        notify.bind(CHANNEL).bind(CommitNotice::texts(notices, BYTES_MAX)).execute(&self.0).await?;
         Ok(())
     }
 
-    async fn subscribe(&self) -> Result<BoxStream<'static, Vec<Poke>>> {
+    async fn subscribe(&self) -> Result<BoxStream<'static, Vec<CommitNotice>>> {
         let mut listener = PgListener::connect_with(&self.0).await?;
         listener.ignore_pool_close_event(true);
         listener.listen(CHANNEL).await?;
-        let heard = stream::unfold(listener, |mut listener| async move {
-            // Nothing means that the connection is lost, and an error that there is no other: begin again.
+        let notices = stream::unfold(listener, |mut listener| async move {
+            // `None` means that the connection was lost, an error that it could not be replaced; both end the stream.
             let message = listener.try_recv().await.ok()??;
-            Some((Poke::read(message.payload()), listener))
+            Some((CommitNotice::parse_all(message.payload()), listener))
         });
-        Ok(heard.boxed())
+        Ok(notices.boxed())
     }
 
     async fn close(&self) {

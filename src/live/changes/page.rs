@@ -1,4 +1,4 @@
-//! Reads the log of one organization's changes, a page at a time.
+//! Reads the change log of one organization, page by page.
 
 use sea_orm::{
     ConnectionTrait,
@@ -9,40 +9,44 @@ use crate::{
     db::{Database, StatementLog},
     error::{Error, Result},
     model::{
-        OrganizationId,
+        OrganizationId, Scope,
         change::{Change, ChangeKind, EntityKey},
     },
 };
 
-/// Changes read at once.
+/// Entries of one page.
 pub(super) const ROWS_MAX: usize = 500;
 
-/// A change and its place in the organization's count.
+/// A change and its number in the organization's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeEvent {
-    /// Its place: a stream opened after it continues with the next.
+    /// The number of the change; a stream opened after it continues with the next.
     pub sequence: i64,
-    /// What happened.
+    /// The change.
     pub change: Change,
-    /// What is no longer in the log between the event before and this one.
-    pub removed: Option<Removed>,
+    /// The changes between the previous event and this one that are no longer in the log.
+    pub removed: Option<RemovedChanges>,
 }
 
-/// Changes that retention has removed from the log before they were read.
+/// Changes that retention removed from the log before they were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Removed {
-    /// The first of them.
+pub struct RemovedChanges {
+    /// The number of the first one.
     pub first: i64,
-    /// The last of them.
+    /// The number of the last one.
     pub last: i64,
 }
 
-/// The changes after a place, in their order. One statement.
+/// Reads the changes after a number, in their order; none of an organization outside of the scope. One statement.
 pub(super) async fn after(
+    scope: &Scope,
     database: &Database,
     organization: OrganizationId,
     sequence: i64,
 ) -> Result<Vec<ChangeEvent>> {
+    if !scope.sees(organization) {
+        return Ok(Vec::new());
+    }
     let mut select = Query::select();
     select
         .columns(["seq", "noun", "entity_id", "kind", "changed_fields"])
@@ -65,12 +69,16 @@ pub(super) async fn after(
     Ok(events)
 }
 
-/// Where an organization's log stands; `None` when there is no such organization.
-pub(super) async fn last(database: &Database, organization: OrganizationId) -> Result<Option<i64>> {
+/// Reads the number of an organization's last change; `None` if the organization does not exist or lies outside of the
+/// scope.
+pub(super) async fn last(scope: &Scope, database: &Database, organization: OrganizationId) -> Result<Option<i64>> {
+    if !scope.sees(organization) {
+        return Ok(None);
+    }
     let mut last = Query::select();
     last.column("last_change").from("organization_stream").and_where(Expr::col("organization_id").eq(organization));
     let mut select = Query::select();
-    // An organization has no count before its first commit.
+    // An organization has no number before its first commit.
     select
         .expr(Expr::SubQuery(None, Box::new(last.into())).if_null(0_i64))
         .from("organization")
@@ -79,8 +87,8 @@ pub(super) async fn last(database: &Database, organization: OrganizationId) -> R
     Ok(row.map(|row| row.try_get_by_index(0)).transpose()?)
 }
 
-/// Where every organization's log stands. One statement.
-pub(super) async fn standing(database: &Database) -> Result<Vec<(OrganizationId, i64)>> {
+/// Reads the number of every organization's last change, for the server's own relay. One statement.
+pub(super) async fn last_of_all(database: &Database) -> Result<Vec<(OrganizationId, i64)>> {
     let mut select = Query::select();
     select.columns(["organization_id", "last_change"]).from("organization_stream");
     let rows = database.reader(StatementLog::default()).query_all(&select).await?;

@@ -1,5 +1,5 @@
-//! Brings the news together that a log has moved: from changes of this process, from other instances over the bus, and,
-//! as both may be lost, from the database once a second while anybody watches.
+//! Collects signals that a change log has advanced: from changes of this process, from other instances over the bus and,
+//! since both may be lost, from the database once a second while there are subscribers.
 
 use std::time::Duration;
 
@@ -9,56 +9,61 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Moved, page};
+use super::{page, signal::ChangeSignal};
 use crate::{
     db::Database,
-    live::{Poke, Publisher},
+    live::{notice::CommitNotice, publisher::Publisher},
 };
 
-/// How often the database is asked, at most: where nobody else writes into it, only what was lost here is found.
-const SELDOM: Duration = Duration::from_secs(30);
+/// Polling interval if no other instance writes: it finds only signals that were lost within the process.
+const SINGLE_INSTANCE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Carries the news to streams and to other instances.
-pub struct Relay {
+/// Carries signals to streams and to other instances.
+pub struct ChangeRelay {
     database: Database,
     publisher: Publisher,
-    moved: Moved,
+    signal: ChangeSignal,
     interval: Duration,
 }
 
-impl Relay {
-    /// Asks the database so often; seldom where nobody else writes into it.
-    pub fn new(database: Database, publisher: Publisher, moved: Moved, poll_interval: Option<Duration>) -> Self {
-        Self { database, publisher, moved, interval: poll_interval.unwrap_or(SELDOM) }
+impl ChangeRelay {
+    /// Polls the database at this interval; rarely if no other instance writes.
+    pub fn new(
+        database: Database,
+        publisher: Publisher,
+        signal: ChangeSignal,
+        poll_interval: Option<Duration>,
+    ) -> Self {
+        Self { database, publisher, signal, interval: poll_interval.unwrap_or(SINGLE_INSTANCE_INTERVAL) }
     }
 
     /// Runs until the server stops.
     pub async fn run(self, stopping: CancellationToken) {
-        let working = Box::pin(async { tokio::join!(self.announce(), self.hear(), self.poll()) });
+        let working = Box::pin(async { tokio::join!(self.announce(), self.receive(), self.poll()) });
         stopping.run_until_cancelled(working).await;
     }
 
-    /// Tells everybody what this process changed.
+    /// Announces the changes of this process to streams and other instances.
     async fn announce(&self) {
         let mut moves = self.database.moves();
         loop {
             match moves.recv().await {
                 Ok((organization, last)) => {
-                    self.publisher.announce(Poke { organization, sequence: None, change: Some(last) });
+                    self.publisher.announce(CommitNotice { organization, sequence: None, change: Some(last) });
                 }
-                Err(RecvError::Lagged(_)) => self.look().await,
+                Err(RecvError::Lagged(_)) => self.read_all().await,
                 Err(RecvError::Closed) => return,
             }
         }
     }
 
-    async fn hear(&self) {
-        let mut pokes = self.publisher.changes();
+    async fn receive(&self) {
+        let mut notices = self.publisher.changes();
         loop {
-            match pokes.recv().await {
-                Ok(Poke { organization, change: Some(last), .. }) => self.moved.tell(organization, last),
+            match notices.recv().await {
+                Ok(CommitNotice { organization, change: Some(last), .. }) => self.signal.send(organization, last),
                 Ok(_) => {}
-                Err(RecvError::Lagged(_)) => self.look().await,
+                Err(RecvError::Lagged(_)) => self.read_all().await,
                 Err(RecvError::Closed) => return,
             }
         }
@@ -69,20 +74,21 @@ impl Relay {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            if self.moved.is_heard() {
-                self.look().await;
+            if self.signal.has_subscribers() {
+                self.read_all().await;
             }
         }
     }
 
-    async fn look(&self) {
-        match page::standing(&self.database).await {
-            Ok(standing) => {
-                for (organization, last) in standing {
-                    self.moved.tell(organization, last);
+    /// Signals the last entry of every log, as the database has it.
+    async fn read_all(&self) {
+        match page::last_of_all(&self.database).await {
+            Ok(last) => {
+                for (organization, last) in last {
+                    self.signal.send(organization, last);
                 }
             }
-            Err(error) => tracing::warn!(%error, "changes of other instances cannot be seen; trying again"),
+            Err(error) => tracing::warn!(%error, "cannot read the change log; changes of other instances are delayed"),
         }
     }
 }

@@ -1,88 +1,101 @@
-//! What a window is about, in one normal form: whoever asks for the same shares one computation.
+//! The query of a window in normal form, so that equal queries share one computation.
 //!
-//! A window is made of slots as wide as the greatest common divisor of its length and its pace, so both of its ends
-//! always lie between two slots and nothing is ever estimated at the edges.
+//! The slots of a window are as wide as the greatest common divisor of its length and its interval. Both ends of the window
+//! lie between two slots, so nothing is estimated at the edges.
 
 use std::collections::BTreeSet;
 
-use super::super::filter::{Filter, several_organizations};
 use crate::{
+    config,
     error::{Error, Result},
+    live::filter::{Filter, several_organizations},
     model::{
-        Key, Measurement, MetricType, OrganizationId, ProjectId, Reach, Scope, filter::Number, timestamp::duration_text,
+        Key, Measurement, MetricType, OrganizationId, ProjectId, Reach, Scope, StreamCursor,
+        filter::Number,
+        timestamp::{HOUR_MICROS, MINUTE_MICROS, SECOND_MICROS, duration_text, whole_micros},
     },
 };
 
-/// What a window can be grouped by.
+/// A key that a window can be grouped by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum GroupKey {
-    /// Per project.
+    /// The project.
     Project,
-    /// Per type of measurement.
+    /// The type of measurement.
     Type,
-    /// Per route, page, query or cache.
+    /// The endpoint: a route, page, query or cache.
     Endpoint,
-    /// Per HTTP status; measurements without one have 0.
+    /// The HTTP status; 0 for measurements without one.
     StatusCode,
 }
 
-/// What windows may cost.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// The longest window, in microseconds.
-    pub window_max: i64,
-    /// The quickest pace, in microseconds.
-    pub every_min: i64,
-    /// Slots of one window.
-    pub slots_max: i64,
-    /// Groups of one window.
-    pub groups_max: usize,
-    /// Slots that hold something, in all windows together.
-    pub cells_max: usize,
-    /// Windows that are computed at once; those who watch the same count once.
-    pub windows_max: usize,
+/// A window that a caller requests. Lengths are in microseconds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowRequest {
+    /// The measurements, of one organization.
+    pub filter: Filter,
+    /// The length of the window.
+    pub length: i64,
+    /// The interval at which the window advances.
+    pub every: i64,
+    /// The keys of its groups.
+    pub group_by: Vec<GroupKey>,
+    /// A position that the first window must include.
+    pub after: Option<StreamCursor>,
 }
 
-/// Which window of which measurements.
+impl WindowRequest {
+    /// Interval of a window if the caller requests no other one.
+    pub const EVERY_DEFAULT: i64 = SECOND_MICROS;
+    /// Length of a ranking's window if the caller requests no other one.
+    pub const RANKING_LENGTH_DEFAULT: i64 = 5 * MINUTE_MICROS;
+    /// Interval of a ranking if the caller requests no other one.
+    pub const RANKING_EVERY_DEFAULT: i64 = 2 * SECOND_MICROS;
+
+    /// A window of endpoints to rank: grouped by project and endpoint. Without types in the filter it covers the types that
+    /// measure time, since values of different units cannot be ranked together.
+    pub fn ranking(mut filter: Filter, length: i64, every: i64) -> Self {
+        if filter.kinds.is_empty() {
+            filter.kinds = vec![MetricType::PageLoad, MetricType::ApiResponse, MetricType::Database];
+        }
+        Self { filter, length, every, group_by: vec![GroupKey::Project, GroupKey::Endpoint], after: None }
+    }
+}
+
+/// A window in normal form.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WindowQuery {
-    /// Whose measurements.
+    /// The organization.
     pub organization: OrganizationId,
-    /// Only these projects; all where none is named.
+    /// Only these projects; all if empty.
     pub projects: BTreeSet<ProjectId>,
-    /// Only these types; all where none is named.
+    /// Only these types; all if empty.
     pub kinds: BTreeSet<MetricType>,
-    /// Only these endpoints; all where none is named.
+    /// Only these endpoints; all if empty.
     pub endpoints: BTreeSet<String>,
-    /// Only values from here on.
+    /// Only values of at least this.
     pub min_value: Option<Number>,
-    /// How long the window is, in microseconds.
-    pub window: i64,
-    /// How often it is moved on, in microseconds.
+    /// The length in microseconds.
+    pub length: i64,
+    /// The interval at which the window advances, in microseconds.
     pub every: i64,
-    /// What it is told apart by.
+    /// The keys of its groups.
     pub group_by: BTreeSet<GroupKey>,
 }
 
 impl WindowQuery {
-    /// A window in normal form.
+    /// Brings a request into normal form.
     ///
     /// # Errors
-    /// [`Error::Input`] for lengths that are out of bounds or do not fit each other, and for a filter that spans several
-    /// organizations: a window stands in the stream of one.
-    pub fn new(
-        scope: &Scope,
-        filter: Filter,
-        window: i64,
-        every: i64,
-        group_by: impl IntoIterator<Item = GroupKey>,
-        bounds: &Bounds,
-    ) -> Result<Self> {
-        check_lengths(window, every, bounds)?;
+    /// [`Error::Input`] for lengths beyond the limits or in a ratio that needs too many slots, and for a filter that covers
+    /// several organizations.
+    pub fn new(scope: &Scope, request: WindowRequest, settings: &config::Live) -> Result<Self> {
+        let WindowRequest { filter, length, every, group_by, after: _ } = request;
+        check_lengths(length, every, settings)?;
         let combinations = filter.projects.len().max(1).saturating_mul(filter.endpoints.len().max(1));
         if combinations > COMBINATIONS_MAX {
             let message = format!(
-                "names {combinations} endpoints of projects, and at most {COMBINATIONS_MAX} can be watched at once"
+                "names {combinations} combinations of projects and endpoints; the maximum is {COMBINATIONS_MAX}"
             );
             return Err(Error::input("filter", message));
         }
@@ -94,73 +107,75 @@ impl WindowQuery {
             kinds: filter.kinds.into_iter().collect(),
             endpoints: filter.endpoints.into_iter().collect(),
             min_value: filter.min_value.map(Number),
-            window,
+            length,
             every,
             group_by: group_by.into_iter().collect(),
         })
     }
 
-    /// How wide a slot is, in microseconds.
+    /// The width of a slot in microseconds.
     pub const fn slot_width(&self) -> i64 {
-        greatest_common_divisor(self.window, self.every)
+        greatest_common_divisor(self.length, self.every)
     }
 
-    /// Whether measurements are told apart by this.
+    /// True if the window is grouped by this key.
     pub fn groups_by(&self, key: GroupKey) -> bool {
         self.group_by.contains(&key)
     }
 
-    /// Whether a measurement of one of the projects counts, but for its endpoint.
-    pub fn passes(&self, measurement: &Measurement) -> bool {
+    /// True if a measurement matches; its project and endpoint are not compared.
+    pub fn matches(&self, measurement: &Measurement) -> bool {
         (self.kinds.is_empty() || self.kinds.contains(&measurement.kind))
             && self.min_value.is_none_or(|min| measurement.value >= min.0)
     }
 
-    /// The projects that are named, as keys.
+    /// The keys of the named projects.
     pub fn project_keys(&self) -> impl Iterator<Item = Key<ProjectId>> {
         self.projects.iter().map(|project| Key::new(self.organization, *project))
     }
 }
 
-/// Projects times endpoints that one filter may name: each is looked up by itself.
+/// Maximum of projects times endpoints in one filter; each combination is a route of its own.
 const COMBINATIONS_MAX: usize = 500;
 
-/// Widths of slots that people think in, in seconds.
+/// Round intervals in seconds, for advice in errors.
 const ROUND_WIDTHS: [i64; 16] = [1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1_200, 1_800, 3_600, 86_400];
 
-fn check_lengths(window: i64, every: i64, bounds: &Bounds) -> Result<()> {
+fn check_lengths(length: i64, every: i64, settings: &config::Live) -> Result<()> {
     let text = duration_text;
-    if window > bounds.window_max {
+    let length_max = i64::from(settings.window_max_hours).saturating_mul(HOUR_MICROS);
+    let every_min = whole_micros(settings.window_every_min);
+    let slots_max = i64::try_from(settings.window_steps_max).unwrap_or(i64::MAX);
+    if length > length_max {
         let message = format!(
-            "is {}, and at most {} can be watched live; ask metricStats for more",
-            text(window),
-            text(bounds.window_max)
+            "is {}; a live window is at most {} long; use metricStats for longer ones",
+            text(length),
+            text(length_max)
         );
         return Err(Error::input("window", message));
     }
-    if every < bounds.every_min {
-        let message = format!("is {}, and must be at least {}", text(every), text(bounds.every_min));
+    if every < every_min {
+        let message = format!("is {}; it must be at least {}", text(every), text(every_min));
         return Err(Error::input("every", message));
     }
-    if every > window {
-        let message = format!("is {}, longer than the window of {}: give at most that", text(every), text(window));
+    if every > length {
+        let message = format!("is {}; it must be at most the length of the window, {}", text(every), text(length));
         return Err(Error::input("every", message));
     }
-    let slots = window / greatest_common_divisor(window, every);
-    if slots <= bounds.slots_max {
+    let slots = length / greatest_common_divisor(length, every);
+    if slots <= slots_max {
         return Ok(());
     }
-    let fits = |width: &i64| window % width == 0 && window / width <= bounds.slots_max && *width >= bounds.every_min;
-    let advice = ROUND_WIDTHS.iter().map(|seconds| seconds * 1_000_000).find(fits);
+    let fits = |width: &i64| length % width == 0 && length / width <= slots_max && *width >= every_min;
+    let advice = ROUND_WIDTHS.iter().map(|seconds| seconds * SECOND_MICROS).find(fits);
     let advice = advice.map_or_else(
-        || "choose a window of whole minutes, and a pace that divides it".to_owned(),
+        || "choose a window of whole minutes, and an interval that divides it".to_owned(),
         |every| format!("{} fits this window", text(every)),
     );
     let message = format!(
-        "is {}: the window of {} would have {slots} steps, and at most {} are kept; {advice}",
+        "is {}; with a window of {} it needs {slots} steps, and the maximum is {slots_max}; {advice}",
         text(every),
-        text(window),
-        bounds.slots_max
+        text(length),
     );
     Err(Error::input("every", message))
 }
@@ -172,7 +187,7 @@ const fn greatest_common_divisor(mut a: i64, mut b: i64) -> i64 {
     a
 }
 
-/// The one organization that a filter is about.
+/// The one organization that a filter covers.
 fn organization(scope: &Scope, filter: &Filter) -> Result<OrganizationId> {
     let own = match scope.reach() {
         Reach::Organization(own) => Some(own),
@@ -180,12 +195,44 @@ fn organization(scope: &Scope, filter: &Filter) -> Result<OrganizationId> {
     };
     let first = filter.projects.first().map(|project| project.organization);
     let Some(organization) = filter.organization.or(first).or(own) else {
-        let advice = "a window is about one organization: name it, or projects of it";
+        let advice = "names no organization; a live window covers exactly one: give organizationId, or projects of it";
         return Err(Error::input("filter", advice));
     };
     if filter.projects.iter().any(|project| project.organization != organization) {
-        let message = "a window is about one organization, and these projects belong to several";
+        let message = "names projects of several organizations; a live window covers exactly one";
         return Err(several_organizations(scope, message));
     }
     Ok(organization)
+}
+
+/// The error for a window with too many groups.
+pub(super) fn too_many_groups(settings: &config::Live) -> Error {
+    limit(
+        "the number of groups in this window",
+        settings.window_groups_max,
+        "name fewer projects, types or endpoints, or group by fewer keys",
+    )
+}
+
+/// The error for windows with too many slots together.
+pub(super) fn too_many_slots(settings: &config::Live) -> Error {
+    limit(
+        "the number of steps that all windows hold",
+        settings.window_cells_max,
+        "choose a shorter window, a longer interval or fewer groups",
+    )
+}
+
+/// The error for too many different windows.
+pub(super) fn too_many_windows(settings: &config::Live) -> Error {
+    limit(
+        "the number of different live windows",
+        settings.windows_max,
+        "subscribe to a window that others use, or try again later",
+    )
+}
+
+fn limit(what: &'static str, limit: usize, advice: &'static str) -> Error {
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+    Error::Limit { what, actual: limit.saturating_add(1), limit, advice }
 }

@@ -1,24 +1,24 @@
-//! Which windows of an organization a measurement may belong to, found by its project and its endpoint: the cost of a
-//! measurement follows from who watches it, not from how many watch something.
+//! Finds the windows of an organization that a measurement may belong to, by its project and endpoint. The cost of a
+//! measurement depends on the windows that cover it, not on the number of all windows.
 
 use std::collections::HashMap;
 
 use super::query::WindowQuery;
-use crate::{live::CommittedBatch, model::ProjectId};
+use crate::{live::publisher::CommittedBatch, model::ProjectId};
 
-/// A window at the desk.
-pub type ViewId = u64;
+/// The id of a window in the registry.
+pub type WindowId = u64;
 
-/// Windows by what they watch. `None` stands for every project.
+/// Windows by project and endpoint. `None` stands for all projects.
 #[derive(Debug, Default)]
-pub struct Routes {
-    whole: HashMap<Option<ProjectId>, Vec<ViewId>>,
-    by_endpoint: HashMap<Option<ProjectId>, HashMap<String, Vec<ViewId>>>,
+pub struct WindowRoutes {
+    whole: HashMap<Option<ProjectId>, Vec<WindowId>>,
+    by_endpoint: HashMap<Option<ProjectId>, HashMap<String, Vec<WindowId>>>,
 }
 
-impl Routes {
+impl WindowRoutes {
     /// Adds a window.
-    pub fn insert(&mut self, query: &WindowQuery, id: ViewId) {
+    pub fn insert(&mut self, query: &WindowQuery, id: WindowId) {
         for project in projects(query) {
             if query.endpoints.is_empty() {
                 self.whole.entry(project).or_default().push(id);
@@ -29,22 +29,22 @@ impl Routes {
         }
     }
 
-    /// Takes a window out.
-    pub fn remove(&mut self, query: &WindowQuery, id: ViewId) {
-        fn without(views: &mut Vec<ViewId>, id: ViewId) -> bool {
-            views.retain(|view| *view != id);
-            !views.is_empty()
+    /// Removes a window.
+    pub fn remove(&mut self, query: &WindowQuery, id: WindowId) {
+        fn without(windows: &mut Vec<WindowId>, id: WindowId) -> bool {
+            windows.retain(|window| *window != id);
+            !windows.is_empty()
         }
         for project in projects(query) {
-            if let Some(views) = self.whole.get_mut(&project)
-                && !without(views, id)
+            if let Some(windows) = self.whole.get_mut(&project)
+                && !without(windows, id)
             {
                 self.whole.remove(&project);
             }
             if let Some(paths) = self.by_endpoint.get_mut(&project) {
                 for path in &query.endpoints {
-                    if let Some(views) = paths.get_mut(path)
-                        && !without(views, id)
+                    if let Some(windows) = paths.get_mut(path)
+                        && !without(windows, id)
                     {
                         paths.remove(path);
                     }
@@ -56,16 +56,16 @@ impl Routes {
         }
     }
 
-    /// Names every window with the places of the measurements that it may count; a window that counts the whole batch
-    /// has no places.
-    pub fn of<'a>(&'a self, batch: &'a CommittedBatch) -> impl Iterator<Item = (ViewId, Option<usize>)> + 'a {
+    /// The windows that may count measurements of a batch, each with the index of a measurement; without an index, the
+    /// window may count the whole batch.
+    pub fn of<'a>(&'a self, batch: &'a CommittedBatch) -> impl Iterator<Item = (WindowId, Option<usize>)> + 'a {
         let keys = [Some(batch.project.id), None];
         let whole = keys.into_iter().filter_map(|key| self.whole.get(&key)).flatten().map(|id| (*id, None));
         let by_endpoint = keys.into_iter().filter_map(|key| self.by_endpoint.get(&key)).flat_map(|paths| {
-            let places = batch.measurements.iter().enumerate();
-            places.flat_map(|(place, one)| {
-                let views = paths.get(&one.endpoint).into_iter().flatten();
-                views.map(move |id| (*id, Some(place)))
+            let measurements = batch.measurements.iter().enumerate();
+            measurements.flat_map(|(index, one)| {
+                let windows = paths.get(&one.endpoint).into_iter().flatten();
+                windows.map(move |id| (*id, Some(index)))
             })
         });
         whole.chain(by_endpoint)

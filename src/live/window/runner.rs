@@ -1,4 +1,4 @@
-//! Runs the desk: feeds it what is committed, moves its windows on in time, and reads what it asks for.
+//! Runs the registry of windows: applies commits, advances the windows in time, and reads the snapshots they need.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,125 +10,126 @@ use tokio::sync::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    desk::{Desk, FillOrder, Seen},
-    fill::{self, Filled},
-    query::{Bounds, WindowQuery},
-    view::Pace,
+    query::WindowQuery,
+    registry::{WindowRegistry, WindowUpdate},
+    snapshot::{self, SnapshotRequest, WindowSnapshot},
 };
 use crate::{
     clock::Clock,
+    config,
     db::Database,
     error::Result,
-    live::{CommittedBatch, Publisher},
+    live::publisher::{CommittedBatch, Publisher},
     model::Timestamp,
 };
 
-/// Windows that are read at once; the others wait, and requests keep their connections.
+/// Snapshots that are read at once; the others wait, so that requests keep their connections.
 const READS_MAX: usize = 2;
-/// How long a fixed clock may have moved without our noticing.
-const NAP_MAX: Duration = Duration::from_millis(100);
+/// Maximum time between two looks at the clock, for a fixed clock that a test moves.
+const SLEEP_MAX: Duration = Duration::from_millis(100);
 
-/// Somebody who wants to watch.
+/// A request to subscribe to a window.
 #[derive(Debug)]
-pub struct Watch {
-    /// What.
+pub struct SubscribeRequest {
+    /// The window.
     pub query: WindowQuery,
-    /// Who waits for the answer.
-    pub answer: oneshot::Sender<Result<watch::Receiver<Seen>>>,
+    /// The channel for the subscription.
+    pub reply: oneshot::Sender<Result<watch::Receiver<WindowUpdate>>>,
 }
 
 /// Computes every window of this process.
 #[derive(Debug)]
-pub struct Runner {
-    desk: Desk,
-    bounds: Bounds,
+pub struct WindowRunner {
+    registry: WindowRegistry,
+    settings: config::Live,
     database: Database,
     clock: Clock,
     batches: broadcast::Receiver<Arc<CommittedBatch>>,
-    watchers: mpsc::Receiver<Watch>,
-    orders: Vec<FillOrder>,
+    subscribers: mpsc::Receiver<SubscribeRequest>,
+    requests: Vec<SnapshotRequest>,
 }
 
-enum Event {
-    Watch(Watch),
+enum RunnerEvent {
+    Subscribe(SubscribeRequest),
     Batch(Result<Arc<CommittedBatch>, RecvError>),
-    Filled(FillOrder, Result<Filled>),
+    Snapshot(SnapshotRequest, Result<WindowSnapshot>),
     Time,
     Stop,
 }
 
-impl Runner {
-    /// Sees what is published from now on.
+impl WindowRunner {
+    /// Subscribes to all commits from now on.
     pub fn new(
-        bounds: Bounds,
-        pace: Pace,
+        settings: &config::Live,
         database: Database,
         clock: Clock,
         publisher: &Publisher,
-        watchers: mpsc::Receiver<Watch>,
+        subscribers: mpsc::Receiver<SubscribeRequest>,
     ) -> Self {
-        let (desk, batches) = (Desk::new(bounds, pace), publisher.subscribe());
-        Self { desk, bounds, database, clock, batches, watchers, orders: Vec::new() }
+        let (registry, batches) = (WindowRegistry::new(settings), publisher.subscribe());
+        Self { registry, settings: settings.clone(), database, clock, batches, subscribers, requests: Vec::new() }
     }
 
     /// Runs until the server stops; then every window ends.
     pub async fn run(mut self, stopping: CancellationToken) {
-        let (database, bounds) = (self.database.clone(), self.bounds);
+        let (database, settings) = (self.database.clone(), self.settings.clone());
         let mut reads = FuturesUnordered::new();
         loop {
             while reads.len() < READS_MAX
-                && let Some(order) = self.orders.pop()
+                && let Some(request) = self.requests.pop()
             {
-                let (database, bounds) = (&database, &bounds);
+                let (database, settings) = (&database, &settings);
                 reads.push(async move {
-                    let read = fill::read(database, &order, bounds).await;
-                    (order, read)
+                    let snapshot = snapshot::read(database, &request, settings).await;
+                    (request, snapshot)
                 });
             }
-            let nap = self.desk.due().map(|due| self.until(due));
+            let pause = self.registry.due().map(|due| self.until(due));
             let event = tokio::select! {
-                () = stopping.cancelled() => Event::Stop,
-                Some(watch) = self.watchers.recv() => Event::Watch(watch),
-                Some((order, read)) = reads.next() => Event::Filled(order, read),
-                batch = self.batches.recv() => Event::Batch(batch),
-                () = tokio::time::sleep(nap.unwrap_or_default()), if nap.is_some() => Event::Time,
+                () = stopping.cancelled() => RunnerEvent::Stop,
+                Some(request) = self.subscribers.recv() => RunnerEvent::Subscribe(request),
+                Some((request, snapshot)) = reads.next() => RunnerEvent::Snapshot(request, snapshot),
+                batch = self.batches.recv() => RunnerEvent::Batch(batch),
+                () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => RunnerEvent::Time,
             };
             let now = self.clock.now();
             match event {
-                Event::Stop | Event::Batch(Err(RecvError::Closed)) => return,
-                Event::Watch(watch) => self.watch(watch, now),
-                Event::Filled(order, read) => self.orders.extend(self.desk.filled(order, read, now)),
-                Event::Batch(Ok(batch)) => self.take(&batch, now),
-                Event::Batch(Err(RecvError::Lagged(_))) => self.orders.extend(self.desk.lagged(now)),
-                Event::Time => {}
+                RunnerEvent::Stop | RunnerEvent::Batch(Err(RecvError::Closed)) => return,
+                RunnerEvent::Subscribe(request) => self.subscribe(request, now),
+                RunnerEvent::Snapshot(request, snapshot) => {
+                    self.requests.extend(self.registry.load(request, snapshot, now));
+                }
+                RunnerEvent::Batch(Ok(batch)) => self.apply(&batch, now),
+                RunnerEvent::Batch(Err(RecvError::Lagged(_))) => self.requests.extend(self.registry.lagged(now)),
+                RunnerEvent::Time => {}
             }
-            self.desk.tick(now);
+            self.registry.tick(now);
         }
     }
 
-    fn watch(&mut self, Watch { query, answer }: Watch, now: Timestamp) {
-        let watching = self.desk.watch(query, now).map(|(seen, order)| {
-            self.orders.extend(order);
-            seen
+    fn subscribe(&mut self, SubscribeRequest { query, reply }: SubscribeRequest, now: Timestamp) {
+        let subscription = self.registry.subscribe(query, now).map(|(updates, request)| {
+            self.requests.extend(request);
+            updates
         });
-        // Who does not wait any more watches nothing, and the window goes with its last watcher.
-        let _ = answer.send(watching);
+        // An error means that the caller is gone; the window is removed with its last subscriber.
+        let _ = reply.send(subscription);
     }
 
-    /// One batch, and those that have piled up behind it.
-    fn take(&mut self, batch: &Arc<CommittedBatch>, now: Timestamp) {
+    /// Applies a batch, and those that have queued up behind it.
+    fn apply(&mut self, batch: &Arc<CommittedBatch>, now: Timestamp) {
         const AT_ONCE: usize = 64;
-        self.orders.extend(self.desk.take(batch, now));
+        self.requests.extend(self.registry.apply(batch, now));
         for _ in 1..AT_ONCE {
-            // Whatever is wrong comes again with the next receive.
+            // The next receive reports an error again.
             let Ok(batch) = self.batches.try_recv() else { return };
-            self.orders.extend(self.desk.take(&batch, now));
+            self.requests.extend(self.registry.apply(&batch, now));
         }
     }
 
     fn until(&self, due: Timestamp) -> Duration {
         let micros = due.as_micros().saturating_sub(self.clock.now().as_micros());
-        // Not less than the timer can tell, or it would spin.
-        Duration::from_micros(u64::try_from(micros).unwrap_or(0)).clamp(Duration::from_millis(1), NAP_MAX)
+        // At least the timer's resolution, or the loop would spin.
+        Duration::from_micros(u64::try_from(micros).unwrap_or(0)).clamp(Duration::from_millis(1), SLEEP_MAX)
     }
 }

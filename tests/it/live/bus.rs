@@ -9,7 +9,7 @@ use std::{
 use futures_util::{Stream, StreamExt, stream::iter};
 use perfgraph::{
     live::{
-        Filter, Follower, POLL_INTERVAL, Poke, Publisher, SharedBus, Source,
+        CommitNotice, Filter, Follower, POLL_INTERVAL, Publisher, SharedBus, StreamSource,
         bus::{LocalBus, PostgresBus, RedisBus},
         stream,
     },
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     harness::{TestDatabase, broker::Broker, process::PATIENCE},
     ingest::batches::{ACME, GLOBEX, Rig, candidate, submission},
-    live::streams::PACE,
+    live::streams::PACING,
     on_both_databases,
 };
 
@@ -47,8 +47,8 @@ impl Instance {
     }
 
     async fn watch(&self, filter: Filter) -> Values {
-        let source = Source { database: self.database.clone(), publisher: self.rig.publisher.clone() };
-        let (_, events) = stream::tail(&Scope::everything(), source, filter, PACE).await.unwrap();
+        let source = StreamSource { database: self.database.clone(), publisher: self.rig.publisher.clone() };
+        let (_, events) = stream::tail(&Scope::everything(), source, filter, PACING).await.unwrap();
         let metrics = events.flat_map(|event| iter(event.unwrap().metrics));
         Box::pin(metrics.map(|metric| metric.measurement.value))
     }
@@ -190,17 +190,18 @@ async fn databases_that_share_a_broker_hear_nothing_of_each_other_and_lies_are_n
     let bus = |name: &str| Arc::new(RedisBus::new(&broker.url(), name).unwrap()) as SharedBus;
     let (own, other) = (bus("own"), bus("other"));
     let mut heard = own.subscribe().await.unwrap();
-    other.publish(&[Poke::committed(ACME.organization, 7)]).await.unwrap();
-    let poke = Poke { organization: GLOBEX.organization, sequence: None, change: Some(3) };
-    own.publish(&[poke]).await.unwrap();
-    assert_eq!(timeout(PATIENCE, heard.next()).await.unwrap(), Some(vec![poke]));
+    other.publish(&[CommitNotice::committed(ACME.organization, 7)]).await.unwrap();
+    let notice = CommitNotice { organization: GLOBEX.organization, sequence: None, change: Some(3) };
+    own.publish(&[notice]).await.unwrap();
+    assert_eq!(timeout(PATIENCE, heard.next()).await.unwrap(), Some(vec![notice]));
 
     let database = TestDatabase::sqlite().await;
     let here = Instance::follow(Rig::new(&database).await, database.database.clone(), bus("own"), None).await;
     let mut events = here.watch(Filter::default()).await;
     let mut changes = here.rig.publisher.changes();
     // Far ahead of anything, of somebody who is not there, and at last something true.
-    let lies = [Poke::committed(ACME.organization, i64::MAX), Poke::committed(OrganizationId(99), 1), poke];
+    let lies =
+        [CommitNotice::committed(ACME.organization, i64::MAX), CommitNotice::committed(OrganizationId(99), 1), notice];
     let listening = async {
         while timeout(Duration::from_millis(50), changes.recv()).await.is_err() {
             own.publish(&lies).await.unwrap();

@@ -8,7 +8,7 @@ use perfgraph::{
     db::{Database, StatementLog},
     directory::{employee, employee::NewEmployee, organization},
     error::{Code, Error, Result},
-    live::changes::{self, ChangeEvent, ChangeFilter, Moved, Relay, Removed},
+    live::changes::{self, ChangeEvent, ChangeFilter, ChangeRelay, ChangeSignal, RemovedChanges},
     model::{
         Assignment, EmployeeId, OrganizationId, Role, Scope,
         change::{ChangeKind, EntityKey},
@@ -32,7 +32,7 @@ type Events = Pin<Box<dyn Stream<Item = Result<ChangeEvent>> + Send>>;
 /// Whoever watches an instance's changes.
 struct Watcher {
     database: Database,
-    moved: Moved,
+    signal: ChangeSignal,
     stopping: CancellationToken,
 }
 
@@ -44,15 +44,15 @@ impl Drop for Watcher {
 
 impl Watcher {
     fn of(server: &Server) -> Self {
-        let (core, moved, stopping) = (server.app.core(), Moved::default(), CancellationToken::new());
+        let (core, signal, stopping) = (server.app.core(), ChangeSignal::default(), CancellationToken::new());
         let second = Some(Duration::from_secs(1));
-        let relay = Relay::new(core.database.clone(), core.publisher.clone(), moved.clone(), second);
+        let relay = ChangeRelay::new(core.database.clone(), core.publisher.clone(), signal.clone(), second);
         tokio::spawn(relay.run(stopping.clone()));
-        Self { database: core.database.clone(), moved, stopping }
+        Self { database: core.database.clone(), signal, stopping }
     }
 
     async fn try_open(&self, scope: &Scope, filter: ChangeFilter, after: Option<i64>) -> Result<Events> {
-        Ok(Box::pin(changes::watch(scope, self.database.clone(), &self.moved, filter, after).await?))
+        Ok(Box::pin(changes::watch(scope, self.database.clone(), &self.signal, filter, after).await?))
     }
 
     async fn open(&self, organization: OrganizationId, after: Option<i64>) -> Events {
@@ -215,7 +215,7 @@ on_both_databases! {
         server.database.database.remove_changes_before(NOW.plus_micros(DAY_MICROS)).await.unwrap();
         let mut resumed = watcher.open(id, Some(1)).await;
         let next = event(&mut resumed).await;
-        assert_eq!((next.change.kind, next.removed), (ChangeKind::Updated, Some(Removed { first: 2, last: next.sequence - 1 })));
+        assert_eq!((next.change.kind, next.removed), (ChangeKind::Updated, Some(RemovedChanges { first: 2, last: next.sequence - 1 })));
         rename("Last", 3 * DAY_MICROS).await;
         assert_eq!(event(&mut resumed).await.removed, None);
         // Nothing at all is left: the next change says so.
@@ -225,7 +225,7 @@ on_both_databases! {
         assert!(opening.is_err(), "{opening:?}");
         rename("Again", 10 * DAY_MICROS).await;
         let last = event(&mut resumed).await;
-        assert_eq!(last.removed, Some(Removed { first: next.sequence + 1, last: last.sequence - 1 }));
+        assert_eq!(last.removed, Some(RemovedChanges { first: next.sequence + 1, last: last.sequence - 1 }));
     }
 }
 

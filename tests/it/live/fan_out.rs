@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use perfgraph::{clock::Clock, db::migrate, live::Cursors};
+use perfgraph::{clock::Clock, db::migrate, live::Cursors, random::Random};
 use serde_json::{Value, json};
 use tokio::{
     io::AsyncWriteExt,
@@ -254,7 +254,7 @@ on_both_databases! {
         // Of another database, with the same rows in the same places.
         let other = TestDatabase::unmigrated_sqlite().await;
         migrate::up(&other.database, None).await.unwrap();
-        let elsewhere = Cursors::load(&other.database).await.unwrap();
+        let elsewhere = Cursors::load(&other.database, &Random::system()).await.unwrap();
         let core = server.app.core();
         let last = builders::ingest(core, world.projects[0].key, builders::metrics(NOW, 1)).await.unwrap();
         let foreign = elsewhere.receipt(last);

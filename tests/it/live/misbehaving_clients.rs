@@ -9,6 +9,7 @@ use perfgraph::{
     graphql::node::NodeId,
     live::Cursors,
     model::{Key, ProjectId, StreamCursor},
+    random::Random,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -182,7 +183,7 @@ on_both_databases! {
 async fn elsewhere(cursor: StreamCursor) -> String {
     let database = TestDatabase::unmigrated_sqlite().await;
     migrate::up(&database.database, None).await.unwrap();
-    Cursors::load(&database.database).await.unwrap().receipt(cursor)
+    Cursors::load(&database.database, &Random::system()).await.unwrap().receipt(cursor)
 }
 
 on_both_databases! {

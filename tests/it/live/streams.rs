@@ -7,7 +7,7 @@ use perfgraph::{
     config,
     entity::{ingest_batch, metric_event},
     error::{Code, Result},
-    live::{Filter, Gap, GapReason, Pace, Source, StreamEvent, Unsealed, stream},
+    live::{Filter, Gap, GapReason, OpenedCursor, StreamEvent, StreamPacing, StreamSource, stream},
     model::{
         Kept, Key, MetricType, OrganizationId, Position, Positions, ProjectId, RecordedMetric, Role, Scope,
         timestamp::{DAY_MICROS, HOUR_MICROS},
@@ -25,27 +25,27 @@ use crate::{
 pub type Events = Pin<Box<dyn Stream<Item = Result<StreamEvent>> + Send>>;
 
 /// Nothing waits for anything, and silence is silent.
-pub const PACE: Pace = Pace {
+pub const PACING: StreamPacing = StreamPacing {
     batch_max: 1_000,
     delay_max: Duration::from_micros(1),
     heartbeat: Duration::from_hours(1),
     organizations_max: 100,
 };
 
-fn source(database: &TestDatabase, rig: &Rig) -> Source {
-    Source { database: database.database.clone(), publisher: rig.publisher.clone() }
+fn source(database: &TestDatabase, rig: &Rig) -> StreamSource {
+    StreamSource { database: database.database.clone(), publisher: rig.publisher.clone() }
 }
 
-async fn tail(database: &TestDatabase, rig: &Rig, filter: Filter, pace: Pace) -> (Arc<Positions>, Events) {
-    let (start, events) = stream::tail(&Scope::everything(), source(database, rig), filter, pace).await.unwrap();
+async fn tail(database: &TestDatabase, rig: &Rig, filter: Filter, pacing: StreamPacing) -> (Arc<Positions>, Events) {
+    let (start, events) = stream::tail(&Scope::everything(), source(database, rig), filter, pacing).await.unwrap();
     (start, Box::pin(events))
 }
 
 pub async fn live(database: &TestDatabase, rig: &Rig, filter: Filter) -> Events {
-    tail(database, rig, filter, PACE).await.1
+    tail(database, rig, filter, PACING).await.1
 }
 
-async fn stretch(
+async fn replay(
     database: &TestDatabase,
     rig: &Rig,
     filter: Filter,
@@ -53,16 +53,16 @@ async fn stretch(
     until: &Positions,
     batch_max: usize,
 ) -> Vec<StreamEvent> {
-    let after = Unsealed { positions: after.clone(), is_receipt: false };
+    let after = OpenedCursor { positions: after.clone(), is_receipt: false };
     let scope = Scope::everything();
-    let events = stream::stretch(&scope, source(database, rig), filter, after, until, batch_max).await.unwrap();
+    let events = stream::replay(&scope, source(database, rig), filter, after, until, batch_max).await.unwrap();
     events.map(Result::unwrap).collect().await
 }
 
 /// What a client sees that resumes: the stretch up to where the tail begins, and the tail.
 pub async fn resumed(database: &TestDatabase, rig: &Rig, filter: Filter, after: &Positions) -> Events {
-    let (start, tail) = tail(database, rig, filter.clone(), PACE).await;
-    let missed = stretch(database, rig, filter, after, &start, PACE.batch_max).await;
+    let (start, tail) = tail(database, rig, filter.clone(), PACING).await;
+    let missed = replay(database, rig, filter, after, &start, PACING.batch_max).await;
     Box::pin(futures_util::stream::iter(missed.into_iter().map(Ok)).chain(tail))
 }
 
@@ -198,7 +198,7 @@ on_both_databases! {
         let rig = Rig::new(&database).await;
         let seed: u64 = rand::random();
         let mut rng = StdRng::seed_from_u64(seed);
-        let (start, mut events) = tail(&database, &rig, Filter::default(), Pace { batch_max: 7, ..PACE }).await;
+        let (start, mut events) = tail(&database, &rig, Filter::default(), StreamPacing { batch_max: 7, ..PACING }).await;
         let mut total = 0;
         for _ in 0..12 {
             let project = [ACME, ACME_SECOND, GLOBEX][rng.random_range(0..3)];
@@ -228,7 +228,7 @@ on_both_databases! {
             let [one, other] = [0; 2].map(|_| rng.random_range(0..places.len()));
             let (from, until) = (&places[one.min(other)], &places[one.max(other)]);
             let batch_max = rng.random_range(1..20);
-            let read = stretch(&database, &rig, filter.clone(), from, until, batch_max).await;
+            let read = replay(&database, &rig, filter.clone(), from, until, batch_max).await;
             assert!(read.windows(2).all(|pair| pair[0].to == pair[1].from && !pair[0].caught_up));
             let last = read.last().unwrap();
             assert!(last.caught_up && last.to == *until && read[0].from == *from);
@@ -239,7 +239,7 @@ on_both_databases! {
                     events.map(|event| event.metrics.len()).sum::<usize>()
                 };
                 (delivered(from)..delivered(until)).contains(&place)
-                    && filter.watches(metric.project) && filter.passes(&metric.measurement)
+                    && filter.covers(metric.project) && filter.matches(&metric.measurement)
             };
             let expected: Vec<_> = all.iter().filter(between).cloned().collect();
             let mut read: Vec<_> = read.into_iter().flat_map(|event| event.metrics).collect();
@@ -249,7 +249,7 @@ on_both_databases! {
             read.sort_by_key(|metric| metric.project.organization);
             assert_eq!(ids(&read), ids(&sorted), "seed {seed}");
         }
-        assert_eq!(stretch(&database, &rig, Filter::default(), &end, &end, 5).await.len(), 1, "a sign of life");
+        assert_eq!(replay(&database, &rig, Filter::default(), &end, &end, 5).await.len(), 1, "a sign of life");
     }
 }
 
@@ -290,12 +290,12 @@ on_both_databases! {
         let rig = Rig::new(&database).await;
         let scope = Scope::organization(ACME.organization, Role::Viewer);
         let try_tail = async |filter: Filter| {
-            let opened = stream::tail(&scope, source(&database, &rig), filter, PACE).await;
+            let opened = stream::tail(&scope, source(&database, &rig), filter, PACING).await;
             opened.err().map(|error| (error.code(), error.to_string()))
         };
-        let try_after = async |filter: Filter, after: Unsealed| {
+        let try_after = async |filter: Filter, after: OpenedCursor| {
             let until = Positions::default();
-            let opened = stream::stretch(&scope, source(&database, &rig), filter, after, &until, 9).await;
+            let opened = stream::replay(&scope, source(&database, &rig), filter, after, &until, 9).await;
             opened.err().map(|error| error.code())
         };
         let projects = |project| Filter { projects: vec![ACME, project], ..Filter::default() };
@@ -310,12 +310,12 @@ on_both_databases! {
         assert_eq!(try_tail(elsewhere).await.unwrap().0, Code::NotFound);
 
         let foreign = rig.submit(submission(GLOBEX, vec![candidate(1.0)])).await.unwrap().cursor.unwrap();
-        let foreign = Unsealed { positions: foreign.into(), is_receipt: true };
+        let foreign = OpenedCursor { positions: foreign.into(), is_receipt: true };
         assert_eq!(try_after(Filter::default(), foreign).await, Some(Code::BadUserInput));
-        let ahead = Unsealed { positions: at(ACME.organization, 5, 0), is_receipt: false };
+        let ahead = OpenedCursor { positions: at(ACME.organization, 5, 0), is_receipt: false };
         assert_eq!(try_after(Filter::default(), ahead).await, Some(Code::BadUserInput));
 
-        let (_, events) = stream::tail(&scope, source(&database, &rig), Filter::default(), PACE).await.unwrap();
+        let (_, events) = stream::tail(&scope, source(&database, &rig), Filter::default(), PACING).await.unwrap();
         let mut events: Events = Box::pin(events);
         rig.submit(submission(GLOBEX, vec![candidate(1.0)])).await.unwrap();
         assert_silent(&mut events).await;
@@ -368,7 +368,7 @@ on_both_databases! {
         // Published bounds are as good as a removal, and the removal changes nothing.
         for _ in 0..2 {
             for batch_max in [1, 2, 100] {
-                let read = stretch(&database, &rig, filter.clone(), &Positions::default(), &end, batch_max).await;
+                let read = replay(&database, &rig, filter.clone(), &Positions::default(), &end, batch_max).await;
                 let gaps: Vec<&Gap> = read.iter().filter_map(|event| event.gap.as_ref()).collect();
                 assert!(gaps.iter().all(|gap| gap.reason == GapReason::Retention && !gap.reason.is_recoverable()));
                 assert_eq!(gaps.iter().map(|gap| gap.missed.unwrap()).sum::<u64>(), gone as u64, "{gaps:?}");
@@ -377,7 +377,7 @@ on_both_databases! {
                 assert_eq!(*read.last().unwrap().to, end);
             }
             // Behind the gaps nothing is missing.
-            let read = stretch(&database, &rig, filter.clone(), &at(ACME.organization, 5, 0), &end, 10).await;
+            let read = replay(&database, &rig, filter.clone(), &at(ACME.organization, 5, 0), &end, 10).await;
             assert!(read.iter().all(|event| event.gap.is_none()));
             database.database.remove_before(kept).await.unwrap();
         }
@@ -396,7 +396,7 @@ on_both_databases! {
             ingest_batch::Entity::delete_by_id(key).exec(&database.writer()).await.unwrap();
         }
         let (start, end) = (at(ACME.organization, 1, 0), at(ACME.organization, 5, 0));
-        let read = stretch(&database, &rig, of(ACME.organization), &start, &end, 10).await;
+        let read = replay(&database, &rig, of(ACME.organization), &start, &end, 10).await;
         let gap = Gap { from: start, to: at(ACME.organization, 3, 0), missed: None, reason: GapReason::Retention };
         assert_eq!(read[0].gap, Some(gap));
         assert_eq!(values(&read[0].metrics), [4.0, 5.0]);
@@ -407,8 +407,8 @@ on_both_databases! {
     async fn silence_has_signs_of_life_and_rows_wait_for_others_but_not_after_a_pause(database: TestDatabase) {
         let rig = Rig::new(&database).await;
         let filter = Filter { projects: vec![ACME], ..Filter::default() };
-        let pace = Pace { heartbeat: Duration::from_millis(30), ..PACE };
-        let (start, mut events) = tail(&database, &rig, filter.clone(), pace).await;
+        let pacing = StreamPacing { heartbeat: Duration::from_millis(30), ..PACING };
+        let (start, mut events) = tail(&database, &rig, filter.clone(), pacing).await;
         rig.submit(submission(ACME_SECOND, vec![candidate(1.0)])).await.unwrap();
         let mut at = start;
         while at.of(ACME.organization) < Position::after(1) {
@@ -417,7 +417,7 @@ on_both_databases! {
             at = event.to;
         }
 
-        let patient = Pace { delay_max: Duration::from_secs(3), ..PACE };
+        let patient = StreamPacing { delay_max: Duration::from_secs(3), ..PACING };
         let (_, mut events) = tail(&database, &rig, filter, patient).await;
         let sent = std::time::Instant::now();
         rig.submit(submission(ACME, vec![candidate(1.0)])).await.unwrap();
@@ -437,9 +437,9 @@ on_both_databases! {
             rig.submit(submission(project, vec![candidate(1.0)])).await.unwrap();
         }
         let scope = Scope::everything();
-        let pace = Pace { organizations_max: 1, ..PACE };
-        let refused = stream::tail(&scope, source(&database, &rig), Filter::default(), pace).await.err().unwrap();
+        let pacing = StreamPacing { organizations_max: 1, ..PACING };
+        let refused = stream::tail(&scope, source(&database, &rig), Filter::default(), pacing).await.err().unwrap();
         assert_eq!(refused.code(), Code::ComplexityLimit);
-        assert!(stream::tail(&scope, source(&database, &rig), of(ACME.organization), pace).await.is_ok());
+        assert!(stream::tail(&scope, source(&database, &rig), of(ACME.organization), pacing).await.is_ok());
     }
 }

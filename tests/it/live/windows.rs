@@ -19,7 +19,10 @@ use perfgraph::{
     ingest::Candidate,
     live::{
         CommittedBatch, Filter, Windows,
-        window::{Bounds, Desk, Filled, GroupKey, LiveWindow, Pace, Place, Rings, Seen, WindowQuery},
+        window::{
+            GroupKey, GroupLabels, LiveWindow, WindowGroups, WindowQuery, WindowRegistry, WindowRequest,
+            WindowSnapshot, WindowUpdate,
+        },
     },
     model::{
         Key, Measurement, MetricType, OrganizationId, ProjectId, Role, Scope, Sketch, StreamCursor, Timestamp,
@@ -40,15 +43,25 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(20);
 const MINUTE: i64 = 60 * SECOND_MICROS;
 
-const BOUNDS: Bounds = Bounds {
-    window_max: 24 * 60 * MINUTE,
-    every_min: SECOND_MICROS / 2,
-    slots_max: 600,
-    groups_max: 1_000,
-    cells_max: 100_000,
-    windows_max: 20,
-};
-const PACE: Pace = Pace { delay: 250_000, grace: 5 * SECOND_MICROS };
+/// Time from the end of a window to its push, in microseconds.
+const DELAY: i64 = 250_000;
+/// Time from the end of a window to its last revision, in microseconds.
+const GRACE: i64 = 5 * SECOND_MICROS;
+
+/// Small limits, which a few windows reach.
+fn settings() -> config::Live {
+    config::Live {
+        window_max_hours: 24,
+        window_every_min: Duration::from_millis(500),
+        window_steps_max: 600,
+        window_groups_max: 1_000,
+        window_cells_max: 100_000,
+        windows_max: 20,
+        window_delay: Duration::from_millis(250),
+        window_grace: Duration::from_secs(5),
+        ..config::Live::default()
+    }
+}
 
 type States = Pin<Box<dyn Stream<Item = Result<Arc<LiveWindow>>> + Send>>;
 
@@ -60,12 +73,11 @@ struct Live {
 
 impl Live {
     fn over(database: &TestDatabase, rig: &Rig) -> Self {
-        Self::bounded(database, rig, BOUNDS)
+        Self::bounded(database, rig, settings())
     }
 
-    fn bounded(database: &TestDatabase, rig: &Rig, bounds: Bounds) -> Self {
-        let (windows, runner) =
-            Windows::new(bounds, PACE, database.database.clone(), rig.clock.clone(), &rig.publisher);
+    fn bounded(database: &TestDatabase, rig: &Rig, settings: config::Live) -> Self {
+        let (windows, runner) = Windows::new(&settings, database.database.clone(), rig.clock.clone(), &rig.publisher);
         let stopping = CancellationToken::new();
         tokio::spawn(runner.run(stopping.clone()));
         Self { windows, stopping }
@@ -73,8 +85,7 @@ impl Live {
 
     async fn try_watch(&self, ask: &Ask, after: Option<StreamCursor>) -> Result<States> {
         let scope = Scope::organization(ACME.organization, Role::Viewer);
-        let lengths = (ask.window, ask.every);
-        let states = self.windows.watch(&scope, ask.filter.clone(), lengths, ask.group_by.clone(), after).await?;
+        let states = self.windows.watch(&scope, ask.request(after)).await?;
         Ok(Box::pin(states))
     }
 
@@ -96,6 +107,16 @@ impl Ask {
     fn of(window: i64, every: i64) -> Self {
         let filter = Filter { organization: Some(ACME.organization), ..Filter::default() };
         Self { filter, window, every, group_by: Vec::new() }
+    }
+
+    fn request(&self, after: Option<StreamCursor>) -> WindowRequest {
+        WindowRequest {
+            filter: self.filter.clone(),
+            length: self.window,
+            every: self.every,
+            group_by: self.group_by.clone(),
+            after,
+        }
     }
 
     fn by(self, keys: &[GroupKey]) -> Self {
@@ -156,13 +177,13 @@ struct Book {
     sketch: Vec<u8>,
 }
 
-type Books = BTreeMap<(Place, Option<String>), Book>;
+type Books = BTreeMap<(GroupLabels, Option<String>), Book>;
 
 async fn recomputed(database: &TestDatabase, ask: &Ask, window: &LiveWindow) -> Books {
     let session = database.reader();
     let paths: HashMap<_, _> =
         endpoint::Entity::find().all(&session).await.unwrap().into_iter().map(|row| (row.id, row.path)).collect();
-    let mut groups: BTreeMap<(Place, Option<String>), (Book, Sketch)> = BTreeMap::new();
+    let mut groups: BTreeMap<(GroupLabels, Option<String>), (Book, Sketch)> = BTreeMap::new();
     for row in metric_event::Entity::find().all(&session).await.unwrap() {
         let kind = MetricType::from_code(row.kind).unwrap();
         let path = &paths[&row.endpoint_id];
@@ -178,7 +199,7 @@ async fn recomputed(database: &TestDatabase, ask: &Ask, window: &LiveWindow) -> 
             continue;
         }
         let by = |key| ask.group_by.contains(&key);
-        let place = Place {
+        let place = GroupLabels {
             project: by(GroupKey::Project).then_some(row.project_id),
             kind: by(GroupKey::Type).then_some(kind),
             status: by(GroupKey::StatusCode).then_some(row.status),
@@ -192,7 +213,7 @@ async fn recomputed(database: &TestDatabase, ask: &Ask, window: &LiveWindow) -> 
         sketch.record(row.bin, 1);
     }
     if groups.is_empty() && ask.group_by.is_empty() {
-        groups.entry((Place::default(), None)).or_default();
+        groups.entry((GroupLabels::default(), None)).or_default();
     }
     groups.into_iter().map(|(key, (book, sketch))| (key, Book { sketch: sketch.encode(), ..book })).collect()
 }
@@ -201,9 +222,9 @@ async fn recomputed(database: &TestDatabase, ask: &Ask, window: &LiveWindow) -> 
 #[track_caller]
 fn assert_equal(window: &LiveWindow, mut books: Books, hint: &str) {
     for group in &window.groups {
-        let book = books.remove(&(group.place, group.endpoint.clone()));
+        let book = books.remove(&(group.labels, group.endpoint.clone()));
         let book = book.unwrap_or_else(|| panic!("{hint}: no such group: {group:?}"));
-        let figures = &group.figures;
+        let figures = &group.tally;
         assert!((figures.sum - book.sum).abs() <= 1e-9 * book.sum.abs(), "{hint}: {} is not {}", figures.sum, book.sum);
         let seen = Book {
             count: figures.count,
@@ -213,7 +234,7 @@ fn assert_equal(window: &LiveWindow, mut books: Books, hint: &str) {
             max: figures.max(),
             sketch: figures.distribution.encode(),
         };
-        assert_eq!(seen, book, "{hint}: {:?} {:?} {:?}", window.range, group.place, group.endpoint);
+        assert_eq!(seen, book, "{hint}: {:?} {:?} {:?}", window.range, group.labels, group.endpoint);
     }
     assert!(books.is_empty(), "{hint}: missing {books:?}");
 }
@@ -294,7 +315,7 @@ on_both_databases! {
         rig.submit(submission(ACME_SECOND, vec![at(4.0)])).await.unwrap();
         let window = counting(&mut states, &rig.clock, 4, "two servers").await;
         assert_equal(&window, recomputed(&database, &ask, &window).await, "two servers");
-        assert_eq!(window.groups.iter().map(|group| group.figures.count).collect::<Vec<_>>(), [3, 1]);
+        assert_eq!(window.groups.iter().map(|group| group.tally.count).collect::<Vec<_>>(), [3, 1]);
     }
 }
 
@@ -304,25 +325,25 @@ on_both_databases! {
         let live = Live::over(&database, &rig);
         let mut states = live.watch(&Ask::of(MINUTE, MINUTE)).await;
         let at = |micros: i64| Candidate { timestamp: Some(NOW.floor(MINUTE).plus_micros(micros)), ..candidate(1.0) };
-        let state = |window: &Arc<LiveWindow>| (window.revision, window.is_final, window.groups[0].figures.count);
+        let state = |window: &Arc<LiveWindow>| (window.revision, window.is_final, window.groups[0].tally.count);
         // NOW is 20 seconds past the minute: the last whole minute is final.
         let first = next(&mut states).await;
         assert_eq!((first.range.to(), state(&first)), (NOW.floor(MINUTE), (0, true, 0)));
         rig.submit(submission(ACME, vec![at(0), at(MINUTE - 1), at(MINUTE)])).await.unwrap();
         let end = NOW.floor(MINUTE).plus_micros(MINUTE);
-        rig.clock.set(end.plus_micros(PACE.delay - 1));
+        rig.clock.set(end.plus_micros(DELAY - 1));
         assert!(timeout(Duration::from_millis(300), states.next()).await.is_err(), "not before its delay is over");
-        rig.clock.set(end.plus_micros(PACE.delay));
+        rig.clock.set(end.plus_micros(DELAY));
         let second = next(&mut states).await;
         assert_eq!((second.range.to(), state(&second)), (end, (0, false, 2)));
         rig.submit(submission(ACME, vec![at(7)])).await.unwrap();
-        rig.clock.set(end.plus_micros(3 * PACE.delay));
+        rig.clock.set(end.plus_micros(3 * DELAY));
         assert_eq!(state(&next(&mut states).await), (1, false, 3));
-        rig.clock.set(end.plus_micros(PACE.grace));
+        rig.clock.set(end.plus_micros(GRACE));
         assert_eq!(state(&next(&mut states).await), (2, true, 3));
         // What comes later still counts in what follows: nothing here, as these windows do not overlap.
         rig.submit(submission(ACME, vec![at(9)])).await.unwrap();
-        rig.clock.set(end.plus_micros(MINUTE + PACE.delay));
+        rig.clock.set(end.plus_micros(MINUTE + DELAY));
         let third = next(&mut states).await;
         assert_eq!((third.range.from(), state(&third)), (end, (0, false, 1)));
     }
@@ -364,11 +385,11 @@ on_both_databases! {
         };
         let year = 365 * 24 * 60 * MINUTE;
         let lengths = [
-            (10 * year, MINUTE, "window: is PT87600H, and at most PT24H can be watched live"),
-            (MINUTE, 1_000, "every: is PT0.001S, and must be at least PT0.5S"),
-            (MINUTE, 2 * MINUTE, "every: is PT2M, longer than the window of PT1M"),
-            (60 * MINUTE, SECOND_MICROS, "every: is PT1S: the window of PT1H would have 3600 steps, and at most 600 are kept; PT10S fits"),
-            (MINUTE + 1, SECOND_MICROS, "every: is PT1S: the window of PT1M0.000001S would have 60000001 steps"),
+            (10 * year, MINUTE, "window: is PT87600H; a live window is at most PT24H long"),
+            (MINUTE, 1_000, "every: is PT0.001S; it must be at least PT0.5S"),
+            (MINUTE, 2 * MINUTE, "every: is PT2M; it must be at most the length of the window, PT1M"),
+            (60 * MINUTE, SECOND_MICROS, "every: is PT1S; with a window of PT1H it needs 3600 steps, and the maximum is 600; PT10S fits"),
+            (MINUTE + 1, SECOND_MICROS, "every: is PT1S; with a window of PT1M0.000001S it needs 60000001 steps"),
         ];
         for (window, every, message) in lengths {
             let (code, text) = refused(Ask::of(window, every)).await;
@@ -384,7 +405,8 @@ on_both_databases! {
         let many = (0..501).map(|number| format!("GET /{number}")).collect::<Vec<_>>();
         assert_eq!(refused(of(&move |filter| filter.endpoints.clone_from(&many))).await.0, Code::BadUserInput);
         let everything = Scope::everything();
-        let unnamed = live.windows.watch(&everything, Filter::default(), (MINUTE, MINUTE), Vec::new(), None).await;
+        let unnamed = Ask { filter: Filter::default(), ..Ask::of(MINUTE, MINUTE) };
+        let unnamed = live.windows.watch(&everything, unnamed.request(None)).await;
         assert_eq!(unnamed.err().unwrap().code(), Code::BadUserInput);
     }
 }
@@ -392,7 +414,7 @@ on_both_databases! {
 on_both_databases! {
     async fn windows_that_grow_too_large_end_with_the_reason(database: TestDatabase) {
         let rig = Rig::new(&database).await;
-        let live = Live::bounded(&database, &rig, Bounds { groups_max: 3, windows_max: 2, ..BOUNDS });
+        let live = Live::bounded(&database, &rig, config::Live { window_groups_max: 3, windows_max: 2, ..settings() });
         let ask = Ask::of(MINUTE, SECOND_MICROS).by(&[GroupKey::Endpoint]);
         let mut states = live.watch(&ask).await;
         next(&mut states).await;
@@ -415,7 +437,7 @@ on_both_databases! {
 
 fn query(ask: &Ask) -> WindowQuery {
     let scope = Scope::organization(ACME.organization, Role::Viewer);
-    WindowQuery::new(&scope, ask.filter.clone(), ask.window, ask.every, ask.group_by.clone(), &BOUNDS).unwrap()
+    WindowQuery::new(&scope, ask.request(None), &settings()).unwrap()
 }
 
 fn batch(sequence: i64, values: &[f64]) -> Arc<CommittedBatch> {
@@ -443,42 +465,42 @@ fn batch(sequence: i64, values: &[f64]) -> Arc<CommittedBatch> {
 /// No tick and no further watcher reads the database; only a gap in the sequence does.
 #[test]
 fn the_database_is_read_for_the_first_watcher_and_for_gaps_only() {
-    let mut desk = Desk::new(BOUNDS, PACE);
+    let mut registry = WindowRegistry::new(&settings());
     let ask = query(&Ask::of(MINUTE, SECOND_MICROS));
-    let (seen, order) = desk.watch(ask.clone(), NOW).unwrap();
+    let (seen, request) = registry.subscribe(ask.clone(), NOW).unwrap();
     let count = || match &*seen.borrow() {
-        Seen::Window(window) => Some((window.cursor.sequence, window.groups[0].figures.count)),
+        WindowUpdate::Window(window) => Some((window.cursor.sequence, window.groups[0].tally.count)),
         _ => None,
     };
     // While it is read, commits go on: two of these are in what is read.
     for sequence in 6..=9 {
-        assert!(desk.take(&batch(sequence, &[1.0]), NOW).is_empty());
+        assert!(registry.apply(&batch(sequence, &[1.0]), NOW).is_empty());
     }
-    let filled = Filled { sequence: 7, rings: Rings::default() };
-    assert!(desk.filled(order.unwrap(), Ok(filled), NOW).is_none());
-    desk.tick(NOW);
+    let filled = WindowSnapshot { sequence: 7, groups: WindowGroups::default() };
+    assert!(registry.load(request.unwrap(), Ok(filled), NOW).is_none());
+    registry.tick(NOW);
     assert_eq!(count(), Some((9, 2)));
-    let (others, none) = desk.watch(ask, NOW).unwrap();
-    assert!(none.is_none() && desk.len() == 1);
+    let (others, none) = registry.subscribe(ask, NOW).unwrap();
+    assert!(none.is_none() && registry.len() == 1);
     let mut now = NOW;
     for sequence in 8..30 {
         // What was seen already is not counted twice.
-        assert!(desk.take(&batch(sequence, &[2.0, 3.0]), now).is_empty());
+        assert!(registry.apply(&batch(sequence, &[2.0, 3.0]), now).is_empty());
         now = now.plus_micros(SECOND_MICROS);
-        desk.tick(now);
+        registry.tick(now);
     }
     assert_eq!(count(), Some((29, 2 + 2 * 20)));
-    let orders = desk.take(&batch(31, &[1.0]), now);
-    assert_eq!(orders.len(), 1);
-    assert!(desk.take(&batch(32, &[1.0]), now).is_empty(), "it is being read already");
-    let filled = Filled { sequence: 31, rings: Rings::default() };
-    assert!(orders.into_iter().all(|order| desk.filled(order, Ok(filled.clone()), now).is_none()));
-    desk.tick(now.plus_micros(SECOND_MICROS));
+    let requests = registry.apply(&batch(31, &[1.0]), now);
+    assert_eq!(requests.len(), 1);
+    assert!(registry.apply(&batch(32, &[1.0]), now).is_empty(), "it is being read already");
+    let filled = WindowSnapshot { sequence: 31, groups: WindowGroups::default() };
+    assert!(requests.into_iter().all(|request| registry.load(request, Ok(filled.clone()), now).is_none()));
+    registry.tick(now.plus_micros(SECOND_MICROS));
     assert_eq!(count(), Some((32, 1)));
     // The window outlives its last watcher by a few seconds.
     drop((seen, others));
-    desk.tick(now.plus_micros(9 * SECOND_MICROS));
-    assert_eq!(desk.len(), 1);
-    desk.tick(now.plus_micros(20 * SECOND_MICROS));
-    assert!(desk.is_empty());
+    registry.tick(now.plus_micros(9 * SECOND_MICROS));
+    assert_eq!(registry.len(), 1);
+    registry.tick(now.plus_micros(20 * SECOND_MICROS));
+    assert!(registry.is_empty());
 }

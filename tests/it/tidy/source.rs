@@ -328,9 +328,9 @@ mod tests {
     #[test]
     fn super_is_resolved_from_the_file() {
         let source =
-            Source::new("src/live/window.rs", "use super::super::db::Db; use super::Poke; use self::ring::Ring;");
+            Source::new("src/live/window.rs", "use super::super::db::Db; use super::Publisher; use self::ring::Ring;");
         let resolved: Vec<_> =
             source.paths.iter().filter_map(|path| source.resolved(path)).map(|p| p.join("::")).collect();
-        assert_eq!(resolved, ["db::Db", "live::Poke", "live::window::ring::Ring"]);
+        assert_eq!(resolved, ["db::Db", "live::Publisher", "live::window::ring::Ring"]);
     }
 }

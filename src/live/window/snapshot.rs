@@ -1,5 +1,7 @@
-//! Reads what a window holds at its start: one statement, and so one snapshot, with the last commit that is in it.
-//! What is committed later comes through the publisher and is told apart by its sequence.
+//! Reads the initial content of a window: one statement, and so one snapshot, with the last commit that it includes. Later
+//! commits arrive over the publisher and are recognized by their sequence.
+
+use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use sea_orm::{
@@ -8,12 +10,14 @@ use sea_orm::{
 };
 
 use super::{
-    cell::Addend,
-    desk::FillOrder,
-    query::{Bounds, GroupKey, WindowQuery},
-    rings::{Place, Rings},
+    group::SlotRange,
+    groups::{GroupLabels, WindowGroups},
+    query::{GroupKey, WindowQuery, too_many_groups, too_many_slots},
+    routes::WindowId,
+    slot::BinTally,
 };
 use crate::{
+    config,
     db::{Database, StatementLog},
     error::{Error, Result},
     model::{MetricType, ProjectId, metric::ERROR_STATUS_MIN},
@@ -22,53 +26,64 @@ use crate::{
 const M: &str = "m";
 const E: &str = "e";
 
-/// What was read.
-#[derive(Clone, Debug)]
-pub struct Filled {
-    /// The last commit that is in it; every earlier one is, too.
-    pub sequence: i64,
-    /// The slots of the window and after it.
-    pub rings: Rings,
+/// A window that has to be read from the database.
+#[derive(Debug)]
+pub struct SnapshotRequest {
+    /// The window.
+    pub id: WindowId,
+    /// The query of the window.
+    pub query: Arc<WindowQuery>,
+    /// The slots from which on measurements are read.
+    pub range: SlotRange,
 }
 
-/// Reads a window.
+/// The content of a window as the database holds it.
+#[derive(Clone, Debug)]
+pub struct WindowSnapshot {
+    /// The last commit that is included; all commits up to it are.
+    pub sequence: i64,
+    /// The groups, with the slots of the window and after it.
+    pub groups: WindowGroups,
+}
+
+/// Reads a window, for the server's own runner; the caller's access was checked at admission.
 ///
 /// # Errors
-/// [`Error::Limit`] when it has more groups or steps than can be held, and when the database cannot answer.
-pub async fn read(database: &Database, order: &FillOrder, bounds: &Bounds) -> Result<Filled> {
+/// [`Error::Limit`] for a window with too many groups or slots, and when the database cannot answer.
+pub async fn read(database: &Database, request: &SnapshotRequest, settings: &config::Live) -> Result<WindowSnapshot> {
     let session = database.reader(StatementLog::default());
-    let statement = statement(&order.query, order.span.first);
+    let statement = statement(&request.query, request.range.first);
     let mut rows = std::pin::pin!(session.stream(&statement).await?);
-    let mut filled = Filled { sequence: 0, rings: Rings::default() };
+    let mut snapshot = WindowSnapshot { sequence: 0, groups: WindowGroups::default() };
     while let Some(row) = rows.try_next().await? {
         let Some(count) = u32::try_from(row.try_get_by_index::<i64>(6)?).ok().filter(|count| *count > 0) else {
-            filled.sequence = row.try_get_by_index(0)?;
+            snapshot.sequence = row.try_get_by_index(0)?;
             continue;
         };
-        let (slot, place, endpoint, addend) = read_row(&order.query, &row, count)?;
-        filled.rings.add(order.span, slot, place, &endpoint, &addend);
-        if filled.rings.groups() > bounds.groups_max {
-            return Err(bounds.too_many_groups());
+        let (slot, labels, endpoint, tally) = read_row(&request.query, &row, count)?;
+        snapshot.groups.add(request.range, slot, labels, &endpoint, &tally);
+        if snapshot.groups.groups() > settings.window_groups_max {
+            return Err(too_many_groups(settings));
         }
-        if filled.rings.cells() > bounds.cells_max {
-            return Err(bounds.too_many_cells());
+        if snapshot.groups.slots() > settings.window_cells_max {
+            return Err(too_many_slots(settings));
         }
     }
-    Ok(filled)
+    Ok(snapshot)
 }
 
-fn read_row(query: &WindowQuery, row: &QueryResult, count: u32) -> Result<(i64, Place, String, Addend)> {
+fn read_row(query: &WindowQuery, row: &QueryResult, count: u32) -> Result<(i64, GroupLabels, String, BinTally)> {
     let kind = MetricType::from_code(row.try_get_by_index(2)?);
     let kind = kind.ok_or_else(|| Error::internal("a measurement of a type that this version does not know"))?;
-    let place = Place::of(query, ProjectId(row.try_get_by_index(1)?), kind, row.try_get_by_index(3)?);
+    let labels = GroupLabels::of(query, ProjectId(row.try_get_by_index(1)?), kind, row.try_get_by_index(3)?);
     let errors = u64::try_from(row.try_get_by_index::<i64>(7)?).unwrap_or(0);
     let extremes = (row.try_get_by_index(9)?, row.try_get_by_index(10)?);
     let bin = row.try_get_by_index(5)?;
-    let addend = Addend::new(u64::from(count), errors, row.try_get_by_index(8)?, Some(extremes), bin);
-    Ok((row.try_get_by_index(0)?, place, row.try_get_by_index(4)?, addend))
+    let tally = BinTally::new(u64::from(count), errors, row.try_get_by_index(8)?, Some(extremes), bin);
+    Ok((row.try_get_by_index(0)?, labels, row.try_get_by_index(4)?, tally))
 }
 
-/// One row per slot, group and bin, and one with the last commit, which counts nothing.
+/// One row per slot, group and bin, and one with the last commit, whose count is 0.
 fn statement(query: &WindowQuery, first_slot: i64) -> SelectStatement {
     let mut rows = measurements(query, first_slot);
     rows.union(UnionType::All, last_commit(query));
@@ -78,7 +93,7 @@ fn statement(query: &WindowQuery, first_slot: i64) -> SelectStatement {
 fn measurements(query: &WindowQuery, first_slot: i64) -> SelectStatement {
     let width = query.slot_width();
     let column = |name: &'static str| Expr::col((M, name));
-    // Spelled out: a parameter in GROUP BY is another one than that in SELECT.
+    // A literal, because a parameter in GROUP BY is not the same as that in SELECT.
     let slot = || Expr::cust(format!("m.ts / {width}"));
     let is_error: Expr = CaseStatement::new()
         .case(column("status").gte(ERROR_STATUS_MIN), Expr::cust("1"))
@@ -86,12 +101,12 @@ fn measurements(query: &WindowQuery, first_slot: i64) -> SelectStatement {
         .into();
     let mut select = Query::select();
     select.expr(slot()).add_group_by([slot()]);
-    // What is not told apart is not a column of the groups.
-    let mut group = |key, column: (&'static str, &'static str), nothing: &'static str| {
+    // Only the keys of the window are columns of the groups.
+    let mut group = |key, column: (&'static str, &'static str), constant: &'static str| {
         if query.groups_by(key) {
             select.column(column).group_by_col(column);
         } else {
-            select.expr(Expr::cust(nothing));
+            select.expr(Expr::cust(constant));
         }
     };
     group(GroupKey::Project, (M, "project_id"), "CAST(0 AS BIGINT)");
@@ -134,7 +149,7 @@ fn measurements(query: &WindowQuery, first_slot: i64) -> SelectStatement {
     select
 }
 
-/// All types are named where the query names none: the index begins with them.
+/// The types of the query; all of them if it names none, because they are the first columns of the index.
 fn kinds(query: &WindowQuery) -> impl Iterator<Item = i16> {
     let wanted = |kind: &MetricType| query.kinds.is_empty() || query.kinds.contains(kind);
     MetricType::ALL.into_iter().filter(wanted).map(MetricType::code)
