@@ -27,9 +27,10 @@ use crate::{
     },
     ingest::Ingest,
     jobs::{
-        compaction, partitions,
-        retention::Retention,
-        self_monitoring::{self, Recorder},
+        partitions, retention,
+        runner::RunningJob,
+        schedule,
+        self_monitoring::{self, OwnMetrics, Recorder},
     },
     live::{
         Cursors, Follower, Publisher, Windows, bus,
@@ -41,12 +42,12 @@ use crate::{
 
 use settings::trusted;
 
-/// How long the jobs may take once the last request was answered. These three stay below five seconds together: what
-/// starts servers kills them some time after the drain timeout.
+/// Maximum time for jobs to end after the last request was answered. These three timeouts together stay below five seconds,
+/// because process managers kill servers some time after the drain timeout.
 const JOBS_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long the queue may take to be written.
+/// Maximum time to write the queue.
 const QUEUE_TIMEOUT: Duration = Duration::from_millis(2_500);
-/// How long connections may take to come back.
+/// Maximum time for connections to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The open database with what writes into it: all that seeding needs, and the ground of a server.
@@ -63,7 +64,8 @@ pub struct Core {
     pub publisher: Publisher,
     /// The cursors of streams.
     pub cursors: Cursors,
-    batcher: JoinHandle<()>,
+    random: Random,
+    batcher: RunningJob,
     /// Last: nobody else may be this instance while anything above still writes.
     instance: Instance,
 }
@@ -94,21 +96,23 @@ impl Core {
             migrate::require(&database).await?;
         }
         partitions::ensure(&database, &clock, config.into()).await?;
-        database.reload_kept().await?;
+        retention::load_bounds(&database).await?;
         let ids = Arc::new(instance.id_generator());
-        let cursors = Cursors::load(&database, &Random::system()).await?;
+        let random = Random::system();
+        let cursors = Cursors::load(&database, &random).await?;
         let publisher = Publisher::new(config.live.channel_batches_max);
         let (ingest, batcher) =
             Ingest::new(database.clone(), Arc::clone(&ids), clock.clone(), publisher.clone(), settings.clone());
-        let batcher = spawn(batcher.run());
-        Ok(Self { database, ids, clock, ingest, publisher, cursors, batcher, instance })
+        // Never cancelled: it ends when the queue is closed and written.
+        let batcher = schedule::write_path(batcher).start(&CancellationToken::new());
+        Ok(Self { database, ids, clock, ingest, publisher, cursors, random, batcher, instance })
     }
 
     /// Writes what is queued and closes the pools.
     pub async fn close(self) {
         self.ingest.close();
-        if timeout(QUEUE_TIMEOUT, self.batcher).await.is_err() {
-            tracing::error!("queued metrics could not be written in time; their callers were not told that they were");
+        if !self.batcher.ended(QUEUE_TIMEOUT).await {
+            tracing::error!("queued metrics were not written in time; their callers got no acknowledgement");
         }
         let close = async {
             self.database.close().await;
@@ -125,7 +129,7 @@ pub struct App {
     address: SocketAddr,
     engine: Engine,
     core: Core,
-    jobs: Vec<Job>,
+    jobs: Vec<RunningJob>,
     /// Executions that subscriptions share.
     tasks: TaskTracker,
     server: JoinHandle<()>,
@@ -196,10 +200,18 @@ impl App {
             tasks: tasks.clone(),
         };
         let engine = Engine::new(services, trusted);
-        // Boxed, or whoever starts a server would carry every job about while it starts.
-        let (recorder, mut jobs) = Box::pin(start_jobs(config, &core, &stopping)).await?;
-        jobs.push(("changes", spawn(relay.run(stopping.clone()))));
-        jobs.push(("live windows", spawn(runner.run(stopping.clone()))));
+        let bus = bus::configured(config, &core.cursors.database_name())?;
+        let follower = Follower::begin(core.database.clone(), core.publisher.clone(), bus, bus::poll_interval(config));
+        let (recorder, own_metrics) = own_metrics(config, &core).await?;
+        let parts = schedule::Parts {
+            database: core.database.clone(),
+            clock: core.clock.clone(),
+            follower: follower.await?,
+            changes: relay,
+            windows: runner,
+            own_metrics,
+        };
+        let jobs = schedule::jobs(config, parts).into_iter().map(|job| job.start(&stopping)).collect();
         let listener = TcpListener::bind(config.server.listen).await.map_err(|error| {
             Error::input("server.listen", format!("cannot listen on {}: {error}", config.server.listen))
         })?;
@@ -274,45 +286,23 @@ impl App {
             tracing::warn!("some subscriptions did not end in time");
         }
         self.stopping.cancel();
-        join_all(self.jobs.into_iter().map(async |(name, job)| {
-            if timeout(JOBS_TIMEOUT, job).await.is_err() {
-                tracing::warn!(job = name, "a job did not finish in time");
-            }
-        }))
-        .await;
+        join_all(self.jobs.into_iter().map(|job| job.ended(JOBS_TIMEOUT))).await;
         self.core.close().await;
     }
 }
 
-/// What runs beside the requests, by name.
-type Job = (&'static str, JoinHandle<()>);
-
-async fn start_jobs(config: &Config, core: &Core, stopping: &CancellationToken) -> Result<(Recorder, Vec<Job>)> {
-    let bus = bus::configured(config, &core.cursors.database_name())?;
-    let follower = Follower::begin(core.database.clone(), core.publisher.clone(), bus, bus::poll_interval(config));
-    let follower = spawn(follower.await?.run(stopping.clone()));
-    let partitions = partitions::run(core.database.clone(), core.clock.clone(), config.into(), stopping.clone());
-    let compaction =
-        compaction::run(core.database.clone(), core.clock.clone(), config.compaction.clone(), stopping.clone());
-    let retention = Retention::new(core.database.clone(), config.retention.clone());
-    let retention = retention.run(core.clock.clone(), stopping.clone());
-    let mut jobs = vec![
-        ("partitions", spawn(partitions)),
-        ("compaction", spawn(compaction)),
-        ("retention", spawn(retention)),
-        ("follower", follower),
-    ];
+/// The recorder of requests and the job that writes them, if the server monitors itself.
+async fn own_metrics(config: &Config, core: &Core) -> Result<(Recorder, Option<OwnMetrics>)> {
+    let Core { database, ids, clock, ingest, random, .. } = core;
     if !config.self_monitoring.enabled {
-        return Ok((Recorder::disabled(core.clock.clone()), jobs));
+        return Ok((Recorder::disabled(clock.clone()), None));
     }
     let scope = auth::server_scope();
-    let session = core.database.writer(StatementLog::default());
-    let project = self_monitoring::own_project(&scope, &session, &core.ids, core.clock.now()).await?;
-    let (recorder, inbox) = Recorder::new(core.clock.clone(), config.self_monitoring.requests_per_operation_max);
-    let interval = config.self_monitoring.flush_interval;
-    let measuring = inbox.run(scope, core.ingest.clone(), project, interval, stopping.clone());
-    jobs.push(("self-monitoring", spawn(measuring)));
-    Ok((recorder, jobs))
+    let session = database.writer(StatementLog::default());
+    let project = self_monitoring::own_project(&scope, &session, ids, clock.now()).await?;
+    let requests_max = config.self_monitoring.requests_per_operation_max;
+    let (recorder, inbox) = Recorder::new(clock.clone(), random.clone(), requests_max);
+    Ok((recorder, Some(OwnMetrics { inbox, scope, ingest: ingest.clone(), project })))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place outside of jobs that starts tasks")]

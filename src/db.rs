@@ -1,18 +1,14 @@
 //! Connections to SQLite and PostgreSQL: pools, sessions that count statements, migrations, and the few places where
 //! the two dialects differ. Rooms build their own statements; this room never knows what they mean.
 
-pub mod change_log;
 mod column;
+mod commit_notices;
 pub mod compare;
 pub mod error;
 pub mod instance;
 mod json;
-pub mod kept;
-mod late;
 pub mod list;
 pub mod migrate;
-pub mod moves;
-pub mod partition;
 pub mod pool;
 mod readers;
 pub mod session;

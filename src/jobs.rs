@@ -1,6 +1,8 @@
-//! Work that no request waits for: the server's own metrics, partitions made ahead, compaction, retention.
+//! Background work. [`schedule`] lists every job, [`runner`] runs them; the other files hold the work itself.
 
 pub mod compaction;
 pub mod partitions;
 pub mod retention;
+pub mod runner;
+pub mod schedule;
 pub mod self_monitoring;

@@ -22,7 +22,7 @@ use crate::{
     auth,
     clock::Clock,
     config::{self, Config},
-    db::{Instance, StatementLog, partition},
+    db::{Instance, StatementLog},
     directory::{OrganizationFields, ProjectFields, organization, project},
     error::Error,
     graphql::node::NodeId,
@@ -31,6 +31,7 @@ use crate::{
         bulk::{Bulk, Options, RejectedIndexes, Summary},
         formats::{ParsedRow, RecordReader},
     },
+    jobs::partitions,
     model::{
         Key, ProjectId, TimeRange, Timestamp,
         timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
@@ -279,7 +280,7 @@ impl Days {
         // Rows of other days are refused one by one: a garbled date would leave a partition behind for ever.
         for day in noted.into_iter().filter(|day| (first..=last).contains(day)) {
             if let Ok(range) = TimeRange::new(day, day.plus_micros(DAY_MICROS)) {
-                partition::ensure(&core.database, range).await?;
+                partitions::ensure_range(&core.database, range).await?;
             }
             self.made.insert(day);
         }

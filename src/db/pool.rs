@@ -16,7 +16,7 @@ use sqlx::{
 };
 
 use super::{
-    moves::{Move, Moves},
+    commit_notices::CommitNotices,
     readers::Readers,
     session::{Asked, Connections, Session},
     statement::StatementLog,
@@ -24,7 +24,7 @@ use super::{
 use crate::{
     config,
     error::{Error, Result},
-    model::Kept,
+    model::{Kept, change::LogPosition},
 };
 
 /// SQLite's page caches in KiB (negative: not pages), one for each connection. Readers find their pages in the
@@ -63,7 +63,7 @@ pub struct Database {
     file: Option<PathBuf>,
     kept: Arc<RwLock<Kept>>,
     asked: Asked,
-    moves: Moves,
+    notices: CommitNotices<LogPosition>,
 }
 
 impl Database {
@@ -116,7 +116,7 @@ impl Database {
             file: Some(file),
             kept: Arc::new(RwLock::new(Kept::EVERYTHING)),
             asked: Asked::default(),
-            moves: Moves::default(),
+            notices: CommitNotices::default(),
         })
     }
 
@@ -144,7 +144,7 @@ impl Database {
             file: None,
             kept: Arc::new(RwLock::new(Kept::EVERYTHING)),
             asked: Asked::default(),
-            moves: Moves::default(),
+            notices: CommitNotices::default(),
         })
     }
 
@@ -160,20 +160,20 @@ impl Database {
 
     /// A session for queries that logs to `log`.
     pub fn reader(&self, log: StatementLog) -> Session {
-        Session::new(Connections::Read(self.read.clone()), log, self.kept(), self.asked.clone(), self.moves.clone())
+        Session::new(Connections::Read(self.read.clone()), log, self.kept(), self.asked.clone(), self.notices.clone())
     }
 
     /// A session for writes that logs to `log`.
     pub fn writer(&self, log: StatementLog) -> Session {
-        Session::new(Connections::Write(self.write.clone()), log, self.kept(), self.asked.clone(), self.moves.clone())
+        Session::new(Connections::Write(self.write.clone()), log, self.kept(), self.asked.clone(), self.notices.clone())
     }
 
-    /// Which logs of changes move from now on, as far as this process moves them.
-    pub fn moves(&self) -> tokio::sync::broadcast::Receiver<Move> {
-        self.moves.listen()
+    /// The positions of change logs that transactions of this process announce from now on.
+    pub fn log_positions(&self) -> tokio::sync::broadcast::Receiver<LogPosition> {
+        self.notices.listen()
     }
 
-    /// From when on the metric tables are complete, as far as this process was told.
+    /// The bounds of retention that new sessions carry.
     pub fn kept(&self) -> Kept {
         *self.kept.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -183,7 +183,8 @@ impl Database {
         self.asked.count()
     }
 
-    pub(super) fn set_kept(&self, kept: Kept) {
+    /// Sets the bounds of retention for new sessions.
+    pub fn set_kept(&self, kept: Kept) {
         *self.kept.write().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 

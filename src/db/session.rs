@@ -14,14 +14,14 @@ use sea_orm::{
 };
 
 use super::{
-    moves::{Move, Moves},
+    commit_notices::CommitNotices,
     readers::{Readers, Waiting},
     statement::StatementLog,
 };
 use crate::{
     clock::Stopwatch,
     error::{Error, Result},
-    model::Kept,
+    model::{Kept, change::LogPosition},
 };
 
 /// A connection (pool or transaction) with the log of the request that uses it.
@@ -31,7 +31,7 @@ pub struct Logged<C> {
     log: StatementLog,
     kept: Kept,
     asked: Asked,
-    moves: Moves,
+    notices: CommitNotices<LogPosition>,
 }
 
 /// How many statements of sessions a process has sent; clones count together.
@@ -62,8 +62,14 @@ pub type Transaction = Logged<DatabaseTransaction>;
 
 impl<C> Logged<C> {
     /// Logs what passes through `inner` to `log`.
-    pub const fn new(inner: C, log: StatementLog, kept: Kept, asked: Asked, moves: Moves) -> Self {
-        Self { inner, log, kept, asked, moves }
+    pub const fn new(
+        inner: C,
+        log: StatementLog,
+        kept: Kept,
+        asked: Asked,
+        notices: CommitNotices<LogPosition>,
+    ) -> Self {
+        Self { inner, log, kept, asked, notices }
     }
 
     /// What retention leaves alone as long as this session lasts.
@@ -125,7 +131,7 @@ impl Session {
     async fn begin_with(&self, options: TransactionOptions) -> Result<Transaction> {
         let (pool, _waiting) = self.inner.pool();
         let transaction = pool.begin_with_options(options).await?;
-        Ok(Logged::new(transaction, self.log.clone(), self.kept(), self.asked.clone(), self.moves.of_transaction()))
+        Ok(Logged::new(transaction, self.log.clone(), self.kept(), self.asked.clone(), self.notices.of_transaction()))
     }
 }
 
@@ -136,13 +142,13 @@ impl Transaction {
     /// When the database refuses; nothing was kept then.
     pub async fn commit(self) -> Result<()> {
         self.inner.commit().await?;
-        self.moves.tell();
+        self.notices.send();
         Ok(())
     }
 
-    /// Tells after the commit that these logs of changes have moved.
-    pub fn note_moves(&self, moves: impl IntoIterator<Item = Move>) {
-        self.moves.note(moves);
+    /// Announces new positions of change logs to listeners in this process after the commit.
+    pub fn notify_on_commit(&self, positions: impl IntoIterator<Item = LogPosition>) {
+        self.notices.add(positions);
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn append(transaction: &Transaction, changes: &[Change], now: T
         *counts.entry(change.entity.organization().0).or_default() += 1;
     }
     let mut last = advance(transaction, &counts).await?;
-    transaction.note_moves(last.iter().map(|(organization, last)| (OrganizationId(*organization), *last)));
+    transaction.notify_on_commit(last.iter().map(|(organization, last)| (OrganizationId(*organization), *last)));
     // Back from the last number of each organization to the one before its first change here.
     for (organization, count) in &counts {
         last.entry(*organization).and_modify(|last| *last -= count);

@@ -24,13 +24,13 @@ mod cell;
 mod postgres;
 mod sqlite;
 
+use std::time::Duration;
+
 use sea_orm::{ConnectionTrait, Statement};
-use tokio_util::sync::CancellationToken;
 
 use self::cell::{Cell, Part, merged};
 use crate::{
     clock::Clock,
-    config,
     db::{Backend, Database, StatementLog},
     error::Result,
     model::{
@@ -64,19 +64,17 @@ trait Transaction: Send + Sized {
     fn commit(self) -> impl Future<Output = sqlx::Result<()>> + Send;
 }
 
-/// Merges until the server stops.
-pub async fn run(database: Database, clock: Clock, settings: config::Compaction, stopping: CancellationToken) {
-    while stopping.run_until_cancelled(tokio::time::sleep(settings.interval)).await.is_some() {
-        let until = clock.now().plus_micros(-i64::try_from(settings.delay.as_micros()).unwrap_or(i64::MAX));
-        match stopping.run_until_cancelled(round(&database, until)).await {
-            Some(Ok(0)) => {}
-            Some(Ok(parts)) => tracing::debug!(parts, "rollup parts were merged"),
-            Some(Err(error)) => {
-                tracing::warn!(%error, "rollup parts could not be merged; queries read them one by one");
-            }
-            None => return,
-        }
+/// Merges the parts of all minutes that ended at least `delay` ago.
+///
+/// # Errors
+/// As [`round`].
+pub async fn pass(database: &Database, clock: &Clock, delay: Duration) -> Result<()> {
+    let until = clock.now().plus_micros(-i64::try_from(delay.as_micros()).unwrap_or(i64::MAX));
+    let parts = round(database, until).await?;
+    if parts > 0 {
+        tracing::debug!(parts, "rollup parts were merged");
     }
+    Ok(())
 }
 
 /// Merges the parts of all minutes that end at or before `until`; answers how many. Ends early where another instance is

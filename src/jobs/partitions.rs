@@ -1,26 +1,29 @@
-//! Keeps time partitions made ahead of the clock, so that inserts never fall into the default partition.
+//! Time partitions of the metric tables on PostgreSQL, created ahead of time so that inserts never wait for one, and dropped
+//! by retention.
+//!
+//! A partition is named by its first day (`metric_event_20260131`). SQLite has no partitions.
 
-use std::time::Duration;
+use std::ops::RangeInclusive;
 
-use tokio_util::sync::CancellationToken;
+use sqlx::{PgConnection, PgPool};
 
 use crate::{
     clock::Clock,
     config::Config,
-    db::{Database, partition},
+    db::{Backend, Database},
     error::Result,
-    model::timestamp::{DAY_MICROS, TimeRange},
+    model::{
+        Timestamp,
+        timestamp::{DAY_MICROS, TimeRange},
+    },
 };
 
-/// How often the next days are looked at; days are made well ahead, so an hour is soon enough.
-const INTERVAL: Duration = Duration::from_hours(1);
-
-/// How many days to keep ready around now.
+/// The number of days around now whose partitions are kept ready.
 #[derive(Clone, Copy, Debug)]
 pub struct Days {
-    /// Back, for measurements that arrive late.
+    /// Days in the past, for late measurements.
     pub past: u32,
-    /// Ahead.
+    /// Days ahead.
     pub future: u32,
 }
 
@@ -30,22 +33,144 @@ impl From<&Config> for Days {
     }
 }
 
-/// Makes what is missing now.
+/// A table that is partitioned by time.
+struct PartitionedTable {
+    table: &'static str,
+    column: &'static str,
+    /// The number of days per partition.
+    days: i64,
+    /// Storage parameters.
+    storage: &'static str,
+}
+
+/// The advisory lock under which partitions are created. An arbitrary number.
+const LOCK_KEY: i64 = 0x7065_7266_7061_7274;
+
+const TABLES: [PartitionedTable; 4] = [
+    PartitionedTable { table: "metric_event", column: "ts", days: 1, storage: "" },
+    PartitionedTable { table: "metric_rollup_1m", column: "bucket", days: 1, storage: "" },
+    // Rows are replaced once a minute until their time is over: half-empty pages let that happen in place.
+    PartitionedTable { table: "metric_rollup_5m", column: "bucket", days: 1, storage: " WITH (fillfactor = 50)" },
+    PartitionedTable { table: "metric_rollup_1h", column: "bucket", days: 32, storage: " WITH (fillfactor = 50)" },
+];
+
+/// Creates the missing partitions around now.
 ///
 /// # Errors
-/// When the database cannot do it.
+/// The database fails.
 pub async fn ensure(database: &Database, clock: &Clock, days: Days) -> Result<()> {
     let now = clock.now();
     let from = now.plus_micros(-i64::from(days.past) * DAY_MICROS);
     let to = now.plus_micros(i64::from(days.future).max(1) * DAY_MICROS);
-    partition::ensure(database, TimeRange::new(from, to)?).await
+    ensure_range(database, TimeRange::new(from, to)?).await
 }
 
-/// Runs until the server stops.
-pub async fn run(database: Database, clock: Clock, days: Days, stopping: CancellationToken) {
-    while stopping.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
-        if let Err(error) = ensure(&database, &clock, days).await {
-            tracing::warn!(%error, "partitions could not be made ahead; rows go to the default partition");
+/// Creates the missing partitions that overlap `range`. Rows of such a partition that are in the default partition move
+/// into it.
+///
+/// # Errors
+/// The database fails.
+pub async fn ensure_range(database: &Database, range: TimeRange) -> Result<()> {
+    let Backend::Postgres(pool) = database.backend() else {
+        return Ok(());
+    };
+    for partitioned in &TABLES {
+        // One instance at a time, because IF NOT EXISTS alone is a race. A transaction per table, because creating a
+        // partition locks the whole table until the end of the transaction.
+        let mut transaction = pool.begin().await?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK_KEY).execute(&mut *transaction).await?;
+        let existing: Vec<String> = sqlx::query_scalar(
+            "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+             WHERE i.inhparent = $1::regclass",
+        )
+        .bind(partitioned.table)
+        .fetch_all(&mut *transaction)
+        .await?;
+        let width = partitioned.days * DAY_MICROS;
+        for slot in slots(range, width) {
+            let (from, to) = (slot * width, (slot + 1) * width);
+            let name = format!("{}_{}", partitioned.table, day_name(Timestamp::from_micros(from)));
+            if !existing.contains(&name) {
+                create(&mut transaction, partitioned, &name, (from, to)).await?;
+            }
         }
+        transaction.commit().await?;
+    }
+    Ok(())
+}
+
+/// Creates a partition and moves its rows out of the default partition. The database refuses to create a partition while
+/// the default partition holds rows of it: a machine that slept longer than partitions were created ahead would never get
+/// new ones.
+async fn create(
+    connection: &mut PgConnection,
+    PartitionedTable { table, column, storage, .. }: &PartitionedTable,
+    name: &str,
+    (from, to): (i64, i64),
+) -> Result<()> {
+    // Names and bounds consist of constants and digits, never of a caller's text.
+    let mut run = async |sql: String| sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut *connection).await;
+    // Creating the partition takes this lock too. Taken here, it also keeps rows from arriving after the check below.
+    run(format!("LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE")).await?;
+    let misplaced = format!("{table}_default WHERE {column} >= {from} AND {column} < {to}");
+    if run(format!("SELECT FROM {misplaced} LIMIT 1")).await?.rows_affected() == 0 {
+        run(format!("CREATE TABLE {name} PARTITION OF {table} FOR VALUES FROM ({from}) TO ({to}){storage}")).await?;
+        return Ok(());
+    }
+    tracing::info!(name, "the partition was not created ahead; its rows move out of the default partition");
+    // The move may take longer than statements of requests are allowed to.
+    run("SET LOCAL statement_timeout = 0".to_owned()).await?;
+    run(format!("CREATE TABLE {name} (LIKE {table} INCLUDING ALL){storage}")).await?;
+    run(format!("WITH moved AS (DELETE FROM {misplaced} RETURNING *) INSERT INTO {name} SELECT * FROM moved")).await?;
+    run(format!("ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ({from}) TO ({to})")).await?;
+    Ok(())
+}
+
+/// Drops the partitions of a table that end before `before`, and deletes older rows from the default partition. Gives up if
+/// a long query reads the table: waiting for its lock would block all later queries.
+///
+/// # Errors
+/// The database fails, or the lock is not available.
+pub(super) async fn drop_before(pool: &PgPool, table: &str, column: &str, before: Timestamp) -> Result<()> {
+    let expired: Vec<String> = sqlx::query_scalar(
+        "SELECT c.oid::regclass::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+         WHERE i.inhparent = $1::regclass \
+         AND substring(pg_get_expr(c.relpartbound, c.oid) FROM 'TO \\(''?(-?[0-9]+)')::bigint <= $2",
+    )
+    .bind(table)
+    .bind(before.as_micros())
+    .fetch_all(pool)
+    .await?;
+    for partition in expired {
+        let mut transaction = pool.begin().await?;
+        sqlx::query("SET LOCAL lock_timeout = '500ms'").execute(&mut *transaction).await?;
+        sqlx::query(sqlx::AssertSqlSafe(format!("DROP TABLE IF EXISTS {partition}")))
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        tracing::info!(partition, "the partition was dropped: its retention period is over");
+    }
+    let rest = format!("DELETE FROM {table}_default WHERE {column} < $1");
+    sqlx::query(sqlx::AssertSqlSafe(rest)).bind(before.as_micros()).execute(pool).await?;
+    Ok(())
+}
+
+fn slots(range: TimeRange, width: i64) -> RangeInclusive<i64> {
+    range.from().as_micros().div_euclid(width)..=(range.to().as_micros() - 1).div_euclid(width)
+}
+
+fn day_name(day: Timestamp) -> String {
+    day.to_string().chars().take(10).filter(char::is_ascii_digit).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_that_ends_at_midnight_needs_no_further_day() {
+        let range = TimeRange::new(Timestamp::from_micros(0), Timestamp::from_micros(2 * DAY_MICROS)).unwrap();
+        assert_eq!(slots(range, DAY_MICROS), 0..=1);
+        assert_eq!(day_name(Timestamp::from_micros(31 * DAY_MICROS)), "19700201");
     }
 }

@@ -1,77 +1,69 @@
-//! Moves on what is kept: publishes new bounds at the start of each day and removes what lies before them a minute later.
+//! Retention: publishes new bounds at the start of each UTC day, and removes data before them a minute later.
+//!
+//! Two steps, never one. Once the bounds are published, queries ask for nothing before them. The data is removed when every
+//! instance has read the bounds and every earlier statement has ended. Bounds only move forward.
 
-use std::time::Duration;
+mod bounds;
+mod late;
+mod removal;
 
-use tokio_util::sync::CancellationToken;
+pub use self::{
+    bounds::{load as load_bounds, publish as publish_bounds},
+    removal::metrics_before as remove_metrics_before,
+};
 
 use crate::{
     clock::Clock,
     config,
     db::Database,
     error::Result,
+    live::changes,
     model::{Kept, timestamp::DAY_MICROS},
 };
 
-/// How often the published bounds are read: another instance may have moved them.
-const INTERVAL: Duration = Duration::from_secs(15);
+/// Number of consecutive passes that must find the bounds unchanged before data is removed. At one pass per 15 seconds, every
+/// instance has read the bounds by then, and no statement from before still runs.
+const UNCHANGED_PASSES: u32 = 4;
 
-/// How many times in a row they must have been found unchanged before the rows go. By then every instance has read them,
-/// and no statement that was made before still runs.
-const TIMES_SEEN: u32 = 4;
-
-/// What one process knows of the published bounds.
+/// The state of retention in one process.
 #[derive(Debug)]
 pub struct Retention {
     database: Database,
     settings: config::Retention,
     seen: Kept,
-    times: u32,
+    unchanged_passes: u32,
 }
 
 impl Retention {
-    /// Nothing is removed before its bounds were found published several times.
+    /// Starts without knowledge of earlier passes: data is removed after [`UNCHANGED_PASSES`].
     pub const fn new(database: Database, settings: config::Retention) -> Self {
-        Self { database, settings, seen: Kept::EVERYTHING, times: 0 }
+        Self { database, settings, seen: Kept::EVERYTHING, unchanged_passes: 0 }
     }
 
-    /// One look at the clock and at the bounds.
+    /// Removes expired idempotency keys, then publishes new bounds or, after enough passes, removes data before them.
     ///
     /// # Errors
-    /// When the database cannot do it now; the next look tries again.
-    pub async fn look(&mut self, clock: &Clock) -> Result<()> {
+    /// The database fails. The next pass retries.
+    pub async fn pass(&mut self, clock: &Clock) -> Result<()> {
         let config::Retention { raw_days, minute_days, hour_days, change_days, key_days } = self.settings;
-        self.database.forget_batches_before(clock.now().plus_micros(-i64::from(key_days) * DAY_MICROS)).await?;
-        let published = self.database.reload_kept().await?;
+        let days_ago = |days: u32| clock.now().plus_micros(-i64::from(days) * DAY_MICROS);
+        removal::batches_before(&self.database, days_ago(key_days)).await?;
+        let published = bounds::load(&self.database).await?;
         let wanted = published.later(Kept::days(clock.now(), raw_days, minute_days, hour_days));
         if wanted != published {
-            self.database.publish_kept(wanted).await?;
-            self.database.reload_kept().await?;
+            bounds::publish(&self.database, wanted).await?;
+            bounds::load(&self.database).await?;
             return Ok(());
         }
         if published != self.seen {
-            (self.seen, self.times) = (published, 0);
+            (self.seen, self.unchanged_passes) = (published, 0);
         }
-        if self.times + 1 == TIMES_SEEN {
-            self.database.remove_before(published).await?;
-            let before = clock.now().plus_micros(-i64::from(change_days) * DAY_MICROS);
-            self.database.remove_changes_before(before).await?;
+        if self.unchanged_passes + 1 == UNCHANGED_PASSES {
+            removal::metrics_before(&self.database, published).await?;
+            changes::remove_before(&self.database, days_ago(change_days)).await?;
         }
-        // Not before it is done: what failed is tried again.
-        self.times = self.times.saturating_add(1).min(TIMES_SEEN);
+        // Counted after the removal, so that a failed removal is retried.
+        self.unchanged_passes = self.unchanged_passes.saturating_add(1).min(UNCHANGED_PASSES);
         Ok(())
-    }
-
-    /// Runs until the server stops.
-    pub async fn run(mut self, clock: Clock, stopping: CancellationToken) {
-        loop {
-            match stopping.run_until_cancelled(self.look(&clock)).await {
-                Some(Err(error)) => tracing::warn!(%error, "retention could not do its work; it tries again"),
-                Some(Ok(())) => {}
-                None => return,
-            }
-            if stopping.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_none() {
-                return;
-            }
-        }
     }
 }

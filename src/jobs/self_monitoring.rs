@@ -7,11 +7,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
-
-use rand::RngExt;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
@@ -20,6 +16,7 @@ use crate::{
     error::{Error, Result},
     ingest::{Candidate, Ingest, Mode, Submission},
     model::{IdGenerator, Key, MetricType, OrganizationId, ProjectId, Scope, Timestamp},
+    random::Random,
 };
 
 /// The project of that organization has the same slug.
@@ -52,11 +49,11 @@ struct Reservoir {
 }
 
 impl Reservoir {
-    fn offer(&mut self, served: Served, kept_max: usize) {
+    fn offer(&mut self, served: Served, kept_max: usize, random: &Random) {
         self.served += 1;
         if self.kept.len() < kept_max {
             self.kept.push(served);
-        } else if let Some(replaced) = self.kept.get_mut(rand::rng().random_range(0..self.served)) {
+        } else if let Some(replaced) = self.kept.get_mut(random.below(self.served)) {
             *replaced = served;
         }
     }
@@ -74,18 +71,19 @@ pub struct Recorder {
     sample: Option<Arc<Sample>>,
     kept_max: usize,
     clock: Clock,
+    random: Random,
 }
 
 impl Recorder {
     /// A recorder that forgets everything, for servers that do not monitor themselves.
     pub const fn disabled(clock: Clock) -> Self {
-        Self { sample: None, kept_max: 0, clock }
+        Self { sample: None, kept_max: 0, clock, random: Random::system() }
     }
 
     /// A recorder that keeps so many requests of an operation until they are written, and the job that writes them.
-    pub fn new(clock: Clock, kept_max: usize) -> (Self, Inbox) {
+    pub fn new(clock: Clock, random: Random, kept_max: usize) -> (Self, Inbox) {
         let sample = Arc::<Sample>::default();
-        (Self { sample: Some(Arc::clone(&sample)), kept_max, clock }, Inbox(sample))
+        (Self { sample: Some(Arc::clone(&sample)), kept_max, clock, random }, Inbox(sample))
     }
 
     /// Records that a request was answered after so many milliseconds.
@@ -95,10 +93,10 @@ impl Recorder {
         let mut sample = locked(sample);
         let endpoint = &endpoint[..endpoint.floor_char_boundary(ENDPOINT_BYTES_MAX)];
         if let Some(reservoir) = sample.get_mut(endpoint) {
-            return reservoir.offer(served, self.kept_max);
+            return reservoir.offer(served, self.kept_max, &self.random);
         }
         let endpoint = if sample.len() < ENDPOINTS_MAX { endpoint } else { OTHER_ENDPOINTS };
-        sample.entry(endpoint.to_owned()).or_default().offer(served, self.kept_max);
+        sample.entry(endpoint.to_owned()).or_default().offer(served, self.kept_max, &self.random);
     }
 }
 
@@ -107,44 +105,6 @@ impl Recorder {
 pub struct Inbox(Arc<Sample>);
 
 impl Inbox {
-    /// Writes what was recorded every `interval` until the server stops, and what is left then.
-    pub async fn run(
-        self,
-        scope: Scope,
-        ingest: Ingest,
-        project: Key<ProjectId>,
-        interval: Duration,
-        stopping: CancellationToken,
-    ) {
-        loop {
-            let goes_on = stopping.run_until_cancelled(tokio::time::sleep(interval)).await.is_some();
-            self.flush(&scope, &ingest, project).await;
-            if !goes_on {
-                return;
-            }
-        }
-    }
-
-    async fn flush(&self, scope: &Scope, ingest: &Ingest, project: Key<ProjectId>) {
-        for candidates in self.take().chunks(SUBMISSION_ROWS) {
-            let submission = Submission {
-                project,
-                candidates: candidates.to_vec(),
-                idempotency_key: None,
-                source: "self".to_owned(),
-                mode: Mode::Partial,
-            };
-            match ingest.submit(scope, submission, &StatementLog::default()).await {
-                Ok(receipt) => {
-                    for rejection in receipt.rejected {
-                        tracing::warn!(reason = %rejection.error, "one of the server's own metrics was refused");
-                    }
-                }
-                Err(error) => tracing::warn!(%error, "the server's own metrics could not be written"),
-            }
-        }
-    }
-
     fn take(&self) -> Vec<Candidate> {
         let mut candidates = Vec::new();
         for (endpoint, reservoir) in locked(&self.0).iter_mut() {
@@ -152,6 +112,47 @@ impl Inbox {
             candidates.extend(served.into_iter().map(|served| candidate(endpoint, served)));
         }
         candidates
+    }
+}
+
+/// Writes recorded requests as metrics of the server's own project.
+#[derive(Debug)]
+pub struct OwnMetrics {
+    /// The recorded requests.
+    pub inbox: Inbox,
+    /// The server's own scope.
+    pub scope: Scope,
+    /// The write path.
+    pub ingest: Ingest,
+    /// The server's own project.
+    pub project: Key<ProjectId>,
+}
+
+impl OwnMetrics {
+    /// Writes the requests that were recorded since the last call.
+    ///
+    /// # Errors
+    /// The first error of the write path. All requests are submitted once and then forgotten, whether stored or not.
+    pub async fn flush(&self) -> Result<()> {
+        let mut flushed = Ok(());
+        for candidates in self.inbox.take().chunks(SUBMISSION_ROWS) {
+            let submission = Submission {
+                project: self.project,
+                candidates: candidates.to_vec(),
+                idempotency_key: None,
+                source: "self".to_owned(),
+                mode: Mode::Partial,
+            };
+            match self.ingest.submit(&self.scope, submission, &StatementLog::default()).await {
+                Ok(receipt) => {
+                    for rejection in receipt.rejected {
+                        tracing::warn!(reason = %rejection.error, "one of the server's own metrics was refused");
+                    }
+                }
+                Err(error) => flushed = flushed.and(Err(error)),
+            }
+        }
+        flushed
     }
 }
 
@@ -220,7 +221,7 @@ mod tests {
     use super::*;
 
     fn served(names: impl Iterator<Item = String>, kept_max: usize) -> Vec<Candidate> {
-        let (recorder, inbox) = Recorder::new(Clock::system(), kept_max);
+        let (recorder, inbox) = Recorder::new(Clock::system(), Random::seeded(1), kept_max);
         for (place, name) in (0_u32..).zip(names) {
             recorder.record(&name, 200, f64::from(place));
         }

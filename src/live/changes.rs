@@ -5,12 +5,14 @@
 
 mod page;
 mod relay;
+mod removal;
 mod signal;
 mod stream;
 
 pub use self::{
     page::{ChangeEvent, RemovedChanges},
     relay::ChangeRelay,
+    removal::remove_before,
     signal::ChangeSignal,
     stream::{ChangeFilter, watch},
 };

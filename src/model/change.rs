@@ -2,6 +2,9 @@
 
 use super::{EmployeeId, Key, OrganizationId, ProjectId};
 
+/// An organization and the sequence of a change in its change log.
+pub type LogPosition = (OrganizationId, i64);
+
 /// A thing of the directory, by its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EntityKey {

@@ -45,7 +45,7 @@ impl ChangeRelay {
 
     /// Announces the changes of this process to streams and other instances.
     async fn announce(&self) {
-        let mut moves = self.database.moves();
+        let mut moves = self.database.log_positions();
         loop {
             match moves.recv().await {
                 Ok((organization, last)) => {

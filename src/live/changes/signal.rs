@@ -2,14 +2,14 @@
 
 use tokio::sync::broadcast;
 
-use crate::{db::moves::Move, model::OrganizationId};
+use crate::model::{OrganizationId, change::LogPosition};
 
 /// Signals buffered for a stream; one that is further behind reads its log.
 const CAPACITY: usize = 1_024;
 
 /// Signals that change logs have advanced, on whichever instance. Clones share their subscribers.
 #[derive(Clone, Debug)]
-pub struct ChangeSignal(broadcast::Sender<Move>);
+pub struct ChangeSignal(broadcast::Sender<LogPosition>);
 
 impl Default for ChangeSignal {
     fn default() -> Self {
@@ -25,7 +25,7 @@ impl ChangeSignal {
     }
 
     /// Subscribes to all signals from now on.
-    pub(super) fn subscribe(&self) -> broadcast::Receiver<Move> {
+    pub(super) fn subscribe(&self) -> broadcast::Receiver<LogPosition> {
         self.0.subscribe()
     }
 

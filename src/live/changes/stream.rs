@@ -10,12 +10,12 @@ use super::{
     signal::ChangeSignal,
 };
 use crate::{
-    db::{Database, moves::Move},
+    db::Database,
     directory::reach::{self, ORGANIZATION},
     error::{Error, Result},
     model::{
         OrganizationId, Scope,
-        change::{ChangeKind, EntityKey},
+        change::{ChangeKind, EntityKey, LogPosition},
     },
 };
 
@@ -77,7 +77,7 @@ struct ChangeTail {
     scope: Scope,
     database: Database,
     filter: ChangeFilter,
-    signals: Receiver<Move>,
+    signals: Receiver<LogPosition>,
     /// The last change that was read.
     reached: i64,
     /// The last change that was signalled.

@@ -4,6 +4,7 @@ use perfgraph::{
     clock::Clock,
     db::migrate,
     entity::project,
+    jobs::retention,
     model::{
         Kept, Scope, TimeRange, Timestamp,
         timestamp::{DAY_MICROS, FIVE_MINUTES_MICROS, HOUR_MICROS, MINUTE_MICROS},
@@ -17,7 +18,7 @@ use crate::harness::TestDatabase;
 async fn up_down_up(database: TestDatabase) {
     migrate::up(&database.database, None).await.unwrap();
     assert_eq!(
-        database.database.reload_kept().await.unwrap(),
+        retention::load_bounds(&database.database).await.unwrap(),
         Kept::EVERYTHING,
         "a new database holds all it ever will"
     );
@@ -92,7 +93,7 @@ async fn minutes_stand_in_for_five_minutes(database: TestDatabase) {
     for _ in 0..2 {
         let before = Clock::system().now();
         migrate::up(&database.database, None).await.unwrap();
-        let kept = database.database.reload_kept().await.unwrap();
+        let kept = retention::load_bounds(&database.database).await.unwrap();
         assert_eq!(Kept { five_minutes: Kept::EVERYTHING.five_minutes, ..kept }, Kept::EVERYTHING);
         let day_after_next = |now: Timestamp| now.floor(DAY_MICROS).plus_micros(2 * DAY_MICROS);
         assert!((day_after_next(before)..=day_after_next(Clock::system().now())).contains(&kept.five_minutes));

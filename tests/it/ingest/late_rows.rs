@@ -185,7 +185,7 @@ on_both_databases! {
         let looks = [&database.database, &second].map(async |database| {
             let mut retention = Retention::new(database.clone(), days.clone());
             for _ in 0..6 {
-                retention.look(&rig.clock).await.unwrap();
+                retention.pass(&rig.clock).await.unwrap();
             }
         });
         join_all(looks).await;
@@ -203,7 +203,7 @@ on_both_databases! {
             assert_eq!(rows(&database).await.iter().filter(|row| row.part != 0).count(), usize::from(!is_tidied));
             let mut later = Retention::new(database.database.clone(), days.clone());
             for _ in 0..5 {
-                later.look(&rig.clock).await.unwrap();
+                later.pass(&rig.clock).await.unwrap();
             }
         }
         assert_eq!(counted(&database, ACME, &[], back(8)).await, 5);

@@ -12,6 +12,7 @@ use perfgraph::{
     jobs::{
         compaction,
         partitions::{self, Days},
+        schedule,
     },
     model::{
         Timestamp,
@@ -114,8 +115,7 @@ async fn there_is_a_partition_for_every_row_as_days_go_by() {
 async fn the_job_looks_every_hour_until_it_is_stopped() {
     let database = TestDatabase::postgres().await;
     let (clock, stopping) = (Clock::fixed(NOW), CancellationToken::new());
-    let job = partitions::run(database.database.clone(), clock.clone(), DAYS, stopping.clone());
-    let job = tokio::spawn(job);
+    let job = schedule::partitions(database.database.clone(), clock.clone(), DAYS).start(&stopping);
     tokio::task::yield_now().await;
     for passed in [0, 1, 2, 5] {
         clock.set(days_on(passed));
@@ -133,7 +133,7 @@ async fn the_job_looks_every_hour_until_it_is_stopped() {
         }
     }
     stopping.cancel();
-    timeout(PATIENCE, job).await.expect("it ends when the server does").unwrap();
+    assert!(job.ended(PATIENCE).await, "it ends when the server does");
 }
 
 /// Nobody made partitions while the machine slept, and the first rows were quicker than the job.

@@ -4,9 +4,12 @@ use futures_util::StreamExt;
 use perfgraph::{
     clock::Clock,
     config,
-    db::{Backend, partition},
+    db::Backend,
     entity::{ingest_batch, metric_event},
-    jobs::{compaction, retention::Retention},
+    jobs::{
+        compaction, partitions,
+        retention::{self, Retention},
+    },
     live::{Filter, GapReason},
     model::{
         Scope, TimeRange, Timestamp,
@@ -61,7 +64,7 @@ async fn filled(database: &TestDatabase) -> Timestamp {
     let today = NOW.floor(DAY_MICROS);
     let ahead = TimeRange::new(today.plus_micros(-5 * DAY_MICROS), today.plus_micros(DAY_MICROS)).unwrap();
     // What is older falls into the default partition on PostgreSQL, and goes too.
-    partition::ensure(&database.database, ahead).await.unwrap();
+    partitions::ensure_range(&database.database, ahead).await.unwrap();
     let rig = Rig::new(database).await;
     rig.clock.set(today);
     let rows = (0..28).map(|number| {
@@ -87,10 +90,10 @@ on_both_databases! {
             let answer = ask(&database, day(days).plus_micros(odd), HOUR_MICROS).await;
             assert_eq!((answer.tally.count, answer.accuracy.is_exact), (0, true));
         }
-        retention.look(&clock).await.unwrap();
+        retention.pass(&clock).await.unwrap();
         assert_eq!(counts(&database).await, [28, 56, 56, 56, 14], "published, and not yet removed");
         for look in 1..LOOKS {
-            retention.look(&clock).await.unwrap();
+            retention.pass(&clock).await.unwrap();
             assert_eq!(counts(&database).await[0] == 8, look == LOOKS - 1, "look {look}");
         }
         // Two days of raw rows, four of minutes and of five, six of hours, all of days.
@@ -113,14 +116,14 @@ on_both_databases! {
         let days = config::Retention { raw_days: 6, minute_days: 7, hour_days: 9, change_days: 30, key_days: 400 };
         let mut longer = Retention::new(database.reopen().await, days);
         for _ in 0..2 * LOOKS {
-            longer.look(&clock).await.unwrap();
+            longer.pass(&clock).await.unwrap();
         }
         assert!(!ask(&database, day(5).plus_micros(odd), HOUR_MICROS).await.accuracy.is_exact);
         assert_left(&database, [8, 32, 32, 48, 14]).await;
         // Another day, another round.
         clock.set(today.plus_micros(DAY_MICROS));
         for _ in 0..LOOKS {
-            retention.look(&clock).await.unwrap();
+            retention.pass(&clock).await.unwrap();
         }
         assert_left(&database, [4, 24, 24, 40, 14]).await;
     }
@@ -135,10 +138,10 @@ on_both_databases! {
         database.writer().execute_unprepared(&upgraded).await.unwrap();
         let mut retention = Retention::new(database.database.clone(), DAYS);
         for _ in 0..LOOKS {
-            retention.look(&Clock::fixed(today)).await.unwrap();
+            retention.pass(&Clock::fixed(today)).await.unwrap();
         }
         assert_left(&database, [8, 32, 32, 48, 14]).await;
-        let kept = database.database.reload_kept().await.unwrap();
+        let kept = retention::load_bounds(&database.database).await.unwrap();
         assert_eq!((kept.five_minutes, kept.minutes), (later, today.plus_micros(-4 * DAY_MICROS)));
         let ask = async |days: i64| ask(&database, today.plus_micros(-days * DAY_MICROS), days * DAY_MICROS).await.tally.count;
         assert_eq!((ask(1).await, ask(4).await, ask(7).await), (4, 16, 28));
@@ -151,7 +154,7 @@ on_both_databases! {
         // Published by a server that knew of no five minutes.
         let old = format!("INSERT INTO metric_kept VALUES ('metric_rollup_1m', {})", since.as_micros());
         database.writer().execute_unprepared(&old).await.unwrap();
-        let kept = database.database.reload_kept().await.unwrap();
+        let kept = retention::load_bounds(&database.database).await.unwrap();
         assert_eq!((kept.minutes, kept.five_minutes), (since, since));
     }
 }
@@ -161,7 +164,7 @@ on_both_databases! {
         let today = filled(&database).await;
         let mut retention = Retention::new(database.database.clone(), DAYS);
         for _ in 0..LOOKS {
-            retention.look(&Clock::fixed(today)).await.unwrap();
+            retention.pass(&Clock::fixed(today)).await.unwrap();
         }
         let ask = async |from: i64, to: i64| {
             let day = |days: i64| today.plus_micros(-days * DAY_MICROS);
@@ -196,7 +199,7 @@ on_both_databases! {
         let ledger = async || ingest_batch::Entity::find().count(&database.reader()).await.unwrap();
         let look = async |after_micros| {
             let clock = Clock::fixed(NOW.plus_micros(i64::from(DAYS.key_days) * DAY_MICROS + after_micros));
-            Retention::new(database.database.clone(), DAYS).look(&clock).await.unwrap();
+            Retention::new(database.database.clone(), DAYS).pass(&clock).await.unwrap();
         };
         look(0).await;
         assert_eq!(ledger().await, 3);

@@ -212,14 +212,14 @@ on_both_databases! {
         assert_eq!((first.sequence, first.removed), (1, None));
         rename("Later", 2 * DAY_MICROS).await;
         // The rows of the seed are a day older.
-        server.database.database.remove_changes_before(NOW.plus_micros(DAY_MICROS)).await.unwrap();
+        changes::remove_before(&server.database.database, NOW.plus_micros(DAY_MICROS)).await.unwrap();
         let mut resumed = watcher.open(id, Some(1)).await;
         let next = event(&mut resumed).await;
         assert_eq!((next.change.kind, next.removed), (ChangeKind::Updated, Some(RemovedChanges { first: 2, last: next.sequence - 1 })));
         rename("Last", 3 * DAY_MICROS).await;
         assert_eq!(event(&mut resumed).await.removed, None);
         // Nothing at all is left: the next change says so.
-        server.database.database.remove_changes_before(NOW.plus_micros(9 * DAY_MICROS)).await.unwrap();
+        changes::remove_before(&server.database.database, NOW.plus_micros(9 * DAY_MICROS)).await.unwrap();
         let mut resumed = watcher.open(id, Some(next.sequence)).await;
         let opening = timeout(Duration::from_millis(100), resumed.next()).await;
         assert!(opening.is_err(), "{opening:?}");

@@ -7,6 +7,7 @@ use perfgraph::{
     config,
     entity::{ingest_batch, metric_event},
     error::{Code, Result},
+    jobs::retention,
     live::{Filter, Gap, GapReason, OpenedCursor, StreamEvent, StreamPacing, StreamSource, stream},
     model::{
         Kept, Key, MetricType, OrganizationId, Position, Positions, ProjectId, RecordedMetric, Role, Scope,
@@ -361,8 +362,8 @@ on_both_databases! {
             rig.submit(submission(project, ages.into_iter().map(aged).collect())).await.unwrap();
         }
         let kept = Kept::days(NOW, 3, 30, 300);
-        database.database.publish_kept(kept).await.unwrap();
-        database.database.reload_kept().await.unwrap();
+        retention::publish_bounds(&database.database, kept).await.unwrap();
+        retention::load_bounds(&database.database).await.unwrap();
         let filter = Filter { projects: vec![ACME], ..Filter::default() };
         let end = at(ACME.organization, 6, 0);
         // Published bounds are as good as a removal, and the removal changes nothing.
@@ -379,7 +380,7 @@ on_both_databases! {
             // Behind the gaps nothing is missing.
             let read = replay(&database, &rig, filter.clone(), &at(ACME.organization, 5, 0), &end, 10).await;
             assert!(read.iter().all(|event| event.gap.is_none()));
-            database.database.remove_before(kept).await.unwrap();
+            retention::remove_metrics_before(&database.database, kept).await.unwrap();
         }
     }
 }

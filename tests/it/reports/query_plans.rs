@@ -2,7 +2,8 @@
 
 use perfgraph::{
     config::ComparisonLimits,
-    db::{Backend, Session, StatementLog, partition},
+    db::{Backend, Session, StatementLog},
+    jobs::partitions,
     model::{
         EndpointId, Key, MetricId, MetricKey, MetricType, OrganizationId, ProjectId, Scope, filter::TextFilter,
         order::Sort, timestamp::DAY_MICROS,
@@ -21,7 +22,7 @@ const ORGANIZATION: OrganizationId = OrganizationId(3);
 
 /// A day of 20 projects in 4 organizations: enough rows that a planner who could not use an index would show it.
 async fn fill(database: &TestDatabase) {
-    partition::ensure(&database.database, range(0, DAY_MICROS)).await.unwrap();
+    partitions::ensure_range(&database.database, range(0, DAY_MICROS)).await.unwrap();
     let start = START.as_micros();
     let sketch = match database.database.backend() {
         Backend::Sqlite(_) => "x'01'",

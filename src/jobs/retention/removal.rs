@@ -1,0 +1,83 @@
+//! Removes expired data. PostgreSQL drops partitions; SQLite deletes in chunks, so that ingest never waits long for the write
+//! lock.
+
+use sea_orm::{ConnectionTrait, Statement};
+use sqlx::{AssertSqlSafe, SqlitePool};
+
+use super::{
+    bounds::{FIVE_MINUTES, HOURS, MINUTES, RAW},
+    late,
+};
+use crate::{
+    db::{Backend, Database, StatementLog},
+    error::Result,
+    jobs::partitions,
+    model::{Kept, Timestamp},
+};
+
+/// Number of rows per transaction on SQLite, and of ledger rows per statement.
+const CHUNK_ROWS: i64 = 5_000;
+
+/// Removes metrics before the bounds, and counts of late rows before the bound of hours. The bounds must have been published
+/// long enough that no query asks for older data.
+///
+/// # Errors
+/// The database fails. Rows that were removed until then stay removed.
+pub async fn metrics_before(database: &Database, kept: Kept) -> Result<()> {
+    for (table, column, since) in [
+        (RAW, "ts", kept.raw),
+        (MINUTES, "bucket", kept.minutes),
+        // Not the bound of five minutes: incomplete five minutes before it have rows, too.
+        (FIVE_MINUTES, "bucket", kept.minutes),
+        (HOURS, "bucket", kept.hours),
+    ] {
+        match database.backend() {
+            Backend::Postgres(pool) => partitions::drop_before(pool, table, column, since).await?,
+            Backend::Sqlite(pool) => delete_before(pool, table, column, since).await?,
+        }
+    }
+    late::tidy(database, kept.hours).await
+}
+
+/// Removes ledger rows that were received before `before`. No bound is published for them: a later lookup of such a key finds
+/// nothing.
+///
+/// # Errors
+/// The database fails. Rows that were removed until then stay removed.
+pub async fn batches_before(database: &Database, before: Timestamp) -> Result<()> {
+    let session = database.writer(StatementLog::default());
+    let sql = format!(
+        "DELETE FROM ingest_batch WHERE (organization_id, source, idem_key) IN \
+         (SELECT organization_id, source, idem_key FROM ingest_batch WHERE received_at < $1 LIMIT {CHUNK_ROWS})"
+    );
+    let statement = Statement::from_sql_and_values(session.get_database_backend(), sql, [before.as_micros().into()]);
+    while session.execute_raw(statement.clone()).await?.rows_affected() > 0 {}
+    Ok(())
+}
+
+/// Deletes series by series, which is the order of the tables: each chunk is one search in the primary key.
+async fn delete_before(pool: &SqlitePool, table: &str, column: &str, before: Timestamp) -> Result<()> {
+    let next = format!(
+        "SELECT organization_id, project_id, kind FROM {table} WHERE (organization_id, project_id, kind) > (?1, ?2, ?3) \
+         ORDER BY organization_id, project_id, kind LIMIT 1"
+    );
+    let old = format!("organization_id = ?1 AND project_id = ?2 AND kind = ?3 AND {column} < ?4");
+    let chunk = format!(
+        "DELETE FROM {table} WHERE {old} AND {column} <= \
+         coalesce((SELECT {column} FROM {table} WHERE {old} ORDER BY {column} LIMIT 1 OFFSET {CHUNK_ROWS}), ?4)"
+    );
+    let mut series = (i64::MIN, i64::MIN, i64::MIN);
+    loop {
+        let query = sqlx::query_as(AssertSqlSafe(next.clone())).bind(series.0).bind(series.1).bind(series.2);
+        let Some(found) = query.fetch_optional(pool).await? else {
+            return Ok(());
+        };
+        series = found;
+        loop {
+            let query = sqlx::query(AssertSqlSafe(chunk.clone())).bind(series.0).bind(series.1).bind(series.2);
+            if query.bind(before.as_micros()).execute(pool).await?.rows_affected() == 0 {
+                break;
+            }
+        }
+    }
+}

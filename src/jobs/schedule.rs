@@ -1,0 +1,115 @@
+//! The list of all background jobs: name, period, and the instances that do the work.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+
+use super::{
+    compaction,
+    partitions::{self, Days},
+    retention::Retention,
+    runner::{
+        FirstPass::{AfterPeriod, AtStart},
+        Instances::{Each, One},
+        Job,
+        OnStop::{FinalPass, Interrupt},
+        Schedule,
+    },
+    self_monitoring::OwnMetrics,
+};
+use crate::{
+    clock::Clock,
+    config::Config,
+    db::Database,
+    ingest::Batcher,
+    live::{Follower, changes, window},
+};
+
+/// The parts of the server that jobs work with.
+pub struct Parts {
+    /// The database.
+    pub database: Database,
+    /// The clock.
+    pub clock: Clock,
+    /// Reads commits of other instances.
+    pub follower: Follower,
+    /// Announces changes of the directory.
+    pub changes: changes::ChangeRelay,
+    /// Computes live windows.
+    pub windows: window::WindowRunner,
+    /// The server's own metrics; `None` if `self_monitoring.enabled` is false.
+    pub own_metrics: Option<OwnMetrics>,
+}
+
+/// Commits what callers submit. It belongs to the write path, not to the server: it ends when the queue is closed and empty,
+/// after all other jobs.
+pub fn write_path(batcher: Batcher) -> Job {
+    Job::continuous("ingest commits", Each, |_| batcher.run())
+}
+
+/// Creates partitions ahead of time.
+pub fn partitions(database: Database, clock: Clock, days: Days) -> Job {
+    Job::periodic(
+        "partitions",
+        One,
+        Schedule {
+            period: Duration::from_hours(1),
+            first_pass: AfterPeriod,
+            on_stop: Interrupt,
+            on_failure: "no partitions are created ahead, and rows go to the default partition",
+        },
+        (database, clock, days),
+        |(database, clock, days)| partitions::ensure(database, clock, *days).boxed(),
+    )
+}
+
+/// The jobs of a server. They end when the server stops, after the last request was answered.
+pub fn jobs(config: &Config, parts: Parts) -> Vec<Job> {
+    let Parts { database, clock, follower, changes, windows, own_metrics } = parts;
+    let mut jobs = vec![
+        partitions(database.clone(), clock.clone(), Days::from(config)),
+        Job::periodic(
+            "compaction",
+            One,
+            Schedule {
+                period: config.compaction.interval,
+                first_pass: AfterPeriod,
+                on_stop: Interrupt,
+                on_failure: "rollup parts are not merged, queries read them one by one",
+            },
+            (database.clone(), clock.clone(), config.compaction.delay),
+            |(database, clock, delay)| compaction::pass(database, clock, *delay).boxed(),
+        ),
+        // Every instance reads the bounds of retention; the removal is idempotent, so no lock is needed.
+        Job::periodic(
+            "retention",
+            Each,
+            Schedule {
+                period: Duration::from_secs(15),
+                first_pass: AtStart,
+                on_stop: Interrupt,
+                on_failure: "data older than its retention is not removed",
+            },
+            (Retention::new(database, config.retention.clone()), clock),
+            |(retention, clock)| retention.pass(clock).boxed(),
+        ),
+        Job::continuous("follower", Each, |stopping| follower.run(stopping)),
+        Job::continuous("changes", Each, |stopping| changes.run(stopping)),
+        Job::continuous("live windows", Each, |stopping| windows.run(stopping)),
+    ];
+    jobs.extend(own_metrics.map(|own_metrics| {
+        Job::periodic(
+            "self-monitoring",
+            Each,
+            Schedule {
+                period: config.self_monitoring.flush_interval,
+                first_pass: AfterPeriod,
+                on_stop: FinalPass,
+                on_failure: "some of the server's own metrics are lost",
+            },
+            own_metrics,
+            |own_metrics| own_metrics.flush().boxed(),
+        )
+    }));
+    jobs
+}
