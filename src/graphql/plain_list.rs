@@ -23,23 +23,30 @@ use crate::{
     model::page::{ListRequest, PageRequest},
 };
 
-/// Questions for lists without cursors.
+/// Queries of lists without cursors.
 #[derive(Default)]
 pub struct PlainListQuery;
 
 #[Object]
 impl PlainListQuery {
-    /// One page of the employees that the caller sees, by number: for small tables and grids. The rows before it are
-    /// passed over one by one, so pages far behind are refused; `employees` goes on from anywhere at the same price.
+    /// Lists employees by page number, for tables that jump to any page. Each page skips all rows before it, so pages
+    /// behind 10,000 items are an error; use `employees` for long lists.
     async fn employees_page(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The number of the page, from 1.", default = 1)] page: Option<i32>,
-        #[graphql(desc = "How many employees a page has, at most 100; 20 when left out.")] page_size: Option<i32>,
-        #[graphql(desc = "Only those that pass.")] filter: Option<EmployeeFilter>,
-        #[graphql(desc = "By what, in turn; by name when left out. Equals stand by their ids.")] order_by: Option<
-            Vec<EmployeeOrder>,
-        >,
+        #[graphql(
+            desc = "Page number, counted from 1 (default 1). Pages that begin behind more than 10,000 items are an \
+                    error.",
+            default = 1
+        )]
+        page: Option<i32>,
+        #[graphql(desc = "Number of employees on a page (1 to 100; default 20).")] page_size: Option<i32>,
+        #[graphql(desc = "Returns only items that match this filter.")] filter: Option<EmployeeFilter>,
+        #[graphql(
+            desc = "Sort keys in order of priority; each field at most once. Defaults to name, ascending. Ties are \
+                    broken by id."
+        )]
+        order_by: Option<Vec<EmployeeOrder>>,
     ) -> Result<EmployeePage> {
         let limits = &request(context)?.services.limits;
         let page = page.unwrap_or(1);
@@ -50,7 +57,7 @@ impl PlainListQuery {
         Ok(EmployeePage { list: list.into(), page, page_size })
     }
 
-    /// The first organizations that the caller sees, by name.
+    /// Lists the first 100 organizations within the caller's scope, ordered by name.
     #[graphql(deprecation = "Plain list, at most 100 rows. Use `organizations`.")]
     async fn all_organizations(&self, context: &Context<'_>) -> Result<Rows<Organization>> {
         let request = request(context)?;
@@ -60,7 +67,7 @@ impl PlainListQuery {
         Ok(page.rows.iter().map(|row| Organization(Arc::clone(row))).collect())
     }
 
-    /// The first employees that the caller sees, by name.
+    /// Lists the first 100 employees within the caller's scope, ordered by name.
     #[graphql(deprecation = "Plain list, at most 100 rows. Use `employees`.")]
     async fn all_employees(&self, context: &Context<'_>) -> Result<Rows<Employee>> {
         let request = request(context)?;
@@ -70,12 +77,12 @@ impl PlainListQuery {
         Ok(page.rows.iter().map(|row| Employee(Arc::clone(row))).collect())
     }
 
-    /// The first employees of an organization, by name; none when there is no such organization.
+    /// Lists the first 100 employees of an organization, ordered by name. Empty if there is no such organization.
     #[graphql(deprecation = "Plain list, at most 100 rows. Use `organization.employees`.")]
     async fn employees_by_organization(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The organization's id.")] organization_id: ID,
+        #[graphql(desc = "The id of the organization.")] organization_id: ID,
     ) -> Result<Rows<Employee>> {
         let Some(parent) = NodeId::organization(&organization_id) else { return Ok(Rows(Vec::new())) };
         let request = request(context)?;
@@ -86,7 +93,7 @@ impl PlainListQuery {
     }
 }
 
-/// The largest page, from the start.
+/// A page of the maximum size, from the start.
 const fn start<C, F>(limits: &Limits) -> ListRequest<C, F> {
     ListRequest { filter: None, order: Vec::new(), page: PageRequest::from_start(0, limits.page_size_max) }
 }

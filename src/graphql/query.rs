@@ -30,30 +30,31 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Everything that can be asked.
+/// Entry points for reading data. A caller reads only organizations within its own scope.
 #[derive(Default, MergedObject)]
 pub struct Query(DirectoryQuery, PlainListQuery, Reports, ReleaseQuery);
 
-/// Questions about who is who.
+/// Queries of organizations, employees and projects.
 #[derive(Default)]
 pub struct DirectoryQuery;
 
 #[Object]
 impl DirectoryQuery {
-    /// Anything by its id; null when there is nothing that the caller may see.
+    /// Looks up any object by its global id. Null if there is no such object within the caller's scope.
     async fn node(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "An id as some field answered it.")] id: ID,
+        #[graphql(desc = "A global id, exactly as an `id` field returned it.")] id: ID,
     ) -> Option<Result<Node>> {
         node(context, &id).await.transpose()
     }
 
-    /// Many things by their ids, in the order asked, null where there is nothing that the caller may see. At most 100.
+    /// Looks up several objects by their global ids, in the order of `ids`. Null for each id without an object within
+    /// the caller's scope. More than 100 ids are an error.
     async fn nodes(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Ids as some fields answered them, at most 100.")] ids: Vec<ID>,
+        #[graphql(desc = "Global ids, exactly as `id` fields returned them. At most 100.")] ids: Vec<ID>,
     ) -> Result<Vec<Option<Result<Node>>>> {
         let limit = usize::try_from(request(context)?.services.limits.page_size_max).unwrap_or(usize::MAX);
         if ids.len() > limit {
@@ -62,17 +63,18 @@ impl DirectoryQuery {
         Ok(futures_util::future::join_all(ids.iter().map(async |id| node(context, id).await.transpose())).await)
     }
 
-    /// Who is asking.
+    /// The authenticated caller.
     async fn viewer(&self, context: &Context<'_>) -> Option<Result<Viewer>> {
         Some(request(context).map(|request| Viewer(request.viewer)))
     }
 
-    /// One organization, by id or by slug; null when there is none that the caller may see.
+    /// Looks up an organization by id or by slug. Null if there is no such organization within the caller's scope.
+    /// Giving both arguments, or neither, is an error.
     async fn organization(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The organization's id.")] id: Option<ID>,
-        #[graphql(desc = "The organization's slug.")] slug: Option<String>,
+        #[graphql(desc = "The id of the organization.")] id: Option<ID>,
+        #[graphql(desc = "The slug of the organization.")] slug: Option<String>,
     ) -> Option<Result<One<Organization>>> {
         async {
             let request = request(context)?;
@@ -102,15 +104,25 @@ impl DirectoryQuery {
         .transpose()
     }
 
-    /// The organizations that the caller sees, by name.
+    /// Lists the organizations within the caller's scope, ordered by name.
     async fn organizations(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The first so many, at most 100.")] first: Option<i32>,
-        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
-        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
-        #[graphql(desc = "Only those that pass.")] filter: Option<OrganizationFilter>,
+        #[graphql(
+            desc = "Returns at most this many items from the start of the list (1 to 100; default 20). Not allowed \
+                    with `last` or `before`."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Returns only items after this cursor, which comes from a list in the same order.")]
+        after: Option<String>,
+        #[graphql(
+            desc = "Returns at most this many items from the end of the list (1 to 100; default 20). Not allowed with \
+                    `first` or `after`."
+        )]
+        last: Option<i32>,
+        #[graphql(desc = "Returns only items before this cursor, which comes from a list in the same order.")]
+        before: Option<String>,
+        #[graphql(desc = "Returns only items that match this filter.")] filter: Option<OrganizationFilter>,
     ) -> Result<OrganizationConnection> {
         let arguments = PageArguments { first, after, last, before };
         let wanted = arguments.list(filter, Vec::new(), &request(context)?.services.limits)?;
@@ -119,11 +131,11 @@ impl DirectoryQuery {
         Ok(OrganizationConnection::new(page, wanted, total))
     }
 
-    /// One employee; null when there is none that the caller may see.
+    /// Looks up an employee by id. Null if there is no such employee within the caller's scope.
     async fn employee(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The employee's id.")] id: ID,
+        #[graphql(desc = "The id of the employee.")] id: ID,
     ) -> Option<Result<One<Employee>>> {
         async {
             let Some(id) = NodeId::employee(&id) else {
@@ -136,18 +148,30 @@ impl DirectoryQuery {
         .transpose()
     }
 
-    /// The employees that the caller sees, by name.
+    /// Lists the employees within the caller's scope, ordered by name by default.
     async fn employees(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The first so many, at most 100.")] first: Option<i32>,
-        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
-        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
-        #[graphql(desc = "Only those that pass.")] filter: Option<EmployeeFilter>,
-        #[graphql(desc = "By what, in turn; by name when left out. Equals stand by their ids.")] order_by: Option<
-            Vec<EmployeeOrder>,
-        >,
+        #[graphql(
+            desc = "Returns at most this many items from the start of the list (1 to 100; default 20). Not allowed \
+                    with `last` or `before`."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Returns only items after this cursor, which comes from a list in the same order.")]
+        after: Option<String>,
+        #[graphql(
+            desc = "Returns at most this many items from the end of the list (1 to 100; default 20). Not allowed with \
+                    `first` or `after`."
+        )]
+        last: Option<i32>,
+        #[graphql(desc = "Returns only items before this cursor, which comes from a list in the same order.")]
+        before: Option<String>,
+        #[graphql(desc = "Returns only items that match this filter.")] filter: Option<EmployeeFilter>,
+        #[graphql(
+            desc = "Sort keys in order of priority; each field at most once. Defaults to name, ascending. Ties are \
+                    broken by id."
+        )]
+        order_by: Option<Vec<EmployeeOrder>>,
     ) -> Result<EmployeeConnection> {
         let arguments = PageArguments { first, after, last, before };
         let wanted = arguments.list(filter, order(order_by)?, &request(context)?.services.limits)?;
@@ -156,11 +180,11 @@ impl DirectoryQuery {
         Ok(EmployeeConnection::new(page, wanted, total))
     }
 
-    /// Figures about the employees that the caller sees and that pass the filter, in one statement.
+    /// Aggregate statistics of the employees within the caller's scope that match the filter.
     async fn employee_stats(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Only those that pass.")] filter: Option<EmployeeFilter>,
+        #[graphql(desc = "The employees to aggregate. Defaults to all.")] filter: Option<EmployeeFilter>,
     ) -> Result<One<EmployeeAggregate>> {
         let request = request(context)?;
         let filter = filter.map(|input| nested::filter(input, &request.services.limits)).transpose()?.map(Arc::new);
@@ -169,11 +193,11 @@ impl DirectoryQuery {
         found.map(EmployeeAggregate).map(One).ok_or_else(|| Error::internal("figures of nobody at all"))
     }
 
-    /// One project; null when there is none that the caller may see.
+    /// Looks up a project by id. Null if there is no such project within the caller's scope.
     async fn project(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The project's id.")] id: ID,
+        #[graphql(desc = "The id of the project.")] id: ID,
     ) -> Option<Result<One<Project>>> {
         async {
             let Some(id) = NodeId::project(&id) else {
@@ -186,18 +210,30 @@ impl DirectoryQuery {
         .transpose()
     }
 
-    /// The projects that the caller sees, by name.
+    /// Lists the projects within the caller's scope, ordered by name by default.
     async fn projects(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The first so many, at most 100.")] first: Option<i32>,
-        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
-        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
-        #[graphql(desc = "Only those that pass.")] filter: Option<ProjectFilter>,
-        #[graphql(desc = "By what, in turn; by name when left out. Equals stand by their ids.")] order_by: Option<
-            Vec<ProjectOrder>,
-        >,
+        #[graphql(
+            desc = "Returns at most this many items from the start of the list (1 to 100; default 20). Not allowed \
+                    with `last` or `before`."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Returns only items after this cursor, which comes from a list in the same order.")]
+        after: Option<String>,
+        #[graphql(
+            desc = "Returns at most this many items from the end of the list (1 to 100; default 20). Not allowed with \
+                    `first` or `after`."
+        )]
+        last: Option<i32>,
+        #[graphql(desc = "Returns only items before this cursor, which comes from a list in the same order.")]
+        before: Option<String>,
+        #[graphql(desc = "Returns only items that match this filter.")] filter: Option<ProjectFilter>,
+        #[graphql(
+            desc = "Sort keys in order of priority; each field at most once. Defaults to name, ascending. Ties are \
+                    broken by id."
+        )]
+        order_by: Option<Vec<ProjectOrder>>,
     ) -> Result<ProjectConnection> {
         let arguments = PageArguments { first, after, last, before };
         let wanted = arguments.list(filter, order(order_by)?, &request(context)?.services.limits)?;

@@ -18,22 +18,30 @@ use crate::{
     reports::comparison,
 };
 
-/// Questions about releases.
+/// Queries of releases.
 #[derive(Default)]
 pub struct ReleaseQuery;
 
 #[Object]
 impl ReleaseQuery {
-    /// What became of a project's figures from one release to another. Of the candidate the first day is compared by
-    /// default, of the baseline the last minutes, as many but at least an hour.
+    /// Compares a statistic between two releases of a project, minute by minute. Uses the first 24 hours of the
+    /// candidate and the last minutes of the baseline: as many as the candidate has, but at least 60. An error if one
+    /// of the releases never ran, or if its minutes are no longer kept (14 days).
     async fn compare_releases(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Whose releases.")] project_id: ID,
-        #[graphql(desc = "What it was; the release before the candidate when left out.")] baseline_id: Option<ID>,
-        #[graphql(desc = "What it became.")] candidate_id: ID,
-        #[graphql(name = "type", desc = "Which measurements.")] kind: types::metric::MetricType,
-        #[graphql(desc = "By which figure: a percentile, AVERAGE or ERROR_RATE.", default_with = "Statistic::P95")]
+        #[graphql(desc = "The id of the project.")] project_id: ID,
+        #[graphql(
+            desc = "The id of the release to compare with. Defaults to the release deployed before the candidate."
+        )]
+        baseline_id: Option<ID>,
+        #[graphql(desc = "The id of the release to judge.")] candidate_id: ID,
+        #[graphql(name = "type", desc = "The type of measurement to compare.")] kind: types::metric::MetricType,
+        #[graphql(
+            desc = "The statistic to compare: a percentile, `AVERAGE` or `ERROR_RATE`; others are an error. Defaults \
+                    to `P95`.",
+            default_with = "Statistic::P95"
+        )]
         statistic: Statistic,
     ) -> Result<ReleaseComparison> {
         let request = request(context)?;

@@ -1,6 +1,6 @@
 //! Scalars that say their unit: times, durations, long counts and stream cursors.
 
-use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use async_graphql::{Description, InputValueError, InputValueResult, Scalar, ScalarType, Value};
 
 use std::sync::Arc;
 
@@ -9,13 +9,12 @@ use crate::{
     model::{self, timestamp},
 };
 
-/// A point in time, RFC 3339, always UTC with `Z` on output; microseconds are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A point in time in RFC 3339, for example `2026-01-31T12:00:00.123456Z`. Output is always UTC with `Z`. Input accepts
+/// any offset; digits beyond microseconds are dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Description)]
 pub struct DateTime(pub model::Timestamp);
 
-/// A point in time as RFC 3339 text, always UTC with `Z` on output (`2026-01-31T12:00:00.123456Z`). Microseconds are
-/// kept; on input any offset is accepted.
-#[Scalar(specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339#section-5.6")]
+#[Scalar(use_type_description, specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339#section-5.6")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
         match value {
@@ -24,7 +23,7 @@ impl ScalarType for DateTime {
         }
     }
 
-    /// Here a refusal names the argument and the row; in `parse` it could not.
+    /// Checked here because this error names the argument and its position; an error of `parse` cannot.
     fn is_valid(value: &Value) -> bool {
         matches!(value, Value::String(text) if text.parse::<model::Timestamp>().is_ok())
     }
@@ -34,13 +33,13 @@ impl ScalarType for DateTime {
     }
 }
 
-/// A length of time in microseconds, written in ISO 8601.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A duration of fixed length. Input is ISO 8601, such as `PT5M`, `PT24H`, `P7D` or `PT0.25S`, or the short form `5m`,
+/// `1h 30m`, `7d`, `500ms`. Output is always ISO 8601. A day has 24 hours, a week 7 days. Zero, negative durations,
+/// months and years are errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Description)]
 pub struct Duration(pub i64);
 
-/// A length of time as ISO 8601 text: `PT5M` is five minutes, `PT24H` a day, `P7D` a week. Always longer than zero;
-/// months and years are refused because they have no fixed length.
-#[Scalar(specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339#appendix-A")]
+#[Scalar(use_type_description, specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339#appendix-A")]
 impl ScalarType for Duration {
     fn parse(value: Value) -> InputValueResult<Self> {
         match value {
@@ -49,7 +48,7 @@ impl ScalarType for Duration {
         }
     }
 
-    /// Here a refusal names the argument and the row; in `parse` it could not.
+    /// Checked here because this error names the argument and its position; an error of `parse` cannot.
     fn is_valid(value: &Value) -> bool {
         Self::parse(value.clone()).is_ok()
     }
@@ -59,8 +58,8 @@ impl ScalarType for Duration {
     }
 }
 
-/// A count that can pass 2^31.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A 64-bit integer, serialized as a JSON number. JavaScript represents values up to 2^53 exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Description)]
 pub struct Long(pub i64);
 
 impl From<u64> for Long {
@@ -69,8 +68,7 @@ impl From<u64> for Long {
     }
 }
 
-/// A whole number beyond the 32 bits of Int, as a JSON number; exact up to 2^53 in JavaScript.
-#[Scalar]
+#[Scalar(use_type_description)]
 impl ScalarType for Long {
     fn parse(value: Value) -> InputValueResult<Self> {
         match &value {
@@ -87,13 +85,13 @@ impl ScalarType for Long {
     }
 }
 
-/// Where a stream stands, as `live::Cursors` sealed it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An opaque position in a stream. Pass it back as `after` to resume there, on any instance. A cursor is valid for the
+/// stream and the filter that returned it; the cursor of `ingestMetrics` is valid for every metric stream of its
+/// organization.
+#[derive(Clone, Debug, PartialEq, Eq, Description)]
 pub struct StreamCursor(pub Arc<str>);
 
-/// Where a stream stands, opaque. Send it back as `after` to go on from there, on any instance: it holds for the stream
-/// and the filter that it came from, the one in the answer of `ingestMetrics` for every stream of that organization.
-#[Scalar]
+#[Scalar(use_type_description)]
 impl ScalarType for StreamCursor {
     fn parse(value: Value) -> InputValueResult<Self> {
         match value {
@@ -103,7 +101,7 @@ impl ScalarType for StreamCursor {
         }
     }
 
-    /// Here a refusal names the argument and the row; in `parse` it could not.
+    /// Checked here because this error names the argument and its position; an error of `parse` cannot.
     fn is_valid(value: &Value) -> bool {
         Self::parse(value.clone()).is_ok()
     }

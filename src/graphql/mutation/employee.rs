@@ -18,52 +18,58 @@ use crate::{
     model::{EmployeeId, Key},
 };
 
-/// Changes of employees.
+/// Mutations of employees.
 #[derive(Default)]
 pub struct EmployeeMutation;
 
 #[Object]
 impl EmployeeMutation {
-    /// Creates an employee. For administrators.
+    /// Creates an employee. `TAKEN` if another employee of the organization has the e-mail address. Requires the role
+    /// `ADMIN`.
     async fn create_employee(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "What the record is made of.")] input: CreateEmployeeInput,
+        #[graphql(desc = "The values of the new employee.")] input: CreateEmployeeInput,
     ) -> Result<EmployeePayload> {
         let request = request(context)?;
         EmployeePayload::new(request, create(request, input).await)
     }
 
-    /// Changes an employee. For administrators. What is left out stays; a record that already is as it shall be stays
-    /// untouched, `updatedAt` included.
+    /// Changes an employee. Omitted fields keep their values. An update that changes nothing leaves `updatedAt`
+    /// unmodified. Requires the role `ADMIN`.
     async fn update_employee(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Who, and what is to become of the record.")] input: UpdateEmployeeInput,
+        #[graphql(desc = "The employee to change and its new values.")] input: UpdateEmployeeInput,
     ) -> Result<EmployeePayload> {
         let request = request(context)?;
         EmployeePayload::new(request, update(request, input).await)
     }
 
-    /// Changes all employees that pass the filter, in one statement. For administrators. `affected` does not count those
-    /// who already were as they shall be.
+    /// Changes all employees that match a filter, in one transaction. `affected` counts only employees whose values
+    /// differ. Requires the role `ADMIN`.
     async fn update_employees(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Who. One without a condition that is no denial is refused: everybody might pass it.")] filter: EmployeeFilter,
-        #[graphql(desc = "Whether they still work there.")] is_active: MaybeUndefined<bool>,
-        #[graphql(desc = "The department, 1 to 200 characters of free text.")] department: MaybeUndefined<String>,
+        #[graphql(
+            desc = "The employees to change. Must hold at least one positive condition: a filter that is empty or \
+                    consists of `not` and `ne` alone is rejected as `INVALID`."
+        )]
+        filter: EmployeeFilter,
+        #[graphql(desc = "New value of `isActive`.")] is_active: MaybeUndefined<bool>,
+        #[graphql(desc = "New department: free text of 1 to 200 characters.")] department: MaybeUndefined<String>,
     ) -> Result<BulkUpdatePayload> {
         let request = request(context)?;
         let change = EmployeesChange { department: assignment(department), is_active: assignment(is_active) };
         BulkUpdatePayload::new(request, update_all(request, filter, change).await)
     }
 
-    /// Deletes an employee, who leaves all teams. For administrators. To keep the record, set `isActive` to false.
+    /// Deletes an employee and its project memberships. To keep the record, set `isActive` to false instead. Requires
+    /// the role `ADMIN`.
     async fn delete_employee(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The employee's id.")] id: ID,
+        #[graphql(desc = "The id of the employee.")] id: ID,
     ) -> Result<DeletePayload> {
         let request = request(context)?;
         let deleted = delete(request, &id).await;

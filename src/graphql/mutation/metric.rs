@@ -15,21 +15,21 @@ use crate::{
     ingest::{Candidate, Receipt, Submission},
 };
 
-/// The door that the ledger names for metrics that came through GraphQL.
+/// The source that the ledger records for measurements from GraphQL.
 const SOURCE: &str = "graphql";
 
-/// Changes of metrics.
+/// Mutations of metrics.
 #[derive(Default)]
 pub struct MetricMutation;
 
 #[Object]
 impl MetricMutation {
-    /// Records measurements. The answer comes when they are durable; with an idempotency key a retry stores nothing
-    /// twice. Bad rows are named by index.
+    /// Records measurements and returns once they are durable. Rejected rows are listed by index; with an idempotency
+    /// key a retry stores nothing twice. `NOT_FOUND` for an unknown project, and for the role `VIEWER`.
     async fn ingest_metrics(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The project, the measurements, and how to treat them.")] input: IngestMetricsInput,
+        #[graphql(desc = "The project, its measurements and their treatment.")] input: IngestMetricsInput,
     ) -> Result<IngestMetricsPayload> {
         match ingest(context, input).await {
             Ok(receipt) => Ok(IngestMetricsPayload::of(receipt, &request(context)?.services.cursors)),
@@ -45,7 +45,7 @@ impl MetricMutation {
     }
 }
 
-/// What a fault of the write path is about, where it does not say so itself.
+/// The input field that a fault of the write path concerns, where the fault does not name one.
 fn field(fault: &Error) -> Option<Vec<String>> {
     let name = match fault {
         Error::NotFound { .. } => "projectId",

@@ -20,7 +20,7 @@ use crate::{
     model::{Assignment, EmployeeId, Key, ProblemKind},
 };
 
-/// Everything that can be changed.
+/// Entry points for writing data. Expected failures are returned as `userErrors`, with nothing written.
 #[derive(Default, MergedObject)]
 pub struct Mutation(
     organization::OrganizationMutation,
@@ -30,7 +30,7 @@ pub struct Mutation(
     metric::MetricMutation,
 );
 
-/// The thing that an id names, or the failure that names the field.
+/// The decoded id, or a `NOT_FOUND` problem that names the field.
 fn named<T>(found: Option<T>, field: &str) -> Result<T> {
     found.ok_or_else(|| reach::unknown(Subject::Field(field)))
 }
@@ -43,7 +43,7 @@ fn assignment<T>(value: MaybeUndefined<T>) -> Assignment<T> {
     }
 }
 
-/// The employees that ids name, by position; `None` where one names none.
+/// The decoded ids of employees, by position; `None` where an id is not that of an employee.
 fn employees(request: &RequestContext, field: &str, ids: &[ID]) -> Result<Vec<Option<Key<EmployeeId>>>> {
     let limit = request.services.limits.team_change_max;
     if ids.len() > limit {
@@ -53,7 +53,7 @@ fn employees(request: &RequestContext, field: &str, ids: &[ID]) -> Result<Vec<Op
     Ok(ids.iter().map(NodeId::employee).collect())
 }
 
-/// The same people in the role that everybody has at first.
+/// New members with the default role.
 fn members(employees: Vec<Option<Key<EmployeeId>>>) -> Vec<team::NewMember> {
     employees.into_iter().map(|employee| team::NewMember { employee, role: team::ROLE.to_owned() }).collect()
 }

@@ -17,38 +17,38 @@ use crate::{
     model::OrganizationId,
 };
 
-/// Changes of organizations.
+/// Mutations of organizations.
 #[derive(Default)]
 pub struct OrganizationMutation;
 
 #[Object]
 impl OrganizationMutation {
-    /// Creates an organization. For owners of the whole installation.
+    /// Creates an organization. Requires the role `OWNER` with access to all organizations.
     async fn create_organization(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "What it is made of.")] input: CreateOrganizationInput,
+        #[graphql(desc = "The values of the new object.")] input: CreateOrganizationInput,
     ) -> Result<OrganizationPayload> {
         let request = request(context)?;
         OrganizationPayload::new(request, create(request, input).await)
     }
 
-    /// Changes an organization. For administrators. What is left out stays; what already is as it shall be stays
-    /// untouched, `updatedAt` included.
+    /// Changes an organization. Omitted fields keep their values. An update that changes nothing leaves `updatedAt`
+    /// unmodified. Requires the role `ADMIN`.
     async fn update_organization(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which one, and what is to become of it.")] input: UpdateOrganizationInput,
+        #[graphql(desc = "The object to change and its new values.")] input: UpdateOrganizationInput,
     ) -> Result<OrganizationPayload> {
         let request = request(context)?;
         OrganizationPayload::new(request, update(request, input).await)
     }
 
-    /// Deletes an organization that has no employees and no projects any more. For owners.
+    /// Deletes an organization. `CONFLICT` if it still has employees or projects. Requires the role `OWNER`.
     async fn delete_organization(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The organization's id.")] id: ID,
+        #[graphql(desc = "The id of the organization.")] id: ID,
     ) -> Result<DeletePayload> {
         let request = request(context)?;
         let deleted = delete(request, &id).await;

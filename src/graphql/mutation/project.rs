@@ -21,72 +21,76 @@ use crate::{
     model::{Assignment, Key, ProjectId},
 };
 
-/// Changes of projects and their teams.
+/// Mutations of projects and their members.
 #[derive(Default)]
 pub struct ProjectMutation;
 
 #[Object]
 impl ProjectMutation {
-    /// Creates a project with its first team, all or nothing. For administrators.
+    /// Creates a project with its first members, all or nothing. `NOT_FOUND` names each id that is not an employee of
+    /// the organization. Requires the role `ADMIN`.
     async fn create_project(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "What it is made of.")] input: CreateProjectInput,
+        #[graphql(desc = "The values of the new object.")] input: CreateProjectInput,
     ) -> Result<ProjectPayload> {
         let request = request(context)?;
         ProjectPayload::new(request, create(request, input).await)
     }
 
-    /// Changes a project. For administrators. What is left out stays; what already is as it shall be stays untouched,
-    /// `updatedAt` included.
+    /// Changes a project. Omitted fields keep their values. An update that changes nothing leaves `updatedAt`
+    /// unmodified. Requires the role `ADMIN`.
     async fn update_project(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which one, and what is to become of it.")] input: UpdateProjectInput,
+        #[graphql(desc = "The object to change and its new values.")] input: UpdateProjectInput,
     ) -> Result<ProjectPayload> {
         let request = request(context)?;
         ProjectPayload::new(request, update(request, input).await)
     }
 
-    /// Keeps a project for reading; it takes no metrics any more. For administrators. This instance refuses metrics at
-    /// once, others within five seconds.
+    /// Archives a project: it stays readable and rejects new measurements, on this instance at once and on others
+    /// within 5 seconds. Requires the role `ADMIN`.
     async fn archive_project(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The project's id.")] id: ID,
+        #[graphql(desc = "The id of the project.")] id: ID,
     ) -> Result<ProjectPayload> {
         let request = request(context)?;
         ProjectPayload::new(request, archive(request, &id).await)
     }
 
-    /// Deletes a project without metrics, with its team. For administrators. One with metrics can be archived.
+    /// Deletes a project with its memberships. `CONFLICT` if it has measurements; archive it instead. Requires the role
+    /// `ADMIN`.
     async fn delete_project(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The project's id.")] id: ID,
+        #[graphql(desc = "The id of the project.")] id: ID,
     ) -> Result<DeletePayload> {
         let request = request(context)?;
         let deleted = delete(request, &id).await;
         DeletePayload::new(request, deleted, id)
     }
 
-    /// Adds people to a project's team, all or none; who is in it already stays as they are. For administrators.
+    /// Adds employees to a project, all or nothing. Existing members keep their membership unmodified. `NOT_FOUND`
+    /// names each id that is not an employee of the organization. Requires the role `ADMIN`.
     async fn add_project_members(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The project's id.")] project_id: ID,
-        #[graphql(desc = "Employees of the same organization, at most 1,000 by default.")] employee_ids: Vec<ID>,
+        #[graphql(desc = "The id of the project.")] project_id: ID,
+        #[graphql(desc = "Ids of employees of the project's organization. At most 1,000.")] employee_ids: Vec<ID>,
     ) -> Result<ProjectPayload> {
         let request = request(context)?;
         ProjectPayload::new(request, add_members(request, &project_id, &employee_ids).await)
     }
 
-    /// Takes people out of a project's team, all or none; who is not in it stays out. For administrators.
+    /// Removes employees from a project, all or nothing. Employees who are not members are ignored. `NOT_FOUND` names
+    /// each id that is not an employee of the organization. Requires the role `ADMIN`.
     async fn remove_project_members(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The project's id.")] project_id: ID,
-        #[graphql(desc = "Employees of the same organization, at most 1,000 by default.")] employee_ids: Vec<ID>,
+        #[graphql(desc = "The id of the project.")] project_id: ID,
+        #[graphql(desc = "Ids of employees of the project's organization. At most 1,000.")] employee_ids: Vec<ID>,
     ) -> Result<ProjectPayload> {
         let request = request(context)?;
         ProjectPayload::new(request, remove_members(request, &project_id, &employee_ids).await)

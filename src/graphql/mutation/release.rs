@@ -14,18 +14,18 @@ use crate::{
     model::{Key, ReleaseId},
 };
 
-/// Changes of releases.
+/// Mutations of releases.
 #[derive(Default)]
 pub struct ReleaseMutation;
 
 #[Object]
 impl ReleaseMutation {
-    /// Creates a release of a project: a marker of what was deployed when. For members, so that a pipeline may. The same
-    /// call again answers the same release; a version that exists with another time, commit or author is TAKEN.
+    /// Creates a release, the record of a deployment. Idempotent: the same input returns the existing release. `TAKEN`
+    /// if the version exists with another time, commit or author. Requires the role `MEMBER`.
     async fn create_release(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "What it is made of.")] input: CreateReleaseInput,
+        #[graphql(desc = "The values of the new object.")] input: CreateReleaseInput,
     ) -> Result<ReleasePayload> {
         let request = request(context)?;
         ReleasePayload::new(request, create(request, input).await)

@@ -21,37 +21,41 @@ use crate::{
     model::{OrganizationId, change::EntityKey},
 };
 
-/// What binds cursors to these streams.
+/// The name that ties cursors to these streams.
 const STREAM: &str = "entityChanged";
 
-/// Changes of the directory.
+/// Subscriptions to changes of organizations, employees and projects.
 #[derive(Default)]
 pub struct EntityChangedSubscription;
 
 #[Subscription]
 impl EntityChangedSubscription {
-    /// Every change of an organization, its employees and its projects, whoever made it on whichever instance. Nothing is
-    /// lost: a stream that was interrupted goes on after its last cursor, and says what is no longer kept.
+    /// Streams every change of an organization, its employees and its projects, in commit order, from any instance.
+    /// Nothing is lost silently: an interrupted stream resumes after its last cursor, and changes no longer kept (30
+    /// days) are reported as a gap.
     async fn entity_changed<'a>(
         &self,
         context: &Context<'a>,
-        #[graphql(desc = "Whose changes.")] organization_id: ID,
-        #[graphql(desc = "Only what happened in one of these ways; whatever happened when left out.")] kinds: Option<
-            Vec<ChangeKind>,
+        #[graphql(desc = "The id of the organization.")] organization_id: ID,
+        #[graphql(desc = "Returns only changes of these kinds. Defaults to all kinds.")] kinds: Option<Vec<ChangeKind>>,
+        #[graphql(desc = "Resumes after this cursor: changes since then are delivered first.")] after: Option<
+            StreamCursor,
         >,
-        #[graphql(desc = "Go on after this cursor: what happened since then comes first.")] after: Option<StreamCursor>,
     ) -> Result<impl Stream<Item = Result<EntityChange>> + 'a> {
         let organization = named(&organization_id)?;
         let kinds = kinds.unwrap_or_default().into_iter().map(Into::into).collect();
         watch(request(context)?, ChangeFilter { organization, entity: None, kinds }, after).await
     }
 
-    /// Every change of an organization itself: its own fields and its counters. The stream ends when it is deleted.
+    /// Streams every change of the organization itself: its fields and its counters. The stream ends when the
+    /// organization is deleted.
     async fn organization_updated<'a>(
         &self,
         context: &Context<'a>,
-        #[graphql(desc = "The organization's id.")] id: ID,
-        #[graphql(desc = "Go on after this cursor: what happened since then comes first.")] after: Option<StreamCursor>,
+        #[graphql(desc = "The id of the organization.")] id: ID,
+        #[graphql(desc = "Resumes after this cursor: changes since then are delivered first.")] after: Option<
+            StreamCursor,
+        >,
     ) -> Result<impl Stream<Item = Result<EntityChange>> + 'a> {
         let organization = named(&id)?;
         let entity = Some(EntityKey::Organization(organization));

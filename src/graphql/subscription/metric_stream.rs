@@ -24,88 +24,92 @@ use crate::{
     model::Positions,
 };
 
-/// What binds cursors to this stream.
+/// The name that ties cursors to this stream.
 const STREAM: &str = "metricStream";
 
-/// What was committed between two cursors.
+/// The measurements committed between two cursors of a metric stream.
 #[derive(SimpleObject)]
 pub struct MetricStreamEvent {
-    /// Where the stream stands after this event: open it again with `after` to go on from here, on any instance.
+    /// Position after this event. Pass it as `after` to resume here, on any instance.
     pub cursor: StreamCursor,
-    /// The measurements that passed the filter, in the order of commits. None in a sign of life, which says how far the
-    /// stream is although nothing passed.
+    /// Matching measurements in commit order. Empty in a heartbeat event, which only advances `cursor`.
     pub metrics: Vec<Metric>,
-    /// What could not be delivered since the event before; null when nothing is missing.
+    /// Measurements since the previous event that could not be delivered. Null if none are missing.
     pub gap: Option<StreamGap>,
-    /// Whether everything that was committed by now has been delivered; false while older measurements are still coming.
+    /// True if every measurement committed so far has been delivered; false while earlier ones are still being sent.
     pub caught_up: bool,
 }
 
-/// Measurements that a stream could not deliver.
+/// A range of a metric stream that could not be delivered.
 #[derive(SimpleObject)]
 pub struct StreamGap {
-    /// Where it begins.
+    /// Position before the first missing measurement.
     pub from: StreamCursor,
-    /// Where it ends.
+    /// Position after the last missing measurement.
     pub to: StreamCursor,
-    /// How many measurements are missing. For those that are no longer kept nobody knows whether they would have passed
-    /// the filter's types, endpoints and values, so all of its projects count; null where not even that is known any
-    /// more.
+    /// Number of missing measurements. If they are no longer kept one by one, an upper bound that counts all
+    /// measurements of the filter's projects. Null if not even that number is known.
     pub missed: Option<Long>,
-    /// Why they are missing.
+    /// Reason for the gap.
     pub reason: GapReason,
-    /// Whether they can still be had, by opening the stream again after `from`.
+    /// True if the measurements can be read by resuming after the start of the gap.
     pub recoverable: bool,
 }
 
-/// Why a stream could not deliver something.
+/// The reason for a gap in a metric stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "live::GapReason")]
 pub enum GapReason {
-    /// It is no longer kept one by one; aggregates still hold it.
+    /// The measurements are past their retention. Aggregates still contain them.
     Retention,
-    /// The client was slower than the stream and had asked for `COALESCE`.
+    /// The client was too slow and had asked for `COALESCE`.
     SlowConsumer,
 }
 
-/// What becomes of events that a client is too slow for.
+/// Treatment of events that a client receives too slowly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "Overflow")]
 pub enum OverflowPolicy {
-    /// They are read again from the database: late, but complete.
+    /// Reads the events again from the database: late, but complete.
     Replay,
-    /// They are left out, and `gap` says how many measurements that were.
+    /// Skips the events. `gap` reports the number of measurements skipped.
     #[graphql(name = "COALESCE")]
     Skip,
-    /// The stream ends: a WebSocket with 4429 and the last cursor in the reason.
+    /// Ends the stream. A WebSocket is closed with code 4429; the reason contains the last cursor.
     Close,
 }
 
-/// Measurements as they are committed.
+/// Subscription to measurements as they are committed.
 #[derive(Default)]
 pub struct MetricStreamSubscription;
 
 #[Subscription]
 impl MetricStreamSubscription {
-    /// Measurements as they are committed, in the order of commits. Nothing is lost silently: what a slow client missed
-    /// is read again from the database, and what cannot be had any more is told as a gap.
+    /// Streams measurements in commit order as they are recorded. Nothing is lost silently: measurements that a slow
+    /// client missed are read again from the database, and those no longer available are reported as a gap.
     async fn metric_stream<'a>(
         &self,
         context: &Context<'a>,
-        #[graphql(desc = "Which measurements.")] filter: StreamFilter,
+        #[graphql(desc = "The measurements to deliver, from at most 100 organizations.")] filter: StreamFilter,
         #[graphql(
             name = "after",
-            desc = "Go on after this cursor: what was committed since then comes first. One that answered a submission needs a filter within one organization."
+            desc = "Resumes after this cursor: events committed since then are delivered first. A cursor from \
+                    `ingestMetrics` requires a filter within one organization."
         )]
         _after: Option<StreamCursor>,
-        #[graphql(desc = "Measurements of one event at most.", default_with = "StreamPacing::BATCH_DEFAULT")] max_batch: i32,
         #[graphql(
-            desc = "How long a measurement may wait for others to share an event; after a pause it waits for none.",
+            desc = "Maximum number of measurements in one event (1 to 1,000; default 100).",
+            default_with = "StreamPacing::BATCH_DEFAULT"
+        )]
+        max_batch: i32,
+        #[graphql(
+            desc = "Maximum time that a measurement waits for others to share its event (up to `PT60S`; default \
+                    `PT0.25S`). The first measurement after a pause is sent at once.",
             default_with = "Duration(StreamPacing::DELAY_DEFAULT_MICROS)"
         )]
         max_delay: Duration,
         #[graphql(
-            desc = "What becomes of events that this client is too slow for.",
+            desc = "Treatment of events that this client receives too slowly. Defaults to `REPLAY`.",
             default_with = "OverflowPolicy::Replay"
         )]
         overflow: OverflowPolicy,
@@ -151,7 +155,7 @@ impl MetricStreamSubscription {
     }
 }
 
-/// Turns events into what clients see.
+/// Converts stream events to their GraphQL type and seals their cursors.
 struct Seal {
     request: Arc<RequestContext>,
     purpose: CursorPurpose,

@@ -21,33 +21,38 @@ use crate::{
     reports::{Projects, Question},
 };
 
-/// What binds cursors to this stream.
+/// The name that ties cursors to this stream.
 const STREAM: &str = "metricWindow";
 
-/// Figures about the last so long.
+/// Subscription to statistics over a sliding window.
 #[derive(Default)]
 pub struct MetricWindowSubscription;
 
 #[Subscription]
 impl MetricWindowSubscription {
-    /// Figures about the last so long, moved on every so often: the current state at once, then each new one. A slow
-    /// client gets the latest and none of those before it. Windows end at multiples of `every` in UTC; late measurements
-    /// revise a window for some seconds, and count in every later one that they belong to in any case.
+    /// Statistics over a sliding window: the current window at once, then a new one each time it advances. Windows end
+    /// at multiples of `every` in UTC. A slow client receives the latest window and skips those before it. Measurements
+    /// that arrive up to 5 seconds after the end of a window revise it; later ones count in every following window that
+    /// covers them.
     async fn metric_window<'a>(
         &self,
         context: &Context<'a>,
-        #[graphql(desc = "Which measurements. It must stay within one organization.")] filter: StreamFilter,
-        #[graphql(desc = "How long the window is, at most a day unless the server is set otherwise.")] window: Duration,
+        #[graphql(desc = "The measurements to watch, all within one organization.")] filter: StreamFilter,
+        #[graphql(desc = "Length of the window, for example `PT5M` (up to `PT24H`).")] window: Duration,
         #[graphql(
-            desc = "How often it moves on. The steps that both lengths have in common must not be too many: a window of an hour moves every 6 seconds at the quickest.",
+            desc = "Interval between two windows, from `PT0.5S` up to the length of the window (default `PT1S`). \
+                    `window / gcd(window, every)` is at most 600: a window of one hour can advance every 6 seconds.",
             default_with = "Duration(WindowRequest::EVERY_DEFAULT)"
         )]
         every: Duration,
-        #[graphql(desc = "What the measurements are told apart by; not at all when left out.")] group_by: Option<
-            Vec<MetricGroupKey>,
-        >,
         #[graphql(
-            desc = "Push no window before everything up to this cursor is counted: whoever recorded metrics sees them in the first one."
+            desc = "Dimensions to group by: `PROJECT`, `TYPE`, `ENDPOINT` and `STATUS_CODE`. Defaults to one group of \
+                    all measurements."
+        )]
+        group_by: Option<Vec<MetricGroupKey>>,
+        #[graphql(
+            desc = "Delays the first window until it counts every commit up to this cursor. With the cursor from \
+                    `ingestMetrics` the first window contains the measurements just recorded."
         )]
         after: Option<StreamCursor>,
     ) -> Result<impl Stream<Item = Result<LiveWindow>> + 'a> {

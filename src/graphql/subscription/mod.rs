@@ -12,7 +12,7 @@ use metric_stream::MetricStreamSubscription;
 use metric_window::MetricWindowSubscription;
 use slowest_endpoints::SlowestEndpointsSubscription;
 
-/// Everything that can be watched.
+/// Entry points for live data, over WebSocket, server-sent events or multipart responses.
 #[derive(Default, MergedSubscription)]
 #[graphql(name = "Subscription")]
 pub struct LiveSubscription(

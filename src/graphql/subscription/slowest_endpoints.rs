@@ -25,28 +25,33 @@ use crate::{
     reports::{self, Projects, Question, Want, slowest},
 };
 
-/// The slowest endpoints of the last so long.
+/// Subscription to the ranking of the slowest endpoints.
 #[derive(Default)]
 pub struct SlowestEndpointsSubscription;
 
 #[Subscription]
 impl SlowestEndpointsSubscription {
-    /// The slowest endpoints of the last so long, worst first, with the people who own them: the current ranking at once,
-    /// then each new one. Without types in the filter these are the types that measure time (page loads, API responses,
-    /// databases); for cache hits alone, the lowest rate is worst.
+    /// Ranks the slowest endpoints over a sliding window, worst first: the current ranking at once, then a new one each
+    /// time the window advances. Without `types` in the filter it ranks the types that measure time: `PAGE_LOAD`,
+    /// `API_RESPONSE` and `DATABASE`. For `CACHE_HIT` alone the lowest rate is the worst.
     async fn slowest_endpoints<'a>(
         &self,
         context: &Context<'a>,
-        #[graphql(desc = "Which measurements. It must stay within one organization.")] filter: StreamFilter,
+        #[graphql(desc = "The measurements to watch, all within one organization.")] filter: StreamFilter,
         #[graphql(
-            desc = "How long the window is, at most a day unless the server is set otherwise.",
+            desc = "Length of the window (up to `PT24H`; default `PT5M`).",
             default_with = "Duration(WindowRequest::RANKING_LENGTH_DEFAULT)"
         )]
         window: Duration,
-        #[graphql(desc = "How often it moves on.", default_with = "Duration(WindowRequest::RANKING_EVERY_DEFAULT)")]
+        #[graphql(
+            desc = "Interval between two rankings, from `PT0.5S` up to the length of the window (default `PT2S`). \
+                    `window / gcd(window, every)` is at most 600.",
+            default_with = "Duration(WindowRequest::RANKING_EVERY_DEFAULT)"
+        )]
         every: Duration,
-        #[graphql(desc = "The worst so many, 1 to 100.", default = 10)] limit: i32,
-        #[graphql(desc = "What makes an endpoint slow.", default_with = "Statistic::P95")] rank_by: Statistic,
+        #[graphql(desc = "Returns at most this many endpoints (1 to 100; default 10).", default = 10)] limit: i32,
+        #[graphql(desc = "Statistic to rank by. Defaults to `P95`.", default_with = "Statistic::P95")]
+        rank_by: Statistic,
     ) -> Result<impl Stream<Item = Result<Vec<EndpointStats>>> + 'a> {
         let request = Arc::clone(request(context)?);
         let limit =
@@ -70,14 +75,14 @@ impl SlowestEndpointsSubscription {
     }
 }
 
-/// What is ranked, how, and what is looked at.
+/// The parameters of a ranking.
 #[derive(Clone)]
 struct Ranking {
     rank_by: reports::Statistic,
     limit: u32,
     kinds: Vec<MetricType>,
     want: Want,
-    /// Whether the worst measurement or the trend is looked for: only they need to know an endpoint's id.
+    /// True if the worst measurement or the trend is selected: only they need the id of an endpoint.
     has_id: bool,
 }
 
@@ -104,7 +109,7 @@ impl Ranking {
     }
 }
 
-/// Batches name their endpoints by path; the ids are in the database.
+/// Fills in the ids of endpoints: batches carry only their paths.
 async fn identify(request: &RequestContext, rows: &mut [reports::EndpointStats]) -> Result<()> {
     let named: Vec<_> = rows.iter().map(|row| (row.project, row.endpoint.clone())).collect();
     let session = request.services.database.reader(StatementLog::default());

@@ -15,46 +15,48 @@ use crate::{
     reports::{self, Late, Parent, Question, late},
 };
 
-/// Where an answer was read. A rollup is a summary of all measurements of a minute, five minutes, an hour or a day.
+/// The data that an answer was computed from. A rollup is the summary of all measurements of a minute, five minutes, an
+/// hour or a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "reports::Source")]
 pub enum AggregateSource {
-    /// Single measurements.
+    /// Raw measurements.
     Raw,
-    /// Rollups per minute or coarser.
+    /// Rollups of a minute or longer.
     Rollup,
-    /// Rollups, and single measurements at the edges of the window.
+    /// Rollups, and raw measurements at the edges of the window.
     Mixed,
 }
 
-/// What figures are about.
+/// The subject of statistics: needed to count the late measurements among them.
 #[derive(Clone)]
 pub struct About {
-    /// Whose measurements.
+    /// The parent whose measurements were read.
     pub parent: Parent,
-    /// Which of them.
+    /// The measurements that were asked for.
     pub question: Arc<Question>,
 }
 
-/// How true an answer is.
+/// Precision and provenance of the statistics of an answer.
 #[derive(SimpleObject)]
 #[graphql(complex)]
 pub struct Accuracy {
-    /// Whether every figure of this answer is exact. Percentiles are estimates within `relativeErrorBound`; counts, means,
-    /// sums, smallest and largest are exact in any case, for the window from `from` to `to`. Where that is not the window
-    /// that was asked for, this is false.
+    /// True if every statistic of this answer is exact. Percentiles are estimates within `relativeErrorBound`; counts,
+    /// averages, sums, minima and maxima are always exact for the window from `from` to `to`. False if that window is
+    /// not the requested one.
     pub is_exact: bool,
-    /// How far a percentile may be off, as a share of its true value: 0.01 is 1 %. What is below 0.0000008 counts as zero.
+    /// Maximum relative error of a percentile, for example 0.01 for 1 %. Values below 0.0000008 count as zero.
     pub relative_error_bound: f64,
-    /// Where the window of this answer begins. Single measurements, and after them rollups per minute and per hour, are kept
-    /// for a limited time: of an older window the answer rounds its ends outward to the minute, hour or day.
+    /// Start of the window of this answer, inclusive. Raw measurements are kept for 7 days, rollups per minute for 14
+    /// and per hour for 400 days by default; the ends of an older window are rounded outward to the minute, hour or
+    /// day.
     pub from: DateTime,
-    /// Where the window of this answer ends: the first moment that is not in it.
+    /// End of the window of this answer, exclusive.
     pub to: DateTime,
-    /// The moment at which this was asked, which windows until now are counted from. Where `to` is later, measurements of
-    /// the time between are in the answer as far as they have arrived.
+    /// Time of the request, which windows ending now are relative to. If `to` is later, measurements between the two
+    /// are included as far as they have arrived.
     pub as_of: DateTime,
-    /// Where it was read.
+    /// The data that this answer was computed from.
     pub source: AggregateSource,
     #[graphql(skip)]
     about: About,
@@ -64,12 +66,10 @@ pub struct Accuracy {
 
 #[ComplexObject]
 impl Accuracy {
-    /// How many measurements were refused because they came too late: older than ingest accepts, and sent in a call that
-    /// keeps the good rows (`mode: PARTIAL`). Counted by UTC day, project and type: here are those that happened on any day
-    /// that the window from `from` to `to` touches (of a bucket, the window of the bucket), of the projects and types that
-    /// the question is about, whatever their endpoint, status code, name, release or value. A call that is repeated counts
-    /// again, unless it has an idempotency key. What was more than 400 days old is counted on 1970-01-01. Counts are kept
-    /// for as long as rollups per hour.
+    /// Number of measurements rejected as too old that would have fallen into this answer. Counted per UTC day, project
+    /// and type, so it is an upper bound for narrower filters and shorter windows. Only calls with `mode: PARTIAL` are
+    /// counted; a retried call without an idempotency key counts again. Measurements older than 400 days count on
+    /// 1970-01-01. Counts are kept as long as hourly rollups.
     async fn late_dropped(&self, context: &Context<'_>) -> Result<Long> {
         let (parent, question) = late::about(&self.about.parent, &self.about.question);
         let asked = AskedReport { parent, question: Arc::new(question), report: Late };
@@ -80,7 +80,7 @@ impl Accuracy {
 }
 
 impl Accuracy {
-    /// Of figures about something, which were read at a moment.
+    /// The accuracy of statistics that were read at `as_of`.
     pub fn new(accuracy: &reports::Accuracy, about: About, as_of: Timestamp) -> Self {
         Self {
             is_exact: accuracy.is_exact,

@@ -1,6 +1,6 @@
 //! What changes answer: the thing as it is after the commit, and the expected failures.
 
-use async_graphql::{Context, ID, Object, SimpleObject};
+use async_graphql::{Context, Description, ID, Object, SimpleObject};
 
 use super::{Employee, Organization, Project, Release, user_error::UserError};
 use crate::{
@@ -13,7 +13,8 @@ use crate::{
     model::{EmployeeId, Key, OrganizationId, ProjectId, ReleaseId},
 };
 
-/// What a change came to. After one that succeeded nothing that was loaded before counts any more.
+/// Splits the result of a change into its value and user errors. After a success the loaders forget their rows, which
+/// are stale.
 fn outcome<T>(request: &RequestContext, changed: Result<T>) -> Result<(Option<T>, Vec<UserError>)> {
     match changed {
         Ok(changed) => {
@@ -24,17 +25,18 @@ fn outcome<T>(request: &RequestContext, changed: Result<T>) -> Result<(Option<T>
     }
 }
 
-/// Makes the payload of a noun.
+/// Defines the payload type of an entity.
 macro_rules! payload {
     ($(#[doc = $doc:literal])+ $payload:ident, $(#[doc = $field_doc:literal])+ $field:ident: $node:ident($key:ty)) => {
         $(#[doc = $doc])+
+        #[derive(Description)]
         pub struct $payload {
             changed: Option<$key>,
             user_errors: Vec<UserError>,
         }
 
         impl $payload {
-            /// What a change came to.
+            /// Wraps the result of a change.
             ///
             /// # Errors
             /// What a caller cannot put right.
@@ -44,8 +46,7 @@ macro_rules! payload {
             }
         }
 
-        $(#[doc = $doc])+
-        #[Object]
+        #[Object(use_type_description)]
         impl $payload {
             $(#[doc = $field_doc])+
             async fn $field(&self, context: &Context<'_>) -> Option<Result<$node>> {
@@ -58,7 +59,7 @@ macro_rules! payload {
                 .transpose()
             }
 
-            /// Why nothing was changed; empty when the change was made.
+            /// Reasons why nothing was written. Empty after a success.
             async fn user_errors(&self) -> &[UserError] {
                 &self.user_errors
             }
@@ -67,44 +68,44 @@ macro_rules! payload {
 }
 
 payload! {
-    /// What a change of an organization came to.
+    /// Result of a change of an organization.
     OrganizationPayload,
-    /// The organization as it is now; null when nothing was changed.
+    /// The organization after the change. Null if nothing was written.
     organization: Organization(OrganizationId)
 }
 
 payload! {
-    /// What a change of an employee came to.
+    /// Result of a change of an employee.
     EmployeePayload,
-    /// The employee as the record is now; null when nothing was changed.
+    /// The employee after the change. Null if nothing was written.
     employee: Employee(Key<EmployeeId>)
 }
 
 payload! {
-    /// What a change of a project or its team came to.
+    /// Result of a change of a project or its members.
     ProjectPayload,
-    /// The project as it is now; null when nothing was changed.
+    /// The project after the change. Null if nothing was written.
     project: Project(Key<ProjectId>)
 }
 
 payload! {
-    /// What a change of a release came to.
+    /// Result of a change of a release.
     ReleasePayload,
-    /// The release as it is now; null when nothing was changed.
+    /// The release after the change. Null if nothing was written.
     release: Release(Key<ReleaseId>)
 }
 
-/// What a deletion came to.
+/// Result of a deletion.
 #[derive(SimpleObject)]
 pub struct DeletePayload {
-    /// The id of what is gone; null when nothing was deleted.
+    /// The id of the deleted object. Null if nothing was deleted.
     pub deleted_id: Option<ID>,
-    /// Why nothing was deleted; empty when it was.
+    /// Reasons why nothing was deleted. Empty after a success.
     pub user_errors: Vec<UserError>,
 }
 
 impl DeletePayload {
-    /// What a deletion came to.
+    /// Result of a deletion.
     ///
     /// # Errors
     /// What a caller cannot put right.
@@ -114,17 +115,17 @@ impl DeletePayload {
     }
 }
 
-/// What a change of many things at once came to.
+/// Result of a bulk update.
 #[derive(SimpleObject)]
 pub struct BulkUpdatePayload {
-    /// How many were changed.
+    /// Number of objects changed.
     pub affected: i32,
-    /// Why nothing was changed; empty when the change was made.
+    /// Reasons why nothing was written. Empty after a success.
     pub user_errors: Vec<UserError>,
 }
 
 impl BulkUpdatePayload {
-    /// What the change came to.
+    /// Wraps the result of a bulk update.
     ///
     /// # Errors
     /// What a caller cannot put right.

@@ -3,8 +3,8 @@
 use std::{borrow::Cow, sync::Arc};
 
 use async_graphql::{
-    ContextSelectionSet, Object, OutputType, Positioned, ScalarType, ServerResult, Value, parser::types::Field,
-    registry::Registry,
+    ContextSelectionSet, Description, Object, OutputType, Positioned, ScalarType, ServerResult, Value,
+    parser::types::Field, registry::Registry,
 };
 
 use super::{
@@ -18,10 +18,10 @@ use crate::{
     reports::{self, Bucket, Filled, GroupKey},
 };
 
-/// A list of values that need no resolving: it becomes an answer in one go.
+/// A list of scalars, written without resolving its items one by one.
 pub struct Column<T>(Vec<T>);
 
-/// A value as it stands in an answer.
+/// A scalar that converts to a response value.
 trait Cell: OutputType {
     fn value(&self) -> Value;
 }
@@ -68,19 +68,20 @@ impl<T: Cell> OutputType for Column<T> {
     }
 }
 
-/// A series as parallel lists.
+/// One series in columnar form, for charts: `starts[i]`, `complete[i]`, `counts[i]` and `values[i]` belong to bucket i.
+#[derive(Description)]
 pub struct SeriesColumns {
-    /// What the measurements have in common.
+    /// The values of the group's dimensions.
     pub keys: Vec<GroupKey>,
-    /// What was read.
+    /// The buckets as they were read.
     pub buckets: Arc<[Bucket]>,
-    /// What stands for the figures of each bucket.
+    /// The source of each bucket's statistics.
     pub filled: Vec<Filled>,
-    /// About what.
+    /// The subject of the statistics.
     pub about: About,
-    /// How true all of it is.
+    /// The accuracy of the whole series.
     pub accuracy: reports::Accuracy,
-    /// When it was read.
+    /// The time of the request.
     pub as_of: Timestamp,
 }
 
@@ -90,33 +91,33 @@ impl SeriesColumns {
     }
 }
 
-/// A series as parallel lists, one item per bucket in each. For charts: thousands of points cost as much as a few objects.
-#[Object]
+#[Object(use_type_description)]
 impl SeriesColumns {
-    /// What the measurements of the series have in common, in the order of `groupBy`.
+    /// Dimension values of the series, in the order of `groupBy`.
     async fn keys(&self) -> Vec<GroupKeyValue> {
         key_values(&self.keys)
     }
 
-    /// The first moment of each bucket.
+    /// Start of each bucket, inclusive.
     async fn starts(&self) -> Column<DateTime> {
         self.column(|bucket| DateTime(bucket.range.from()))
     }
 
-    /// Whether each bucket is over and the window has all of it.
+    /// For each bucket, true if it has ended and lies entirely within the window.
     async fn complete(&self) -> Column<bool> {
         self.column(|bucket| bucket.is_whole && bucket.range.to() <= self.as_of)
     }
 
-    /// How many measurements each bucket has.
+    /// Number of measurements in each bucket.
     async fn counts(&self) -> Column<Long> {
         self.column(|bucket| bucket.stats.tally.count.into())
     }
 
-    /// A figure of each bucket; null where nothing was measured, unless gaps are filled.
+    /// One statistic of each bucket. Null for buckets without measurements, unless `fill` says otherwise.
     async fn values(
         &self,
-        #[graphql(desc = "Which figure.", default_with = "Statistic::P95")] statistic: Statistic,
+        #[graphql(desc = "The statistic to return. Defaults to `P95`.", default_with = "Statistic::P95")]
+        statistic: Statistic,
     ) -> Column<Option<f64>> {
         let statistic = reports::Statistic::from(statistic);
         let figure = |(bucket, filled): (&Bucket, &Filled)| {
@@ -125,7 +126,7 @@ impl SeriesColumns {
         Column(self.buckets.iter().zip(&self.filled).map(figure).collect())
     }
 
-    /// How true the figures are, of the whole series.
+    /// Precision and provenance of the whole series.
     async fn accuracy(&self) -> Accuracy {
         Accuracy::new(&self.accuracy, self.about.clone(), self.as_of)
     }

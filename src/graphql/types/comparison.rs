@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, Object};
+use async_graphql::{Context, Description, Enum, Object};
 
 use super::{
     Employee, Release,
@@ -22,40 +22,44 @@ use crate::{
     },
 };
 
-/// What became of something from one release to another.
+/// The outcome of a comparison of two releases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "comparison::Verdict")]
 pub enum Verdict {
-    /// Worse, beyond chance and by at least 5 %.
+    /// Significantly worse, by at least 5 %.
     Regressed,
-    /// Better, beyond chance and by at least 5 %.
+    /// Significantly better, by at least 5 %.
     Improved,
-    /// Nothing that can be told from chance, or too little to matter.
+    /// No significant difference, or one below 5 %.
     NoChange,
-    /// Too little was measured in one of the releases: in fewer than 20 minutes, fewer than 100 times, or too little beyond
-    /// a percentile for how much the minutes vary.
+    /// One of the releases has fewer than 20 minutes with measurements, fewer than 100 measurements, or too few beyond
+    /// the percentile.
     InsufficientData,
 }
 
-/// One release against another.
+/// Comparison of two releases of a project, minute by minute. A reported change exceeds both chance and the usual
+/// variation between minutes; other causes of that time are not separated from it. A shift of traffic towards slower
+/// endpoints also changes the figures of all endpoints together; the verdicts per endpoint show which endpoint itself
+/// became slower.
+#[derive(Description)]
 pub struct ReleaseComparison {
-    /// What it was; the columns of both were selected for both.
+    /// The earlier release. The columns selected of either are loaded for both.
     pub baseline: Arc<directory::Release>,
-    /// What it became.
+    /// The release that is judged.
     pub candidate: Arc<directory::Release>,
-    /// Whose releases.
+    /// The project of both releases.
     pub project: Key<ProjectId>,
-    /// Which of their measurements.
+    /// The type of the compared measurements.
     pub kind: MetricType,
-    /// By what.
+    /// The statistic that was compared.
     pub statistic: Statistic,
-    /// What came of it.
+    /// The result of the comparison.
     pub comparison: comparison::Comparison,
-    /// When it was asked.
+    /// The time of the request.
     pub as_of: Timestamp,
 }
 
-/// A figure that JSON can say.
+/// A number that JSON can represent: infinity becomes null.
 fn finite(number: f64) -> Option<f64> {
     Some(number).filter(|number| number.is_finite())
 }
@@ -66,74 +70,74 @@ impl ReleaseComparison {
     }
 }
 
-/// One release of a project against another, minute by minute: what is reported is beyond what chance and the ups and
-/// downs of the minutes explain. What changed for other reasons at the same time is not told apart. All endpoints together
-/// also change where one of them is merely asked more often: their own verdicts tell whether it became slower.
-#[Object]
+#[Object(use_type_description)]
 impl ReleaseComparison {
-    /// What it was.
+    /// The release that is compared with.
     async fn baseline(&self) -> Option<Result<Release>> {
         Some(Ok(Release(Arc::clone(&self.baseline))))
     }
 
-    /// What it became.
+    /// The release that is judged.
     async fn candidate(&self) -> Option<Result<Release>> {
         Some(Ok(Release(Arc::clone(&self.candidate))))
     }
 
-    /// `REGRESSED` where anything did, all endpoints together or one of them; else `IMPROVED` where anything did.
+    /// `REGRESSED` if all endpoints together or any single endpoint regressed; otherwise `IMPROVED` if any improved.
     async fn verdict(&self) -> Verdict {
         self.comparison.verdict.into()
     }
 
-    /// The figure that was compared.
+    /// The statistic that was compared.
     async fn statistic(&self) -> Statistic {
         self.statistic
     }
 
-    /// The figure of all endpoints together in the baseline; null where there is too little.
+    /// The statistic of all endpoints together in the baseline. Null with insufficient data.
     async fn baseline_value(&self) -> Option<f64> {
         self.of_whole(|change| change.baseline)
     }
 
-    /// The figure of all endpoints together in the candidate; null where there is too little.
+    /// The statistic of all endpoints together in the candidate. Null with insufficient data.
     async fn candidate_value(&self) -> Option<f64> {
         self.of_whole(|change| change.candidate)
     }
 
-    /// Candidate through baseline, all endpoints together, whatever became of the traffic between them. Null where there is
-    /// too little, or where the baseline alone is zero. It is the ratio of the figure itself: of hits, not of misses.
+    /// Candidate divided by baseline, all endpoints together. For `CACHE_HIT` the ratio of hit rates, not of misses.
+    /// Null with insufficient data, or if only the baseline is zero.
     async fn ratio(&self) -> Option<f64> {
         self.of_whole(|change| change.ratio)
     }
 
-    /// The ratio is not below, with 95 % certainty, what sketches leave open of percentiles included; null where there is
-    /// too little.
+    /// Lower end of the 95 % confidence interval of `ratio`, sketch error included. Null with insufficient data.
     async fn ratio_low(&self) -> Option<f64> {
         self.of_whole(|change| change.ratio_low)
     }
 
-    /// The ratio is not above, with 95 % certainty, what sketches leave open of percentiles included; null where nothing
-    /// bounds it.
+    /// Upper end of the 95 % confidence interval of `ratio`, sketch error included. Null with insufficient data, or if
+    /// the interval has no upper end.
     async fn ratio_high(&self) -> Option<f64> {
         self.of_whole(|change| change.ratio_high)
     }
 
-    /// How often chance alone would make a ratio as far from one, all endpoints together, 0 to 1.
+    /// Probability that chance alone produces a ratio as far from 1, for all endpoints together (0 to 1). Null with
+    /// insufficient data.
     async fn p_value(&self) -> Option<f64> {
         self.of_whole(|change| change.p_value)
     }
 
-    /// The share of those that changed by chance alone among the changes that are reported, on average, 0 to 1.
+    /// Expected share of false positives among the reported changes, 0 to 1.
     async fn false_discovery_rate(&self) -> f64 {
         FALSE_DISCOVERY_RATE
     }
 
-    /// The endpoints with these verdicts, the largest change first. The busiest 200 were compared by default.
+    /// The endpoints with these verdicts, largest change first. Covers the 200 endpoints with the most measurements.
     async fn endpoints(
         &self,
-        #[graphql(desc = "The first so many, at least one.", default = 20)] first: i32,
-        #[graphql(desc = "Only those with one of these verdicts.", default_with = "vec![Verdict::Regressed]")]
+        #[graphql(desc = "Returns at most this many endpoints (at least 1; default 20).", default = 20)] first: i32,
+        #[graphql(
+            desc = "Returns only endpoints with one of these verdicts. Defaults to `REGRESSED`.",
+            default_with = "vec![Verdict::Regressed]"
+        )]
         verdicts: Vec<Verdict>,
     ) -> Result<Vec<EndpointComparison>> {
         let first = usize::try_from(first)
@@ -153,7 +157,8 @@ impl ReleaseComparison {
     }
 }
 
-/// One endpoint in both releases.
+/// Comparison of one endpoint in two releases.
+#[derive(Description)]
 pub struct EndpointComparison {
     one: comparison::EndpointComparison,
     project: Key<ProjectId>,
@@ -162,7 +167,7 @@ pub struct EndpointComparison {
 }
 
 impl EndpointComparison {
-    /// Everything that is known of the endpoint in the minutes of one release.
+    /// The statistics of the endpoint in one of the releases.
     fn side(&self, stats: &Arc<Stats>) -> MetricAggregate {
         let window = stats.accuracy.covers;
         let (projects, kinds) = (Projects::Keys(vec![self.project]), vec![self.kind]);
@@ -171,57 +176,55 @@ impl EndpointComparison {
     }
 }
 
-/// One endpoint in two releases.
-#[Object]
+#[Object(use_type_description)]
 impl EndpointComparison {
-    /// The route, page, query or cache.
+    /// Path or name of the endpoint: a route, page, query or cache.
     async fn endpoint(&self) -> &str {
         &self.one.endpoint
     }
 
-    /// What became of it.
+    /// The outcome for this endpoint.
     async fn verdict(&self) -> Verdict {
         self.one.verdict.into()
     }
 
-    /// Everything that is known of it in the baseline's minutes.
+    /// Statistics of the endpoint in the compared minutes of the baseline.
     async fn baseline(&self) -> MetricAggregate {
         self.side(&self.one.baseline)
     }
 
-    /// Everything that is known of it in the candidate's minutes.
+    /// Statistics of the endpoint in the compared minutes of the candidate.
     async fn candidate(&self) -> MetricAggregate {
         self.side(&self.one.candidate)
     }
 
-    /// Candidate through baseline; null where there is too little, or where the baseline alone is zero.
+    /// Candidate divided by baseline. Null with insufficient data, or if only the baseline is zero.
     async fn ratio(&self) -> Option<f64> {
         self.one.change.and_then(|change| finite(change.ratio))
     }
 
-    /// The ratio is not below, with 95 % certainty, what sketches leave open of percentiles included; null where there is
-    /// too little.
+    /// Lower end of the 95 % confidence interval of `ratio`, sketch error included. Null with insufficient data.
     async fn ratio_low(&self) -> Option<f64> {
         self.one.change.and_then(|change| finite(change.ratio_low))
     }
 
-    /// The ratio is not above, with 95 % certainty, what sketches leave open of percentiles included; null where nothing
-    /// bounds it.
+    /// Upper end of the 95 % confidence interval of `ratio`, sketch error included. Null with insufficient data, or if
+    /// the interval has no upper end.
     async fn ratio_high(&self) -> Option<f64> {
         self.one.change.and_then(|change| finite(change.ratio_high))
     }
 
-    /// The false discovery rate at which the change would still be reported, 0 to 1: one where it is below 5 %. Null where
-    /// there is too little.
+    /// Smallest false discovery rate at which the change is reported (0 to 1); 1 for changes below 5 %. Null with
+    /// insufficient data.
     async fn q_value(&self) -> Option<f64> {
         self.one.q_value
     }
 
-    /// Who owns the endpoint: the team of its project, by name.
+    /// Owners of the endpoint: the members of its project, ordered by name.
     async fn owners(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The first so many, at most 100.", default = 10)] first: i32,
+        #[graphql(desc = "Returns at most this many employees (1 to 100; default 10).", default = 10)] first: i32,
     ) -> Result<Rows<Employee>> {
         let request = request(context)?;
         let arguments = PageArguments { first: Some(first), ..PageArguments::default() };

@@ -11,33 +11,33 @@ use crate::{
     model::{EmployeeId, Key, OrganizationId, ProjectId, filter::Filter},
 };
 
-/// Where a page stands in its list.
+/// Position of a page in its list.
 #[derive(SimpleObject)]
 pub struct PageInfo {
-    /// Whether more items follow. Exact when paging forward.
+    /// True if more items follow this page. When paging backward: true if `before` was given.
     pub has_next_page: bool,
-    /// Whether items precede. Exact when paging backward.
+    /// True if items precede this page. When paging forward: true if `after` was given.
     pub has_previous_page: bool,
-    /// The cursor of the first item, for `before`.
+    /// Cursor of the first item, to be used as `before`. Null for an empty page.
     pub start_cursor: Option<String>,
-    /// The cursor of the last item, for `after`.
+    /// Cursor of the last item, to be used as `after`. Null for an empty page.
     pub end_cursor: Option<String>,
 }
 
-/// How to count a whole list, in case a client asks for it: whose it is and what it is narrowed by.
+/// The list behind a connection, to be counted if `totalCount` is selected.
 #[derive(Clone, Debug)]
 pub enum Total {
-    /// Every organization that the caller sees.
+    /// All organizations within the caller's scope.
     Organizations(Option<Arc<OrganizationFilter>>),
-    /// Every employee that the caller sees.
+    /// All employees within the caller's scope.
     Employees(Option<Arc<EmployeeFilter>>),
-    /// Every project that the caller sees.
+    /// All projects within the caller's scope.
     Projects(Option<Arc<ProjectFilter>>),
     /// The employees of an organization.
     EmployeesOf(OrganizationId, Option<Arc<EmployeeFilter>>),
     /// The projects of an organization.
     ProjectsOf(OrganizationId, Option<Arc<ProjectFilter>>),
-    /// The team of a project.
+    /// The members of a project.
     TeamOf(Key<ProjectId>, Option<Arc<EmployeeFilter>>),
     /// The releases of a project.
     ReleasesOf(Key<ProjectId>),
@@ -46,7 +46,7 @@ pub enum Total {
 }
 
 impl Total {
-    /// Counts; one statement at most, shared with all siblings of the same kind.
+    /// Counts the list. Siblings of the same kind share one statement.
     ///
     /// # Errors
     /// When the database cannot answer.
@@ -75,8 +75,8 @@ impl Total {
     }
 }
 
-/// Makes the connection and edge types of a noun: `$node` wraps what `$row` holds, and `$of` finds the row of the noun
-/// in it, which knows where it stands.
+/// Defines the connection and edge types of an entity. `$node` wraps a `$row`, and `$of` finds the entity's row in it,
+/// which holds the sort keys.
 macro_rules! connection {
     (
         $(#[doc = $connection_doc:literal])+ $connection:ident,
@@ -84,6 +84,7 @@ macro_rules! connection {
         $node:ident($row:ty) = $wrap:expr, $noun:ident = $of:expr
     ) => {
         $(#[doc = $connection_doc])+
+        #[derive(async_graphql::Description)]
         pub struct $connection {
             page: std::sync::Arc<$crate::model::page::Page<$row>>,
             list: std::sync::Arc<$crate::directory::ListOf<$crate::directory::$noun>>,
@@ -91,7 +92,7 @@ macro_rules! connection {
         }
 
         impl $connection {
-            /// Wraps a page of a list; `total` says how to count the whole list when that is asked for.
+            /// Wraps a page of a list; `total` counts the whole list on demand.
             pub fn new(
                 page: std::sync::Arc<$crate::model::page::Page<$row>>,
                 list: std::sync::Arc<$crate::directory::ListOf<$crate::directory::$noun>>,
@@ -109,10 +110,9 @@ macro_rules! connection {
             }
         }
 
-        $(#[doc = $connection_doc])+
-        #[async_graphql::Object]
+        #[async_graphql::Object(use_type_description)]
         impl $connection {
-            /// The items with their cursors.
+            /// The items of this page with their cursors.
             async fn edges(&self) -> $crate::engine::rows::Rows<$edge> {
                 let edge = |index| $edge {
                     page: std::sync::Arc::clone(&self.page),
@@ -122,13 +122,13 @@ macro_rules! connection {
                 (0..self.page.rows.len()).map(edge).collect()
             }
 
-            /// The items alone.
+            /// The items of this page.
             async fn nodes(&self) -> $crate::engine::rows::Rows<$node> {
                 let wrap: fn(&$row) -> $node = $wrap;
                 self.page.rows.iter().map(wrap).collect()
             }
 
-            /// Where this page stands in the list.
+            /// Position of this page in the list.
             async fn page_info(
                 &self,
                 context: &async_graphql::Context<'_>,
@@ -143,7 +143,7 @@ macro_rules! connection {
                 })
             }
 
-            /// How many items the whole list has. Counted only when asked for.
+            /// Number of items in the whole list, on all pages. Counted only if selected.
             async fn total_count(
                 &self,
                 context: &async_graphql::Context<'_>,
@@ -153,6 +153,7 @@ macro_rules! connection {
         }
 
         $(#[doc = $edge_doc])+
+        #[derive(async_graphql::Description)]
         pub struct $edge {
             page: std::sync::Arc<$crate::model::page::Page<$row>>,
             list: std::sync::Arc<$crate::directory::ListOf<$crate::directory::$noun>>,
@@ -190,15 +191,14 @@ macro_rules! connection {
             }
         }
 
-        $(#[doc = $edge_doc])+
-        #[async_graphql::Object]
+        #[async_graphql::Object(use_type_description)]
         impl $edge {
-            /// Where the item stands, for `after` and `before`.
+            /// Position of the item, to be used as `after` or `before`.
             async fn cursor(&self) -> $crate::error::Result<String> {
                 $connection::cursor(&self.list, self.row()?)
             }
 
-            /// The item.
+            /// The item itself.
             async fn node(&self) -> $crate::error::Result<$node> {
                 let wrap: fn(&$row) -> $node = $wrap;
                 self.row().map(wrap)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object, ServerResult};
+use async_graphql::{Context, Description, ID, Object, ServerResult};
 
 use super::{
     Organization, ProjectConnection, connection,
@@ -26,54 +26,53 @@ use crate::{
     model::Role,
 };
 
-/// A person of an organization.
-#[derive(Clone)]
+/// A person who belongs to an organization and works on its projects.
+#[derive(Clone, Description)]
 pub struct Employee(pub Arc<directory::Employee>);
 
-/// A person of an organization, who works on projects and so owns their endpoints.
-#[Object]
+#[Object(use_type_description)]
 impl Employee {
-    /// Opaque, unique among everything; fetch it again with `node`.
+    /// Global id, opaque. Pass it to `node` to fetch the object again.
     pub async fn id(&self) -> ID {
         NodeId::Employee(self.0.key).encode()
     }
 
-    /// The full name.
+    /// Full name of the person.
     async fn name(&self) -> Result<&str> {
         self.0.name().map(String::as_str)
     }
 
-    /// The e-mail address, unique in the organization.
+    /// E-mail address in lower case, unique within the organization.
     async fn email(&self) -> Result<&str> {
         self.0.email().map(String::as_str)
     }
 
-    /// The department, as free text.
+    /// Department, as free text.
     async fn department(&self) -> Result<&str> {
         self.0.department().map(String::as_str)
     }
 
-    /// Whether the person still works there.
+    /// True if the person still works for the organization.
     async fn is_active(&self) -> Result<bool> {
         self.0.is_active().copied()
     }
 
-    /// When the record was created.
+    /// Time at which the record was created.
     async fn created_at(&self) -> Result<DateTime> {
         self.0.created_at().copied().map(DateTime)
     }
 
-    /// When the record was last changed.
+    /// Time at which the record was last changed. Pass it as `ifUpdatedAt` for an optimistic lock.
     async fn updated_at(&self) -> Result<DateTime> {
         self.0.updated_at().copied().map(DateTime)
     }
 
-    /// The yearly salary in the organization's currency; null when unknown, and for callers below administrator.
+    /// Yearly salary in the currency of the organization. Null if unknown, and for callers below the role `ADMIN`.
     async fn salary(&self, context: &Context<'_>) -> Option<Result<f64>> {
         request(context).and_then(|request| self.salary_for(request)).transpose()
     }
 
-    /// The organization that the person belongs to.
+    /// The organization of the employee.
     async fn organization(&self, context: &Context<'_>) -> Option<Result<Organization>> {
         async {
             let asked = Asked { id: self.0.key.organization, fields: selection::of_object(context.field()) };
@@ -83,18 +82,30 @@ impl Employee {
         .transpose()
     }
 
-    /// The projects that the person works on, by name.
+    /// The projects that the employee is a member of, ordered by name by default.
     async fn projects(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The first so many, at most 100.")] first: Option<i32>,
-        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
-        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
-        #[graphql(desc = "Only those that pass.")] filter: Option<ProjectFilter>,
-        #[graphql(desc = "By what, in turn; by name when left out. Equals stand by their ids.")] order_by: Option<
-            Vec<ProjectOrder>,
-        >,
+        #[graphql(
+            desc = "Returns at most this many items from the start of the list (1 to 100; default 20). Not allowed \
+                    with `last` or `before`."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Returns only items after this cursor, which comes from a list in the same order.")]
+        after: Option<String>,
+        #[graphql(
+            desc = "Returns at most this many items from the end of the list (1 to 100; default 20). Not allowed with \
+                    `first` or `after`."
+        )]
+        last: Option<i32>,
+        #[graphql(desc = "Returns only items before this cursor, which comes from a list in the same order.")]
+        before: Option<String>,
+        #[graphql(desc = "Returns only items that match this filter.")] filter: Option<ProjectFilter>,
+        #[graphql(
+            desc = "Sort keys in order of priority; each field at most once. Defaults to name, ascending. Ties are \
+                    broken by id."
+        )]
+        order_by: Option<Vec<ProjectOrder>>,
     ) -> Result<ProjectConnection> {
         let arguments = PageArguments { first, after, last, before };
         let wanted = arguments.list(filter, order(order_by)?, &request(context)?.services.limits)?;
@@ -132,7 +143,7 @@ impl Row for Employee {
 }
 
 impl Employee {
-    /// Hidden from roles below administrator.
+    /// The salary, or nothing for roles below administrator.
     fn salary_for(&self, request: &RequestContext) -> Result<Option<f64>> {
         if request.viewer.role() < Role::Admin {
             return Ok(None);
@@ -144,7 +155,7 @@ impl Employee {
 connection::connection! {
     /// A page of employees.
     EmployeeConnection,
-    /// An employee in a list.
+    /// An employee in a list, with its cursor.
     EmployeeEdge {},
     Employee(Arc<directory::Employee>) = |row| Employee(Arc::clone(row)),
     Employee = |row| row

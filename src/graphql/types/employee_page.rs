@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Object};
+use async_graphql::{Context, Description, Object};
 
 use super::Employee;
 use crate::{
@@ -17,13 +17,14 @@ use crate::{
     },
 };
 
-/// A page by number: what is asked of it is read when it is asked.
+/// A page of employees, addressed by number.
+#[derive(Description)]
 pub struct EmployeePage {
-    /// The list and the page of it.
+    /// The list and the requested page.
     pub list: Arc<ListOf<directory::Employee>>,
     /// The number of the page.
     pub page: i32,
-    /// How many items a page has.
+    /// The size of a page.
     pub page_size: i32,
 }
 
@@ -34,10 +35,9 @@ impl EmployeePage {
     }
 }
 
-/// A page of employees by its number.
-#[Object]
+#[Object(use_type_description)]
 impl EmployeePage {
-    /// The employees on this page; none beyond the last page.
+    /// The employees on this page. Empty behind the last page.
     async fn items(&self, context: &Context<'_>) -> Result<Rows<Employee>> {
         let fields = selection::of_object(context.field());
         let asked = AskedPage { parent: (), list: Arc::clone(&self.list), fields };
@@ -45,22 +45,22 @@ impl EmployeePage {
         Ok(page.rows.iter().map(|row| Employee(Arc::clone(row))).collect())
     }
 
-    /// How many employees all pages have together. Counted only when asked for.
+    /// Number of employees on all pages. Counted only if selected.
     async fn total(&self, context: &Context<'_>) -> Result<Long> {
         Ok(self.count(context).await?.into())
     }
 
-    /// The number of this page, from 1.
+    /// Number of this page, counted from 1.
     async fn page(&self) -> i32 {
         self.page
     }
 
-    /// How many employees a page has at most.
+    /// Maximum number of employees on a page.
     async fn page_size(&self) -> i32 {
         self.page_size
     }
 
-    /// How many pages there are. Counted only when asked for.
+    /// Number of pages. Counted only if selected.
     async fn pages(&self, context: &Context<'_>) -> Result<i32> {
         let size = u64::from(self.list.page.size).max(1);
         Ok(i32::try_from(self.count(context).await?.div_ceil(size)).unwrap_or(i32::MAX))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Object, SelectionField, ServerResult};
+use async_graphql::{Context, Description, Object, SelectionField, ServerResult};
 
 use crate::{
     directory::employee::{EmployeeFigures, EmployeeStatistics, StatisticsFields},
@@ -10,48 +10,49 @@ use crate::{
     graphql::scalars::Long,
 };
 
-/// Figures about employees.
+/// Aggregate statistics of employees. Salary statistics are null for callers below the role `ADMIN`, and if no salary
+/// is known.
+#[derive(Description)]
 pub struct EmployeeAggregate(pub Arc<EmployeeStatistics>);
 
-/// Figures about employees. Salaries are null for callers below administrator, and where none is known.
-#[Object]
+#[Object(use_type_description)]
 impl EmployeeAggregate {
-    /// How many there are.
+    /// Number of employees.
     async fn count(&self) -> Long {
         Long(self.0.total.count)
     }
 
-    /// How many of them still work there.
+    /// Number of employees who still work for their organization.
     async fn active_count(&self) -> Long {
         Long(self.0.total.active)
     }
 
-    /// How many of them do not work there any more.
+    /// Number of employees who no longer work for their organization.
     async fn inactive_count(&self) -> Long {
         Long(self.0.total.count - self.0.total.active)
     }
 
-    /// The average of the known salaries.
+    /// Average of the known salaries. Null if none is known, and for callers below the role `ADMIN`.
     async fn average_salary(&self) -> Option<f64> {
         self.0.total.average()
     }
 
-    /// The lowest salary.
+    /// Lowest known salary. Null if none is known, and for callers below the role `ADMIN`.
     async fn min_salary(&self) -> Option<f64> {
         self.0.total.lowest
     }
 
-    /// The highest salary.
+    /// Highest known salary. Null if none is known, and for callers below the role `ADMIN`.
     async fn max_salary(&self) -> Option<f64> {
         self.0.total.highest
     }
 
-    /// The sum of the known salaries.
+    /// Sum of the known salaries. Null if none is known, and for callers below the role `ADMIN`.
     async fn sum_salary(&self) -> Option<f64> {
         self.0.total.sum
     }
 
-    /// The departments, in the order of their names.
+    /// Statistics per department, ordered by department. More than 1,000 departments are an error.
     async fn by_department(&self) -> Rows<DepartmentStats<'_>> {
         Rows(self.departments())
     }
@@ -63,26 +64,27 @@ impl EmployeeAggregate {
     }
 }
 
-/// Figures about the employees of a department.
+/// Statistics of the employees of a department. At the root, departments of the same name in several organizations are
+/// one.
+#[derive(Description)]
 pub struct DepartmentStats<'a> {
     department: &'a str,
     figures: &'a EmployeeFigures,
 }
 
-/// Figures about the employees of a department, of all organizations that were asked about together.
-#[Object]
+#[Object(use_type_description)]
 impl DepartmentStats<'_> {
-    /// The department.
+    /// Name of the department.
     async fn department(&self) -> &str {
         self.department
     }
 
-    /// How many employees it has.
+    /// Number of employees in the department.
     async fn count(&self) -> Long {
         Long(self.figures.count)
     }
 
-    /// The average of the known salaries; null for callers below administrator, and where none is known.
+    /// Average of the known salaries. Null if none is known, and for callers below the role `ADMIN`.
     async fn average_salary(&self) -> Option<f64> {
         self.figures.average()
     }
@@ -125,7 +127,7 @@ impl Row for DepartmentStats<'_> {
     }
 }
 
-/// Which figures the children of a field need.
+/// The statistics that the children of a field need.
 pub fn wants(field: SelectionField<'_>) -> StatisticsFields {
     field.selection_set().fold(StatisticsFields::default(), |wanted, child| {
         wanted

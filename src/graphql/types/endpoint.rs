@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Object};
+use async_graphql::{Context, Description, Object};
 
 use super::{
     Employee, Project,
@@ -27,13 +27,14 @@ use crate::{
     reports::{EndpointKey, EndpointStats as Row, Question, Sample},
 };
 
-/// An endpoint in a ranking.
+/// An endpoint in a ranking of the slowest endpoints.
+#[derive(Description)]
 pub struct EndpointStats {
-    /// What was read.
+    /// The row of the ranking.
     pub row: Row,
-    /// What was asked: the worst sample is of the same measurements.
+    /// The question behind the ranking; the worst sample is of the same measurements.
     pub question: Arc<Question>,
-    /// When it was read.
+    /// The time of the request.
     pub as_of: Timestamp,
 }
 
@@ -45,10 +46,9 @@ impl EndpointStats {
     }
 }
 
-/// An endpoint in a ranking: which, how slow, what happened, when, and who owns it.
-#[Object]
+#[Object(use_type_description)]
 impl EndpointStats {
-    /// The project that the endpoint belongs to.
+    /// The project of the endpoint.
     async fn project(&self, context: &Context<'_>) -> Option<Result<One<Project>>> {
         async {
             let asked = Asked { id: self.row.project, fields: selection::of_object(context.field()) };
@@ -58,23 +58,24 @@ impl EndpointStats {
         .transpose()
     }
 
-    /// The route, page, query or cache.
+    /// Path or name of the endpoint: a route, page, query or cache.
     async fn endpoint(&self) -> &str {
         &self.row.endpoint
     }
 
-    /// Everything that is known of it in the window.
+    /// Statistics of the endpoint in the window of the ranking.
     async fn stats(&self) -> MetricAggregate {
         let about = About { parent: self.row.as_parent(), question: Arc::clone(&self.question) };
         MetricAggregate::own(Arc::clone(&self.row.stats), about, self.as_of)
     }
 
-    /// The statistic that it was ranked by.
+    /// Value of the statistic that the endpoint is ranked by, in that statistic's unit.
     async fn value(&self) -> f64 {
         self.row.value
     }
 
-    /// Its worst single measurement in the window; null when raw measurements of that time are no longer kept.
+    /// Worst measurement of the endpoint in the window. Null if raw measurements of that time are no longer kept (7
+    /// days by default).
     async fn worst_sample(&self, context: &Context<'_>) -> Option<Result<Metric>> {
         async {
             Ok(self.sample(context).await?.map(|sample| Metric {
@@ -95,14 +96,16 @@ impl EndpointStats {
         .transpose()
     }
 
-    /// How it did over time in the window of the ranking: one row of figures for each bucket. One statement for all
-    /// endpoints of a ranking.
+    /// Statistics of the endpoint over time, one item for each bucket that the window touches.
     async fn trend(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "How long a bucket is.")] bucket: Duration,
         #[graphql(
-            desc = "What stands for the figures of a bucket in which nothing was measured.",
+            desc = "Length of a bucket, for example `PT1M`, `PT1H` or `P1D`. More than 10,000 buckets are an error."
+        )]
+        bucket: Duration,
+        #[graphql(
+            desc = "Statistics of buckets without measurements. Defaults to `NULL`.",
             default_with = "GapFill::Null"
         )]
         fill: GapFill,
@@ -112,21 +115,21 @@ impl EndpointStats {
         reports::buckets(request(context)?, parent, question, bucket, fill, want).await
     }
 
-    /// The HTTP status of the worst measurement; null where there was none.
+    /// HTTP status of the worst measurement. Null if it has none, or if it is no longer kept.
     async fn status_code(&self, context: &Context<'_>) -> Option<Result<i32>> {
         async { Ok(self.sample(context).await?.and_then(|sample| sample.status).map(i32::from)) }.await.transpose()
     }
 
-    /// When the worst measurement happened; null when raw measurements of that time are no longer kept.
+    /// Time of the worst measurement. Null if it is no longer kept.
     async fn timestamp(&self, context: &Context<'_>) -> Option<Result<DateTime>> {
         async { Ok(self.sample(context).await?.map(|sample| DateTime(sample.timestamp))) }.await.transpose()
     }
 
-    /// Who owns the endpoint: the team of its project, by name.
+    /// Owners of the endpoint: the members of its project, ordered by name.
     async fn owners(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The first so many, at most 100.", default = 10)] first: i32,
+        #[graphql(desc = "Returns at most this many employees (1 to 100; default 10).", default = 10)] first: i32,
     ) -> Result<Rows<Employee>> {
         let request = request(context)?;
         let arguments = PageArguments { first: Some(first), ..PageArguments::default() };

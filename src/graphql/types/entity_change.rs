@@ -1,6 +1,6 @@
 //! A change of something in the directory.
 
-use async_graphql::{Context, Enum, ID, Object, SimpleObject, Union};
+use async_graphql::{Context, Description, Enum, ID, Object, SimpleObject, Union};
 
 use super::{Employee, Organization, Project};
 use crate::{
@@ -10,47 +10,48 @@ use crate::{
     model::{self, Position, change::EntityKey},
 };
 
-/// What happened to something.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "model::change::ChangeKind")]
 pub enum ChangeKind {
-    /// It is new.
+    /// The entity was created.
     Created,
-    /// Some of its fields are different.
+    /// At least one field of the entity changed.
     Updated,
-    /// It is gone.
+    /// The entity was deleted.
     Deleted,
 }
 
-/// What can change.
+/// An entity whose changes can be subscribed to.
 #[derive(Union)]
 pub enum Entity {
-    /// A tenant.
+    /// An organization.
     Organization(Organization),
-    /// A person.
+    /// An employee.
     Employee(Employee),
-    /// A monitored service.
+    /// A project.
     Project(Project),
 }
 
-/// Changes that are no longer kept: read again whatever matters, and go on from here.
+/// Changes that are no longer kept (30 days by default). Read the affected entities again and continue after the gap.
 #[derive(SimpleObject)]
 pub struct ChangeGap {
-    /// The place before the first of them.
+    /// Position before the first missing change.
     pub from: StreamCursor,
-    /// The place of the last of them.
+    /// Position of the last missing change.
     pub to: StreamCursor,
-    /// How many there were, of everything in the organization.
+    /// Number of missing changes in the whole organization, filtered or not.
     pub missed: i32,
 }
 
-/// A change of something in an organization.
+/// A change of an organization, an employee or a project, in commit order.
+#[derive(Description)]
 pub struct EntityChange {
-    /// What was logged.
+    /// The log entry.
     pub event: ChangeEvent,
-    /// What its cursors are for.
+    /// The stream that its cursors are valid for.
     pub purpose: CursorPurpose,
-    /// Seals them.
+    /// Seals the cursors.
     pub cursors: Cursors,
 }
 
@@ -62,20 +63,19 @@ impl EntityChange {
     }
 }
 
-/// A change of something in an organization, in the order of the commits.
-#[Object]
+#[Object(use_type_description)]
 impl EntityChange {
-    /// Where the stream stands after this change: open it again with `after` to go on from here.
+    /// Position after this change. Pass it as `after` to resume here.
     async fn cursor(&self) -> StreamCursor {
         self.place(self.event.sequence)
     }
 
-    /// What happened.
+    /// The kind of the change.
     async fn kind(&self) -> ChangeKind {
         self.event.change.kind.into()
     }
 
-    /// The id of what it happened to.
+    /// Global id of the changed entity.
     async fn id(&self) -> ID {
         match self.event.change.entity {
             EntityKey::Organization(id) => NodeId::Organization(id),
@@ -85,7 +85,7 @@ impl EntityChange {
         .encode()
     }
 
-    /// What it happened to, as it is now; null when it is gone.
+    /// The changed entity in its current state. Null if it has been deleted.
     async fn entity(&self, context: &Context<'_>) -> Option<Result<Entity>> {
         async {
             let (loaders, field) = (request(context)?.loaders(), context.field());
@@ -109,12 +109,12 @@ impl EntityChange {
         .transpose()
     }
 
-    /// Which fields of it are different, by their names here; empty unless it was updated. `updatedAt` is not among them.
+    /// Names of the changed fields. Empty unless the kind is `UPDATED`. Never contains `updatedAt`.
     async fn changed_fields(&self) -> Vec<String> {
         self.event.change.fields.iter().map(|column| field_name(column)).collect()
     }
 
-    /// What is missing between the change before and this one, because it is no longer kept.
+    /// Changes between the previous change and this one that are no longer kept. Null if none are missing.
     async fn gap(&self) -> Option<ChangeGap> {
         let removed = self.event.removed?;
         let missed = removed.last - removed.first + 1;
@@ -126,7 +126,7 @@ impl EntityChange {
     }
 }
 
-/// `is_active` is `isActive` here.
+/// The name in the schema of a column: `isActive` for `is_active`.
 fn field_name(column: &str) -> String {
     let mut words = column.split('_');
     let mut name = words.next().unwrap_or_default().to_owned();

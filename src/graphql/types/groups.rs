@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, InputObject, Object, SimpleObject};
+use async_graphql::{Context, Description, Enum, InputObject, Object, SimpleObject};
 
 use super::{
     Project,
@@ -21,54 +21,55 @@ use crate::{
     reports::{self, GroupKey, Question},
 };
 
-/// What measurements can be grouped by.
+/// A dimension that measurements can be grouped by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "reports::GroupBy")]
 pub enum MetricGroupKey {
-    /// The project.
+    /// The project that the measurement was recorded for.
     Project,
-    /// The type.
+    /// The type of the measurement.
     Type,
-    /// The name. Answered from single measurements, which are kept for days only.
+    /// The name of the measurement, such as `LCP`. Reads raw measurements, which are kept for 7 days by default.
     Name,
-    /// The path of the endpoint; endpoints of one path in several projects are one group, unless there is PROJECT, too.
+    /// The path of the endpoint. Endpoints with the same path in several projects form one group, unless `PROJECT` is a
+    /// dimension as well.
     Endpoint,
-    /// The HTTP status. Answered from single measurements, which are kept for days only.
+    /// The HTTP status. Reads raw measurements, which are kept for 7 days by default.
     StatusCode,
-    /// The release. Answered from single measurements, which are kept for days only.
+    /// The release version. Reads raw measurements, which are kept for 7 days by default.
     Release,
 }
 
-/// Something that all measurements of a group have in common.
+/// The value of a dimension in a group.
 #[derive(SimpleObject)]
 pub struct GroupKeyValue {
-    /// What it is.
+    /// The dimension.
     pub key: MetricGroupKey,
-    /// Which it is: a project's id, the name of a type, a path, a status code, a name or a release; empty where
-    /// measurements have none.
+    /// The value: a project id, the name of a type, a path, a status code, a name or a release version. Empty for
+    /// measurements without one.
     pub value: String,
 }
 
-/// A condition on a figure of a group. One that is not known, such as a mean of nothing, meets none.
+/// Keeps groups whose statistic matches. A null statistic, such as the average of no measurements, never matches.
 #[derive(Clone, Copy, Debug, InputObject)]
 pub struct HavingInput {
-    /// Which figure.
+    /// The statistic to compare.
     pub statistic: Statistic,
-    /// What it has to be, in its unit.
+    /// Conditions on the statistic, in its unit.
     pub value: FloatFilter,
 }
 
-/// How groups are ordered.
+/// Sort key of a list of groups. Ties are broken by the values of the dimensions.
 #[derive(Clone, Copy, Debug, InputObject)]
 pub struct GroupOrder {
-    /// By which figure; equals stand by what they have in common.
+    /// The statistic to sort by.
     pub statistic: Statistic,
-    /// Which way.
+    /// Sort direction. Defaults to `DESC`.
     #[graphql(default_with = "OrderDirection::Descending")]
     pub direction: OrderDirection,
 }
 
-/// The values that a group has in common.
+/// The dimension values of a group, in their GraphQL type.
 pub fn key_values(keys: &[GroupKey]) -> Vec<GroupKeyValue> {
     let value = |key: &GroupKey| {
         let (key, value) = match key {
@@ -85,7 +86,7 @@ pub fn key_values(keys: &[GroupKey]) -> Vec<GroupKeyValue> {
     keys.iter().map(value).collect()
 }
 
-/// The conditions on groups.
+/// The conditions on groups, from their input.
 ///
 /// # Errors
 /// [`Error::Input`] for a number that no figure can be compared with.
@@ -100,27 +101,27 @@ pub fn having(conditions: Option<Vec<HavingInput>>) -> Result<Vec<reports::Havin
     conditions.unwrap_or_default().into_iter().map(condition).collect()
 }
 
-/// Measurements that have something in common.
+/// A group of measurements with equal dimension values, and its statistics.
+#[derive(Description)]
 pub struct MetricGroup {
-    /// What was read.
+    /// The group and its statistics.
     pub group: reports::MetricGroup,
-    /// What was asked.
+    /// The question behind the group.
     pub question: Arc<Question>,
-    /// How long the buckets are that may be asked for.
+    /// The length of the buckets, if the report was asked for any.
     pub bucket: Option<Duration>,
-    /// When it was read.
+    /// The time of the request.
     pub as_of: Timestamp,
 }
 
-/// Measurements that have something in common, and their figures.
-#[Object]
+#[Object(use_type_description)]
 impl MetricGroup {
-    /// What they have in common, in the order of `groupBy`.
+    /// Dimension values of this group, in the order of `groupBy`.
     async fn keys(&self) -> Vec<GroupKeyValue> {
         key_values(&self.group.keys)
     }
 
-    /// The project that they were recorded for; null unless they are grouped by it.
+    /// The project of the group. Null unless `PROJECT` is a dimension.
     async fn project(&self, context: &Context<'_>) -> Option<Result<Project>> {
         let id = self.group.keys.iter().find_map(|key| match key {
             GroupKey::Project(project) => Some(*project),
@@ -134,7 +135,7 @@ impl MetricGroup {
         .transpose()
     }
 
-    /// The type that was measured; null unless they are grouped by it.
+    /// The type of the group. Null unless `TYPE` is a dimension.
     #[graphql(name = "type")]
     async fn kind(&self) -> Option<MetricType> {
         self.group.keys.iter().find_map(|key| match key {
@@ -143,7 +144,7 @@ impl MetricGroup {
         })
     }
 
-    /// The path of their endpoint; null unless they are grouped by it.
+    /// The endpoint path of the group. Null unless `ENDPOINT` is a dimension.
     async fn endpoint(&self) -> Option<&str> {
         self.group.keys.iter().find_map(|key| match key {
             GroupKey::Endpoint(path) => Some(path.as_ref()),
@@ -151,18 +152,19 @@ impl MetricGroup {
         })
     }
 
-    /// Their figures over the whole window.
+    /// Statistics of the group over the whole window.
     async fn stats(&self) -> MetricAggregate {
         let about = About { parent: self.group.parent.clone(), question: Arc::clone(&self.question) };
         MetricAggregate::own(Arc::clone(&self.group.stats), about, self.as_of)
     }
 
-    /// Their figures over time, in the buckets that `bucket` of the report says. One statement for all groups.
+    /// Statistics of the group over time, in buckets of the length given as `bucket` of `metricGroups`. An error if
+    /// that argument was omitted.
     async fn buckets(
         &self,
         context: &Context<'_>,
         #[graphql(
-            desc = "What stands for the figures of a bucket in which nothing was measured.",
+            desc = "Statistics of buckets without measurements. Defaults to `NULL`.",
             default_with = "GapFill::Null"
         )]
         fill: GapFill,

@@ -12,33 +12,36 @@ use crate::{
     live::Cursors,
 };
 
-/// What a bad row does to the good ones.
+/// Treatment of valid rows if others are rejected. Defaults to `PARTIAL`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "ingest::Mode")]
 pub enum IngestMode {
-    /// Good rows are kept, bad ones are named.
+    /// Stores valid rows and lists the rejected ones.
     Partial,
-    /// One bad row, and none is kept.
+    /// Stores nothing if any row is rejected.
     Atomic,
 }
 
-/// One measurement to record.
+/// A measurement to record.
 #[derive(Clone, Debug, InputObject)]
 pub struct MetricInput {
-    /// What was measured.
+    /// Type of the measurement, which determines its unit.
     #[graphql(name = "type")]
     pub kind: MetricType,
-    /// The value in the unit of the type: milliseconds, or percent for `CACHE_HIT`. Not negative.
+    /// Value in the unit of the type: milliseconds, or percent for `CACHE_HIT`. From 0 to 10^12, for `CACHE_HIT` to
+    /// 100.
     pub value: f64,
-    /// The route, page, query or cache that was measured, at most 500 bytes by default.
+    /// Path or name of the endpoint: a route, page, query or cache. 1 to 500 bytes. Ids in the paths of `API_RESPONSE`
+    /// and `PAGE_LOAD` are replaced by `:id`.
     pub endpoint: String,
-    /// The HTTP status, 100 to 599, where there is one.
+    /// HTTP status, 100 to 599. Omit it, or send 0, for none.
     pub status_code: Option<i32>,
-    /// When it happened; the server's now when left out. At most 7 days back and 10 minutes ahead by default.
+    /// Time of the measurement. At most 7 days in the past and 10 minutes in the future. Defaults to the time of
+    /// arrival.
     pub timestamp: Option<DateTime>,
-    /// Which of several things of the endpoint was measured, such as `LCP` of a page; at most 200 bytes by default.
+    /// Name of one of several measurements of the endpoint, such as `LCP` of a page. At most 200 bytes.
     pub name: Option<String>,
-    /// The version of the software that was running; at most 200 bytes by default. A release of that version may be
+    /// Version of the software that was measured, such as `1.4.2`. At most 200 bytes. A release of that version may be
     /// created before or after.
     pub release: Option<String>,
 }
@@ -46,14 +49,14 @@ pub struct MetricInput {
 /// Measurements to record for one project.
 #[derive(Clone, Debug, InputObject)]
 pub struct IngestMetricsInput {
-    /// The project that they belong to.
+    /// The id of the project.
     pub project_id: ID,
-    /// The measurements, at most 10,000 by default.
+    /// The measurements, 1 to 10,000.
     pub metrics: Vec<MetricInput>,
-    /// Makes a retry safe: the same key stores once and gets the same answer. Any text up to 200 bytes, unique among the
-    /// calls of the organization.
+    /// Key that makes retries safe: a repeated key stores nothing and returns the first result. 1 to 200 bytes, unique
+    /// within the organization; remembered for 14 days by default. `CONFLICT` if it was used for other measurements.
     pub idempotency_key: Option<String>,
-    /// What a bad row does to the good ones.
+    /// Treatment of valid rows if others are rejected. Defaults to `PARTIAL`.
     #[graphql(default_with = "IngestMode::Partial")]
     pub mode: IngestMode,
 }
@@ -61,31 +64,31 @@ pub struct IngestMetricsInput {
 /// A measurement that was not recorded.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct RejectedMetric {
-    /// Its position in `metrics`, from zero.
+    /// Index of the row in `metrics`, counted from 0.
     pub index: i32,
-    /// The field, what is wrong with it and how to put it right.
+    /// The field, its problem and the fix.
     pub message: String,
-    /// The kind of failure.
+    /// Kind of the problem.
     pub code: UserErrorCode,
 }
 
-/// What became of the measurements. What is counted as accepted is durable.
+/// Result of recording measurements. Everything counted as accepted is durable.
 #[derive(Clone, Debug, Default, SimpleObject)]
 pub struct IngestMetricsPayload {
-    /// How many were recorded, now or when the idempotency key was first used.
+    /// Number of measurements recorded, now or by the first call with the same idempotency key.
     pub accepted: i32,
-    /// Those that were not recorded.
+    /// The rows that were not recorded, with the reason for each.
     pub rejected: Vec<RejectedMetric>,
-    /// Whether the idempotency key had been used before: nothing was recorded again.
+    /// True if the idempotency key was used before. Nothing was recorded again.
     pub duplicate: bool,
-    /// Where the streams of metrics of the organization stand after this; null when nothing was recorded.
+    /// Position of the organization's metric streams after this call. Null if nothing was recorded.
     pub cursor: Option<StreamCursor>,
-    /// Why the call as a whole was refused.
+    /// Reasons why the whole call was rejected. Empty after a success.
     pub user_errors: Vec<UserError>,
 }
 
 impl IngestMetricsPayload {
-    /// What a caller is told of what was recorded.
+    /// The payload for what was recorded.
     pub fn of(receipt: ingest::Receipt, cursors: &Cursors) -> Self {
         let number = |count| i32::try_from(count).unwrap_or(i32::MAX);
         Self {

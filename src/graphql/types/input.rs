@@ -5,88 +5,94 @@ use async_graphql::{ID, InputObject, MaybeUndefined};
 use super::project::ProjectStatus;
 use crate::graphql::scalars::DateTime;
 
-/// What a new organization is made of.
+/// The values of a new organization.
 #[derive(Clone, Debug, InputObject)]
 pub struct CreateOrganizationInput {
-    /// The name that people read, 1 to 200 characters.
+    /// Display name, 1 to 200 characters.
     pub name: String,
-    /// The name in addresses, unique: a-z, 0-9 and dashes, at most 63. Derived from the name when left out.
+    /// Name for use in URLs, unique: `a-z`, `0-9` and single dashes, at most 63 characters. Derived from the name by
+    /// default. `TAKEN` if another organization has it.
     pub slug: Option<String>,
 }
 
-/// What is to become of an organization.
+/// The organization to change and its new values. Omitted fields keep their values.
 #[derive(Clone, Debug, InputObject)]
 pub struct UpdateOrganizationInput {
-    /// Which one.
+    /// The id of the object to change.
     pub id: ID,
-    /// The name that people read, 1 to 200 characters. The slug stays.
+    /// Display name, 1 to 200 characters. The slug stays the same.
     pub name: MaybeUndefined<String>,
-    /// Whether the organization is in use.
+    /// True if the organization is in use.
     pub is_active: MaybeUndefined<bool>,
-    /// Only if it was last changed then; otherwise nothing happens and the failure is a CONFLICT.
+    /// Optimistic lock: pass `updatedAt` exactly as read, with microseconds. If the object has changed since, nothing
+    /// is written and the result is a `CONFLICT`.
     pub if_updated_at: Option<DateTime>,
 }
 
-/// What a new employee's record is made of.
+/// The values of a new employee.
 #[derive(Clone, Debug, InputObject)]
 pub struct CreateEmployeeInput {
-    /// The organization that the person belongs to.
+    /// The id of the organization.
     pub organization_id: ID,
-    /// The full name, 1 to 200 characters.
+    /// Full name, 1 to 200 characters.
     pub name: String,
-    /// The e-mail address, unique in the organization. Upper and lower case are the same; it is kept in lower case.
+    /// E-mail address, at most 254 bytes, unique within the organization. Stored in lower case. `TAKEN` if another
+    /// employee has it.
     pub email: String,
-    /// The department, 1 to 200 characters of free text.
+    /// Department: free text of 1 to 200 characters.
     pub department: String,
-    /// The yearly salary in the organization's currency, if known: 0 to 10^12.
+    /// Yearly salary in the currency of the organization, 0 to 10^12. Omit it if unknown.
     pub salary: Option<f64>,
 }
 
-/// What is to become of an employee's record.
+/// The employee to change and its new values. Omitted fields keep their values.
 #[derive(Clone, Debug, InputObject)]
 pub struct UpdateEmployeeInput {
-    /// Whose.
+    /// The id of the employee to change.
     pub id: ID,
-    /// The full name, 1 to 200 characters.
+    /// Full name, 1 to 200 characters.
     pub name: MaybeUndefined<String>,
-    /// The e-mail address, unique in the organization. Upper and lower case are the same; it is kept in lower case.
+    /// E-mail address, at most 254 bytes, unique within the organization. Stored in lower case. `TAKEN` if another
+    /// employee has it.
     pub email: MaybeUndefined<String>,
-    /// The department, 1 to 200 characters of free text.
+    /// Department: free text of 1 to 200 characters.
     pub department: MaybeUndefined<String>,
-    /// The yearly salary in the organization's currency, 0 to 10^12; null when it is not known any more.
+    /// Yearly salary in the currency of the organization, 0 to 10^12. Null clears it.
     pub salary: MaybeUndefined<f64>,
-    /// Whether the person still works there.
+    /// True if the person still works for the organization.
     pub is_active: MaybeUndefined<bool>,
-    /// Only if the record was last changed then; otherwise nothing happens and the failure is a CONFLICT.
+    /// Optimistic lock: pass `updatedAt` exactly as read, with microseconds. If the object has changed since, nothing
+    /// is written and the result is a `CONFLICT`.
     pub if_updated_at: Option<DateTime>,
 }
 
-/// What a new project is made of.
+/// The values of a new project.
 #[derive(Clone, Debug, InputObject)]
 pub struct CreateProjectInput {
-    /// The organization that the project belongs to.
+    /// The id of the organization.
     pub organization_id: ID,
-    /// The name that people read, 1 to 200 characters.
+    /// Display name, 1 to 200 characters.
     pub name: String,
-    /// The name in addresses, unique in the organization: a-z, 0-9 and dashes, at most 63. Derived from the name when
-    /// left out.
+    /// Name for use in URLs, unique within the organization: `a-z`, `0-9` and single dashes, at most 63 characters.
+    /// Derived from the name by default. `TAKEN` if another project has it.
     pub slug: Option<String>,
-    /// Whether the project is monitored from the start.
+    /// Initial status. Defaults to `ACTIVE`.
     #[graphql(default_with = "Some(ProjectStatus::Active)")]
     pub status: Option<ProjectStatus>,
-    /// Its first team: employees of the same organization, at most 1,000 by default.
+    /// Ids of the first members: employees of the same organization. At most 1,000.
     pub member_ids: Option<Vec<ID>>,
 }
 
-/// What is to become of a project.
+/// The project to change and its new values. Omitted fields keep their values.
 #[derive(Clone, Debug, InputObject)]
 pub struct UpdateProjectInput {
-    /// Which one.
+    /// The id of the object to change.
     pub id: ID,
-    /// The name that people read, 1 to 200 characters. The slug stays.
+    /// Display name, 1 to 200 characters. The slug stays the same.
     pub name: MaybeUndefined<String>,
-    /// Whether the project is monitored.
+    /// New status of the project.
     pub status: MaybeUndefined<ProjectStatus>,
-    /// Only if it was last changed then; otherwise nothing happens and the failure is a CONFLICT.
+    /// Optimistic lock: pass `updatedAt` exactly as read, with microseconds. If the object has changed since, nothing
+    /// is written and the result is a `CONFLICT`.
     pub if_updated_at: Option<DateTime>,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Enum, InputObject, Object, SimpleObject};
+use async_graphql::{Description, Enum, InputObject, Object, SimpleObject};
 
 use super::{connection::PageInfo, metric::Metric, order::OrderDirection};
 use crate::{
@@ -11,44 +11,45 @@ use crate::{
     reports::{self, RowOrder, RowPage},
 };
 
-/// What measurements can be ordered by.
+/// A field that measurements can be sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "reports::RowOrder")]
 pub enum MetricOrderField {
-    /// When they happened. Any page costs no more than its rows.
+    /// Sorts by the time of the measurement. A page costs no more than its rows.
     Timestamp,
-    /// The measured value. All measurements of the window are looked at.
+    /// Sorts by the measured value. Reads every measurement of the window.
     Value,
 }
 
-/// How measurements are ordered; equals by their ids, the same way.
+/// Sort key of a list of measurements. Ties are broken by id, in the same direction.
 #[derive(Clone, Copy, Debug, InputObject)]
 pub struct MetricOrder {
-    /// By what.
+    /// Field to sort by.
     pub field: MetricOrderField,
-    /// Which way.
+    /// Sort direction. Defaults to `DESC`.
     #[graphql(default_with = "OrderDirection::Descending")]
     pub direction: OrderDirection,
 }
 
-/// A page of measurements.
+/// A page of measurements. It has no `totalCount`: `metricStats` counts measurements cheaply.
+#[derive(Description)]
 pub struct MetricConnection {
-    /// What was read.
+    /// The rows of the page.
     pub page: Arc<RowPage>,
-    /// By what they are ordered.
+    /// The field that the list is sorted by.
     pub order: RowOrder,
-    /// Which way.
+    /// Sort direction. Defaults to `DESC`.
     pub sort: Sort,
-    /// Whether the page begins behind a cursor.
+    /// True if the page begins after a cursor.
     pub has_previous: bool,
 }
 
-/// A measurement in a list.
+/// A measurement in a list, with its cursor.
 #[derive(SimpleObject)]
 pub struct MetricEdge {
-    /// Where the measurement stands, for `after`.
+    /// Position of the measurement, to be used as `after`.
     cursor: String,
-    /// The measurement.
+    /// The measurement itself.
     node: Metric,
 }
 
@@ -67,21 +68,20 @@ impl MetricConnection {
     }
 }
 
-/// A page of measurements. How many there are in all, `metricStats` says at no cost.
-#[Object]
+#[Object(use_type_description)]
 impl MetricConnection {
-    /// The measurements with their cursors.
+    /// The measurements of this page with their cursors.
     async fn edges(&self) -> Vec<MetricEdge> {
         let edge = |(place, node)| Some(MetricEdge { cursor: self.cursor(place)?, node });
         self.metrics().enumerate().filter_map(edge).collect()
     }
 
-    /// The measurements alone.
+    /// The measurements of this page.
     async fn nodes(&self) -> Vec<Metric> {
         self.metrics().collect()
     }
 
-    /// Where this page stands in the list.
+    /// Position of this page in the list.
     async fn page_info(&self) -> PageInfo {
         PageInfo {
             has_next_page: self.page.has_next,

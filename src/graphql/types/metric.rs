@@ -1,6 +1,6 @@
 //! One measurement, its type, and how it is named as a node.
 
-use async_graphql::{Context, Enum, ID, Object};
+use async_graphql::{Context, Description, Enum, ID, Object};
 
 use super::{Project, Release};
 use crate::{
@@ -10,30 +10,30 @@ use crate::{
     model::{self, Key, Measurement, MetricId, ProjectId, RecordedMetric},
 };
 
-/// What a measurement is about.
+/// The type of a measurement, which determines its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "model::MetricType")]
 pub enum MetricType {
     /// Time until a page was usable, in milliseconds.
     PageLoad,
-    /// Time until an API answered, in milliseconds.
+    /// Time until an API responded, in milliseconds.
     ApiResponse,
-    /// Time that a database took, in milliseconds.
+    /// Duration of a database query, in milliseconds.
     Database,
-    /// Share of cache lookups that hit, in percent (0 to 100); higher is better.
+    /// Share of cache lookups that were hits, in percent (0 to 100). Higher is better.
     CacheHit,
-    /// Anything else; the unit is the sender's.
+    /// Any other measurement, in a unit chosen by the sender.
     Custom,
 }
 
-/// One recorded measurement.
-#[derive(Clone)]
+/// A recorded measurement. Measurements never change; corrections are new measurements.
+#[derive(Clone, Description)]
 pub struct Metric {
-    /// Its own id.
+    /// The id of the measurement.
     pub id: MetricId,
-    /// Where it was recorded.
+    /// The project that it was recorded for.
     pub project: Key<ProjectId>,
-    /// What was measured.
+    /// The type of the measurement.
     pub measurement: Measurement,
 }
 
@@ -43,10 +43,9 @@ impl From<RecordedMetric> for Metric {
     }
 }
 
-/// One recorded measurement. Never changed once recorded: corrections are new measurements.
-#[Object]
+#[Object(use_type_description)]
 impl Metric {
-    /// Opaque, unique among everything; fetch it again with `node` while its raw row is kept.
+    /// Global id, opaque. Pass it to `node` to fetch the measurement again while it is kept (7 days by default).
     pub async fn id(&self) -> ID {
         NodeId::Metric(model::MetricKey {
             project: self.project,
@@ -67,38 +66,38 @@ impl Metric {
         .transpose()
     }
 
-    /// What was measured.
+    /// The type of the measurement.
     #[graphql(name = "type")]
     async fn kind(&self) -> MetricType {
         self.measurement.kind.into()
     }
 
-    /// The measured value, in `unit`.
+    /// Measured value, in the unit given by `unit`.
     async fn value(&self) -> f64 {
         self.measurement.value
     }
 
-    /// The unit of the value: `ms`, `%`, or empty where the sender decides.
+    /// Unit of the value: `ms`, `%`, or empty for `CUSTOM`.
     async fn unit(&self) -> &'static str {
         self.measurement.kind.unit()
     }
 
-    /// The route, page, query or cache that was measured.
+    /// Path or name of the measured endpoint: a route, page, query or cache.
     async fn endpoint(&self) -> &str {
         &self.measurement.endpoint
     }
 
-    /// Which of several things of the endpoint was measured, such as `LCP` of a page; null where the sender named none.
+    /// Name of one of several measurements of the endpoint, such as `LCP` of a page. Null if the sender gave none.
     async fn name(&self) -> Option<&str> {
         Some(&*self.measurement.name).filter(|name| !name.is_empty())
     }
 
-    /// The version of the software that was running, as the sender named it; null where the sender named none.
+    /// Version of the measured software, as the sender gave it. Null if the sender gave none.
     async fn release_version(&self) -> Option<&str> {
         Some(&*self.measurement.release).filter(|release| !release.is_empty())
     }
 
-    /// The release of that version; null where nobody created one (yet), or the sender named none.
+    /// The release with this version. Null if there is no such release, or if the sender gave no version.
     async fn release(&self, context: &Context<'_>) -> Option<Result<Release>> {
         if self.measurement.release.is_empty() {
             return None;
@@ -112,12 +111,12 @@ impl Metric {
         .transpose()
     }
 
-    /// The HTTP status; null where there was none.
+    /// HTTP status. Null if the measurement has none.
     async fn status_code(&self) -> Option<i32> {
         (self.measurement.status != 0).then_some(i32::from(self.measurement.status))
     }
 
-    /// When it happened.
+    /// Time of the measurement.
     async fn timestamp(&self) -> DateTime {
         DateTime(self.measurement.timestamp)
     }

@@ -37,15 +37,15 @@ pub use project::{Project, ProjectConnection};
 pub use release::{Release, ReleaseConnection};
 pub use team::TeamConnection;
 
-/// Anything that can be fetched again by its id alone.
+/// An object with a global id.
 #[derive(Interface)]
-#[graphql(field(name = "id", ty = "ID", desc = "Opaque, unique among everything; fetch it again with `node`."))]
+#[graphql(field(name = "id", ty = "ID", desc = "Global id, opaque. Pass it to `node` to fetch the object again."))]
 pub enum Node {
-    /// A tenant.
+    /// An organization.
     Organization(Organization),
-    /// A person.
+    /// An employee.
     Employee(Employee),
-    /// A monitored service.
+    /// A project.
     Project(Project),
     /// A release.
     Release(Release),

@@ -8,65 +8,64 @@ use crate::{
     model::order::{OrderBy, Sort},
 };
 
-/// Which way a list is ordered.
+/// Sort direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "Sort")]
 pub enum OrderDirection {
-    /// The least first: A before Z, old before new. What is not known counts as the least.
+    /// Smallest first: A before Z, old before new, unknown values first.
     #[graphql(name = "ASC")]
     Ascending,
-    /// The greatest first: Z before A, new before old. What is not known comes last.
+    /// Largest first: Z before A, new before old, unknown values last.
     #[graphql(name = "DESC")]
     Descending,
 }
 
-/// What employees can be ordered by.
+/// A field that employees can be sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "directory::EmployeeOrderField")]
 pub enum EmployeeOrderField {
-    /// The full name.
+    /// Sorts by full name.
     Name,
-    /// The e-mail address.
+    /// Sorts by e-mail address.
     Email,
-    /// The department.
+    /// Sorts by department.
     Department,
-    /// The yearly salary. Only for administrators: for others this is an error, because an order tells. A salary that is
-    /// not known counts as less than any other: first in ASC, last in DESC.
+    /// Sorts by yearly salary. Unknown salaries sort as the smallest. An error for callers below the role `ADMIN`.
     Salary,
-    /// When the record was created.
+    /// Sorts by the time at which the record was created.
     CreatedAt,
 }
 
-/// What projects can be ordered by.
+/// A field that projects can be sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "directory::ProjectOrderField")]
 pub enum ProjectOrderField {
-    /// The name.
+    /// Sorts by name.
     Name,
-    /// Active, then paused, then archived.
+    /// Sorts by status: active, then paused, then archived.
     Status,
-    /// When the record was created.
+    /// Sorts by the time at which the record was created.
     CreatedAt,
-    /// How many people work on it.
+    /// Sorts by the number of members.
     TeamSize,
 }
 
-/// One key of an order of employees.
+/// Sort key of a list of employees.
 #[derive(Clone, Copy, Debug, InputObject)]
 pub struct EmployeeOrder {
-    /// By what.
+    /// Field to sort by.
     pub field: EmployeeOrderField,
-    /// Which way.
+    /// Sort direction. Defaults to `ASC`.
     #[graphql(default_with = "OrderDirection::Ascending")]
     pub direction: OrderDirection,
 }
 
-/// One key of an order of projects.
+/// Sort key of a list of projects.
 #[derive(Clone, Copy, Debug, InputObject)]
 pub struct ProjectOrder {
-    /// By what.
+    /// Field to sort by.
     pub field: ProjectOrderField,
-    /// Which way.
+    /// Sort direction. Defaults to `ASC`.
     #[graphql(default_with = "OrderDirection::Ascending")]
     pub direction: OrderDirection,
 }
@@ -83,7 +82,7 @@ impl From<ProjectOrder> for OrderBy<directory::ProjectOrderField> {
     }
 }
 
-/// The order behind an input.
+/// The sort order of an input.
 ///
 /// # Errors
 /// [`Error::Input`] when a field stands twice: the second could never decide anything.

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use async_graphql::{Context, ID, Object, ServerResult};
+use async_graphql::{Context, Description, ID, Object, ServerResult};
 use futures_util::future::try_join_all;
 
 use super::{
@@ -32,60 +32,72 @@ use crate::{
     reports::Parent,
 };
 
-/// A tenant: a company or a unit with its own people, projects and metrics.
-#[derive(Clone)]
+/// A tenant with its own employees, projects and metrics. Nothing is shared between organizations.
+#[derive(Clone, Description)]
 pub struct Organization(pub Arc<directory::Organization>);
 
-/// A tenant: a company or a unit with its own employees, projects and metrics. Nothing is shared between tenants.
-#[Object]
+#[Object(use_type_description)]
 impl Organization {
-    /// Opaque, unique among everything; fetch it again with `node`.
+    /// Global id, opaque. Pass it to `node` to fetch the object again.
     pub async fn id(&self) -> ID {
         NodeId::Organization(self.0.key).encode()
     }
 
-    /// The name that people read.
+    /// Display name.
     async fn name(&self) -> Result<&str> {
         self.0.name().map(String::as_str)
     }
 
-    /// The name in addresses: lower case, unique.
+    /// Name for use in URLs: lower case, unique.
     async fn slug(&self) -> Result<&str> {
         self.0.slug().map(String::as_str)
     }
 
-    /// Whether the organization is in use.
+    /// True if the organization is in use.
     async fn is_active(&self) -> Result<bool> {
         self.0.is_active().copied()
     }
 
-    /// When the record was created.
+    /// Time at which the record was created.
     async fn created_at(&self) -> Result<DateTime> {
         self.0.created_at().copied().map(DateTime)
     }
 
-    /// When the record was last changed; who comes and goes (`employeeCount`) is no change of it.
+    /// Time at which the record was last changed. A change of `employeeCount` does not count. Pass it as `ifUpdatedAt`
+    /// for an optimistic lock.
     async fn updated_at(&self) -> Result<DateTime> {
         self.0.updated_at().copied().map(DateTime)
     }
 
-    /// How many employees the organization has. A maintained counter: costs nothing and is never stale.
+    /// Number of employees. A maintained counter, always current.
     async fn employee_count(&self) -> Result<i32> {
         self.0.employee_count().map(|count| i32::try_from(*count).unwrap_or(i32::MAX))
     }
 
-    /// The employees, by name.
+    /// The employees of the organization, ordered by name by default.
     async fn employees(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The first so many, at most 100.")] first: Option<i32>,
-        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
-        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
-        #[graphql(desc = "Only those that pass.")] filter: Option<EmployeeFilter>,
-        #[graphql(desc = "By what, in turn; by name when left out. Equals stand by their ids.")] order_by: Option<
-            Vec<EmployeeOrder>,
-        >,
+        #[graphql(
+            desc = "Returns at most this many items from the start of the list (1 to 100; default 20). Not allowed \
+                    with `last` or `before`."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Returns only items after this cursor, which comes from a list in the same order.")]
+        after: Option<String>,
+        #[graphql(
+            desc = "Returns at most this many items from the end of the list (1 to 100; default 20). Not allowed with \
+                    `first` or `after`."
+        )]
+        last: Option<i32>,
+        #[graphql(desc = "Returns only items before this cursor, which comes from a list in the same order.")]
+        before: Option<String>,
+        #[graphql(desc = "Returns only items that match this filter.")] filter: Option<EmployeeFilter>,
+        #[graphql(
+            desc = "Sort keys in order of priority; each field at most once. Defaults to name, ascending. Ties are \
+                    broken by id."
+        )]
+        order_by: Option<Vec<EmployeeOrder>>,
     ) -> Result<EmployeeConnection> {
         let arguments = PageArguments { first, after, last, before };
         let wanted = arguments.list(filter, order(order_by)?, &request(context)?.services.limits)?;
@@ -94,18 +106,30 @@ impl Organization {
         Ok(EmployeeConnection::new(page, wanted, total))
     }
 
-    /// The projects, by name.
+    /// The projects of the organization, ordered by name by default.
     async fn projects(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The first so many, at most 100.")] first: Option<i32>,
-        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
-        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
-        #[graphql(desc = "Only those that pass.")] filter: Option<ProjectFilter>,
-        #[graphql(desc = "By what, in turn; by name when left out. Equals stand by their ids.")] order_by: Option<
-            Vec<ProjectOrder>,
-        >,
+        #[graphql(
+            desc = "Returns at most this many items from the start of the list (1 to 100; default 20). Not allowed \
+                    with `last` or `before`."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Returns only items after this cursor, which comes from a list in the same order.")]
+        after: Option<String>,
+        #[graphql(
+            desc = "Returns at most this many items from the end of the list (1 to 100; default 20). Not allowed with \
+                    `first` or `after`."
+        )]
+        last: Option<i32>,
+        #[graphql(desc = "Returns only items before this cursor, which comes from a list in the same order.")]
+        before: Option<String>,
+        #[graphql(desc = "Returns only items that match this filter.")] filter: Option<ProjectFilter>,
+        #[graphql(
+            desc = "Sort keys in order of priority; each field at most once. Defaults to name, ascending. Ties are \
+                    broken by id."
+        )]
+        order_by: Option<Vec<ProjectOrder>>,
     ) -> Result<ProjectConnection> {
         let arguments = PageArguments { first, after, last, before };
         let wanted = arguments.list(filter, order(order_by)?, &request(context)?.services.limits)?;
@@ -114,11 +138,11 @@ impl Organization {
         Ok(ProjectConnection::new(page, wanted, total))
     }
 
-    /// Figures about the employees that pass the filter; one statement for a whole list of organizations.
+    /// Aggregate statistics of the organization's employees that match the filter.
     async fn employee_stats(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Only those that pass.")] filter: Option<EmployeeFilter>,
+        #[graphql(desc = "The employees to aggregate. Defaults to all.")] filter: Option<EmployeeFilter>,
     ) -> Result<One<EmployeeAggregate>> {
         let request = request(context)?;
         let filter = filter.map(|input| nested::filter(input, &request.services.limits)).transpose()?.map(Arc::new);
@@ -148,7 +172,7 @@ impl Row for Organization {
     }
 }
 
-/// The organizations of rows as text, each written once however many rows share it; `None` where the library has to
+/// The organizations of rows as text, each written once even if several rows share it. `None` if the library has to
 /// resolve them, or to report why they could not be loaded.
 pub(super) async fn write_of_rows(
     ids: impl Iterator<Item = OrganizationId>,
@@ -172,7 +196,7 @@ pub(super) async fn write_of_rows(
 connection::connection! {
     /// A page of organizations.
     OrganizationConnection,
-    /// An organization in a list.
+    /// An organization in a list, with its cursor.
     OrganizationEdge {},
     Organization(Arc<directory::Organization>) = |row| Organization(Arc::clone(row)),
     Organization = |row| row

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, Object, ServerResult, resolver_utils::EnumType};
+use async_graphql::{Context, Description, Enum, ID, Object, ServerResult, resolver_utils::EnumType};
 
 use super::{
     Organization, ReleaseConnection, TeamConnection, connection,
@@ -28,56 +28,56 @@ use crate::{
     reports::Parent,
 };
 
-/// Whether a project is monitored.
+/// The status of a project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "directory::ProjectStatus")]
 pub enum ProjectStatus {
-    /// Monitored.
+    /// The project is monitored.
     Active,
-    /// Not watched for now; metrics are still taken.
+    /// The project is not monitored for now. New measurements are still recorded.
     Paused,
-    /// Kept for reading; metrics are refused.
+    /// The project is kept for reading. New measurements are rejected.
     Archived,
 }
 
-/// A monitored service of an organization.
-#[derive(Clone)]
+/// A monitored service of an organization, with its members and the metrics recorded for it.
+#[derive(Clone, Description)]
 pub struct Project(pub Arc<directory::Project>);
 
-/// A monitored service of an organization, with a team that owns it and the metrics recorded for it.
-#[Object]
+#[Object(use_type_description)]
 impl Project {
-    /// Opaque, unique among everything; fetch it again with `node`.
+    /// Global id, opaque. Pass it to `node` to fetch the object again.
     pub async fn id(&self) -> ID {
         NodeId::Project(self.0.key).encode()
     }
 
-    /// The name that people read.
+    /// Display name.
     async fn name(&self) -> Result<&str> {
         self.0.name().map(String::as_str)
     }
 
-    /// The name in addresses, unique in the organization.
+    /// Name for use in URLs: lower case, unique within the organization.
     async fn slug(&self) -> Result<&str> {
         self.0.slug().map(String::as_str)
     }
 
-    /// Whether the project is monitored.
+    /// Status of the project.
     async fn status(&self) -> Result<ProjectStatus> {
         self.0.status().map(ProjectStatus::from)
     }
 
-    /// When the record was created.
+    /// Time at which the record was created.
     async fn created_at(&self) -> Result<DateTime> {
         self.0.created_at().copied().map(DateTime)
     }
 
-    /// When the record was last changed; who joins and leaves the team (`teamSize`) is no change of it.
+    /// Time at which the record was last changed. Members who join or leave do not count. Pass it as `ifUpdatedAt` for
+    /// an optimistic lock.
     async fn updated_at(&self) -> Result<DateTime> {
         self.0.updated_at().copied().map(DateTime)
     }
 
-    /// The organization that the project belongs to.
+    /// The organization of the project.
     async fn organization(&self, context: &Context<'_>) -> Option<Result<Organization>> {
         async {
             let asked = Asked { id: self.0.key.organization, fields: selection::of_object(context.field()) };
@@ -87,23 +87,35 @@ impl Project {
         .transpose()
     }
 
-    /// How many people work on the project. A maintained counter: costs nothing and is never stale.
+    /// Number of members. A maintained counter, always current.
     async fn team_size(&self) -> Result<i32> {
         self.0.team_size().map(|size| i32::try_from(*size).unwrap_or(i32::MAX))
     }
 
-    /// The people who work on the project, by name; each edge carries the membership.
+    /// The employees who work on the project, ordered by name by default. Each edge carries the membership.
     async fn team(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The first so many, at most 100.")] first: Option<i32>,
-        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
-        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
-        #[graphql(desc = "Only those that pass.")] filter: Option<EmployeeFilter>,
-        #[graphql(desc = "By what, in turn; by name when left out. Equals stand by their ids.")] order_by: Option<
-            Vec<EmployeeOrder>,
-        >,
+        #[graphql(
+            desc = "Returns at most this many items from the start of the list (1 to 100; default 20). Not allowed \
+                    with `last` or `before`."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Returns only items after this cursor, which comes from a list in the same order.")]
+        after: Option<String>,
+        #[graphql(
+            desc = "Returns at most this many items from the end of the list (1 to 100; default 20). Not allowed with \
+                    `first` or `after`."
+        )]
+        last: Option<i32>,
+        #[graphql(desc = "Returns only items before this cursor, which comes from a list in the same order.")]
+        before: Option<String>,
+        #[graphql(desc = "Returns only items that match this filter.")] filter: Option<EmployeeFilter>,
+        #[graphql(
+            desc = "Sort keys in order of priority; each field at most once. Defaults to name, ascending. Ties are \
+                    broken by id."
+        )]
+        order_by: Option<Vec<EmployeeOrder>>,
     ) -> Result<TeamConnection> {
         let arguments = PageArguments { first, after, last, before };
         let wanted = arguments.list(filter, order(order_by)?, &request(context)?.services.limits)?;
@@ -112,14 +124,24 @@ impl Project {
         Ok(TeamConnection::new(page, wanted, total))
     }
 
-    /// The releases of the project, the latest deployment first.
+    /// The releases of the project, latest deployment first.
     async fn releases(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The first so many, at most 100.")] first: Option<i32>,
-        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many, at most 100.")] last: Option<i32>,
-        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+        #[graphql(
+            desc = "Returns at most this many items from the start of the list (1 to 100; default 20). Not allowed \
+                    with `last` or `before`."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Returns only items after this cursor, which comes from a list in the same order.")]
+        after: Option<String>,
+        #[graphql(
+            desc = "Returns at most this many items from the end of the list (1 to 100; default 20). Not allowed with \
+                    `first` or `after`."
+        )]
+        last: Option<i32>,
+        #[graphql(desc = "Returns only items before this cursor, which comes from a list in the same order.")]
+        before: Option<String>,
     ) -> Result<ReleaseConnection> {
         let arguments = PageArguments { first, after, last, before };
         let wanted = Arc::new(ListRequest {
@@ -170,7 +192,7 @@ fn status_word(status: directory::ProjectStatus) -> &'static str {
 connection::connection! {
     /// A page of projects.
     ProjectConnection,
-    /// A project in a list.
+    /// A project in a list, with its cursor.
     ProjectEdge {},
     Project(Arc<directory::Project>) = |row| Project(Arc::clone(row)),
     Project = |row| row

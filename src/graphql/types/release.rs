@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, InputObject, Object};
+use async_graphql::{Context, Description, ID, InputObject, Object};
 
 use super::{Employee, Project, connection};
 use crate::{
@@ -12,35 +12,34 @@ use crate::{
     graphql::{context::request, loaders::Asked, node::NodeId, scalars::DateTime, selection},
 };
 
-/// What a new release is made of.
+/// The values of a new release.
 #[derive(Clone, Debug, InputObject)]
 pub struct CreateReleaseInput {
-    /// The project that it is a release of.
+    /// The id of the project.
     pub project_id: ID,
-    /// What measurements are tagged with (`release`), unique in the project: any text of one line.
+    /// Version as measurements name it, unique within the project. One line of at most 2,000 bytes.
     pub version: String,
-    /// From when on it ran; the server's now when left out. At most a day ahead.
+    /// Time of the deployment, at most a day in the future. Defaults to now.
     pub deployed_at: Option<DateTime>,
-    /// The commit that it was built from.
+    /// Commit that the release was built from. One line of at most 2,000 bytes.
     pub commit: Option<String>,
-    /// Who made it: an employee of the project's organization.
+    /// The id of the author: an employee of the project's organization.
     pub author_id: Option<ID>,
 }
 
-/// A version of a project's software.
-#[derive(Clone)]
+/// A deployed version of a project's software. Measurements refer to it by version and may be recorded before the
+/// release is created.
+#[derive(Clone, Description)]
 pub struct Release(pub Arc<directory::Release>);
 
-/// A version of a project's software, and from when on it ran. It is a marker: measurements name their version with or
-/// without it, and find it as soon as it is there.
-#[Object]
+#[Object(use_type_description)]
 impl Release {
-    /// Opaque, unique among everything; fetch it again with `node`.
+    /// Global id, opaque. Pass it to `node` to fetch the object again.
     pub async fn id(&self) -> ID {
         NodeId::Release(self.0.key).encode()
     }
 
-    /// The project that it is a release of.
+    /// The project of the release.
     async fn project(&self, context: &Context<'_>) -> Option<Result<Project>> {
         async {
             let asked = Asked { id: self.0.project()?, fields: selection::of_object(context.field()) };
@@ -50,22 +49,22 @@ impl Release {
         .transpose()
     }
 
-    /// What measurements are tagged with, unique in the project.
+    /// Version as measurements name it, unique within the project.
     async fn version(&self) -> Result<&str> {
         self.0.version().map(String::as_str)
     }
 
-    /// From when on it ran, until the next release of the project.
+    /// Time of the deployment. The release runs until the next release of the project is deployed.
     async fn deployed_at(&self) -> Result<DateTime> {
         self.0.deployed_at().copied().map(DateTime)
     }
 
-    /// The commit that it was built from; null where nobody said.
+    /// Commit that the release was built from. Null if none was given.
     async fn commit(&self) -> Option<Result<&str>> {
         self.0.commit().map(|commit| Some(commit.as_str()).filter(|commit| !commit.is_empty())).transpose()
     }
 
-    /// Who made it; null where nobody said, or who is gone.
+    /// The employee who made the release. Null if none was given, or if the employee was deleted.
     async fn author(&self, context: &Context<'_>) -> Option<Result<Employee>> {
         async {
             let Some(id) = self.0.author()? else { return Ok(None) };
@@ -92,9 +91,9 @@ impl Row for Release {
 }
 
 connection::connection! {
-    /// A page of releases, the latest first.
+    /// A page of releases, latest deployment first.
     ReleaseConnection,
-    /// A release in a list.
+    /// A release in a list, with its cursor.
     ReleaseEdge {},
     Release(Arc<directory::Release>) = |row| Release(Arc::clone(row)),
     Release = |row| row

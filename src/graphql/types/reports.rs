@@ -31,27 +31,26 @@ use crate::{
     },
 };
 
-/// The reports about the measurements of a parent: its fields stand among those of the parent.
+/// The reports on the measurements of a parent, flattened into the fields of that parent.
 pub struct Reports(pub Parent);
 
-/// At the root, about all that the filter names.
 impl Default for Reports {
     fn default() -> Self {
+        // At the root the filter alone says which measurements.
         Self(Parent::Question)
     }
 }
 
-/// Reports about measurements.
 #[Object]
 impl Reports {
-    /// Figures about all measurements that pass the filter, together. Name one type in the filter (or types of one unit):
-    /// milliseconds and percentages are not kept apart here.
+    /// Aggregate statistics of all measurements that match the filter. Select one type, or types of the same unit, in
+    /// the filter: milliseconds and percentages are not separated.
     async fn metric_stats(
         &self,
         context: &Context<'_>,
         #[graphql(
-            desc = "Which measurements; below an organization or a project, of those recorded for it, whatever \
-                          projects the filter names."
+            desc = "The measurements to aggregate. On an organization or a project, its own measurements only: \
+                    `organizationId` and `projectIds` of the filter are ignored."
         )]
         filter: MetricFilter,
     ) -> Result<MetricAggregate> {
@@ -61,19 +60,22 @@ impl Reports {
         totals(request, self.0.clone(), question, report).await
     }
 
-    /// Figures over time: one row of figures for each bucket that the window touches, in order of time. Each bucket is
-    /// read from the coarsest rollups that fit in it, so the length of the window hardly matters.
+    /// Statistics over time: one item for each bucket that the window touches, in order of time. Each bucket is read
+    /// from the coarsest rollups that fit into it: a long window costs little more than a short one.
     async fn metric_series(
         &self,
         context: &Context<'_>,
         #[graphql(
-            desc = "Which measurements; below an organization or a project, of those recorded for it, whatever \
-                          projects the filter names."
+            desc = "The measurements to aggregate. On an organization or a project, its own measurements only: \
+                    `organizationId` and `projectIds` of the filter are ignored."
         )]
         filter: MetricFilter,
-        #[graphql(desc = "How long a bucket is.")] bucket: Duration,
         #[graphql(
-            desc = "What stands for the figures of a bucket in which nothing was measured.",
+            desc = "Length of a bucket, for example `PT1M`, `PT1H` or `P1D`. More than 10,000 buckets are an error."
+        )]
+        bucket: Duration,
+        #[graphql(
+            desc = "Statistics of buckets without measurements. Defaults to `NULL`.",
             default_with = "GapFill::Null"
         )]
         fill: GapFill,
@@ -84,20 +86,28 @@ impl Reports {
         buckets(request, self.0.clone(), question, bucket, fill, want).await
     }
 
-    /// Figures per group: of each project, type, name, endpoint, status code or release, or of combinations of them.
+    /// Statistics per group, for any combination of project, type, name, endpoint, status code and release.
     async fn metric_groups(
         &self,
         context: &Context<'_>,
         #[graphql(
-            desc = "Which measurements; below an organization or a project, of those recorded for it, whatever \
-                          projects the filter names."
+            desc = "The measurements to aggregate. On an organization or a project, its own measurements only: \
+                    `organizationId` and `projectIds` of the filter are ignored."
         )]
         filter: MetricFilter,
-        #[graphql(desc = "What groups are told apart by; by nothing, all is one group.")] group_by: Vec<MetricGroupKey>,
-        #[graphql(desc = "How long a bucket is, for the `buckets` of each group.")] bucket: Option<Duration>,
-        #[graphql(desc = "Only groups that meet all of these.")] having: Option<Vec<HavingInput>>,
-        #[graphql(desc = "By which figure; the most measurements first when left out.")] order_by: Option<GroupOrder>,
-        #[graphql(desc = "The first so many, 1 to 100.", default = 50)] first: i32,
+        #[graphql(
+            desc = "Dimensions to group by, for example `[PROJECT, ENDPOINT]`. An empty list returns one group of all \
+                    measurements. More than 10,000 groups are an error."
+        )]
+        group_by: Vec<MetricGroupKey>,
+        #[graphql(
+            desc = "Length of a bucket in the `buckets` of each group, for example `PT5M`. Required if `buckets` is \
+                    selected."
+        )]
+        bucket: Option<Duration>,
+        #[graphql(desc = "Returns only groups that meet all of these conditions.")] having: Option<Vec<HavingInput>>,
+        #[graphql(desc = "Sort key of the groups. Defaults to `COUNT`, descending.")] order_by: Option<GroupOrder>,
+        #[graphql(desc = "Returns at most this many groups (1 to 100; default 50).", default = 50)] first: i32,
     ) -> Result<Vec<MetricGroup>> {
         let request = request(context)?;
         let question = Arc::new(filter::question(request, Some(filter)).await?);
@@ -118,26 +128,31 @@ impl Reports {
         Ok(found.iter().map(group).collect())
     }
 
-    /// Figures over time as parallel lists, for charts: one series for each group, or one for everything. Those with the
-    /// most measurements, when there are more. All series have the same buckets.
+    /// Statistics over time in columnar form, for charts: one series for each group, those with the most measurements
+    /// first. All series have the same buckets; more than 10,000 buckets of all series together are an error.
     async fn metric_columns(
         &self,
         context: &Context<'_>,
         #[graphql(
-            desc = "Which measurements; below an organization or a project, of those recorded for it, whatever \
-                          projects the filter names."
+            desc = "The measurements to aggregate. On an organization or a project, its own measurements only: \
+                    `organizationId` and `projectIds` of the filter are ignored."
         )]
         filter: MetricFilter,
-        #[graphql(desc = "How long a bucket is.")] bucket: Duration,
-        #[graphql(desc = "What series are told apart by; one series for everything when left out.")] group_by: Option<
-            Vec<MetricGroupKey>,
-        >,
         #[graphql(
-            desc = "What stands for the figures of a bucket in which nothing was measured.",
+            desc = "Length of a bucket, for example `PT1M`, `PT1H` or `P1D`. More than 10,000 buckets are an error."
+        )]
+        bucket: Duration,
+        #[graphql(
+            desc = "Dimensions that tell series apart, for example `[ENDPOINT]`. Defaults to one series of all \
+                    measurements."
+        )]
+        group_by: Option<Vec<MetricGroupKey>>,
+        #[graphql(
+            desc = "Statistics of buckets without measurements. Defaults to `NULL`.",
             default_with = "GapFill::Null"
         )]
         fill: GapFill,
-        #[graphql(desc = "The first so many series, 1 to 100.", default = 20)] first: i32,
+        #[graphql(desc = "Returns at most this many series (1 to 100; default 20).", default = 20)] first: i32,
     ) -> Result<Vec<SeriesColumns>> {
         let request = request(context)?;
         let question = Arc::new(filter::question(request, Some(filter)).await?);
@@ -167,16 +182,19 @@ impl Reports {
         try_join_all(columns).await
     }
 
-    /// The slowest endpoints, worst first, with the people who own them. Without types in the filter these are the
-    /// types that measure time (page loads, API responses, databases); for cache hits alone, the lowest rate is worst.
+    /// Ranks the slowest endpoints, worst first. Without `types` in the filter it ranks the types that measure time:
+    /// `PAGE_LOAD`, `API_RESPONSE` and `DATABASE`. For `CACHE_HIT` alone the lowest rate is the worst.
     async fn slowest_endpoints(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The worst so many, 1 to 100.", default = 10)] limit: i32,
-        #[graphql(desc = "Which measurements; those of the last 24 hours when left out. Below an organization or a \
-                          project, of those recorded for it, whatever projects the filter names.")]
+        #[graphql(desc = "Returns at most this many endpoints (1 to 100; default 10).", default = 10)] limit: i32,
+        #[graphql(
+            desc = "The measurements to read. Defaults to the last 24 hours. On an organization or a project, its own \
+                    measurements only: `organizationId` and `projectIds` of the filter are ignored."
+        )]
         filter: Option<MetricFilter>,
-        #[graphql(desc = "What makes an endpoint slow.", default_with = "Statistic::P95")] rank_by: Statistic,
+        #[graphql(desc = "Statistic to rank by. Defaults to `P95`.", default_with = "Statistic::P95")]
+        rank_by: Statistic,
     ) -> Result<Vec<EndpointStats>> {
         let request = request(context)?;
         let as_of = request.as_of();
@@ -195,20 +213,25 @@ impl Reports {
         Ok(rows.iter().map(row).collect())
     }
 
-    /// Single measurements, the latest first. They are kept for days only.
+    /// Lists raw measurements, latest first by default. Raw measurements are kept for 7 days by default.
     async fn metrics(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The first so many, at most 100.")] first: Option<i32>,
-        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Which measurements; those of the last 24 hours when left out. Below an organization or a \
-                          project, of those recorded for it, whatever projects the filter names.")]
+        #[graphql(desc = "Returns at most this many measurements (1 to 100; default 20).")] first: Option<i32>,
+        #[graphql(desc = "Returns only items after this cursor, which comes from a list in the same order.")]
+        after: Option<String>,
+        #[graphql(
+            desc = "The measurements to read. Defaults to the last 24 hours. On an organization or a project, its own \
+                    measurements only: `organizationId` and `projectIds` of the filter are ignored."
+        )]
         filter: Option<MetricFilter>,
-        #[graphql(desc = "Only those with such a value. Every measurement of the window may have to be looked at.")]
+        #[graphql(
+            desc = "Returns only measurements with a value that meets these conditions. May read every measurement of \
+                    the window."
+        )]
         value: Option<FloatFilter>,
-        #[graphql(desc = "By what, one key at most; by time, the latest first, when left out.")] order_by: Option<
-            Vec<MetricOrder>,
-        >,
+        #[graphql(desc = "Sort key; at most one. Defaults to `TIMESTAMP`, descending. Ties are broken by id.")]
+        order_by: Option<Vec<MetricOrder>>,
     ) -> Result<MetricConnection> {
         let request = request(context)?;
         let question = Arc::new(filter::question(request, filter).await?);
@@ -230,14 +253,15 @@ impl Reports {
         Ok(MetricConnection { page, order, sort, has_previous: after.is_some() })
     }
 
-    /// The figures of one type of measurement at a glance.
+    /// Key statistics of one type of measurement.
     async fn performance_summary(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which type.")] metric_type: MetricType,
+        #[graphql(desc = "The type of measurement to summarize.")] metric_type: MetricType,
         #[graphql(
-            desc = "Which measurements; those of the last 24 hours when left out. Leave `types` out here. Below an \
-                          organization or a project, of those recorded for it, whatever projects the filter names."
+            desc = "The measurements to aggregate, without `types`. Defaults to the last 24 hours. On an organization \
+                    or a project, its own measurements only: `organizationId` and `projectIds` of the filter are \
+                    ignored."
         )]
         filter: Option<MetricFilter>,
     ) -> Result<PerformanceSummary> {

@@ -11,32 +11,32 @@ use crate::{
     reports::{self, Bucket, fill},
 };
 
-/// What stands for the figures of a bucket in which nothing was measured. Counts are never filled.
+/// Statistics of buckets without measurements. Counts are never filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "reports::GapFill")]
 pub enum GapFill {
-    /// Null.
+    /// Statistics are null.
     Null,
-    /// Zero.
+    /// Statistics are zero.
     Zero,
-    /// The figures of the last bucket before that has any; null at the start of the window, where there is none.
+    /// Carries the last bucket with measurements forward; null before the first of them.
     Previous,
 }
 
-/// A bucket of time and the figures of what was measured in it.
+/// A bucket of time and its statistics.
 #[derive(SimpleObject)]
 pub struct MetricBucket {
-    /// The first moment of the bucket. Buckets begin at multiples of their length since 1970-01-01T00:00Z; those of whole
-    /// weeks begin on Mondays.
+    /// Start of the bucket, inclusive. Buckets begin at multiples of their length since 1970-01-01T00:00Z; buckets of
+    /// whole weeks begin on Mondays.
     pub start: DateTime,
-    /// The first moment after the bucket.
+    /// End of the bucket, exclusive.
     pub end: DateTime,
-    /// Whether the bucket is over and the window has all of it. Of the first and the last of a window there may be only a
-    /// part, and the current one is still growing. (What is sent late still counts in the bucket in which it happened.)
+    /// True if the bucket has ended and lies entirely within the window. The first and the last bucket of a window may
+    /// be partial. Measurements that arrive late still count in the bucket of their timestamp.
     pub is_complete: bool,
-    /// Whether the figures were filled because nothing was measured.
+    /// True if the statistics were filled in because the bucket has no measurements.
     pub is_filled: bool,
-    /// The figures of the bucket.
+    /// Statistics of the bucket.
     pub stats: MetricAggregate,
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, InputType, Object, SelectionField, SimpleObject};
+use async_graphql::{Context, Description, Enum, InputType, Object, SelectionField, SimpleObject};
 
 use super::{
     accuracy::{About, Accuracy},
@@ -18,86 +18,86 @@ use crate::{
     reports::{self, Bar, Filled, Stats, Want},
 };
 
-/// A figure that endpoints can be ranked by.
+/// A statistic of a set of measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "reports::Statistic")]
 pub enum Statistic {
-    /// How many measurements.
+    /// Number of measurements.
     Count,
-    /// Their mean.
+    /// Average value.
     Average,
-    /// The smallest.
+    /// Smallest value.
     Min,
-    /// The largest.
+    /// Largest value.
     Max,
-    /// All added up.
+    /// Sum of the values.
     Sum,
-    /// The median.
+    /// Median, the 50th percentile.
     P50,
-    /// Three quarters are not above.
+    /// 75th percentile.
     P75,
-    /// 90 % are not above.
+    /// 90th percentile.
     P90,
-    /// 95 % are not above.
+    /// 95th percentile.
     P95,
-    /// 99 % are not above.
+    /// 99th percentile.
     P99,
-    /// 99.9 % are not above.
+    /// 99.9th percentile.
     P999,
-    /// The share with an error status, 0 to 1.
+    /// Share of measurements with a status of 400 or above, 0 to 1.
     ErrorRate,
 }
 
-/// A percentile with the interval that surely holds the true one.
+/// A percentile and its guaranteed bounds.
 #[derive(SimpleObject)]
 pub struct PercentileValue {
-    /// Which percentile, 0 to 100.
+    /// The percentile, 0 to 100.
     pub p: f64,
-    /// The value, within the error bound; null when nothing was measured.
+    /// Estimated value, within `accuracy.relativeErrorBound`. Null without measurements.
     pub value: Option<f64>,
-    /// The true value is not below.
+    /// Guaranteed lower bound of the true percentile. Null without measurements.
     pub lower: Option<f64>,
-    /// The true value is not above.
+    /// Guaranteed upper bound of the true percentile. Null without measurements.
     pub upper: Option<f64>,
 }
 
-/// A range of values and how many there are of them.
+/// A range of values and the number of measurements in it.
 #[derive(SimpleObject)]
 pub struct HistogramBucket {
-    /// The values are above this; zeros are in the range that begins with zero.
+    /// Lower bound of the range, exclusive. A range from zero includes zeros.
     pub from: f64,
-    /// The values are not above this.
+    /// Upper bound of the range, inclusive.
     pub to: f64,
-    /// How many.
+    /// Number of measurements in the range.
     pub count: Long,
 }
 
-/// An Apdex score, 0 to 1, with the interval that surely holds the true one.
+/// An Apdex score, 0 to 1, and its guaranteed bounds.
 #[derive(SimpleObject)]
 pub struct ApdexScore {
-    /// The score; exact where `lower` and `upper` are the same.
+    /// The score. Exact if `lower` and `upper` are equal.
     pub value: f64,
-    /// The true score is not below.
+    /// Guaranteed lower bound of the true score.
     pub lower: f64,
-    /// The true score is not above.
+    /// Guaranteed upper bound of the true score.
     pub upper: f64,
 }
 
-/// Figures about a set of measurements.
-#[derive(Clone)]
+/// Aggregate statistics of a set of measurements, in the unit of their type.
+#[derive(Clone, Description)]
 pub struct MetricAggregate {
-    /// What was read.
+    /// The statistics as they were read.
     pub stats: Arc<Stats>,
-    /// About what.
+    /// The subject of the statistics.
     pub about: About,
-    /// What stands for the figures.
+    /// The source of the statistics: read, or filled in.
     pub filled: Filled,
-    /// When it was read.
+    /// The time of the request.
     pub as_of: Timestamp,
 }
 
 impl MetricAggregate {
-    /// Figures as they were read.
+    /// Statistics as they were read.
     pub const fn own(stats: Arc<Stats>, about: About, as_of: Timestamp) -> Self {
         Self { stats, about, filled: Filled::Own, as_of }
     }
@@ -107,46 +107,48 @@ impl MetricAggregate {
     }
 }
 
-/// Figures about a set of measurements, in the unit of their type. Null where nothing was measured.
-#[Object]
+#[Object(use_type_description)]
 impl MetricAggregate {
-    /// How many measurements.
+    /// Number of measurements.
     async fn count(&self) -> Long {
         self.stats.tally.count.into()
     }
 
-    /// The mean.
+    /// Average value. Null without measurements.
     async fn average(&self) -> Option<f64> {
         self.figure(Stats::average)
     }
 
-    /// The smallest.
+    /// Smallest value.
     async fn min(&self) -> Option<f64> {
         self.figure(|stats| stats.tally.min())
     }
 
-    /// The largest.
+    /// Largest value.
     async fn max(&self) -> Option<f64> {
         self.figure(|stats| stats.tally.max())
     }
 
-    /// All added up.
+    /// Sum of the values.
     async fn sum(&self) -> Option<f64> {
         self.figure(|stats| (stats.tally.count > 0).then_some(stats.tally.sum))
     }
 
-    /// How many carry an error status (400 and above).
+    /// Number of measurements with a status of 400 or above.
     async fn error_count(&self) -> Long {
         self.stats.tally.errors.into()
     }
 
-    /// The share that carries an error status, 0 to 1.
+    /// Share of measurements with a status of 400 or above, 0 to 1. Null without measurements.
     async fn error_rate(&self) -> Option<f64> {
         self.figure(Stats::error_rate)
     }
 
-    /// The value that `p` percent of the measurements do not pass, within the error bound of `accuracy`.
-    async fn percentile(&self, #[graphql(desc = "Which percentile, 0 to 100.")] p: f64) -> Option<Result<f64>> {
+    /// The p-th percentile, within `accuracy.relativeErrorBound`. Null without measurements.
+    async fn percentile(
+        &self,
+        #[graphql(desc = "The percentile to return, 0 to 100; for example 95. Other values are an error.")] p: f64,
+    ) -> Option<Result<f64>> {
         async {
             check(p)?;
             Ok(self.figure(|stats| stats.percentile(p).map(|quantile| quantile.value)))
@@ -155,10 +157,13 @@ impl MetricAggregate {
         .transpose()
     }
 
-    /// Several percentiles at once, with the intervals that surely hold the true ones. At most 20.
+    /// Several percentiles at once, each with guaranteed bounds. More than 20 are an error.
     async fn percentiles(
         &self,
-        #[graphql(desc = "Which percentiles, 0 to 100 each.", default_with = "vec![50.0, 75.0, 90.0, 95.0, 99.0]")]
+        #[graphql(
+            desc = "The percentiles to return, 0 to 100 each. At most 20. Defaults to `[50, 75, 90, 95, 99]`.",
+            default_with = "vec![50.0, 75.0, 90.0, 95.0, 99.0]"
+        )]
         p: Vec<f64>,
     ) -> Result<Vec<PercentileValue>> {
         const PERCENTILES_MAX: usize = 20;
@@ -178,16 +183,16 @@ impl MetricAggregate {
             .collect()
     }
 
-    /// The standard deviation of all measurements. An estimate, off by at most 1.01 % of the root mean square of the values;
-    /// exact where the filter says `exact`.
+    /// Standard deviation. An estimate within 1.01 % of the root mean square of the values; exact if the filter asks
+    /// for exact answers. Null without measurements.
     async fn stddev(&self) -> Option<f64> {
         self.figure(Stats::deviation)
     }
 
-    /// How the values are distributed: ranges side by side, each as many times as high at its end as at its start.
+    /// Distribution of the values: adjacent ranges whose bounds grow by a constant factor. Empty without measurements.
     async fn histogram(
         &self,
-        #[graphql(desc = "So many ranges at most, 1 to 200.", default = 30)] max_buckets: i32,
+        #[graphql(desc = "Returns at most this many ranges (1 to 200; default 30).", default = 30)] max_buckets: i32,
     ) -> Result<Vec<HistogramBucket>> {
         const BUCKETS_MAX: usize = 200;
         let most =
@@ -199,16 +204,20 @@ impl MetricAggregate {
         Ok(bars.unwrap_or_default().into_iter().map(bar).collect())
     }
 
-    /// The Apdex score of measurements of time: the share of those up to the threshold, and half the share of those up to
-    /// four times that. Null when nothing was measured.
-    async fn apdex(&self, #[graphql(desc = "How long may be waited for.")] threshold: Duration) -> Option<ApdexScore> {
+    /// Apdex score of measurements of time: the share of satisfied values (up to the threshold) plus half the share of
+    /// tolerated ones (up to four times the threshold). Null without measurements.
+    async fn apdex(
+        &self,
+        #[graphql(desc = "Satisfied threshold T, for example `PT0.5S`. Values up to 4T are tolerated.")]
+        threshold: Duration,
+    ) -> Option<ApdexScore> {
         #[expect(clippy::cast_precision_loss, reason = "a length of time that people wait for")]
         let milliseconds = threshold.0 as f64 / 1_000.0;
         let score = self.stats.apdex(milliseconds)?;
         Some(ApdexScore { value: score.value, lower: score.lower, upper: score.upper })
     }
 
-    /// How true these figures are.
+    /// Precision and provenance of these statistics.
     async fn accuracy(&self) -> Accuracy {
         Accuracy::new(&self.stats.accuracy, self.about.clone(), self.as_of)
     }
@@ -222,21 +231,21 @@ fn check(p: f64) -> Result<()> {
     }
 }
 
-/// What a selection on an aggregate needs: percentiles cost more, so they are fetched only for those who ask.
+/// The statistics that a selection on an aggregate needs. Percentiles cost more, so they are read only if selected.
 pub fn wants(field: SelectionField<'_>) -> Want {
     let asks = |name| selection::has(field, name);
     let hangs_on_distribution = ["percentile", "percentiles", "stddev", "histogram", "apdex"];
     if hangs_on_distribution.into_iter().any(asks) { Want::Percentiles } else { Want::Scalars }
 }
 
-/// The same where the aggregate is a field called `stats` of the selected object.
+/// As [`wants`], for an aggregate in the field `stats` of the selected object.
 pub fn wants_in_stats(field: SelectionField<'_>) -> Want {
     let percentiles =
         field.selection_set().filter(|child| child.name() == "stats").any(|stats| wants(stats) == Want::Percentiles);
     if percentiles { Want::Percentiles } else { Want::Scalars }
 }
 
-/// The same where figures are chosen by a `statistic`: percentiles, unless another one is named in all of them.
+/// As [`wants`], for columns of a `statistic`: percentiles, unless every column names another statistic.
 pub fn wants_in_values(field: SelectionField<'_>) -> Want {
     let is_percentile = |child: SelectionField<'_>| {
         let arguments = child.arguments().unwrap_or_default();
@@ -248,43 +257,43 @@ pub fn wants_in_values(field: SelectionField<'_>) -> Want {
     if percentiles { Want::Percentiles } else { Want::Scalars }
 }
 
-/// The figures of one type of measurement at a glance.
+/// Key statistics of one type of measurement, in its unit.
+#[derive(Description)]
 pub struct PerformanceSummary {
-    /// Of which type.
+    /// The type.
     pub kind: MetricType,
-    /// What was read.
+    /// The statistics as they were read.
     pub aggregate: MetricAggregate,
 }
 
-/// The figures of one type of measurement at a glance, in the unit of that type.
-#[Object]
+#[Object(use_type_description)]
 impl PerformanceSummary {
-    /// What was measured.
+    /// The type of the measurements.
     async fn metric_type(&self) -> MetricType {
         self.kind
     }
 
-    /// The mean; null when nothing was measured.
+    /// Average value. Null without measurements.
     async fn average_value(&self) -> Option<f64> {
         self.aggregate.stats.average()
     }
 
-    /// How many measurements.
+    /// Number of measurements.
     async fn count(&self) -> Long {
         self.aggregate.stats.tally.count.into()
     }
 
-    /// The largest; null when nothing was measured.
+    /// Largest value. Null without measurements.
     async fn max_value(&self) -> Option<f64> {
         self.aggregate.stats.tally.max()
     }
 
-    /// The smallest; null when nothing was measured.
+    /// Smallest value. Null without measurements.
     async fn min_value(&self) -> Option<f64> {
         self.aggregate.stats.tally.min()
     }
 
-    /// Everything that is known, percentiles among it.
+    /// All statistics, percentiles included.
     async fn stats(&self, _context: &Context<'_>) -> &MetricAggregate {
         &self.aggregate
     }

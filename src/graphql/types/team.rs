@@ -6,13 +6,13 @@ use super::{Employee, connection};
 use crate::{directory, graphql::scalars::DateTime};
 
 connection::connection! {
-    /// A page of a project's team.
+    /// A page of the members of a project.
     TeamConnection,
-    /// An employee in a project's team, with the membership.
+    /// An employee who is a member of a project, with the membership.
     TeamEdge {
-        /// What the person does in the project.
+        /// Role of the employee in the project. Defaults to `Member`.
         role: String = |row| row.role.clone(),
-        /// Since when the person works on the project.
+        /// Time at which the employee joined the project.
         joined_at: DateTime = |row| DateTime(row.joined_at),
     },
     Employee(directory::Member) = |row| Employee(Arc::clone(&row.employee)),

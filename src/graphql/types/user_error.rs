@@ -10,18 +10,18 @@ use crate::{
 /// The kind of an expected failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub enum UserErrorCode {
-    /// A value is not acceptable.
+    /// A value is invalid.
     Invalid,
-    /// There is no such thing that the caller may see.
+    /// There is no such object within the caller's scope.
     NotFound,
-    /// Another row has what must be unique: an e-mail address, a slug.
+    /// Another object has this value, which must be unique: an e-mail address, a slug or a version.
     Taken,
-    /// It contradicts what is stored: somebody was faster (`ifUpdatedAt`), something is in the way, an idempotency key was
-    /// used for other measurements, or the project takes none because it is archived.
+    /// The input conflicts with stored data: the object has changed since `ifUpdatedAt`, is still in use, or is
+    /// archived, or the idempotency key was used for other measurements.
     Conflict,
-    /// The caller's role does not reach.
+    /// The caller's role does not permit this.
     Forbidden,
-    /// More than allowed at once.
+    /// The input exceeds a limit.
     TooLarge,
 }
 
@@ -37,19 +37,19 @@ impl From<ProblemKind> for UserErrorCode {
     }
 }
 
-/// An expected failure: data for a form, not an error of the request.
+/// An expected failure of a mutation, to be shown in a form. Nothing was written.
 #[derive(Clone, Debug, PartialEq, Eq, SimpleObject)]
 pub struct UserError {
-    /// What is wrong and how to put it right.
+    /// The problem and how to fix it.
     pub message: String,
-    /// The path of the input field or argument that it is about, with positions in lists; null where it is about none.
+    /// Path of the input field or argument, with positions in lists. Null if the failure is not about one field.
     pub field: Option<Vec<String>>,
-    /// The kind of failure.
+    /// Kind of the failure.
     pub code: UserErrorCode,
 }
 
 impl UserError {
-    /// The failures behind a fault, or the fault itself when it is not one that a caller can put right.
+    /// The user errors of a fault, or the fault itself if the caller cannot fix it.
     ///
     /// # Errors
     /// The fault, where it is the server's.

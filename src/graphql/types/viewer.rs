@@ -1,6 +1,6 @@
 //! Who is asking.
 
-use async_graphql::{Context, Enum, Object};
+use async_graphql::{Context, Description, Enum, Object};
 
 use super::{Employee, Organization};
 use crate::{
@@ -10,38 +10,38 @@ use crate::{
     model::{self, Reach},
 };
 
-/// What a caller may do, from least to most.
+/// Permissions of a caller, in ascending order. Each role includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "model::Role")]
 pub enum Role {
-    /// Reads everything but salaries.
+    /// Reads everything except salaries.
     Viewer,
-    /// Reads, and records metrics.
+    /// Also records metrics and creates releases.
     Member,
-    /// Also administers people and projects.
+    /// Also reads salaries, and manages employees and projects.
     Admin,
-    /// Also administers organizations.
+    /// Also manages organizations.
     Owner,
 }
 
-/// The caller of a request.
+/// The authenticated caller. Without authentication configured, the caller is the owner of all organizations.
+#[derive(Description)]
 pub struct Viewer(pub auth::Viewer);
 
-/// Who is asking, and what they may do. Without authentication configured, the caller is the owner of everything.
-#[Object]
+#[Object(use_type_description)]
 impl Viewer {
-    /// The employee behind the credential; null for machines and where no authentication is configured.
+    /// The employee behind the credential. Null for machine credentials, and without authentication configured.
     async fn employee(&self) -> Option<Employee> {
         // Credentials that name an employee come with authentication; until then nobody is one.
         None
     }
 
-    /// What the caller may do.
+    /// Role of the caller.
     async fn role(&self) -> Role {
         self.0.role().into()
     }
 
-    /// The organization that the caller is confined to; null when the caller sees all of them.
+    /// The only organization that the caller can access. Null if the caller can access all of them.
     async fn organization(&self, context: &Context<'_>) -> Option<Result<Organization>> {
         async {
             let Reach::Organization(id) = self.0.scope().reach() else {

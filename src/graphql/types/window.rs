@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Object, SelectionField};
+use async_graphql::{Context, Description, Object, SelectionField};
 
 use super::{
     Project,
@@ -26,7 +26,7 @@ use crate::{
     reports::{Accuracy, Distribution, Parent, Question, Source, Stats, Want},
 };
 
-/// What the groups of a window are told apart by.
+/// The dimensions of a live window.
 ///
 /// # Errors
 /// For what is not known of the measurements that pass by.
@@ -43,49 +43,49 @@ pub fn group_by(keys: Vec<MetricGroupKey>) -> Result<Vec<GroupKey>> {
     keys.into_iter().map(key).collect()
 }
 
-/// A window at one moment, with what was selected of it.
+/// A state of a sliding window. Contains exactly the measurements that were committed up to `cursor` and happened
+/// between `start` and `end`.
+#[derive(Description)]
 pub struct LiveWindow {
-    /// What was computed.
+    /// The window as it was computed.
     pub window: Arc<window::LiveWindow>,
-    /// What was asked.
+    /// The question that the window answers.
     pub question: Arc<Question>,
-    /// Which figures are looked at.
+    /// The statistics that are selected.
     pub want: Want,
-    /// Where it stands.
+    /// The position of the window.
     pub cursor: StreamCursor,
 }
 
-/// A sliding window at one moment. It holds exactly what was committed up to its cursor and happened from its start up to
-/// its end.
-#[Object]
+#[Object(use_type_description)]
 impl LiveWindow {
-    /// Every commit up to here is counted, and none after it.
+    /// Position of this window: it counts every commit up to here and none after.
     async fn cursor(&self) -> StreamCursor {
         self.cursor.clone()
     }
 
-    /// The first moment inside.
+    /// Start of the window, inclusive.
     async fn start(&self) -> DateTime {
         DateTime(self.window.range.from())
     }
 
-    /// The first moment after: a multiple of the stream's pace.
+    /// End of the window, exclusive. A multiple of `every` since 1970-01-01T00:00Z.
     async fn end(&self) -> DateTime {
         DateTime(self.window.range.to())
     }
 
-    /// How often this very window (the one with this end) was pushed before: late measurements revise it.
+    /// Number of times that this window, with the same `end`, was pushed before. Late measurements revise a window.
     async fn revision(&self) -> i32 {
         i32::try_from(self.window.revision).unwrap_or(i32::MAX)
     }
 
-    /// Whether this window is not going to be revised any more. Windows that follow each other within the time that late
-    /// measurements are waited for are replaced before they are final.
+    /// True if this window will not be revised again. If windows follow each other within 5 seconds, they are replaced
+    /// before they are final.
     async fn is_final(&self) -> bool {
         self.window.is_final
     }
 
-    /// The groups with measurements, in the order of their keys; without `groupBy` always one, of everything.
+    /// The groups with measurements, in the order of their dimension values. Without `groupBy`, always one group.
     async fn groups(&self) -> Vec<LiveGroup> {
         let group = |place| LiveGroup {
             window: Arc::clone(&self.window),
@@ -97,7 +97,8 @@ impl LiveWindow {
     }
 }
 
-/// A group of a window.
+/// A group of measurements in a live window with equal dimension values.
+#[derive(Description)]
 pub struct LiveGroup {
     window: Arc<window::LiveWindow>,
     question: Arc<Question>,
@@ -115,10 +116,9 @@ impl LiveGroup {
     }
 }
 
-/// Measurements that have what they are told apart by in common.
-#[Object]
+#[Object(use_type_description)]
 impl LiveGroup {
-    /// What tells the group apart; empty where nothing does.
+    /// Dimension values of this group. Empty without `groupBy`.
     async fn keys(&self) -> Vec<GroupKeyValue> {
         let Some(group) = self.group() else { return Vec::new() };
         let value = |key, value| GroupKeyValue { key, value };
@@ -137,7 +137,7 @@ impl LiveGroup {
         .collect()
     }
 
-    /// The project of the group; null where groups are not told apart by it.
+    /// The project of the group. Null unless `PROJECT` is a dimension.
     async fn project(&self, context: &Context<'_>) -> Option<Result<One<Project>>> {
         let id: ProjectId = self.group()?.labels.project?;
         async {
@@ -148,18 +148,18 @@ impl LiveGroup {
         .transpose()
     }
 
-    /// The type of the group; null where groups are not told apart by it.
+    /// The type of the group. Null unless `TYPE` is a dimension.
     #[graphql(name = "type")]
     async fn kind(&self) -> Option<MetricType> {
         self.group()?.labels.kind.map(Into::into)
     }
 
-    /// The endpoint of the group; null where groups are not told apart by it.
+    /// The endpoint path of the group. Null unless `ENDPOINT` is a dimension.
     async fn endpoint(&self) -> Option<&str> {
         self.group()?.endpoint.as_deref()
     }
 
-    /// How it did in the window.
+    /// Statistics of the group in the window.
     async fn stats(&self) -> MetricAggregate {
         let figures = self.group().map_or_else(Tally::default, |group| group.tally.clone());
         let stats = figures_as_stats(&figures, self.want, self.window.range);
@@ -171,7 +171,7 @@ impl LiveGroup {
     }
 }
 
-/// Figures of a live window as those of a report.
+/// The figures of a live window as statistics of a report.
 pub fn figures_as_stats(figures: &Tally, want: Want, covers: TimeRange) -> Stats {
     let mut tally = Tally::empty(None);
     tally.merge_with(figures, |distribution, sketch| {
@@ -191,7 +191,7 @@ pub fn figures_as_stats(figures: &Tally, want: Want, covers: TimeRange) -> Stats
     }
 }
 
-/// What a selection on a window needs of its groups.
+/// The statistics that a selection on a window needs.
 pub fn wants(field: SelectionField<'_>) -> Want {
     let groups = || field.selection_set().filter(|child| child.name() == "groups");
     let percentiles = groups().any(|groups| stats::wants_in_stats(groups) == Want::Percentiles);

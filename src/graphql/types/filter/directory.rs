@@ -13,64 +13,67 @@ use crate::{
     model::filter::Filter,
 };
 
-/// Which organizations. Every condition that is given must hold; without any, all pass.
+/// Conditions on organizations. All given conditions must hold; an empty filter matches every organization.
 #[derive(Clone, Debug, Default, InputObject)]
 pub struct OrganizationFilter {
-    /// All of these hold. An empty list always does.
+    /// Matches if all of these filters match. An empty list always matches. At most 8 levels of `and`, `or` and `not`,
+    /// and 200 conditions in the whole filter.
     pub and: Option<Vec<OrganizationFilter>>,
-    /// At least one of these holds. Of an empty list none ever does.
+    /// Matches if at least one of these filters matches. An empty list never matches.
     pub or: Option<Vec<OrganizationFilter>>,
-    /// This does not hold.
+    /// Matches if this filter does not match.
     pub not: Option<Box<OrganizationFilter>>,
-    /// Whether the organization is in use.
+    /// Matches organizations that are in use, or those that are not.
     pub is_active: Option<bool>,
-    /// Its name.
+    /// Conditions on the name.
     pub name: Option<StringFilter>,
 }
 
-/// Which employees. Every condition that is given must hold; without any, all pass. An id that names nothing is the id
-/// of nobody's organization or project.
+/// Conditions on employees. All given conditions must hold; an empty filter matches every employee. An unknown id
+/// matches nothing.
 #[derive(Clone, Debug, Default, InputObject)]
 pub struct EmployeeFilter {
-    /// All of these hold. An empty list always does.
+    /// Matches if all of these filters match. An empty list always matches. At most 8 levels of `and`, `or` and `not`,
+    /// and 200 conditions in the whole filter.
     pub and: Option<Vec<EmployeeFilter>>,
-    /// At least one of these holds. Of an empty list none ever does.
+    /// Matches if at least one of these filters matches. An empty list never matches.
     pub or: Option<Vec<EmployeeFilter>>,
-    /// This does not hold.
+    /// Matches if this filter does not match.
     pub not: Option<Box<EmployeeFilter>>,
-    /// Belongs to this organization.
+    /// The id of the organization. An unknown id matches nothing.
     pub organization_id: Option<ID>,
-    /// Works on this project.
+    /// The id of a project that the employee is a member of. An unknown id matches nothing.
     pub project_id: Option<ID>,
-    /// Whether the person still works there.
+    /// Matches employees who still work for their organization, or those who do not.
     pub is_active: Option<bool>,
-    /// The full name.
+    /// Conditions on the full name.
     pub name: Option<StringFilter>,
-    /// The e-mail address. Upper and lower case are the same here.
+    /// Conditions on the e-mail address, ignoring case.
     pub email: Option<StringFilter>,
-    /// The department.
+    /// Conditions on the department.
     pub department: Option<StringFilter>,
-    /// The yearly salary. Only for administrators: for others this is an error, because asking is seeing.
+    /// Conditions on the yearly salary. An error for callers below the role `ADMIN`.
     pub salary: Option<FloatFilter>,
 }
 
-/// Which projects. Every condition that is given must hold; without any, all pass. An id that names nothing is the id of
-/// nobody's organization and of no member.
+/// Conditions on projects. All given conditions must hold; an empty filter matches every project. An unknown id matches
+/// nothing.
 #[derive(Clone, Debug, Default, InputObject)]
 pub struct ProjectFilter {
-    /// All of these hold. An empty list always does.
+    /// Matches if all of these filters match. An empty list always matches. At most 8 levels of `and`, `or` and `not`,
+    /// and 200 conditions in the whole filter.
     pub and: Option<Vec<ProjectFilter>>,
-    /// At least one of these holds. Of an empty list none ever does.
+    /// Matches if at least one of these filters matches. An empty list never matches.
     pub or: Option<Vec<ProjectFilter>>,
-    /// This does not hold.
+    /// Matches if this filter does not match.
     pub not: Option<Box<ProjectFilter>>,
-    /// Belongs to this organization.
+    /// The id of the organization. An unknown id matches nothing.
     pub organization_id: Option<ID>,
-    /// This employee works on it.
+    /// The id of an employee who is a member of the project. An unknown id matches nothing.
     pub member_id: Option<ID>,
-    /// Whether it is monitored.
+    /// Status of the project.
     pub status: Option<ProjectStatus>,
-    /// Its name.
+    /// Conditions on the name.
     pub name: Option<StringFilter>,
 }
 

@@ -18,71 +18,74 @@ use crate::{
     reports::{self, Projects, Question},
 };
 
-/// A stretch of time with both ends: from the first moment on, up to but without the last.
+/// A window of time with explicit bounds.
 #[derive(Clone, Copy, Debug, InputObject)]
 pub struct TimeInterval {
-    /// The first moment inside.
+    /// Start of the window, inclusive.
     pub from: DateTime,
-    /// The first moment after.
+    /// End of the window, exclusive.
     pub to: DateTime,
 }
 
-/// A stretch of time, given in exactly one way.
+/// A window of time, given in exactly one of these ways.
 #[derive(Clone, Debug, OneofObject)]
 #[graphql(name = "TimeRange")]
 pub enum TimeRangeInput {
-    /// So long until now: `PT24H`. Of an hour or more it is whole minutes, rounded up, of which the running one is the last:
-    /// it begins less than a minute before or after the moment so long ago. So no single measurements are read for what
-    /// rollups know, and the answer hardly costs more where more was measured.
+    /// A window that ends now, for example `PT24H`. Windows of one hour or more are aligned to whole minutes: the
+    /// length is rounded up and the current minute is included, so that rollups answer them.
     Last(Duration),
-    /// From one moment to another, to the microsecond as long as single measurements are kept. From them it is read what
-    /// happened in a part of a minute: between whole minutes an answer costs less.
+    /// A window with explicit bounds. Bounds on whole minutes are cheaper; bounds within a minute read raw
+    /// measurements, which are kept for 7 days by default.
     Between(TimeInterval),
-    /// While this release ran: from its deployment to that of the next one of its project, or until now.
+    /// The id of a release: the window from its deployment to the next release of its project, or to now. An error if
+    /// the release never ran.
     Release(ID),
 }
 
-/// Which measurements to look at. Every condition that is given must hold.
+/// Conditions on measurements. All given conditions must hold.
 #[derive(Clone, Debug, InputObject)]
 pub struct MetricFilter {
-    /// When they happened.
+    /// Time window of the measurements.
     pub time: TimeRangeInput,
-    /// Recorded for one of these projects.
+    /// Ids of projects that the measurements were recorded for. Unknown ids match nothing.
     pub project_ids: Option<Vec<ID>>,
-    /// Recorded in this organization.
+    /// The id of the organization that the measurements were recorded in. An unknown id matches nothing.
     pub organization_id: Option<ID>,
-    /// Of one of these types.
+    /// Types of the measurements. Defaults to all types.
     pub types: Option<Vec<MetricType>>,
-    /// Of endpoints whose path is like this.
+    /// Conditions on the path of the endpoint.
     pub endpoint: Option<StringFilter>,
-    /// With an HTTP status like this. Answered from raw measurements, which are kept for days only.
+    /// Conditions on the HTTP status. Reads raw measurements, which are kept for 7 days by default.
     pub status_code: Option<IntFilter>,
-    /// With one of these names; `""` stands for those without one. Nothing has one of an empty list. Answered from raw
-    /// measurements, as `statusCode`.
+    /// Names of the measurements; `""` matches measurements without a name, an empty list matches nothing. Reads raw
+    /// measurements, which are kept for 7 days by default.
     pub names: Option<Vec<String>>,
-    /// Tagged with one of these versions; `""` stands for those without one. Nothing has one of an empty list. Answered
-    /// from raw measurements, as `statusCode`.
+    /// Release versions of the measurements; `""` matches measurements without a version, an empty list matches
+    /// nothing. Reads raw measurements, which are kept for 7 days by default.
     pub releases: Option<Vec<String>>,
-    /// Whether percentiles and all else that hangs on the distribution are to be exact: read from single measurements, which
-    /// are kept for days only, and refused where they are too many. Counts, sums, means and extremes are exact in any case.
+    /// True for exact percentiles, histograms and standard deviations, read from raw measurements, which are kept for 7
+    /// days by default. Defaults to false. More than 200,000 measurements are an error. Other statistics are always
+    /// exact.
     #[graphql(default)]
     pub exact: bool,
-    /// Tagged with the version of this release, in its project. Answered from raw measurements, as `statusCode`.
+    /// The id of a release: matches measurements of its project with its version. An unknown id matches nothing. Reads
+    /// raw measurements, which are kept for 7 days by default.
     pub release_id: Option<ID>,
 }
 
-/// Which measurements a stream pushes. There is no time range: a stream has a cursor.
+/// Conditions on the measurements of a stream. All given conditions must hold. A stream has no time window; it resumes
+/// after a cursor. An unknown id is an error.
 #[derive(Clone, Debug, InputObject)]
 pub struct StreamFilter {
-    /// Recorded for one of these projects.
+    /// Ids of projects that the measurements were recorded for. Unknown ids match nothing.
     pub project_ids: Option<Vec<ID>>,
-    /// Recorded in this organization.
+    /// The id of the organization that the measurements were recorded in. An unknown id matches nothing.
     pub organization_id: Option<ID>,
-    /// Of one of these types.
+    /// Types of the measurements. Defaults to all types.
     pub types: Option<Vec<MetricType>>,
-    /// Of exactly these endpoints.
+    /// Exact paths of the endpoints. Defaults to all endpoints.
     pub endpoints: Option<Vec<String>>,
-    /// With at least this value.
+    /// Smallest value to match, inclusive.
     pub min_value: Option<f64>,
 }
 
@@ -108,7 +111,7 @@ async fn while_it_ran(request: &RequestContext, id: &ID) -> Result<TimeRange> {
     run.window.ok_or_else(|| Error::input("filter.time.release", never))
 }
 
-/// The question behind a filter; without one, everything of the last 24 hours.
+/// The question of a filter; without a filter, all measurements of the last 24 hours.
 ///
 /// Windows until now end with the request's moment or its minute. Releases that are named are loaded with those of all
 /// siblings.
@@ -157,7 +160,7 @@ pub async fn question(request: &RequestContext, filter: Option<MetricFilter>) ->
     }
 }
 
-/// Narrows a question to the version and the project of a release. One that is not there has no measurements.
+/// Narrows a question to the version and the project of a release. An unknown release has no measurements.
 async fn of_release(request: &RequestContext, question: Question, id: &ID) -> Result<Question> {
     let release = match NodeId::release(id) {
         Some(id) => {
@@ -172,7 +175,7 @@ async fn of_release(request: &RequestContext, question: Question, id: &ID) -> Re
     })
 }
 
-/// What a stream lets through. An id that names nothing is refused: a stream that can never push anything helps nobody.
+/// The filter of a stream. An unknown id is an error: a stream that can never push anything is a mistake of the caller.
 ///
 /// # Errors
 /// [`Error::NotFound`] naming the argument.
@@ -200,7 +203,7 @@ fn kinds(types: Option<Vec<MetricType>>) -> Vec<model::MetricType> {
     types.unwrap_or_default().into_iter().map(Into::into).collect()
 }
 
-/// What an id names; one that names nothing matches nothing, like the id of something that is gone.
+/// The decoded id. An id that is none of an organization matches nothing, like the id of a deleted one.
 fn organization(id: &ID) -> OrganizationId {
     NodeId::organization(id).unwrap_or(OrganizationId(-1))
 }

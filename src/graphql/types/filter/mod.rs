@@ -11,52 +11,52 @@ pub use metric::{MetricFilter, StreamFilter, question, stream};
 
 use crate::model::filter::{self, Number};
 
-/// Conditions on a text. Every one that is given must hold; upper and lower case differ.
+/// Conditions on a string, compared byte by byte: case-sensitive. All given conditions must hold.
 #[derive(Clone, Debug, Default, InputObject)]
 pub struct StringFilter {
-    /// Is this.
+    /// Equal to this value.
     pub eq: Option<String>,
-    /// Is not this.
+    /// Not equal to this value.
     pub ne: Option<String>,
-    /// Is one of these. Nothing is one of an empty list.
+    /// Equal to one of these values. An empty list matches nothing.
     #[graphql(name = "in")]
     pub one_of: Option<Vec<String>>,
-    /// Begins with this.
+    /// Begins with this text.
     pub starts_with: Option<String>,
-    /// Has this somewhere inside.
+    /// Contains this text.
     pub contains: Option<String>,
 }
 
-/// Conditions on a whole number. Every one that is given must hold.
+/// Conditions on an integer. All given conditions must hold.
 #[derive(Clone, Debug, Default, InputObject)]
 pub struct IntFilter {
-    /// Is this.
+    /// Equal to this value.
     pub eq: Option<i32>,
-    /// Is one of these. Nothing is one of an empty list.
+    /// Equal to one of these values. An empty list matches nothing.
     #[graphql(name = "in")]
     pub one_of: Option<Vec<i32>>,
-    /// Is greater.
+    /// Greater than this value.
     pub gt: Option<i32>,
-    /// Is greater or equal.
+    /// Greater than or equal to this value.
     pub gte: Option<i32>,
-    /// Is less.
+    /// Less than this value.
     pub lt: Option<i32>,
-    /// Is less or equal.
+    /// Less than or equal to this value.
     pub lte: Option<i32>,
 }
 
-/// Conditions on a number. Every one that is given must hold; a number that is not known meets none of them.
+/// Conditions on a number. All given conditions must hold. A null number meets none of them.
 #[derive(Clone, Copy, Debug, Default, InputObject)]
 pub struct FloatFilter {
-    /// Is this.
+    /// Equal to this value.
     pub eq: Option<f64>,
-    /// Is greater.
+    /// Greater than this value.
     pub gt: Option<f64>,
-    /// Is greater or equal.
+    /// Greater than or equal to this value.
     pub gte: Option<f64>,
-    /// Is less.
+    /// Less than this value.
     pub lt: Option<f64>,
-    /// Is less or equal.
+    /// Less than or equal to this value.
     pub lte: Option<f64>,
 }
 

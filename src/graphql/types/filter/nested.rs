@@ -9,7 +9,7 @@ use crate::{
     model::filter::{Filter, NumberFilter, TextFilter},
 };
 
-/// The filter behind an input.
+/// The filter of an input.
 ///
 /// # Errors
 /// [`Error::Input`] naming what is nested too deep, too much or not comparable.
@@ -23,39 +23,39 @@ pub fn filter<I: Conditions>(input: I, limits: &Limits) -> Result<Filter<I::Cond
     reader.filter(input)
 }
 
-/// An input that nests filters of its own kind.
+/// An input that nests filters of its own type.
 pub trait Conditions: Sized {
-    /// What a single condition becomes.
+    /// The type of a single condition.
     type Condition;
 
     /// Takes out `and`, `or` and `not`.
     fn branches(&mut self) -> Branches<Self>;
 
-    /// All other conditions.
+    /// The conditions other than `and`, `or` and `not`.
     ///
     /// # Errors
     /// As [`filter`].
     fn conditions(self, reader: &mut Reader) -> Result<Vec<Filter<Self::Condition>>>;
 }
 
-/// The filters inside of a filter.
+/// The nested filters of a filter.
 pub struct Branches<I> {
-    /// All of which must hold.
+    /// Filters that must all match.
     pub and: Option<Vec<I>>,
-    /// One of which must hold.
+    /// Filters of which one must match.
     pub or: Option<Vec<I>>,
-    /// Which must not hold.
+    /// A filter that must not match.
     pub not: Option<Box<I>>,
 }
 
-/// What stands in a branch.
+/// The filters of a branch.
 enum Inner<I> {
     One(Box<I>),
-    /// Each has its place in the path.
+    /// A list, whose positions are part of the path.
     List(Vec<I>),
 }
 
-/// Reads a filter within its bounds, and knows where it is.
+/// Reads a filter within its bounds and tracks the path for errors.
 pub struct Reader<'a> {
     path: String,
     levels_left: usize,
@@ -79,7 +79,7 @@ impl Reader<'_> {
         Ok(Filter::All(all))
     }
 
-    /// The filters one level further in.
+    /// Reads the filters one level deeper.
     fn inside<I: Conditions>(&mut self, name: &'static str, inputs: Inner<I>) -> Result<Vec<Filter<I::Condition>>> {
         let Some(levels_left) = self.levels_left.checked_sub(1) else {
             let message = format!("nests filters more than {} deep; ask with fewer", self.limits.filter_depth_max);
@@ -105,7 +105,7 @@ impl Reader<'_> {
         read
     }
 
-    /// Reads what stands in a field of this name, or at this place of a list.
+    /// Reads with this field or position appended to the path.
     fn at<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let outside = self.path.len();
         self.path.push('.');
@@ -131,7 +131,7 @@ impl Reader<'_> {
         condition.map(|condition| self.count(1).map(|()| Filter::Is(condition))).transpose()
     }
 
-    /// What an id names; one that names nothing matches nothing, like the id of something that is gone.
+    /// A condition on an id. An id of another type matches nothing, like the id of a deleted object.
     pub fn id<Key, C>(
         &mut self,
         id: Option<&ID>,
