@@ -1,6 +1,6 @@
-//! Organizations (the tenants) and the row that hands out each one's commit sequence.
+//! Organizations (the tenants), and the last commit sequence of each.
 
-use crate::{Change, migration};
+use crate::change::{Change, migration};
 
 migration!();
 

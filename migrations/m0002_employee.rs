@@ -1,6 +1,6 @@
-//! Employees, each of one organization, with the indexes that filters and orders use.
+//! Employees of organizations, with indexes for filters and sort keys.
 
-use crate::{Change, migration};
+use crate::change::{Change, migration};
 
 migration!();
 
@@ -10,7 +10,7 @@ const INDEXES: [&str; 6] = [
     "CREATE INDEX employee_is_active ON employee (organization_id, is_active)",
     "CREATE INDEX employee_department_salary ON employee (organization_id, department, salary)",
     "CREATE INDEX employee_created_at ON employee (organization_id, created_at DESC, id)",
-    // By id alone: a node id is looked up for several organizations at once.
+    // By id first: node ids are looked up across organizations.
     "CREATE UNIQUE INDEX employee_id ON employee (id, organization_id)",
 ];
 

@@ -1,6 +1,6 @@
-//! Projects (monitored services) and their teams.
+//! Projects (monitored services) and their members.
 
-use crate::{Change, migration};
+use crate::change::{Change, migration};
 
 migration!();
 

@@ -1,6 +1,6 @@
-//! What ingest keeps beside the measurements: endpoints by path, and the ledger of accepted requests.
+//! The tables of ingest besides measurements: endpoints by path, and the ledger of accepted submissions.
 
-use crate::{Change, migration};
+use crate::change::{Change, migration};
 
 migration!();
 
@@ -15,7 +15,7 @@ impl Change for Migration {
             UNIQUE (organization_id, project_id, path),
             FOREIGN KEY (organization_id, project_id) REFERENCES project (organization_id, id) ON DELETE CASCADE
         ) STRICT",
-        // seq is taken last in the transaction, hence NULL until then; rejections is JSON, NULL when there are none.
+        // seq is assigned last in the transaction and NULL until then; rejections is JSON, NULL if there are none.
         "CREATE TABLE ingest_batch (
             organization_id INTEGER NOT NULL,
             source TEXT NOT NULL,

@@ -2,7 +2,7 @@
 //!
 //! No foreign keys: their trigger took a third of the insert time when measured; ingest checks projects itself.
 
-use crate::{Change, migration};
+use crate::change::{Change, migration};
 
 migration!();
 
@@ -19,8 +19,8 @@ impl Change for Migration {
             bin INTEGER NOT NULL,
             PRIMARY KEY (organization_id, project_id, kind, ts, id)
         ) STRICT, WITHOUT ROWID"];
-    // The default partition stays empty while partitions are made ahead; it exists so that no acknowledged row can
-    // ever fail for want of one.
+    // The default partition stays empty while partitions are created ahead. Without it, an insert would fail if a partition
+    // was missing.
     const POSTGRES: &'static [&'static str] = &[
         "CREATE TABLE metric_event (
             organization_id BIGINT NOT NULL,

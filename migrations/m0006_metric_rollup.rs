@@ -2,7 +2,7 @@
 //!
 //! Endpoint 0 holds all endpoints. `part` is 0; minutes were append-only parts until m0009.
 
-use crate::{Change, migration};
+use crate::change::{Change, migration};
 
 migration!();
 

@@ -1,10 +1,10 @@
-//! How many people a project's team has, as a counter: lists are ordered by it, and reading it costs no counting.
+//! The number of members of a project, as a counter, so that lists can be sorted by it and reading it is cheap.
 
-use crate::{Change, migration};
+use crate::change::{Change, migration};
 
 migration!();
 
-/// Memberships that were there before the counter.
+/// Counts the memberships that existed before the counter.
 const COUNT: &str = "UPDATE project SET team_size = (
     SELECT COUNT(*) FROM project_member
     WHERE project_member.organization_id = project.organization_id AND project_member.project_id = project.id

@@ -1,7 +1,7 @@
-//! Indexes for what lists of the directory are narrowed and ordered by: each ends in the id, so that a page starts beyond
-//! a row. Those without the organization serve callers who see every tenant.
+//! Indexes for the filters and sort keys of directory lists. Each ends in the id, for keyset pagination. Those without the
+//! organization serve callers whose scope is every tenant.
 
-use crate::{Change, migration};
+use crate::change::{Change, migration};
 
 migration!();
 
@@ -25,7 +25,7 @@ impl Change for Migration {
         "CREATE INDEX project_created_at_everywhere ON project (created_at, id)",
         "CREATE INDEX project_team_size_everywhere ON project (team_size, id)",
     ];
-    // What is not known is the least, as SQLite has it.
+    // NULL sorts first, as on SQLite.
     const POSTGRES: &'static [&'static str] = &[
         "DROP INDEX employee_is_active",
         "DROP INDEX employee_created_at",

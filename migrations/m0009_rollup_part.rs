@@ -1,11 +1,11 @@
-//! Fresh rollup parts get a table of their own, which compaction empties into minutes, hours and days; and from when on
-//! each metric table is complete, which retention moves on.
+//! A table for new rollup parts, which compaction merges into minutes, hours and days; and the bounds of retention: the time
+//! from which on each metric table is complete.
 
-use crate::{Change, migration};
+use crate::change::{Change, migration};
 
 migration!();
 
-/// What was written as minutes so far becomes parts: compaction then fills minutes, hours and days from them.
+/// Existing minutes become parts, and compaction fills minutes, hours and days from them.
 const MINUTES_TO_PARTS: &str = "INSERT INTO metric_rollup_part SELECT * FROM metric_rollup_1m";
 const NO_MINUTES: &str = "DELETE FROM metric_rollup_1m";
 
@@ -33,7 +33,7 @@ impl Change for Migration {
             since INTEGER NOT NULL
         ) STRICT",
     ];
-    // Days are replaced once a minute while they last: half-empty pages let PostgreSQL do so in place.
+    // The row of a day is replaced once a minute until the day is over: half-empty pages let PostgreSQL update in place.
     const POSTGRES: &'static [&'static str] = &[
         "CREATE TABLE metric_rollup_part (
             organization_id BIGINT NOT NULL,

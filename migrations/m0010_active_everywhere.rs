@@ -1,7 +1,7 @@
-//! An index for those who do (or do not) work there any more, of every tenant: few rows, which the order by name alone
-//! would pass everybody to find.
+//! An index for active (or inactive) employees of every tenant: often few rows, for which a scan in the order of names would
+//! visit all employees.
 
-use crate::{Change, migration};
+use crate::change::{Change, migration};
 
 migration!();
 

@@ -1,7 +1,7 @@
-//! Measurements can say which of several things they measure (`name`) and which release was running. Empty is none, so
-//! that a row without them costs two bytes and both databases compare alike.
+//! Optional tags of measurements: the name, and the release that was running. The empty string means none: it takes one byte
+//! per column, and both databases compare it alike.
 
-use crate::{Change, migration};
+use crate::change::{Change, migration};
 
 migration!();
 
@@ -10,7 +10,7 @@ impl Change for Migration {
         "ALTER TABLE metric_event ADD COLUMN name TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE metric_event ADD COLUMN release TEXT NOT NULL DEFAULT ''",
     ];
-    // A constant default changes no row that is there, in any partition.
+    // A constant default rewrites no existing row in any partition.
     const POSTGRES: &'static [&'static str] = &["ALTER TABLE metric_event
             ADD COLUMN name TEXT COLLATE \"C\" NOT NULL DEFAULT '',
             ADD COLUMN release TEXT COLLATE \"C\" NOT NULL DEFAULT ''"];

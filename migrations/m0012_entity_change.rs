@@ -1,12 +1,12 @@
-//! A log of what changed in the directory, counted per organization without gaps, so that watchers can go on from where
-//! they were. It outlives what it is about: no foreign key leads there.
+//! The change log of the directory, numbered per organization without gaps, so that streams can resume. Changes outlive their
+//! entities, so there are no foreign keys.
 
-use crate::{Change, migration};
+use crate::change::{Change, migration};
 
 migration!();
 
 const LAST_CHANGE: &str = "ALTER TABLE organization_stream ADD COLUMN last_change BIGINT NOT NULL DEFAULT 0";
-/// For retention.
+/// Finds expired changes.
 const BY_TIME: &str = "CREATE INDEX entity_change_changed_at ON entity_change (changed_at)";
 
 impl Change for Migration {

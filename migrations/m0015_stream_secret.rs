@@ -1,6 +1,6 @@
-//! What cursors of streams are sealed with: one secret that all instances on a database share. The first of them makes it.
+//! The secret that authenticates stream cursors. All instances share it; the first one creates it.
 
-use crate::{Change, migration};
+use crate::change::{Change, migration};
 
 migration!();
 

@@ -1,7 +1,7 @@
-//! How many measurements came too late to be taken in, per project, type and UTC day; of each commit, as long as nobody has
-//! added its rows up under part 0.
+//! The number of measurements that were rejected as too old, per project, type and UTC day: one part per commit, until
+//! retention merges them into part 0.
 
-use crate::{Change, migration};
+use crate::change::{Change, migration};
 
 migration!();
 

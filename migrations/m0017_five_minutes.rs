@@ -1,9 +1,10 @@
-//! Rollups per five minutes, between those per minute and those per hour: as `metric_rollup_1m`.
+//! Rollups per five minutes, with the columns of `metric_rollup_1m`.
 //!
-//! Minutes that were merged before are not in them. In a database that is in use, five minutes count as complete only from
-//! the day after the next on, which leaves time to replace instances that merge without them; until then minutes answer.
+//! Minutes that were merged before this migration are not in them. In a database in use, five minutes count as complete from
+//! the day after tomorrow on, which leaves time to replace instances that do not merge them yet; until then, queries read
+//! minutes.
 
-use crate::{Change, migration};
+use crate::change::{Change, migration};
 
 migration!();
 

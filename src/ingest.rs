@@ -6,9 +6,9 @@
 mod accept;
 mod batch;
 pub mod bulk;
+mod commit_group;
 mod endpoint;
 pub mod formats;
-mod group;
 mod idempotency;
 mod job;
 mod late;

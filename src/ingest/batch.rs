@@ -12,8 +12,8 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc,
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    commit_group::{CommitEntry, Outcome},
     endpoint::EndpointIds,
-    group::{Entry, Outcome},
     job::Job,
     publish_order::PublishOrder,
     submission::Receipt,
@@ -236,7 +236,7 @@ impl Batcher {
             .map(|(job, endpoints)| {
                 let job: &Job = job;
                 let first_id = self.ids.reserve(job.received_at, job.weight());
-                Entry::new(job, first_id, endpoints)
+                CommitEntry::new(job, first_id, endpoints)
             })
             .collect::<Result<Vec<_>>>()?;
         write::group(self.database.backend(), &self.publish_order, &entries).await

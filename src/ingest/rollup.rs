@@ -1,4 +1,4 @@
-//! From the rows of a commit to the parts of the minute rollup. Pure.
+//! Raw rows of a commit, and the parts that they add to the rollup per minute. Pure.
 
 use crate::model::{
     EndpointId, Measurement, Sketch, StoredTally,
@@ -6,11 +6,11 @@ use crate::model::{
     timestamp::{MINUTE_MICROS, Timestamp},
 };
 
-use super::group::Entry;
+use super::commit_group::CommitEntry;
 
-/// A raw row as both databases store it.
+/// A row of the table `metric_event`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Row<'a> {
+pub struct RawRow<'a> {
     pub organization: i64,
     pub project: i64,
     pub kind: i16,
@@ -20,25 +20,25 @@ pub struct Row<'a> {
     pub endpoint: i64,
     pub status: i16,
     pub bin: i16,
-    /// Where its name and its release stand, if it has any: mostly none has, and rows are moved about a lot.
+    /// The measurement, if it has a name or a release. A reference keeps the row small, because sorting moves rows around.
     pub tags: Option<&'a Measurement>,
 }
 
-impl<'a> Row<'a> {
-    /// What was measured, if it says so.
+impl<'a> RawRow<'a> {
+    /// The name, or the empty string.
     pub fn name(&self) -> &'a str {
         self.tags.map_or("", |measurement| &measurement.name)
     }
 
-    /// The release that was running, if it says so.
+    /// The release, or the empty string.
     pub fn release(&self) -> &'a str {
         self.tags.map_or("", |measurement| &measurement.release)
     }
 }
 
-/// What one commit adds to one cell of the minute rollup.
+/// The measurements of one commit in one minute of one series.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Cell {
+pub struct RollupPart {
     pub organization: i64,
     pub project: i64,
     pub kind: i16,
@@ -47,13 +47,13 @@ pub struct Cell {
     pub tally: StoredTally,
 }
 
-/// The rows of these entries in the order of the raw table's index: sorted inserts touch 40 times fewer pages.
-pub fn rows<'e, 'j: 'e>(entries: impl IntoIterator<Item = &'e Entry<'j>>) -> Vec<Row<'e>> {
+/// The raw rows of these entries, sorted by the table's index: sorted inserts touch 40 times fewer pages.
+pub fn rows<'e, 'j: 'e>(entries: impl IntoIterator<Item = &'e CommitEntry<'j>>) -> Vec<RawRow<'e>> {
     let mut rows = Vec::new();
     for entry in entries {
         let project = entry.job.project;
         let numbered = (entry.first_id..).zip(&entry.job.measurements).zip(&entry.endpoints);
-        rows.extend(numbered.map(|((id, measurement), endpoint)| Row {
+        rows.extend(numbered.map(|((id, measurement), endpoint)| RawRow {
             organization: project.organization.0,
             project: project.id.0,
             kind: measurement.kind.code(),
@@ -70,35 +70,35 @@ pub fn rows<'e, 'j: 'e>(entries: impl IntoIterator<Item = &'e Entry<'j>>) -> Vec
     rows
 }
 
-/// The cells of `rows`, which [`rows`] has sorted: one per endpoint and one for all endpoints, per minute.
-pub fn cells(rows: &[Row<'_>]) -> Vec<Cell> {
-    let series = |row: &Row<'_>| (row.organization, row.project, row.kind, bucket(row));
-    let mut cells = Vec::new();
+/// The parts of rows that [`rows`] has sorted: per minute, one for each endpoint and one for all endpoints.
+pub fn parts(rows: &[RawRow<'_>]) -> Vec<RollupPart> {
+    let series = |row: &RawRow<'_>| (row.organization, row.project, row.kind, bucket(row));
+    let mut parts = Vec::new();
     let mut minute = Vec::new();
     for run in rows.chunk_by(|a, b| series(a) == series(b)) {
-        cells.extend(cell(run.iter(), EndpointId::ALL.0));
+        parts.extend(part(run.iter(), EndpointId::ALL.0));
         minute.clear();
         minute.extend(run);
-        minute.sort_unstable_by_key(|row: &&Row<'_>| row.endpoint);
+        minute.sort_unstable_by_key(|row: &&RawRow<'_>| row.endpoint);
         for own in minute.chunk_by(|a, b| a.endpoint == b.endpoint) {
-            cells.extend(own.first().and_then(|row| cell(own.iter().copied(), row.endpoint)));
+            parts.extend(own.first().and_then(|row| part(own.iter().copied(), row.endpoint)));
         }
     }
-    cells
+    parts
 }
 
-fn bucket(row: &Row<'_>) -> i64 {
+fn bucket(row: &RawRow<'_>) -> i64 {
     Timestamp::from_micros(row.ts).floor(MINUTE_MICROS).as_micros()
 }
 
-fn cell<'r>(rows: impl Iterator<Item = &'r Row<'r>> + Clone, endpoint: i64) -> Option<Cell> {
+fn part<'r>(rows: impl Iterator<Item = &'r RawRow<'r>> + Clone, endpoint: i64) -> Option<RollupPart> {
     let first = rows.clone().next()?;
-    // A sketch that is made of all its bins at once need not grow.
+    // A sketch that is built from all its bins at once does not have to grow.
     let mut tally = StoredTally::empty(Sketch::of(rows.clone().map(|row| row.bin)).encode());
     for row in rows {
         tally.add_figures(row.value, row.status);
     }
-    Some(Cell {
+    Some(RollupPart {
         organization: first.organization,
         project: first.project,
         kind: first.kind,
@@ -112,8 +112,8 @@ fn cell<'r>(rows: impl Iterator<Item = &'r Row<'r>> + Clone, endpoint: i64) -> O
 mod tests {
     use super::*;
 
-    fn row(ts: i64, endpoint: i64, value: f64, status: i16) -> Row<'static> {
-        Row {
+    fn row(ts: i64, endpoint: i64, value: f64, status: i16) -> RawRow<'static> {
+        RawRow {
             organization: 1,
             project: 2,
             kind: 1,
@@ -128,13 +128,13 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_has_one_cell_per_endpoint_and_one_for_all() {
+    fn a_minute_has_one_part_per_endpoint_and_one_for_all() {
         let rows =
             [row(0, 7, 3.0, 200), row(1, 8, 1.0, 500), row(59_999_999, 7, 2.0, 404), row(60_000_000, 7, 9.0, 399)];
-        let cells = cells(&rows);
-        let summary: Vec<_> = cells
+        let parts = parts(&rows);
+        let summary: Vec<_> = parts
             .iter()
-            .map(|Cell { bucket, endpoint, tally, .. }| {
+            .map(|RollupPart { bucket, endpoint, tally, .. }| {
                 let extremes = tally.min().zip(tally.max()).unwrap();
                 (*bucket, *endpoint, tally.count, tally.errors, tally.sum, extremes.0, extremes.1)
             })
@@ -150,8 +150,8 @@ mod tests {
             ]
         );
         let mut all = crate::model::Tally::default();
-        all.merge_stored(&cells[1].tally).unwrap();
-        all.merge_stored(&cells[2].tally).unwrap();
-        assert_eq!(all.encode(), cells[0].tally);
+        all.merge_stored(&parts[1].tally).unwrap();
+        all.merge_stored(&parts[2].tally).unwrap();
+        assert_eq!(all.encode(), parts[0].tally);
     }
 }

@@ -1,31 +1,31 @@
-//! Endpoint paths without the ids in them, so that a thousand orders are one endpoint: `GET /orders/123?full=1` becomes
-//! `GET /orders/:id`. Pure, and a second time changes nothing.
+//! Route templates: replaces ids in paths by a placeholder, so that all orders are one endpoint. `GET /orders/123?full=1`
+//! becomes `GET /orders/:id`. Pure and idempotent.
 //!
-//! Replaced are segments that are a number, a UUID or a hex text, and such parts inside of a segment where they are long
-//! (`invoice-20260131.pdf` becomes `invoice-:id.pdf`). What is no path (no `/`) stays as it is.
+//! Segments that are a number, a UUID or a hex string are replaced, and long ones of these within a segment
+//! (`invoice-20260131.pdf` becomes `invoice-:id.pdf`). Text without `/` is not a path and stays unchanged.
 
 use std::borrow::Cow;
 
 use crate::model::MetricType;
 
-/// What stands where an id stood.
+/// The replacement of an id.
 const PLACEHOLDER: &str = ":id";
 
-/// Digits inside of a segment that make a number an id rather than a version or a size.
+/// Minimum number of digits of an id within a segment. Shorter numbers are versions or sizes.
 const NUMBER_DIGITS_MIN: usize = 6;
 
-/// Characters of a whole segment that make a hex text an id rather than a word such as `cafe` or `b2b`.
+/// Minimum length of a hex string that is a whole segment. Shorter ones are words such as `cafe` or `b2b`.
 const HEX_SEGMENT_MIN: usize = 8;
 
-/// The same inside of a segment, where more of the words around it could be hex by chance.
+/// Minimum length of a hex string within a segment, where more words are hex by chance.
 const HEX_PART_MIN: usize = 16;
 
-/// Whether endpoints of this type are paths of HTTP.
+/// Returns whether endpoints of this type are HTTP paths.
 pub const fn is_path(kind: MetricType) -> bool {
     matches!(kind, MetricType::ApiResponse | MetricType::PageLoad)
 }
 
-/// The endpoint with a placeholder for every id, and without its query string.
+/// Replaces every id by the placeholder and removes the query string.
 pub fn template(endpoint: &str) -> Cow<'_, str> {
     let path = without_query(endpoint);
     if !path.contains('/') {
@@ -40,7 +40,7 @@ pub fn template(endpoint: &str) -> Cow<'_, str> {
             made.push('/');
             push_segment(&mut made, segment);
         } else {
-            // The method, and the first segment of a path without a leading slash.
+            // The method and, in a path without leading slash, the first segment.
             let at = segment.rfind(' ').map_or(0, |space| space + 1);
             let (method, first) = segment.split_at(at);
             made.push_str(method);
@@ -50,7 +50,7 @@ pub fn template(endpoint: &str) -> Cow<'_, str> {
     Cow::Owned(made)
 }
 
-/// Cut at `?`, and at `#` unless a route of a single-page application follows (`#/`, `#!/`).
+/// Cuts at `?`, and at `#` unless the route of a single-page application follows (`#/`, `#!/`).
 fn without_query(endpoint: &str) -> &str {
     let path = endpoint.split_once('?').map_or(endpoint, |(path, _)| path);
     match path.split_once('#') {
@@ -80,7 +80,7 @@ fn push_segment(made: &mut String, segment: &str) {
     }
 }
 
-/// The length of what stands between separators at the start of `rest`: a whole UUID, or letters and digits.
+/// The length of the UUID, or of the run of letters and digits, at the start of `rest`.
 fn part(rest: &str) -> usize {
     let run = |text: &str| text.bytes().take_while(u8::is_ascii_alphanumeric).count();
     match rest.get(..UUID_LENGTH) {
@@ -100,7 +100,7 @@ fn is_long_id(part: &str) -> bool {
     is_number || (part.len() >= HEX_PART_MIN && is_hex(part))
 }
 
-/// Hex digits with at least one that is no letter: `facade` and `decade` are words.
+/// Hex digits, at least one of them not a letter: `facade` and `decade` are words.
 fn is_hex(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_hexdigit()) && text.bytes().any(|byte| byte.is_ascii_digit())
 }

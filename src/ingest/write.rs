@@ -11,10 +11,10 @@ use std::{
 };
 
 use super::{
-    group::{Entry, Leaders, LedgerKey, Outcome, Stored},
+    commit_group::{CommitEntry, KeyOwners, LedgerKey, LedgerRow, Outcome},
     late::{self, LateRow},
     publish_order::{PublishOrder, PublishPermit},
-    rollup::{self, Cell, Row},
+    rollup::{self, RawRow, RollupPart},
 };
 use crate::{
     db::Backend,
@@ -34,7 +34,7 @@ pub struct Written {
 /// An entry of the ledger with its sequence.
 #[derive(Debug)]
 struct LedgerEntry<'e, 'j> {
-    entry: &'e Entry<'j>,
+    entry: &'e CommitEntry<'j>,
     /// The distance of its sequence to the last one that this commit gives to its organization. `None` for an entry without
     /// rows, which has no sequence.
     behind: Option<i64>,
@@ -44,10 +44,10 @@ struct LedgerEntry<'e, 'j> {
 trait Transaction: Send + Sized {
     /// Claims the callers' keys that are new, so that no other transaction stores under them. Returns the first ids of
     /// their entries.
-    fn claim(&mut self, keyed: &[&Entry<'_>]) -> impl Future<Output = sqlx::Result<Vec<i64>>> + Send;
+    fn claim(&mut self, keyed: &[&CommitEntry<'_>]) -> impl Future<Output = sqlx::Result<Vec<i64>>> + Send;
 
     /// The ledger rows of keys that were not new.
-    fn earlier(&mut self, keys: &[LedgerKey<'_>]) -> impl Future<Output = sqlx::Result<Vec<Stored>>> + Send;
+    fn earlier(&mut self, keys: &[LedgerKey<'_>]) -> impl Future<Output = sqlx::Result<Vec<LedgerRow>>> + Send;
 
     /// Inserts raw rows and rollup parts. If no row has a name or a release, these columns are left out, which is faster.
     fn insert(&mut self, part: i64, load: &RowsAndParts<'_>) -> impl Future<Output = sqlx::Result<()>> + Send;
@@ -67,13 +67,13 @@ trait Transaction: Send + Sized {
 }
 
 /// Stores a group of entries in one transaction and returns when it is durable.
-pub async fn group(backend: &Backend, publish_order: &PublishOrder, entries: &[Entry<'_>]) -> Result<Written> {
+pub async fn group(backend: &Backend, publish_order: &PublishOrder, entries: &[CommitEntry<'_>]) -> Result<Written> {
     // Sorting and sketching happen before the transaction, so that it stays short: SQLite has one writer.
-    let leaders = Leaders::of(entries);
-    let claiming = leaders.in_lock_order(entries);
+    let owners = KeyOwners::of(entries);
+    let claiming = owners.in_lock_order(entries);
     let load = RowsAndParts::of(claiming.iter().copied());
     let log = entries.first().map(|entry| entry.job.log.clone()).unwrap_or_default();
-    let prepared = Prepared { entries, leaders, claiming, load };
+    let prepared = Prepared { entries, owners, claiming, load };
     match backend {
         Backend::Sqlite(pool) => prepared.write(sqlite::begin(pool, log).await?, publish_order).await,
         Backend::Postgres(pool) => prepared.write(postgres::begin(pool, log).await?, publish_order).await,
@@ -82,23 +82,23 @@ pub async fn group(backend: &Backend, publish_order: &PublishOrder, entries: &[E
 
 /// The raw rows of a commit and their rollup parts.
 struct RowsAndParts<'a> {
-    rows: Vec<Row<'a>>,
-    cells: Vec<Cell>,
+    rows: Vec<RawRow<'a>>,
+    parts: Vec<RollupPart>,
 }
 
 impl<'a> RowsAndParts<'a> {
-    fn of<'j: 'a>(entries: impl IntoIterator<Item = &'a Entry<'j>>) -> Self {
+    fn of<'j: 'a>(entries: impl IntoIterator<Item = &'a CommitEntry<'j>>) -> Self {
         let rows = rollup::rows(entries);
-        let cells = rollup::cells(&rows);
-        Self { rows, cells }
+        let parts = rollup::parts(&rows);
+        Self { rows, parts }
     }
 }
 
 /// A group before its transaction.
 struct Prepared<'e, 'j> {
-    entries: &'e [Entry<'j>],
-    leaders: Leaders,
-    claiming: Vec<&'e Entry<'j>>,
+    entries: &'e [CommitEntry<'j>],
+    owners: KeyOwners,
+    claiming: Vec<&'e CommitEntry<'j>>,
     load: RowsAndParts<'e>,
 }
 
@@ -135,7 +135,7 @@ impl Prepared<'_, '_> {
         let last = last.into_iter().collect();
         let sequences = ledger.iter().filter_map(|row| Some((row.entry.first_id, row.sequence(&last)?)));
         let sequences = sequences.collect();
-        Ok(Written { outcomes: self.leaders.outcomes(self.entries, &claimed, &earlier, &sequences), permit })
+        Ok(Written { outcomes: self.owners.outcomes(self.entries, &claimed, &earlier, &sequences), permit })
     }
 
     /// Counts late rows of the claimed entries, so that a repeated key counts once.
@@ -149,9 +149,9 @@ impl Prepared<'_, '_> {
     }
 
     /// The first ids of the entries to store, and the ledger rows of the others.
-    async fn claim(&self, transaction: &mut impl Transaction) -> Result<(HashSet<i64>, Vec<Stored>)> {
+    async fn claim(&self, transaction: &mut impl Transaction) -> Result<(HashSet<i64>, Vec<LedgerRow>)> {
         let (keyed, free): (Vec<_>, Vec<_>) =
-            self.claiming.iter().copied().partition(|entry: &&Entry<'_>| entry.job.key.is_some());
+            self.claiming.iter().copied().partition(|entry: &&CommitEntry<'_>| entry.job.key.is_some());
         let mut claimed: HashSet<i64> = free.iter().map(|entry| entry.first_id).collect();
         if keyed.is_empty() {
             return Ok((claimed, Vec::new()));
@@ -164,13 +164,13 @@ impl Prepared<'_, '_> {
     }
 }
 
-fn organizations<'a>(storing: &'a [&Entry<'_>]) -> impl Iterator<Item = OrganizationId> + 'a {
+fn organizations<'a>(storing: &'a [&CommitEntry<'_>]) -> impl Iterator<Item = OrganizationId> + 'a {
     storing.iter().map(|entry| entry.job.project.organization)
 }
 
 /// The number of sequences that each organization takes, ascending by organization, which is the order in which rows are
 /// locked; and the ledger entries with their distance to the last sequence.
-fn number<'e, 'j>(storing: &[&'e Entry<'j>]) -> (Vec<(i64, i64)>, Vec<LedgerEntry<'e, 'j>>) {
+fn number<'e, 'j>(storing: &[&'e CommitEntry<'j>]) -> (Vec<(i64, i64)>, Vec<LedgerEntry<'e, 'j>>) {
     let mut steps = BTreeMap::new();
     let from_the_last = storing.iter().rev().map(|entry| {
         let step: &mut i64 = steps.entry(entry.job.project.organization.0).or_insert(0);
@@ -199,7 +199,7 @@ fn unconfirmed(error: sqlx::Error) -> Error {
 }
 
 /// The first and the last time in a ledger row: of its measurements, or its arrival if it has none.
-fn times(entry: &Entry<'_>) -> (i64, i64) {
+fn times(entry: &CommitEntry<'_>) -> (i64, i64) {
     let times = || entry.job.measurements.iter().map(|measurement| measurement.timestamp.as_micros());
     let arrival = entry.job.received_at.as_micros();
     (times().min().unwrap_or(arrival), times().max().unwrap_or(arrival))

@@ -20,15 +20,15 @@
 //! row instead of sixty, and stays right where retention has removed the finer level. Which buckets are taken is a matter
 //! of cost alone: those that have been over for a while, so that a minute is usually merged once.
 
-mod cell;
 mod postgres;
+mod rollup_row;
 mod sqlite;
 
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Statement};
 
-use self::cell::{Cell, Part, merged};
+use self::rollup_row::{RollupPart, RollupRow, merged};
 use crate::{
     clock::Clock,
     db::{Backend, Database, StatementLog},
@@ -53,13 +53,13 @@ const LEVELS: [(&str, i64); 4] = [
 /// An open transaction that holds the right to rewrite merged rows. Dropped without `commit` it rolls back.
 trait Transaction: Send + Sized {
     /// Takes parts away; answers how many were there.
-    fn remove(&mut self, parts: &[Part]) -> impl Future<Output = sqlx::Result<usize>> + Send;
+    fn remove(&mut self, parts: &[RollupPart]) -> impl Future<Output = sqlx::Result<usize>> + Send;
 
-    /// The merged rows of a level that stand in the place of these.
-    fn stored(&mut self, table: &str, places: &[Cell]) -> impl Future<Output = sqlx::Result<Vec<Cell>>> + Send;
+    /// The merged rows of a level that stand in the key of these.
+    fn stored(&mut self, table: &str, keys: &[RollupRow]) -> impl Future<Output = sqlx::Result<Vec<RollupRow>>> + Send;
 
-    /// Writes merged rows of a level, new ones and in the place of old ones.
-    fn replace(&mut self, table: &str, cells: &[Cell]) -> impl Future<Output = sqlx::Result<()>> + Send;
+    /// Writes merged rows of a level, new ones and in the key of old ones.
+    fn replace(&mut self, table: &str, rows: &[RollupRow]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     fn commit(self) -> impl Future<Output = sqlx::Result<()>> + Send;
 }
@@ -105,40 +105,40 @@ pub async fn round(database: &Database, until: Timestamp) -> Result<usize> {
 
 /// Some parts of minutes before a moment, in the order of their key, from behind the last one on. Read outside of the
 /// transaction: nobody but compaction removes parts, and it counts them.
-async fn closed(database: &Database, last: Option<&Part>, before: Timestamp) -> Result<Vec<Part>> {
+async fn closed(database: &Database, last: Option<&RollupPart>, before: Timestamp) -> Result<Vec<RollupPart>> {
     const SQL: &str = "SELECT organization_id, project_id, kind, bucket, endpoint_id, n, n_err, sum, min, max, sketch, \
         part FROM metric_rollup_part \
         WHERE (organization_id, project_id, kind, bucket, endpoint_id, part) > ($1, $2, $3, $4, $5, $6) AND bucket < $7 \
         ORDER BY organization_id, project_id, kind, bucket, endpoint_id, part LIMIT $8";
     let session = database.reader(StatementLog::default());
     let limit = i64::try_from(PARTS).unwrap_or(i64::MAX);
-    let place = last.map_or(Part::BEFORE_ALL, Part::place);
+    let key = last.map_or(RollupPart::BEFORE_ALL, RollupPart::key);
     let values = [
-        place.0.into(),
-        place.1.into(),
-        place.2.into(),
-        place.3.into(),
-        place.4.into(),
-        place.5.into(),
+        key.0.into(),
+        key.1.into(),
+        key.2.into(),
+        key.3.into(),
+        key.4.into(),
+        key.5.into(),
         before.as_micros().into(),
         limit.into(),
     ];
     let statement = Statement::from_sql_and_values(session.get_database_backend(), SQL, values);
-    session.query_all_raw(statement).await?.iter().map(Part::read).collect()
+    session.query_all_raw(statement).await?.iter().map(RollupPart::read).collect()
 }
 
 /// Takes the parts away and merges them into every level, in one transaction; or does nothing where others are at it.
-async fn merge(transaction: Option<impl Transaction>, parts: &[Part]) -> Result<bool> {
+async fn merge(transaction: Option<impl Transaction>, parts: &[RollupPart]) -> Result<bool> {
     let Some(mut transaction) = transaction else { return Ok(false) };
     if transaction.remove(parts).await? != parts.len() {
         return Ok(false);
     }
-    let mut cells: Vec<Cell> = parts.iter().map(|part| part.cell.clone()).collect();
+    let mut rows: Vec<RollupRow> = parts.iter().map(|part| part.row.clone()).collect();
     for (table, width) in LEVELS {
         // What is new per bucket of this level is what is new per bucket of the finer one, added up.
-        cells = merged(cells, width)?;
-        let stored = transaction.stored(table, &cells).await?;
-        let replaced = merged(stored.into_iter().chain(cells.iter().cloned()), width)?;
+        rows = merged(rows, width)?;
+        let stored = transaction.stored(table, &rows).await?;
+        let replaced = merged(stored.into_iter().chain(rows.iter().cloned()), width)?;
         transaction.replace(table, &replaced).await?;
     }
     transaction.commit().await?;

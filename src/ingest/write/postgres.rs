@@ -1,7 +1,7 @@
-//! The steps on PostgreSQL: every statement takes its rows as arrays, one per column, through UNNEST.
+//! The steps on PostgreSQL. Every statement takes its rows as arrays, one per column, through UNNEST.
 //!
-//! Not COPY, although it costs the server less: sqlx sends its data and its end in two packets and leaves Nagle's
-//! algorithm on, so that over TCP every COPY waits 40 ms for a delayed acknowledgement (measured).
+//! COPY would cost the server less, but sqlx sends its data and its end in two packets and leaves Nagle's algorithm on, so
+//! that over TCP every COPY waits 40 ms for a delayed acknowledgement (measured).
 
 use std::sync::LazyLock;
 
@@ -12,13 +12,13 @@ use crate::{
     clock::Stopwatch,
     db::StatementLog,
     ingest::{
-        group::{Entry, LedgerKey, Stored},
+        commit_group::{CommitEntry, LedgerKey, LedgerRow},
         late::LateRow,
-        rollup::Row,
+        rollup::RawRow,
     },
 };
 
-// Rows reach INSERT in the order of the arrays, which is the order in which every instance locks keys.
+// INSERT processes rows in the order of the arrays, which is the order in which every instance locks keys.
 const CLAIM: &str = "INSERT INTO ingest_batch (organization_id, source, idem_key, project_id, first_id, body_hash, \
     n_accepted, n_rejected, min_ts, max_ts, received_at, rejections) \
     SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bytea[], $7::int[], \
@@ -31,8 +31,7 @@ const INSERT_LATE: &str = "INSERT INTO metric_late (organization_id, project_id,
     SELECT organization_id, project_id, kind, bucket, $5, n \
     FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $6::bigint[]) \
     AS late (organization_id, project_id, kind, bucket, n)";
-// Rows and parts in one statement, the last steps in another: for single rows, what counts is how often the two wait for
-// each other.
+// Rows and parts in one statement, the last steps in another: the time of small commits is dominated by round trips.
 const PARTS: &str = "WITH part AS (INSERT INTO metric_rollup_part (organization_id, project_id, kind, bucket, endpoint_id, \
     part, n, n_err, sum, min, max, sketch) SELECT organization_id, project_id, kind, bucket, endpoint_id, $6, n, n_err, \
     sum, min, max, sketch FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], \
@@ -46,8 +45,8 @@ const TAGGED_ROWS: &str = "INSERT INTO metric_event (organization_id, project_id
     $17::double precision[], $18::bigint[], $19::smallint[], $20::smallint[], $21::smallint[], $22::text[], $23::text[])";
 static INSERT: LazyLock<String> = LazyLock::new(|| format!("{PARTS} {ROWS}"));
 static INSERT_TAGGED: LazyLock<String> = LazyLock::new(|| format!("{PARTS} {TAGGED_ROWS}"));
-// An upsert rather than an update: it locks in the order of the arrays, and makes the row of a new organization. What has a
-// key is in the ledger already; for what has none, which nobody could claim, the end is soon enough.
+// An upsert rather than an update: it locks in the order of the arrays, and creates the row of a new organization. Entries
+// with a key are in the ledger since they were claimed; those without a key are inserted here.
 const CONCLUDE: &str = "WITH stream AS (INSERT INTO organization_stream (organization_id, last_seq) \
     SELECT * FROM unnest($1::bigint[], $2::bigint[]) ON CONFLICT (organization_id) \
     DO UPDATE SET last_seq = organization_stream.last_seq + excluded.last_seq RETURNING organization_id, last_seq), \
@@ -65,7 +64,7 @@ const CONCLUDE: &str = "WITH stream AS (INSERT INTO organization_stream (organiz
     max_ts, received_at, rejections, behind) JOIN stream USING (organization_id)) \
     SELECT organization_id, last_seq FROM stream";
 
-/// Binds the columns of the ledger that are known before a sequence is.
+/// Binds the columns of the ledger except for the sequence.
 macro_rules! bind_ledger {
     ($query:expr, $entries:expr) => {{
         let entries = &$entries;
@@ -97,7 +96,7 @@ pub async fn begin(pool: &PgPool, log: StatementLog) -> sqlx::Result<Transaction
 }
 
 impl super::Transaction for Transaction {
-    async fn claim(&mut self, keyed: &[&Entry<'_>]) -> sqlx::Result<Vec<i64>> {
+    async fn claim(&mut self, keyed: &[&CommitEntry<'_>]) -> sqlx::Result<Vec<i64>> {
         let watch = Stopwatch::start();
         let insert = bind_ledger!(sqlx::query_scalar(CLAIM), keyed);
         let claimed: Vec<i64> = insert.fetch_all(&mut *self.inner).await?;
@@ -105,9 +104,9 @@ impl super::Transaction for Transaction {
         Ok(claimed)
     }
 
-    async fn earlier(&mut self, keys: &[LedgerKey<'_>]) -> sqlx::Result<Vec<Stored>> {
+    async fn earlier(&mut self, keys: &[LedgerKey<'_>]) -> sqlx::Result<Vec<LedgerRow>> {
         let watch = Stopwatch::start();
-        let found: Vec<LedgerRow> = sqlx::query_as(EARLIER)
+        let found: Vec<LedgerColumns> = sqlx::query_as(EARLIER)
             .bind(keys.iter().map(|key| key.0).collect::<Vec<_>>())
             .bind(keys.iter().map(|key| key.1).collect::<Vec<_>>())
             .bind(keys.iter().map(|key| key.2).collect::<Vec<_>>())
@@ -117,23 +116,23 @@ impl super::Transaction for Transaction {
         Ok(found.into_iter().map(stored).collect())
     }
 
-    async fn insert(&mut self, part: i64, RowsAndParts { rows, cells }: &RowsAndParts<'_>) -> sqlx::Result<()> {
+    async fn insert(&mut self, part: i64, RowsAndParts { rows, parts }: &RowsAndParts<'_>) -> sqlx::Result<()> {
         let watch = Stopwatch::start();
         let is_tagged = rows.iter().any(|row| row.tags.is_some());
         let sql: &'static str = if is_tagged { &INSERT_TAGGED } else { &INSERT };
         let mut insert = sqlx::query(sql)
-            .bind(column(cells, |cell| cell.organization))
-            .bind(column(cells, |cell| cell.project))
-            .bind(column(cells, |cell| cell.kind))
-            .bind(column(cells, |cell| cell.bucket))
-            .bind(column(cells, |cell| cell.endpoint))
+            .bind(column(parts, |row| row.organization))
+            .bind(column(parts, |row| row.project))
+            .bind(column(parts, |row| row.kind))
+            .bind(column(parts, |row| row.bucket))
+            .bind(column(parts, |row| row.endpoint))
             .bind(part)
-            .bind(column(cells, |cell| cell.tally.n()))
-            .bind(column(cells, |cell| cell.tally.n_err()))
-            .bind(column(cells, |cell| cell.tally.sum))
-            .bind(column(cells, |cell| cell.tally.min()))
-            .bind(column(cells, |cell| cell.tally.max()))
-            .bind(cells.iter().map(|cell| cell.tally.distribution.as_slice()).collect::<Vec<_>>())
+            .bind(column(parts, |row| row.tally.n()))
+            .bind(column(parts, |row| row.tally.n_err()))
+            .bind(column(parts, |row| row.tally.sum))
+            .bind(column(parts, |row| row.tally.min()))
+            .bind(column(parts, |row| row.tally.max()))
+            .bind(parts.iter().map(|row| row.tally.distribution.as_slice()).collect::<Vec<_>>())
             .bind(column(rows, |row| row.organization))
             .bind(column(rows, |row| row.project))
             .bind(column(rows, |row| row.ts))
@@ -144,7 +143,7 @@ impl super::Transaction for Transaction {
             .bind(column(rows, |row| row.status))
             .bind(column(rows, |row| row.bin));
         if is_tagged {
-            insert = insert.bind(column(rows, Row::name)).bind(column(rows, Row::release));
+            insert = insert.bind(column(rows, RawRow::name)).bind(column(rows, RawRow::release));
         }
         insert.execute(&mut *self.inner).await?;
         self.log.add(sql, rows.len(), watch);
@@ -171,7 +170,7 @@ impl super::Transaction for Transaction {
         steps: &[(i64, i64)],
         ledger: &[LedgerEntry<'_, '_>],
     ) -> sqlx::Result<Vec<(i64, i64)>> {
-        // Without rows there is no sequence: such an entry has a key, and was written when that was claimed.
+        // Without rows there is no sequence to add: such an entry was inserted when its key was claimed.
         if steps.is_empty() {
             return Ok(Vec::new());
         }
@@ -186,7 +185,7 @@ impl super::Transaction for Transaction {
             .bind(keyed.iter().map(|row| row.entry.job.source.as_str()).collect::<Vec<_>>())
             .bind(keyed.iter().map(|row| row.entry.key.as_ref()).collect::<Vec<_>>())
             .bind(column(&keyed, |row| row.behind));
-        let entries: Vec<&Entry<'_>> = free.iter().map(|row| row.entry).collect();
+        let entries: Vec<&CommitEntry<'_>> = free.iter().map(|row| row.entry).collect();
         let conclude = bind_ledger!(conclude, entries).bind(column(&free, |row| row.behind));
         let last: Vec<(i64, i64)> = conclude.fetch_all(&mut *self.inner).await?;
         self.log.add(CONCLUDE, ledger.len(), watch);
@@ -198,15 +197,15 @@ impl super::Transaction for Transaction {
     }
 }
 
-/// One column of a table that is sent as arrays.
+/// One column of rows that are sent as arrays.
 fn column<T, V>(rows: &[T], value: impl Fn(&T) -> V) -> Vec<V> {
     rows.iter().map(value).collect()
 }
 
-type LedgerRow = (i64, String, String, Option<i64>, Vec<u8>, i32, Option<String>);
+type LedgerColumns = (i64, String, String, Option<i64>, Vec<u8>, i32, Option<String>);
 
-fn stored((organization, source, key, sequence, body_hash, accepted, rejections): LedgerRow) -> Stored {
-    Stored {
+fn stored((organization, source, key, sequence, body_hash, accepted, rejections): LedgerColumns) -> LedgerRow {
+    LedgerRow {
         organization,
         source,
         key,

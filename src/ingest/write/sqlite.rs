@@ -1,5 +1,5 @@
-//! The steps on SQLite: multi-row VALUES in a few fixed sizes for rows and cells, so that their statements are prepared
-//! once, and one JSON array as the only parameter of what is asked by key.
+//! The steps on SQLite. Inserts use multi-row VALUES in a few fixed sizes, so that each statement is prepared once; lookups
+//! take their keys as one JSON array.
 
 use std::sync::LazyLock;
 
@@ -11,20 +11,20 @@ use crate::{
     clock::Stopwatch,
     db::{StatementLog, json_array},
     ingest::{
-        group::{Entry, LedgerKey, Stored},
+        commit_group::{CommitEntry, LedgerKey, LedgerRow},
         late::LateRow,
-        rollup::Row,
+        rollup::RawRow,
     },
 };
 
-// Whoever writes has SQLite's only write lock, so a key that is not there stays new until the commit.
+// The transaction holds SQLite's only write lock, so an absent key stays absent until the commit.
 const CLAIM: &str = "SELECT asked.value->>3 FROM json_each(?1) AS asked WHERE NOT EXISTS (SELECT 1 FROM ingest_batch \
     WHERE organization_id = asked.value->>0 AND source = asked.value->>1 AND idem_key = asked.value->>2)";
-// CROSS JOIN keeps the order: the asked keys outside, the ledger by its primary key inside.
+// CROSS JOIN fixes the join order: the requested keys outside, the ledger by its primary key inside.
 const EARLIER: &str = "SELECT organization_id, source, idem_key, seq, body_hash, n_accepted, rejections \
     FROM json_each(?1) AS asked CROSS JOIN ingest_batch \
     ON organization_id = asked.value->>0 AND source = asked.value->>1 AND idem_key = asked.value->>2";
-// `WHERE true` tells the parser that ON CONFLICT is not the ON of a join.
+// Without `WHERE true` the parser would take ON CONFLICT for the ON of a join.
 const ADVANCE: &str = "INSERT INTO organization_stream (organization_id, last_seq) \
     SELECT value->>0, value->>1 FROM json_each(?1) WHERE true ON CONFLICT (organization_id) \
     DO UPDATE SET last_seq = organization_stream.last_seq + excluded.last_seq RETURNING organization_id, last_seq";
@@ -33,17 +33,17 @@ const LEDGER_COLUMNS: &str = "organization_id, source, idem_key, seq, project_id
 const ROW_COLUMNS: &str = "organization_id, project_id, kind, ts, id, value, endpoint_id, status, bin";
 const TAGGED_ROW_COLUMNS: &str =
     "organization_id, project_id, kind, ts, id, value, endpoint_id, status, bin, name, release";
-const CELL_COLUMNS: &str =
+const PART_COLUMNS: &str =
     "organization_id, project_id, kind, bucket, endpoint_id, part, n, n_err, sum, min, max, sketch";
 const LATE_COLUMNS: &str = "organization_id, project_id, kind, bucket, part, n";
 
-/// Rows per statement, ascending. Beyond some hundred they get no faster, and every prepared statement takes memory by its
-/// size. What fills no statement leaves places of the next larger one empty: that costs less than one more statement.
+/// Rows per statement, ascending. Larger statements are no faster, and prepared statements take memory by their size. Rows
+/// that do not fill a statement use the next larger one with NULLs, which costs less than one more statement.
 const SIZES: [usize; 6] = [1, 4, 16, 32, 128, 512];
 
 /// An INSERT for every size in [`SIZES`].
 struct Inserts {
-    /// For the log, where a thousand rows of question marks say nothing.
+    /// The statement with one row, for the log.
     short: String,
     by_size: [(usize, String); SIZES.len()],
     parameters: usize,
@@ -52,15 +52,15 @@ struct Inserts {
 static ROWS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_event", ROW_COLUMNS));
 static TAGGED_ROWS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_event", TAGGED_ROW_COLUMNS));
 static LEDGER: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("ingest_batch", LEDGER_COLUMNS));
-static CELLS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_rollup_part", CELL_COLUMNS));
+static PARTS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_rollup_part", PART_COLUMNS));
 static LATE: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_late", LATE_COLUMNS));
 
 impl Inserts {
     fn new(table: &str, columns: &str) -> Self {
         let parameters = columns.split(',').count();
         let marks = vec!["?"; parameters].join(", ");
-        // OR FAIL: whoever fails rolls back the whole transaction, so no statement needs a journal of its own. A place
-        // without values is NULL, and the first column never is.
+        // OR FAIL: an error rolls back the whole transaction, so statements need no journal of their own. Unused rows are NULL,
+        // which the first column of a used row never is.
         let sql = |rows: &str| {
             format!(
                 "INSERT OR FAIL INTO {table} ({columns}) SELECT * FROM (VALUES {rows}) AS row WHERE column1 IS NOT NULL"
@@ -70,13 +70,13 @@ impl Inserts {
         Self { short: sql(&format!("({marks}), …")), by_size, parameters }
     }
 
-    /// The statement for so many rows: the smallest that has room for all, or the largest.
+    /// The smallest statement that holds this many rows, or the largest.
     fn fitting(&self, rows: usize) -> Option<&(usize, String)> {
         self.by_size.iter().find(|(size, _)| *size >= rows).or(self.by_size.last())
     }
 }
 
-type LedgerRow = (i64, String, String, Option<i64>, Vec<u8>, u32, Option<String>);
+type LedgerColumns = (i64, String, String, Option<i64>, Vec<u8>, u32, Option<String>);
 
 type Bound = Query<'static, Sqlite, SqliteArguments>;
 
@@ -86,13 +86,13 @@ pub struct Transaction {
 }
 
 pub async fn begin(pool: &SqlitePool, log: StatementLog) -> sqlx::Result<Transaction> {
-    // Takes the write lock at once: a lock taken later could fail as busy without waiting.
+    // Takes the write lock at once: upgrading a read lock later could fail as busy without waiting.
     let inner = pool.begin_with("BEGIN IMMEDIATE").await?;
     Ok(Transaction { inner, log })
 }
 
 impl super::Transaction for Transaction {
-    async fn claim(&mut self, keyed: &[&Entry<'_>]) -> sqlx::Result<Vec<i64>> {
+    async fn claim(&mut self, keyed: &[&CommitEntry<'_>]) -> sqlx::Result<Vec<i64>> {
         let watch = Stopwatch::start();
         let asked = keyed.iter().map(|entry| {
             let (organization, source, key) = entry.ledger_key();
@@ -103,14 +103,14 @@ impl super::Transaction for Transaction {
         Ok(claimed)
     }
 
-    async fn earlier(&mut self, keys: &[LedgerKey<'_>]) -> sqlx::Result<Vec<Stored>> {
+    async fn earlier(&mut self, keys: &[LedgerKey<'_>]) -> sqlx::Result<Vec<LedgerRow>> {
         let watch = Stopwatch::start();
-        let found: Vec<LedgerRow> = sqlx::query_as(EARLIER)
+        let found: Vec<LedgerColumns> = sqlx::query_as(EARLIER)
             .bind(json_array(keys.iter().map(|key| json!(key))))
             .fetch_all(&mut *self.inner)
             .await?;
         self.log.add(EARLIER, found.len(), watch);
-        let stored = |(organization, source, key, sequence, body_hash, accepted, rejections)| Stored {
+        let stored = |(organization, source, key, sequence, body_hash, accepted, rejections)| LedgerRow {
             organization,
             source,
             key,
@@ -124,20 +124,20 @@ impl super::Transaction for Transaction {
 
     async fn insert(&mut self, part: i64, load: &RowsAndParts<'_>) -> sqlx::Result<()> {
         self.insert_rows(&load.rows).await?;
-        self.insert_each(&CELLS, &load.cells, |query, cell| {
+        self.insert_each(&PARTS, &load.parts, |query, row| {
             query
-                .bind(cell.organization)
-                .bind(cell.project)
-                .bind(cell.kind)
-                .bind(cell.bucket)
-                .bind(cell.endpoint)
+                .bind(row.organization)
+                .bind(row.project)
+                .bind(row.kind)
+                .bind(row.bucket)
+                .bind(row.endpoint)
                 .bind(part)
-                .bind(cell.tally.n())
-                .bind(cell.tally.n_err())
-                .bind(cell.tally.sum)
-                .bind(cell.tally.min())
-                .bind(cell.tally.max())
-                .bind(cell.tally.distribution.clone())
+                .bind(row.tally.n())
+                .bind(row.tally.n_err())
+                .bind(row.tally.sum)
+                .bind(row.tally.min())
+                .bind(row.tally.max())
+                .bind(row.tally.distribution.clone())
         })
         .await
     }
@@ -184,12 +184,12 @@ impl super::Transaction for Transaction {
 }
 
 impl Transaction {
-    async fn insert_rows(&mut self, rows: &[Row<'_>]) -> sqlx::Result<()> {
+    async fn insert_rows(&mut self, rows: &[RawRow<'_>]) -> sqlx::Result<()> {
         if rows.iter().all(|row| row.tags.is_none()) {
             return self.insert_each(&ROWS, rows, bind_row).await;
         }
         let tagged =
-            |query, row: &Row<'_>| bind_row(query, row).bind(row.name().to_owned()).bind(row.release().to_owned());
+            |query, row: &RawRow<'_>| bind_row(query, row).bind(row.name().to_owned()).bind(row.release().to_owned());
         self.insert_each(&TAGGED_ROWS, rows, tagged).await
     }
 
@@ -223,7 +223,7 @@ impl Transaction {
     }
 }
 
-fn bind_row(query: Bound, row: &Row<'_>) -> Bound {
+fn bind_row(query: Bound, row: &RawRow<'_>) -> Bound {
     query
         .bind(row.organization)
         .bind(row.project)

@@ -1,10 +1,10 @@
-//! The steps on PostgreSQL: every statement takes its rows as arrays, one per column, through UNNEST.
+//! The steps on PostgreSQL. Every statement takes its rows as arrays, one per column, through UNNEST.
 
 use sqlx::{AssertSqlSafe, PgPool, Postgres};
 
-use super::cell::{COLUMNS, Cell, Columns, Part};
+use super::rollup_row::{COLUMNS, Columns, RollupPart, RollupRow};
 
-/// The advisory lock of whoever rewrites merged rows; any fixed number of ours does.
+/// The advisory lock under which merged rows are rewritten. An arbitrary number.
 const LOCK_KEY: i64 = 0x7065_7266_636f_6d70;
 
 const REMOVE: &str = "DELETE FROM metric_rollup_part USING unnest($1::bigint[], $2::bigint[], $3::smallint[], \
@@ -16,7 +16,7 @@ const REMOVE: &str = "DELETE FROM metric_rollup_part USING unnest($1::bigint[], 
 
 pub struct Transaction(sqlx::Transaction<'static, Postgres>);
 
-/// Nothing where another instance holds the lock. It goes with the transaction, after its rows can be seen.
+/// `None` if another instance holds the lock. The lock is released with the transaction, after its rows are visible.
 pub async fn begin(pool: &PgPool) -> sqlx::Result<Option<Transaction>> {
     let mut transaction = pool.begin().await?;
     let is_ours: bool =
@@ -25,45 +25,45 @@ pub async fn begin(pool: &PgPool) -> sqlx::Result<Option<Transaction>> {
 }
 
 impl super::Transaction for Transaction {
-    async fn remove(&mut self, parts: &[Part]) -> sqlx::Result<usize> {
-        let cells: Vec<&Cell> = parts.iter().map(|part| &part.cell).collect();
+    async fn remove(&mut self, parts: &[RollupPart]) -> sqlx::Result<usize> {
+        let rows: Vec<&RollupRow> = parts.iter().map(|part| &part.row).collect();
         let removed = sqlx::query(REMOVE)
-            .bind(column(&cells, |cell| cell.organization))
-            .bind(column(&cells, |cell| cell.project))
-            .bind(column(&cells, |cell| cell.kind))
-            .bind(column(&cells, |cell| cell.bucket))
-            .bind(column(&cells, |cell| cell.endpoint))
+            .bind(column(&rows, |row| row.organization))
+            .bind(column(&rows, |row| row.project))
+            .bind(column(&rows, |row| row.kind))
+            .bind(column(&rows, |row| row.bucket))
+            .bind(column(&rows, |row| row.endpoint))
             .bind(parts.iter().map(|part| part.part).collect::<Vec<_>>())
             .execute(&mut *self.0)
             .await?;
         Ok(usize::try_from(removed.rows_affected()).unwrap_or(usize::MAX))
     }
 
-    async fn stored(&mut self, table: &str, places: &[Cell]) -> sqlx::Result<Vec<Cell>> {
-        // The bounds let the planner leave out partitions, which a join alone does not.
+    async fn stored(&mut self, table: &str, keys: &[RollupRow]) -> sqlx::Result<Vec<RollupRow>> {
+        // The planner prunes partitions by the bounds, but not by the join.
         let sql = format!(
             "SELECT {COLUMNS} FROM {table} JOIN unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], \
              $5::bigint[]) AS asked (organization_id, project_id, kind, bucket, endpoint_id) \
              USING (organization_id, project_id, kind, bucket, endpoint_id) \
              WHERE part = 0 AND {table}.bucket BETWEEN $6 AND $7"
         );
-        let cells: Vec<&Cell> = places.iter().collect();
-        let buckets = column(&cells, |cell| cell.bucket);
+        let rows: Vec<&RollupRow> = keys.iter().collect();
+        let buckets = column(&rows, |row| row.bucket);
         let (first, last) = (buckets.iter().min().copied(), buckets.iter().max().copied());
         let found: Vec<Columns> = sqlx::query_as(AssertSqlSafe(sql))
-            .bind(column(&cells, |cell| cell.organization))
-            .bind(column(&cells, |cell| cell.project))
-            .bind(column(&cells, |cell| cell.kind))
+            .bind(column(&rows, |row| row.organization))
+            .bind(column(&rows, |row| row.project))
+            .bind(column(&rows, |row| row.kind))
             .bind(buckets)
-            .bind(column(&cells, |cell| cell.endpoint))
+            .bind(column(&rows, |row| row.endpoint))
             .bind(first)
             .bind(last)
             .fetch_all(&mut *self.0)
             .await?;
-        Ok(found.into_iter().map(Cell::from).collect())
+        Ok(found.into_iter().map(RollupRow::from).collect())
     }
 
-    async fn replace(&mut self, table: &str, cells: &[Cell]) -> sqlx::Result<()> {
+    async fn replace(&mut self, table: &str, rows: &[RollupRow]) -> sqlx::Result<()> {
         let sql = format!(
             "INSERT INTO {table} ({COLUMNS}, part) SELECT *, 0 FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], \
              $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::double precision[], $9::double precision[], \
@@ -72,19 +72,19 @@ impl super::Transaction for Transaction {
              n = excluded.n, n_err = excluded.n_err, sum = excluded.sum, min = excluded.min, max = excluded.max, \
              sketch = excluded.sketch"
         );
-        let cells: Vec<&Cell> = cells.iter().collect();
+        let rows: Vec<&RollupRow> = rows.iter().collect();
         sqlx::query(AssertSqlSafe(sql))
-            .bind(column(&cells, |cell| cell.organization))
-            .bind(column(&cells, |cell| cell.project))
-            .bind(column(&cells, |cell| cell.kind))
-            .bind(column(&cells, |cell| cell.bucket))
-            .bind(column(&cells, |cell| cell.endpoint))
-            .bind(column(&cells, |cell| cell.tally.n()))
-            .bind(column(&cells, |cell| cell.tally.n_err()))
-            .bind(column(&cells, |cell| cell.tally.sum))
-            .bind(column(&cells, |cell| cell.tally.min()))
-            .bind(column(&cells, |cell| cell.tally.max()))
-            .bind(cells.iter().map(|cell| cell.tally.distribution.as_slice()).collect::<Vec<_>>())
+            .bind(column(&rows, |row| row.organization))
+            .bind(column(&rows, |row| row.project))
+            .bind(column(&rows, |row| row.kind))
+            .bind(column(&rows, |row| row.bucket))
+            .bind(column(&rows, |row| row.endpoint))
+            .bind(column(&rows, |row| row.tally.n()))
+            .bind(column(&rows, |row| row.tally.n_err()))
+            .bind(column(&rows, |row| row.tally.sum))
+            .bind(column(&rows, |row| row.tally.min()))
+            .bind(column(&rows, |row| row.tally.max()))
+            .bind(rows.iter().map(|row| row.tally.distribution.as_slice()).collect::<Vec<_>>())
             .execute(&mut *self.0)
             .await?;
         Ok(())
@@ -96,6 +96,6 @@ impl super::Transaction for Transaction {
 }
 
 /// One column of rows that are sent as arrays.
-fn column<V>(cells: &[&Cell], value: impl Fn(&Cell) -> V) -> Vec<V> {
-    cells.iter().map(|cell| value(cell)).collect()
+fn column<V>(rows: &[&RollupRow], value: impl Fn(&RollupRow) -> V) -> Vec<V> {
+    rows.iter().map(|row| value(row)).collect()
 }

@@ -13,7 +13,7 @@ use perfgraph::{
 };
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, QueryOrder};
 
-use crate::harness::TestDatabase;
+use crate::harness::{TestDatabase, server::repository};
 
 async fn up_down_up(database: TestDatabase) {
     migrate::up(&database.database, None).await.unwrap();
@@ -149,4 +149,108 @@ async fn two_processes_at_once_on_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_at_once_on_postgres() {
     two_at_once(TestDatabase::unmigrated_postgres().await).await;
+}
+
+/// The names that databases have recorded, in order. A name in this list never changes: a database that has recorded it would
+/// count as migrated by a newer version.
+const RECORDED_NAMES: [&str; 17] = [
+    "m0001_organization",
+    "m0002_employee",
+    "m0003_project",
+    "m0004_ingest",
+    "m0005_metric_event",
+    "m0006_metric_rollup",
+    "m0007_team_size",
+    "m0008_directory_lists",
+    "m0009_rollup_part",
+    "m0010_active_everywhere",
+    "m0011_metric_tags",
+    "m0012_entity_change",
+    "m0013_ledger_age",
+    "m0013_release",
+    "m0015_stream_secret",
+    "m0016_metric_late",
+    "m0017_five_minutes",
+];
+
+/// A database that was migrated by an earlier version, whose record is written by hand here, is still up to date.
+async fn recorded_migrations_are_recognized(database: TestDatabase) {
+    migrate::up(&database.database, None).await.unwrap();
+    let session = database.writer();
+    session.execute_unprepared("DELETE FROM seaql_migrations").await.unwrap();
+    for name in RECORDED_NAMES {
+        let insert = format!("INSERT INTO seaql_migrations (version, applied_at) VALUES ('{name}', 0)");
+        session.execute_unprepared(&insert).await.unwrap();
+    }
+    let status = migrate::status(&database.database).await.unwrap();
+    let recorded = status.iter().take(RECORDED_NAMES.len());
+    assert_eq!(recorded.map(|change| change.name.as_str()).collect::<Vec<_>>(), RECORDED_NAMES);
+    let pending: Vec<_> =
+        status.iter().filter(|change| !change.is_applied).map(|change| change.name.as_str()).collect();
+    assert!(pending.iter().all(|name| !RECORDED_NAMES.contains(name)), "{pending:?}");
+    migrate::up(&database.database, None).await.unwrap();
+    migrate::require(&database.database).await.unwrap();
+}
+
+#[tokio::test]
+async fn recorded_migrations_are_recognized_on_sqlite() {
+    recorded_migrations_are_recognized(TestDatabase::unmigrated_sqlite().await).await;
+}
+
+#[tokio::test]
+async fn recorded_migrations_are_recognized_on_postgres() {
+    recorded_migrations_are_recognized(TestDatabase::unmigrated_postgres().await).await;
+}
+
+/// The files of migrations with their texts, in order.
+fn migration_files() -> Vec<(String, String)> {
+    let entries = std::fs::read_dir(repository("migrations")).unwrap().map(|entry| entry.unwrap().path());
+    let is_migration = |name: &str| name.starts_with('m') && name.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
+    let mut files: Vec<_> = entries
+        .map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), std::fs::read_to_string(&path).unwrap()))
+        .filter(|(name, _)| is_migration(name))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn migrations_are_numbered_without_gaps_and_doubles() {
+    let numbers: Vec<usize> = migration_files().iter().map(|(name, _)| name[1..5].parse().unwrap()).collect();
+    assert_eq!(numbers, (1..=numbers.len()).collect::<Vec<_>>());
+}
+
+/// Tables that every ingest writes.
+const INGEST_TABLES: [&str; 6] =
+    ["endpoint", "ingest_batch", "metric_event", "metric_late", "metric_rollup_part", "organization_stream"];
+
+/// Migrations that build an index on such a table without CONCURRENTLY, each with the bound that its file states.
+const BOUNDED_BUILDS: [(&str, &str); 1] = [("m0013_ledger_age", "0.3 seconds per million rows")];
+
+/// The tables of `INGEST_TABLES` that a migration indexes although an earlier one created them, without CONCURRENTLY.
+fn blocking_builds(text: &str) -> Vec<&'static str> {
+    let creates = |table: &str| text.contains(&format!("CREATE TABLE {table} ("));
+    let builds = text.split("CREATE ").filter_map(|statement| {
+        let statement = statement.strip_prefix("UNIQUE ").unwrap_or(statement).strip_prefix("INDEX ")?;
+        let (name, target) = statement.split_once(" ON ")?;
+        let table = target.split([' ', '(']).next()?;
+        (!name.starts_with("CONCURRENTLY ")).then_some(table)
+    });
+    let builds: Vec<&str> = builds.collect();
+    INGEST_TABLES.into_iter().filter(|table| builds.contains(table) && !creates(table)).collect()
+}
+
+#[test]
+fn indexes_on_tables_that_ingest_writes_block_writes_for_a_stated_time_only() {
+    for (name, text) in migration_files() {
+        let bound = BOUNDED_BUILDS.iter().find(|(file, _)| *file == name);
+        match bound {
+            Some((_, bound)) => assert!(text.contains(bound) && !blocking_builds(&text).is_empty(), "{name}: {bound}"),
+            None => assert_eq!(blocking_builds(&text), Vec::<&str>::new(), "{name} builds an index while writers wait"),
+        }
+    }
+    assert_eq!(blocking_builds("CREATE INDEX a ON ingest_batch (seq)"), ["ingest_batch"]);
+    assert_eq!(blocking_builds("CREATE UNIQUE INDEX a ON metric_event USING BRIN (id)"), ["metric_event"]);
+    assert_eq!(blocking_builds("CREATE INDEX CONCURRENTLY a ON ingest_batch (seq)"), Vec::<&str>::new());
+    assert_eq!(blocking_builds("CREATE TABLE endpoint (id); CREATE INDEX a ON endpoint (id)"), Vec::<&str>::new());
 }

@@ -1,14 +1,15 @@
-//! Releases: which version of a project's software was deployed when. Measurements name the version, not the id, so that
-//! they can come before it.
+//! Releases: deployments of a version of a project's software. Measurements refer to the version, not to the id, so that they
+//! can arrive before the release.
 
-use crate::{Change, migration};
+use crate::change::{Change, migration};
 
-migration!();
+// Two migrations once had the number 13; databases have recorded this name.
+migration!("m0013_release");
 
 const INDEXES: [&str; 1] =
     ["CREATE INDEX release_deployed_at ON release (organization_id, project_id, deployed_at, id)"];
 
-// No foreign key to the author: who leaves takes no release along, and the composite key could not be cleared in part.
+// No foreign key to the author: releases outlive employees, and a composite key cannot be set to NULL in part.
 impl Change for Migration {
     const SQLITE: &'static [&'static str] = &[
         "CREATE TABLE release (

@@ -1,4 +1,4 @@
-//! The submissions that share a commit: who claims which ledger row, and what each is answered. Pure.
+//! The submissions that share a commit: which of them claims a ledger row, and the outcome of each. Pure.
 
 use std::{
     borrow::Cow,
@@ -15,24 +15,24 @@ use crate::{
     model::{EndpointId, OrganizationId, StreamCursor},
 };
 
-/// A job with everything that its rows need.
+/// A job with the ids of its rows.
 #[derive(Debug)]
-pub struct Entry<'a> {
+pub struct CommitEntry<'a> {
     pub job: &'a Job,
-    /// The id of its first row; unique even where it has none.
+    /// The id of its first row. Unique even for a job without rows.
     pub first_id: i64,
-    /// The ledger's key: the caller's, or a generated one.
+    /// The key in the ledger: the caller's, or a generated one.
     pub key: Cow<'a, str>,
-    /// The refusals as the ledger stores them; only where a repeated key can ask for them.
+    /// The rejections in JSON, for the ledger; `None` if there are none or no retry can ask for them.
     pub rejections: Option<String>,
-    /// Per measurement.
+    /// The endpoint of each measurement.
     pub endpoints: Vec<EndpointId>,
 }
 
-/// What makes a ledger row unique, and the order in which ledger rows are locked.
+/// The primary key of a ledger row, by which ledger rows are locked in order: organization, source, key.
 pub type LedgerKey<'a> = (i64, &'a str, &'a str);
 
-impl<'a> Entry<'a> {
+impl<'a> CommitEntry<'a> {
     pub fn new(job: &'a Job, first_id: i64, endpoints: Vec<EndpointId>) -> Result<Self> {
         let rejections = match &job.key {
             Some(_) if !job.rejected.is_empty() => Some(serde_json::to_string(&job.rejected).map_err(Error::internal)?),
@@ -50,9 +50,9 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// A ledger row that an earlier commit wrote.
+/// A ledger row of an earlier commit.
 #[derive(Clone, Debug)]
-pub struct Stored {
+pub struct LedgerRow {
     pub organization: i64,
     pub source: String,
     pub key: String,
@@ -62,74 +62,74 @@ pub struct Stored {
     pub rejections: Option<String>,
 }
 
-/// How a job ended.
+/// The outcome of a job.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Stored by this commit, under this sequence if it has rows.
+    /// This commit stored it, under `sequence` if it has rows.
     Stored { sequence: Option<i64>, first_id: i64 },
-    /// Not stored by this commit: its key had been seen.
+    /// This commit did not store it, because its key had been used.
     Answered(Result<Receipt>),
 }
 
-/// For each entry the entry that claims its ledger row: itself, or an earlier one with the same key.
+/// The index of the entry that claims the ledger row of each entry: itself, or an earlier one with the same key.
 #[derive(Debug)]
-pub struct Leaders(Vec<usize>);
+pub struct KeyOwners(Vec<usize>);
 
-impl Leaders {
-    pub fn of(entries: &[Entry<'_>]) -> Self {
+impl KeyOwners {
+    pub fn of(entries: &[CommitEntry<'_>]) -> Self {
         let mut first = HashMap::with_capacity(entries.len());
-        let leaders = entries.iter().enumerate();
-        Self(leaders.map(|(index, entry)| *first.entry(entry.ledger_key()).or_insert(index)).collect())
+        let indexed = entries.iter().enumerate();
+        Self(indexed.map(|(index, entry)| *first.entry(entry.ledger_key()).or_insert(index)).collect())
     }
 
-    /// Those who claim, in the order in which every instance locks ledger rows.
-    pub fn in_lock_order<'e, 'j>(&self, entries: &'e [Entry<'j>]) -> Vec<&'e Entry<'j>> {
-        let mut leaders: Vec<_> = self
+    /// The entries that claim a ledger row, in the order in which every instance locks these.
+    pub fn in_lock_order<'e, 'j>(&self, entries: &'e [CommitEntry<'j>]) -> Vec<&'e CommitEntry<'j>> {
+        let mut owners: Vec<_> = self
             .0
             .iter()
             .enumerate()
-            .filter(|(index, leader)| index == *leader)
+            .filter(|(index, owner)| index == *owner)
             .filter_map(|(index, _)| entries.get(index))
             .collect();
-        leaders.sort_unstable_by_key(|entry| entry.ledger_key());
-        leaders
+        owners.sort_unstable_by_key(|entry| entry.ledger_key());
+        owners
     }
 
-    /// Each entry's outcome, in their order.
+    /// The outcome of each entry, in their order.
     pub fn outcomes(
         &self,
-        entries: &[Entry<'_>],
+        entries: &[CommitEntry<'_>],
         claimed: &HashSet<i64>,
-        earlier: &[Stored],
+        earlier: &[LedgerRow],
         sequences: &HashMap<i64, i64>,
     ) -> Vec<Outcome> {
-        let earlier: HashMap<LedgerKey<'_>, &Stored> =
+        let earlier: HashMap<LedgerKey<'_>, &LedgerRow> =
             earlier.iter().map(|row| ((row.organization, row.source.as_str(), row.key.as_str()), row)).collect();
-        let outcome = |(index, entry): (usize, &Entry<'_>)| {
-            let leader = self.0.get(index).and_then(|leader| entries.get(*leader)).unwrap_or(entry);
-            let sequence = sequences.get(&leader.first_id).copied();
-            if !claimed.contains(&leader.first_id) {
+        let outcome = |(index, entry): (usize, &CommitEntry<'_>)| {
+            let owner = self.0.get(index).and_then(|owner| entries.get(*owner)).unwrap_or(entry);
+            let sequence = sequences.get(&owner.first_id).copied();
+            if !claimed.contains(&owner.first_id) {
                 Outcome::Answered(match earlier.get(&entry.ledger_key()) {
-                    Some(stored) => again(entry, &stored.body_hash, || stored.receipt()),
-                    // Retention removed it between two statements of ours: the next try is a new batch.
+                    Some(stored) => repeated(entry, &stored.body_hash, || stored.receipt()),
+                    // Retention removed it between two statements, so the next attempt is a new batch.
                     None => Err(Error::Unavailable {
-                        message: "the idempotency key was forgotten in this very moment; send the same batch again",
+                        message: "the idempotency key has just expired; send the same batch again",
                         retry_after_s: 1,
                         source: None,
                     }),
                 })
-            } else if leader.first_id == entry.first_id {
+            } else if owner.first_id == entry.first_id {
                 Outcome::Stored { sequence, first_id: entry.first_id }
             } else {
-                Outcome::Answered(again(entry, &leader.job.body_hash, || Ok(leader.job.receipt(sequence, true))))
+                Outcome::Answered(repeated(entry, &owner.job.body_hash, || Ok(owner.job.receipt(sequence, true))))
             }
         };
         entries.iter().enumerate().map(outcome).collect()
     }
 }
 
-/// The answer to a key that was seen before.
-fn again(entry: &Entry<'_>, body_hash: &[u8], answer: impl FnOnce() -> Result<Receipt>) -> Result<Receipt> {
+/// The result for a repeated key: the receipt if the content is the same, a conflict otherwise.
+fn repeated(entry: &CommitEntry<'_>, body_hash: &[u8], answer: impl FnOnce() -> Result<Receipt>) -> Result<Receipt> {
     if entry.job.body_hash == body_hash {
         answer()
     } else {
@@ -140,7 +140,7 @@ fn again(entry: &Entry<'_>, body_hash: &[u8], answer: impl FnOnce() -> Result<Re
     }
 }
 
-impl Stored {
+impl LedgerRow {
     fn receipt(&self) -> Result<Receipt> {
         let rejected: Vec<Rejection> = match &self.rejections {
             Some(json) => serde_json::from_str(json).map_err(Error::internal)?,
