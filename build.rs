@@ -1,8 +1,41 @@
-//! Rebuilds when the web bundle appears or changes: the macro that embeds it cannot ask for that itself.
+//! Generates the table of the web bundle's files, which `src/http/assets.rs` embeds. Without `make web` it is empty.
 
-fn main() {
-    // A path that does not exist would make every build a rebuild, so the parent is watched until the bundle is there.
-    let bundle = std::path::Path::new("web/dist/graphiql.html");
-    let watched = if bundle.exists() { "web/dist/graphiql.html" } else { "web" };
-    println!("cargo:rerun-if-changed={watched}");
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+};
+
+const BUNDLE: &str = "web/dist";
+
+fn main() -> io::Result<()> {
+    // Cargo treats a path that does not exist as changed, so the parent is watched until the bundle exists.
+    println!("cargo:rerun-if-changed={}", if Path::new(BUNDLE).exists() { BUNDLE } else { "web" });
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join(BUNDLE);
+    let mut files = Vec::new();
+    if root.exists() {
+        collect(&root, &mut files)?;
+    }
+    let entry = |file: &PathBuf| {
+        let name = file.strip_prefix(&root).unwrap_or(file);
+        (name.to_string_lossy().into_owned(), file.to_string_lossy().into_owned())
+    };
+    let mut entries: Vec<_> = files.iter().map(entry).collect();
+    // By name, because the server searches the table by bisection.
+    entries.sort();
+    let entries: String =
+        entries.iter().map(|(name, file)| format!("({name:?}, include_bytes!({file:?})),\n")).collect();
+    let table = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("web_bundle.rs");
+    fs::write(table, format!("&[\n{entries}]\n"))
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(())
 }

@@ -6,7 +6,7 @@
 
 pub mod metric;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use data_encoding::BASE64URL_NOPAD;
 
 use crate::{
     directory::{
@@ -52,7 +52,7 @@ pub fn encode<'a, F: OrderField>(
     }
     bytes.extend(id.to_be_bytes());
     bytes.extend(checksum(&bytes));
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
+    Ok(BASE64URL_NOPAD.encode(&bytes))
 }
 
 /// The cursor of a row.
@@ -70,7 +70,7 @@ pub fn of<N: Record>(order: &[OrderBy<N::OrderField>], row: &N) -> Result<String
 pub fn decode<F: OrderField>(argument: &'static str, cursor: &str, order: &[OrderBy<F>]) -> Result<Position> {
     let order = keys(order);
     let refuse = || Error::input(argument, "is not a cursor of this list; use one from pageInfo or an edge unchanged");
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| refuse())?;
+    let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).map_err(|_| refuse())?;
     let (body, sum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or_else(refuse)?;
     if *sum != checksum(body) || !body.starts_with(&[VERSION, F::LIST]) {
         return Err(refuse());

@@ -5,13 +5,9 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use rust_embed::{EmbeddedFile, RustEmbed};
 
-/// The bundle that `make web` builds. A plain `cargo build` has none.
-#[derive(RustEmbed)]
-#[folder = "web/dist"]
-#[allow_missing = true]
-struct Bundle;
+/// Paths and contents of the bundle that `make web` builds, sorted by path. Empty if it was not built.
+const BUNDLE: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/web_bundle.rs"));
 
 const FALLBACK_PAGE: &str = include_str!("page/explorer.html");
 const FALLBACK_SCRIPT: &str = include_str!("page/explorer.js");
@@ -25,8 +21,7 @@ const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
 
 /// The GraphiQL page.
 pub fn graphiql() -> Response {
-    let page =
-        Bundle::get("graphiql.html").map_or_else(|| FALLBACK_PAGE.as_bytes().to_vec(), |file| file.data.into_owned());
+    let page = bundled("graphiql.html").unwrap_or(FALLBACK_PAGE.as_bytes());
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
@@ -41,8 +36,8 @@ pub async fn asset(Path(path): Path<String>) -> Response {
     match path.as_str() {
         "explorer.js" => text("text/javascript", FALLBACK_SCRIPT),
         "explorer.css" => text("text/css", FALLBACK_STYLE),
-        _ => match Bundle::get(&format!("assets/{path}")) {
-            Some(file) => bundled(&path, file),
+        _ => match bundled(&format!("assets/{path}")) {
+            Some(content) => immutable(&path, content),
             None => (StatusCode::NOT_FOUND, "no such asset\n").into_response(),
         },
     }
@@ -53,7 +48,12 @@ fn text(media_type: &'static str, body: &'static str) -> Response {
     (headers, body).into_response()
 }
 
-fn bundled(path: &str, file: EmbeddedFile) -> Response {
+fn bundled(path: &str) -> Option<&'static [u8]> {
+    let index = BUNDLE.binary_search_by_key(&path, |(path, _)| path).ok()?;
+    BUNDLE.get(index).map(|(_, content)| *content)
+}
+
+fn immutable(path: &str, content: &'static [u8]) -> Response {
     let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
     let media_type = match extension {
         "js" => "text/javascript",
@@ -69,5 +69,5 @@ fn bundled(path: &str, file: EmbeddedFile) -> Response {
     };
     // A file's name contains a hash of its content, so it may be cached forever.
     let headers = [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
-    (headers, file.data.into_owned()).into_response()
+    (headers, content).into_response()
 }

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use data_encoding::BASE64URL_NOPAD;
 use sea_orm::{ConnectionTrait, Statement};
 
 use crate::{
@@ -99,7 +99,7 @@ impl Cursors {
         }
         let seal = self.mac(&bytes);
         bytes.extend(seal);
-        URL_SAFE_NO_PAD.encode(bytes)
+        BASE64URL_NOPAD.encode(&bytes)
     }
 
     /// Seals the position of an organization's streams after a submission.
@@ -152,7 +152,7 @@ pub fn is_well_formed(text: &str) -> bool {
 }
 
 fn decoded(text: &str) -> Option<Vec<u8>> {
-    let bytes = (text.len() <= TEXT_BYTES_MAX).then(|| URL_SAFE_NO_PAD.decode(text).ok())??;
+    let bytes = (text.len() <= TEXT_BYTES_MAX).then(|| BASE64URL_NOPAD.decode(text.as_bytes()).ok())??;
     (bytes.len() >= HEAD_BYTES + SEAL_BYTES).then_some(bytes)
 }
 
@@ -217,16 +217,16 @@ mod tests {
         assert!(cursors(2).unseal(purpose, &text).is_err(), "another database");
         assert!(cursors(1).unseal(CursorPurpose::of("metricStream", "other"), &text).is_err(), "another filter");
         assert!(cursors(1).unseal(CursorPurpose::of("entityChanged", "filter"), &text).is_err(), "another stream");
-        let bytes = URL_SAFE_NO_PAD.decode(&text).unwrap();
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).unwrap();
         for index in 0..bytes.len() {
             for bit in 0..8 {
                 let mut forged = bytes.clone();
                 forged[index] ^= 1 << bit;
-                assert!(cursors(1).unseal(purpose, &URL_SAFE_NO_PAD.encode(forged)).is_err(), "{index} {bit}");
+                assert!(cursors(1).unseal(purpose, &BASE64URL_NOPAD.encode(&forged)).is_err(), "{index} {bit}");
             }
         }
         for length in 0..bytes.len() {
-            assert!(cursors(1).unseal(purpose, &URL_SAFE_NO_PAD.encode(&bytes[..length])).is_err(), "{length}");
+            assert!(cursors(1).unseal(purpose, &BASE64URL_NOPAD.encode(&bytes[..length])).is_err(), "{length}");
         }
         for wrong in ["", "abc", "!!!", &"A".repeat(40), &"A".repeat(100_000)] {
             assert!(cursors(1).unseal(purpose, wrong).is_err());

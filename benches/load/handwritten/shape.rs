@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -17,17 +17,17 @@ pub struct Nodes<T> {
 
 /// The numbers of an id, behind the name of its type.
 pub fn decode<const N: usize>(id: &str) -> Option<[i64; N]> {
-    let bytes = URL_SAFE_NO_PAD.decode(id).ok()?;
+    let bytes = BASE64URL_NOPAD.decode(id.as_bytes()).ok()?;
     let numbers = std::str::from_utf8(&bytes).ok()?.split(':').skip(1).map(str::parse);
     numbers.collect::<Result<Vec<i64>, _>>().ok()?.try_into().ok()
 }
 
 fn organization_id(id: i64) -> String {
-    URL_SAFE_NO_PAD.encode(format!("Organization:{id}"))
+    BASE64URL_NOPAD.encode(format!("Organization:{id}").as_bytes())
 }
 
 fn employee_id(organization: i64, id: i64) -> String {
-    URL_SAFE_NO_PAD.encode(format!("Employee:{organization}:{id}"))
+    BASE64URL_NOPAD.encode(format!("Employee:{organization}:{id}").as_bytes())
 }
 
 #[derive(Serialize)]
@@ -127,7 +127,7 @@ impl ProjectsData {
         let nodes = projects
             .into_iter()
             .map(|(organization, id, name, status)| Project {
-                id: URL_SAFE_NO_PAD.encode(format!("Project:{organization}:{id}")),
+                id: BASE64URL_NOPAD.encode(format!("Project:{organization}:{id}").as_bytes()),
                 name,
                 status: ["ACTIVE", "PAUSED", "ARCHIVED"].get(usize::from(status.unsigned_abs())).copied().unwrap_or(""),
                 team: Nodes { nodes: teams.remove(&(organization, id)).unwrap_or_default() },

@@ -1,6 +1,6 @@
 //! Cursors of lists of measurements: in which order, and where a measurement stands in it.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use data_encoding::BASE64URL_NOPAD;
 
 use super::{CHECKSUM_BYTES, VERSION, checksum, take};
 use crate::{
@@ -30,7 +30,7 @@ pub fn encode(order: RowOrder, sort: Sort, place: Place) -> String {
     });
     bytes.extend(place.id.0.to_be_bytes());
     bytes.extend(checksum(&bytes));
-    URL_SAFE_NO_PAD.encode(bytes)
+    BASE64URL_NOPAD.encode(&bytes)
 }
 
 /// The place that a cursor names in this order.
@@ -39,7 +39,7 @@ pub fn encode(order: RowOrder, sort: Sort, place: Place) -> String {
 /// [`Error::Input`] when it is no cursor of such a list, or one of another order.
 pub fn decode(cursor: &str, order: RowOrder, sort: Sort) -> Result<Place> {
     let refuse = || Error::input("after", "is not a cursor of this list; use one from pageInfo or an edge unchanged");
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| refuse())?;
+    let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).map_err(|_| refuse())?;
     let (body, sum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or_else(refuse)?;
     if *sum != checksum(body) || !body.starts_with(&[VERSION, LIST]) {
         return Err(refuse());

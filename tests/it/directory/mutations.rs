@@ -239,13 +239,13 @@ on_both_databases! {
 
 on_both_databases! {
     async fn an_id_has_one_spelling(database: TestDatabase) {
-        use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+        use data_encoding::BASE64URL_NOPAD;
         let server = Server::fixed(database).await;
         let world = server.seed("organizations=1 employees=1").await;
         let key = world.employees[0].key;
         let query = "mutation ($id: ID!) { deleteEmployee(id: $id) { deletedId userErrors { field code message } } }";
         for spelling in [format!("+{}", key.id.0), format!("0{}", key.id.0)] {
-            let id = URL_SAFE_NO_PAD.encode(format!("Employee:{}:{spelling}", key.organization.0));
+            let id = BASE64URL_NOPAD.encode(format!("Employee:{}:{spelling}", key.organization.0).as_bytes());
             let data = server.graphql(query, json!({ "id": id })).await.data();
             assert_eq!(failures(&data["deleteEmployee"]), failure("NOT_FOUND", "id"), "{spelling}");
         }
