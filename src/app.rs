@@ -1,4 +1,4 @@
-//! Every part of the server, built once in order and closed in reverse. The only file that knows all of them.
+//! Builds all parts of the server in order and closes them in reverse. The only file that knows all of them.
 
 mod settings;
 
@@ -50,31 +50,31 @@ const QUEUE_TIMEOUT: Duration = Duration::from_millis(2_500);
 /// Maximum time for connections to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The open database with what writes into it: all that seeding needs, and the ground of a server.
+/// The open database with the write path: the basis of a server, and sufficient for seeding and importing.
 pub struct Core {
     /// The pools.
     pub database: Database,
-    /// Makes ids.
+    /// Generates ids.
     pub ids: Arc<IdGenerator>,
-    /// Tells the time.
+    /// The clock.
     pub clock: Clock,
     /// The write path.
     pub ingest: Ingest,
-    /// What was just written.
+    /// Publishes commits to subscribers.
     pub publisher: Publisher,
-    /// The cursors of streams.
+    /// Encodes and decodes the cursors of streams.
     pub cursors: Cursors,
     random: Random,
     batcher: RunningJob,
-    /// Last: nobody else may be this instance while anything above still writes.
+    /// Declared last, so that no other process can claim this instance while the parts above still write.
     instance: Instance,
 }
 
 impl Core {
-    /// Opens and migrates the database and starts the write path. The instance is held until the core is closed.
+    /// Opens and migrates the database and starts the write path. Holds the instance until the core is closed.
     ///
     /// # Errors
-    /// When the database cannot be reached or migrated.
+    /// If the database cannot be reached or migrated.
     pub async fn open(config: &Config, clock: Clock, instance: Instance) -> Result<Self> {
         Self::open_with(config, clock, instance, &config.ingest).await
     }
@@ -108,7 +108,7 @@ impl Core {
         Ok(Self { database, ids, clock, ingest, publisher, cursors, random, batcher, instance })
     }
 
-    /// Writes what is queued and closes the pools.
+    /// Writes the queue and closes the pools.
     pub async fn close(self) {
         self.ingest.close();
         if !self.batcher.ended(QUEUE_TIMEOUT).await {
@@ -119,7 +119,7 @@ impl Core {
             self.instance.release().await;
         };
         if timeout(CLOSE_TIMEOUT, close).await.is_err() {
-            tracing::warn!("the database's connections did not come back in time");
+            tracing::warn!("the database connections did not close in time");
         }
     }
 }
@@ -130,14 +130,14 @@ pub struct App {
     engine: Engine,
     core: Core,
     jobs: Vec<RunningJob>,
-    /// Executions that subscriptions share.
+    /// Executions shared by subscriptions.
     tasks: TaskTracker,
     server: JoinHandle<()>,
-    /// Cancelled before everything else: balancers look elsewhere.
+    /// Cancelled first, so that load balancers stop sending requests.
     leaving: CancellationToken,
-    /// Cancelled next: no new requests, sockets are told.
+    /// Cancelled second: no new requests are accepted, and WebSockets are closed.
     draining: CancellationToken,
-    /// Cancelled when the last request was answered: jobs write what they hold.
+    /// Cancelled after the last request: jobs write their pending data.
     stopping: CancellationToken,
     sockets: Arc<Semaphore>,
     sockets_max: u32,
@@ -146,16 +146,16 @@ pub struct App {
 }
 
 impl App {
-    /// Builds every part and starts to listen. Port 0 takes a free one.
+    /// Builds all parts and starts to listen. Port 0 selects a free port.
     ///
     /// # Errors
-    /// When a part cannot start; what was started before stops with the process.
+    /// If a part cannot start. Parts started before it stop with the process.
     pub async fn start(config: &Config, clock: Clock) -> Result<Self> {
         let instance = Instance::claim(&config.database, config.server.node).await?;
         Self::start_as(instance, config, clock).await
     }
 
-    /// The same for whoever already is an instance.
+    /// Like [`App::start`], with an instance that was claimed already.
     ///
     /// # Errors
     /// As [`App::start`].
@@ -164,10 +164,10 @@ impl App {
         Self::serve(config, core).await
     }
 
-    /// Starts to listen on top of an open core.
+    /// Starts to listen with an open core.
     ///
     /// # Errors
-    /// When the address is taken, or the database refuses the server's own project.
+    /// If the address is in use, or the server's own project cannot be created.
     pub async fn serve(config: &Config, core: Core) -> Result<Self> {
         let [leaving, draining, stopping] = std::array::from_fn(|_| CancellationToken::new());
         let sockets = Arc::new(Semaphore::new(config.limits.sockets_max as usize));
@@ -247,40 +247,40 @@ impl App {
         })
     }
 
-    /// Where the server listens.
+    /// The address on which the server listens.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The executable schema.
+    /// The GraphQL engine.
     pub const fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// What the server stands on.
+    /// The database and the write path.
     pub const fn core(&self) -> &Core {
         &self.core
     }
 
-    /// Stops in reverse: no new work, requests and sockets finish, jobs write what they hold, pools close. It takes the
-    /// drain timeout and five seconds at most after the drain delay, and says what did not finish.
+    /// Stops the server: no new requests, requests and WebSockets finish, jobs write their pending data, pools close. Takes
+    /// at most the drain delay, the drain timeout and five seconds, and logs what did not finish in time.
     pub async fn stop(self) {
         self.leaving.cancel();
         sleep(self.drain_delay).await;
         self.draining.cancel();
-        // Upgraded sockets are no longer the listener's: each holds a permit until it has been told.
+        // The listener does not wait for upgraded connections; each holds a permit until it is closed.
         let (requests, sockets) = tokio::join!(
             timeout(self.drain_timeout, self.server),
             timeout(self.drain_timeout, self.sockets.acquire_many(self.sockets_max)),
         );
         if requests.is_err() {
-            tracing::warn!("some requests did not finish in time");
+            tracing::warn!("some requests did not finish within server.drain_timeout_ms");
         }
         if sockets.is_err() {
             let open = (self.sockets_max as usize).saturating_sub(self.sockets.available_permits());
-            tracing::warn!(open, "some sockets did not finish in time");
+            tracing::warn!(open, "some WebSockets were not closed within server.drain_timeout_ms");
         }
-        // They end with the last who watches.
+        // Shared executions end with their last subscriber.
         self.tasks.close();
         if timeout(JOBS_TIMEOUT, self.tasks.wait()).await.is_err() {
             tracing::warn!("some subscriptions did not end in time");

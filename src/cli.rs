@@ -1,7 +1,7 @@
-//! The command line: one file per command, none of which knows how the parts work inside.
+//! The command line: one file per command.
 //!
-//! Data goes to standard output, talk to standard error. Exit codes: 0 done, 1 failed, 2 usage, 65 data differs
-//! or was refused, 69 unavailable (a database that does not answer, or an SQLite file that another server or seed works on), 78
+//! Data goes to standard output, messages go to standard error. Exit codes: 0 success, 1 internal error, 2 usage error, 65
+//! invalid data, 69 unavailable (a database that does not respond, or an SQLite file that another process uses), 78 invalid
 //! configuration, 130 interrupted.
 
 pub mod arguments;
@@ -23,10 +23,10 @@ use failure::Failure;
 
 use crate::config::Config;
 
-/// How long what cannot be cancelled may take at the end.
+/// Timeout at exit for work that cannot be cancelled.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// Does what the command line says.
+/// Runs a command.
 pub fn run(arguments: &Arguments) -> ExitCode {
     match dispatch(arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -35,7 +35,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
-    // These need no configuration.
+    // These commands need no configuration.
     match &arguments.command {
         Some(Command::Schema(command)) => return schema::run(command),
         Some(Command::Config(command)) => return config::run(command),
@@ -53,7 +53,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
             _ => serve::run(&config).await,
         }
     });
-    // A name that is still being looked up, for instance, must not hold up the end.
+    // A DNS lookup in progress, for instance, must not delay the exit.
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     ended
 }

@@ -1,4 +1,4 @@
-//! perfgraph: metrics in, answers and live pushes out. The map of the house is ARCHITECTURE.md.
+//! perfgraph: a GraphQL server for performance analytics. ARCHITECTURE.md describes its structure.
 
 pub mod app;
 pub mod auth;

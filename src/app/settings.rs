@@ -1,4 +1,4 @@
-//! What each part of the server is told, from the configuration.
+//! Settings of parts that do not take a section of the configuration.
 
 use crate::{
     config::{Config, TrustedDocuments},

@@ -1,6 +1,4 @@
-//! The command line as it is typed: names, values and help texts.
-//!
-//! Nothing is done here; what a command does stands in the file of its name.
+//! The arguments of the command line: names, values and help texts. Each command is implemented in the file of its name.
 
 use std::path::PathBuf;
 
@@ -9,26 +7,26 @@ use jiff::Timestamp;
 
 use crate::config::{DatabaseUrl, Overrides};
 
-/// GraphQL performance analytics: metrics in, aggregates, percentiles and live pushes out.
+/// GraphQL server for performance analytics: stores metrics, answers aggregates and percentiles, pushes live updates.
 #[derive(Debug, Parser)]
-#[command(name = "perfgraph", version, after_help = "Without a command, perfgraph serves.")]
+#[command(name = "perfgraph", version, after_help = "Without a command, perfgraph runs the server.")]
 pub struct Arguments {
-    /// Configuration file [default: perfgraph.toml, if it is there]
+    /// Configuration file [default: perfgraph.toml, if it exists]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Database, `sqlite://FILE` or `postgres://USER@HOST/DATABASE`. Set one with a password as `DATABASE_URL` instead:
-    /// other users of this machine can see flags
+    /// Database, `sqlite://FILE` or `postgres://USER@HOST/DATABASE`. Set a URL with a password as the environment variable
+    /// `DATABASE_URL` instead, because other users of this machine can see flags
     #[arg(long, global = true, value_name = "URL")]
     pub database_url: Option<DatabaseUrl>,
 
-    /// What to do; absent, the server runs with its configured address.
+    /// The command to run. Without one, the server runs.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
 impl Arguments {
-    /// The settings that flags replace.
+    /// The settings given as flags.
     #[must_use]
     pub fn overrides(&self) -> Overrides {
         let listen = match &self.command {
@@ -39,24 +37,24 @@ impl Arguments {
     }
 }
 
-/// What perfgraph can do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the server
     Serve(Serve),
-    /// Change the database's schema, or show where it stands
+    /// Apply or revert migrations of the database schema, or list them
     #[command(subcommand)]
     Migrate(Migrate),
     /// Fill the database with sample data
     Seed(Seed),
-    /// Read metrics or a web server's log into a project
+    /// Import metrics or the access log of a web server into a project
     Import(Import),
-    /// Watch the slowest endpoints of a project, live
+    /// Watch the slowest endpoints of a project
     Watch(Watch),
-    /// Show or compare the GraphQL schema
+    /// Print the GraphQL schema, or compare it with a file
     #[command(subcommand)]
     Schema(Schema),
-    /// Show the configuration
+    /// Print the default configuration
     #[command(subcommand)]
     Config(ConfigCommand),
 }
@@ -64,110 +62,109 @@ pub enum Command {
 /// Runs the server.
 #[derive(Debug, Default, Args)]
 pub struct Serve {
-    /// Address and port [default: 127.0.0.1:8000]
+    /// Address and port to listen on [default: 127.0.0.1:8000]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<String>,
 }
 
-/// Changes the database's schema, or shows where it stands.
+/// Applies, reverts or lists migrations of the database schema.
 #[derive(Debug, Subcommand)]
 pub enum Migrate {
-    /// Apply the migrations that are missing
+    /// Apply missing migrations
     Up {
-        /// Apply only the next N
+        /// Maximum number of migrations to apply [default: all]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         steps: Option<u32>,
     },
-    /// Take back the last migrations, with the data that only they can hold
+    /// Revert the latest migrations. Data in tables and columns that they added is lost
     Down {
-        /// How many
+        /// Number of migrations to revert
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         steps: u32,
     },
-    /// List the migrations and which of them are applied
+    /// List all migrations as applied or missing
     Status,
 }
 
 /// Fills the database with sample data.
 #[derive(Debug, Args)]
 pub struct Seed {
-    /// How much
+    /// Amount of data
     #[arg(long, value_enum, default_value_t = SeedSize::Small)]
     pub size: SeedSize,
 
-    /// Start of the random numbers: the same number makes the same data
+    /// Seed of the random number generator: the same seed generates the same data
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub rng_seed: u64,
 
-    /// Time of the newest measurement, as in 2026-01-31T12:00:00Z [default: now]
+    /// Time of the newest measurement, such as 2026-01-31T12:00:00Z [default: now]
     #[arg(long, value_name = "RFC3339")]
     pub until: Option<Timestamp>,
 }
 
-/// How much sample data to make.
+/// The amount of sample data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SeedSize {
-    /// Enough to look around
+    /// About 20,000 measurements, for a first look
     Small,
-    /// Enough to develop a dashboard with
+    /// Enough to develop a dashboard
     Medium,
-    /// 10 million measurements, enough to measure with
+    /// 10 million measurements, for benchmarks
     Large,
 }
 
-/// Reads metrics or a web server's log into a project.
+/// Imports metrics or the access log of a web server into a project.
 #[derive(Debug, Args)]
 pub struct Import {
-    /// File to read, plain, gzip or zstd; `-` for standard input
+    /// File to import, may be compressed with gzip or zstd; `-` reads standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 
-    /// Project to import into, by its slugs or its node id
+    /// Project to import into, as its slugs or its node id
     #[arg(long, value_name = "ORGANIZATION/PROJECT", required_unless_present = "dry_run")]
     pub project: Option<String>,
 
-    /// Format of the file; by its name, or by its look, where nothing is said
+    /// Format of the file
     #[arg(long, value_enum, default_value_t = ImportFormat::Auto)]
     pub format: ImportFormat,
 
-    /// Unit of the request times in an access log; `auto` takes 0.123 for seconds (nginx) and 123456 for microseconds
-    /// (Apache)
+    /// Unit of the request times in an access log
     #[arg(long, value_enum, default_value_t = ImportTimeUnit::Auto)]
     pub time_unit: ImportTimeUnit,
 
-    /// Take rows from here on, as in 2026-01-31T00:00:00Z, and refuse those before one by one. Without it, rows of the
-    /// last 400 days are taken, and one that is older ends the import
+    /// Oldest time of rows to import, such as 2026-01-31T00:00:00Z; older rows are refused. Without it, rows of the last 400
+    /// days are imported, and an older row ends the import
     #[arg(long, value_name = "RFC3339")]
     pub since: Option<Timestamp>,
 
-    /// Write refused rows to this file, as they stood
+    /// File to write refused rows to, unchanged, so that they can be corrected and imported
     #[arg(long, value_name = "FILE")]
     pub rejects: Option<PathBuf>,
 
-    /// Only read and check; needs no database
+    /// Validate the file without importing it; needs no database
     #[arg(long)]
     pub dry_run: bool,
 }
 
-/// Formats that can be imported.
+/// The format of a file to import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ImportFormat {
-    /// By the file's name (.ndjson, .jsonl, .json, .csv, .log, also with .gz or .zst), or by its first bytes
+    /// Detected by the file name (.ndjson, .jsonl, .json, .csv, .log, also with .gz or .zst), else by the first bytes
     Auto,
     /// One JSON object per line
     Ndjson,
     /// One JSON array of objects
     Json,
-    /// CSV with a header
+    /// CSV with a header line
     Csv,
-    /// Combined access log of nginx or Apache, with the request's time behind it
+    /// Access log of nginx or Apache in the combined format, followed by the request time
     AccessLog,
 }
 
-/// How long requests took.
+/// The unit of request times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ImportTimeUnit {
-    /// By the decimal point
+    /// Seconds if the time has a decimal point (nginx: 0.123), else microseconds (Apache: 123456)
     Auto,
     /// Seconds
     S,
@@ -180,7 +177,7 @@ pub enum ImportTimeUnit {
 /// Watches the slowest endpoints of a project on a running server.
 #[derive(Clone, Debug, Args)]
 pub struct Watch {
-    /// Project to watch, by its slugs or its node id
+    /// Project to watch, as its slugs or its node id
     #[arg(long, value_name = "ORGANIZATION/PROJECT")]
     pub project: String,
 
@@ -188,54 +185,54 @@ pub struct Watch {
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8000")]
     pub url: String,
 
-    /// How far back to look, as in PT5M
+    /// Length of the sliding window, such as PT5M
     #[arg(long, value_name = "DURATION", default_value = "PT5M")]
     pub window: String,
 
-    /// How often to look again, as in PT2S
+    /// Interval of updates, such as PT2S
     #[arg(long, value_name = "DURATION", default_value = "PT2S")]
     pub every: String,
 
-    /// What makes an endpoint slow
+    /// Statistic to rank endpoints by
     #[arg(long, value_enum, default_value_t = RankBy::P95)]
     pub rank_by: RankBy,
 
-    /// How many endpoints to show
+    /// Maximum number of endpoints, 1 to 100
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub limit: u32,
 
-    /// Show them once and end
+    /// Print the ranking once and exit
     #[arg(long)]
     pub once: bool,
 }
 
-/// What makes an endpoint slow.
+/// The statistic that ranks endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RankBy {
-    /// The median
+    /// Median
     P50,
-    /// Nine of ten are not slower
+    /// 90th percentile
     P90,
-    /// 95 of 100 are not slower
+    /// 95th percentile
     P95,
-    /// 99 of 100 are not slower
+    /// 99th percentile
     P99,
-    /// The mean
+    /// Arithmetic mean
     Average,
-    /// The slowest
+    /// Maximum
     Max,
-    /// How many requests there are
+    /// Number of requests
     Count,
-    /// How many of them fail
+    /// Share of failed requests
     ErrorRate,
 }
 
-/// Shows or compares the GraphQL schema.
+/// Prints the GraphQL schema, or compares it with a file.
 #[derive(Debug, Subcommand)]
 pub enum Schema {
     /// Print the schema
     Print,
-    /// Fail when a file differs from the schema
+    /// Fail if a file differs from the schema
     Check {
         /// File to compare with
         #[arg(default_value = "schema.graphql")]
@@ -243,10 +240,10 @@ pub enum Schema {
     },
 }
 
-/// Shows the configuration.
+/// Prints the default configuration.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Print the default configuration file, with a comment for every key
+    /// Print the default configuration file, with a comment for each key
     Print,
 }
 
@@ -262,12 +259,12 @@ mod tests {
     }
 
     #[test]
-    fn the_definitions_are_sound() {
+    fn the_definitions_are_valid() {
         Arguments::command().debug_assert();
     }
 
     #[test]
-    fn flags_become_overrides_wherever_they_stand() {
+    fn flags_become_overrides_at_any_position() {
         assert!(parse("perfgraph").unwrap().command.is_none());
         let arguments = parse("perfgraph --config a.toml serve --listen [::1]:1 --database-url sqlite://a").unwrap();
         assert_eq!(arguments.config.as_deref(), Some("a.toml".as_ref()));
@@ -278,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_have_the_defaults_that_their_help_tells() {
+    fn commands_have_the_documented_defaults() {
         let command = |line| parse(line).unwrap().command;
         assert!(matches!(command("perfgraph migrate down"), Some(Command::Migrate(Migrate::Down { steps: 1 }))));
         assert!(matches!(command("perfgraph migrate up"), Some(Command::Migrate(Migrate::Up { steps: None }))));
@@ -292,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn slips_are_usage_errors() {
+    fn misspelt_arguments_are_usage_errors() {
         for line in ["serve --lisen x", "seed --size huge", "migrate down --steps 0", "seed --until today"] {
             let error = parse(&format!("perfgraph {line}")).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line}");

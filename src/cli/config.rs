@@ -1,13 +1,13 @@
-//! `perfgraph config`: shows the configuration.
+//! `perfgraph config`: prints the default configuration.
 
 use super::{arguments::ConfigCommand, failure::Failure};
 use crate::config::Config;
 
-/// Prints what was asked for.
+/// Runs the command.
 #[expect(
     clippy::print_stdout,
     clippy::unnecessary_wraps,
-    reason = "data goes to standard output; one shape for all commands"
+    reason = "data goes to standard output; all commands have the same signature"
 )]
 pub fn run(command: &ConfigCommand) -> Result<(), Failure> {
     match command {

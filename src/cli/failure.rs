@@ -1,4 +1,4 @@
-//! Why a command failed, in a sentence for the person at the terminal and a number for scripts.
+//! Failures of commands: a message for the terminal and an exit code for scripts.
 
 use std::{fmt::Display, process::ExitCode};
 
@@ -9,35 +9,35 @@ use crate::{config::ConfigError, error};
 /// A failed command.
 #[derive(Debug, Error)]
 pub enum Failure {
-    /// The configuration does not make sense.
+    /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A part of the server failed.
     #[error("{}", explain(.0))]
     Part(#[from] error::Error),
-    /// Something is not as it was said to be.
+    /// Input data is invalid or differs from what is expected.
     #[error("{0}")]
     Data(String),
-    /// A server does not answer.
+    /// A server does not respond.
     #[error("{0}")]
     Unavailable(String),
-    /// Somebody stopped it.
+    /// The command was interrupted by a signal.
     #[error("{0}")]
     Interrupted(String),
-    /// Anything else.
+    /// Any other failure.
     #[error("{0}")]
     Internal(String),
 }
 
 impl Failure {
-    /// Anything else.
+    /// A failure of any other kind.
     pub fn internal(error: impl Display) -> Self {
         Self::Internal(error.to_string())
     }
 
     fn exit_code(&self) -> u8 {
         match self {
-            // What a part refuses at the start was configured.
+            // Input that a part refuses at startup comes from the configuration.
             Self::Config(_) | Self::Part(error::Error::Input { .. }) => ConfigError::EXIT_CODE,
             Self::Part(error::Error::Unavailable { .. }) | Self::Unavailable(_) => 69,
             Self::Data(_) => 65,
@@ -46,16 +46,15 @@ impl Failure {
         }
     }
 
-    /// Says why on standard error and gives the exit code.
-    #[expect(clippy::print_stderr, reason = "the last words of a command, also when logging never started")]
+    /// Prints the message to standard error and returns the exit code.
+    #[expect(clippy::print_stderr, reason = "the message of a failed command, also if logging was not started")]
     pub fn report(&self) -> ExitCode {
         eprintln!("perfgraph: {self}");
         ExitCode::from(self.exit_code())
     }
 }
 
-/// A fault with its causes: at the terminal, unlike on the wire, they help. What an internal fault says itself is for
-/// the wire alone, where there is a request id.
+/// A fault with its causes. The own message of an internal fault is left out, because it refers to the id of a request.
 fn explain(fault: &error::Error) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut next: Option<&dyn std::error::Error> = match fault {
@@ -64,7 +63,7 @@ fn explain(fault: &error::Error) -> String {
     };
     while let Some(cause) = next {
         let text = cause.to_string();
-        // Many a fault already ends with its cause.
+        // The messages of some faults already end with their cause.
         if !parts.last().is_some_and(|said| said.ends_with(&text)) {
             parts.push(text);
         }
@@ -78,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_internal_fault_says_its_cause_and_nothing_of_requests() {
+    fn an_internal_fault_shows_its_cause_only() {
         let cause = std::io::Error::other("the disk is made of cheese");
         assert_eq!(Failure::from(error::Error::internal(cause)).to_string(), "the disk is made of cheese");
     }

@@ -1,8 +1,7 @@
-//! Sample data for a first start: the embedded database is somebody's first look, so it has something to show. A
-//! PostgreSQL database belongs to an operator, who seeds it if they want to, and so does an SQLite file that holds
-//! anything at all.
+//! Sample data for the first start with an empty SQLite file, so that a new user sees data. A PostgreSQL database, or an
+//! SQLite file with any content, is left unchanged.
 //!
-//! It is filled under another name and gets its own when it is whole: a start that is killed leaves nothing of it.
+//! The file is filled under a temporary name and renamed when it is complete, so an interrupted start leaves no partial data.
 
 use std::{
     fs, io,
@@ -24,38 +23,40 @@ use crate::{
     seed::{self, Plan, Size},
 };
 
-/// Where the random numbers start.
+/// The seed of the random number generator.
 const RNG_SEED: u64 = 1;
 
-/// What a file is called that is not whole yet.
+/// The suffix of the temporary name.
 const UNFINISHED: &str = ".filling";
 
-/// What SQLite and the migrations keep beside a file.
+/// Suffixes of the files that SQLite and the migrations create beside a database.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", ".migrate.lock"];
 
-/// Makes and fills the SQLite file if it is not there, or holds nothing.
+/// Creates and fills the SQLite file if it does not exist or is empty.
 pub async fn fill_if_empty(config: &Config) -> Result<(), Failure> {
-    // An operator who migrates by hand wants to make the file by hand too.
+    // An operator who applies migrations manually also creates the file manually.
     let wanted = sqlite_file(config.database.url.reveal())?.filter(|_| config.database.migrate_on_start);
     let Some(file) = wanted else { return Ok(()) };
-    if file.exists() && !holds_nothing(config).await? {
+    if file.exists() && !is_empty(config).await? {
         return Ok(());
     }
-    tracing::info!("the database is empty: making one with small sample data");
+    tracing::info!("the database is empty; filling it with sample data");
     let unfinished = beside(&file, UNFINISHED);
     remove(&unfinished)?;
-    fill(&under_another_name(config)).await?;
+    fill(&with_temporary_name(config)).await?;
     if fs::metadata(beside(&unfinished, "-wal")).is_ok_and(|log| log.len() > 0) {
-        return Err(Failure::internal("the sample data could not be finished: SQLite still holds its log"));
+        return Err(Failure::internal(
+            "the sample data could not be completed: SQLite did not write back its write-ahead log",
+        ));
     }
-    // What is replaced holds nothing, and nobody else may write to it while the instance's lock is ours.
+    // The replaced file is empty, and no other process writes to it while this one holds the lock of the instance.
     remove(&file)?;
     publish(&unfinished, &file).map_err(Error::internal)?;
     remove(&unfinished)
 }
 
-/// Whether there is not a single organization, not even the server's own.
-async fn holds_nothing(config: &Config) -> Result<bool, Failure> {
+/// Whether the database contains no organization, not even the server's own.
+async fn is_empty(config: &Config) -> Result<bool, Failure> {
     let core = Core::open(config, Clock::system(), Instance::alone(SAMPLE_NODE)).await?;
     let db = core.database.reader(StatementLog::default());
     let found = directory::count::<Organization>(&auth::server_scope(), &db, None).await;
@@ -72,7 +73,7 @@ async fn fill(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-fn under_another_name(config: &Config) -> Config {
+fn with_temporary_name(config: &Config) -> Config {
     let url = config.database.url.reveal();
     let (path, parameters) = url.find('?').map_or((url, ""), |at| url.split_at(at));
     let mut config = config.clone();
@@ -80,7 +81,8 @@ fn under_another_name(config: &Config) -> Config {
     config
 }
 
-/// Gives the file its name, for good: a name that a power cut takes back would take acknowledged metrics with it.
+/// Renames the file and syncs its folder. Otherwise a power failure could undo the rename, and lose the metrics that were
+/// acknowledged since.
 fn publish(unfinished: &Path, file: &Path) -> io::Result<()> {
     fs::rename(unfinished, file)?;
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -1,8 +1,8 @@
-//! `perfgraph import`: a file (or standard input) of metrics or a web server's log into a project, a part at a time.
+//! `perfgraph import`: imports metrics or the access log of a web server from a file or standard input, in parts.
 //!
-//! A part is stored under what the file held up to its end, so a second run finds what the first one stored. Days that
-//! are older than the server's window get the partitions they need; a row older than the import's own bound ends it, for
-//! what the ledger remembers as refused could not be imported later.
+//! The idempotency key of a part is the digest of the file up to its end, so a second run finds the parts that the first one
+//! stored. Partitions are created for days before the server's time window. A row older than the import's own limit ends the
+//! import, because a part that the ledger records with refused rows could not be imported again.
 
 mod progress;
 mod rejects;
@@ -38,40 +38,40 @@ use crate::{
     },
 };
 
-/// The door that the ledger names.
+/// The source recorded in the ledger.
 const SOURCE: &str = "import";
 
-/// How far back rows may be where nothing else is said: as long as hours are worth keeping.
+/// Maximum age of rows without `--since`, in days: the default retention of hourly rollups.
 const DAYS_BACK: i64 = 400;
 
-/// Refused rows that are shown at the end.
+/// Number of refused rows shown at the end.
 const SHOWN: usize = 10;
 
-/// Imports, or looks at what would be imported.
+/// Imports the file, or only validates it.
 pub async fn run(config: &Config, command: &Import) -> Result<(), Failure> {
     let now = Clock::system().now();
     let since = command.since.map(|since| Timestamp::from_micros(since.as_microsecond()));
     let from = since.unwrap_or_else(|| now.plus_micros(-DAYS_BACK * DAY_MICROS));
     let settings = settings(config, now, from);
-    let days = Days::within(from, settings.time_window_future_minutes);
+    let days = PartitionDays::within(from, settings.time_window_future_minutes);
     let mut text = Text::open(&command.file).await?;
     let format = text.format(command.format, command.time_unit).await?;
     let progress = Progress::new(&text);
     let records = RecordReader::new(text.into_bytes(), format, u64::MAX).with_digest();
     let rejects = Rejects::create(command.rejects.as_deref(), format)?;
-    let reading = Reading { records, rejects, progress, oldest: since.is_none().then_some(from), index: 0 };
+    let run = ImportRun { records, rejects, progress, oldest: since.is_none().then_some(from), index: 0 };
     if command.dry_run {
-        return reading.look(&settings, now).await;
+        return run.validate(&settings, now).await;
     }
     let name = command.project.as_deref().unwrap_or_default();
     let instance = Instance::claim(&config.database, config.server.node).await?;
     let core = Core::open_with(config, Clock::system(), instance, &settings).await?;
-    let imported = async { reading.store(&core, find(&core, name).await?, config.ingest.part_rows, days).await }.await;
+    let imported = async { run.store(&core, find(&core, name).await?, config.ingest.part_rows, days).await }.await;
     core.close().await;
     imported
 }
 
-/// What is taken in, with a window that reaches back to `from`.
+/// The settings of the write path, with a time window that begins at `from`.
 fn settings(config: &Config, now: Timestamp, from: Timestamp) -> config::Ingest {
     // A day more, because the clock goes on while rows are read.
     let hours = (now.as_micros() - from.as_micros()).max(0) / HOUR_MICROS + 1 + 24;
@@ -79,10 +79,9 @@ fn settings(config: &Config, now: Timestamp, from: Timestamp) -> config::Ingest 
     config::Ingest { time_window_past_hours: hours, ..config.ingest.clone() }
 }
 
-/// The project with this node id, or with these slugs: `organization/project`.
+/// Finds a project by its node id or its slugs (`organization/project`).
 async fn find(core: &Core, name: &str) -> Result<Key<ProjectId>, Failure> {
-    let absent =
-        || Failure::Data(format!("there is no project `{name}`; name one as ORGANIZATION/PROJECT, by their slugs"));
+    let absent = || Failure::Data(format!("there is no project `{name}`; write ORGANIZATION/PROJECT with their slugs"));
     if let Some(known) = NodeId::project(&name.into()) {
         return Ok(known);
     }
@@ -95,24 +94,24 @@ async fn find(core: &Core, name: &str) -> Result<Key<ProjectId>, Failure> {
     Ok(project.ok_or_else(absent)?.key)
 }
 
-/// An import under way.
-struct Reading {
+/// An import in progress.
+struct ImportRun {
     records: RecordReader<source::Bytes>,
     rejects: Rejects,
     progress: Progress,
-    /// A row before it ends the import.
+    /// The oldest time allowed. An older row ends the import.
     oldest: Option<Timestamp>,
     index: u64,
 }
 
-impl Reading {
-    /// Stores everything.
+impl ImportRun {
+    /// Stores all rows.
     async fn store(
         mut self,
         core: &Core,
         project: Key<ProjectId>,
         part_rows: usize,
-        mut days: Days,
+        mut days: PartitionDays,
     ) -> Result<(), Failure> {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::internal)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::internal)?;
@@ -153,7 +152,7 @@ impl Reading {
     async fn part(
         &mut self,
         bulk: &mut Bulk<'_>,
-        days: &mut Days,
+        days: &mut PartitionDays,
         core: &Core,
         project: Key<ProjectId>,
     ) -> Result<(), Failure> {
@@ -165,8 +164,8 @@ impl Reading {
         Ok(())
     }
 
-    /// Reads and checks everything without a database.
-    async fn look(mut self, settings: &config::Ingest, now: Timestamp) -> Result<(), Failure> {
+    /// Validates all rows without a database.
+    async fn validate(mut self, settings: &config::Ingest, now: Timestamp) -> Result<(), Failure> {
         let mut summary = Summary::default();
         while let Some(record) = self.records.next().await.map_err(|broken| self.broken(&broken.to_string()))? {
             self.rejects.hold(self.records.raw());
@@ -215,12 +214,12 @@ impl Reading {
         self.progress.clear();
         let stored = summary.accepted;
         Failure::Interrupted(format!(
-            "interrupted; {stored} metrics are imported. The same command goes on from there and stores none twice"
+            "interrupted; {stored} metrics are imported. Run the same command again to continue; no metric is stored twice"
         ))
     }
 
-    /// Says what became of all rows. Refused ones make a bad end, so that scripts notice.
-    #[expect(clippy::print_stderr, reason = "the result is for the person at the terminal")]
+    /// Prints the result. Refused rows are a failure, so that scripts notice them.
+    #[expect(clippy::print_stderr, reason = "the result is shown to the person at the terminal")]
     fn end(mut self, summary: &Summary, verb: &str) -> Result<(), Failure> {
         self.rejects.finish()?;
         self.progress.clear();
@@ -231,38 +230,38 @@ impl Reading {
             eprintln!("  row {}: {}", error.index + 1, error.error);
         }
         match rejected {
-            0 if self.index == 0 => Err(Failure::Data("there is not a single row".to_owned())),
+            0 if self.index == 0 => Err(Failure::Data("the file contains no rows".to_owned())),
             0 => Ok(()),
             _ => Err(Failure::Data(format!("{rejected} rows were refused{}", self.rejects.words()))),
         }
     }
 }
 
-/// What the write path refuses is the data's fault here, unless the database is away.
+/// Converts a fault of the write path. Conflicts and missing objects are errors of the data.
 fn as_data(fault: Error) -> Failure {
     match fault {
         Error::Conflict(_) => Failure::Data(format!(
-            "{fault}: if the same file was imported before with another format or time unit, what it stored then is there"
+            "{fault}: was the same file imported before with another format or time unit? Its rows are stored already"
         )),
         Error::NotFound { .. } => Failure::Data(fault.to_string()),
         other => other.into(),
     }
 }
 
-/// A row that would be counted where it does not belong.
+/// The error of a row that names another project.
 fn elsewhere() -> FieldError {
-    FieldError::new("projectId", "names another project than --project does; leave it out, or import it into its own")
+    FieldError::new("projectId", "names another project than --project; remove it, or import the row into that project")
 }
 
-/// The days that rows fall into, and for which there are partitions.
-struct Days {
+/// The days of the imported rows, for which partitions are needed.
+struct PartitionDays {
     first: Timestamp,
     future_minutes: u32,
     noted: BTreeSet<Timestamp>,
     made: BTreeSet<Timestamp>,
 }
 
-impl Days {
+impl PartitionDays {
     const fn within(from: Timestamp, future_minutes: u32) -> Self {
         Self { first: from.plus_micros(-DAY_MICROS), future_minutes, noted: BTreeSet::new(), made: BTreeSet::new() }
     }
@@ -272,12 +271,12 @@ impl Days {
         self.noted.extend(day.filter(|day| !self.made.contains(day)));
     }
 
-    /// Makes the partitions of days that are new.
+    /// Creates the partitions of new days.
     async fn make(&mut self, core: &Core) -> Result<(), Failure> {
         let ahead = i64::from(self.future_minutes) * MINUTE_MICROS;
         let (first, last) = (self.first.floor(DAY_MICROS), core.clock.now().plus_micros(ahead));
         let noted = std::mem::take(&mut self.noted);
-        // Rows of other days are refused one by one: a garbled date would leave a partition behind for ever.
+        // Rows outside of this range are refused; creating partitions for corrupt dates would leave them behind.
         for day in noted.into_iter().filter(|day| (first..=last).contains(day)) {
             if let Ok(range) = TimeRange::new(day, day.plus_micros(DAY_MICROS)) {
                 partitions::ensure_range(&core.database, range).await?;
@@ -288,7 +287,7 @@ impl Days {
     }
 }
 
-/// The formats of the command line, by the names of files.
+/// The format by the name of a file.
 pub fn by_name(file: &Path) -> Option<ImportFormat> {
     let name = file.file_name()?.to_str()?.to_ascii_lowercase();
     let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);

@@ -1,4 +1,4 @@
-//! `perfgraph migrate`: changes the schema of the database, or says where it stands.
+//! `perfgraph migrate`: applies, reverts or lists migrations of the database schema.
 
 use super::{arguments::Migrate, failure::Failure};
 use crate::{

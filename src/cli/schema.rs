@@ -1,9 +1,9 @@
-//! `perfgraph schema`: prints the schema, or compares a file with it.
+//! `perfgraph schema`: prints the GraphQL schema, or compares it with a file.
 
 use super::{arguments::Schema, failure::Failure};
 use crate::graphql::schema;
 
-/// Prints or compares.
+/// Runs the command.
 #[expect(clippy::print_stdout, reason = "data goes to standard output")]
 pub fn run(command: &Schema) -> Result<(), Failure> {
     match command {
@@ -18,7 +18,9 @@ pub fn run(command: &Schema) -> Result<(), Failure> {
                 return Ok(());
             }
             let name = file.display();
-            Err(Failure::Data(format!("{name} differs from the code: run `perfgraph schema print > {name}`")))
+            Err(Failure::Data(format!(
+                "{name} differs from the schema of this binary; run `perfgraph schema print > {name}`"
+            )))
         }
     }
 }

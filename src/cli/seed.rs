@@ -1,4 +1,4 @@
-//! `perfgraph seed`: fills a database with sample data and shows how far it is.
+//! `perfgraph seed`: fills a database with sample data and shows its progress.
 
 use std::{io::IsTerminal, time::Duration};
 
@@ -17,11 +17,11 @@ use crate::{
     seed::{self, Plan, Size},
 };
 
-/// How often a line says how far it is where no bar can be drawn, in milliseconds.
+/// Interval of progress lines if there is no terminal for a progress bar, in milliseconds.
 const LINE_INTERVAL_MS: f64 = 5_000.0;
 
 /// Fills the database.
-#[expect(clippy::print_stderr, reason = "progress is talk for the person at the terminal")]
+#[expect(clippy::print_stderr, reason = "progress is shown to the person at the terminal")]
 pub async fn run(config: &Config, command: &Seed) -> Result<(), Failure> {
     let until =
         command.until.map_or_else(|| Clock::system().now(), |until| Timestamp::from_micros(until.as_microsecond()));
@@ -31,12 +31,12 @@ pub async fn run(config: &Config, command: &Seed) -> Result<(), Failure> {
         SeedSize::Large => Size::Large,
     };
     let plan = Plan { size, rng_seed: command.rng_seed };
-    // Its ids come from one node and a fixed clock, so that the same plan makes the same ids.
+    // Ids come from a fixed node and a fixed clock, so that the same plan generates the same ids.
     let instance = Instance::claim(&config.database, Some(SAMPLE_NODE)).await?;
     let core = Core::open(config, Clock::fixed(until), instance).await?;
     if !seed::is_empty(&core).await? {
         core.close().await;
-        return Err(Failure::Data("the database is not empty: seed a fresh one".to_owned()));
+        return Err(Failure::Data("the database is not empty; seed a new one".to_owned()));
     }
     let watch = Stopwatch::start();
     let total = seed::expected_rows(&plan);

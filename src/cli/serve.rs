@@ -1,4 +1,4 @@
-//! `perfgraph serve`: fills an empty SQLite database with sample data, migrates, serves until told to stop.
+//! `perfgraph serve`: fills an empty SQLite database with sample data, applies migrations, and serves until a signal.
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -7,23 +7,23 @@ use crate::{app::App, clock::Clock, config::Config, db::Instance};
 
 /// Serves until SIGINT or SIGTERM, then drains.
 pub async fn run(config: &Config) -> Result<(), Failure> {
-    // Before anything else: a signal during the start must end it cleanly too.
+    // Registered first, because a signal during the start must end it cleanly too.
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::internal)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::internal)?;
     let started = tokio::select! {
         app = start(config) => Some(app?),
-        // What was begun is dropped with its locks; nothing was promised to anybody yet.
+        // Dropping the start releases its locks. Nothing has been acknowledged yet.
         _ = interrupt.recv() => None,
         _ = terminate.recv() => None,
     };
     let Some(app) = started else {
-        tracing::info!("stopped before the start was over");
+        tracing::info!("stopped during the start");
         return Ok(());
     };
     greet(&app);
     tokio::select! {
-        _ = interrupt.recv() => tracing::info!("interrupted, draining"),
-        _ = terminate.recv() => tracing::info!("terminated, draining"),
+        _ = interrupt.recv() => tracing::info!("SIGINT received, draining"),
+        _ = terminate.recv() => tracing::info!("SIGTERM received, draining"),
     }
     app.stop().await;
     Ok(())
@@ -31,12 +31,12 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
 
 async fn start(config: &Config) -> Result<App, Failure> {
     let instance = Instance::claim(&config.database, config.server.node).await?;
-    // Under the instance's lock: nobody else fills the same file meanwhile.
+    // The instance holds its lock, so no other process fills the same file.
     first_look::fill_if_empty(config).await?;
     Ok(App::start_as(instance, config, Clock::system()).await?)
 }
 
-#[expect(clippy::print_stderr, reason = "talk for the person who started it, whatever the log filter is")]
+#[expect(clippy::print_stderr, reason = "shown to the person who started it, whatever the log filter is")]
 fn greet(app: &App) {
     let address = app.address();
     eprintln!(
@@ -46,8 +46,8 @@ fn greet(app: &App) {
   subscriptions  ws://{address}/graphql (graphql-transport-ws)
   health         http://{address}/readyz
 
-No authentication is configured: whoever reaches this address is its administrator, so it is on loopback only.
-A first question:
+There is no authentication yet: everyone who reaches this address has all rights, so it accepts loopback connections only.
+A first query:
 
   curl -s http://{address}/graphql -H 'content-type: application/json' \\
     -d '{{\"query\":\"{{ slowestEndpoints(limit: 3) {{ endpoint value project {{ name }} owners {{ name }} }} }}\"}}'

@@ -1,4 +1,4 @@
-//! Where log lines go and which of them: standard error, filtered by the configuration.
+//! Logging to standard error, filtered by the configuration.
 
 use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -10,11 +10,10 @@ use crate::{
 
 /// Starts logging for the rest of the process.
 pub fn start(config: &Log) -> Result<(), Failure> {
-    // Not `EnvFilter`: it looks every span up each time that one is entered, and sqlx enters ours once per row.
-    let filter: Targets = config
-        .filter
-        .parse()
-        .map_err(|error| Error::input("log.filter", format!("`{}` is not a log filter: {error}", config.filter)))?;
+    // `EnvFilter` would look up each span whenever it is entered, and sqlx enters the request's span once per row.
+    let filter: Targets = config.filter.parse().map_err(|error| {
+        Error::input("log.filter", format!("`{}` is not a valid log filter: {error}", config.filter))
+    })?;
     let lines = fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry().with(filter);
     let started = match config.format {

@@ -1,7 +1,7 @@
-//! `perfgraph watch`: the slowest endpoints of a project on a running server, as they are now.
+//! `perfgraph watch`: the slowest endpoints of a project on a running server.
 //!
-//! On a terminal a table that is drawn anew in its place; elsewhere a line for each endpoint, for other programs. A server
-//! that goes away is waited for.
+//! On a terminal it shows a table that is updated in place; otherwise it prints one line per endpoint for other programs. It
+//! reconnects if the connection is lost.
 
 mod connection;
 mod ranking;
@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use self::{
-    connection::{Connection, Fault},
+    connection::{Connection, WatchError},
     ranking::{Project, Ranking, Trends},
     screen::Screen,
     table::Table,
@@ -28,13 +28,13 @@ use self::{
 use super::{arguments::Watch, failure::Failure};
 use crate::{clock::Clock, model::timestamp};
 
-/// How long to wait before the server is tried again: twice as long every time, up to the second.
+/// First and maximum delay before reconnecting. The delay doubles with each attempt.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 
-/// Columns where there is no terminal to ask.
+/// Width of the table if standard output is no terminal.
 const WIDTH: usize = 120;
 
-/// Watches until somebody stops it, or once.
+/// Watches until a signal, or once.
 pub fn run(command: &Watch) -> Result<(), Failure> {
     let window =
         timestamp::duration_micros(&command.window).map_err(|error| Failure::Data(format!("--window: {error}")))?;
@@ -42,7 +42,7 @@ pub fn run(command: &Watch) -> Result<(), Failure> {
     let url = connection::address(&command.url).map_err(|why| Failure::Data(format!("--url: {why}")))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::internal)?;
     runtime.block_on(async {
-        // Either of them leaves the terminal as it was.
+        // Both signals restore the terminal.
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::internal)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::internal)?;
         let mut view = View::new(command, window);
@@ -54,9 +54,9 @@ pub fn run(command: &Watch) -> Result<(), Failure> {
     })
 }
 
-/// What is shown, and where.
+/// The output and its state.
 struct View {
-    /// A terminal that is drawn over in its place; elsewhere there are lines.
+    /// The terminal, if the table is updated in place.
     screen: Option<Screen>,
     once: bool,
     window_micros: i64,
@@ -70,23 +70,23 @@ impl View {
         Self { screen, once: command.once, window_micros, trends: Trends::default() }
     }
 
-    /// Connects, and again whenever the connection is lost.
+    /// Connects, and reconnects when the connection is lost.
     async fn follow(&mut self, command: &Watch, url: &str) -> Result<(), Failure> {
         let mut wait = BACKOFF.0;
         let mut has_shown = false;
         if let Some(screen) = &mut self.screen {
-            // A server that is far or busy takes its time, and a person wants to know for what.
+            // Connecting to a remote or busy server may take a while.
             let _ = screen.note(&format!("connecting to {url}"));
         }
         loop {
             match self.watch(command, url, &mut has_shown, &mut wait).await {
-                Ok(()) | Err(Fault::Unread) => return Ok(()),
-                Err(Fault::Refused(why)) => return Err(Failure::Data(why)),
-                // Whoever starts it should hear at once that there is nothing to watch.
-                Err(Fault::Lost(why)) if self.once || !has_shown => {
+                Ok(()) | Err(WatchError::OutputClosed) => return Ok(()),
+                Err(WatchError::Refused(why)) => return Err(Failure::Data(why)),
+                // A server that cannot be reached at the start is reported at once.
+                Err(WatchError::Lost(why)) if self.once || !has_shown => {
                     return Err(Failure::Unavailable(format!("cannot watch {url}: {why}")));
                 }
-                Err(Fault::Lost(why)) => {
+                Err(WatchError::Lost(why)) => {
                     let seconds = wait.as_secs_f64();
                     self.say(&format!("the connection is lost; trying again in {seconds:.1} s ({why})"));
                     sleep(wait).await;
@@ -102,15 +102,15 @@ impl View {
         url: &str,
         has_shown: &mut bool,
         wait: &mut Duration,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), WatchError> {
         let mut connection = Connection::open(url).await?;
         let project = Project::find(&mut connection, &command.project).await?;
         connection.subscribe(ranking::QUERY, ranking::variables(&project, command)).await?;
         loop {
             let ranking = Ranking::read(&connection.next().await?, self.window_micros)?;
             self.trends.add(&ranking);
-            // Nobody reads any more once this fails.
-            self.show(&project, &ranking, command).map_err(|_| Fault::Unread)?;
+            // An error means that the reader of the output is gone.
+            self.show(&project, &ranking, command).map_err(|_| WatchError::OutputClosed)?;
             (*has_shown, *wait) = (true, BACKOFF.0);
             if self.once {
                 return Ok(());
@@ -119,7 +119,7 @@ impl View {
     }
 
     fn show(&mut self, project: &Project, ranking: &Ranking, command: &Watch) -> io::Result<()> {
-        // Of nothing the server says no time, and a person wants to see that it is watched all the same.
+        // Without measurements the server sends no time; the current time shows that the table is up to date.
         let at = if ranking.until.is_empty() { Clock::system().now().to_string() } else { ranking.until.clone() };
         let window_micros = self.window_micros;
         let table = Table { project: &project.name, ranking, trends: &self.trends, command, window_micros, at: &at };
@@ -133,10 +133,10 @@ impl View {
         lines.iter().try_for_each(|line| term.write_line(line))
     }
 
-    #[expect(clippy::print_stderr, reason = "talk for the person at the terminal")]
+    #[expect(clippy::print_stderr, reason = "a message for the person at the terminal")]
     fn say(&mut self, text: &str) {
         match &mut self.screen {
-            // A terminal that is gone is noticed by the next table.
+            // If the terminal is gone, writing the next table fails.
             Some(screen) => drop(screen.note(text)),
             None => eprintln!("perfgraph: {text}"),
         }

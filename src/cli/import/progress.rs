@@ -1,4 +1,4 @@
-//! How far an import is: a bar on a terminal, a line now and then elsewhere.
+//! Progress of an import: a progress bar on a terminal, otherwise lines at an interval.
 
 use std::{
     io::IsTerminal,
@@ -14,10 +14,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::source::Text;
 use crate::clock::Stopwatch;
 
-/// How often a line says how far it is where no bar can be drawn, in milliseconds.
+/// Interval of progress lines if there is no terminal for a progress bar, in milliseconds.
 const LINE_INTERVAL_MS: f64 = 5_000.0;
 
-/// Shows rows and bytes.
+/// Shows the progress in rows and bytes.
 pub struct Progress {
     bar: ProgressBar,
     size: Option<u64>,
@@ -27,14 +27,14 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Nothing read yet.
+    /// Starts at zero.
     pub fn new(text: &Text) -> Self {
         let bar = if std::io::stderr().is_terminal() { bar(text.size) } else { ProgressBar::hidden() };
         Self { bar, size: text.size, read: Arc::clone(&text.read), watch: Stopwatch::start(), last_line: 0.0 }
     }
 
-    /// So many rows are done.
-    #[expect(clippy::print_stderr, reason = "progress is talk for the person at the terminal")]
+    /// Shows that this number of rows is done.
+    #[expect(clippy::print_stderr, reason = "progress is shown to the person at the terminal")]
     pub fn show(&mut self, rows: u64) {
         let read = self.read.load(Ordering::Relaxed);
         self.bar.set_position(read);
@@ -46,14 +46,14 @@ impl Progress {
         }
     }
 
-    /// Rows, time and rate in words.
+    /// Rows, time and rate as text.
     #[expect(clippy::cast_precision_loss, reason = "a rate to read")]
     pub fn rate(&self, rows: u64) -> String {
         let seconds = (self.watch.elapsed_ms() / 1_000.0).max(0.001);
         format!("{rows} rows in {seconds:.1} s, {:.0} a second", rows as f64 / seconds)
     }
 
-    /// Takes the bar away.
+    /// Removes the progress bar.
     pub fn clear(&self) {
         self.bar.finish_and_clear();
     }

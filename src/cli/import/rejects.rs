@@ -1,4 +1,4 @@
-//! The file of refused rows as they stood in the text, so that they can be put right and imported.
+//! The file of refused rows, unchanged, so that they can be corrected and imported.
 
 use std::{
     fs::File,
@@ -11,9 +11,9 @@ use crate::{cli::failure::Failure, ingest::formats::Format};
 /// Collects refused rows.
 pub struct Rejects {
     file: Option<(PathBuf, BufWriter<File>)>,
-    /// An element of an array may have line breaks between its fields; a line of NDJSON may not.
+    /// Whether rows are elements of an array, which may contain line breaks; lines of NDJSON may not.
     is_json_array: bool,
-    /// The rows of the part that is being read, as long as it is not known which of them are refused.
+    /// The rows of the current part, until it is known which of them are refused.
     held: Vec<Vec<u8>>,
     first: u64,
     rows: usize,
@@ -21,7 +21,7 @@ pub struct Rejects {
 }
 
 impl Rejects {
-    /// Creates the file, if there is to be one.
+    /// Creates the file, if one is requested.
     pub fn create(file: Option<&Path>, format: Format) -> Result<Self, Failure> {
         let file = file.map(|file| {
             Ok::<_, Failure>((
@@ -33,7 +33,7 @@ impl Rejects {
         Ok(Self { file: file.transpose()?, is_json_array, held: Vec::new(), first: 0, rows: 0, has_header: false })
     }
 
-    /// Remembers the next row.
+    /// Adds the next row.
     pub fn hold(&mut self, raw: &[u8]) {
         self.rows += 1;
         if self.file.is_some() {
@@ -41,12 +41,12 @@ impl Rejects {
         }
     }
 
-    /// Whether as many rows were read as a part has, refused or not.
+    /// Whether a whole part was read, including refused rows.
     pub const fn is_full(&self, part_rows: usize) -> bool {
         self.rows >= part_rows
     }
 
-    /// Writes the refused ones of the rows held and forgets all of them.
+    /// Writes the refused rows of the current part and starts the next one.
     pub fn write(&mut self, header: Option<&[u8]>, mut refused: Vec<u64>) -> Result<(), Failure> {
         refused.sort_unstable();
         if let Some((path, file)) = &mut self.file {
@@ -65,14 +65,14 @@ impl Rejects {
         Ok(())
     }
 
-    /// Forgets the rows held.
+    /// Starts the next part.
     pub fn forget(&mut self) {
         self.first += u64::try_from(self.rows).unwrap_or(0);
         self.rows = 0;
         self.held.clear();
     }
 
-    /// Nothing more comes.
+    /// Flushes the file.
     pub fn finish(&mut self) -> Result<(), Failure> {
         match &mut self.file {
             Some((path, file)) => file.flush().map_err(|error| fault(path, &error)),
@@ -80,7 +80,7 @@ impl Rejects {
         }
     }
 
-    /// Where they are, for the last sentence.
+    /// The location of the refused rows, for the final message.
     pub fn words(&self) -> String {
         match &self.file {
             Some((path, _)) => format!("; they are in {}", path.display()),

@@ -1,4 +1,4 @@
-//! The bytes of a file or of standard input, decoded where they are gzip or zstd, and what format they are in.
+//! The bytes of a file or of standard input, decompressed if they are gzip or zstd, and their format.
 
 use std::{
     path::{Path, PathBuf},
@@ -25,21 +25,21 @@ use crate::{
     ingest::formats::{Format, TimeUnit},
 };
 
-/// What is read at once: fewer system calls than the default of 8 KiB.
+/// Size of the read buffer; larger than the default of 8 KiB for fewer system calls.
 const BUFFER_BYTES: usize = 256 * 1_024;
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
-/// Decoded bytes.
+/// Decompressed bytes.
 pub type Bytes = Pin<Box<dyn AsyncBufRead + Send>>;
 
-/// An open text.
+/// An open file or standard input.
 pub struct Text {
     file: PathBuf,
     bytes: Bytes,
-    /// How large the file is, where that is known.
+    /// The size of the file, if it is known.
     pub size: Option<u64>,
-    /// How many of its bytes were read.
+    /// The number of bytes that were read.
     pub read: Arc<AtomicU64>,
 }
 
@@ -75,12 +75,12 @@ impl Text {
         Ok(Self { file: file.to_path_buf(), bytes, size, read })
     }
 
-    /// What was said, or what the name of the file says, or what the text looks like.
+    /// The format by the argument, else by the file name, else by the first bytes.
     pub async fn format(&mut self, said: ImportFormat, unit: ImportTimeUnit) -> Result<Format, Failure> {
         let head = self.bytes.fill_buf().await;
         let head = head.map_err(|error| Failure::Data(format!("{} cannot be read: {error}", self.file.display())))?;
         let format = match said {
-            ImportFormat::Auto => by_name(&self.file).unwrap_or_else(|| by_look(head)),
+            ImportFormat::Auto => by_name(&self.file).unwrap_or_else(|| by_content(head)),
             said => said,
         };
         Ok(match format {
@@ -96,19 +96,19 @@ impl Text {
         })
     }
 
-    /// The decoded bytes.
+    /// The decompressed bytes.
     pub fn into_bytes(self) -> Bytes {
         self.bytes
     }
 }
 
-fn by_look(head: &[u8]) -> ImportFormat {
+fn by_content(head: &[u8]) -> ImportFormat {
     let head = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
     let first_line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let is_header = first_line.split(|byte| *byte == b',').any(|name| name.trim_ascii() == b"endpoint");
     match head.first() {
         Some(b'{') => ImportFormat::Ndjson,
-        // An address of IPv6 in a log has no bracket.
+        // An IPv6 address at the beginning of a log line has no bracket.
         Some(b'[') => ImportFormat::Json,
         _ if is_header => ImportFormat::Csv,
         _ => ImportFormat::AccessLog,
@@ -120,13 +120,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formats_are_told_by_name_and_by_look() {
+    fn formats_are_detected_by_name_and_content() {
         assert_eq!(by_name(Path::new("a/access.log.gz")), Some(ImportFormat::AccessLog));
         assert_eq!(by_name(Path::new("a.JSONL")), Some(ImportFormat::Ndjson));
         assert_eq!(by_name(Path::new("-")), None);
-        assert_eq!(by_look(b"\xEF\xBB\xBF {\"type\":"), ImportFormat::Ndjson);
-        assert_eq!(by_look(b"[\n{"), ImportFormat::Json);
-        assert_eq!(by_look(b"type, endpoint,value\r\n"), ImportFormat::Csv);
-        assert_eq!(by_look(b"::1 - - [31/Jan"), ImportFormat::AccessLog);
+        assert_eq!(by_content(b"\xEF\xBB\xBF {\"type\":"), ImportFormat::Ndjson);
+        assert_eq!(by_content(b"[\n{"), ImportFormat::Json);
+        assert_eq!(by_content(b"type, endpoint,value\r\n"), ImportFormat::Csv);
+        assert_eq!(by_content(b"::1 - - [31/Jan"), ImportFormat::AccessLog);
     }
 }

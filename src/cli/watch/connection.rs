@@ -1,4 +1,4 @@
-//! One WebSocket to the server, and as much of graphql-transport-ws as one question at a time needs.
+//! A WebSocket client of the server: graphql-transport-ws with one operation at a time.
 
 use std::time::Duration;
 
@@ -10,39 +10,39 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
 };
 
-/// How long the server may take to let us in, or to answer a question.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// The server sends a sign of life at least this often, unless it is set otherwise.
-const SILENCE: Duration = Duration::from_mins(1);
+/// Timeout for connecting and for the result of a query.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Timeout for the next message. By default the server sends pings more often.
+const SILENCE_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Why there is nothing (more) to see.
+/// The error that ends watching.
 #[derive(Debug)]
-pub enum Fault {
-    /// The server cannot be reached, or went away: trying again may help.
+pub enum WatchError {
+    /// The server cannot be reached, or the connection was lost. A retry may succeed.
     Lost(String),
-    /// The server refuses what was asked.
+    /// The server refused the request. A retry would fail too.
     Refused(String),
-    /// Nobody reads what it says any more.
-    Unread,
+    /// The reader of the output is gone.
+    OutputClosed,
 }
 
-fn lost(why: impl ToString) -> Fault {
-    Fault::Lost(why.to_string())
+fn lost(why: impl ToString) -> WatchError {
+    WatchError::Lost(why.to_string())
 }
 
-/// The WebSocket of a server that is named by its address.
+/// Converts the address of a server to the address of its WebSocket.
 pub fn address(url: &str) -> Result<String, String> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return Err(format!("`{url}` has no scheme; write http://HOST:PORT"));
     };
     if !matches!(scheme, "http" | "ws") {
         return Err(format!(
-            "{scheme}:// is not spoken here; write http://HOST:PORT, and watch through a tunnel if it is far"
+            "{scheme}:// is not supported; write http://HOST:PORT, and use a tunnel to a remote server"
         ));
     }
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     if host.is_empty() || !matches!(path.trim_end_matches('/'), "" | "graphql") {
-        return Err(format!("`{url}` names no server; write http://HOST:PORT"));
+        return Err(format!("`{url}` is not the address of a server; write http://HOST:PORT"));
     }
     Ok(format!("ws://{host}/graphql"))
 }
@@ -53,38 +53,38 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects and introduces itself.
-    pub async fn open(url: &str) -> Result<Self, Fault> {
-        let mut request = url.into_client_request().map_err(|error| Fault::Refused(format!("--url: {error}")))?;
+    /// Connects and initialises the connection.
+    pub async fn open(url: &str) -> Result<Self, WatchError> {
+        let mut request = url.into_client_request().map_err(|error| WatchError::Refused(format!("--url: {error}")))?;
         let protocol = HeaderValue::from_static("graphql-transport-ws");
         request.headers_mut().insert("sec-websocket-protocol", protocol);
-        let opened = timeout(PATIENCE, connect_async(request)).await;
-        let (socket, _) = opened.map_err(|_| lost("it does not answer"))?.map_err(lost)?;
+        let opened = timeout(RESPONSE_TIMEOUT, connect_async(request)).await;
+        let (socket, _) = opened.map_err(|_| lost("the server does not respond"))?.map_err(lost)?;
         let mut connection = Self { socket };
         connection.send(&json!({ "type": "connection_init" })).await?;
-        match connection.message(PATIENCE).await? {
+        match connection.message(RESPONSE_TIMEOUT).await? {
             message if message["type"] == "connection_ack" => Ok(connection),
-            message => Err(lost(format!("it answered {}", message["type"]))),
+            message => Err(lost(format!("the server responded with {}", message["type"]))),
         }
     }
 
-    /// Asks a question; the answers come by [`Connection::next`].
-    pub async fn subscribe(&mut self, query: &str, variables: Value) -> Result<(), Fault> {
+    /// Starts an operation. [`Connection::next`] returns its results.
+    pub async fn subscribe(&mut self, query: &str, variables: Value) -> Result<(), WatchError> {
         let payload = json!({ "query": query, "variables": variables });
         self.send(&json!({ "id": "1", "type": "subscribe", "payload": payload })).await
     }
 
-    /// Asks a question that has one answer.
-    pub async fn ask(&mut self, query: &str, variables: Value) -> Result<Value, Fault> {
+    /// Executes a query.
+    pub async fn query(&mut self, query: &str, variables: Value) -> Result<Value, WatchError> {
         self.subscribe(query, variables).await?;
         let answer = self.next().await?;
-        while self.message(PATIENCE).await?["type"] != "complete" {}
+        while self.message(RESPONSE_TIMEOUT).await?["type"] != "complete" {}
         Ok(answer)
     }
 
-    /// The data of the next answer.
-    pub async fn next(&mut self) -> Result<Value, Fault> {
-        let mut message = self.message(SILENCE).await?;
+    /// The data of the next result.
+    pub async fn next(&mut self) -> Result<Value, WatchError> {
+        let mut message = self.message(SILENCE_TIMEOUT).await?;
         match message["type"].as_str() {
             Some("next") => {
                 let mut payload = message["payload"].take();
@@ -98,15 +98,15 @@ impl Connection {
         }
     }
 
-    async fn send(&mut self, message: &Value) -> Result<(), Fault> {
+    async fn send(&mut self, message: &Value) -> Result<(), WatchError> {
         self.socket.send(Message::text(message.to_string())).await.map_err(lost)
     }
 
-    /// The next message that is not a sign of life.
-    async fn message(&mut self, patience: Duration) -> Result<Value, Fault> {
+    /// The next message other than pings and pongs.
+    async fn message(&mut self, limit: Duration) -> Result<Value, WatchError> {
         loop {
-            let frame = timeout(patience, self.socket.next()).await.map_err(|_| lost("it has fallen silent"))?;
-            match frame.ok_or_else(|| lost("it hung up"))?.map_err(lost)? {
+            let frame = timeout(limit, self.socket.next()).await.map_err(|_| lost("the server is silent"))?;
+            match frame.ok_or_else(|| lost("the server closed the connection"))?.map_err(lost)? {
                 Message::Text(text) => {
                     let message: Value = serde_json::from_str(&text).map_err(lost)?;
                     match message["type"].as_str() {
@@ -115,20 +115,22 @@ impl Connection {
                         _ => return Ok(message),
                     }
                 }
-                Message::Close(Some(frame)) => return Err(lost(format!("it closed with {}", frame.code))),
-                Message::Close(None) => return Err(lost("it hung up")),
+                Message::Close(Some(frame)) => {
+                    return Err(lost(format!("the server closed the connection with code {}", frame.code)));
+                }
+                Message::Close(None) => return Err(lost("the server closed the connection")),
                 _ => {}
             }
         }
     }
 }
 
-/// What cannot be done now may be done later; what is wrong stays wrong.
-fn refusal(error: &Value) -> Fault {
-    let message = error["message"].as_str().unwrap_or("the server refuses without a word").to_owned();
+/// Classifies an error of the server as temporary or permanent.
+fn refusal(error: &Value) -> WatchError {
+    let message = error["message"].as_str().unwrap_or("the server sent an error without a message").to_owned();
     match error["extensions"]["code"].as_str() {
-        Some("UNAVAILABLE" | "TIMEOUT" | "RATE_LIMITED") => Fault::Lost(message),
-        _ => Fault::Refused(message),
+        Some("UNAVAILABLE" | "TIMEOUT" | "RATE_LIMITED") => WatchError::Lost(message),
+        _ => WatchError::Refused(message),
     }
 }
 
@@ -137,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_is_named_by_its_address() {
+    fn addresses_of_servers_are_parsed() {
         for url in ["http://a:1", "http://a:1/", "ws://a:1/graphql"] {
             assert_eq!(address(url).as_deref(), Ok("ws://a:1/graphql"), "{url}");
         }

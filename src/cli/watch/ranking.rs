@@ -1,13 +1,13 @@
-//! What the server says about the slowest endpoints, and how it has been going.
+//! The ranking that the server pushes, and the trend of each endpoint.
 
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::connection::{Connection, Fault};
+use super::connection::{Connection, WatchError};
 use crate::cli::arguments::{RankBy, Watch};
 
-/// What is asked.
+/// The subscription.
 pub const QUERY: &str = "subscription Watch($project: ID!, $window: Duration!, $every: Duration!, $limit: Int!, $rankBy: Statistic!) {
     slowestEndpoints(filter: { projectIds: [$project] }, window: $window, every: $every, limit: $limit, rankBy: $rankBy) {
         endpoint value owners(first: 3) { name }
@@ -19,42 +19,42 @@ const PROJECTS: &str = "query ($slug: String!, $after: String) {
     organization(slug: $slug) { projects(first: 100, after: $after) { nodes { id slug name } pageInfo { hasNextPage endCursor } } }
 }";
 
-/// Values of an endpoint that are remembered.
+/// Number of values in a trend.
 const TREND_MAX: usize = 12;
-/// The share of the highest value that fills a trend from bottom to top, where values differ by less.
+/// Minimum range of a trend as a share of its highest value, so that small changes look small.
 const SPREAD_MIN: f64 = 0.25;
 
-/// The project that is watched.
+/// The watched project.
 pub struct Project {
-    /// As the server knows it.
+    /// Its node id.
     pub id: String,
-    /// For people.
+    /// Its name.
     pub name: String,
 }
 
 impl Project {
-    /// Finds a project by the slugs of its organization and its own, or by its node id.
-    pub async fn find(connection: &mut Connection, named: &str) -> Result<Self, Fault> {
-        let nobody = || {
-            Fault::Refused(format!("there is no project `{named}`; name it as ORGANIZATION/PROJECT, by their slugs"))
+    /// Finds a project by its slugs (`organization/project`) or its node id.
+    pub async fn find(connection: &mut Connection, named: &str) -> Result<Self, WatchError> {
+        let absent = || {
+            WatchError::Refused(format!("there is no project `{named}`; write ORGANIZATION/PROJECT with their slugs"))
         };
         let text = |node: &Value, field: &str| node[field].as_str().map(ToOwned::to_owned);
         let read = |node: &Value| Some(Self { id: text(node, "id")?, name: text(node, "name")? });
         let Some((organization, slug)) = named.split_once('/') else {
             let query = "query ($id: ID!) { project(id: $id) { id name } }";
-            let data = connection.ask(query, json!({ "id": named })).await?;
-            return read(&data["project"]).ok_or_else(nobody);
+            let data = connection.query(query, json!({ "id": named })).await?;
+            return read(&data["project"]).ok_or_else(absent);
         };
         let mut after = Value::Null;
         loop {
-            let data = connection.ask(PROJECTS, json!({ "slug": organization, "after": after })).await?;
+            let data = connection.query(PROJECTS, json!({ "slug": organization, "after": after })).await?;
             let page = &data["organization"]["projects"];
             let found = page["nodes"].as_array().into_iter().flatten().find(|node| node["slug"] == slug);
             if let Some(project) = found.and_then(read) {
                 return Ok(project);
             }
             if page["pageInfo"]["hasNextPage"] != true {
-                return Err(nobody());
+                return Err(absent());
             }
             after = page["pageInfo"]["endCursor"].clone();
         }
@@ -86,43 +86,43 @@ pub const fn statistic(rank_by: RankBy) -> &'static str {
     }
 }
 
-/// One endpoint.
+/// One endpoint of a ranking.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub struct RankedEndpoint {
     /// The route, page or query.
     pub endpoint: String,
-    /// What it is ranked by.
+    /// The value that it is ranked by.
     pub value: f64,
-    /// Milliseconds that 95 of 100 do not pass.
+    /// The 95th percentile in milliseconds.
     pub p95: f64,
-    /// Measurements a second.
+    /// Measurements per second.
     pub rate: f64,
-    /// The share with an error status, 0 to 1.
+    /// The share of measurements with an error status, 0 to 1.
     pub errors: f64,
-    /// By name.
+    /// The names of its owners.
     pub owners: Vec<String>,
 }
 
-/// The slowest endpoints at one moment.
+/// The slowest endpoints of one window.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranking {
-    /// The end of the window that they are of; empty where nothing was measured.
+    /// The end of the window. Empty if there are no measurements.
     pub until: String,
-    /// The worst first.
-    pub rows: Vec<Row>,
+    /// The endpoints in descending order of their value.
+    pub rows: Vec<RankedEndpoint>,
 }
 
 impl Ranking {
-    /// What the server pushed about a window of this length.
-    pub fn read(data: &Value, window_micros: i64) -> Result<Self, Fault> {
-        let unread = || Fault::Refused("the server answers in a way that this version does not know".to_owned());
-        let endpoints = data["slowestEndpoints"].as_array().ok_or_else(unread)?;
+    /// Parses an event about a window of this length.
+    pub fn read(data: &Value, window_micros: i64) -> Result<Self, WatchError> {
+        let unknown = || WatchError::Refused("the server sent an event that this version cannot read".to_owned());
+        let endpoints = data["slowestEndpoints"].as_array().ok_or_else(unknown)?;
         #[expect(clippy::cast_precision_loss, reason = "a window of years is still exact")]
         let seconds = window_micros as f64 / 1e6;
         let row = |endpoint: &Value| {
             let stats = &endpoint["stats"];
             let owners = endpoint["owners"].as_array().into_iter().flatten();
-            Some(Row {
+            Some(RankedEndpoint {
                 endpoint: endpoint["endpoint"].as_str()?.to_owned(),
                 value: endpoint["value"].as_f64()?,
                 p95: stats["percentile"].as_f64().unwrap_or_default(),
@@ -132,13 +132,13 @@ impl Ranking {
             })
         };
         let until = endpoints.first().and_then(|first| first["stats"]["accuracy"]["to"].as_str()).unwrap_or_default();
-        let rows = endpoints.iter().map(row).collect::<Option<Vec<_>>>().ok_or_else(unread)?;
+        let rows = endpoints.iter().map(row).collect::<Option<Vec<_>>>().ok_or_else(unknown)?;
         Ok(Self { until: until.to_owned(), rows })
     }
 
-    /// One line for each endpoint, for programs: fields with tabs between them.
+    /// One line per endpoint for other programs, with fields separated by tabs.
     pub fn lines(&self) -> Vec<String> {
-        let line = |(place, row): (usize, &Row)| {
+        let line = |(place, row): (usize, &RankedEndpoint)| {
             format!(
                 "{}\t{}\t{}\tvalue={:.4}\tp95={:.3}ms\trate={:.3}/s\terrors={:.4}\towners={}",
                 self.until,
@@ -155,12 +155,12 @@ impl Ranking {
     }
 }
 
-/// The last values of every endpoint that is shown.
+/// The last values of each endpoint in the ranking.
 #[derive(Debug, Default)]
 pub struct Trends(HashMap<String, Vec<f64>>);
 
 impl Trends {
-    /// Remembers a ranking, and forgets endpoints that are no longer in it.
+    /// Adds the values of a ranking, and removes endpoints that are no longer in it.
     pub fn add(&mut self, ranking: &Ranking) {
         let mut kept = HashMap::new();
         for row in &ranking.rows {
@@ -172,12 +172,11 @@ impl Trends {
         self.0 = kept;
     }
 
-    /// How an endpoint has been going, from lowest to highest in eight steps.
+    /// The trend of an endpoint as a bar chart in eight steps.
     pub fn of(&self, endpoint: &str) -> String {
         const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
         let values = self.0.get(endpoint).map(Vec::as_slice).unwrap_or_default();
         let (low, high) = values.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), v| (low.min(*v), high.max(*v)));
-        // What hardly changes shall not look as if it did.
         let spread = (high - low).max(high * SPREAD_MIN);
         let step = |value: &f64| {
             let share = if spread > 0.0 { 0.5 + (value - f64::midpoint(low, high)) / spread } else { 0.5 };
@@ -194,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trend_rises_with_its_values_and_does_not_make_much_of_little() {
+    fn a_trend_shows_changes_in_proportion() {
         let of = |values: &[f64]| Trends(HashMap::from([("e".to_owned(), values.to_vec())])).of("e");
         assert_eq!(of(&[10.0, 20.0, 80.0]), "▁▂█");
         assert_eq!(of(&[100.0, 101.0, 99.0]), "▅▅▄");

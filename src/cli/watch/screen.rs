@@ -1,5 +1,5 @@
-//! A part of the terminal that is drawn over in its place. Each picture is one write, over the one before and never
-//! after erasing it: a terminal shows nothing in between, so nothing flickers.
+//! A part of the terminal that is updated in place. Each update is one write over the previous one without erasing it first,
+//! so nothing flickers.
 
 use std::io;
 
@@ -10,46 +10,46 @@ const REST_OF_LINE: &str = "\x1b[K";
 /// Erases everything below.
 const REST_OF_SCREEN: &str = "\x1b[J";
 /// Erases everything, and goes to the first line.
-const ANEW: &str = "\x1b[2J\x1b[H";
+const CLEAR_SCREEN: &str = "\x1b[2J\x1b[H";
 
-/// The terminal, without its cursor until this is dropped.
+/// The terminal. Its cursor is hidden until this is dropped.
 pub struct Screen {
     term: Term,
     /// Rows and columns when it was last drawn.
     size: (u16, u16),
-    /// Lines of the last picture.
+    /// Number of lines of the last update.
     drawn: usize,
     table: Vec<String>,
 }
 
 impl Screen {
-    /// Begins where the cursor stands.
+    /// Starts at the position of the cursor.
     pub fn new(term: Term) -> Self {
-        // A terminal that cannot hide it shows it.
+        // A terminal that cannot hide its cursor is usable too.
         let _ = term.hide_cursor();
         let size = term.size();
         Self { term, size, drawn: 0, table: Vec::new() }
     }
 
-    /// Columns and lines of a picture. The last line of a terminal stays free, or it would scroll.
+    /// The available columns and lines. The last line stays free, because writing it would scroll.
     pub fn room(&self) -> (usize, usize) {
         let (rows, columns) = self.term.size();
         (usize::from(columns), usize::from(rows).saturating_sub(1).max(1))
     }
 
-    /// Shows a table, and whatever was said below the one before is gone.
+    /// Shows a table and removes the note below the previous one.
     ///
     /// # Errors
-    /// When the terminal is gone.
+    /// If the terminal is gone.
     pub fn show(&mut self, table: Vec<String>) -> io::Result<()> {
         self.table = table;
         self.draw(None)
     }
 
-    /// Says something below the table, which stays: what was seen last is better than nothing.
+    /// Shows a note below the current table.
     ///
     /// # Errors
-    /// When the terminal is gone.
+    /// If the terminal is gone.
     pub fn note(&mut self, text: &str) -> io::Result<()> {
         self.draw(Some(text))
     }
@@ -57,10 +57,10 @@ impl Screen {
     fn draw(&mut self, note: Option<&str>) -> io::Result<()> {
         let room = self.room();
         let size = self.term.size();
-        // Lines that were drawn for another size have been broken anywhere.
+        // After a change of size the terminal may have wrapped lines, so everything is redrawn.
         let over = (size == self.size).then_some(self.drawn);
         let lines = lines(&self.table, note, room);
-        self.term.write_str(&picture(&lines, over))?;
+        self.term.write_str(&update(&lines, over))?;
         (self.size, self.drawn) = (size, lines.len());
         self.term.flush()
     }
@@ -68,21 +68,21 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // The terminal is written to at a flush and not before.
+        // The terminal is buffered, so the change needs a flush.
         let _ = self.term.show_cursor().and_then(|()| self.term.flush());
     }
 }
 
-/// As much of the table as there is room for beside the note.
+/// The lines of the table that fit above the note.
 fn lines(table: &[String], note: Option<&str>, (width, height): (usize, usize)) -> Vec<String> {
     let table = table.iter().take(height - usize::from(note.is_some())).map(String::as_str);
     table.chain(note).map(|line| truncate_str(line, width, "…").into_owned()).collect()
 }
 
-/// The text that draws lines over a picture of so many, or on an empty screen.
-fn picture(lines: &[String], over: Option<usize>) -> String {
+/// The text that draws lines over the given number of previous lines, or on a cleared screen.
+fn update(lines: &[String], over: Option<usize>) -> String {
     let mut text = match over {
-        None => ANEW.to_owned(),
+        None => CLEAR_SCREEN.to_owned(),
         Some(0) => String::new(),
         Some(drawn) => format!("\x1b[{drawn}A\r"),
     };
@@ -104,14 +104,14 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_drawn_over_the_one_before_and_erases_what_it_leaves() {
-        assert_eq!(picture(&texts(&["a", "b"]), Some(0)), "a\x1b[K\nb\x1b[K\n\x1b[J");
-        assert_eq!(picture(&texts(&["c"]), Some(2)), "\x1b[2A\rc\x1b[K\n\x1b[J");
-        assert_eq!(picture(&texts(&["c"]), None), "\x1b[2J\x1b[Hc\x1b[K\n\x1b[J");
+    fn an_update_overwrites_the_previous_one_and_erases_the_rest() {
+        assert_eq!(update(&texts(&["a", "b"]), Some(0)), "a\x1b[K\nb\x1b[K\n\x1b[J");
+        assert_eq!(update(&texts(&["c"]), Some(2)), "\x1b[2A\rc\x1b[K\n\x1b[J");
+        assert_eq!(update(&texts(&["c"]), None), "\x1b[2J\x1b[Hc\x1b[K\n\x1b[J");
     }
 
     #[test]
-    fn a_note_stands_below_the_table_and_nothing_leaves_the_screen() {
+    fn a_note_is_below_the_table_and_everything_fits() {
         let table = texts(&["one", "two", "three"]);
         assert_eq!(lines(&table, None, (80, 10)), table);
         assert_eq!(lines(&table, Some("lost"), (80, 10)), ["one", "two", "three", "lost"]);

@@ -1,50 +1,50 @@
-//! The table: as wide as the terminal, what matters most first, and nothing that does not fit.
+//! The table of a ranking. Columns that do not fit into the terminal are left out, the least important first.
 
 use console::{measure_text_width, truncate_str};
 
-use super::ranking::{Ranking, Row, Trends, statistic};
+use super::ranking::{RankedEndpoint, Ranking, Trends, statistic};
 use crate::{
     cli::arguments::{RankBy, Watch},
     model::timestamp::{HOUR_MICROS, MINUTE_MICROS, SECOND_MICROS, duration_text},
 };
 
-/// Columns that the bar of the longest value takes.
+/// Width of the longest bar.
 const BAR: usize = 12;
-/// Columns that a trend takes.
+/// Width of a trend.
 const TREND: usize = 12;
-/// Columns that are drawn, the trend and the bar: the last ones.
+/// Number of graphical columns (trend and bar), which are the last ones.
 const DRAWINGS: usize = 2;
-/// The title above the names of people.
+/// The title of the owners' column.
 const OWNERS: &str = "owners";
-/// Columns that the name of an endpoint takes at least.
+/// Minimum width of the endpoint's column.
 const ENDPOINT_MIN: usize = 12;
-/// Columns that it takes before anything is drawn beside the numbers, and before there is room for people.
+/// Width of the endpoint's column below which graphics and owners are left out.
 const ENDPOINT_LEGIBLE: usize = 32;
-/// Columns that the names of people take at least, where they are that long.
+/// Minimum width of the owners' column, if the names are that long.
 const OWNERS_MIN: usize = 20;
 
-/// A ranking to be drawn.
+/// A ranking with everything that the table shows.
 pub struct Table<'a> {
     /// The project's name.
     pub project: &'a str,
-    /// What is drawn.
+    /// The ranking.
     pub ranking: &'a Ranking,
-    /// How it has been going.
+    /// The trends of its endpoints.
     pub trends: &'a Trends,
-    /// What was asked.
+    /// The arguments of the command.
     pub command: &'a Watch,
-    /// How far back it looks.
+    /// The length of the window in microseconds.
     pub window_micros: i64,
     /// The time of the ranking.
     pub at: &'a str,
 }
 
 impl Table<'_> {
-    /// The lines of the table, none wider and not more than there is room.
+    /// The lines of the table, cut to the given width and height.
     pub fn lines(&self, width: usize, height: usize) -> Vec<String> {
         let mut lines = vec![self.heading(width)];
         if self.ranking.rows.is_empty() {
-            lines.push("nothing was measured in this time".to_owned());
+            lines.push("no measurements in this window".to_owned());
         } else {
             lines.extend(self.rows(width));
         }
@@ -52,7 +52,7 @@ impl Table<'_> {
         lines.iter().map(|line| truncate_str(line, width, "…").trim_end().to_owned()).collect()
     }
 
-    /// What is shown, as much of it as fits.
+    /// The heading, shortened if it does not fit.
     fn heading(&self, width: usize) -> String {
         let which = match self.command.rank_by {
             RankBy::Count => "busiest",
@@ -72,7 +72,7 @@ impl Table<'_> {
     fn rows(&self, width: usize) -> Vec<String> {
         let rank_by = self.command.rank_by;
         let top = self.ranking.rows.iter().map(|row| row.value).fold(0.0, f64::max);
-        // Dropped from the right as the terminal gets narrower.
+        // Removed from the right as the terminal gets narrower.
         let mut columns: Vec<Column<'_>> = vec![Column::new(&value_title(rank_by), |row| value(rank_by, row.value))];
         if rank_by != RankBy::P95 {
             columns.push(Column::new("p95", |row| milliseconds(row.p95)));
@@ -86,14 +86,15 @@ impl Table<'_> {
         for column in &mut columns {
             column.fit(&self.ranking.rows);
         }
-        let longest = |text: fn(&Row) -> usize, least| self.ranking.rows.iter().map(text).fold(least, usize::max);
+        let longest =
+            |text: fn(&RankedEndpoint) -> usize, least| self.ranking.rows.iter().map(text).fold(least, usize::max);
         let wanted = longest(|row| measure_text_width(&row.endpoint), ENDPOINT_MIN);
         let taken = |columns: &[Column<'_>]| columns.iter().map(|column| column.width + 2).sum::<usize>();
-        // People matter more than drawings, and numbers more than people.
+        // Owners are more important than graphics, and numbers are more important than owners.
         let legible = wanted.min(ENDPOINT_LEGIBLE);
         let numbers = columns.len() - DRAWINGS;
         let people = longest(|row| measure_text_width(&row.owners.join(", ")), 0);
-        // Beside the names that there are, their title.
+        // At least as wide as the title, if there are owners.
         let people = if people == 0 { 0 } else { people.clamp(measure_text_width(OWNERS), OWNERS_MIN) + 2 };
         let beside = |people: usize| {
             let fits = |count: &usize| legible + taken(&columns[..*count]) + people <= width;
@@ -132,20 +133,20 @@ impl Table<'_> {
 struct Column<'a> {
     title: String,
     width: usize,
-    cell: Box<dyn Fn(&Row) -> String + 'a>,
+    cell: Box<dyn Fn(&RankedEndpoint) -> String + 'a>,
 }
 
 impl<'a> Column<'a> {
-    fn new(title: &str, cell: impl Fn(&Row) -> String + 'a) -> Self {
+    fn new(title: &str, cell: impl Fn(&RankedEndpoint) -> String + 'a) -> Self {
         Self { title: title.to_owned(), width: 0, cell: Box::new(cell) }
     }
 
-    fn fit(&mut self, rows: &[Row]) {
+    fn fit(&mut self, rows: &[RankedEndpoint]) {
         let widest = rows.iter().map(|row| measure_text_width(&(self.cell)(row))).max().unwrap_or(0);
         self.width = self.width.max(widest).max(measure_text_width(&self.title));
     }
 
-    /// Numbers stand at the right, drawings at the left.
+    /// Numbers are aligned right, graphics left.
     fn aligned(&self, cell: &str) -> String {
         let is_number = cell.chars().next().is_some_and(|first| first.is_ascii_digit());
         let is_title = cell == self.title && !matches!(cell, "" | "trend");
@@ -195,7 +196,7 @@ fn rate(per_second: f64) -> String {
     }
 }
 
-/// A length of time as people write it.
+/// A duration in its largest whole unit.
 fn length(micros: i64) -> String {
     let units = [(HOUR_MICROS, "h"), (MINUTE_MICROS, "min"), (SECOND_MICROS, "s")];
     let whole = units.into_iter().find(|(unit, _)| micros % unit == 0);
@@ -233,7 +234,7 @@ mod tests {
     }
 
     fn ranking() -> Ranking {
-        let row = |endpoint: &str, value: f64| Row {
+        let row = |endpoint: &str, value: f64| RankedEndpoint {
             endpoint: endpoint.to_owned(),
             value,
             p95: value,
@@ -262,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wide_terminal_shows_everything_and_a_narrow_one_what_matters() {
+    fn a_narrow_terminal_shows_the_most_important_columns() {
         let (ranking, command, mut trends) = (ranking(), command(RankBy::P95), Trends::default());
         trends.add(&ranking);
         let table = shop(&ranking, &trends, &command);
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn people_stand_before_drawings_and_numbers_before_people() {
+    fn owners_are_kept_longer_than_graphics_and_numbers_longer_than_owners() {
         let (ranking, command, mut trends) = (ranking(), command(RankBy::P95), Trends::default());
         trends.add(&ranking);
         let table = shop(&ranking, &trends, &command);
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn the_heading_says_what_is_ranked_and_keeps_its_time() {
+    fn the_heading_is_shortened_and_keeps_its_time() {
         let (ranking, trends) = (ranking(), Trends::default());
         for (rank_by, micros, wide, narrow) in [
             (RankBy::P99, 90_000_000, "slowest endpoints of the last 90 s by p99", "slowest by p99, 90 s"),
@@ -317,15 +318,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_rare_is_counted_by_the_minute() {
+    fn low_rates_are_per_minute() {
         assert_eq!([0.0, 0.004, 0.0999, 0.1, 250.0].map(rate), ["0.0/s", "0.2/min", "6.0/min", "0.1/s", "250.0/s"]);
     }
 
     #[test]
-    fn nothing_is_said_to_be_nothing() {
+    fn an_empty_ranking_is_reported() {
         let (ranking, command) = (Ranking { until: String::new(), rows: Vec::new() }, command(RankBy::P95));
         let trends = Trends::default();
         let table = shop(&ranking, &trends, &command);
-        assert_eq!(table.lines(80, 50)[1], "nothing was measured in this time");
+        assert_eq!(table.lines(80, 50)[1], "no measurements in this window");
     }
 }

@@ -57,7 +57,7 @@ async fn once_shows_a_table_and_ends() {
         assert!(lines[2].contains("5.0 %") && lines[2].contains("Employee 001, Employee 002"), "{ended:?}");
     }
     let ended = watch(&server, &["--project", "organization-1/project-2", "--once"]).await;
-    assert!(ended.code == Some(0) && ended.stdout.contains("nothing was measured in this time"), "{ended:?}");
+    assert!(ended.code == Some(0) && ended.stdout.contains("no measurements in this window"), "{ended:?}");
     let ended =
         watch(&server, &["--project", "organization-1/project-1", "--once", "--rank-by", "count", "--limit", "1"])
             .await;
