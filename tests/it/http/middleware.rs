@@ -1,11 +1,7 @@
 //! What stands around every request: connections and their bounds, pages of other origins, proxies, compression, traces,
 //! panics, and the way out.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, routing::get};
 use perfgraph::{
@@ -33,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     harness::{
         Reply, Server, TestDatabase,
-        process::PATIENCE,
+        process::{PATIENCE, Served, command},
         server::{NOW, builder, client, send},
         socket::{Said, Socket},
     },
@@ -215,40 +211,18 @@ async fn a_request_knows_its_trace_and_its_time() {
     assert_eq!(send(offered).await.status, StatusCode::OK);
 }
 
-/// A buffer that log lines are written to.
-#[derive(Clone, Default)]
-struct LogBuffer(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for LogBuffer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-// One thread, because the subscriber of the log is set for the thread of the test.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_line_of_a_request_names_the_peer() {
-    let buffer = LogBuffer::default();
-    let writer = buffer.clone();
-    let log = tracing_subscriber::fmt().json().with_max_level(tracing::Level::DEBUG);
-    let log = log.with_writer(move || writer.clone()).finish();
-    let logging = tracing::subscriber::set_default(log);
-    let server = server("").await;
-    let mut socket = TcpStream::connect(server.app.address()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut serve = command(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
+    serve.env("PERFGRAPH_LOG__FILTER", "perfgraph::http=debug").env("PERFGRAPH_LOG__FORMAT", "json");
+    let mut served = Served::start(serve).await;
+    let mut socket = TcpStream::connect(&served.address).await.unwrap();
     let peer = socket.local_addr().unwrap().to_string();
     socket.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
-    socket.read_to_end(&mut Vec::new()).await.unwrap();
-    drop(logging);
-    let log = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
-    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    let handled: Vec<_> = lines.filter(|line| line["fields"]["message"] == "request handled").collect();
-    assert_eq!(handled.len(), 1, "{log}");
-    assert_eq!((&handled[0]["fields"]["peer"], &handled[0]["fields"]["route"]), (&json!(peer), &json!("/healthz")));
+    let lines = served.lines_until("request handled").await;
+    let line: serde_json::Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+    assert_eq!((&line["fields"]["peer"], &line["fields"]["route"]), (&json!(peer), &json!("/healthz")));
 }
 
 async fn planted() -> &'static str {
