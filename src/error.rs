@@ -208,7 +208,7 @@ impl Error {
         Self::Refused(Problem::new(kind, field, message).into())
     }
 
-    /// Whether a change was refused because a unique value is in use.
+    /// True if a change was refused because a unique value is in use.
     pub fn is_taken(&self) -> bool {
         matches!(self, Self::Refused(Problems(problems)) if problems.iter().any(|one| one.kind == ProblemKind::Taken))
     }

@@ -55,7 +55,7 @@ pub async fn fill_if_empty(config: &Config) -> Result<(), Failure> {
     remove(&unfinished)
 }
 
-/// Whether the database contains no organization, not even the server's own.
+/// True if the database contains no organization, not even the server's own.
 async fn is_empty(config: &Config) -> Result<bool, Failure> {
     let core = Core::open(config, Clock::system(), Instance::alone(SAMPLE_NODE)).await?;
     let db = core.database.reader(StatementLog::default());

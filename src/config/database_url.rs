@@ -24,13 +24,13 @@ impl DatabaseUrl {
         if scheme.bytes().all(|byte| byte.is_ascii_lowercase()) { scheme } else { "" }
     }
 
-    /// Whether the database is a SQLite file.
+    /// True if the database is a SQLite file.
     #[must_use]
     pub fn is_sqlite(&self) -> bool {
         self.scheme() == "sqlite"
     }
 
-    /// Whether the database is a PostgreSQL server.
+    /// True if the database is a PostgreSQL server.
     #[must_use]
     pub fn is_postgres(&self) -> bool {
         matches!(self.scheme(), "postgres" | "postgresql")

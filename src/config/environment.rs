@@ -85,7 +85,7 @@ fn secret_in_file<'name>(name: &'name str, keys: &[Key]) -> Option<(&'name str, 
     keys.iter().any(|known| known.secret && known.path == key).then_some((plain, key))
 }
 
-/// Whether Kubernetes sets this variable in every container for a service called `perfgraph`. The operator did not write
+/// True if Kubernetes sets this variable in every container for a service called `perfgraph`. The operator did not write
 /// it, so it is ignored rather than refused.
 fn is_service_link(name: &str, value: &str) -> bool {
     let Some(rest) = name.strip_prefix(PREFIX) else {

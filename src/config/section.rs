@@ -15,7 +15,7 @@ pub(super) struct Key {
     pub toml: String,
     /// Its value, if it is a number.
     pub number: Option<u64>,
-    /// Whether its value must never be shown.
+    /// True if its value must never be shown.
     pub secret: bool,
 }
 

@@ -17,7 +17,7 @@ use super::source::Raw;
 pub(super) trait Setting: Sized {
     /// Completes the sentence "must be ...".
     const EXPECTED: &'static str;
-    /// Whether a value must never be shown.
+    /// True if a value must never be shown.
     const SECRET: bool = false;
 
     /// Parses a value from the environment or a flag.

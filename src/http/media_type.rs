@@ -27,7 +27,7 @@ pub struct MediaRange {
     pub essence: String,
     /// The quality value in thousandths, 0 to 1000.
     pub weight: u16,
-    /// Whether the parameter `subscriptionSpec` is 1.0.
+    /// True if the parameter `subscriptionSpec` is 1.0.
     pub knows_subscriptions: bool,
 }
 

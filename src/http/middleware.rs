@@ -40,7 +40,7 @@ pub async fn guard(State(state): State<HttpState>, request: Request, next: Next)
     observe(&state, request, next).await
 }
 
-/// Whether the request is meant for this server. Without authentication every caller is an administrator, so a web page
+/// True if the request is meant for this server. Without authentication every caller is an administrator, so a web page
 /// must not reach the server under a host name that it made resolve to loopback (DNS rebinding).
 fn is_own_host(state: &HttpState, headers: &HeaderMap) -> bool {
     let server = &state.config.server;

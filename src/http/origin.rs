@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::config::{Origin, Server};
 
-/// Whether a `Host` header is `localhost` or a loopback address, with or without a port.
+/// True if a `Host` header is `localhost` or a loopback address, with or without a port.
 fn is_loopback(host: &str) -> bool {
     let name = without_port(host);
     name.eq_ignore_ascii_case("localhost")
@@ -14,12 +14,12 @@ fn is_loopback(host: &str) -> bool {
         || name.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
 }
 
-/// Whether a `Host` header is a local name or the host of a public origin.
+/// True if a `Host` header is a local name or the host of a public origin.
 pub fn is_own_host(host: &str, server: &Server) -> bool {
     is_loopback(host) || server.public_origins.iter().any(|origin| origin.authority().eq_ignore_ascii_case(host))
 }
 
-/// Whether a request comes from a page of this server, of its public origins, or of `server.cors_origins`. A request without
+/// True if a request comes from a page of this server, of its public origins, or of `server.cors_origins`. A request without
 /// `Origin` is not a browser's cross-origin request and is allowed.
 pub fn is_allowed(headers: &HeaderMap, server: &Server) -> bool {
     let is_listed = |header: &HeaderValue| {
@@ -29,7 +29,7 @@ pub fn is_allowed(headers: &HeaderMap, server: &Server) -> bool {
     is_same_origin(headers) || headers.get(header::ORIGIN).is_some_and(is_listed)
 }
 
-/// Whether the origin of a request is its host.
+/// True if the origin of a request is its host.
 fn is_same_origin(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return true;
@@ -42,7 +42,7 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
 /// Headers that a page of another origin can send only after a preflight request.
 pub const PREFLIGHT: [&str; 3] = ["perfgraph-preflight", "apollo-require-preflight", "x-apollo-operation-name"];
 
-/// Whether a GET request may execute a query. A page of another origin can send one without a preflight request (as an
+/// True if a GET request may execute a query. A page of another origin can send one without a preflight request (as an
 /// image, for instance): it does not see the response, but could put load on the server and measure response times.
 pub fn may_query(headers: &HeaderMap, server: &Server) -> bool {
     if PREFLIGHT.iter().any(|name| headers.contains_key(*name)) {

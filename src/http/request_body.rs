@@ -19,7 +19,7 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Whether `Content-Type` is JSON in UTF-8.
+/// True if `Content-Type` is JSON in UTF-8.
 pub fn is_json(headers: &HeaderMap) -> bool {
     media_type::of_body(headers).as_deref() == Some("application/json")
 }

@@ -39,7 +39,7 @@ pub async fn upgrade_or_get(State(state): State<HttpState>, caller: Caller, requ
     graphql::get(state, caller, parts.headers, parameters).await
 }
 
-/// Whether the request asks for a WebSocket. Some HTTP libraries offer other upgrades (h2c) on plain requests.
+/// True if the request asks for a WebSocket. Some HTTP libraries offer other upgrades (h2c) on plain requests.
 fn is_upgrade(headers: &HeaderMap) -> bool {
     headers.get(header::UPGRADE).is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }

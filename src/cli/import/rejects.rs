@@ -11,7 +11,7 @@ use crate::{cli::failure::Failure, ingest::formats::Format};
 /// Collects refused rows.
 pub struct Rejects {
     file: Option<(PathBuf, BufWriter<File>)>,
-    /// Whether rows are elements of an array, which may contain line breaks; lines of NDJSON may not.
+    /// True if rows are elements of an array, which may contain line breaks; lines of NDJSON may not.
     is_json_array: bool,
     /// The rows of the current part, until it is known which of them are refused.
     held: Vec<Vec<u8>>,
@@ -41,7 +41,7 @@ impl Rejects {
         }
     }
 
-    /// Whether a whole part was read, including refused rows.
+    /// True if a whole part was read, including refused rows.
     pub const fn is_full(&self, part_rows: usize) -> bool {
         self.rows >= part_rows
     }

@@ -40,7 +40,7 @@ pub struct AcceptedFormats {
     pub media_type: Option<MediaType>,
     /// For a stream of responses.
     framing: Option<Framing>,
-    /// Whether the client prefers a stream to a single response.
+    /// True if the client prefers a stream to a single response.
     prefers_stream: bool,
 }
 
@@ -83,7 +83,7 @@ fn stream_weight(ranges: &[MediaRange], matches: impl Fn(&MediaRange) -> bool) -
     ranges.iter().filter(|range| matches(range)).map(|range| range.weight).max().unwrap_or(0)
 }
 
-/// Whether `Accept` is missing or empty, which means that the client accepts any type.
+/// True if `Accept` is missing or empty, which means that the client accepts any type.
 fn has_no_accept(headers: &HeaderMap) -> bool {
     headers.get_all(header::ACCEPT).iter().all(|value| value.as_bytes().trim_ascii().is_empty())
 }

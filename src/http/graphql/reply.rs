@@ -93,7 +93,7 @@ impl ReplyFormat {
     }
 }
 
-/// Whether no field has a value because the server was unavailable for all of them.
+/// True if no field has a value because the server was unavailable for all of them.
 ///
 /// Such a response is that of a request that was not executed: 503 with `Retry-After`, and no `data`.
 fn is_unavailable(response: &GraphqlResponse) -> bool {

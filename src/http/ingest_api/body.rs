@@ -91,7 +91,7 @@ pub fn decoded(body: Body, encoding: Encoding, bytes_max: u64) -> Pin<Box<dyn As
     }
 }
 
-/// Whether reading failed because the encoded or the decoded body is too large.
+/// True if reading failed because the encoded or the decoded body is too large.
 pub fn is_too_large(broken: &ReadError) -> bool {
     match broken {
         ReadError::TooLarge(_) => true,
