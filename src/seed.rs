@@ -1,5 +1,5 @@
-//! Sample data: organizations, people, projects and a believable week of metrics, through directory and ingest like any
-//! client. The same plan on the same clock makes the same rows.
+//! Sample data: organizations, employees, projects and a realistic week of metrics, created through directory and ingest like
+//! by any client. The same plan on the same clock creates the same rows.
 
 use std::collections::BTreeMap;
 
@@ -23,13 +23,13 @@ use crate::{
     },
 };
 
-/// What the sample data is made of; a build that carries something else does not start its tests.
+/// The names and distributions of the sample data.
 const SAMPLE: &str = include_str!("../seed/sample.json");
 
 /// The versions of every project.
 const RELEASES: [&str; 2] = ["2.4.0", "2.5.0"];
 
-/// How much sample data.
+/// The amount of sample data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
     /// 20 people an organization and a day of metrics: enough to look around.
@@ -67,12 +67,12 @@ impl Size {
     }
 }
 
-/// What to make.
+/// The size and the seed of the sample data.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// How much.
+    /// The amount of data.
     pub size: Size,
-    /// Where the random numbers start.
+    /// The seed of the random numbers.
     pub rng_seed: u64,
 }
 
@@ -133,14 +133,14 @@ struct Series<'a> {
     endpoint: &'a SampleEndpoint,
     /// Events of an average minute.
     rate: f64,
-    /// How much slower it becomes, and from when on.
+    /// The factor by which it becomes slower, and the time of the change.
     regression: Option<(f64, Timestamp)>,
 }
 
-/// Whether nobody has put anything in yet but the server itself.
+/// Returns whether the database holds no data but the server's own.
 ///
 /// # Errors
-/// When the database cannot answer.
+/// The database fails.
 pub async fn is_empty(core: &Core) -> Result<bool> {
     let db = core.database.writer(StatementLog::default());
     let page = PageRequest::from_start(0, 2);
@@ -154,15 +154,15 @@ pub async fn is_empty(core: &Core) -> Result<bool> {
     Ok(true)
 }
 
-/// About how many metrics a plan makes; the true number depends on its random numbers.
+/// The approximate number of metrics of a plan; the exact number depends on its random numbers.
 pub const fn expected_rows(plan: &Plan) -> u64 {
     plan.size.rows()
 }
 
-/// Fills the database up to the core's clock and answers how many metrics were made. `progress` hears the number so far.
+/// Creates sample data up to the core's clock and returns the number of metrics. Calls `progress` with the number so far.
 ///
 /// # Errors
-/// When a room refuses or the database fails; what was made until then stays.
+/// A room refuses the data, or the database fails. Data that was created until then stays.
 pub async fn fill(core: &Core, plan: &Plan, progress: &mut (dyn FnMut(u64) + Send)) -> Result<u64> {
     let sample: Sample = serde_json::from_str(SAMPLE).map_err(Error::internal)?;
     let mut random = StdRng::seed_from_u64(plan.rng_seed);
@@ -194,7 +194,7 @@ async fn make_releases(core: &Core, project: Key<ProjectId>, deployed_at: [Times
     Ok(())
 }
 
-/// When the second release is deployed.
+/// The time of the second release.
 fn slower_from(plan: &Plan, sample: &Sample, until: Timestamp) -> Timestamp {
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a share of a span of days")]
     until.plus_micros(-((plan.size.span_micros() as f64 * sample.regression.last_share) as i64))
@@ -329,7 +329,7 @@ fn all_series<'a>(
         .collect()
 }
 
-/// How busy an hour of the day is: quiet at night, busiest in the early afternoon, 1 on average.
+/// The relative load at a time of day: low at night, highest in the early afternoon, 1 on average.
 fn rhythm(at: Timestamp) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a share of a day")]
     let share = at.as_micros().rem_euclid(DAY_MICROS) as f64 / DAY_MICROS as f64;

@@ -1,16 +1,15 @@
-//! Columns of rows as sqlx reads them.
+//! Reads columns through sqlx without type checks.
 
 use std::sync::Arc;
 
 use sea_orm::{DbErr, QueryResult, RuntimeErr};
 use sqlx::{Decode, Postgres, Row, Sqlite};
 
-/// Reads a column without comparing its type with what is wanted, which costs more than reading it. For statements of our
-/// own that answer many rows, whose columns have the same type on every day: an integer that is read as a float of the same
-/// size would be nonsense, and no error.
+/// Reads a column without checking its type, because the check costs more than the read. For statements of this crate that
+/// return many rows: an integer that is read as a float of the same size is garbage, not an error.
 ///
 /// # Errors
-/// When there is no such column, or nothing of what is wanted can be made of its bytes.
+/// The column does not exist, or its bytes cannot be decoded.
 pub fn column<'r, T>(row: &'r QueryResult, index: usize) -> Result<T, DbErr>
 where
     T: Decode<'r, Postgres> + Decode<'r, Sqlite>,

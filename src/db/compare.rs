@@ -9,7 +9,7 @@ use sea_orm::{
 
 use crate::model::filter::{NumberFilter, TextFilter};
 
-/// What a filter asks of a text column that is never null.
+/// The condition of a filter on a text column that is never null.
 pub fn text(column: &Expr, filter: &TextFilter) -> Cond {
     let column = || column.clone();
     let mut all = Cond::all();
@@ -36,7 +36,7 @@ pub fn text(column: &Expr, filter: &TextFilter) -> Cond {
     all
 }
 
-/// What a filter asks of a number column. Null meets no condition: this is false for it, never unknown, so that "not"
+/// The condition of a filter on a number column. Null matches no condition: the result is false, never unknown, so that "not"
 /// is its opposite.
 pub fn number(column: &Expr, filter: &NumberFilter) -> Cond {
     let column = || column.clone();
@@ -49,7 +49,7 @@ pub fn number(column: &Expr, filter: &NumberFilter) -> Cond {
     if all.is_empty() { all } else { all.add(column().is_not_null()) }
 }
 
-/// Whether a column holds one of the ids that a statement answers, for an index to find. PostgreSQL gets them as an array:
+/// Tests whether a column holds one of the ids that a statement returns, by an index. PostgreSQL gets them as an array:
 /// planned as a join, a report that asks this of each of its pieces takes longer to plan than to answer.
 pub fn among(backend: DbBackend, column: Expr, ids: SelectStatement) -> Expr {
     match backend {
@@ -58,7 +58,7 @@ pub fn among(backend: DbBackend, column: Expr, ids: SelectStatement) -> Expr {
     }
 }
 
-/// Whether a key is in the answer of a statement, for rows that something else has found. PostgreSQL is told that it need
+/// Tests whether a key is in the result of a statement, for rows that were found otherwise. PostgreSQL is told that it need
 /// not look for a join (which IS TRUE does): where it underrates how many keys there are, it would begin with them and
 /// walk through the rows once for each.
 pub fn sifted(backend: DbBackend, key: Expr, keys: SelectStatement) -> Expr {

@@ -1,4 +1,4 @@
-//! From a database fault to what a caller may learn of it.
+//! Translates database errors into errors that a caller may see.
 
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
@@ -39,8 +39,8 @@ fn unavailable(source: impl std::error::Error + Send + Sync + 'static) -> Error 
     }
 }
 
-/// Whether the database gave up a transaction for the sake of another one (a deadlock or a serialisation failure): the
-/// same transaction from its beginning may succeed at once.
+/// Returns whether the database rolled a transaction back in favour of another one (a deadlock or a serialization failure).
+/// The same transaction may succeed if it is repeated at once.
 pub fn is_rolled_back(error: &Error) -> bool {
     let Error::Unavailable { source: Some(source), .. } = error else { return false };
     let Some(DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) =
@@ -52,7 +52,7 @@ pub fn is_rolled_back(error: &Error) -> bool {
     code.is_some_and(|code| code.starts_with("40") && code.len() == 5)
 }
 
-/// Whether the same statement may succeed later: connection faults, a busy SQLite, and the PostgreSQL classes
+/// Returns whether the same statement may succeed later: connection errors, a busy SQLite, and the PostgreSQL classes
 /// connection exception (08), insufficient resources (53), operator intervention (57) and rollback (40).
 fn is_transient(error: &sqlx::Error) -> bool {
     match error {

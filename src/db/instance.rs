@@ -1,4 +1,4 @@
-//! What tells running instances on one database apart: a number in the ids they make that no two of them share.
+//! The node number of an instance: a number in its ids that no other instance on the same database uses.
 //!
 //! On PostgreSQL a number is held by an advisory lock on a connection of its own; an SQLite file is one instance's alone,
 //! held by a lock on a file beside it. Both go with the process, however it ends.
@@ -18,16 +18,16 @@ use crate::{
     model::IdGenerator,
 };
 
-/// The first half of the advisory locks' keys, the node is the second; any fixed number of ours does.
+/// The first half of the advisory lock's key; the node is the second. An arbitrary number.
 const LOCK_CLASS: i32 = 0x7065_7266;
 
 /// The node of sample data, so that the same plan makes the same ids; a server takes it only when it is told to.
 pub const SAMPLE_NODE: u8 = 0;
 
-/// How long to wait before a node that is held is tried again.
+/// The interval at which a node that is held is retried.
 const LOCK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// When an SQLite file is another process's.
+/// The error for an SQLite file that another process uses.
 const FILE_IS_TAKEN: &str = "another perfgraph process works on this SQLite file: stop it first, or use PostgreSQL, \
      which any number of instances can share";
 
@@ -53,7 +53,7 @@ impl Instance {
     /// Takes the node, or, where none is wished for, any that is free.
     ///
     /// # Errors
-    /// When another instance holds the node or the SQLite file, or the database cannot be reached.
+    /// Another instance holds the node or the SQLite file, or the database cannot be reached.
     pub async fn claim(settings: &config::Database, node: Option<u8>) -> Result<Self> {
         match sqlite_file(settings.url.reveal())? {
             // One process has the file, so its node needs no lock of its own.
@@ -90,7 +90,7 @@ impl Instance {
 /// The file that an SQLite URL names; nothing for PostgreSQL.
 ///
 /// # Errors
-/// When the URL makes no sense.
+/// The URL is invalid.
 pub fn sqlite_file(url: &str) -> Result<Option<PathBuf>> {
     if !url.starts_with("sqlite:") {
         return Ok(None);

@@ -7,17 +7,17 @@ use data_encoding::HEXUPPER;
 use sea_orm::{DbBackend, DbErr, QueryResult, RuntimeErr, sea_query::Expr};
 use sqlx::{Decode, Postgres, Row};
 
-/// What a list can hold.
+/// A type of list items.
 pub trait Listed: Sized {
-    /// What PostgreSQL calls it.
+    /// The name of the type on PostgreSQL.
     const TYPE: &'static str;
 
-    /// What SQLite writes of a column: text without a space.
+    /// The SQL that formats a column as text without spaces, on SQLite.
     fn text(column: &str) -> String {
         column.to_owned()
     }
 
-    /// Reads what SQLite wrote.
+    /// Parses that text.
     fn parse(text: &str) -> Option<Self>;
 }
 
@@ -37,7 +37,7 @@ impl Listed for i64 {
     }
 }
 
-/// What ASCII begins text with.
+/// The ASCII control character that marks the start of text.
 const START_OF_TEXT: char = '\u{2}';
 
 /// Bytes that begin with `START_OF_TEXT` must be ASCII without NULs and spaces, and are listed as they are. Others are
@@ -72,7 +72,7 @@ pub fn single<T: Listed>(backend: DbBackend, column: &str) -> Expr {
     })
 }
 
-/// No values.
+/// The empty list.
 pub fn none<T: Listed>(backend: DbBackend) -> Expr {
     Expr::cust(match backend {
         DbBackend::Postgres => format!("CAST(NULL AS {}[])", T::TYPE),
@@ -88,7 +88,7 @@ pub fn joined(column: &str) -> Expr {
 /// Reads a list: nothing where there is NULL. Types are compared as little as by [`super::column()`].
 ///
 /// # Errors
-/// When there is no such column, or it is no such list.
+/// The column does not exist, or is not such a list.
 pub fn read<T>(row: &QueryResult, index: usize) -> Result<Vec<T>, DbErr>
 where
     T: Listed,

@@ -1,4 +1,4 @@
-//! Brings the schema up to date under a lock: of two processes that start together one migrates, the other waits.
+//! Migrates the schema under a lock: of two processes that start together, one migrates and the other waits.
 
 use std::{
     fs::{File, TryLockError},
@@ -17,25 +17,25 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// The advisory lock that migrating processes share on PostgreSQL; any fixed number of ours does.
+/// The advisory lock of migrating processes on PostgreSQL. An arbitrary number.
 const LOCK_KEY: i64 = 0x7065_7266_6772_6170;
 
-/// How often a held lock is tried again: waiting must end with the task that waits, which a blocking lock does not.
+/// The interval at which a held file lock is retried. A blocking lock could not be cancelled with its task.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// A change and whether it has been applied.
+/// A migration and its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The name of the migration's file.
+    /// The name that databases record.
     pub name: String,
-    /// Whether the database has it.
+    /// True if it has been applied to the database.
     pub is_applied: bool,
 }
 
-/// Applies the next `steps` changes, or all that are missing.
+/// Applies the next `steps` migrations, or all pending ones.
 ///
 /// # Errors
-/// When a change fails; it was rolled back then.
+/// A migration fails and is rolled back.
 pub async fn up(database: &Database, steps: Option<u32>) -> Result<()> {
     let lock = Lock::take(database).await?;
     let answer = Migrator::up(&database.write, steps).await;
@@ -43,10 +43,10 @@ pub async fn up(database: &Database, steps: Option<u32>) -> Result<()> {
     answer.map_err(explain)
 }
 
-/// Reverts the last `steps` changes, or all of them.
+/// Reverts the last `steps` migrations, or all of them.
 ///
 /// # Errors
-/// When a change cannot be reverted.
+/// A migration cannot be reverted.
 pub async fn down(database: &Database, steps: Option<u32>) -> Result<()> {
     let lock = Lock::take(database).await?;
     let answer = Migrator::down(&database.write, steps).await;
@@ -54,10 +54,10 @@ pub async fn down(database: &Database, steps: Option<u32>) -> Result<()> {
     answer.map_err(explain)
 }
 
-/// Every known change, oldest first.
+/// Every known migration, oldest first.
 ///
 /// # Errors
-/// When the database cannot be read, or was migrated by a newer version whose changes this one does not know.
+/// The database cannot be read, or a newer version has migrated it.
 pub async fn status(database: &Database) -> Result<Vec<Change>> {
     let migrations = Migrator::get_migration_with_status_read_only(&database.write).await.map_err(explain)?;
     Ok(migrations
@@ -69,10 +69,10 @@ pub async fn status(database: &Database) -> Result<Vec<Change>> {
         .collect())
 }
 
-/// Refuses a database that is not up to date.
+/// Checks that the database is up to date.
 ///
 /// # Errors
-/// When changes are missing, or there are some that this version does not know.
+/// Migrations are pending, or the database has unknown ones.
 pub async fn require(database: &Database) -> Result<()> {
     let missing = status(database).await?.iter().filter(|change| !change.is_applied).count();
     if missing == 0 {
@@ -84,7 +84,7 @@ pub async fn require(database: &Database) -> Result<()> {
     ))
 }
 
-/// The migrator's own words for changes that it does not know name a missing file; to an operator it is the version.
+/// Translates the migrator's message about unknown migrations, which names a missing file, for operators.
 fn explain(error: DbErr) -> Error {
     match &error {
         DbErr::Custom(text) if text.starts_with("Migration file of version") => Error::input(
@@ -96,11 +96,11 @@ fn explain(error: DbErr) -> Error {
     }
 }
 
-/// Held while migrating, by this process alone.
+/// The lock of the migrating process.
 enum Lock {
     File(File),
     Advisory(Box<PgConnection>),
-    /// An in-memory database has no second process.
+    /// An in-memory database belongs to one process.
     Private,
 }
 
@@ -115,7 +115,7 @@ impl Lock {
                 }
                 _ => Ok(Self::Private),
             },
-            // A connection of its own, so that the pool's are free for the migration and no statement timeout applies.
+            // A separate connection, so that the pool stays free for the migration and no statement timeout applies.
             Backend::Postgres(pool) => {
                 let options = (*pool.connect_options()).clone().options([("statement_timeout", "0")]);
                 let mut connection = PgConnection::connect_with(&options).await?;
@@ -134,7 +134,7 @@ impl Lock {
     }
 }
 
-/// The other process needs as long as it needs.
+/// Waits without a limit, because a migration may take long.
 async fn wait_for(lock: &File) -> Result<()> {
     let mut is_told = false;
     loop {

@@ -1,6 +1,6 @@
-//! Opens the pools: readers and writers apart, so that a burst of writes cannot starve queries.
+//! The connection pools: one for reads and one for writes, so that a burst of writes cannot starve queries.
 //!
-//! SQLite has one writer connection by nature, and readers that see the last commit (WAL).
+//! SQLite allows one writer; its readers see the last commit (WAL).
 
 use std::{
     path::PathBuf,
@@ -27,17 +27,18 @@ use crate::{
     model::{Kept, change::LogPosition},
 };
 
-/// SQLite's page caches in KiB (negative: not pages), one for each connection. Readers find their pages in the
-/// system's cache too, so theirs may be small: together they decide how much memory the server takes.
+/// The page cache of each SQLite connection, in KiB (negative numbers). Small, because the page cache of the system serves
+/// readers too, and all of them together determine the memory use of the server.
 const WRITE_CACHE: &str = "-2048";
 const READ_CACHE: &str = "-1024";
-/// Pages that wait in the log (32 MiB) before they go into the file: what is written again and again while it waits, like
-/// the pages of the last minutes, goes there once.
+/// Number of pages in the write-ahead log (32 MiB) before a checkpoint. Pages that change often, such as those of the last
+/// minutes, are written to the file once per checkpoint.
 const CHECKPOINT_PAGES: &str = "8192";
-/// Rows that SQLite's thread may read ahead: whole pages of lists fit, so that it is woken once and not every 50 rows.
+/// Number of rows that the thread of an SQLite connection reads ahead. Whole list pages fit, so that it is woken once and not
+/// every 50 rows.
 const ROWS_AHEAD: usize = 512;
 
-/// The writer pool below the ORM, for COPY and bulk statements.
+/// The pool for writes below the ORM, for bulk statements.
 #[derive(Clone, Debug)]
 pub enum Backend {
     /// An embedded file.
@@ -46,8 +47,8 @@ pub enum Backend {
     Postgres(PgPool),
 }
 
-/// How many connections read an SQLite file: reading is work of this very process, so more than there are processors only
-/// take memory.
+/// The number of read connections on SQLite. Reads use the CPU of this process, so more than there are processors only take
+/// memory.
 fn reader_count(configured: u32) -> u32 {
     let processors = std::thread::available_parallelism()
         .map_or(configured, |count| u32::try_from(count.get()).unwrap_or(configured));
@@ -67,10 +68,10 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens both pools; an SQLite file that is not there is created.
+    /// Opens both pools. Creates a missing SQLite file.
     ///
     /// # Errors
-    /// When the database cannot be reached or the URL makes no sense.
+    /// The database cannot be reached, or the URL is invalid.
     pub async fn open(settings: &config::Database) -> Result<Self> {
         if settings.url.is_sqlite() { Self::open_sqlite(settings).await } else { Self::open_postgres(settings).await }
     }
@@ -93,10 +94,10 @@ impl Database {
         let write = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(settings.acquire_timeout)
-            // There is no network in between that could have failed, and a ping wakes the connection's thread.
+            // No network can have failed in between, and a ping would wake the connection's thread.
             .test_before_acquire(false)
-            // A full disk makes SQLite roll back by itself. The driver's own ROLLBACK fails then, and it would refuse every
-            // BEGIN on this connection from then on.
+            // On a full disk SQLite rolls back by itself. The driver's own ROLLBACK then fails, and the driver would refuse
+            // every later BEGIN on this connection.
             .before_acquire(|connection, _| {
                 let is_usable = !connection.is_in_transaction();
                 Box::pin(async move { Ok(is_usable) })
@@ -126,7 +127,7 @@ impl Database {
             .map_err(|error| Error::input("database.url", error.to_string()))?
             .application_name("perfgraph")
             .statement_cache_capacity(256)
-            // Reports read thousands of rows, not millions: to start processes that help takes longer than to answer.
+            // Reports read thousands of rows, not millions: starting parallel workers would take longer than the query.
             .options([("statement_timeout", statement_timeout.as_str()), ("max_parallel_workers_per_gather", "0")]);
         let pool = |connections| {
             PgPoolOptions::new()
@@ -148,12 +149,12 @@ impl Database {
         })
     }
 
-    /// The writer pool below the ORM.
+    /// The pool for writes below the ORM.
     pub const fn backend(&self) -> &Backend {
         &self.backend
     }
 
-    /// The SQLite file, where there is one.
+    /// The SQLite file; `None` on PostgreSQL.
     pub const fn file(&self) -> Option<&PathBuf> {
         self.file.as_ref()
     }
@@ -178,7 +179,7 @@ impl Database {
         *self.kept.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many statements sessions of this database have sent so far, whoever's they were.
+    /// Number of statements that all sessions of this database have sent.
     pub fn statements(&self) -> u64 {
         self.asked.count()
     }
@@ -188,10 +189,10 @@ impl Database {
         *self.kept.write().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 
-    /// Answers when the database is reachable.
+    /// Checks that the database is reachable.
     ///
     /// # Errors
-    /// When it is not.
+    /// The database cannot be reached.
     pub async fn ping(&self) -> Result<()> {
         let (pool, _waiting) = self.read.pool();
         pool.execute_unprepared("SELECT 1").await?;
@@ -201,7 +202,7 @@ impl Database {
     /// Closes both pools and waits until every connection is back.
     pub async fn close(&self) {
         self.read.close().await;
-        // A pool that fails to close is gone with the process; there is nobody left to tell.
+        // A pool that fails to close ends with the process.
         let _ = self.write.clone().close().await;
     }
 }

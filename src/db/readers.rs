@@ -29,7 +29,7 @@ use tokio::{
 
 use crate::clock::Stopwatch;
 
-/// How long a connection is used before the pool sees it again and may find it too old or dead.
+/// Time for which a connection is used before it returns to the pool, which closes old and dead connections.
 const AT_HAND_MS: f64 = 60_000.0;
 
 /// The pool of queries with the connections at hand.
@@ -119,7 +119,7 @@ struct Stock<DB: sqlx::Database> {
     /// One permit for each connection: whoever has one finds a connection at hand or in the pool.
     room: Semaphore,
     at_hand: Mutex<Vec<Held<DB>>>,
-    /// How many wait for the pool. Changed before `at_hand` is looked at, which is why a connection that could serve them
+    /// Number of waiters for the pool. Changed before `at_hand` is looked at, which is why a connection that could serve them
     /// is never put there unnoticed.
     waiting: AtomicUsize,
 }

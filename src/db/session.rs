@@ -34,26 +34,26 @@ pub struct Logged<C> {
     notices: CommitNotices<LogPosition>,
 }
 
-/// How many statements of sessions a process has sent; clones count together.
+/// The number of statements that sessions have sent; clones share the counter.
 #[derive(Clone, Debug, Default)]
 pub struct Asked(Arc<AtomicU64>);
 
 impl Asked {
-    /// So many until now.
+    /// Number of statements so far.
     pub fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// What a room reads and writes through: one request's view of a pool.
+/// One request's view of a pool. Rooms read and write through it.
 pub type Session = Logged<Connections>;
 
-/// Where a session sends its statements.
+/// The pool that a session uses.
 #[derive(Clone, Debug)]
 pub enum Connections {
-    /// Queries.
+    /// The pool for queries.
     Read(Readers),
-    /// Changes.
+    /// The pool for writes.
     Write(DatabaseConnection),
 }
 
@@ -72,7 +72,7 @@ impl<C> Logged<C> {
         Self { inner, log, kept, asked, notices }
     }
 
-    /// What retention leaves alone as long as this session lasts.
+    /// The bounds of retention when the session was created.
     pub const fn kept(&self) -> Kept {
         self.kept
     }
@@ -92,15 +92,15 @@ impl Session {
     /// Starts a transaction that logs to the same request.
     ///
     /// # Errors
-    /// When no connection is to be had.
+    /// No connection is available.
     pub async fn begin(&self) -> Result<Transaction> {
         self.begin_with(TransactionOptions::default()).await
     }
 
-    /// Sends a statement whose answer is too long to be held at once, and reads it row by row.
+    /// Sends a statement and streams its rows, for results that are too large to buffer.
     ///
     /// # Errors
-    /// When the database cannot answer.
+    /// The database fails.
     pub async fn stream(
         &self,
         statement: &SelectStatement,
@@ -119,7 +119,7 @@ impl Session {
     /// when it comes to write, and the database refuses that.
     ///
     /// # Errors
-    /// When no connection is to be had, or another process keeps SQLite's write lock.
+    /// No connection is available, or another process holds SQLite's write lock.
     pub async fn begin_write(&self) -> Result<Transaction> {
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -139,7 +139,7 @@ impl Transaction {
     /// Makes everything done in this transaction durable.
     ///
     /// # Errors
-    /// When the database refuses; nothing was kept then.
+    /// The database refuses the commit, and nothing is stored.
     pub async fn commit(self) -> Result<()> {
         self.inner.commit().await?;
         self.notices.send();

@@ -1,5 +1,5 @@
-//! Table `metric_late`: how many measurements of a UTC day came too late to be taken in, of each commit until they are added
-//! up under part 0.
+//! Table `metric_late`: the number of measurements that were rejected as too old, per UTC day: one part per commit, merged into
+//! part 0 by retention.
 
 use sea_orm::entity::prelude::*;
 

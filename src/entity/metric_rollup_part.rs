@@ -1,5 +1,5 @@
-//! Table `metric_rollup_part`: what each commit adds to a minute, until it is compacted; endpoint 0 holds all endpoints of a
-//! project together.
+//! Table `metric_rollup_part`: the rollup of each commit per minute, until it is compacted. Endpoint 0 stands for all endpoints
+//! of a project.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Table `project_member`: who works on what.
+//! Table `project_member`: the members of projects.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Table `release`: which version of a project's software was deployed when.
+//! Table `release`: deployments of versions of a project's software.
 
 use sea_orm::entity::prelude::*;
 

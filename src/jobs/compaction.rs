@@ -1,24 +1,23 @@
-//! Merges the rollup parts that commits leave behind into one row per minute, per five minutes, per hour and per day.
+//! Merges the rollup parts of single commits into one row per minute, five minutes, hour and day.
 //!
-//! Why answers are exact at any moment, under concurrent ingest, kills and several instances:
+//! Query results are exact at any moment, under concurrent ingest, kills and several instances:
 //!
-//! 1. Ingest only ever adds parts to `metric_rollup_part`, in the transaction of the raw rows. It knows no closed
-//!    buckets and asks no clock, so data can be as late as it likes: it is a part like any other.
-//! 2. Compaction takes parts away and merges them into every level that covers them, in one transaction. So in every
-//!    snapshot a part stands either in the parts or in all levels, and every level is the aggregation of the same
-//!    measurements: those that were merged. A kill leaves one state or the other.
-//! 3. A report is one statement, and so one snapshot. It reads each stretch of its window from one level, and adds the
-//!    parts of the window. Nothing is missed and nothing counts twice, whatever was compacted when; a day can be read
-//!    from the days before it is over.
-//! 4. Merged rows are rewritten by one transaction at a time (an advisory lock on PostgreSQL, the only writer on SQLite),
-//!    which reads them after it holds the lock: no merge is lost. It also counts the parts that it took away; when
-//!    somebody else was faster the counts differ, and everything is undone.
-//! 5. Ingest and compaction never touch the same row, so neither waits for the other on PostgreSQL; on SQLite a
-//!    transaction takes as long as a commit of ingest does.
+//! 1. Ingest only adds parts to `metric_rollup_part`, in the transaction of the raw rows. It has no closed buckets and reads
+//!    no clock, so late data is a part like any other.
+//! 2. Compaction deletes parts and merges them into all levels in one transaction. In every snapshot, a part is either among
+//!    the parts or in all levels, and all levels aggregate the same measurements. A kill leaves one state or the other.
+//! 3. A report is one statement, and so one snapshot. It reads each piece of its window from one level and adds the parts of
+//!    the window. Nothing is missed or counted twice, regardless of the progress of compaction; a day can be read from the
+//!    rollup of days before the day is over.
+//! 4. One transaction at a time rewrites merged rows (an advisory lock on PostgreSQL, the only writer on SQLite). It reads them
+//!    while it holds the lock, so no merge is lost. It also counts the parts that it deleted; if another transaction was
+//!    faster, the counts differ and it rolls back.
+//! 5. Ingest and compaction never touch the same row, so neither waits for the other on PostgreSQL. On SQLite, a transaction
+//!    of compaction takes about as long as a commit of ingest.
 //!
-//! Rows are replaced by their merge with the new parts instead of being added up again from the finer level: this costs one
-//! row instead of sixty, and stays right where retention has removed the finer level. Which buckets are taken is a matter
-//! of cost alone: those that have been over for a while, so that a minute is usually merged once.
+//! A row is replaced by its merge with the new parts, not by a new sum of the finer level: this costs one row instead of
+//! sixty, and remains correct after retention has removed the finer level. Only minutes that ended some time ago are merged,
+//! so that a minute is usually merged once; this affects cost, not correctness.
 
 mod postgres;
 mod rollup_row;
@@ -39,10 +38,10 @@ use crate::{
     },
 };
 
-/// Parts of one transaction.
+/// Number of parts per transaction.
 const PARTS: usize = 4_000;
 
-/// What the levels are called and how much time a row of them covers.
+/// The tables of the levels, and the duration of their buckets in microseconds.
 const LEVELS: [(&str, i64); 4] = [
     ("metric_rollup_1m", MINUTE_MICROS),
     ("metric_rollup_5m", FIVE_MINUTES_MICROS),
@@ -52,13 +51,13 @@ const LEVELS: [(&str, i64); 4] = [
 
 /// An open transaction that holds the right to rewrite merged rows. Dropped without `commit` it rolls back.
 trait Transaction: Send + Sized {
-    /// Takes parts away; answers how many were there.
+    /// Deletes parts and returns the number of deleted rows.
     fn remove(&mut self, parts: &[RollupPart]) -> impl Future<Output = sqlx::Result<usize>> + Send;
 
-    /// The merged rows of a level that stand in the key of these.
+    /// The merged rows of a level with the keys of these rows.
     fn stored(&mut self, table: &str, keys: &[RollupRow]) -> impl Future<Output = sqlx::Result<Vec<RollupRow>>> + Send;
 
-    /// Writes merged rows of a level, new ones and in the key of old ones.
+    /// Inserts or replaces merged rows of a level.
     fn replace(&mut self, table: &str, rows: &[RollupRow]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     fn commit(self) -> impl Future<Output = sqlx::Result<()>> + Send;
@@ -77,11 +76,11 @@ pub async fn pass(database: &Database, clock: &Clock, delay: Duration) -> Result
     Ok(())
 }
 
-/// Merges the parts of all minutes that end at or before `until`; answers how many. Ends early where another instance is
-/// at it.
+/// Merges the parts of all minutes that end at or before `until`, and returns their number. Ends early if another instance
+/// is merging.
 ///
 /// # Errors
-/// When the database fails, or a stored sketch cannot be read; what was merged until then stays merged.
+/// The database fails, or a stored sketch cannot be decoded. Parts that were merged until then stay merged.
 pub async fn round(database: &Database, until: Timestamp) -> Result<usize> {
     let before = until.floor(MINUTE_MICROS);
     let mut total = 0;
@@ -103,8 +102,8 @@ pub async fn round(database: &Database, until: Timestamp) -> Result<usize> {
     }
 }
 
-/// Some parts of minutes before a moment, in the order of their key, from behind the last one on. Read outside of the
-/// transaction: nobody but compaction removes parts, and it counts them.
+/// The next parts of minutes before `before`, in the order of their keys, after `last`. Read outside of the transaction:
+/// only compaction deletes parts, and it counts them.
 async fn closed(database: &Database, last: Option<&RollupPart>, before: Timestamp) -> Result<Vec<RollupPart>> {
     const SQL: &str = "SELECT organization_id, project_id, kind, bucket, endpoint_id, n, n_err, sum, min, max, sketch, \
         part FROM metric_rollup_part \
@@ -127,7 +126,8 @@ async fn closed(database: &Database, last: Option<&RollupPart>, before: Timestam
     session.query_all_raw(statement).await?.iter().map(RollupPart::read).collect()
 }
 
-/// Takes the parts away and merges them into every level, in one transaction; or does nothing where others are at it.
+/// Deletes the parts and merges them into every level in one transaction. Returns false, and changes nothing, if another
+/// instance is merging.
 async fn merge(transaction: Option<impl Transaction>, parts: &[RollupPart]) -> Result<bool> {
     let Some(mut transaction) = transaction else { return Ok(false) };
     if transaction.remove(parts).await? != parts.len() {
@@ -135,7 +135,7 @@ async fn merge(transaction: Option<impl Transaction>, parts: &[RollupPart]) -> R
     }
     let mut rows: Vec<RollupRow> = parts.iter().map(|part| part.row.clone()).collect();
     for (table, width) in LEVELS {
-        // What is new per bucket of this level is what is new per bucket of the finer one, added up.
+        // The additions to this level are the additions to the finer level, merged into wider buckets.
         rows = merged(rows, width)?;
         let stored = transaction.stored(table, &rows).await?;
         let replaced = merged(stored.into_iter().chain(rows.iter().cloned()), width)?;

@@ -28,7 +28,7 @@ pub enum Instances {
 /// The time of the first pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FirstPass {
-    /// When the job starts.
+    /// At the start of the job.
     AtStart,
     /// One period after the start.
     AfterPeriod,

@@ -1,8 +1,8 @@
-//! The server measures itself: the requests it serves become metrics of its own project, through the same write path as
-//! everybody's, so that the first look at a fresh server shows real numbers.
+//! Self-monitoring: requests to the server become metrics of a project of its own, through the same write path as all
+//! metrics, so that a fresh server has real numbers to show.
 //!
-//! A server that serves thousands of requests a second must not be busy writing about itself: of an operation that is
-//! asked often a fair sample is kept, which is what percentiles need.
+//! Of a frequent operation only a uniform sample is stored, which suffices for percentiles, so that a busy server does not
+//! spend its time writing about itself.
 
 use std::{
     collections::HashMap,
@@ -19,20 +19,20 @@ use crate::{
     random::Random,
 };
 
-/// The project of that organization has the same slug.
+/// The slug of the organization and of its project.
 const SLUG: &str = organization::OWN_SLUG;
 
-/// Rows of one submission: small enough for any sensible limit of rows in a call.
+/// Number of rows per submission, below any sensible limit of rows per call.
 const SUBMISSION_ROWS: usize = 500;
 
-/// Bytes of a name; names of operations can be as long as a document.
+/// Maximum length of an endpoint in bytes; operation names can be as long as a document.
 const ENDPOINT_BYTES_MAX: usize = 200;
 
-/// Names of operations are made up by clients: after so many different ones the rest shares a name.
+/// Maximum number of different endpoints. Clients choose operation names, so further ones share one endpoint.
 const ENDPOINTS_MAX: usize = 200;
 const OTHER_ENDPOINTS: &str = "other operations";
 
-/// One served request.
+/// A request that was served.
 #[derive(Clone, Copy, Debug)]
 struct Served {
     status: u16,
@@ -40,7 +40,7 @@ struct Served {
     at: Timestamp,
 }
 
-/// The requests of one operation since they were last written: all of them, or so many drawn from all with equal chances
+/// The requests of one operation since the last flush: all of them, or a uniform sample
 /// (algorithm R in Vitter, "Random sampling with a reservoir", ACM Transactions on Mathematical Software 11, 1985).
 #[derive(Debug, Default)]
 struct Reservoir {
@@ -65,7 +65,7 @@ fn locked(sample: &Sample) -> MutexGuard<'_, HashMap<String, Reservoir>> {
     sample.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes served requests from the protocol layer. Cloning is cheap; recording never waits for the database.
+/// Records served requests. Cloning is cheap; recording never waits for the database.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     sample: Option<Arc<Sample>>,
@@ -75,18 +75,18 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder that forgets everything, for servers that do not monitor themselves.
+    /// A recorder that discards requests, for servers without self-monitoring.
     pub const fn disabled(clock: Clock) -> Self {
         Self { sample: None, kept_max: 0, clock, random: Random::system() }
     }
 
-    /// A recorder that keeps so many requests of an operation until they are written, and the job that writes them.
+    /// A recorder that keeps at most `kept_max` requests per operation until the next flush, and its inbox.
     pub fn new(clock: Clock, random: Random, kept_max: usize) -> (Self, Inbox) {
         let sample = Arc::<Sample>::default();
         (Self { sample: Some(Arc::clone(&sample)), kept_max, clock, random }, Inbox(sample))
     }
 
-    /// Records that a request was answered after so many milliseconds.
+    /// Records a request that was answered with `status` after `elapsed_ms`.
     pub fn record(&self, endpoint: &str, status: u16, elapsed_ms: f64) {
         let Some(sample) = &self.sample else { return };
         let served = Served { status, elapsed_ms, at: self.clock.now() };
@@ -100,7 +100,7 @@ impl Recorder {
     }
 }
 
-/// What was recorded and not yet written. Its names stay, so that no two hundred others come after them.
+/// The recorded requests that were not written yet. Endpoints stay after a flush, so that their number remains bounded.
 #[derive(Debug)]
 pub struct Inbox(Arc<Sample>);
 
@@ -168,10 +168,10 @@ fn candidate(endpoint: &str, served: Served) -> Candidate {
     }
 }
 
-/// The project that the server's own metrics belong to; made with its organization on the first start.
+/// The project of the server's own metrics. Created with its organization on the first start.
 ///
 /// # Errors
-/// When the database cannot answer.
+/// The database fails.
 pub async fn own_project(scope: &Scope, db: &Session, ids: &IdGenerator, now: Timestamp) -> Result<Key<ProjectId>> {
     let organization = own_organization(scope, db, ids, now).await?;
     let find = async || {
@@ -208,7 +208,7 @@ async fn own_organization(scope: &Scope, db: &Session, ids: &IdGenerator, now: T
     unless_taken(organization::create(scope, db, new, now).await, find).await
 }
 
-/// What was made, or what another instance made in the same moment.
+/// The created row, or the one that another instance created at the same time.
 async fn unless_taken<T>(made: Result<T>, find: impl AsyncFnOnce() -> Result<Option<T>>) -> Result<T> {
     match made {
         Err(error) if error.is_taken() => find().await?.ok_or_else(|| Error::not_found("the server's own project")),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_requests_a_fair_sample_is_kept() {
+    fn frequent_operations_are_sampled_uniformly() {
         assert_eq!(served((0..50).map(|_| "query A".to_owned()), 50).len(), 50, "few are all kept");
         let names = (0..10_000).map(|place| if place % 100 == 0 { "query B" } else { "query A" }.to_owned());
         let taken = served(names, 100);
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_bounded_in_number_and_length() {
+    fn endpoints_are_bounded_in_number_and_length() {
         let taken = served((0..300).map(|place| format!("query Q{place:0>300}")), 1_000);
         let others = taken.iter().filter(|one| one.endpoint == OTHER_ENDPOINTS).count();
         assert!(taken.iter().all(|one| one.endpoint.len() <= ENDPOINT_BYTES_MAX));
