@@ -8,9 +8,11 @@ use std::{
 const BUNDLE: &str = "web/dist";
 
 fn main() -> io::Result<()> {
+    #[expect(clippy::disallowed_methods, reason = "cargo passes paths to build scripts in the environment")]
+    let folder = |name: &str| PathBuf::from(env::var_os(name).unwrap_or_default());
     // Cargo treats a path that does not exist as changed, so the parent is watched until the bundle exists.
     println!("cargo:rerun-if-changed={}", if Path::new(BUNDLE).exists() { BUNDLE } else { "web" });
-    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join(BUNDLE);
+    let root = folder("CARGO_MANIFEST_DIR").join(BUNDLE);
     let mut files = Vec::new();
     if root.exists() {
         collect(&root, &mut files)?;
@@ -22,10 +24,9 @@ fn main() -> io::Result<()> {
     let mut entries: Vec<_> = files.iter().map(entry).collect();
     // By name, because the server searches the table by bisection.
     entries.sort();
-    let entries: String =
-        entries.iter().map(|(name, file)| format!("({name:?}, include_bytes!({file:?})),\n")).collect();
-    let table = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("web_bundle.rs");
-    fs::write(table, format!("&[\n{entries}]\n"))
+    let entries: Vec<_> = entries.iter().map(|(name, file)| format!("({name:?}, include_bytes!({file:?})),")).collect();
+    let table = folder("OUT_DIR").join("web_bundle.rs");
+    fs::write(table, format!("&[\n{}\n]\n", entries.join("\n")))
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

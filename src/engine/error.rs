@@ -23,16 +23,13 @@ pub fn finish(mut response: Response) -> (Response, Phase) {
         Phase::Execution
     };
     for error in &mut response.errors {
-        match error.source::<Error>().cloned() {
-            Some(fault) => {
-                fault.log();
-                add_details(error, &fault);
-                set_code(error, fault.code());
-            }
-            None => {
-                let code = classify(error, phase);
-                tag(error, code);
-            }
+        if let Some(fault) = error.source::<Error>().cloned() {
+            fault.log();
+            add_details(error, &fault);
+            set_code(error, fault.code());
+        } else {
+            let code = classify(error, phase);
+            tag(error, code);
         }
         shorten(&mut error.message);
     }
