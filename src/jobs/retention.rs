@@ -35,7 +35,7 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// Starts without knowledge of earlier passes: data is removed after [`UNCHANGED_PASSES`].
+    /// Starts without knowledge of earlier passes, so that the first removal follows after several passes.
     pub const fn new(database: Database, settings: config::Retention) -> Self {
         Self { database, settings, seen: Kept::EVERYTHING, unchanged_passes: 0 }
     }
