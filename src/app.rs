@@ -18,9 +18,9 @@ use crate::{
     clock::Clock,
     config::{self, Config},
     db::{Database, Instance, StatementLog, migrate},
-    engine::{Engine, watch},
+    engine::{self, Engine, watch},
     error::{Error, Result},
-    graphql::Services,
+    graphql::{Services, schema},
     http::{
         self,
         state::{HttpState, SharedState},
@@ -190,16 +190,20 @@ impl App {
             ids: Arc::clone(&core.ids),
             clock: core.clock.clone(),
             limits: config.limits.clone(),
-            introspection: config.graphql.introspection,
             cursors: core.cursors.clone(),
             live: config.live.clone(),
+        };
+        let settings = engine::Settings {
+            limits: config.limits.clone(),
+            introspection: config.graphql.introspection,
+            trusted,
             sharing: watch::Settings {
-                frames_max: config.live.frames_max,
-                stretches_bytes_max: config.live.resumed_bytes_max,
+                responses_max: config.live.frames_max,
+                replay_bytes_max: config.live.resumed_bytes_max,
             },
             tasks: tasks.clone(),
         };
-        let engine = Engine::new(services, trusted);
+        let engine = Engine::new(schema::source(), Arc::new(services), settings).map_err(Error::internal)?;
         let bus = bus::configured(config, &core.cursors.database_name())?;
         let follower = Follower::begin(core.database.clone(), core.publisher.clone(), bus, bus::poll_interval(config));
         let (recorder, own_metrics) = own_metrics(config, &core).await?;

@@ -14,6 +14,7 @@ mod release_query;
 pub mod scalars;
 pub mod schema;
 pub mod selection;
+pub mod sizes;
 pub mod subscription;
 pub mod types;
 

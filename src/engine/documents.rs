@@ -1,7 +1,7 @@
-//! Documents that were read before: parsed, bounded and validated once, then found again by their hash.
+//! A cache of documents: parsed, checked and validated once, then found by their hash.
 //!
-//! The same cache answers automatic persisted queries and `documentId`: a client that knows the hash of a document need
-//! not send it. A document is no secret and carries no rights; what it may read is decided by who sends it.
+//! The cache also answers automatic persisted queries and `documentId`: a client that knows the hash of a document does
+//! not send the text. A document is not secret and grants no rights; the caller's scope decides what it reads.
 
 mod arguments;
 mod document;
@@ -15,29 +15,32 @@ use std::sync::Arc;
 use async_graphql::Response;
 use moka::sync::Cache;
 
-pub use document::{Document, Operation, canonical};
+pub use document::{Document, DocumentOperation, canonical};
 pub use hash::{DocumentHash, HashError};
 pub use trusted::{Trusted, TrustedDocumentsError, TrustedMode};
 
-use super::{error, guard, variables::SchemaTypes};
+use super::{
+    error, guard,
+    schema::{Executable, SchemaTypes},
+};
 use crate::{
     config::Limits,
     error::{Code, Error},
 };
 use validation::Validator;
 
-/// What a request says about its document: the text, the hash of one that is known, or both.
+/// The document of a request: its text, the hash of a known document, or both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DocumentSource<'a> {
     /// The text.
     pub text: Option<&'a str>,
-    /// Which known document is meant, as the client wrote it.
+    /// The id of a known document, as the client wrote it.
     pub id: Option<&'a str>,
     /// The SHA-256 of an automatic persisted query, in hexadecimal digits.
     pub persisted_hash: Option<&'a str>,
 }
 
-/// The documents that the server knows.
+/// The known documents.
 pub struct Documents {
     known: Cache<DocumentHash, Arc<Document>>,
     trusted: Trusted,
@@ -46,20 +49,26 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// A cache of about so many bytes, over the documents that the operator trusts.
-    pub fn new(cache_bytes_max: u64, trusted: Trusted, types: Arc<SchemaTypes>, introspection: bool) -> Self {
+    /// A cache of about `cache_bytes_max` bytes over the documents that the operator trusts. `validating` is the copy of
+    /// the schema that stops before execution.
+    pub fn new(
+        cache_bytes_max: u64,
+        trusted: Trusted,
+        types: Arc<SchemaTypes>,
+        validating: Arc<dyn Executable>,
+    ) -> Self {
         let known = Cache::builder()
             .max_capacity(cache_bytes_max)
             .weigher(|_, document: &Arc<Document>| document.bytes())
             .build();
-        Self { known, trusted, validator: Validator::of_schema(introspection), types }
+        Self { known, trusted, validator: Validator::new(validating, Arc::clone(&types)), types }
     }
 
-    /// The document that a request means, ready to run.
+    /// The document of a request, ready to run.
     ///
     /// # Errors
-    /// A response that is the refusal: an unknown hash, a document that breaks a limit, cannot be parsed, does not fit
-    /// the schema, or is not among the trusted ones.
+    /// The response to an unknown hash, or to a document that exceeds a limit, cannot be parsed, is invalid or is not
+    /// trusted.
     pub fn find(&self, source: &DocumentSource<'_>, limits: &Limits) -> Result<Arc<Document>, Box<Response>> {
         let refuse = |fault: &Error| Box::new(error::refuse(fault));
         let wanted = wanted(source).map_err(|fault| refuse(&fault))?;
@@ -68,7 +77,7 @@ impl Documents {
             return self.by_id(&wanted, limits);
         };
         let hash = DocumentHash::of(text);
-        if let Some(Wanted::Hash(wanted)) = wanted
+        if let Some(DocumentId::Hash(wanted)) = wanted
             && wanted != hash
         {
             let field = if source.id.is_some() { "documentId" } else { "extensions.persistedQuery.sha256Hash" };
@@ -77,15 +86,15 @@ impl Documents {
         self.by_text(hash, text, limits)
     }
 
-    fn by_id(&self, wanted: &Wanted, limits: &Limits) -> Result<Arc<Document>, Box<Response>> {
+    fn by_id(&self, wanted: &DocumentId, limits: &Limits) -> Result<Arc<Document>, Box<Response>> {
         let text = match wanted {
-            Wanted::Hash(hash) => {
+            DocumentId::Hash(hash) => {
                 if let Some(document) = self.known.get(hash) {
                     return Ok(document);
                 }
                 self.trusted.by_hash(*hash)
             }
-            Wanted::Name(name) => self.trusted.by_name(name),
+            DocumentId::Name(name) => self.trusted.by_name(name),
         };
         match text {
             Some(text) => self.by_text(DocumentHash::of(&text), &text, limits),
@@ -115,25 +124,25 @@ impl Documents {
     }
 }
 
-/// Which known document a request means.
-enum Wanted {
+/// The id of a known document.
+enum DocumentId {
     Hash(DocumentHash),
-    /// An identifier that the operator's tools gave it.
+    /// A name that the operator's tools gave it.
     Name(String),
 }
 
-fn wanted(source: &DocumentSource<'_>) -> Result<Option<Wanted>, Error> {
+fn wanted(source: &DocumentSource<'_>) -> Result<Option<DocumentId>, Error> {
     if let Some(id) = source.id {
         if let Some(hex) = id.strip_prefix("sha256:") {
             let hash = hex.parse().map_err(|error: HashError| Error::input("documentId", error.to_string()))?;
-            return Ok(Some(Wanted::Hash(hash)));
+            return Ok(Some(DocumentId::Hash(hash)));
         }
-        return Ok(Some(Wanted::Name(id.to_owned())));
+        return Ok(Some(DocumentId::Name(id.to_owned())));
     }
     let hash = source.persisted_hash.map(|hex| {
         hex.parse().map_err(|error: HashError| Error::input("extensions.persistedQuery.sha256Hash", error.to_string()))
     });
-    Ok(hash.transpose()?.map(Wanted::Hash))
+    Ok(hash.transpose()?.map(DocumentId::Hash))
 }
 
 fn no_document() -> Error {

@@ -1,4 +1,4 @@
-//! From faults to GraphQL errors: the one place that gives every error its `extensions.code`.
+//! Converts faults to GraphQL errors, each with its `extensions.code`.
 
 use std::sync::Arc;
 
@@ -6,16 +6,16 @@ use async_graphql::{ErrorExtensionValues, Response, ServerError, Value, parser};
 
 use crate::error::{Code, Error};
 
-/// How far a request had come when it failed.
+/// The phase that a request reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Parsing and validation: nothing was executed.
+    /// Parsing and validation; nothing was executed.
     Request,
-    /// Resolving fields.
+    /// Resolution of fields.
     Execution,
 }
 
-/// Gives every error of a response its code, and logs what must not reach the client.
+/// Gives every error of a response its code, and logs causes that must not reach the client.
 pub fn finish(mut response: Response) -> (Response, Phase) {
     let phase = if response.errors.iter().any(|error| error.path.is_empty()) && response.data == Value::Null {
         Phase::Request
@@ -39,9 +39,9 @@ pub fn finish(mut response: Response) -> (Response, Phase) {
     (response, phase)
 }
 
-/// Errors of a document that never runs: whoever mends so many will ask again.
+/// Errors of a document that never runs. A client that fixes these sends the document again.
 const REQUEST_ERRORS_MAX: usize = 20;
-/// Characters of a message: what repeats the caller's text must not repeat all of it.
+/// Characters of a message. A message that quotes the request must not quote all of it.
 const MESSAGE_CHARACTERS_MAX: usize = 500;
 
 fn shorten(message: &mut String) {
@@ -51,7 +51,7 @@ fn shorten(message: &mut String) {
     }
 }
 
-/// A response that is nothing but one fault.
+/// A response of one fault.
 pub fn refuse(error: &Error) -> Response {
     let mut answer = ServerError::new(error.to_string(), None);
     shorten(&mut answer.message);
@@ -61,17 +61,17 @@ pub fn refuse(error: &Error) -> Response {
     Response::from_errors(vec![answer])
 }
 
-/// A response that is nothing but one error at a place of the document, under a code.
+/// A response of one error with a code; the error may have a location in the document.
 pub fn refuse_as(mut error: ServerError, code: Code) -> Response {
     shorten(&mut error.message);
     tag(&mut error, code);
     Response::from_errors(vec![error])
 }
 
-/// A response that says why a document cannot be parsed.
+/// A response to a document that cannot be parsed.
 pub fn refuse_syntax(error: parser::Error) -> Response {
     let mut answer = ServerError::from(error);
-    // The parser draws the place over several lines and ends with what it expected there.
+    // The parser prints the location over several lines and ends with the tokens that it expected.
     if let Some((_, expected)) = answer.message.rsplit_once(" = ") {
         answer.message = format!("Syntax error: {}", expected.trim());
     }
@@ -81,31 +81,17 @@ pub fn refuse_syntax(error: parser::Error) -> Response {
 fn classify(error: &mut ServerError, phase: Phase) -> Code {
     match phase {
         // The library reports variables and literals that do not fit their type with the same kind of error.
-        Phase::Request if error.message.starts_with("Failed to parse") || is_argument(error) => {
-            advise(error);
-            Code::BadUserInput
-        }
+        Phase::Request if is_wrong_value(error) => Code::BadUserInput,
         Phase::Request => Code::GraphqlValidationFailed,
         Phase::Execution => Code::BadUserInput,
     }
 }
 
-fn is_argument(error: &ServerError) -> bool {
-    error.message.starts_with("Invalid value for argument")
+/// The library found a value that does not fit the type of its argument or variable.
+pub(super) fn is_wrong_value(error: &ServerError) -> bool {
+    error.message.starts_with("Failed to parse")
+        || error.message.starts_with("Invalid value for argument")
         || (error.message.starts_with("Variable ") && error.message.contains("required by the operation"))
-}
-
-/// What a scalar wants to see, where the library only names its type.
-const EXPECTED: [(&str, &str); 2] = [
-    ("\"DateTime\"", "an RFC 3339 time such as 2026-01-31T12:00:00Z"),
-    ("\"Duration\"", "an ISO 8601 duration of fixed length such as PT5M, PT24H or P7D"),
-];
-
-fn advise(error: &mut ServerError) {
-    let expected = EXPECTED.iter().find(|(name, _)| error.message.trim_end_matches('!').ends_with(name));
-    if let Some((_, what)) = expected {
-        error.message = format!("{}: {what}", error.message);
-    }
 }
 
 fn extensions(error: &mut ServerError) -> &mut ErrorExtensionValues {

@@ -1,285 +1,259 @@
-//! Runs operations: the document is found or admitted, variables are checked, fields are resolved with fresh loaders, and
-//! every error gets its code.
+//! Executes operations: finds or admits the document, checks variables and cost, and runs resolvers with a fresh context.
 
 use std::sync::{Arc, OnceLock};
 
-use async_graphql::{Response, ServerError, ValidationMode, Value, Variables, parser::types::OperationType};
-use futures_util::{
-    StreamExt,
-    stream::{self, BoxStream},
-};
+use async_graphql::{Response, ServerError, Value};
+use futures_util::{StreamExt, stream::BoxStream};
+use tokio_util::task::TaskTracker;
 
 use super::{
+    contexts::{ContextFactory, ResolverContext},
     documents::{Document, Documents, Trusted},
     error::{self, Phase},
     guard,
+    operation::{Cost, Method, OperationStream, Outcome, PreparedOperation},
     request::Request,
-    rows::MayWriteText,
-    variables::{self, SchemaTypes},
-    watch::{self, Boundary, Course, Event, Frame, Hub, Identity, Joined, Part, Stretch, Subscription, Watcher},
+    schema::{Executable, Purpose, SchemaError, SchemaSource, SchemaTypes},
+    variables,
+    watch::{
+        self, EncodedResponse, Event, Execution, Hub, Replay, Segment, SharedReceiver, StreamPosition, Subscriber,
+        Subscription, SubscriptionKey,
+    },
 };
 use crate::{
     auth::Viewer,
-    db::Statement,
+    config::Limits,
     error::{Code, Error},
-    graphql::{
-        RequestContext, Services,
-        schema::{PerfgraphSchema, schema_builder},
-    },
 };
 
-/// The executable schema with what its resolvers need.
+/// Settings of the engine.
+pub struct Settings {
+    /// Limits on documents and operations.
+    pub limits: Limits,
+    /// Clients may read the schema.
+    pub introspection: bool,
+    /// Documents that the operator trusts.
+    pub trusted: Trusted,
+    /// Limits on shared subscriptions.
+    pub sharing: watch::Settings,
+    /// Tracks the tasks of shared subscriptions; the starter of the server waits for them at the end.
+    pub tasks: TaskTracker,
+}
+
+/// Executes operations of one schema. A clone shares everything with the original.
 #[derive(Clone)]
-pub struct Engine {
-    /// Runs documents that were validated before.
-    schema: PerfgraphSchema,
-    /// Runs those that ask about the schema; made when the first one comes.
-    described: Arc<OnceLock<PerfgraphSchema>>,
-    documents: Arc<Documents>,
+pub struct Engine(Arc<Parts>);
+
+struct Parts {
+    schema: SchemaSource,
     types: Arc<SchemaTypes>,
-    services: Arc<Services>,
-    hub: Arc<Hub>,
-}
-
-/// How an operation came in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// May change nothing.
-    Get,
-    /// May be anything.
-    Post,
-}
-
-impl Method {
-    /// The method's name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-        }
-    }
-}
-
-/// What came of an operation.
-pub struct Answer {
-    /// What ran: `query Name`, where the document could be read and the operation has a name.
-    pub operation: Option<String>,
-    /// The HTTP status, where the transport itself was misused.
-    pub status: Option<u16>,
-    /// For the client.
-    pub response: Response,
-    /// How far it came.
-    pub phase: Phase,
-    /// What was asked of the database.
-    pub statements: Vec<Statement>,
-    /// What the operation was reckoned to cost before it ran, where it was reckoned.
-    pub cost: Option<Cost>,
-}
-
-/// What an operation was reckoned to cost, and what it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cost {
-    /// Fields times the sizes of the lists they stand in.
-    pub requested: u64,
-    /// The most that is allowed.
-    pub limit: u64,
-}
-
-impl Answer {
-    /// The answer to a request that must not run.
-    pub const fn refused(status: Option<u16>, response: Response) -> Self {
-        Self { operation: None, status, response, phase: Phase::Request, statements: Vec::new(), cost: None }
-    }
-}
-
-/// An operation under way.
-pub struct Operation {
-    /// `query Name`, where the operation has a name.
-    pub name: Option<String>,
-    /// Whether it goes on until somebody ends it.
-    pub is_subscription: bool,
-    /// Its answers.
-    pub events: BoxStream<'static, Event>,
-}
-
-impl Operation {
-    /// What must not run: a stream of that one answer.
-    pub fn refused(response: Response) -> Self {
-        let refusal = async move { Event::answer(&response, Phase::Request) };
-        Self { name: None, is_subscription: false, events: stream::once(refusal).boxed() }
-    }
+    /// Executes validated documents.
+    executing: Arc<dyn Executable>,
+    /// Executes documents that read the schema. Built for the first of them.
+    introspecting: OnceLock<Arc<dyn Executable>>,
+    documents: Documents,
+    contexts: Arc<dyn ContextFactory>,
+    limits: Limits,
+    introspection: bool,
+    hub: Hub,
 }
 
 impl Engine {
-    /// Puts the schema and its services together.
-    pub fn new(services: Services, trusted: Trusted) -> Self {
-        let types = Arc::new(SchemaTypes::of_schema());
-        let cache_bytes_max = services.limits.document_cache_bytes_max;
-        let documents = Documents::new(cache_bytes_max, trusted, Arc::clone(&types), services.introspection);
-        Self {
-            // Says yes to a question that the library would otherwise ask all types of the schema, for every field at the
-            // top. Nobody can see it: documents are validated against the schema without.
-            schema: schema_builder().enable_federation().validation_mode(ValidationMode::Fast).finish(),
-            described: Arc::default(),
-            documents: Arc::new(documents),
+    /// An engine for a schema whose resolvers get their contexts from `contexts`.
+    ///
+    /// # Errors
+    /// [`SchemaError`] when the schema declares too little, such as a list without a size.
+    pub fn new(
+        schema: SchemaSource,
+        contexts: Arc<dyn ContextFactory>,
+        settings: Settings,
+    ) -> Result<Self, SchemaError> {
+        let Settings { limits, introspection, trusted, sharing, tasks } = settings;
+        let types = Arc::new(SchemaTypes::read(schema.sdl(), schema.scalars())?);
+        // A server that does not show its schema does not suggest names of it either.
+        let validating = schema.build(Purpose::Validation { suggestions: introspection });
+        Ok(Self(Arc::new(Parts {
+            executing: schema.build(Purpose::Execution),
+            introspecting: OnceLock::new(),
+            documents: Documents::new(limits.document_cache_bytes_max, trusted, Arc::clone(&types), validating),
+            schema,
             types,
-            hub: Arc::new(Hub::new(services.sharing, services.tasks.clone())),
-            services: Arc::new(services),
-        }
+            contexts,
+            limits,
+            introspection,
+            hub: Hub::new(sharing, tasks),
+        })))
     }
 
-    /// How often a subscription was executed, and how many answers that made: both however many watch.
+    /// The number of executions of subscriptions so far, and of their responses, each counted once for all subscribers.
     pub fn subscriptions_executed(&self) -> (u64, u64) {
-        self.hub.executed()
+        self.0.hub.executed()
     }
 
-    /// How many different subscriptions are watched now.
+    /// The number of executions of subscriptions that are running.
     pub fn subscriptions_running(&self) -> usize {
-        self.hub.running()
+        self.0.hub.running()
     }
 
-    /// Runs a query or mutation that came alone.
-    pub async fn execute(&self, viewer: Viewer, method: Method, request: Request) -> Answer {
+    /// Executes a query or a mutation that is alone in its request.
+    pub async fn execute(&self, viewer: Viewer, method: Method, request: Request) -> Outcome {
         match self.prepare(method, request) {
-            Ok(admitted) => self.run_alone(viewer, admitted).await,
+            Ok(operation) => self.run_alone(viewer, operation).await,
             Err(refused) => *refused,
         }
     }
 
-    /// What operations share that are run together: one session, one set of loaders.
-    pub fn context(&self, viewer: Viewer) -> Arc<RequestContext> {
-        Arc::new(RequestContext::new(viewer, Arc::clone(&self.services), false))
+    /// A context that several operations share.
+    pub fn context(&self, viewer: Viewer) -> Arc<dyn ResolverContext> {
+        Arc::clone(&self.0.contexts).for_request(viewer, false)
     }
 
-    fn context_alone(&self, viewer: Viewer, admitted: &Admitted) -> Arc<RequestContext> {
-        Arc::new(RequestContext::new(viewer, Arc::clone(&self.services), admitted.is_lone))
+    fn context_alone(&self, viewer: Viewer, operation: &PreparedOperation) -> Arc<dyn ResolverContext> {
+        Arc::clone(&self.0.contexts).for_request(viewer, operation.has_one_root)
     }
 
-    /// Checks a request as far as that goes without running it.
+    /// Checks a request as far as possible without running it.
     ///
     /// # Errors
-    /// The answer to a request that must not run.
-    pub fn prepare(&self, method: Method, request: Request) -> Result<Admitted, Box<Answer>> {
-        let admitted = self.admit(request).map_err(|response| Box::new(Answer::refused(None, *response)))?;
-        if method == Method::Get && admitted.is_mutation() {
+    /// The outcome of a request that must not run.
+    pub fn prepare(&self, method: Method, request: Request) -> Result<PreparedOperation, Box<Outcome>> {
+        let operation = self.admit(request).map_err(|response| Box::new(Outcome::refused(None, *response)))?;
+        if method == Method::Get && operation.is_mutation() {
             let fault = Error::input("method", "a GET changes nothing; send this operation by POST");
-            return Err(Box::new(Answer::refused(Some(405), error::refuse(&fault))));
+            return Err(Box::new(Outcome::refused(Some(405), error::refuse(&fault))));
         }
-        Ok(admitted)
+        Ok(operation)
     }
 
-    /// Runs a query or mutation that came alone.
-    pub async fn run_alone(&self, viewer: Viewer, admitted: Admitted) -> Answer {
-        self.run(&self.context_alone(viewer, &admitted), admitted).await
+    /// Executes a prepared query or mutation that is alone in its request.
+    pub async fn run_alone(&self, viewer: Viewer, operation: PreparedOperation) -> Outcome {
+        self.run(&self.context_alone(viewer, &operation), operation).await
     }
 
-    /// Runs a query or mutation beside others of the same context.
-    pub async fn run(&self, context: &Arc<RequestContext>, admitted: Admitted) -> Answer {
-        if admitted.is_subscription() {
+    /// Executes a prepared query or mutation in a context that it may share.
+    pub async fn run(&self, context: &Arc<dyn ResolverContext>, operation: PreparedOperation) -> Outcome {
+        if operation.is_subscription() {
             let fault = Error::input(
                 "query",
                 "a subscription needs a transport that streams: WebSocket (graphql-transport-ws), or a request with \
                  Accept: text/event-stream or Accept: multipart/mixed;subscriptionSpec=1.0",
             );
-            return Answer::refused(None, error::refuse(&fault));
+            return Outcome::refused(None, error::refuse(&fault));
         }
-        let (name, cost) = (admitted.name.clone(), admitted.cost);
-        let schema = self.schema_of(&admitted);
-        let response = schema.execute(admitted.into_request(Arc::clone(context))).await;
+        let (name, cost) = (operation.name.clone(), operation.cost);
+        let schema = self.executable(&operation.document);
+        let response = schema.execute(operation.into_request(Arc::clone(context))).await;
         let (response, phase) = error::finish(response);
-        let statements = context.log.statements();
-        Answer { operation: name, status: None, response, phase, statements, cost: Some(cost) }
+        let statements = context.statements();
+        Outcome { operation: name, status: None, response, phase, statements, cost: Some(cost) }
     }
 
-    /// Checks any operation and runs it as a stream; what must not run is a stream of that one answer.
-    pub fn subscribe(&self, viewer: Viewer, request: Request) -> Operation {
+    /// Checks an operation of any kind and executes it as a stream; a refusal is a stream of one response.
+    pub fn subscribe(&self, viewer: Viewer, request: Request) -> OperationStream {
         match self.admit(request) {
-            Ok(admitted) => self.stream(viewer, admitted),
-            Err(response) => Operation::refused(*response),
+            Ok(operation) => self.stream(viewer, operation),
+            Err(response) => OperationStream::refused(*response),
         }
     }
 
-    /// Runs any operation as a stream of answers: one for queries and mutations, one per event for subscriptions.
-    pub fn stream(&self, viewer: Viewer, admitted: Admitted) -> Operation {
-        if admitted.is_subscription() {
-            return self.watch(viewer, admitted);
+    /// Executes a prepared operation as a stream: one response for a query or a mutation, one per event for a
+    /// subscription.
+    pub fn stream(&self, viewer: Viewer, operation: PreparedOperation) -> OperationStream {
+        if operation.is_subscription() {
+            return self.watch(viewer, operation);
         }
-        let name = admitted.name.clone();
-        let context = self.context_alone(viewer, &admitted);
-        let answers = self.schema_of(&admitted).execute_stream(admitted.into_request(context));
-        let events = answers.map(|response| {
+        let name = operation.name.clone();
+        let context = self.context_alone(viewer, &operation);
+        let schema = self.executable(&operation.document);
+        let responses = schema.execute_stream(operation.into_request(context));
+        let events = responses.map(|response| {
             let (response, phase) = error::finish(response);
-            Event::answer(&response, phase)
+            Event::response(&response, phase)
         });
-        Operation { name, is_subscription: false, events: events.boxed() }
+        OperationStream { name, is_subscription: false, events: events.boxed() }
     }
 
-    /// The schema that runs a request.
-    fn schema_of(&self, admitted: &Admitted) -> &PerfgraphSchema {
-        if admitted.document.introspects() {
-            self.described.get_or_init(|| schema_builder().validation_mode(ValidationMode::Fast).finish())
+    /// The copy of the schema that executes a document.
+    fn executable(&self, document: &Document) -> &dyn Executable {
+        if document.introspects() {
+            &**self.0.introspecting.get_or_init(|| self.0.schema.build(Purpose::Introspection))
         } else {
-            &self.schema
+            &*self.0.executing
         }
     }
 
-    /// Watches, together with all who watch the same.
-    fn watch(&self, viewer: Viewer, admitted: Admitted) -> Operation {
-        let document = &admitted.document;
-        let operation_name = admitted.operation_name.as_deref();
+    /// Subscribes, and shares the execution with all subscribers of the same.
+    fn watch(&self, viewer: Viewer, operation: PreparedOperation) -> OperationStream {
+        let document = &operation.document;
+        let operation_name = operation.operation_name.as_deref();
         let definition = document.operation(operation_name).map(|(_, definition)| definition);
         let roots = definition.map_or_else(Vec::new, |definition| watch::root_fields(document.parsed(), definition));
         let [root] = roots.as_slice() else {
-            let error = ServerError::new("A subscription watches one thing: it must have exactly one field.", None);
-            return Operation::refused(error::refuse_as(error, Code::GraphqlValidationFailed));
+            let error = ServerError::new("A subscription must have exactly one root field.", None);
+            return OperationStream::refused(error::refuse_as(error, Code::GraphqlValidationFailed));
         };
-        let (identity, after) =
-            Identity::of(document.canonical(), operation_name, Some(root), &admitted.variables, viewer.scope());
-        let name = admitted.name.clone();
-        let subscription = Subscription { identity, viewer, admitted };
-        Operation { name, is_subscription: true, events: Watcher::events(self.clone(), subscription, after) }
+        let known = self.0.types.field(self.0.types.root(operation.kind), &root.name.node);
+        let resumption = known.and_then(|field| field.declarations.resumption.as_ref());
+        let (key, after) = SubscriptionKey::of(
+            document.canonical(),
+            operation_name,
+            (root, resumption),
+            &operation.variables,
+            viewer.scope(),
+        );
+        let name = operation.name.clone();
+        let subscription = Subscription { key, viewer, operation };
+        let events = Subscriber::events(self.clone(), subscription, after);
+        OperationStream { name, is_subscription: true, events }
     }
 
-    /// Listens to the execution that a subscription shares.
-    pub(super) fn join(&self, subscription: Subscription) -> Joined {
-        self.hub.join(subscription, &|subscription, course| self.carry(subscription, course))
+    /// Joins the execution that a subscription shares, or starts it.
+    pub(super) fn join(&self, subscription: Subscription) -> SharedReceiver {
+        self.0.hub.join(subscription, &|subscription, execution| self.carry(subscription, execution))
     }
 
-    /// Reads a stretch of a stream, or takes the one that somebody else has just read.
-    pub(super) async fn stretch(
+    /// Replays a part of a stream, or takes the replay that another subscriber has just read.
+    pub(super) async fn replay(
         &self,
         subscription: &Arc<Subscription>,
         after: &Arc<str>,
-        until: &Boundary,
-    ) -> Arc<Stretch> {
-        self.hub.stretch(subscription, after, until, &|subscription, course| self.carry(subscription, course)).await
+        until: &StreamPosition,
+    ) -> Arc<Replay> {
+        let execute = |subscription: &Arc<Subscription>, execution| self.carry(subscription, execution);
+        self.0.hub.replay(subscription, after, until, &execute).await
     }
 
-    /// The note that a watcher let go of something.
-    pub(super) async fn skip(&self, subscription: &Arc<Subscription>, part: Part) -> Arc<Stretch> {
-        self.hub.skip(subscription, part, &|subscription, course| self.carry(subscription, course)).await
+    /// Executes the event that tells a subscriber what it skipped.
+    pub(super) async fn skip(&self, subscription: &Arc<Subscription>, segment: Segment) -> Arc<Replay> {
+        let execute = |subscription: &Arc<Subscription>, execution| self.carry(subscription, execution);
+        self.0.hub.skip(subscription, segment, &execute).await
     }
 
-    /// Executes a part of a subscription.
-    fn carry(&self, subscription: &Arc<Subscription>, course: Arc<Course>) -> BoxStream<'static, Frame> {
-        let context = RequestContext::watching(subscription.viewer, Arc::clone(&self.services), Arc::clone(&course));
-        let request = subscription.admitted.clone().into_request(Arc::new(context));
-        let answers = self.schema.execute_stream(request).enumerate();
-        let frames = answers.map(move |(place, response)| {
-            // What fails before its first event never began.
-            let never_began = place == 0 && response.data == Value::Null && !course.is_open();
+    /// Executes a segment of a subscription.
+    fn carry(
+        &self,
+        subscription: &Arc<Subscription>,
+        execution: Arc<Execution>,
+    ) -> BoxStream<'static, EncodedResponse> {
+        let contexts = Arc::clone(&self.0.contexts);
+        let context = contexts.for_subscription(subscription.viewer, Arc::clone(&execution));
+        let request = subscription.operation.clone().into_request(context);
+        let responses = self.0.executing.execute_stream(request).enumerate();
+        let encoded = responses.map(move |(index, response)| {
+            // A failure before the first event is a refusal of the request.
+            let is_refusal = index == 0 && response.data == Value::Null && !execution.is_open();
             let (response, phase) = error::finish(response);
-            Frame::new(&response, if never_began { Phase::Request } else { phase }, course.place())
+            EncodedResponse::new(&response, if is_refusal { Phase::Request } else { phase }, execution.take_span())
         });
-        frames.boxed()
+        encoded.boxed()
     }
 
-    /// Finds the document of a request, and checks what depends on its variables.
-    fn admit(&self, request: Request) -> Result<Admitted, Box<Response>> {
+    /// Finds the document of a request, and checks everything that depends on variables.
+    fn admit(&self, request: Request) -> Result<PreparedOperation, Box<Response>> {
         let refuse = |fault: Error| Box::new(error::refuse(&fault));
-        let limits = &self.services.limits;
-        let document = self.documents.find(&request.source(), limits)?;
-        if document.introspects() && !self.services.introspection {
+        let Parts { types, limits, .. } = &*self.0;
+        let document = self.0.documents.find(&request.source(), limits)?;
+        if document.introspects() && !self.0.introspection {
             let advice = "the schema is not shown here (graphql.introspection = false)";
             return Err(refuse(Error::Forbidden(advice.to_owned())));
         }
@@ -287,11 +261,11 @@ impl Engine {
         let Some((operation, definition)) = document.operation(operation_name.as_deref()) else {
             return Err(refuse(no_such_operation(operation_name.as_deref(), &document)));
         };
-        variables::coerce(&self.types, definition, &mut variables).map_err(refuse)?;
-        let requested = guard::cost(document.parsed(), definition, &variables, limits).map_err(refuse)?;
+        variables::coerce(types, definition, &mut variables).map_err(refuse)?;
+        let requested = guard::cost(types, document.parsed(), definition, &variables, limits).map_err(refuse)?;
         let cost = Cost { requested, limit: limits.cost_max };
-        let (kind, is_lone, name) = (operation.kind, operation.is_lone, operation.label.clone());
-        Ok(Admitted { document, operation_name, variables, kind, is_lone, name, cost })
+        let (kind, has_one_root, name) = (operation.kind, operation.has_one_root, operation.label.clone());
+        Ok(PreparedOperation { document, operation_name, variables, kind, has_one_root, name, cost })
     }
 }
 
@@ -303,43 +277,4 @@ fn no_such_operation(wanted: Option<&str>, document: &Document) -> Error {
     };
     let known = if names.is_empty() { "one without a name".to_owned() } else { names.join(", ") };
     Error::input("operationName", format!("{advice}; it has {known}"))
-}
-
-/// A request that may run.
-#[derive(Clone)]
-pub struct Admitted {
-    document: Arc<Document>,
-    operation_name: Option<String>,
-    variables: Variables,
-    kind: OperationType,
-    is_lone: bool,
-    /// `query Name`, where the operation has a name.
-    name: Option<String>,
-    cost: Cost,
-}
-
-impl Admitted {
-    /// The request as the library takes it.
-    fn into_request(self, context: Arc<RequestContext>) -> async_graphql::Request {
-        let mut request = async_graphql::Request::new(String::new());
-        let mut document = self.document.parsed().clone();
-        variables::drop_absent(&mut document, self.operation_name.as_deref(), &self.variables);
-        request.set_parsed_query(document);
-        request.operation_name = self.operation_name;
-        request.variables = self.variables;
-        if !self.document.merges() {
-            request = request.data(MayWriteText);
-        }
-        request.data(context)
-    }
-
-    /// Whether it goes on until somebody ends it.
-    pub fn is_subscription(&self) -> bool {
-        self.kind == OperationType::Subscription
-    }
-
-    /// Whether it may change something.
-    pub fn is_mutation(&self) -> bool {
-        self.kind == OperationType::Mutation
-    }
 }

@@ -1,11 +1,11 @@
-//! Bounds on a document before validation, which is where a short document can cost seconds.
+//! Limits on a document before validation, where a short document can cost seconds.
 //!
-//! First the text (bytes, tokens, nesting), so that the parser itself is safe; then the parsed document with every
-//! fragment counted as if spread out. Fragments are measured once each, so the work is linear in the document.
+//! First the text (bytes, tokens, nesting), so that the parser is safe; then the shape of the parsed document with every
+//! fragment spread out. The cost depends on variables, so it is computed for each request, after validation.
 
-mod buckets;
+mod cost;
 mod scan;
-mod weigh;
+mod shape;
 
 use async_graphql::{
     Variables,
@@ -14,35 +14,38 @@ use async_graphql::{
         types::{ExecutableDocument, OperationDefinition, OperationType},
     },
 };
+use cost::CostCalculator;
+pub use cost::whole_minutes;
 use scan::scan;
 pub use scan::tokens;
-use weigh::{Scales, Weight};
+use shape::{Shape, ShapeMeasurement};
 
+use super::schema::SchemaTypes;
 use crate::{config::Limits, error::Error};
 
-/// Why a document does not reach validation.
+/// The reason that a document does not reach validation.
 #[derive(Debug)]
 pub enum Refusal {
     /// It is not GraphQL.
     Syntax(Box<async_graphql::parser::Error>),
-    /// It asks for too much.
+    /// It exceeds a limit.
     Limit(Error),
 }
 
-/// Levels of braces, brackets and parentheses that the parser is handed: far above any depth that passes, and low
-/// enough for its recursion.
+/// Nested braces, brackets and parentheses that the parser gets: far above any depth that passes, and low enough for its
+/// recursion.
 const NESTING_MAX: usize = 100;
 
-/// Bytes of a name or number: what is unknown is compared with everything that is known, letter by letter.
+/// Bytes of a name or number. The library compares an unknown name with every known one, letter by letter.
 const NAME_BYTES_MAX: usize = 250;
 
-/// Depth of introspection: its standard query nests deeper than data does, and costs no SQL.
+/// Depth of introspection: its standard query nests deeper than queries for data, and runs no SQL.
 const INTROSPECTION_DEPTH_MAX: usize = 20;
 
-/// Parses a document and measures what does not depend on variables.
+/// Parses a document and checks every limit that does not depend on variables.
 ///
 /// # Errors
-/// [`Refusal`] with the limit that was passed and what to do about it.
+/// [`Refusal`] with the limit that is exceeded and the way to stay below it.
 pub fn parse(text: &str, limits: &Limits) -> Result<ExecutableDocument, Refusal> {
     within(
         "the size of the document in bytes",
@@ -50,35 +53,36 @@ pub fn parse(text: &str, limits: &Limits) -> Result<ExecutableDocument, Refusal>
         limits.document_bytes_max,
         "send variables instead of literals",
     )?;
-    let shape = scan(text);
-    within("the number of tokens in the document", shape.tokens, limits.tokens_max, "ask for less in one document")?;
-    within("the nesting of the document", shape.nesting, NESTING_MAX, "nest fields, lists and objects less deeply")?;
-    within("the length of a name in bytes", shape.name_bytes, NAME_BYTES_MAX, "use shorter names")?;
+    let scanned = scan(text);
+    within("the number of tokens in the document", scanned.tokens, limits.tokens_max, "ask for less in one document")?;
+    within("the nesting of the document", scanned.nesting, NESTING_MAX, "nest fields, lists and objects less deeply")?;
+    within("the length of a name in bytes", scanned.name_bytes, NAME_BYTES_MAX, "use shorter names")?;
     let document = parse_query(text).map_err(|error| Refusal::Syntax(Box::new(error)))?;
     measure(&document, limits).map_err(Refusal::Limit)?;
     Ok(document)
 }
 
-/// What an operation costs with these variables: fields times the sizes of the lists they stand in.
+/// The cost of a validated operation with these variables.
 ///
 /// # Errors
-/// [`Error::Limit`] when that is more than is allowed.
+/// [`Error::Limit`] when it exceeds the limit.
 pub fn cost(
+    types: &SchemaTypes,
     document: &ExecutableDocument,
     operation: &OperationDefinition,
     variables: &Variables,
     limits: &Limits,
 ) -> Result<u64, Error> {
-    let weight = Scales::new(document, Some(operation), variables, limits).selection_set(&operation.selection_set.node);
-    if weight.cost > limits.cost_max {
+    let cost = CostCalculator::new(types, document, operation, variables, limits).cost();
+    if cost > limits.cost_max {
         return Err(Error::Limit {
             what: "the cost of the operation (fields times the sizes of the lists they stand in)",
-            actual: weight.cost,
+            actual: cost,
             limit: limits.cost_max,
             advice: "ask for smaller pages or fewer fields",
         });
     }
-    Ok(weight.cost)
+    Ok(cost)
 }
 
 impl From<Error> for Refusal {
@@ -95,50 +99,41 @@ fn within(what: &'static str, actual: usize, limit: usize, advice: &'static str)
     Err(Error::Limit { what, actual: count(actual), limit: count(limit), advice })
 }
 
-/// All operations and fragments are measured, also those that are not to run: they reach validation.
+/// Measures all operations and fragments, also those that will not run: validation visits them.
 fn measure(document: &ExecutableDocument, limits: &Limits) -> Result<(), Error> {
     let definitions = document.fragments.len() + document.operations.iter().count();
     within("the number of definitions", definitions, limits.definitions_max, "send fewer operations and fragments")?;
-    let variables = Variables::default();
+    let mut measurement = ShapeMeasurement::new(document);
     for (_, operation) in document.operations.iter() {
-        check_operation(document, &operation.node, &variables, limits)?;
+        let operation = &operation.node;
+        let shape = measurement.selection_set(&operation.selection_set.node);
+        within("the number of fields at the top", shape.breadth, limits.root_fields_max, "split the operation")?;
+        if operation.ty == OperationType::Subscription {
+            let advice = "subscribe to each by itself";
+            within("the number of fields at the top of a subscription", shape.breadth, 1, advice)?;
+        }
+        let directives = shape.directives.saturating_add(operation.directives.len());
+        check(Shape { directives, ..shape }, limits)?;
     }
-    let mut scales = Scales::new(document, None, &variables, limits);
     for (name, fragment) in &document.fragments {
-        let weight = scales.fragment(name.as_str());
+        let shape = measurement.fragment(name.as_str());
         let is_introspection = fragment.node.type_condition.node.on.node.starts_with("__");
-        check(if is_introspection { weight.of_introspection() } else { weight }, limits)?;
+        check(if is_introspection { shape.of_introspection() } else { shape }, limits)?;
     }
     Ok(())
 }
 
-fn check_operation(
-    document: &ExecutableDocument,
-    operation: &OperationDefinition,
-    variables: &Variables,
-    limits: &Limits,
-) -> Result<(), Error> {
-    let mut scales = Scales::new(document, Some(operation), variables, limits);
-    let mut weight = scales.selection_set(&operation.selection_set.node);
-    weight.directives = weight.directives.saturating_add(operation.directives.len());
-    within("the number of fields at the top", weight.breadth, limits.root_fields_max, "split the operation")?;
-    if operation.ty == OperationType::Subscription {
-        within("the number of fields at the top of a subscription", weight.breadth, 1, "subscribe to each by itself")?;
-    }
-    check(weight, limits)
-}
-
-fn check(weight: Weight, limits: &Limits) -> Result<(), Error> {
-    within("the depth of the operation", weight.depth, limits.depth_max, "ask for fewer levels at once")?;
+fn check(shape: Shape, limits: &Limits) -> Result<(), Error> {
+    within("the depth of the operation", shape.depth, limits.depth_max, "ask for fewer levels at once")?;
     within(
         "the depth of introspection",
-        weight.introspection_depth,
+        shape.introspection_depth,
         INTROSPECTION_DEPTH_MAX,
         "use the standard introspection query",
     )?;
-    within("the number of aliases", weight.aliases, limits.aliases_max, "ask for fewer fields under other names")?;
-    within("the number of directives", weight.directives, limits.directives_max, "use fewer directives")?;
-    within("the number of fields", weight.fields, limits.fields_max, "ask for less at once")
+    within("the number of aliases", shape.aliases, limits.aliases_max, "ask for fewer fields under other names")?;
+    within("the number of directives", shape.directives, limits.directives_max, "use fewer directives")?;
+    within("the number of fields", shape.fields, limits.fields_max, "ask for less at once")
 }
 
 #[cfg(test)]
@@ -146,20 +141,53 @@ mod tests {
     use super::*;
 
     fn limits() -> Limits {
-        Limits::default()
+        Limits { buckets_max: 1_000, ..Limits::default() }
+    }
+
+    /// Fields of every object of the test schema.
+    const FIELDS: &str = r#"
+        a(first: Int, last: Int): Page @listSize(slicingArguments: ["first", "last"], sizedFields: ["nodes"])
+        b(first: Int): Page @listSize(slicingArguments: ["first"], sizedFields: ["nodes"])
+        c: Page @listSize(sizedFields: ["nodes"])
+        byNumber(size: Int): Numbered @listSize(slicingArguments: ["size"], sizedFields: ["items"])
+        whole: [Item] @listSize
+        some: [Item] @listSize(assumedSize: 10)
+        top(limit: Int = 30): [Item] @listSize(slicingArguments: ["limit"])
+        byIds(ids: [ID!]!): [Item] @listSize(slicingArguments: ["ids"])
+        series(filter: Filter, step: String): [Item]
+            @timeBuckets(argument: "step")
+            @timeWindow(lengths: ["filter.time.last"], start: "filter.time.from", end: "filter.time.to", default: "P1D")
+        live(window: String = "PT5M", limit: Int = 10): [Item]
+            @listSize(slicingArguments: ["limit"]) @timeWindow(lengths: ["window"])
+        trend(step: String): [Item] @timeBuckets(argument: "step")
+        columns(filter: Filter, step: String, groupBy: String, limit: Int = 20): [Item]
+            @listSize(slicingArguments: ["limit"], groupingArgument: "groupBy")
+            @timeBuckets(argument: "step", bucketsPerItem: 20)
+            @timeWindow(lengths: ["filter.time.last"])
+        leaf: Int
+    "#;
+
+    fn types() -> SchemaTypes {
+        let sdl = format!(
+            "type Query {{ {FIELDS} }} type Item {{ {FIELDS} }} type Page {{ nodes: [Item] count: Int }}
+            type Numbered {{ items: [Item] }} input Filter {{ time: Time }}
+            input Time {{ last: String from: String to: String }}"
+        );
+        SchemaTypes::read(&sdl, &[]).unwrap()
+    }
+
+    fn costs(document: &str, variables: serde_json::Value) -> Result<u64, Error> {
+        let parsed = parse_query(document).unwrap();
+        let (_, operation) = parsed.operations.iter().next().unwrap();
+        cost(&types(), &parsed, &operation.node, &Variables::from_json(variables), &limits())
     }
 
     fn refusal(document: &str) -> String {
-        let parsed = match parse(document, &limits()) {
-            Ok(parsed) => parsed,
-            Err(Refusal::Syntax(error)) => return format!("syntax: {error}"),
-            Err(Refusal::Limit(error)) => return error.to_string(),
-        };
-        let mut costs = parsed
-            .operations
-            .iter()
-            .map(|(_, operation)| cost(&parsed, &operation.node, &Variables::default(), &limits()));
-        costs.find_map(Result::err).map_or_else(|| "passed".to_owned(), |error| error.to_string())
+        match parse(document, &limits()) {
+            Ok(_) => "passed".to_owned(),
+            Err(Refusal::Syntax(error)) => format!("syntax: {error}"),
+            Err(Refusal::Limit(error)) => error.to_string(),
+        }
     }
 
     /// Fragments that each spread the next one twice: twice the fields for every level.
@@ -207,7 +235,6 @@ mod tests {
             (format!("{{ a {{ {} }} }}", "a ".repeat(2_100)), "tokens"),
             (format!("{{ a(x: \"{}\") }}", "y".repeat(40_000)), "bytes"),
             (many, "definitions"),
-            ("{ a(first: 100) { nodes { b(first: 100) { nodes { c } } } } }".to_owned(), "cost"),
         ];
         for (document, name) in cases {
             assert!(refusal(&document).contains(name), "{name}: {}", refusal(&document));
@@ -215,44 +242,86 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_found_wherever_they_hide() {
-        let hidden = [
-            // In the default of a variable.
-            "query($n: Int = 100) { a(first: $n) { nodes { b(first: $n) { nodes { c } } } } }",
-            // Behind fragments that hold the items.
-            "{ a(first: 100) { ... { nodes { b(first: 100) { ...F } } } } } fragment F on B { nodes { c } }",
-            "{ a { ... { nodes { b { ... { nodes { c { ... { nodes { d { e } } } } } } } } } } }",
-            // In lists that take another size, or none.
-            "query($n: Int = 90) { employeesPage(pageSize: $n) { items { b(first: 60) { nodes { c } } } } }",
-            "{ employeesPage { items { b(first: 100) { nodes { c d } } } } }",
-            "{ allEmployees { b(first: 60) { nodes { c } } } }",
-        ];
-        for document in hidden {
-            assert!(refusal(document).contains("cost"), "{document}: {}", refusal(document));
-        }
-        let (last, hour) = ("filter: { time: { last: \"P7D\" } }", "bucket: \"PT1H\"");
-        let series =
-            format!("{{ projects(first: 20) {{ nodes {{ metricSeries({last}, {hour}) {{ start end }} }} }} }}");
-        assert!(refusal(&series).contains("is 6801;"), "20 times 168 hours and a cut one: {}", refusal(&series));
-        let trend = "trend(bucket: \"PT1H\") { ...B }";
-        for window in
-            [last, "filter: { time: { between: { from: \"2026-01-01T00:00:00Z\", to: \"2026-01-08T00:00:00Z\" } } }"]
-        {
-            let ranking = format!(
-                "query {{ slowestEndpoints(limit: 20, {window}) {{ ...T }} }}
-                fragment T on EndpointStats {{ {trend} }} fragment B on MetricBucket {{ start end }}"
-            );
-            assert!(refusal(&ranking).contains("cost"), "{window}: {}", refusal(&ranking));
-        }
-        let short =
-            format!("{{ slowestEndpoints(limit: 20) {{ {trend} }} }} fragment B on MetricBucket {{ start end }}");
-        assert_eq!(refusal(&short), "passed", "a day without a filter");
-        let ids = vec!["1"; 100].join(", ");
-        let nodes = format!("{{ nodes(ids: [{ids}]) {{ a(first: 60) {{ nodes {{ b }} }} }} }}");
-        assert!(refusal(&nodes).contains("cost"), "{}", refusal(&nodes));
+    fn roots_are_counted_in_fragments() {
         let spread = format!("{{ ...F }} fragment F on Query {{ {} }}", "viewer ".repeat(21));
         assert!(refusal(&spread).contains("top"), "{}", refusal(&spread));
         assert!(refusal("subscription { a b }").contains("top of a subscription"));
+    }
+
+    #[test]
+    fn a_field_costs_as_much_as_the_lists_that_contain_it() {
+        let none = || serde_json::json!({});
+        for (document, expected) in [
+            ("{ leaf }", 1),
+            ("{ __schema { types { name } } leaf }", 2),
+            // A page counts its default size only when its items are selected, and a given size in any case.
+            ("{ a { count } }", 2),
+            ("{ a(first: 5) { count } }", 6),
+            ("{ a { nodes { leaf } } }", 1 + 20 * 2),
+            ("{ a(last: 5) { count nodes { leaf } } }", 1 + 5 * 3),
+            ("{ a(first: 1000) { nodes { leaf } } }", 1 + 100 * 2),
+            ("{ a { ...F } } fragment F on Page { ... { nodes { leaf } } }", 1 + 20 * 2),
+            ("query($n: Int = 7) { a(first: $n) { count } }", 8),
+            ("query($n: Int) { a(first: $n) { nodes { leaf } } }", 1 + 20 * 2),
+            ("{ byNumber(size: 3) { items { leaf } } }", 1 + 3 * 2),
+            ("{ byNumber { items { leaf } } }", 1 + 20 * 2),
+            ("{ whole { leaf } }", 101),
+            ("{ some { leaf } }", 11),
+            ("{ top { leaf } }", 31),
+            ("{ top(limit: 4) { leaf } }", 5),
+            ("{ byIds(ids: [1, 2, 3]) { leaf } }", 4),
+            ("{ byIds(ids: 1) { leaf } }", 2),
+            // A day of hours, and one more that the ends may cut.
+            ("{ series(step: \"PT1H\") { leaf } }", 26),
+            ("{ series(step: \"PT1H\", filter: { time: { last: \"PT12H\" } }) { leaf } }", 14),
+            ("{ series(step: \"PT1M\", filter: { time: { last: \"PT1H0.1S\" } }) { leaf } }", 63),
+            (
+                "{ series(step: \"PT1H\", filter: { time: { from: \"2026-01-01T00:00:00Z\", to: \"2026-01-01T02:00:00Z\" } }) \
+                 { leaf } }",
+                4,
+            ),
+            ("{ series(step: \"PT1S\") { leaf } }", 1001),
+            ("{ series(step: \"nonsense\") { leaf } }", 2),
+            // A series inside of a window, and the same fragment in two windows.
+            ("{ live { trend(step: \"PT1M\") { leaf } } }", 1 + 10 * (1 + 6)),
+            (
+                "{ short: live(limit: 1) { ...F } long: live(limit: 1, window: \"PT10M\") { ...F } } \
+                 fragment F on Item { trend(step: \"PT1M\") { leaf } }",
+                (1 + 1 + 6) + (1 + 1 + 11),
+            ),
+            ("{ columns(step: \"PT1M\", filter: { time: { last: \"PT1H\" } }) { leaf } }", 1 + 4),
+            ("{ columns(step: \"PT1M\", groupBy: \"x\", filter: { time: { last: \"PT1H\" } }) { leaf } }", 1 + 20 * 4),
+        ] {
+            assert_eq!(costs(document, none()).unwrap(), expected, "{document}");
+        }
+        let sized = "query($n: Int, $ids: [ID!]) { a(first: $n) { nodes { leaf } } byIds(ids: $ids) { leaf } }";
+        let variables = serde_json::json!({ "n": 2, "ids": [1, 2, 3] });
+        assert_eq!(costs(sized, variables).unwrap(), (1 + 2 * 2) + (1 + 3));
+    }
+
+    #[test]
+    fn sizes_are_found_wherever_they_hide() {
+        for hidden in [
+            "{ a(first: 100) { nodes { b(first: 100) { nodes { c } } } } }",
+            // In the default of a variable.
+            "query($n: Int = 100) { a(first: $n) { nodes { b(first: $n) { nodes { c } } } } }",
+            // Behind fragments that hold the items.
+            "{ a(first: 100) { ... { nodes { b(first: 100) { ...F } } } } } fragment F on Page { nodes { c } }",
+            "{ a { ... { nodes { b { ... { nodes { c { ... { nodes { a { count } } } } } } } } } } }",
+            "{ whole { b(first: 60) { nodes { c } } } }",
+        ] {
+            let refused = costs(hidden, serde_json::json!({})).unwrap_err().to_string();
+            assert!(refused.contains("cost"), "{hidden}: {refused}");
+        }
+    }
+
+    #[test]
+    fn windows_are_rounded_as_reports_round_them() {
+        let now = crate::model::Timestamp::from_micros(0);
+        for micros in [1, 90_000_000, 3_599_999_999, 3_600_000_000, 3_600_000_001, 90_061_000_000, 604_800_000_000] {
+            let rounded = crate::reports::until_now(micros, now).length_micros();
+            assert_eq!(whole_minutes(micros), rounded, "{micros}");
+        }
     }
 
     #[test]

@@ -1,12 +1,12 @@
-//! A GraphQL answer as it goes over the wire, by whatever transport.
+//! The JSON text of a response, the same for every transport.
 
 use async_graphql::{Name, Response, ServerError, Value};
 
 use super::{error::Phase, rows};
 
-/// An answer as JSON text; `data` is absent when nothing was executed.
+/// A response as JSON text; `data` is absent when nothing was executed.
 ///
-/// Rows are in it as the text that they were written as: a serialiser would have to read them again to trust them.
+/// Rows are copied as the text that they already are: a serializer would have to parse them again to trust them.
 pub fn text(response: &Response, phase: Phase) -> String {
     let mut text = String::from("{");
     if !response.errors.is_empty() {
@@ -28,7 +28,7 @@ pub fn text(response: &Response, phase: Phase) -> String {
 
 /// Errors as a JSON list.
 pub fn errors(errors: &[ServerError]) -> String {
-    // Strings, numbers and maps with string keys: nothing that JSON cannot hold.
+    // Strings, numbers and maps with string keys always serialize.
     serde_json::to_string(errors).unwrap_or_else(|_| "[]".to_owned())
 }
 
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_has_what_it_has_come_to() {
+    fn data_is_present_only_after_execution() {
         let mut response = Response::new(value!({ "a": 1 }));
         assert_eq!(text(&response, Phase::Execution), r#"{"data":{"a":1}}"#);
         response.extensions.insert("cost".to_owned(), value!({ "requested": 2 }));

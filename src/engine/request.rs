@@ -1,36 +1,36 @@
-//! What a client asks, by whatever transport it came.
+//! A request of a client, the same for every transport.
 
 use async_graphql::Variables;
 use serde::Deserialize;
 
 use super::documents::DocumentSource;
 
-/// One operation to run. Properties that are not known here are ignored, as the specification of the transport wants.
+/// One operation to run. Unknown properties are ignored, as the specification of GraphQL over HTTP requires.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
-    /// The document, unless a known one is named.
+    /// The text of the document, unless the request names a known one.
     #[serde(default)]
     pub query: Option<String>,
-    /// `sha256:` and the hash of a known document, or the name that the operator's tools gave it.
+    /// `sha256:` and the hash of a known document, or a name of the operator's tools.
     #[serde(default)]
     pub document_id: Option<String>,
-    /// Which operation of the document, where it has several.
+    /// The operation to run, if the document has several.
     #[serde(default)]
     pub operation_name: Option<String>,
     /// Values of the operation's variables.
     #[serde(default)]
     pub variables: Variables,
-    /// Whatever else the client says.
+    /// Extensions of the protocol.
     #[serde(default)]
     pub extensions: Option<Extensions>,
 }
 
-/// What is read of the extensions of a request.
+/// The extensions of a request that the engine reads.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Extensions {
-    /// Names the document by its hash.
+    /// Names a known document by its hash.
     #[serde(default)]
     pub persisted_query: Option<PersistedQuery>,
 }
@@ -44,7 +44,7 @@ pub struct PersistedQuery {
 }
 
 impl Request {
-    /// Whether it says which document to run.
+    /// The request has or names a document.
     pub fn names_a_document(&self) -> bool {
         let has_text = self.query.as_ref().is_some_and(|text| !text.is_empty());
         has_text || self.document_id.is_some() || self.persisted_hash().is_some()
@@ -54,7 +54,7 @@ impl Request {
         Some(self.extensions.as_ref()?.persisted_query.as_ref()?.sha256_hash.as_str())
     }
 
-    /// Where its document is to be found.
+    /// The document of the request.
     pub(super) fn source(&self) -> DocumentSource<'_> {
         DocumentSource {
             text: self.query.as_deref().filter(|text| !text.is_empty()),

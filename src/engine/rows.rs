@@ -1,9 +1,8 @@
-//! Rows and lists of them, written as JSON text in one go.
+//! Writes rows and lists of rows as JSON text, without the library's resolution field by field.
 //!
-//! The library resolves each field of each row by itself: a boxed future, a hash map entry and a value for every name of
-//! every employee, about two microseconds a field. Where a selection asks a row for its own columns there is nothing to
-//! wait for, so the text is written at once; relations that lead to one object are loaded for all rows together, and only
-//! what is left goes through the library, row by row. Answers are the same either way.
+//! The library resolves each field of each row with a boxed future, a hash map entry and a value: about two microseconds
+//! per field. Columns of a row need no future, so their text is written at once. Relations to one object are loaded for all
+//! rows together, and only the remaining fields go through the library, row by row. Responses are equal either way.
 
 mod plan;
 mod text;
@@ -23,28 +22,31 @@ pub use text::Scalar;
 pub use text::list as write_list;
 pub(super) use text::value as write_value;
 
-use crate::{error::Result, graphql::RequestContext};
+use crate::{auth::Viewer, error::Result};
 
-/// How a column of a row is read.
-pub type Read<T> = for<'a> fn(&'a T, &RequestContext) -> Result<Scalar<'a>>;
+/// Reads a column of a row, for a caller whose role may hide its value.
+pub type Read<T> = for<'a> fn(&'a T, &Viewer) -> Result<Scalar<'a>>;
 
-/// An object that is a row: most of its fields are its own columns.
+/// An object most of whose fields are columns of one database row.
 pub trait Row: ContainerType + Sized {
-    /// How a field is read that needs nothing but the row; `None` for all other fields.
+    /// The reader of a field that needs nothing but the row; `None` for all other fields.
     fn column(field: &str) -> Option<Read<Self>>;
 
-    /// The objects that a field leads to from each of the rows, as text; `None` where the library has to resolve them row
-    /// by row. `at` holds the place of the field in each row.
+    /// The related objects of a field, one for each row, as text; `None` when the library has to resolve them row by row.
+    /// `at` holds the context of the field in each row.
     fn follow(_rows: &[Self], _at: &[Context<'_>]) -> impl Future<Output = ServerResult<Option<Vec<String>>>> + Send {
         async { Ok(None) }
     }
 }
 
-/// Says that no answers of this document have to be merged, so that they can be written as text.
+/// Allows rows to be written as text: no values of the document have to be merged.
 #[derive(Clone, Copy, Debug)]
-pub struct MayWriteText;
+pub struct TextRows {
+    /// The caller.
+    pub viewer: Viewer,
+}
 
-/// A list of rows. In the schema it is the list of its items.
+/// A list of rows. In the schema, a list of their type.
 pub struct Rows<T>(pub Vec<T>);
 
 impl<T> FromIterator<T> for Rows<T> {
@@ -67,13 +69,13 @@ impl<T: Row> OutputType for Rows<T> {
     }
 
     async fn resolve(&self, context: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        if context.data_opt::<MayWriteText>().is_some() {
+        if context.data_opt::<TextRows>().is_some() {
             let places: Vec<_> = (0..self.0.len()).map(|index| context.with_index(index)).collect();
             if let Some(texts) = write_each(&self.0, &places).await? {
                 return Ok(raw(text::list(&texts)));
             }
         }
-        // As the library does it, but for the path of an error: that one would end at the index.
+        // Like the library, except for the path of an error, which there ends at the index.
         let items = self.0.iter().enumerate().map(async |(index, item)| {
             let place = context.with_index(index);
             item.resolve(&place, field).await.map_err(|error| located(error, &place))
@@ -82,7 +84,7 @@ impl<T: Row> OutputType for Rows<T> {
     }
 }
 
-/// One row. In the schema it is the object itself.
+/// One row. In the schema, its type.
 pub struct One<T>(pub T);
 
 impl<T: Row> OutputType for One<T> {
@@ -99,7 +101,7 @@ impl<T: Row> OutputType for One<T> {
     }
 
     async fn resolve(&self, context: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        if context.data_opt::<MayWriteText>().is_some() {
+        if context.data_opt::<TextRows>().is_some() {
             let written = write_each(std::slice::from_ref(&self.0), std::slice::from_ref(context)).await?;
             if let Some(text) = written.and_then(|mut texts| texts.pop()) {
                 return Ok(raw(text));
@@ -109,7 +111,7 @@ impl<T: Row> OutputType for One<T> {
     }
 }
 
-/// A value that is written as it stands.
+/// A value that is written without escapes.
 fn raw(text: String) -> Value {
     let mut object = IndexMap::with_capacity(1);
     object.insert(Name::new(RAW_VALUE_TOKEN), Value::String(text));

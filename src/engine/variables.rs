@@ -1,11 +1,10 @@
-//! Whether the variables of a request fit the types that its operation declares, as the specification's
-//! `CoerceVariableValues` wants it: before anything runs, and naming the exact place.
+//! Checks the variables of a request against the types that its operation declares (`CoerceVariableValues` of the
+//! specification), before anything runs. An error names the path of the wrong value.
 //!
-//! The library checks variables as a part of validation, for each place where they are used. Here documents are validated
-//! once, so variables are checked by themselves, once each.
+//! The library checks variables during validation, once for each use. Here documents are validated once and without
+//! variables, so each variable is checked once by itself.
 
 mod absent;
-mod schema_types;
 
 use std::fmt::{self, Write};
 
@@ -14,21 +13,19 @@ use async_graphql::{
     parser::types::{BaseType, OperationDefinition, Type},
 };
 
-pub use absent::drop_absent;
-pub(super) use schema_types::InputType;
-pub use schema_types::{InputField, SchemaTypes};
-
+use super::schema::{InputType, SchemaTypes};
 use crate::error::{Error, Result};
+pub use absent::drop_absent;
 
-/// A place inside the variables, as `variables.input.metrics[3].value`.
+/// A path inside the variables, such as `variables.input.items[3].value`.
 #[derive(Clone, Copy)]
-enum Place<'a> {
+enum ValuePath<'a> {
     Variable(&'a str),
-    Field(&'a Place<'a>, &'a str),
-    Item(&'a Place<'a>, usize),
+    Field(&'a ValuePath<'a>, &'a str),
+    Item(&'a ValuePath<'a>, usize),
 }
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for ValuePath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Variable(name) => write!(f, "variables.{name}"),
@@ -41,22 +38,22 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// Characters of a name that an error repeats; no name of the schema is longer.
+/// Characters of a name that an error quotes; no name of the schema is longer.
 const NAME_SHOWN_MAX: usize = 60;
 
-impl Place<'_> {
+impl ValuePath<'_> {
     fn refuse<T>(&self, expected: impl fmt::Display) -> Result<T> {
         Err(Error::input(self.to_string(), expected.to_string()))
     }
 }
 
-/// What was found instead, shown so that it is recognised but never whole.
-struct Found<'a>(&'a Value);
+/// A recognizable part of a value, for an error.
+struct ValuePreview<'a>(&'a Value);
 
-/// Characters of a text that an error repeats.
+/// Characters of a text that an error quotes.
 const SHOWN_MAX: usize = 50;
 
-impl fmt::Display for Found<'_> {
+impl fmt::Display for ValuePreview<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Value::Null => f.write_str("null"),
@@ -71,11 +68,11 @@ impl fmt::Display for Found<'_> {
     }
 }
 
-/// Checks the variables of one operation, and gives those that are absent their defaults: the library knows of defaults
-/// where a variable is an argument, and forgets them where it decides about `@include`.
+/// Checks the variables of one operation and fills in absent ones from their defaults. The library applies a default where
+/// a variable is an argument, and not where it decides about `@include`.
 ///
 /// # Errors
-/// [`Error::Input`] whose field is the first place that does not fit.
+/// [`Error::Input`] with the path of the first value that does not fit.
 pub fn coerce(types: &SchemaTypes, operation: &OperationDefinition, variables: &mut Variables) -> Result<()> {
     check(types, operation, variables)?;
     for definition in &operation.variable_definitions {
@@ -91,64 +88,64 @@ fn check(types: &SchemaTypes, operation: &OperationDefinition, variables: &Varia
     for definition in &operation.variable_definitions {
         let definition = &definition.node;
         let (name, wanted) = (&definition.name.node, &definition.var_type.node);
-        let place = Place::Variable(name);
+        let path = ValuePath::Variable(name);
         match variables.get(name) {
-            Some(value) => check_value(types, wanted, value, place)?,
+            Some(value) => check_value(types, wanted, value, path)?,
             None if wanted.nullable || definition.default_value.is_some() => {}
-            None => return place.refuse(format!("is missing; the operation needs a value of type {wanted}")),
+            None => return path.refuse(format!("is missing; the operation needs a value of type {wanted}")),
         }
     }
     Ok(())
 }
 
-fn check_value(types: &SchemaTypes, wanted: &Type, value: &Value, place: Place<'_>) -> Result<()> {
+fn check_value(types: &SchemaTypes, wanted: &Type, value: &Value, path: ValuePath<'_>) -> Result<()> {
     match (value, &wanted.base) {
         (Value::Null, _) if wanted.nullable => Ok(()),
-        (Value::Null, _) => place.refuse(format!("must be a value of type {wanted}, not null")),
+        (Value::Null, _) => path.refuse(format!("must be a value of type {wanted}, not null")),
         (Value::List(items), BaseType::List(item)) => {
             let mut items = items.iter().enumerate();
-            items.try_for_each(|(index, value)| check_value(types, item, value, Place::Item(&place, index)))
+            items.try_for_each(|(index, value)| check_value(types, item, value, ValuePath::Item(&path, index)))
         }
-        // A value in place of a list is a list of it.
-        (value, BaseType::List(item)) => check_value(types, item, value, place),
-        (value, BaseType::Named(name)) => check_named(types, name, value, place),
+        // A single value stands for a list of one.
+        (value, BaseType::List(item)) => check_value(types, item, value, path),
+        (value, BaseType::Named(name)) => check_named(types, name, value, path),
     }
 }
 
-fn check_named(types: &SchemaTypes, name: &str, value: &Value, place: Place<'_>) -> Result<()> {
+fn check_named(types: &SchemaTypes, name: &str, value: &Value, path: ValuePath<'_>) -> Result<()> {
     match types.get(name) {
-        // What is no input type has not passed validation.
+        // Validation has refused a variable of another type.
         None => Ok(()),
         Some(InputType::Scalar(scalar)) => match scalar.refuses(value) {
             None => Ok(()),
-            Some(expected) => place.refuse(format!("must be {expected}, not {}", Found(value))),
+            Some(expected) => path.refuse(format!("must be {expected}, not {}", ValuePreview(value))),
         },
         Some(InputType::Enum(values)) => match value {
             Value::String(text) if values.iter().any(|one| one == text) => Ok(()),
             Value::Enum(name) if values.iter().any(|one| one == name) => Ok(()),
-            other => place.refuse(format!("must be one of {}, not {}", values.join(", "), Found(other))),
+            other => path.refuse(format!("must be one of {}, not {}", values.join(", "), ValuePreview(other))),
         },
         Some(InputType::Object(object)) => {
             let Value::Object(given) = value else {
-                return place.refuse(format!("must be an object of type {name}, not {}", Found(value)));
+                return path.refuse(format!("must be an object of type {name}, not {}", ValuePreview(value)));
             };
             for (field, value) in given {
                 let Some(known) = object.fields.iter().find(|known| known.name == field.as_str()) else {
                     let close = object.closest(field);
                     let advice = close.map_or_else(String::new, |close| format!("; did you mean {close}?"));
-                    return Place::Field(&place, field).refuse(format!("is no field of {name}{advice}"));
+                    return ValuePath::Field(&path, field).refuse(format!("is no field of {name}{advice}"));
                 };
-                check_value(types, &known.wanted, value, Place::Field(&place, field))?;
+                check_value(types, &known.wanted, value, ValuePath::Field(&path, field))?;
             }
             for known in object.fields.iter().filter(|known| known.is_required()) {
                 if !given.contains_key(known.name.as_str()) {
                     let missing = format!("is missing; {name} needs a value of type {}", known.wanted);
-                    return Place::Field(&place, &known.name).refuse(missing);
+                    return ValuePath::Field(&path, &known.name).refuse(missing);
                 }
             }
             if object.is_one_of && (given.len() != 1 || given.values().any(|value| *value == Value::Null)) {
                 let names: Vec<_> = object.fields.iter().map(|field| field.name.as_str()).collect();
-                return place.refuse(format!("must give exactly one of {}", names.join(", ")));
+                return path.refuse(format!("must give exactly one of {}", names.join(", ")));
             }
             Ok(())
         }
@@ -165,7 +162,7 @@ mod tests {
     fn checked(declared: &str, variables: serde_json::Value) -> String {
         let document = parse_query(format!("query({declared}) {{ a }}")).unwrap();
         let (_, operation) = document.operations.iter().next().unwrap();
-        let outcome = check(&SchemaTypes::of_schema(), &operation.node, &Variables::from_json(variables));
+        let outcome = check(&SchemaTypes::of_this_server(), &operation.node, &Variables::from_json(variables));
         outcome.map_or_else(|fault| fault.to_string(), |()| "fits".to_owned())
     }
 

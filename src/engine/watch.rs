@@ -1,23 +1,23 @@
-//! Subscriptions, executed once for all who watch the same.
+//! Subscriptions, executed once for all subscribers of the same.
 //!
-//! Those whose document, variables and scope are equal share one execution (`shared`): each of its events is resolved and
-//! written as JSON once, and handed to everybody. A watcher (`watcher`) knows where it stands. Whoever resumes, or was too
-//! slow, reads the stretch that it misses up to a place of the shared execution, and goes on there without gap or repeat;
-//! such stretches are shared too, for as long as a crowd needs to come back.
+//! Subscriptions with equal document, variables and scope share one execution (`shared`): each of its events is resolved
+//! and written as JSON once, and sent to all of them. A subscriber (`subscriber`) knows its position in the stream. One
+//! that resumes, or that was too slow, reads a replay up to a position of the shared execution and continues there
+//! without gap or repetition. Replays are shared too, for the seconds in which many clients reconnect.
 //!
-//! What a subscription's resolver has to know of this is [`Course`]: which part of the stream it is to carry, and where
-//! each event stands.
+//! The resolver of a subscription knows only [`Execution`]: it reads the segment to deliver, and reports the position of
+//! each event.
 
-mod course;
-mod frame;
+mod event;
+mod execution;
 mod hub;
-mod identity;
+mod key;
 mod shared;
-mod watcher;
+mod subscriber;
 
-pub use course::{Course, Opening, Overflow, Part};
-pub use frame::{Event, Frame, Place};
-pub use hub::{Hub, Settings, Stretch};
-pub use identity::{Identity, root_fields};
-pub use shared::{Boundary, Joined, Subscription};
-pub use watcher::Watcher;
+pub use event::{EncodedResponse, Event, EventSpan};
+pub use execution::{Execution, Overflow, Segment, StreamKind};
+pub use hub::{Hub, Replay, Settings};
+pub use key::{SubscriptionKey, root_fields};
+pub use shared::{SharedReceiver, StreamPosition, Subscription};
+pub use subscriber::Subscriber;

@@ -1,4 +1,4 @@
-//! What every resolver of a request shares: the viewer, the session that logs statements, the loaders and the services.
+//! The data that resolvers of a request share: the viewer, the session that logs statements, the loaders, the services.
 
 use std::{
     fmt::Debug,
@@ -7,74 +7,70 @@ use std::{
 };
 
 use async_graphql::ContextBase;
-use tokio_util::task::TaskTracker;
 
 use super::loaders::{Loader, Loaders};
 use crate::{
     auth::Viewer,
     clock::Clock,
     config::{self, Limits},
-    db::{Database, Session, StatementLog},
-    engine::watch::{self, Course},
+    db::{Database, Session, Statement, StatementLog},
+    engine::{
+        contexts::{ContextFactory, ResolverContext},
+        watch::Execution,
+    },
     error::{Error, Result},
     ingest::Ingest,
     live::{Cursors, Publisher, Windows, changes::ChangeSignal},
     model::{IdGenerator, Scope, Timestamp},
 };
 
-/// The parts of the house that resolvers call.
+/// The parts of the server that resolvers call.
 pub struct Services {
-    /// The pools.
+    /// The database.
     pub database: Database,
     /// The write path.
     pub ingest: Ingest,
-    /// What was just written.
+    /// The publisher of committed measurements.
     pub publisher: Publisher,
     /// The signal that a change log has advanced.
     pub changes: ChangeSignal,
-    /// Sliding windows over it.
+    /// Sliding windows over committed measurements.
     pub windows: Windows,
-    /// Makes the ids of what is created.
+    /// The generator of ids.
     pub ids: Arc<IdGenerator>,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// Bounds on operations.
+    /// Limits of lists, filters and reports.
     pub limits: Limits,
-    /// Whether the schema may be asked for by clients.
-    pub introspection: bool,
-    /// Makes and reads the cursors of streams.
+    /// The cursors of streams.
     pub cursors: Cursors,
     /// Settings of streams and live windows.
     pub live: config::Live,
-    /// What it may cost that subscriptions are shared.
-    pub sharing: watch::Settings,
-    /// Where executions run that several subscriptions share; whoever starts the server also waits for them.
-    pub tasks: TaskTracker,
 }
 
-/// One request, or one subscription with its changing loaders.
+/// The context of one request, or of one execution of a subscription.
 pub struct RequestContext {
-    /// Who is calling.
+    /// The caller.
     pub viewer: Viewer,
-    /// The parts of the house.
+    /// The parts of the server.
     pub services: Arc<Services>,
-    /// The statements of this request. A subscription's events log apart: nobody would ever read them here.
+    /// The statements of this request. Events of a subscription log apart, because nothing reads their statements.
     pub log: StatementLog,
-    /// Which part of a stream is to be carried, in a subscription.
-    course: Option<Arc<Course>>,
+    /// The execution, in a subscription.
+    execution: Option<Arc<Execution>>,
     session: Session,
-    turn: RwLock<Turn>,
-    /// Whether the operation has one field at its top, and no other operation shares the loaders.
-    is_lone: bool,
+    loaded: RwLock<Loaded>,
+    /// The operation has one root field, and no other operation shares the loaders.
+    has_one_root: bool,
 }
 
-/// What belongs to one request, or to one event of a subscription.
-struct Turn {
+/// The loaders of one request, or of one event of a subscription, with its point in time.
+struct Loaded {
     loaders: Arc<Loaders>,
     as_of: Timestamp,
 }
 
-impl Turn {
+impl Loaded {
     fn new(viewer: &Viewer, session: &Session, services: &Services) -> Self {
         let as_of = services.clock.now();
         let loaders = Arc::new(Loaders::new(*viewer.scope(), session, &services.limits, as_of));
@@ -84,46 +80,45 @@ impl Turn {
 
 impl RequestContext {
     /// A context with fresh loaders.
-    pub fn new(viewer: Viewer, services: Arc<Services>, is_lone: bool) -> Self {
+    pub fn new(viewer: Viewer, services: Arc<Services>, has_one_root: bool) -> Self {
         let log = StatementLog::default();
         let session = services.database.reader(log.clone());
-        let turn = RwLock::new(Turn::new(&viewer, &session, &services));
-        Self { viewer, services, log, course: None, session, turn, is_lone }
+        let loaded = RwLock::new(Loaded::new(&viewer, &session, &services));
+        Self { viewer, services, log, execution: None, session, loaded, has_one_root }
     }
 
-    /// A context for a part of a subscription.
-    pub fn watching(viewer: Viewer, services: Arc<Services>, course: Arc<Course>) -> Self {
-        Self { course: Some(course), ..Self::new(viewer, services, false) }
+    /// A context for an execution of a subscription.
+    pub fn of_subscription(viewer: Viewer, services: Arc<Services>, execution: Arc<Execution>) -> Self {
+        Self { execution: Some(execution), ..Self::new(viewer, services, false) }
     }
 
-    /// Which part of a stream is to be carried.
+    /// The execution of the subscription.
     ///
     /// # Errors
-    /// Never for subscriptions that came through the engine, which puts it there.
-    pub fn course(&self) -> Result<&Arc<Course>> {
-        self.course.as_ref().ok_or_else(|| Error::internal("no course in the execution of a subscription"))
+    /// Outside of a subscription.
+    pub fn execution(&self) -> Result<&Arc<Execution>> {
+        self.execution.as_ref().ok_or_else(|| Error::internal("no execution in the context of a subscription"))
     }
 
-    /// What the caller may reach.
+    /// The scope of the caller.
     pub const fn scope(&self) -> &Scope {
         self.viewer.scope()
     }
 
-    /// The session to read through.
+    /// The session for reads.
     pub const fn db(&self) -> &Session {
         &self.session
     }
 
     /// The loaders of this request, or of this event of a subscription.
     pub fn loaders(&self) -> Arc<Loaders> {
-        Arc::clone(&self.turn.read().unwrap_or_else(PoisonError::into_inner).loaders)
+        Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner).loaders)
     }
 
-    /// Loads for a field at the top of an operation. Where nothing stands beside it, nobody else can ask, and nobody is
-    /// waited for.
+    /// Loads a key for a root field. A single root field loads at once, because nothing else can add keys to the batch.
     ///
     /// # Errors
-    /// What loading failed with.
+    /// The error of the batch.
     pub async fn load_at_top<K, V>(&self, loader: impl Fn(&Loaders) -> &Loader<K, V>, key: K) -> Result<Option<V>>
     where
         K: Eq + Hash + Clone + Debug + Send + Sync + 'static,
@@ -131,40 +126,64 @@ impl RequestContext {
     {
         let loaders = self.loaders();
         let loader = loader(&loaders);
-        if self.is_lone { loader.load_alone(key).await } else { loader.load(key).await }
+        if self.has_one_root { loader.load_alone(key).await } else { loader.load(key).await }
     }
 
-    /// The moment that every window like "the last hour" is counted from. One for all fields of a request: with a moment
-    /// each, the figures of twenty projects would be twenty questions instead of one, and would not fit together.
+    /// The end of every window like "the last hour", one for all fields of a request. With a different end for each field,
+    /// twenty projects would need twenty reports instead of one, and their figures would not fit together.
     pub fn as_of(&self) -> Timestamp {
-        self.turn.read().unwrap_or_else(PoisonError::into_inner).as_of
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner).as_of
     }
 
-    /// A session to change things through.
+    /// The session for changes.
     pub fn writer(&self) -> Session {
         self.services.database.writer(self.log.clone())
     }
 
-    /// Forgets what was loaded before something was changed.
+    /// Drops values that were loaded before a change.
     pub fn forget_loaded(&self) {
         self.reload(&self.session);
     }
 
-    /// Forgets what was loaded: the next event of a subscription must see the rows of its own time.
+    /// Drops loaded values, so that the next event of a subscription reads current rows.
     pub fn renew_loaders(&self) {
         self.reload(&self.services.database.reader(StatementLog::default()));
     }
 
     fn reload(&self, session: &Session) {
-        let fresh = Turn::new(&self.viewer, session, &self.services);
-        *self.turn.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        let fresh = Loaded::new(&self.viewer, session, &self.services);
+        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 }
 
-/// The request that a resolver works for.
+impl ResolverContext for RequestContext {
+    fn viewer(&self) -> Viewer {
+        self.viewer
+    }
+
+    fn statements(&self) -> Vec<Statement> {
+        self.log.statements()
+    }
+
+    fn attach(self: Arc<Self>, request: async_graphql::Request) -> async_graphql::Request {
+        request.data(self)
+    }
+}
+
+impl ContextFactory for Services {
+    fn for_request(self: Arc<Self>, viewer: Viewer, has_one_root: bool) -> Arc<dyn ResolverContext> {
+        Arc::new(RequestContext::new(viewer, self, has_one_root))
+    }
+
+    fn for_subscription(self: Arc<Self>, viewer: Viewer, execution: Arc<Execution>) -> Arc<dyn ResolverContext> {
+        Arc::new(RequestContext::of_subscription(viewer, self, execution))
+    }
+}
+
+/// The context of a resolver.
 ///
 /// # Errors
-/// Never for requests that came through the engine, which puts the context there.
+/// Outside of the engine, which attaches the context to each request.
 pub fn request<'a, T>(context: &ContextBase<'a, T>) -> Result<&'a Arc<RequestContext>> {
     context.data_opt().ok_or_else(|| Error::internal("no request context in a GraphQL execution"))
 }

@@ -16,6 +16,7 @@ use super::{
         order::{EmployeeOrder, order},
     },
 };
+use crate::graphql::sizes;
 use crate::{
     config::Limits,
     engine::rows::Rows,
@@ -31,6 +32,7 @@ pub struct PlainListQuery;
 impl PlainListQuery {
     /// Lists employees by page number, for tables that jump to any page. Each page skips all rows before it, so pages
     /// behind 10,000 items are an error; use `employees` for long lists.
+    #[graphql(directive = sizes::NumberedPage::apply())]
     async fn employees_page(
         &self,
         context: &Context<'_>,
@@ -58,7 +60,7 @@ impl PlainListQuery {
     }
 
     /// Lists the first 100 organizations within the caller's scope, ordered by name.
-    #[graphql(deprecation = "Plain list, at most 100 rows. Use `organizations`.")]
+    #[graphql(deprecation = "Plain list, at most 100 rows. Use `organizations`.", directive = sizes::FullPage::apply())]
     async fn all_organizations(&self, context: &Context<'_>) -> Result<Rows<Organization>> {
         let request = request(context)?;
         let fields = selection::of_object(context.field());
@@ -68,7 +70,7 @@ impl PlainListQuery {
     }
 
     /// Lists the first 100 employees within the caller's scope, ordered by name.
-    #[graphql(deprecation = "Plain list, at most 100 rows. Use `employees`.")]
+    #[graphql(deprecation = "Plain list, at most 100 rows. Use `employees`.", directive = sizes::FullPage::apply())]
     async fn all_employees(&self, context: &Context<'_>) -> Result<Rows<Employee>> {
         let request = request(context)?;
         let fields = selection::of_object(context.field());
@@ -78,7 +80,7 @@ impl PlainListQuery {
     }
 
     /// Lists the first 100 employees of an organization, ordered by name. Empty if there is no such organization.
-    #[graphql(deprecation = "Plain list, at most 100 rows. Use `organization.employees`.")]
+    #[graphql(deprecation = "Plain list, at most 100 rows. Use `organization.employees`.", directive = sizes::FullPage::apply())]
     async fn employees_by_organization(
         &self,
         context: &Context<'_>,

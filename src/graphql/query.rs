@@ -25,6 +25,7 @@ use super::{
         viewer::Viewer,
     },
 };
+use crate::graphql::sizes;
 use crate::{
     engine::rows::One,
     error::{Error, Result},
@@ -51,6 +52,7 @@ impl DirectoryQuery {
 
     /// Looks up several objects by their global ids, in the order of `ids`. Null for each id without an object within
     /// the caller's scope. More than 100 ids are an error.
+    #[graphql(directive = sizes::Sliced::apply("ids"))]
     async fn nodes(
         &self,
         context: &Context<'_>,
@@ -105,6 +107,7 @@ impl DirectoryQuery {
     }
 
     /// Lists the organizations within the caller's scope, ordered by name.
+    #[graphql(directive = sizes::Connection::apply())]
     async fn organizations(
         &self,
         context: &Context<'_>,
@@ -149,6 +152,7 @@ impl DirectoryQuery {
     }
 
     /// Lists the employees within the caller's scope, ordered by name by default.
+    #[graphql(directive = sizes::Connection::apply())]
     async fn employees(
         &self,
         context: &Context<'_>,
@@ -211,6 +215,7 @@ impl DirectoryQuery {
     }
 
     /// Lists the projects within the caller's scope, ordered by name by default.
+    #[graphql(directive = sizes::Connection::apply())]
     async fn projects(
         &self,
         context: &Context<'_>,

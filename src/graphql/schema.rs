@@ -1,24 +1,50 @@
-//! The schema of this server: its roots, and its text in the schema definition language.
+//! The schema of this server: its roots, the rules for its scalars, and its text in the schema definition language.
 
-use async_graphql::{Schema, SchemaBuilder};
+use async_graphql::{ScalarType, Schema, SchemaBuilder};
 
-use super::{mutation::Mutation, query::Query, subscription::LiveSubscription};
+use super::{
+    mutation::Mutation,
+    query::Query,
+    scalars::{DateTime, Duration, Long, StreamCursor},
+    subscription::LiveSubscription,
+};
+use crate::engine::schema::{ScalarRule, SchemaSource};
 
-/// The schema with its roots.
-pub type PerfgraphSchema = Schema<Query, Mutation, LiveSubscription>;
+/// Rules for the values of custom scalars. The engine refuses a schema with a scalar that has none.
+const SCALARS: &[ScalarRule] = &[
+    ScalarRule {
+        name: "DateTime",
+        accepts: DateTime::is_valid,
+        expected: "an RFC 3339 time such as 2026-01-31T12:00:00Z",
+    },
+    ScalarRule {
+        name: "Duration",
+        accepts: Duration::is_valid,
+        expected: "an ISO 8601 duration of fixed length such as PT5M, PT24H or P7D",
+    },
+    ScalarRule {
+        name: "Long",
+        accepts: |value| Long::parse(value.clone()).is_ok(),
+        expected: "a whole number of 64 bits",
+    },
+    ScalarRule {
+        name: "StreamCursor",
+        accepts: StreamCursor::is_valid,
+        expected: "a cursor of a stream as the server sent it",
+    },
+];
 
-/// The schema before it is finished.
-pub fn schema_builder() -> SchemaBuilder<Query, Mutation, LiveSubscription> {
-    // The guard bounds documents before validation; the library's own limits would measure the same again.
+fn builder() -> SchemaBuilder<Query, Mutation, LiveSubscription> {
+    // The guard of the engine limits documents before validation; limits of the library would measure them again.
     Schema::build(Query::default(), Mutation::default(), LiveSubscription::default())
 }
 
-/// The schema in the definition language, as `schema.graphql` holds it.
+/// The schema for the engine.
+pub fn source() -> SchemaSource {
+    SchemaSource::new(builder, SCALARS)
+}
+
+/// The schema in the schema definition language, as `schema.graphql` holds it.
 pub fn sdl() -> String {
-    let options = async_graphql::SDLExportOptions::new().include_specified_by();
-    let mut text = schema_builder().finish().sdl_with_options(options);
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    text
+    source().sdl().to_owned()
 }

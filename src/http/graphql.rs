@@ -28,7 +28,7 @@ use super::{
     streams,
 };
 use crate::{
-    engine::{Admitted, Answer, Method, Operation, Request as GraphqlRequest},
+    engine::{Method, OperationStream, Outcome, PreparedOperation, Request as GraphqlRequest},
     error::Error,
 };
 
@@ -149,14 +149,14 @@ async fn execute(
 ) -> Response {
     let viewer = caller.viewer;
     let prepared = state.engine.prepare(method, request);
-    let is_subscription = prepared.as_ref().is_ok_and(Admitted::is_subscription);
+    let is_subscription = prepared.as_ref().is_ok_and(PreparedOperation::is_subscription);
     let mut answer = match (prepared, formats.framing(is_subscription)) {
         (Ok(admitted), Some(framing)) => {
             return streams::respond(state, framing, state.engine.stream(viewer, admitted));
         }
         // Clients of a stream look for errors in the stream, unless the request violates HTTP itself.
         (Err(refused), Some(framing)) if refused.status.is_none() => {
-            return streams::respond(state, framing, Operation::refused(refused.response));
+            return streams::respond(state, framing, OperationStream::refused(refused.response));
         }
         (Ok(admitted), None) => state.engine.run_alone(viewer, admitted).await,
         (Err(refused), _) => *refused,
@@ -176,7 +176,7 @@ fn observed(mut response: Response, operation: String, database: Option<Database
     response
 }
 
-fn database_work(answer: &Answer) -> DatabaseWork {
+fn database_work(answer: &Outcome) -> DatabaseWork {
     let elapsed_ms = answer.statements.iter().map(|statement| statement.elapsed_ms).fold(0.0, |sum: f64, ms| sum + ms);
     DatabaseWork { statements: answer.statements.len(), elapsed_ms }
 }

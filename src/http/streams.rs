@@ -16,7 +16,7 @@ use super::{fault, state::HttpState};
 use crate::{
     clock::Stopwatch,
     engine::{
-        Operation,
+        OperationStream,
         error::{Phase, refuse},
         watch::Event,
     },
@@ -36,8 +36,8 @@ pub enum StreamItem {
 ///
 /// The operation is not polled before the previous result was taken: a slow client slows down its own operation, and no
 /// results accumulate.
-pub fn items(state: &HttpState, transport: &'static str, operation: Operation) -> BoxStream<'static, StreamItem> {
-    let Operation { name, is_subscription, events } = operation;
+pub fn items(state: &HttpState, transport: &'static str, operation: OperationStream) -> BoxStream<'static, StreamItem> {
+    let OperationStream { name, is_subscription, events } = operation;
     let events = catching_panics(events);
     let end = stream::once(async { StreamItem::End });
     if is_subscription {
@@ -47,7 +47,7 @@ pub fn items(state: &HttpState, transport: &'static str, operation: Operation) -
     let results = async move {
         let results = timeout(limit, events.collect::<Vec<_>>())
             .await
-            .unwrap_or_else(|_| vec![Event::answer(&refuse(&Error::Timeout), Phase::Request)]);
+            .unwrap_or_else(|_| vec![Event::response(&refuse(&Error::Timeout), Phase::Request)]);
         recorder.record(name.as_deref().unwrap_or(transport), 200, watch.elapsed_ms());
         stream::iter(results.into_iter().map(StreamItem::Event))
     };
@@ -57,7 +57,7 @@ pub fn items(state: &HttpState, transport: &'static str, operation: Operation) -
 /// Converts a panic to the last event of the operation, so that it does not affect other operations.
 fn catching_panics(events: BoxStream<'static, Event>) -> impl Stream<Item = Event> + Send + 'static {
     AssertUnwindSafe(events).catch_unwind().map(|event| {
-        event.unwrap_or_else(|panic| Event::answer(&refuse(&fault::panicked(panic.as_ref())), Phase::Request))
+        event.unwrap_or_else(|panic| Event::response(&refuse(&fault::panicked(panic.as_ref())), Phase::Request))
     })
 }
 
@@ -69,10 +69,10 @@ mod tests {
     async fn a_panic_is_the_last_event_of_its_operation() {
         let event = |number: u32| {
             assert!(number < 2, "planted");
-            Event::answer(&async_graphql::Response::default(), Phase::Execution)
+            Event::response(&async_graphql::Response::default(), Phase::Execution)
         };
         let events: Vec<_> = catching_panics(stream::iter(1..4).map(event).boxed()).collect().await;
-        let [Event::Answer(first), Event::Answer(last)] = events.as_slice() else { panic!("{events:?}") };
+        let [Event::Response(first), Event::Response(last)] = events.as_slice() else { panic!("{events:?}") };
         assert_eq!((first.phase, last.phase), (Phase::Execution, Phase::Request));
         assert!(!last.errors.contains("planted"), "{}", last.errors);
     }

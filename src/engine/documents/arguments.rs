@@ -1,68 +1,50 @@
-//! Whether arguments fit the schema, also where variables stand in them.
+//! Checks arguments against the schema, including those that contain variables.
 //!
-//! The library checks an argument once its variables are known, and for where a variable may stand it has a rule that is
-//! never called. Documents are validated without variables, so both are checked here: every literal, whatever stands
-//! beside it, and every variable by the type that its operation declares.
+//! The library checks an argument once its variables are known, and never calls its rule for the positions of variables.
+//! Documents are validated without variables, so both are checked here: every literal, also beside a variable, and every
+//! variable by the type that its operation declares.
 
 use std::collections::HashSet;
 
 use async_graphql::{
     Name, Pos, Positioned, ServerError, Value as ConstValue,
     parser::types::{
-        BaseType, Directive, ExecutableDocument, Field, OperationDefinition, OperationType, Selection, SelectionSet,
-        Type,
+        BaseType, Directive, ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet, Type,
     },
 };
 use async_graphql_value::Value;
 
-use super::super::variables::{InputField, InputType, SchemaTypes};
+use super::super::schema::{InputField, InputType, SchemaTypes};
 
-/// Checks the arguments of every operation with the fragments that it reaches.
+/// Checks the arguments of every operation and of the fragments that it reaches.
 ///
 /// # Errors
-/// The first that does not fit, with its position.
+/// The first argument that does not fit, with its position.
 pub fn check(types: &SchemaTypes, document: &ExecutableDocument) -> Result<(), ServerError> {
     for (_, operation) in document.operations.iter() {
         let operation = &operation.node;
-        let mut walk = Walk { types, document, operation, visited: HashSet::new() };
+        let mut check = ArgumentCheck { types, document, operation, visited: HashSet::new() };
         for definition in &operation.variable_definitions {
             if let Some(default) = &definition.node.default_value {
                 let value = default.node.clone().into_value();
-                let place = format!("${}", definition.node.name.node);
-                walk.value(&definition.node.var_type.node, false, &value, &place, default.pos)?;
+                let path = format!("${}", definition.node.name.node);
+                check.value(&definition.node.var_type.node, false, &value, &path, default.pos)?;
             }
         }
-        walk.directives(&operation.directives)?;
-        walk.selection_set(root(operation.ty), &operation.selection_set.node)?;
+        check.directives(&operation.directives)?;
+        check.selection_set(types.root(operation.ty), &operation.selection_set.node)?;
     }
     Ok(())
 }
 
-/// The type that an operation begins with.
-pub const fn root(kind: OperationType) -> &'static str {
-    match kind {
-        OperationType::Query => "Query",
-        OperationType::Mutation => "Mutation",
-        OperationType::Subscription => "Subscription",
-    }
-}
-
-/// The name of a type without its lists.
-pub fn named(wanted: &Type) -> &str {
-    match &wanted.base {
-        BaseType::Named(name) => name,
-        BaseType::List(item) => named(item),
-    }
-}
-
-struct Walk<'a> {
+struct ArgumentCheck<'a> {
     types: &'a SchemaTypes,
     document: &'a ExecutableDocument,
     operation: &'a OperationDefinition,
     visited: HashSet<&'a str>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> ArgumentCheck<'a> {
     fn selection_set(&mut self, parent: &str, set: &'a SelectionSet) -> Result<(), ServerError> {
         for item in &set.items {
             match &item.node {
@@ -90,11 +72,11 @@ impl<'a> Walk<'a> {
     fn field(&mut self, parent: &str, field: &'a Field) -> Result<(), ServerError> {
         self.directives(&field.directives)?;
         let Some(known) = self.types.field(parent, &field.name.node) else {
-            // Of introspection: nothing there is answered from the database.
+            // Introspection reads nothing from the database.
             return Ok(());
         };
         self.arguments(&known.arguments, &field.arguments)?;
-        self.selection_set(named(&known.output), &field.selection_set.node)
+        self.selection_set(&known.output_name, &field.selection_set.node)
     }
 
     fn directives(&self, directives: &'a [Positioned<Directive>]) -> Result<(), ServerError> {
@@ -110,27 +92,27 @@ impl<'a> Walk<'a> {
     ) -> Result<(), ServerError> {
         for (name, value) in given {
             if let Some(argument) = known.iter().find(|one| one.name == name.node.as_str()) {
-                self.value(&argument.wanted, argument.has_default, &value.node, &argument.name, value.pos)?;
+                self.value(&argument.wanted, argument.default.is_some(), &value.node, &argument.name, value.pos)?;
             }
         }
         Ok(())
     }
 
-    fn value(&self, wanted: &Type, has_default: bool, value: &Value, place: &str, pos: Pos) -> Result<(), ServerError> {
+    fn value(&self, wanted: &Type, has_default: bool, value: &Value, path: &str, pos: Pos) -> Result<(), ServerError> {
         match (value, &wanted.base) {
-            (Value::Variable(name), _) => self.variable(wanted, has_default, name, place, pos),
+            (Value::Variable(name), _) => self.variable(wanted, has_default, name, path, pos),
             (Value::Null, _) if wanted.nullable => Ok(()),
-            (Value::Null, _) => Err(refuse(place, pos, &format!("must be a value of type {wanted}, not null"))),
+            (Value::Null, _) => Err(refuse(path, pos, &format!("must be a value of type {wanted}, not null"))),
             (Value::List(items), BaseType::List(item)) => items
                 .iter()
                 .enumerate()
-                .try_for_each(|(index, value)| self.value(item, false, value, &format!("{place}[{index}]"), pos)),
-            (value, BaseType::List(item)) => self.value(item, false, value, place, pos),
-            (value, BaseType::Named(name)) => self.named(name, value, place, pos),
+                .try_for_each(|(index, value)| self.value(item, false, value, &format!("{path}[{index}]"), pos)),
+            (value, BaseType::List(item)) => self.value(item, false, value, path, pos),
+            (value, BaseType::Named(name)) => self.named(name, value, path, pos),
         }
     }
 
-    fn named(&self, name: &str, value: &Value, place: &str, pos: Pos) -> Result<(), ServerError> {
+    fn named(&self, name: &str, value: &Value, path: &str, pos: Pos) -> Result<(), ServerError> {
         match self.types.get(name) {
             None => Ok(()),
             Some(InputType::Scalar(scalar)) => {
@@ -140,46 +122,42 @@ impl<'a> Walk<'a> {
                 };
                 match literal.map_or_else(|| scalar.refuses(&ConstValue::Null), |literal| scalar.refuses(&literal)) {
                     None => Ok(()),
-                    Some(expected) => Err(refuse(place, pos, &format!("must be {expected}"))),
+                    Some(expected) => Err(refuse(path, pos, &format!("must be {expected}"))),
                 }
             }
             Some(InputType::Enum(values)) => match value {
                 Value::Enum(given) if values.iter().any(|one| one == given.as_str()) => Ok(()),
-                _ => Err(refuse(place, pos, &format!("must be one of {}, without quotes", values.join(", ")))),
+                _ => Err(refuse(path, pos, &format!("must be one of {}, without quotes", values.join(", ")))),
             },
             Some(InputType::Object(object)) => {
                 let Value::Object(given) = value else {
-                    return Err(refuse(place, pos, &format!("must be an object of type {name}")));
+                    return Err(refuse(path, pos, &format!("must be an object of type {name}")));
                 };
                 for (field, value) in given {
                     let Some(known) = object.fields.iter().find(|known| known.name == field.as_str()) else {
                         let close = object.closest(field);
                         let advice = close.map_or_else(String::new, |close| format!("; did you mean {close}?"));
-                        return Err(refuse(
-                            &format!("{place}.{field}"),
-                            pos,
-                            &format!("is no field of {name}{advice}"),
-                        ));
+                        return Err(refuse(&format!("{path}.{field}"), pos, &format!("is no field of {name}{advice}")));
                     };
-                    let inner = format!("{place}.{field}");
-                    self.value(&known.wanted, known.has_default, value, &inner, pos)?;
+                    let inner = format!("{path}.{field}");
+                    self.value(&known.wanted, known.default.is_some(), value, &inner, pos)?;
                 }
                 let missing =
                     object.fields.iter().find(|known| known.is_required() && !given.contains_key(&*known.name));
                 if let Some(known) = missing {
                     let advice = format!("is missing; {name} needs a value of type {}", known.wanted);
-                    return Err(refuse(&format!("{place}.{}", known.name), pos, &advice));
+                    return Err(refuse(&format!("{path}.{}", known.name), pos, &advice));
                 }
                 if object.is_one_of && !self.is_one(given.values()) {
                     let names: Vec<_> = object.fields.iter().map(|field| field.name.as_str()).collect();
-                    return Err(refuse(place, pos, &format!("must give exactly one of {}", names.join(", "))));
+                    return Err(refuse(path, pos, &format!("must give exactly one of {}", names.join(", "))));
                 }
                 Ok(())
             }
         }
     }
 
-    /// Whether these are exactly one value that is there for sure.
+    /// The values are exactly one that cannot be null.
     fn is_one<'v>(&self, values: impl Iterator<Item = &'v Value>) -> bool {
         let values: Vec<_> = values.collect();
         match values[..] {
@@ -198,15 +176,15 @@ impl<'a> Walk<'a> {
     }
 
     /// `IsVariableUsageAllowed` of the specification.
-    fn variable(&self, wanted: &Type, has_default: bool, name: &str, place: &str, pos: Pos) -> Result<(), ServerError> {
-        // One that is not declared has been named by validation.
+    fn variable(&self, wanted: &Type, has_default: bool, name: &str, path: &str, pos: Pos) -> Result<(), ServerError> {
+        // Validation has refused a variable that is not declared.
         let Some((declared, declares_default)) = self.declared(name) else { return Ok(()) };
         let is_filled = declares_default || has_default;
         if fits(declared, wanted) || (declared.nullable && is_filled && fits_base(&declared.base, &wanted.base)) {
             return Ok(());
         }
         let advice = format!("takes {wanted}, and the variable ${name} is declared as {declared}");
-        Err(refuse(place, pos, &advice))
+        Err(refuse(path, pos, &advice))
     }
 }
 
@@ -222,8 +200,8 @@ fn fits_base(declared: &BaseType, wanted: &BaseType) -> bool {
     }
 }
 
-fn refuse(place: &str, pos: Pos, what: &str) -> ServerError {
-    ServerError::new(format!("{place}: {what}"), Some(pos))
+fn refuse(path: &str, pos: Pos, what: &str) -> ServerError {
+    ServerError::new(format!("{path}: {what}"), Some(pos))
 }
 
 #[cfg(test)]
@@ -234,7 +212,7 @@ mod tests {
 
     fn checked(text: &str) -> String {
         let document = parse_query(text).unwrap();
-        check(&SchemaTypes::of_schema(), &document).map_or_else(|error| error.message, |()| "fits".to_owned())
+        check(&SchemaTypes::of_this_server(), &document).map_or_else(|error| error.message, |()| "fits".to_owned())
     }
 
     #[test]

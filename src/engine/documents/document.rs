@@ -1,4 +1,4 @@
-//! A document that passed: parsed, bounded and valid, with what every run of it asks about.
+//! An admitted document: parsed, within limits and valid, with the facts that every execution needs.
 
 use async_graphql::{
     Name,
@@ -7,40 +7,40 @@ use async_graphql::{
 
 use crate::engine::guard;
 
-/// A document that passed the guard and validation.
+/// A document within limits and valid.
 pub struct Document {
     parsed: ExecutableDocument,
-    operations: Vec<Operation>,
+    operations: Vec<DocumentOperation>,
     text_bytes: usize,
     canonical: [u8; 32],
-    /// Whether somewhere one response key stands for several fields with selections of their own: their answers have to
-    /// be merged, so they cannot be written as text.
+    /// Somewhere one response key stands for several fields with selections. Their values have to be merged, so they
+    /// cannot be written as text.
     merges: bool,
     introspects: bool,
 }
 
 /// One operation of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operation {
+pub struct DocumentOperation {
     /// Query, mutation or subscription.
     pub kind: OperationType,
-    /// `query Name`, where it has a name.
+    /// `query Name`, if it has a name.
     pub label: Option<String>,
-    /// Whether it has one field at its top, which can be seen without looking into fragments.
-    pub is_lone: bool,
+    /// It has one root field and no root fragments.
+    pub has_one_root: bool,
     name: Option<Name>,
 }
 
-/// What a parsed document weighs in memory, as a multiple of its text: a field of two letters is about two hundred bytes.
+/// Memory of a parsed document, as a multiple of its text: a field of two letters takes about two hundred bytes.
 const BYTES_PER_TEXT_BYTE: usize = 80;
 
 impl Document {
-    /// Takes what the guard and validation let through. `merges`: whether answers have to be merged.
+    /// A document that passed the guard and validation. `merges` says that values have to be merged.
     pub fn new(parsed: ExecutableDocument, text: &str, merges: bool) -> Self {
-        let operations = parsed.operations.iter().map(|(name, operation)| Operation {
+        let operations = parsed.operations.iter().map(|(name, operation)| DocumentOperation {
             kind: operation.node.ty,
             label: name.map(|name| format!("{} {name}", operation.node.ty)),
-            is_lone: is_lone(&operation.node.selection_set.node),
+            has_one_root: has_one_root(&operation.node.selection_set.node),
             name: name.cloned(),
         });
         let operations = operations.collect();
@@ -48,18 +48,19 @@ impl Document {
         Self { parsed, operations, text_bytes: text.len(), canonical: canonical(text), merges, introspects }
     }
 
-    /// The document as it was parsed.
+    /// The parsed document.
     pub const fn parsed(&self) -> &ExecutableDocument {
         &self.parsed
     }
 
-    /// Its operations, in no particular order.
-    pub fn operations(&self) -> &[Operation] {
+    /// The operations, in no particular order.
+    pub fn operations(&self) -> &[DocumentOperation] {
         &self.operations
     }
 
-    /// The operation that a request means; `None` when the name fits none, or is missing where there are several.
-    pub fn operation(&self, wanted: Option<&str>) -> Option<(&Operation, &OperationDefinition)> {
+    /// The operation that a request names; `None` when no operation has that name, or when the name is missing and there are
+    /// several.
+    pub fn operation(&self, wanted: Option<&str>) -> Option<(&DocumentOperation, &OperationDefinition)> {
         let found = match wanted {
             Some(wanted) => self.operations.iter().find(|one| one.name.as_deref() == Some(wanted)),
             None => self.operations.first().filter(|_| self.operations.len() == 1),
@@ -69,28 +70,28 @@ impl Document {
         Some((found, &definition.node))
     }
 
-    /// The same for all texts that differ in nothing but layout.
+    /// A hash that is equal for texts that differ only in layout.
     pub const fn canonical(&self) -> &[u8; 32] {
         &self.canonical
     }
 
-    /// Whether answers have to be merged.
+    /// Values have to be merged.
     pub const fn merges(&self) -> bool {
         self.merges
     }
 
-    /// Whether it asks about the schema.
+    /// It reads the schema.
     pub const fn introspects(&self) -> bool {
         self.introspects
     }
 
-    /// About how many bytes it takes.
+    /// The approximate memory in bytes.
     pub fn bytes(&self) -> u32 {
         u32::try_from(self.text_bytes.saturating_mul(BYTES_PER_TEXT_BYTE)).unwrap_or(u32::MAX)
     }
 }
 
-/// A hash of a text's tokens: what stands between them makes no difference.
+/// A hash of the tokens of a text. White space, commas and comments make no difference.
 pub fn canonical(text: &str) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     for token in guard::tokens(text) {
@@ -99,12 +100,12 @@ pub fn canonical(text: &str) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-/// Whether one field stands alone at the top, so that nothing can be loaded together with it.
-fn is_lone(top: &SelectionSet) -> bool {
+/// One field stands alone at the root, so nothing can be loaded together with it.
+fn has_one_root(top: &SelectionSet) -> bool {
     matches!(top.items.as_slice(), [only] if matches!(only.node, Selection::Field(_)))
 }
 
-/// Whether it asks about the schema, in any of its operations and fragments.
+/// It reads the schema in any of its operations and fragments.
 fn introspects(document: &ExecutableDocument) -> bool {
     let operations = document.operations.iter().map(|(_, operation)| &operation.node.selection_set.node);
     let fragments = document.fragments.values().map(|fragment| &fragment.node.selection_set.node);

@@ -1,4 +1,4 @@
-//! The name of a document: the SHA-256 of its text, as clients of persisted queries compute it.
+//! The hash of a document: the SHA-256 of its text, as clients of persisted queries compute it.
 
 use std::{fmt, str::FromStr};
 
@@ -9,7 +9,7 @@ use thiserror::Error;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DocumentHash([u8; 32]);
 
-/// A text that is no hash.
+/// The text is no hash.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("must be a SHA-256 in 64 hexadecimal digits")]
 pub struct HashError;

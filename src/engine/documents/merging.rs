@@ -1,5 +1,5 @@
-//! Fields that share a response key: whether they may (`FieldsInSetCanMerge` of the specification, where the library looks
-//! at one selection set at a time and not behind fragments), and whether their answers have to be merged.
+//! Fields that share a response key: refuses conflicts (`FieldsInSetCanMerge` of the specification; the library looks at one
+//! selection set at a time and not into fragments), and finds documents whose responses have to be merged.
 
 use async_graphql::{
     Positioned, ServerError,
@@ -7,20 +7,17 @@ use async_graphql::{
     parser::types::{ExecutableDocument, Field, Selection, SelectionSet},
 };
 
-use super::{
-    super::variables::SchemaTypes,
-    arguments::{named, root},
-};
+use super::super::schema::SchemaTypes;
 
-/// Whether answers of some fields have to be merged.
+/// True when several selections share a response key, so that their responses have to be merged.
 ///
 /// # Errors
-/// When fields of one key ask for different things. The guard has bounded the fields with every fragment spread out, and
-/// validation has found no cycle, so this ends.
+/// When fields of one key conflict. The guard has limited the fields with every fragment spread out and validation has
+/// refused cycles, so this ends.
 pub fn merges(types: &SchemaTypes, document: &ExecutableDocument) -> Result<bool, ServerError> {
     let mut merging = Merging { types, document, found: false };
     for (_, operation) in document.operations.iter() {
-        merging.check(&[(root(operation.node.ty), &operation.node.selection_set.node)])?;
+        merging.check(&[(types.root(operation.node.ty), &operation.node.selection_set.node)])?;
     }
     Ok(merging.found)
 }
@@ -56,7 +53,7 @@ impl<'a> Merging<'a> {
     }
 
     fn output(&self, parent: &str, field: &Field) -> &'a str {
-        self.types.field(parent, &field.name.node).map_or("", |field| named(&field.output))
+        self.types.field(parent, &field.name.node).map_or("", |field| field.output_name.as_str())
     }
 
     fn collect(&self, parent: &'a str, set: &'a SelectionSet, into: &mut IndexMap<&'a str, Vec<Selected<'a>>>) {
@@ -91,7 +88,7 @@ impl<'a> Merging<'a> {
         let firsts: Vec<_> = of_parent.into_values().collect();
         for (place, one) in firsts.iter().enumerate() {
             for other in firsts.iter().skip(place + 1) {
-                // Two objects are never both: there each type may have its own field, if the answers look alike.
+                // No object has two object types, so each may select its own field if the shapes of the values agree.
                 let exclusive = !self.types.is_interface(one.0) && !self.types.is_interface(other.0);
                 let fits = if exclusive { self.same_shape(one, other) } else { same_field(&one.1.node, &other.1.node) };
                 if !fits {
@@ -140,7 +137,7 @@ mod tests {
     use super::*;
 
     fn merged(text: &str) -> Result<bool, String> {
-        merges(&SchemaTypes::of_schema(), &parse_query(text).unwrap()).map_err(|error| error.message)
+        merges(&SchemaTypes::of_this_server(), &parse_query(text).unwrap()).map_err(|error| error.message)
     }
 
     #[test]

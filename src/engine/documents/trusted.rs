@@ -1,8 +1,8 @@
-//! The documents that an operator trusts, from a file: none in particular, learned from what runs, or these and no others.
+//! Trusted documents from a file: ignored, learned from the documents that run, or the only ones that run.
 //!
-//! Read are the files that client tools write: an object of id and text (graphql-codegen's persisted documents, the Relay
-//! compiler's persisted queries), an Apollo persisted query manifest, or one `{"id": .., "body": ..}` on each line, which
-//! is what learning appends.
+//! The file has a format of client tools: an object of id and text (graphql-codegen's persisted documents, the Relay
+//! compiler's persisted queries), an Apollo persisted query manifest, or one `{"id": .., "body": ..}` per line, the format
+//! that learning appends.
 
 use std::{
     collections::HashMap,
@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use super::DocumentHash;
 
-/// What trust means for documents that are not in the file.
+/// The treatment of documents that are not in the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TrustedMode {
     /// They run.
@@ -30,15 +30,15 @@ pub enum TrustedMode {
     Only,
 }
 
-/// Why a file of trusted documents is of no use.
+/// A file of trusted documents cannot be used.
 #[derive(Debug, Error)]
 pub enum TrustedDocumentsError {
     /// It cannot be read or written.
     #[error("cannot open {path}: {source}")]
     Open {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// It holds something else.
@@ -47,12 +47,12 @@ pub enum TrustedDocumentsError {
          lines of {{\"id\": .., \"body\": ..}}"
     )]
     Format {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
 }
 
-/// Documents by what clients may call them.
+/// Trusted documents by name and by hash.
 pub struct Trusted {
     mode: TrustedMode,
     by_name: HashMap<String, Arc<str>>,
@@ -60,22 +60,22 @@ pub struct Trusted {
     learned: Option<Mutex<Learned>>,
 }
 
-/// The file that learning appends to, and what it holds by now.
+/// The file that learning appends to, and the documents in it.
 struct Learned {
     file: File,
     known: std::collections::HashSet<DocumentHash>,
 }
 
-/// The document at which learning stops: a list that long was not written by people.
+/// Documents at which learning stops: a client that generates its documents would fill the disk.
 const LEARNED_MAX: usize = 10_000;
 
 impl Trusted {
-    /// Nobody is asked.
+    /// Every document is trusted.
     pub fn everything() -> Self {
         Self { mode: TrustedMode::Off, by_name: HashMap::new(), by_hash: HashMap::new(), learned: None }
     }
 
-    /// Reads the file; learning makes it when it is missing.
+    /// Reads the file. Learning creates a missing one.
     ///
     /// # Errors
     /// [`TrustedDocumentsError`] when it cannot be opened or read.
@@ -105,7 +105,7 @@ impl Trusted {
         Ok(trusted)
     }
 
-    /// Whether a document may run.
+    /// The document may run.
     pub fn admits(&self, hash: DocumentHash) -> bool {
         self.mode != TrustedMode::Only || self.by_hash.contains_key(&hash)
     }
@@ -115,13 +115,13 @@ impl Trusted {
         self.by_hash.get(&hash).cloned()
     }
 
-    /// The text that the operator's tools gave this id.
+    /// The text with this id of the operator's tools.
     pub fn by_name(&self, name: &str) -> Option<Arc<str>> {
         self.by_name.get(name).cloned()
     }
 
-    /// Adds a sound document to the file, where that is wanted. It is one short line in a file opened for
-    /// appending, once for each document in the life of the file, so it is written where it stands.
+    /// Adds an admitted document to the file when learning is on. That is one short line, once for each document in the
+    /// life of the file, so it is written by the calling task.
     pub fn learn(&self, hash: DocumentHash, text: &str) {
         let Some(learned) = &self.learned else { return };
         let mut learned = learned.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,15 +141,15 @@ impl Trusted {
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct TrustedDocument {
     id: String,
     body: String,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Whole {
-    Manifest { operations: Vec<Entry> },
+enum FileFormat {
+    Manifest { operations: Vec<TrustedDocument> },
     Map(HashMap<String, String>),
 }
 
@@ -158,17 +158,19 @@ fn parse(text: &str) -> Option<Vec<(String, String)>> {
         return Some(entries);
     }
     match serde_json::from_str(text).ok()? {
-        Whole::Manifest { operations } => Some(operations.into_iter().map(|entry| (entry.id, entry.body)).collect()),
-        Whole::Map(map) => Some(map.into_iter().collect()),
+        FileFormat::Manifest { operations } => {
+            Some(operations.into_iter().map(|entry| (entry.id, entry.body)).collect())
+        }
+        FileFormat::Map(map) => Some(map.into_iter().collect()),
     }
 }
 
-/// One document on each line. A last line that was cut short, by whatever ended the server, is passed over.
+/// Reads one document per line. Skips a last line that was cut short when a server ended.
 fn lines(text: &str) -> Option<Vec<(String, String)>> {
     let mut entries = Vec::new();
     let mut lines = text.lines().filter(|line| !line.trim().is_empty()).peekable();
     while let Some(line) = lines.next() {
-        match serde_json::from_str::<Entry>(line) {
+        match serde_json::from_str::<TrustedDocument>(line) {
             Ok(entry) => entries.push((entry.id, entry.body)),
             Err(error) if error.is_eof() && lines.peek().is_none() && !entries.is_empty() => {
                 tracing::warn!("the last of the trusted documents was cut short and is left out");

@@ -1,64 +1,55 @@
-//! Whether a document fits the schema, asked once for each document and without its variables.
+//! Validates a document against the schema, once and without its variables.
 //!
-//! The library validates only on its way to execution, so here it goes that way and stops before the first resolver. The
-//! schema that then runs the document skips validation.
+//! The library validates only on its way to execution, so the validating copy of the schema goes that way and stops before
+//! the first resolver. The copy that executes the document skips validation.
 
 use std::sync::Arc;
 
-use async_graphql::{
-    Request, Response,
-    async_trait::async_trait,
-    extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute},
-    parser::types::ExecutableDocument,
-};
+use async_graphql::{Request, Response, parser::types::ExecutableDocument};
 use futures_util::FutureExt;
 
-use super::super::error;
-use crate::{
-    error::Error,
-    graphql::schema::{PerfgraphSchema, schema_builder},
+use super::super::{
+    error,
+    schema::{Executable, SchemaTypes},
 };
+use crate::error::Error;
 
-/// Checks documents.
-pub struct Validator(PerfgraphSchema);
+/// Validates documents.
+pub struct Validator {
+    schema: Arc<dyn Executable>,
+    types: Arc<SchemaTypes>,
+}
 
 impl Validator {
-    /// A validator for the schema of this server. What may not be asked about the schema is not suggested either.
-    pub fn of_schema(introspection: bool) -> Self {
-        let builder = schema_builder().extension(StopBeforeExecution);
-        Self(if introspection { builder } else { builder.disable_suggestions() }.finish())
+    /// A validator that sends documents through `schema`, which stops before execution.
+    pub fn new(schema: Arc<dyn Executable>, types: Arc<SchemaTypes>) -> Self {
+        Self { schema, types }
     }
 
-    /// Whether every operation and fragment of the document fits the schema.
+    /// Validates every operation and fragment of a document.
     ///
     /// # Errors
-    /// A response with everything that is wrong.
+    /// A response with all errors of the document.
     pub fn check(&self, document: &ExecutableDocument) -> Result<(), Box<Response>> {
         let mut request = Request::new(String::new());
-        // Which one is meant is decided later; validation looks at all of them.
+        // Validation visits all operations; the library wants one to be named.
         let first = document.operations.iter().next().and_then(|(name, _)| name);
         request.operation_name = first.map(|name| name.as_str().to_owned());
         request.set_parsed_query(document.clone());
-        let response = self.0.execute(request).now_or_never();
-        let Some(response) = response else {
-            // Nothing in it waits for anything.
+        let response = self.schema.execute(request).now_or_never();
+        let Some(mut response) = response else {
             return Err(Box::new(error::refuse(&Error::internal("validation of a document was suspended"))));
         };
-        if response.errors.is_empty() { Ok(()) } else { Err(Box::new(error::finish(response).0)) }
-    }
-}
-
-struct StopBeforeExecution;
-
-impl ExtensionFactory for StopBeforeExecution {
-    fn create(&self) -> Arc<dyn Extension> {
-        Arc::new(Self)
-    }
-}
-
-#[async_trait]
-impl Extension for StopBeforeExecution {
-    async fn execute(&self, _: &ExtensionContext<'_>, _: Option<&str>, _: NextExecute<'_>) -> Response {
-        Response::default()
+        if response.errors.is_empty() {
+            return Ok(());
+        }
+        for error in response.errors.iter_mut().filter(|error| error::is_wrong_value(error)) {
+            // The library names the type and not the form of its values.
+            let name = error.message.trim_end_matches(['!', '"']).rsplit('"').next().unwrap_or_default();
+            if let Some(expected) = self.types.expected_form(name.trim_end_matches('!')) {
+                error.message = format!("{}: {expected}", error.message);
+            }
+        }
+        Err(Box::new(error::finish(response).0))
     }
 }

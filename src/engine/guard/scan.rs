@@ -1,18 +1,18 @@
-//! The shape of a document's text, without parsing it: how many tokens, how deeply nested.
+//! A scan of the text of a document before it is parsed: tokens, nesting, lengths of names.
 
-/// What a scan finds.
+/// The figures of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
-    /// Names, values and punctuation.
+pub struct ScannedText {
+    /// Names, values and punctuators.
     pub tokens: usize,
-    /// Braces, brackets and parentheses inside each other.
+    /// Levels of nested braces, brackets and parentheses.
     pub nesting: usize,
     /// Bytes of the longest name.
     pub name_bytes: usize,
 }
 
-/// Counts tokens and nesting without parsing. Strings and comments are skipped; what is malformed is the parser's.
-pub fn scan(text: &str) -> Shape {
+/// Counts tokens and nesting without parsing. Skips strings and comments; the parser finds malformed text.
+pub fn scan(text: &str) -> ScannedText {
     let (mut tokens_found, mut depth, mut nesting, mut name_bytes) = (0, 0_usize, 0, 0);
     for token in tokens(text) {
         tokens_found += 1;
@@ -26,10 +26,10 @@ pub fn scan(text: &str) -> Shape {
             _ => {}
         }
     }
-    Shape { tokens: tokens_found, nesting, name_bytes }
+    ScannedText { tokens: tokens_found, nesting, name_bytes }
 }
 
-/// The tokens of a text one by one, without what may stand between them.
+/// The tokens of a text, without white space, commas and comments.
 pub fn tokens(text: &str) -> impl Iterator<Item = &[u8]> {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -63,7 +63,7 @@ const fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// Where the string that opened just before `at` ends.
+/// The end of the string that opens just before `at`.
 fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
     let rest = |at: usize| bytes.get(at..).unwrap_or_default();
     if rest(at).starts_with(b"\"\"") {
@@ -98,7 +98,7 @@ mod tests {
     fn strings_and_comments_are_one_token_or_none() {
         assert_eq!(
             scan("{ a(x: \"{{{ \\\" }\", y: \"\"\"{ \\\"\"\" {\"\"\") } # {{{"),
-            Shape { tokens: 11, nesting: 2, name_bytes: 1 }
+            ScannedText { tokens: 11, nesting: 2, name_bytes: 1 }
         );
         assert_eq!(scan("\"\"\"").tokens, 1);
         assert_eq!(scan("\"\\").tokens, 1);

@@ -1,4 +1,4 @@
-//! How a selection is written for many rows: which fields are columns, and which lead further.
+//! The plan of a selection for many rows: its columns, and the fields that need resolution.
 
 use async_graphql::{
     ContextBase, ContextSelectionSet, Positioned, ServerError, ServerResult,
@@ -6,32 +6,32 @@ use async_graphql::{
 };
 use futures_util::future::{join_all, try_join_all};
 
-use super::{Read, Row, text};
-use crate::graphql::{RequestContext, context::request};
+use super::{Read, Row, TextRows, text};
+use crate::auth::Viewer;
 
-/// One field of an object, in the order of the answer.
-struct Entry<'a, T> {
-    /// The key in the answer.
+/// A selected field, in the order of the response.
+struct SelectedField<'a, T> {
+    /// The response key.
     key: &'a str,
-    kind: Kind<'a, T>,
+    kind: FieldKind<'a, T>,
 }
 
-enum Kind<'a, T> {
+enum FieldKind<'a, T> {
     Typename,
     Column(Read<T>),
-    /// Leads further: the place among those that do.
-    Further(usize, &'a Positioned<Field>),
+    /// Needs resolution: its index among such fields.
+    Resolved(usize, &'a Positioned<Field>),
 }
 
 struct Plan<'a, T> {
-    entries: Vec<Entry<'a, T>>,
-    further: usize,
+    entries: Vec<SelectedField<'a, T>>,
+    resolved: usize,
 }
 
 impl<'a, T: Row> Plan<'a, T> {
-    /// `None` where the selection asks for something that only the library does.
+    /// The plan; `None` when the selection needs something that only the library does.
     fn of(context: &ContextSelectionSet<'a>) -> Option<Self> {
-        let mut plan = Self { entries: Vec::new(), further: 0 };
+        let mut plan = Self { entries: Vec::new(), resolved: 0 };
         plan.add(context, &context.item.node).then_some(plan)
     }
 
@@ -53,30 +53,30 @@ impl<'a, T: Row> Plan<'a, T> {
     }
 
     fn add_field(&mut self, field: &'a Positioned<Field>) -> bool {
-        // `skip` and `include` were applied before; nothing here knows any other directive.
+        // The library has applied `skip` and `include`; other directives are unknown here.
         if !field.node.directives.is_empty() {
             return false;
         }
         let (key, name) = (field.node.response_key().node.as_str(), field.node.name.node.as_str());
         if self.entries.iter().any(|entry| entry.key == key) {
-            // The same column again, as `documents/merging` has made sure. (A field that leads further is there once, or the
-            // document would not be written as text.)
+            // `documents/merging` has made sure that this is the same column. A field that needs resolution has its key alone, or
+            // the document would not be written as text.
             return true;
         }
         let kind = match T::column(name) {
-            _ if name == "__typename" => Kind::Typename,
-            Some(read) => Kind::Column(read),
+            _ if name == "__typename" => FieldKind::Typename,
+            Some(read) => FieldKind::Column(read),
             None => {
-                self.further += 1;
-                Kind::Further(self.further - 1, field)
+                self.resolved += 1;
+                FieldKind::Resolved(self.resolved - 1, field)
             }
         };
-        self.entries.push(Entry { key, kind });
+        self.entries.push(SelectedField { key, kind });
         true
     }
 }
 
-/// Whether a fragment with this condition means objects of the type.
+/// A fragment with this condition applies to objects of the type.
 fn applies<T: Row>(context: &ContextSelectionSet<'_>, condition: Option<&str>) -> bool {
     let name = T::type_name();
     condition.is_none_or(|condition| {
@@ -85,14 +85,14 @@ fn applies<T: Row>(context: &ContextSelectionSet<'_>, condition: Option<&str>) -
     })
 }
 
-/// Each of the rows as JSON text, or `None` where the selection asks for something that only the library does. `places`
-/// are those of the rows in the answer.
+/// The JSON text of each row; `None` when the selection needs something that only the library does. `places` are the
+/// contexts of the rows in the response.
 pub async fn write_each<T: Row>(rows: &[T], places: &[ContextSelectionSet<'_>]) -> ServerResult<Option<Vec<String>>> {
     let Some(first) = places.first() else { return Ok(Some(Vec::new())) };
     let Some(plan) = Plan::<T>::of(first) else { return Ok(None) };
-    let request = request(first).map_err(|fault| refuse(first, fault))?;
+    let Some(access) = first.data_opt::<TextRows>() else { return Ok(None) };
     let further = plan.entries.iter().filter_map(|entry| match entry.kind {
-        Kind::Further(_, field) => Some(follow(rows, places, field)),
+        FieldKind::Resolved(_, field) => Some(follow(rows, places, field)),
         _ => None,
     });
     let further = try_join_all(further).await?;
@@ -100,7 +100,8 @@ pub async fn write_each<T: Row>(rows: &[T], places: &[ContextSelectionSet<'_>]) 
     let mut capacity = 64;
     for (index, row) in rows.iter().enumerate() {
         let mut text = String::with_capacity(capacity);
-        let write = write(&plan, row, request, |place| further.get(place)?.get(index).map(String::as_str), &mut text);
+        let write =
+            write(&plan, row, &access.viewer, |place| further.get(place)?.get(index).map(String::as_str), &mut text);
         write.map_err(|fault| {
             places.get(index).map_or_else(|| refuse(first, fault.clone()), |at| refuse(at, fault.clone()))
         })?;
@@ -113,7 +114,7 @@ pub async fn write_each<T: Row>(rows: &[T], places: &[ContextSelectionSet<'_>]) 
 fn write<'b, T: Row>(
     plan: &Plan<'_, T>,
     row: &T,
-    request: &RequestContext,
+    viewer: &Viewer,
     further: impl Fn(usize) -> Option<&'b str>,
     text: &mut String,
 ) -> crate::error::Result<()> {
@@ -125,20 +126,20 @@ fn write<'b, T: Row>(
         text.push_str(entry.key);
         text.push_str("\":");
         match &entry.kind {
-            Kind::Typename => {
+            FieldKind::Typename => {
                 text.push('"');
                 text.push_str(&row.introspection_type_name());
                 text.push('"');
             }
-            Kind::Column(read) => read(row, request)?.write(text),
-            Kind::Further(place, _) => text.push_str(further(*place).unwrap_or("null")),
+            FieldKind::Column(read) => read(row, viewer)?.write(text),
+            FieldKind::Resolved(place, _) => text.push_str(further(*place).unwrap_or("null")),
         }
     }
     text.push_str(if plan.entries.is_empty() { "{}" } else { "}" });
     Ok(())
 }
 
-/// What a field leads to from each row: written together where the type knows how, else resolved row by row.
+/// The related objects of each row: written together if the type can, else resolved row by row.
 async fn follow<T: Row>(
     rows: &[T],
     places: &[ContextSelectionSet<'_>],
@@ -161,19 +162,19 @@ async fn follow<T: Row>(
     Ok(texts)
 }
 
-/// Each of the rows as JSON text, where the selection asks for nothing but columns and all of them can be read: then no
-/// error can be inside, and one text serves every place that the row stands in.
+/// The JSON text of each row, if the selection has only columns and all of them can be read. Such a text contains no error,
+/// so it serves every path at which the row appears.
 pub fn write_columns<T: Row>(rows: &[T], place: &ContextSelectionSet<'_>) -> Option<Vec<String>> {
-    let plan = Plan::<T>::of(place).filter(|plan| plan.further == 0)?;
-    let request = request(place).ok()?;
+    let plan = Plan::<T>::of(place).filter(|plan| plan.resolved == 0)?;
+    let access = place.data_opt::<TextRows>()?;
     let write_one = |row| {
         let mut text = String::with_capacity(64);
-        write(&plan, row, request, |_| None, &mut text).ok().map(|()| text)
+        write(&plan, row, &access.viewer, |_| None, &mut text).ok().map(|()| text)
     };
     rows.iter().map(write_one).collect()
 }
 
-/// An error with its path; one that comes from further down has it already.
+/// An error with its path. An error of a nested field has one already.
 pub(super) fn located<T>(error: ServerError, place: &ContextBase<'_, T>) -> ServerError {
     if error.path.is_empty() { place.set_error_path(error) } else { error }
 }

@@ -1,51 +1,49 @@
-//! JSON text, appended piece by piece.
+//! JSON text of scalars, values and lists.
 
 use std::fmt::Write;
 
 use async_graphql::Value;
 use async_graphql_value::RAW_VALUE_TOKEN;
 
-use crate::{graphql::node::NodeId, model::Timestamp};
+use crate::model::Timestamp;
 
 /// The value of a column.
 #[derive(Clone, Debug)]
 pub enum Scalar<'a> {
-    /// Nothing.
+    /// Null.
     Null,
-    /// Any text.
+    /// A text of the row.
     Text(&'a str),
-    /// Any text that the row does not hold as such.
-    Made(String),
-    /// The name of an enum's value.
+    /// A computed text.
+    Owned(String),
+    /// The name of an enum value.
     Word(&'static str),
-    /// Yes or no.
+    /// A boolean.
     Flag(bool),
-    /// A whole number.
+    /// An integer.
     Whole(i64),
-    /// Any number; what JSON cannot say is null.
+    /// A number; infinities and NaN become null.
     Number(f64),
-    /// A moment.
+    /// A point in time.
     Time(Timestamp),
-    /// The id of a row.
-    Id(NodeId),
 }
 
 impl Scalar<'_> {
-    /// A number, where there is one.
+    /// A number or null.
     pub fn number(value: Option<f64>) -> Self {
         value.map_or(Self::Null, Self::Number)
     }
 
     /// Appends the value.
     pub(super) fn write(self, text: &mut String) {
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = match self {
             Self::Null => text.write_str("null"),
             Self::Text(value) => {
                 string(value, text);
                 Ok(())
             }
-            Self::Made(value) => {
+            Self::Owned(value) => {
                 string(&value, text);
                 Ok(())
             }
@@ -57,12 +55,11 @@ impl Scalar<'_> {
                 Ok(())
             }
             Self::Time(value) => write!(text, "\"{value}\""),
-            Self::Id(value) => write!(text, "\"{}\"", value.encode().0),
         };
     }
 }
 
-/// Appends a text in quotes.
+/// Appends a text in quotes, with escapes.
 fn string(value: &str, text: &mut String) {
     let is_plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
     if value.bytes().all(is_plain) {
@@ -83,7 +80,7 @@ fn number(value: f64, text: &mut String) {
     }
 }
 
-/// Appends any value, also one that is text already.
+/// Appends any value, also one that is JSON text already.
 pub fn value(value: &Value, text: &mut String) {
     match value {
         Value::String(value) => string(value, text),
@@ -112,12 +109,12 @@ pub fn value(value: &Value, text: &mut String) {
             }
             text.push_str(if fields.is_empty() { "{}" } else { "}" });
         }
-        // Null, booleans, numbers and bytes are written by the library as JSON has them.
+        // The library writes null, booleans, numbers and bytes as JSON does.
         other => text.push_str(&serde_json::to_string(other).unwrap_or_else(|_| "null".to_owned())),
     }
 }
 
-/// The list of these texts.
+/// A JSON list of these texts.
 pub fn list(texts: &[String]) -> String {
     let mut list = String::with_capacity(texts.iter().map(|text| text.len() + 1).sum::<usize>() + 2);
     list.push('[');

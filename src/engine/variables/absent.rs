@@ -1,5 +1,5 @@
-//! Arguments whose variable has no value: as if they had not been written, so that the argument's own default holds. The
-//! library would take them for null.
+//! Removes arguments whose variable has no value, so that the default of the argument applies. The library would take them
+//! for null.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use async_graphql::{
 };
 use async_graphql_value::Value;
 
-/// Removes the arguments that are a variable without value.
+/// Removes the arguments that are a variable without a value.
 pub fn drop_absent(document: &mut ExecutableDocument, operation: Option<&str>, variables: &Variables) {
     let mut operations = document.operations.iter();
     let meant =

@@ -1,4 +1,4 @@
-//! Finds the execution that a subscription can share, and the stretches that others have just read.
+//! Finds the execution that a subscription can share, and the replays that others have just read.
 
 use std::{
     collections::HashMap,
@@ -14,161 +14,162 @@ use moka::future::Cache;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    Course, Frame, Identity, Part, Subscription,
-    shared::{Boundary, Driver, Joined, Shared, contained},
+    EncodedResponse, Execution, Segment, Subscription, SubscriptionKey,
+    shared::{Driver, SharedExecution, SharedReceiver, StreamPosition, contained},
 };
 use crate::{engine::error::Phase, error::Error, model::Positions};
 
-/// What sharing may cost.
+/// Limits on shared subscriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Events that a watcher may be behind a shared execution.
-    pub frames_max: usize,
-    /// Bytes of stretches that are kept for others.
-    pub stretches_bytes_max: u64,
+    /// Events that a subscriber may lag behind a shared execution.
+    pub responses_max: usize,
+    /// Bytes of replays that are kept for other subscribers.
+    pub replay_bytes_max: u64,
 }
 
-/// How long a stretch is kept for others who resume at the same place: a crowd that lost its server takes seconds.
-const STRETCH_KEPT: Duration = Duration::from_secs(5);
-/// A stretch is read in parts: so many events, or so many bytes.
-const PART_FRAMES_MAX: usize = 256;
-const PART_BYTES_MAX: usize = 524_288;
-/// Executions that are over are forgotten when there are at least so many.
+/// Time for which a replay is kept for others who resume at the same cursor: many clients of a lost server take seconds.
+const REPLAY_KEPT: Duration = Duration::from_secs(5);
+/// A replay is read in chunks of at most this many events and about this many bytes.
+const CHUNK_RESPONSES_MAX: usize = 256;
+const CHUNK_BYTES_MAX: usize = 524_288;
+/// Entries from which on ended executions are removed.
 const FORGET_FROM: usize = 64;
 
-/// Part of a stretch.
-pub struct Stretch {
-    /// In order; there is one at least.
-    pub frames: Vec<Arc<Frame>>,
+/// A chunk of a replayed stream.
+pub struct Replay {
+    /// The events in order; at least one.
+    pub responses: Vec<Arc<EncodedResponse>>,
 }
 
-impl Stretch {
-    /// Where it ends; nothing when it failed.
+impl Replay {
+    /// The end; `None` after a failure.
     pub fn end(&self) -> Option<(&Arc<Positions>, &Arc<str>)> {
-        let place = self.frames.last()?.place.as_ref()?;
-        Some((&place.to, &place.cursor))
+        let span = self.responses.last()?.span.as_ref()?;
+        Some((&span.to, &span.cursor))
     }
 }
 
-/// Runs an execution: the engine's part.
-pub type Execute<'a> = &'a (dyn Fn(&Arc<Subscription>, Arc<Course>) -> BoxStream<'static, Frame> + Send + Sync);
+/// Runs an execution of a subscription.
+pub type Execute<'a> =
+    &'a (dyn Fn(&Arc<Subscription>, Arc<Execution>) -> BoxStream<'static, EncodedResponse> + Send + Sync);
 
-/// All running executions.
+/// The running executions.
 pub struct Hub {
     settings: Settings,
-    /// Whoever starts the server also waits for what runs here.
+    /// The starter of the server waits for these tasks at the end.
     tasks: TaskTracker,
-    running: Mutex<HashMap<Identity, Weak<Shared>>>,
-    stretches: Cache<(Identity, Arc<str>, Arc<str>), Arc<Stretch>>,
+    running: Mutex<HashMap<SubscriptionKey, Weak<SharedExecution>>>,
+    replays: Cache<(SubscriptionKey, Arc<str>, Arc<str>), Arc<Replay>>,
     executions: AtomicU64,
-    answers: Arc<AtomicU64>,
+    responses: Arc<AtomicU64>,
 }
 
 impl Hub {
-    /// Nothing runs yet.
+    /// A hub without executions.
     pub fn new(settings: Settings, tasks: TaskTracker) -> Self {
-        let bytes = |stretch: &Arc<Stretch>| stretch.frames.iter().map(|frame| frame.bytes()).sum::<usize>();
-        let stretches = Cache::builder()
-            .time_to_live(STRETCH_KEPT)
-            .max_capacity(settings.stretches_bytes_max)
-            .weigher(move |_, stretch| u32::try_from(bytes(stretch)).unwrap_or(u32::MAX))
+        let bytes = |replay: &Arc<Replay>| replay.responses.iter().map(|response| response.bytes()).sum::<usize>();
+        let replays = Cache::builder()
+            .time_to_live(REPLAY_KEPT)
+            .max_capacity(settings.replay_bytes_max)
+            .weigher(move |_, replay| u32::try_from(bytes(replay)).unwrap_or(u32::MAX))
             .build();
         let running = Mutex::default();
-        Self { settings, tasks, running, stretches, executions: AtomicU64::new(0), answers: Arc::default() }
+        Self { settings, tasks, running, replays, executions: AtomicU64::new(0), responses: Arc::default() }
     }
 
-    /// How often a subscription was executed, and how many answers that made: both whoever watches.
+    /// The number of executions so far and of their responses, each counted once for all subscribers.
     pub fn executed(&self) -> (u64, u64) {
-        (self.executions.load(Ordering::Relaxed), self.answers.load(Ordering::Relaxed))
+        (self.executions.load(Ordering::Relaxed), self.responses.load(Ordering::Relaxed))
     }
 
-    /// How many executions are watched now.
+    /// The number of executions with subscribers.
     pub fn running(&self) -> usize {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.values().filter(|shared| shared.strong_count() > 0).count()
     }
 
-    /// Listens to the execution of this subscription; the first who does starts it.
-    pub fn join(&self, subscription: Subscription, execute: Execute<'_>) -> Joined {
+    /// Joins the execution of this subscription. The first subscriber starts it.
+    pub fn join(&self, subscription: Subscription, execute: Execute<'_>) -> SharedReceiver {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = running.get(&subscription.identity).and_then(Weak::upgrade);
-        if let Some(joined) = found.and_then(|shared| shared.join()) {
-            return joined;
+        let found = running.get(&subscription.key).and_then(Weak::upgrade);
+        if let Some(receiver) = found.and_then(|shared| shared.join()) {
+            return receiver;
         }
         if running.len() >= FORGET_FROM && running.len() == running.capacity() {
             running.retain(|_, shared| shared.strong_count() > 0);
         }
-        let identity = subscription.identity;
-        let (shared, joined, driver) = Shared::begin(Arc::new(subscription), self.settings.frames_max);
-        running.insert(identity, Arc::downgrade(&shared));
+        let key = subscription.key;
+        let (shared, receiver, driver) = SharedExecution::begin(Arc::new(subscription), self.settings.responses_max);
+        running.insert(key, Arc::downgrade(&shared));
         self.start(&shared, driver, execute);
-        joined
+        receiver
     }
 
-    /// The stretch behind a cursor, towards a place of the tail: all of it, or as much as makes a part.
-    pub async fn stretch(
+    /// The events after a cursor, up to a position of the live end or to the size of a chunk.
+    pub async fn replay(
         &self,
         subscription: &Arc<Subscription>,
         after: &Arc<str>,
-        until: &Boundary,
+        until: &StreamPosition,
         execute: Execute<'_>,
-    ) -> Arc<Stretch> {
-        let part = Part::Stretch { after: Arc::clone(after), until: Arc::clone(&until.at) };
-        let key = (subscription.identity, Arc::clone(after), Arc::clone(&until.cursor));
-        let reading = self.read(subscription, part, Some(&until.at), execute);
-        let stretch = self.stretches.get_with(key.clone(), reading).await;
-        if stretch.end().is_none() {
-            // What failed is tried again by the next who asks.
-            self.stretches.invalidate(&key).await;
+    ) -> Arc<Replay> {
+        let segment = Segment::Replay { after: Arc::clone(after), until: Arc::clone(&until.at) };
+        let key = (subscription.key, Arc::clone(after), Arc::clone(&until.cursor));
+        let reading = self.read(subscription, segment, Some(&until.at), execute);
+        let replay = self.replays.get_with(key.clone(), reading).await;
+        if replay.end().is_none() {
+            // The next subscriber tries again.
+            self.replays.invalidate(&key).await;
         }
-        stretch
+        replay
     }
 
-    /// The note that a watcher let go of something.
-    pub async fn skip(&self, subscription: &Arc<Subscription>, part: Part, execute: Execute<'_>) -> Arc<Stretch> {
-        self.read(subscription, part, None, execute).await
+    /// The event that tells a subscriber what it skipped.
+    pub async fn skip(&self, subscription: &Arc<Subscription>, segment: Segment, execute: Execute<'_>) -> Arc<Replay> {
+        self.read(subscription, segment, None, execute).await
     }
 
     async fn read(
         &self,
         subscription: &Arc<Subscription>,
-        part: Part,
+        segment: Segment,
         until: Option<&Arc<Positions>>,
         execute: Execute<'_>,
-    ) -> Arc<Stretch> {
-        let mut answers = self.execute(subscription, Arc::new(Course::new(part)), execute);
-        let (mut frames, mut bytes) = (Vec::new(), 0);
-        while let Some(frame) = answers.next().await {
-            bytes += frame.bytes();
-            let is_last = frame.place.as_ref().is_none_or(|place| until.is_none_or(|until| place.to.reaches(until)));
-            frames.push(Arc::new(frame));
-            if is_last || frames.len() >= PART_FRAMES_MAX || bytes >= PART_BYTES_MAX {
+    ) -> Arc<Replay> {
+        let mut events = self.execute(subscription, Arc::new(Execution::new(segment)), execute);
+        let (mut responses, mut bytes) = (Vec::new(), 0);
+        while let Some(response) = events.next().await {
+            bytes += response.bytes();
+            let is_last = response.span.as_ref().is_none_or(|span| until.is_none_or(|until| span.to.reaches(until)));
+            responses.push(Arc::new(response));
+            if is_last || responses.len() >= CHUNK_RESPONSES_MAX || bytes >= CHUNK_BYTES_MAX {
                 break;
             }
         }
-        if frames.is_empty() {
-            let fault = Error::internal("a stretch of a stream had no end");
-            frames.push(Arc::new(Frame::fault(&fault, Phase::Request)));
+        if responses.is_empty() {
+            let fault = Error::internal("the replay of a stream had no events");
+            responses.push(Arc::new(EncodedResponse::fault(&fault, Phase::Request)));
         }
-        Arc::new(Stretch { frames })
+        Arc::new(Replay { responses })
     }
 
-    fn start(&self, shared: &Shared, driver: Driver, execute: Execute<'_>) {
-        let course = Arc::new(Course::new(Part::Tail));
-        let answers = self.execute(&shared.subscription, Arc::clone(&course), execute);
-        self.tasks.spawn(driver.run(course, answers));
+    fn start(&self, shared: &SharedExecution, driver: Driver, execute: Execute<'_>) {
+        let execution = Arc::new(Execution::new(Segment::Live));
+        let events = self.execute(&shared.subscription, Arc::clone(&execution), execute);
+        self.tasks.spawn(driver.run(execution, events));
     }
 
     fn execute(
         &self,
         subscription: &Arc<Subscription>,
-        course: Arc<Course>,
+        execution: Arc<Execution>,
         execute: Execute<'_>,
-    ) -> BoxStream<'static, Frame> {
+    ) -> BoxStream<'static, EncodedResponse> {
         self.executions.fetch_add(1, Ordering::Relaxed);
-        let answers = Arc::clone(&self.answers);
-        let counted = execute(subscription, course).inspect(move |_| {
-            answers.fetch_add(1, Ordering::Relaxed);
+        let events = Arc::clone(&self.responses);
+        let counted = execute(subscription, execution).inspect(move |_| {
+            events.fetch_add(1, Ordering::Relaxed);
         });
         contained(counted.boxed())
     }

@@ -1,4 +1,4 @@
-//! One execution for all who watch the same: it runs as long as anybody does, and hands each event to everybody.
+//! A shared execution: it runs while it has subscribers and sends each event to all of them.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -14,97 +14,97 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Course, Frame, Identity, Opening, Place};
+use super::{EncodedResponse, EventSpan, Execution, StreamKind, SubscriptionKey};
 use crate::{
     auth::Viewer,
-    engine::{Admitted, error::Phase},
+    engine::{PreparedOperation, error::Phase},
     error::Error,
     model::Positions,
 };
 
-/// What is executed: everything that identical subscriptions have in common.
+/// The part that equal subscriptions share.
 pub struct Subscription {
-    /// By what they are known.
-    pub identity: Identity,
-    /// Who asks.
+    /// The key of the execution.
+    pub key: SubscriptionKey,
+    /// The caller.
     pub viewer: Viewer,
-    /// What they ask.
-    pub admitted: Admitted,
+    /// The operation.
+    pub operation: PreparedOperation,
 }
 
-/// How far an execution has come.
+/// The stage of an execution.
 #[derive(Clone, Debug)]
 pub enum Stage {
-    /// Nobody knows yet whether it will run.
+    /// It has neither events nor a refusal.
     Starting,
     /// It runs.
-    Open(Opening),
-    /// It cannot begin.
-    Refused(Arc<Frame>),
-    /// It is over.
+    Open(StreamKind),
+    /// It cannot start.
+    Refused(Arc<EncodedResponse>),
+    /// It has ended.
     Ended,
 }
 
-/// A shared execution. Dropped by the last who holds it, it ends.
-pub struct Shared {
-    /// What is executed.
+/// A shared execution. It ends when its last subscriber drops it.
+pub struct SharedExecution {
+    /// The subscription.
     pub subscription: Arc<Subscription>,
     channel: Arc<Channel>,
     leaving: CancellationToken,
 }
 
-impl Drop for Shared {
+impl Drop for SharedExecution {
     fn drop(&mut self) {
         self.leaving.cancel();
     }
 }
 
-/// Where events go.
+/// The channel from an execution to its subscribers.
 struct Channel {
-    /// Events that a watcher may be behind, and that are remembered.
-    frames_max: usize,
+    /// Events that a subscriber may lag, and that the backlog keeps.
+    responses_max: usize,
     state: Mutex<State>,
     stage: watch::Sender<Stage>,
 }
 
 struct State {
-    /// Gone when the execution is over.
-    frames: Option<broadcast::Sender<Arc<Frame>>>,
-    boundary: Option<Boundary>,
-    memory: Memory,
+    /// `None` when the execution has ended.
+    responses: Option<broadcast::Sender<Arc<EncodedResponse>>>,
+    position: Option<StreamPosition>,
+    backlog: Backlog,
 }
 
-/// What a newcomer is told first.
-enum Memory {
-    /// The last event of a state.
-    Latest(Option<Arc<Frame>>),
-    /// Everything since the beginning, and how many bytes that is.
-    All { frames: Vec<Arc<Frame>>, bytes: usize },
-    /// It became too much, or too old: a newcomer begins by itself.
+/// Events that a new subscriber gets first.
+enum Backlog {
+    /// The last snapshot.
+    Latest(Option<Arc<EncodedResponse>>),
+    /// All events since the start, with their size in bytes.
+    All { responses: Vec<Arc<EncodedResponse>>, bytes: usize },
+    /// None: they became too many or too old, and a new subscriber starts an execution of its own.
     Gone,
 }
 
-/// Bytes of events that are remembered for newcomers.
-const MEMORY_BYTES_MAX: usize = 524_288;
-/// How long they are: a crowd that lost its server comes back within seconds.
-const MEMORY_KEPT: Duration = Duration::from_secs(30);
+/// Bytes of the events that are kept for new subscribers.
+const BACKLOG_BYTES_MAX: usize = 524_288;
+/// Time for which they are kept: many clients of a lost server reconnect within seconds.
+const BACKLOG_KEPT: Duration = Duration::from_secs(30);
 
-impl Memory {
-    fn told(&self) -> Option<Vec<Arc<Frame>>> {
+impl Backlog {
+    fn events(&self) -> Option<Vec<Arc<EncodedResponse>>> {
         match self {
             Self::Latest(latest) => Some(latest.iter().cloned().collect()),
-            Self::All { frames, .. } => Some(frames.clone()),
+            Self::All { responses, .. } => Some(responses.clone()),
             Self::Gone => None,
         }
     }
 
-    fn remember(&mut self, frame: &Arc<Frame>, is_state: bool, frames_max: usize) {
+    fn push(&mut self, response: &Arc<EncodedResponse>, is_snapshot: bool, responses_max: usize) {
         match self {
-            Self::Latest(latest) if is_state => *latest = Some(Arc::clone(frame)),
-            Self::All { frames, bytes } => {
-                *bytes += frame.bytes();
-                frames.push(Arc::clone(frame));
-                if frames.len() > frames_max || *bytes > MEMORY_BYTES_MAX {
+            Self::Latest(latest) if is_snapshot => *latest = Some(Arc::clone(response)),
+            Self::All { responses, bytes } => {
+                *bytes += response.bytes();
+                responses.push(Arc::clone(response));
+                if responses.len() > responses_max || *bytes > BACKLOG_BYTES_MAX {
                     *self = Self::Gone;
                 }
             }
@@ -113,83 +113,84 @@ impl Memory {
     }
 }
 
-/// A place between two events.
+/// A position between two events.
 #[derive(Clone, Debug)]
-pub struct Boundary {
-    /// Where it is.
+pub struct StreamPosition {
+    /// The position.
     pub at: Arc<Positions>,
-    /// The cursor of that.
+    /// Its cursor.
     pub cursor: Arc<str>,
-    /// What the execution has delivered before it.
+    /// The number of rows that the execution has delivered before.
     pub rows: u64,
 }
 
-impl Opening {
-    /// Where the tail begins.
-    pub(super) fn boundary(&self) -> Option<Boundary> {
+impl StreamKind {
+    /// The start of the live end.
+    pub(super) fn position(&self) -> Option<StreamPosition> {
         match self {
-            Self::Places { start, cursor, .. } => {
-                Some(Boundary { at: Arc::clone(start), cursor: Arc::clone(cursor), rows: 0 })
+            Self::Resumable { start, cursor, .. } => {
+                Some(StreamPosition { at: Arc::clone(start), cursor: Arc::clone(cursor), rows: 0 })
             }
-            Self::State | Self::Plain => None,
+            Self::Snapshots | Self::Events => None,
         }
     }
 }
 
-impl Place {
-    /// The boundary behind this event.
-    pub(super) fn end(&self) -> Boundary {
+impl EventSpan {
+    /// The position after this event.
+    pub(super) fn end(&self) -> StreamPosition {
         let rows = self.rows_before + self.rows;
-        Boundary { at: Arc::clone(&self.to), cursor: Arc::clone(&self.cursor), rows }
+        StreamPosition { at: Arc::clone(&self.to), cursor: Arc::clone(&self.cursor), rows }
     }
 }
 
-/// The end of a shared execution that one watcher holds.
-pub struct Joined {
-    /// Keeps it running.
-    pub shared: Arc<Shared>,
-    /// Every event from here on.
-    pub frames: broadcast::Receiver<Arc<Frame>>,
-    /// Where `frames` begin; nothing while the execution starts.
-    pub boundary: Option<Boundary>,
-    /// What came before `frames` and has to be told first.
-    pub before: Vec<Arc<Frame>>,
-    /// How far the execution has come.
+/// The receiving end of a shared execution.
+pub struct SharedReceiver {
+    /// Keeps the execution running.
+    pub shared: Arc<SharedExecution>,
+    /// All further events.
+    pub responses: broadcast::Receiver<Arc<EncodedResponse>>,
+    /// The position before the further events; `None` while the execution starts.
+    pub position: Option<StreamPosition>,
+    /// Events to deliver before the further ones.
+    pub before: Vec<Arc<EncodedResponse>>,
+    /// The stage of the execution.
     pub stage: watch::Receiver<Stage>,
 }
 
-impl Shared {
-    /// An execution that is still to be run by [`Driver::run`], and the first who listens to it.
-    pub fn begin(subscription: Arc<Subscription>, capacity: usize) -> (Arc<Self>, Joined, Driver) {
+impl SharedExecution {
+    /// An execution for [`Driver::run`], with its first receiver.
+    pub fn begin(subscription: Arc<Subscription>, capacity: usize) -> (Arc<Self>, SharedReceiver, Driver) {
         let sender = broadcast::Sender::new(capacity.max(1));
-        let frames = sender.subscribe();
-        let memory = if subscription.identity.begins_behind() {
-            Memory::All { frames: Vec::new(), bytes: 0 }
+        let responses = sender.subscribe();
+        let backlog = if subscription.key.starts_after_cursor() {
+            Backlog::All { responses: Vec::new(), bytes: 0 }
         } else {
-            Memory::Latest(None)
+            Backlog::Latest(None)
         };
         let channel = Arc::new(Channel {
-            frames_max: capacity,
-            state: Mutex::new(State { frames: Some(sender), boundary: None, memory }),
+            responses_max: capacity,
+            state: Mutex::new(State { responses: Some(sender), position: None, backlog }),
             stage: watch::Sender::new(Stage::Starting),
         });
         let leaving = CancellationToken::new();
         let driver = Driver { channel: Arc::clone(&channel), leaving: leaving.clone() };
         let stage = channel.stage.subscribe();
         let shared = Arc::new(Self { subscription, channel, leaving });
-        let joined = Joined { shared: Arc::clone(&shared), frames, boundary: None, before: Vec::new(), stage };
-        (shared, joined, driver)
+        let receiver =
+            SharedReceiver { shared: Arc::clone(&shared), responses, position: None, before: Vec::new(), stage };
+        (shared, receiver, driver)
     }
 
-    /// Begins to listen; nothing when it is over, or when what came before is no longer known.
-    pub fn join(self: &Arc<Self>) -> Option<Joined> {
+    /// A further receiver; `None` when the execution has ended, or when its backlog is gone.
+    pub fn join(self: &Arc<Self>) -> Option<SharedReceiver> {
         let state = self.channel.state();
-        let frames = state.frames.as_ref()?.subscribe();
-        Some(Joined {
+        let responses = state.responses.as_ref()?.subscribe();
+        Some(SharedReceiver {
             shared: Arc::clone(self),
-            frames,
-            boundary: state.boundary.clone(),
-            before: state.memory.told()?,
+            responses,
+            position: state.position.clone(),
+            before: state.backlog.events()?,
             stage: self.channel.stage.subscribe(),
         })
     }
@@ -200,36 +201,36 @@ impl Channel {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open(&self, opening: Opening) {
-        self.state().boundary = opening.boundary();
-        self.stage.send_replace(Stage::Open(opening));
+    fn open(&self, kind: StreamKind) {
+        self.state().position = kind.position();
+        self.stage.send_replace(Stage::Open(kind));
     }
 
-    /// Under one lock, so that whoever joins knows what it will still get.
-    fn hand_on(&self, frame: Frame) {
-        let frame = Arc::new(frame);
+    /// Under one lock, so that a subscriber that joins misses nothing and gets nothing twice.
+    fn send(&self, response: EncodedResponse) {
+        let response = Arc::new(response);
         let mut state = self.state();
-        if let Some(place) = &frame.place {
-            state.boundary = Some(place.end());
+        if let Some(span) = &response.span {
+            state.position = Some(span.end());
         }
-        let is_state = matches!(*self.stage.borrow(), Stage::Open(Opening::State));
-        state.memory.remember(&frame, is_state && frame.place.is_none(), self.frames_max);
-        if let Some(frames) = &state.frames {
-            // An error means that nobody watches.
-            let _ = frames.send(frame);
+        let is_snapshot = matches!(*self.stage.borrow(), Stage::Open(StreamKind::Snapshots));
+        state.backlog.push(&response, is_snapshot && response.span.is_none(), self.responses_max);
+        if let Some(responses) = &state.responses {
+            // An error means that there is no subscriber.
+            let _ = responses.send(response);
         }
     }
 
-    /// Lets go of what is remembered from the beginning.
+    /// Drops the events since the start.
     fn forget(&self) {
-        let memory = &mut self.state().memory;
-        if matches!(memory, Memory::All { .. }) {
-            *memory = Memory::Gone;
+        let backlog = &mut self.state().backlog;
+        if matches!(backlog, Backlog::All { .. }) {
+            *backlog = Backlog::Gone;
         }
     }
 
     fn end(&self) {
-        self.state().frames = None;
+        self.state().responses = None;
         self.stage.send_if_modified(|stage| {
             let is_refused = matches!(stage, Stage::Refused(_));
             if !is_refused {
@@ -240,7 +241,7 @@ impl Channel {
     }
 }
 
-/// Ends an execution, also when it is dropped half-way.
+/// Runs an execution, and ends it also when dropped halfway.
 pub struct Driver {
     channel: Arc<Channel>,
     leaving: CancellationToken,
@@ -253,20 +254,20 @@ impl Drop for Driver {
 }
 
 impl Driver {
-    /// Runs an execution until nobody watches any more, or it ends by itself.
-    pub async fn run(self, course: Arc<Course>, mut answers: BoxStream<'static, Frame>) {
-        let mut openings = course.openings();
+    /// Runs the execution until it ends or has no subscriber.
+    pub async fn run(self, execution: Arc<Execution>, mut events: BoxStream<'static, EncodedResponse>) {
+        let mut kinds = execution.kinds();
         let mut is_open = false;
-        let mut kept = pin!(sleep(MEMORY_KEPT));
+        let mut kept = pin!(sleep(BACKLOG_KEPT));
         let mut is_kept = true;
         loop {
-            let frame = tokio::select! {
+            let response = tokio::select! {
                 biased;
                 () = self.leaving.cancelled() => return,
-                opened = openings.changed(), if !is_open => {
-                    if opened.is_ok() && let Some(opening) = openings.borrow_and_update().clone() {
+                opened = kinds.changed(), if !is_open => {
+                    if opened.is_ok() && let Some(kind) = kinds.borrow_and_update().clone() {
                         is_open = true;
-                        self.channel.open(opening);
+                        self.channel.open(kind);
                     }
                     continue;
                 }
@@ -275,44 +276,44 @@ impl Driver {
                     self.channel.forget();
                     continue;
                 }
-                frame = answers.next() => frame,
+                response = events.next() => response,
             };
-            let Some(frame) = frame else { return };
-            // The resolver may have opened it in the very step that brought the first event.
+            let Some(response) = response else { return };
+            // The resolver may have reported the kind in the same step as the first event.
             if !is_open {
                 is_open = true;
-                let opening = openings.borrow_and_update().clone();
-                match opening {
-                    Some(opening) => self.channel.open(opening),
-                    None if frame.phase == Phase::Request => {
-                        self.channel.stage.send_replace(Stage::Refused(Arc::new(frame)));
+                let kind = kinds.borrow_and_update().clone();
+                match kind {
+                    Some(kind) => self.channel.open(kind),
+                    None if response.phase == Phase::Request => {
+                        self.channel.stage.send_replace(Stage::Refused(Arc::new(response)));
                         return;
                     }
-                    None => self.channel.open(Opening::Plain),
+                    None => self.channel.open(StreamKind::Events),
                 }
             }
-            self.channel.hand_on(frame);
+            self.channel.send(response);
         }
     }
 }
 
-/// A panic ends its own execution and no other.
-pub fn contained(answers: BoxStream<'static, Frame>) -> BoxStream<'static, Frame> {
-    AssertUnwindSafe(answers)
+/// Contains a panic in its own execution.
+pub fn contained(events: BoxStream<'static, EncodedResponse>) -> BoxStream<'static, EncodedResponse> {
+    AssertUnwindSafe(events)
         .catch_unwind()
-        .map(|frame| {
-            frame.unwrap_or_else(|panic| {
+        .map(|response| {
+            response.unwrap_or_else(|panic| {
                 let words = panic.downcast_ref::<&str>().copied();
                 let words =
                     words.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
                 tracing::error!(message = words, "a subscription panicked");
-                Frame::fault(&Error::internal("panic"), Phase::Request)
+                EncodedResponse::fault(&Error::internal("panic"), Phase::Request)
             })
         })
         .boxed()
 }
 
-/// Waits until it is known whether an execution runs.
+/// Waits until an execution runs, is refused or ends.
 pub async fn started(stage: &mut watch::Receiver<Stage>) -> Stage {
     let started =
         stage.wait_for(|stage| !matches!(stage, Stage::Starting)).map(|stage| stage.map(|stage| stage.clone()));
@@ -323,43 +324,43 @@ pub async fn started(stage: &mut watch::Receiver<Stage>) -> Stage {
 mod tests {
     use super::*;
 
-    fn channel(memory: Memory) -> Channel {
-        let frames = Some(broadcast::Sender::new(4));
-        let stage = watch::Sender::new(Stage::Open(Opening::Plain));
-        Channel { frames_max: 2, state: Mutex::new(State { frames, boundary: None, memory }), stage }
+    fn channel(backlog: Backlog) -> Channel {
+        let responses = Some(broadcast::Sender::new(4));
+        let stage = watch::Sender::new(Stage::Open(StreamKind::Events));
+        Channel { responses_max: 2, state: Mutex::new(State { responses, position: None, backlog }), stage }
     }
 
-    fn told(channel: &Channel) -> Option<usize> {
-        channel.state().memory.told().map(|frames| frames.len())
+    fn backlog(channel: &Channel) -> Option<usize> {
+        channel.state().backlog.events().map(|responses| responses.len())
     }
 
-    fn hand_on(channel: &Channel) {
-        channel.hand_on(Frame::fault(&Error::not_found("anything"), Phase::Execution));
+    fn send(channel: &Channel) {
+        channel.send(EncodedResponse::fault(&Error::not_found("anything"), Phase::Execution));
     }
 
     #[test]
-    fn a_newcomer_is_told_everything_as_long_as_that_is_not_much() {
-        let everything = channel(Memory::All { frames: Vec::new(), bytes: 0 });
+    fn a_new_subscriber_gets_the_whole_backlog_within_its_limits() {
+        let everything = channel(Backlog::All { responses: Vec::new(), bytes: 0 });
         for count in 1..=2 {
-            hand_on(&everything);
-            assert_eq!(told(&everything), Some(count));
+            send(&everything);
+            assert_eq!(backlog(&everything), Some(count));
         }
-        hand_on(&everything);
-        assert_eq!(told(&everything), None, "three are too many");
-        let large = channel(Memory::All { frames: Vec::new(), bytes: MEMORY_BYTES_MAX });
-        hand_on(&large);
-        assert_eq!(told(&large), None, "and so are the bytes");
+        send(&everything);
+        assert_eq!(backlog(&everything), None, "three are too many");
+        let large = channel(Backlog::All { responses: Vec::new(), bytes: BACKLOG_BYTES_MAX });
+        send(&large);
+        assert_eq!(backlog(&large), None, "and so are the bytes");
     }
 
     #[test]
-    fn what_is_old_is_forgotten_and_what_is_live_has_no_past() {
-        let everything = channel(Memory::All { frames: Vec::new(), bytes: 0 });
-        hand_on(&everything);
+    fn an_old_backlog_is_dropped_and_a_live_stream_has_none() {
+        let everything = channel(Backlog::All { responses: Vec::new(), bytes: 0 });
+        send(&everything);
         everything.forget();
-        assert_eq!(told(&everything), None);
-        let live = channel(Memory::Latest(None));
-        hand_on(&live);
+        assert_eq!(backlog(&everything), None);
+        let live = channel(Backlog::Latest(None));
+        send(&live);
         live.forget();
-        assert_eq!(told(&live), Some(0), "whoever joins gets what comes from now on");
+        assert_eq!(backlog(&live), Some(0), "a new subscriber gets the events from now on");
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Subscription};
 use tokio_stream::{Stream, StreamExt};
 
+use crate::graphql::sizes;
 use crate::{
-    engine::watch::Opening,
+    engine::watch::StreamKind,
     error::{Error, Result},
     graphql::{
         context::{RequestContext, request},
@@ -33,6 +34,7 @@ impl EntityChangedSubscription {
     /// Streams every change of an organization, its employees and its projects, in commit order, from any instance.
     /// Nothing is lost silently: an interrupted stream resumes after its last cursor, and changes no longer kept (30
     /// days) are reported as a gap.
+    #[graphql(directive = sizes::Resumed::apply())]
     async fn entity_changed<'a>(
         &self,
         context: &Context<'a>,
@@ -49,6 +51,7 @@ impl EntityChangedSubscription {
 
     /// Streams every change of the organization itself: its fields and its counters. The stream ends when the
     /// organization is deleted.
+    #[graphql(directive = sizes::Resumed::apply())]
     async fn organization_updated<'a>(
         &self,
         context: &Context<'a>,
@@ -82,7 +85,7 @@ async fn watch(
     let after = after.map(|after| after.positions.of(filter.organization).sequence);
     let database = services.database.clone();
     let events = changes::watch(request.scope(), database, &services.changes, filter, after).await?;
-    request.course()?.open(Opening::Plain);
+    request.execution()?.open(StreamKind::Events);
     Ok(events.map(move |event| {
         request.renew_loaders();
         Ok(EntityChange { event: event?, purpose, cursors: request.services.cursors.clone() })

@@ -8,8 +8,9 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 
+use crate::graphql::sizes;
 use crate::{
-    engine::watch::{Opening, Overflow, Part},
+    engine::watch::{Overflow, Segment, StreamKind},
     error::Result,
     graphql::{
         RequestContext,
@@ -33,6 +34,7 @@ pub struct MetricStreamEvent {
     /// Position after this event. Pass it as `after` to resume here, on any instance.
     pub cursor: StreamCursor,
     /// Matching measurements in commit order. Empty in a heartbeat event, which only advances `cursor`.
+    #[graphql(directive = sizes::Assumed::apply(1))]
     pub metrics: Vec<Metric>,
     /// Measurements since the previous event that could not be delivered. Null if none are missing.
     pub gap: Option<StreamGap>,
@@ -87,6 +89,7 @@ pub struct MetricStreamSubscription;
 impl MetricStreamSubscription {
     /// Streams measurements in commit order as they are recorded. Nothing is lost silently: measurements that a slow
     /// client missed are read again from the database, and those no longer available are reported as a gap.
+    #[graphql(directive = sizes::Replayed::apply())]
     async fn metric_stream<'a>(
         &self,
         context: &Context<'a>,
@@ -122,20 +125,20 @@ impl MetricStreamSubscription {
         let (request, services) = (&seal.request, &seal.request.services);
         let source = StreamSource { database: services.database.clone(), publisher: services.publisher.clone() };
         // Where a client resumes is in the part: the engine has taken it out of what identical subscriptions share.
-        match request.course()?.part.clone() {
-            Part::Tail => {
+        match request.execution()?.segment.clone() {
+            Segment::Live => {
                 let (start, events) = live::stream::tail(request.scope(), source, filter, pacing).await?;
                 let cursor = seal.text(&start);
-                request.course()?.open(Opening::Places { start, cursor, overflow: overflow.into() });
+                request.execution()?.open(StreamKind::Resumable { start, cursor, overflow: overflow.into() });
                 Ok(events.map(move |event| seal.event(event?)).boxed())
             }
-            Part::Stretch { after, until } => {
+            Segment::Replay { after, until } => {
                 let after = services.cursors.unseal(purpose, &after)?;
                 let events =
                     live::stream::replay(request.scope(), source, filter, after, &until, pacing.batch_max).await?;
                 Ok(events.map(move |event| seal.event(event?)).boxed())
             }
-            Part::Skip { from, to, missed } => {
+            Segment::Skipped { from, to, missed } => {
                 let gap = StreamGap {
                     from: StreamCursor(from),
                     to: StreamCursor(Arc::clone(&to)),
@@ -170,7 +173,7 @@ impl Seal {
         let StreamEvent { from, to, metrics, gap, caught_up } = event;
         self.request.renew_loaders();
         let cursor = self.text(&to);
-        self.request.course()?.mark(&from, &to, &cursor, metrics.len() as u64);
+        self.request.execution()?.mark(&from, &to, &cursor, metrics.len() as u64);
         let gap = gap.map(|gap| StreamGap {
             from: StreamCursor(self.text(&gap.from)),
             to: StreamCursor(self.text(&gap.to)),

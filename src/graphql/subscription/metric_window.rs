@@ -5,8 +5,9 @@ use std::sync::Arc;
 use async_graphql::{Context, Subscription};
 use tokio_stream::{Stream, StreamExt};
 
+use crate::graphql::sizes;
 use crate::{
-    engine::watch::Opening,
+    engine::watch::StreamKind,
     error::Result,
     graphql::{
         context::request,
@@ -34,6 +35,7 @@ impl MetricWindowSubscription {
     /// at multiples of `every` in UTC. A slow client receives the latest window and skips those before it. Measurements
     /// that arrive up to 5 seconds after the end of a window revise it; later ones count in every following window that
     /// covers them.
+    #[graphql(directive = sizes::Resumed::apply())]
     async fn metric_window<'a>(
         &self,
         context: &Context<'a>,
@@ -66,7 +68,7 @@ impl MetricWindowSubscription {
         let want = window::wants(context.field());
         let asked = WindowRequest { filter, length: window.0, every: every.0, group_by, after };
         let windows = request.services.windows.watch(request.scope(), asked).await?;
-        request.course()?.open(Opening::State);
+        request.execution()?.open(StreamKind::Snapshots);
         Ok(windows.map(move |window| {
             request.renew_loaders();
             let window = window?;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use async_graphql::{Context, Subscription};
 use tokio_stream::{Stream, StreamExt};
 
+use crate::graphql::sizes;
 use crate::{
     db::StatementLog,
-    engine::watch::Opening,
+    engine::watch::StreamKind,
     error::{Error, Result},
     graphql::{
         context::{RequestContext, request},
@@ -34,6 +35,7 @@ impl SlowestEndpointsSubscription {
     /// Ranks the slowest endpoints over a sliding window, worst first: the current ranking at once, then a new one each
     /// time the window advances. Without `types` in the filter it ranks the types that measure time: `PAGE_LOAD`,
     /// `API_RESPONSE` and `DATABASE`. For `CACHE_HIT` alone the lowest rate is the worst.
+    #[graphql(directive = sizes::Sliced::apply("limit"), directive = sizes::LiveWindow::apply())]
     async fn slowest_endpoints<'a>(
         &self,
         context: &Context<'a>,
@@ -64,7 +66,7 @@ impl SlowestEndpointsSubscription {
         let want = if rank_by.percentile().is_some() { Want::Percentiles } else { stats::wants_in_stats(field) };
         let ranking = Ranking { rank_by, limit, kinds: asked.filter.kinds.clone(), want, has_id };
         let windows = request.services.windows.watch(request.scope(), asked).await?;
-        request.course()?.open(Opening::State);
+        request.execution()?.open(StreamKind::Snapshots);
         Ok(windows.then(move |window| {
             let (request, ranking) = (Arc::clone(&request), ranking.clone());
             async move {

@@ -3,6 +3,7 @@
 use async_graphql::{Context, Description, ID, Object, SimpleObject};
 
 use super::{Employee, Organization, Project, Release, user_error::UserError};
+use crate::graphql::sizes;
 use crate::{
     error::Result,
     graphql::{
@@ -60,6 +61,7 @@ macro_rules! payload {
             }
 
             /// Reasons why nothing was written. Empty after a success.
+            #[graphql(directive = sizes::Assumed::apply(1))]
             async fn user_errors(&self) -> &[UserError] {
                 &self.user_errors
             }
@@ -101,6 +103,7 @@ pub struct DeletePayload {
     /// The id of the deleted object. Null if nothing was deleted.
     pub deleted_id: Option<ID>,
     /// Reasons why nothing was deleted. Empty after a success.
+    #[graphql(directive = sizes::Assumed::apply(1))]
     pub user_errors: Vec<UserError>,
 }
 
@@ -121,6 +124,7 @@ pub struct BulkUpdatePayload {
     /// Number of objects changed.
     pub affected: i32,
     /// Reasons why nothing was written. Empty after a success.
+    #[graphql(directive = sizes::Assumed::apply(1))]
     pub user_errors: Vec<UserError>,
 }
 

@@ -12,6 +12,7 @@ use super::{
     groups::{GroupKeyValue, key_values},
     stats::Statistic,
 };
+use crate::graphql::sizes;
 use crate::{
     graphql::scalars::{DateTime, Long},
     model::Timestamp,
@@ -94,26 +95,31 @@ impl SeriesColumns {
 #[Object(use_type_description)]
 impl SeriesColumns {
     /// Dimension values of the series, in the order of `groupBy`.
+    #[graphql(directive = sizes::Assumed::apply(1))]
     async fn keys(&self) -> Vec<GroupKeyValue> {
         key_values(&self.keys)
     }
 
     /// Start of each bucket, inclusive.
+    #[graphql(directive = sizes::Assumed::apply(1))]
     async fn starts(&self) -> Column<DateTime> {
         self.column(|bucket| DateTime(bucket.range.from()))
     }
 
     /// For each bucket, true if it has ended and lies entirely within the window.
+    #[graphql(directive = sizes::Assumed::apply(1))]
     async fn complete(&self) -> Column<bool> {
         self.column(|bucket| bucket.is_whole && bucket.range.to() <= self.as_of)
     }
 
     /// Number of measurements in each bucket.
+    #[graphql(directive = sizes::Assumed::apply(1))]
     async fn counts(&self) -> Column<Long> {
         self.column(|bucket| bucket.stats.tally.count.into())
     }
 
     /// One statistic of each bucket. Null for buckets without measurements, unless `fill` says otherwise.
+    #[graphql(directive = sizes::Assumed::apply(1))]
     async fn values(
         &self,
         #[graphql(desc = "The statistic to return. Defaults to `P95`.", default_with = "Statistic::P95")]

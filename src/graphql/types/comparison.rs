@@ -10,6 +10,7 @@ use super::{
     filter::EmployeeFilter,
     stats::{MetricAggregate, Statistic},
 };
+use crate::graphql::sizes;
 use crate::{
     directory,
     engine::rows::Rows,
@@ -131,6 +132,7 @@ impl ReleaseComparison {
     }
 
     /// The endpoints with these verdicts, largest change first. Covers the 200 endpoints with the most measurements.
+    #[graphql(directive = sizes::FirstOrOne::apply())]
     async fn endpoints(
         &self,
         #[graphql(desc = "Returns at most this many endpoints (at least 1; default 20).", default = 20)] first: i32,
@@ -221,6 +223,7 @@ impl EndpointComparison {
     }
 
     /// Owners of the endpoint: the members of its project, ordered by name.
+    #[graphql(directive = sizes::Sliced::apply("first"))]
     async fn owners(
         &self,
         context: &Context<'_>,

@@ -169,7 +169,7 @@ macro_rules! connection {
         impl $crate::engine::rows::Row for $edge {
             fn column(field: &str) -> Option<$crate::engine::rows::Read<Self>> {
                 match field {
-                    "cursor" => Some(|edge, _| $connection::cursor(&edge.list, edge.row()?).map($crate::engine::rows::Scalar::Made)),
+                    "cursor" => Some(|edge, _| $connection::cursor(&edge.list, edge.row()?).map($crate::engine::rows::Scalar::Owned)),
                     _ => None,
                 }
             }

@@ -11,12 +11,14 @@ use super::{
     order::{ProjectOrder, order},
     organization,
 };
+use crate::graphql::sizes;
 use crate::{
+    auth::Viewer,
     directory,
     engine::rows::{Read, Row, Scalar},
     error::Result,
     graphql::{
-        context::{RequestContext, request},
+        context::request,
         loaders::Asked,
         node::NodeId,
         page::{self, PageArguments},
@@ -69,7 +71,7 @@ impl Employee {
 
     /// Yearly salary in the currency of the organization. Null if unknown, and for callers below the role `ADMIN`.
     async fn salary(&self, context: &Context<'_>) -> Option<Result<f64>> {
-        request(context).and_then(|request| self.salary_for(request)).transpose()
+        request(context).and_then(|request| self.salary_for(&request.viewer)).transpose()
     }
 
     /// The organization of the employee.
@@ -83,6 +85,7 @@ impl Employee {
     }
 
     /// The projects that the employee is a member of, ordered by name by default.
+    #[graphql(directive = sizes::Connection::apply())]
     async fn projects(
         &self,
         context: &Context<'_>,
@@ -118,16 +121,14 @@ impl Employee {
 impl Row for Employee {
     fn column(field: &str) -> Option<Read<Self>> {
         Some(match field {
-            "id" => |one, _| Ok(Scalar::Id(NodeId::Employee(one.0.key))),
+            "id" => |one, _| Ok(Scalar::Owned(NodeId::Employee(one.0.key).encode().0)),
             "name" => |one, _| one.0.name().map(|name| Scalar::Text(name)),
             "email" => |one, _| one.0.email().map(|email| Scalar::Text(email)),
             "department" => |one, _| one.0.department().map(|department| Scalar::Text(department)),
             "isActive" => |one, _| one.0.is_active().copied().map(Scalar::Flag),
             "createdAt" => |one, _| one.0.created_at().copied().map(Scalar::Time),
             "updatedAt" => |one, _| one.0.updated_at().copied().map(Scalar::Time),
-            "salary" => {
-                |one, request| one.salary_for(request).map(|salary| salary.map_or(Scalar::Null, Scalar::Number))
-            }
+            "salary" => |one, viewer| one.salary_for(viewer).map(|salary| salary.map_or(Scalar::Null, Scalar::Number)),
             _ => return None,
         })
     }
@@ -144,8 +145,8 @@ impl Row for Employee {
 
 impl Employee {
     /// The salary, or nothing for roles below administrator.
-    fn salary_for(&self, request: &RequestContext) -> Result<Option<f64>> {
-        if request.viewer.role() < Role::Admin {
+    fn salary_for(&self, viewer: &Viewer) -> Result<Option<f64>> {
+        if viewer.role() < Role::Admin {
             return Ok(None);
         }
         self.0.salary().copied()

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Description, Object, SelectionField, ServerResult};
 
+use crate::graphql::sizes;
 use crate::{
     directory::employee::{EmployeeFigures, EmployeeStatistics, StatisticsFields},
     engine::rows::{Read, Row, Rows, Scalar, write_columns, write_list},
@@ -53,6 +54,7 @@ impl EmployeeAggregate {
     }
 
     /// Statistics per department, ordered by department. More than 1,000 departments are an error.
+    #[graphql(directive = sizes::Assumed::apply(20))]
     async fn by_department(&self) -> Rows<DepartmentStats<'_>> {
         Rows(self.departments())
     }

@@ -13,6 +13,7 @@ use super::{
     series::{GapFill, MetricBucket},
     stats::{self, MetricAggregate},
 };
+use crate::graphql::sizes;
 use crate::{
     engine::rows::{One, Rows},
     error::Result,
@@ -97,6 +98,7 @@ impl EndpointStats {
     }
 
     /// Statistics of the endpoint over time, one item for each bucket that the window touches.
+    #[graphql(directive = sizes::Buckets::apply())]
     async fn trend(
         &self,
         context: &Context<'_>,
@@ -126,6 +128,7 @@ impl EndpointStats {
     }
 
     /// Owners of the endpoint: the members of its project, ordered by name.
+    #[graphql(directive = sizes::Sliced::apply("first"))]
     async fn owners(
         &self,
         context: &Context<'_>,

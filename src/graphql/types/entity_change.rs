@@ -3,6 +3,7 @@
 use async_graphql::{Context, Description, Enum, ID, Object, SimpleObject, Union};
 
 use super::{Employee, Organization, Project};
+use crate::graphql::sizes;
 use crate::{
     error::Result,
     graphql::{context::request, loaders::Asked, node::NodeId, scalars::StreamCursor, selection},
@@ -110,6 +111,7 @@ impl EntityChange {
     }
 
     /// Names of the changed fields. Empty unless the kind is `UPDATED`. Never contains `updatedAt`.
+    #[graphql(directive = sizes::Assumed::apply(1))]
     async fn changed_fields(&self) -> Vec<String> {
         self.event.change.fields.iter().map(|column| field_name(column)).collect()
     }

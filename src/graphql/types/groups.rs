@@ -14,6 +14,7 @@ use super::{
     series::{GapFill, MetricBucket},
     stats::{self, MetricAggregate, Statistic},
 };
+use crate::graphql::sizes;
 use crate::{
     error::{Error, Result},
     graphql::{context::request, loaders::Asked, node::NodeId, scalars::Duration, selection},
@@ -117,6 +118,7 @@ pub struct MetricGroup {
 #[Object(use_type_description)]
 impl MetricGroup {
     /// Dimension values of this group, in the order of `groupBy`.
+    #[graphql(directive = sizes::Assumed::apply(1))]
     async fn keys(&self) -> Vec<GroupKeyValue> {
         key_values(&self.group.keys)
     }
@@ -160,6 +162,7 @@ impl MetricGroup {
 
     /// Statistics of the group over time, in buckets of the length given as `bucket` of `metricGroups`. An error if
     /// that argument was omitted.
+    #[graphql(directive = sizes::Assumed::apply(1))]
     async fn buckets(
         &self,
         context: &Context<'_>,

@@ -6,6 +6,7 @@ use super::{
     metric::MetricType,
     user_error::{UserError, UserErrorCode},
 };
+use crate::graphql::sizes;
 use crate::{
     graphql::scalars::{DateTime, StreamCursor},
     ingest,
@@ -78,12 +79,14 @@ pub struct IngestMetricsPayload {
     /// Number of measurements recorded, now or by the first call with the same idempotency key.
     pub accepted: i32,
     /// The rows that were not recorded, with the reason for each.
+    #[graphql(directive = sizes::Assumed::apply(1))]
     pub rejected: Vec<RejectedMetric>,
     /// True if the idempotency key was used before. Nothing was recorded again.
     pub duplicate: bool,
     /// Position of the organization's metric streams after this call. Null if nothing was recorded.
     pub cursor: Option<StreamCursor>,
     /// Reasons why the whole call was rejected. Empty after a success.
+    #[graphql(directive = sizes::Assumed::apply(1))]
     pub user_errors: Vec<UserError>,
 }
 

@@ -16,6 +16,7 @@ use super::{
     order::{EmployeeOrder, ProjectOrder, order},
     reports::Reports,
 };
+use crate::graphql::sizes;
 use crate::{
     directory,
     engine::rows::{One, Read, Row, Scalar, write_columns},
@@ -75,6 +76,7 @@ impl Organization {
     }
 
     /// The employees of the organization, ordered by name by default.
+    #[graphql(directive = sizes::Connection::apply())]
     async fn employees(
         &self,
         context: &Context<'_>,
@@ -107,6 +109,7 @@ impl Organization {
     }
 
     /// The projects of the organization, ordered by name by default.
+    #[graphql(directive = sizes::Connection::apply())]
     async fn projects(
         &self,
         context: &Context<'_>,
@@ -160,7 +163,7 @@ impl Organization {
 impl Row for Organization {
     fn column(field: &str) -> Option<Read<Self>> {
         Some(match field {
-            "id" => |one, _| Ok(Scalar::Id(NodeId::Organization(one.0.key))),
+            "id" => |one, _| Ok(Scalar::Owned(NodeId::Organization(one.0.key).encode().0)),
             "name" => |one, _| one.0.name().map(|name| Scalar::Text(name)),
             "slug" => |one, _| one.0.slug().map(|slug| Scalar::Text(slug)),
             "isActive" => |one, _| one.0.is_active().copied().map(Scalar::Flag),

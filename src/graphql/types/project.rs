@@ -12,6 +12,7 @@ use super::{
     organization,
     reports::Reports,
 };
+use crate::graphql::sizes;
 use crate::{
     directory::{self, ReleaseOrderField},
     engine::rows::{Read, Row, Scalar},
@@ -93,6 +94,7 @@ impl Project {
     }
 
     /// The employees who work on the project, ordered by name by default. Each edge carries the membership.
+    #[graphql(directive = sizes::Connection::apply())]
     async fn team(
         &self,
         context: &Context<'_>,
@@ -125,6 +127,7 @@ impl Project {
     }
 
     /// The releases of the project, latest deployment first.
+    #[graphql(directive = sizes::Connection::apply())]
     async fn releases(
         &self,
         context: &Context<'_>,
@@ -162,7 +165,7 @@ impl Project {
 impl Row for Project {
     fn column(field: &str) -> Option<Read<Self>> {
         Some(match field {
-            "id" => |one, _| Ok(Scalar::Id(NodeId::Project(one.0.key))),
+            "id" => |one, _| Ok(Scalar::Owned(NodeId::Project(one.0.key).encode().0)),
             "name" => |one, _| one.0.name().map(|name| Scalar::Text(name)),
             "slug" => |one, _| one.0.slug().map(|slug| Scalar::Text(slug)),
             "status" => |one, _| one.0.status().map(|status| Scalar::Word(status_word(status))),

@@ -79,7 +79,7 @@ impl Release {
 impl Row for Release {
     fn column(field: &str) -> Option<Read<Self>> {
         Some(match field {
-            "id" => |one, _| Ok(Scalar::Id(NodeId::Release(one.0.key))),
+            "id" => |one, _| Ok(Scalar::Owned(NodeId::Release(one.0.key).encode().0)),
             "version" => |one, _| one.0.version().map(|version| Scalar::Text(version)),
             "deployedAt" => |one, _| one.0.deployed_at().copied().map(Scalar::Time),
             "commit" => |one, _| {

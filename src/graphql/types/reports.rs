@@ -16,6 +16,7 @@ use super::{
     series::{self, GapFill, MetricBucket},
     stats::{self, MetricAggregate, PerformanceSummary, Statistic},
 };
+use crate::graphql::sizes;
 use crate::{
     error::{Error, Result},
     graphql::{
@@ -62,6 +63,7 @@ impl Reports {
 
     /// Statistics over time: one item for each bucket that the window touches, in order of time. Each bucket is read
     /// from the coarsest rollups that fit into it: a long window costs little more than a short one.
+    #[graphql(directive = sizes::Buckets::apply(), directive = sizes::FilterWindow::apply())]
     async fn metric_series(
         &self,
         context: &Context<'_>,
@@ -87,6 +89,7 @@ impl Reports {
     }
 
     /// Statistics per group, for any combination of project, type, name, endpoint, status code and release.
+    #[graphql(directive = sizes::Sliced::apply("first"), directive = sizes::FilterWindow::apply())]
     async fn metric_groups(
         &self,
         context: &Context<'_>,
@@ -130,6 +133,7 @@ impl Reports {
 
     /// Statistics over time in columnar form, for charts: one series for each group, those with the most measurements
     /// first. All series have the same buckets; more than 10,000 buckets of all series together are an error.
+    #[graphql(directive = sizes::Series::apply(), directive = sizes::BucketColumns::apply(), directive = sizes::FilterWindow::apply())]
     async fn metric_columns(
         &self,
         context: &Context<'_>,
@@ -184,6 +188,7 @@ impl Reports {
 
     /// Ranks the slowest endpoints, worst first. Without `types` in the filter it ranks the types that measure time:
     /// `PAGE_LOAD`, `API_RESPONSE` and `DATABASE`. For `CACHE_HIT` alone the lowest rate is the worst.
+    #[graphql(directive = sizes::Sliced::apply("limit"), directive = sizes::OptionalFilterWindow::apply())]
     async fn slowest_endpoints(
         &self,
         context: &Context<'_>,
@@ -214,6 +219,7 @@ impl Reports {
     }
 
     /// Lists raw measurements, latest first by default. Raw measurements are kept for 7 days by default.
+    #[graphql(directive = sizes::ForwardConnection::apply())]
     async fn metrics(
         &self,
         context: &Context<'_>,

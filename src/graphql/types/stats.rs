@@ -8,6 +8,7 @@ use super::{
     accuracy::{About, Accuracy},
     metric::MetricType,
 };
+use crate::graphql::sizes;
 use crate::{
     error::{Error, Result},
     graphql::{
@@ -158,6 +159,7 @@ impl MetricAggregate {
     }
 
     /// Several percentiles at once, each with guaranteed bounds. More than 20 are an error.
+    #[graphql(directive = sizes::Assumed::apply(1))]
     async fn percentiles(
         &self,
         #[graphql(
@@ -190,6 +192,7 @@ impl MetricAggregate {
     }
 
     /// Distribution of the values: adjacent ranges whose bounds grow by a constant factor. Empty without measurements.
+    #[graphql(directive = sizes::Assumed::apply(1))]
     async fn histogram(
         &self,
         #[graphql(desc = "Returns at most this many ranges (1 to 200; default 30).", default = 30)] max_buckets: i32,

@@ -2,6 +2,7 @@
 
 use async_graphql::{Enum, SimpleObject};
 
+use crate::graphql::sizes;
 use crate::{
     error::{Error, Result},
     model::{Problem, ProblemKind, Problems},
@@ -43,6 +44,7 @@ pub struct UserError {
     /// The problem and how to fix it.
     pub message: String,
     /// Path of the input field or argument, with positions in lists. Null if the failure is not about one field.
+    #[graphql(directive = sizes::Assumed::apply(1))]
     pub field: Option<Vec<String>>,
     /// Kind of the failure.
     pub code: UserErrorCode,

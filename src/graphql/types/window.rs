@@ -11,6 +11,7 @@ use super::{
     metric::MetricType,
     stats::{self, MetricAggregate},
 };
+use crate::graphql::sizes;
 use crate::{
     engine::rows::One,
     error::{Error, Result},
@@ -86,6 +87,7 @@ impl LiveWindow {
     }
 
     /// The groups with measurements, in the order of their dimension values. Without `groupBy`, always one group.
+    #[graphql(directive = sizes::Assumed::apply(1))]
     async fn groups(&self) -> Vec<LiveGroup> {
         let group = |place| LiveGroup {
             window: Arc::clone(&self.window),
@@ -119,6 +121,7 @@ impl LiveGroup {
 #[Object(use_type_description)]
 impl LiveGroup {
     /// Dimension values of this group. Empty without `groupBy`.
+    #[graphql(directive = sizes::Assumed::apply(1))]
     async fn keys(&self) -> Vec<GroupKeyValue> {
         let Some(group) = self.group() else { return Vec::new() };
         let value = |key, value| GroupKeyValue { key, value };

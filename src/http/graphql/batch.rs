@@ -6,9 +6,8 @@ use futures_util::{FutureExt, future::join_all};
 
 use crate::{
     auth::Viewer,
-    engine::{Admitted, Answer, Engine, Method, Request, error::refuse},
+    engine::{Engine, Method, Outcome, PreparedOperation, Request, contexts::ResolverContext, error::refuse},
     error::Error,
-    graphql::RequestContext,
     http::fault,
 };
 
@@ -17,12 +16,12 @@ use crate::{
 ///
 /// Adjacent queries share one set of loaders. A mutation waits for all members before it and runs alone; members after it
 /// load again and see its changes. The first answer carries the statements of the whole batch.
-pub async fn run(engine: &Engine, viewer: Viewer, members: Vec<Result<Request, Error>>) -> Vec<Answer> {
+pub async fn run(engine: &Engine, viewer: Viewer, members: Vec<Result<Request, Error>>) -> Vec<Outcome> {
     let mut run = BatchRun { engine, viewer, contexts: Vec::new(), pending: Vec::new(), answers: Vec::new() };
     for member in members {
         let prepared = match member {
             Ok(request) => engine.prepare(Method::Post, request),
-            Err(fault) => Err(Box::new(Answer::refused(None, refuse(&fault)))),
+            Err(fault) => Err(Box::new(Outcome::refused(None, refuse(&fault)))),
         };
         match prepared {
             Ok(mutation) if mutation.is_mutation() => {
@@ -39,7 +38,7 @@ pub async fn run(engine: &Engine, viewer: Viewer, members: Vec<Result<Request, E
         answer.statements.clear();
     }
     if let Some(first) = answers.first_mut() {
-        first.statements = contexts.iter().flat_map(|context| context.log.statements()).collect();
+        first.statements = contexts.iter().flat_map(|context| context.statements()).collect();
     }
     answers
 }
@@ -47,10 +46,10 @@ pub async fn run(engine: &Engine, viewer: Viewer, members: Vec<Result<Request, E
 struct BatchRun<'a> {
     engine: &'a Engine,
     viewer: Viewer,
-    contexts: Vec<Arc<RequestContext>>,
+    contexts: Vec<Arc<dyn ResolverContext>>,
     /// Members that run next, concurrently.
-    pending: Vec<Result<Admitted, Box<Answer>>>,
-    answers: Vec<Answer>,
+    pending: Vec<Result<PreparedOperation, Box<Outcome>>>,
+    answers: Vec<Outcome>,
 }
 
 impl BatchRun<'_> {
@@ -64,7 +63,7 @@ impl BatchRun<'_> {
             // A panic of one member must not lose the answers of mutations before it.
             Ok(admitted) => {
                 let answered = AssertUnwindSafe(engine.run(shared, admitted)).catch_unwind().await;
-                answered.unwrap_or_else(|panic| Answer::refused(None, refuse(&fault::panicked(panic.as_ref()))))
+                answered.unwrap_or_else(|panic| Outcome::refused(None, refuse(&fault::panicked(panic.as_ref()))))
             }
             Err(refused) => *refused,
         });

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     engine::{
-        Answer,
+        Outcome,
         error::{Phase, refuse},
     },
     error::{Error, Result},
@@ -42,7 +42,7 @@ impl Explain {
 
     /// Adds the statements and the cost to the answer, or replaces it by an error if there were too many statements. Changes
     /// made by a mutation remain.
-    pub fn apply(self, answer: &mut Answer) {
+    pub fn apply(self, answer: &mut Outcome) {
         let count = answer.statements.len();
         if let Some(limit) = self.statements_max.filter(|limit| count > *limit) {
             answer.response = refuse(&Error::Limit {
@@ -65,7 +65,7 @@ impl Explain {
 }
 
 /// The numbers of statements and rows, their duration in milliseconds, and the SQL.
-fn database(answer: &Answer) -> serde_json::Value {
+fn database(answer: &Outcome) -> serde_json::Value {
     let statements = answer
         .statements
         .iter()
@@ -78,7 +78,7 @@ fn database(answer: &Answer) -> serde_json::Value {
     })
 }
 
-fn cost(answer: &Answer) -> Option<serde_json::Value> {
+fn cost(answer: &Outcome) -> Option<serde_json::Value> {
     answer.cost.map(|cost| json!({ "requested": cost.requested, "limit": cost.limit }))
 }
 

@@ -9,7 +9,7 @@ use axum::{
 use super::accept::MediaType;
 use crate::{
     engine::{
-        Answer,
+        Outcome,
         error::{self, Phase},
         payload,
     },
@@ -32,7 +32,7 @@ pub struct ReplyFormat {
 
 impl ReplyFormat {
     /// The response for an answer.
-    pub fn answer(self, answer: &Answer) -> Response {
+    pub fn answer(self, answer: &Outcome) -> Response {
         let phase = if is_unavailable(&answer.response) { Phase::Request } else { answer.phase };
         let status = match answer.status {
             Some(status) => StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST),
@@ -50,7 +50,7 @@ impl ReplyFormat {
     }
 
     /// The response for a batch. Its status is always 200; each answer reports its errors in the body.
-    pub fn batch(self, answers: &[Answer]) -> Response {
+    pub fn batch(self, answers: &[Outcome]) -> Response {
         let texts: Vec<_> = answers.iter().map(|answer| payload::text(&answer.response, answer.phase)).collect();
         self.json(StatusCode::OK, format!("[{}]", texts.join(",")))
     }
@@ -116,14 +116,14 @@ mod tests {
         ReplyFormat { media_type, is_strict }
     }
 
-    fn answer(data: Value, fault: Option<&Error>) -> Answer {
+    fn answer(data: Value, fault: Option<&Error>) -> Outcome {
         let mut response = fault.map_or_else(GraphqlResponse::default, error::refuse);
         for error in &mut response.errors {
             error.path = vec![PathSegment::Field("a".to_owned())];
         }
         response.data = data;
         let phase = if fault.is_some() && response.data == Value::Null { Phase::Request } else { Phase::Execution };
-        Answer { operation: None, status: None, response, phase, statements: Vec::new(), cost: None }
+        Outcome { operation: None, status: None, response, phase, statements: Vec::new(), cost: None }
     }
 
     #[test]

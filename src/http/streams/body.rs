@@ -23,7 +23,7 @@ use tracing::{Instrument, Span};
 
 use super::{Framing, StreamItem, framing::Interruption, items};
 use crate::{
-    engine::{Operation, watch::Event},
+    engine::{OperationStream, watch::Event},
     error::Error,
     http::{fault, observation::Unrecorded, state::HttpState},
 };
@@ -32,7 +32,7 @@ use crate::{
 static ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The response whose body is the stream of an operation.
-pub fn respond(state: &HttpState, framing: Framing, operation: Operation) -> Response {
+pub fn respond(state: &HttpState, framing: Framing, operation: OperationStream) -> Response {
     let Ok(permit) = state.streams.clone().try_acquire_owned() else {
         let fault = Error::Unavailable { message: "too many streams are open", retry_after_s: 1, source: None };
         return fault::response_by_code(&fault);
@@ -99,11 +99,11 @@ impl StreamBody {
                 Some(StreamItem::Event(event)) => {
                     self.cursor = event.cursor().cloned().or(self.cursor.take());
                     match event {
-                        Event::Answer(frame) => {
+                        Event::Response(frame) => {
                             self.heartbeat.reset();
                             Some(self.framing.next(&frame))
                         }
-                        Event::TooSlow(_) => Some(self.interrupt(Interruption::SlowClient)),
+                        Event::Lagged(_) => Some(self.interrupt(Interruption::SlowClient)),
                     }
                 }
                 Some(StreamItem::End) | None => Some(self.end(self.framing.complete())),

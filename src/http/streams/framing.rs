@@ -3,7 +3,7 @@
 use axum::{body::Bytes, http::HeaderValue};
 
 use crate::{
-    engine::{error::refuse, payload, watch::Frame},
+    engine::{error::refuse, payload, watch::EncodedResponse},
     error::Error,
 };
 
@@ -44,7 +44,7 @@ impl Framing {
     }
 
     /// One result. A multipart part ends with the delimiter of the next one, because clients read until they see it.
-    pub fn next(self, frame: &Frame) -> Bytes {
+    pub fn next(self, frame: &EncodedResponse) -> Bytes {
         let payload = &frame.payload;
         match self {
             Self::EventStream => format!("event: next\ndata: {payload}\n\n").into(),

@@ -195,19 +195,19 @@ impl Connection {
 
     async fn deliver(&mut self, id: &str, item: StreamItem) -> Flow {
         match item {
-            StreamItem::Event(Event::Answer(frame)) if frame.phase == Phase::Request => {
+            StreamItem::Event(Event::Response(frame)) if frame.phase == Phase::Request => {
                 self.remove(id);
                 self.send(message::error(id, &frame.errors)).await
             }
-            StreamItem::Event(Event::Answer(frame)) => {
+            StreamItem::Event(Event::Response(frame)) => {
                 self.send(message::next(id, &frame.payload)).await?;
                 // Only now is the event handed over to the network.
-                if let (Some(cursor), Some(place)) = (self.subscriptions.get_mut(id), &frame.place) {
-                    *cursor = Some(Arc::clone(&place.cursor));
+                if let (Some(cursor), Some(span)) = (self.subscriptions.get_mut(id), &frame.span) {
+                    *cursor = Some(Arc::clone(&span.cursor));
                 }
                 Flow::Continue(())
             }
-            StreamItem::Event(Event::TooSlow(cursor)) => Flow::Break(Some(CloseReason::TooSlow(cursor))),
+            StreamItem::Event(Event::Lagged(cursor)) => Flow::Break(Some(CloseReason::TooSlow(cursor))),
             StreamItem::End => {
                 self.remove(id);
                 self.send(message::complete(id)).await

@@ -206,8 +206,8 @@ async fn first(server: &Server, world: &World, file: &std::path::Path, document:
     };
     tokio::select! {
         answer = answer => match answer.unwrap() {
-            Event::Answer(frame) => serde_json::from_str(&frame.payload).unwrap(),
-            other @ Event::TooSlow(_) => panic!("{other:?}"),
+            Event::Response(frame) => serde_json::from_str(&frame.payload).unwrap(),
+            other @ Event::Lagged(_) => panic!("{other:?}"),
         },
         () = commit => unreachable!("it goes on for ever"),
     }

@@ -25,8 +25,8 @@ pub fn subscribe(server: &Server, query: &str, variables: &Value) -> Pushes {
     let operation = server.app.engine().subscribe(auth::development_viewer(), request);
     // Through text, as an answer of a query comes: numbers are read in the same way then.
     Box::pin(operation.events.map(|event| match event {
-        Event::Answer(frame) => serde_json::from_str(&frame.payload).unwrap(),
-        Event::TooSlow(_) => panic!("nobody is slow here"),
+        Event::Response(frame) => serde_json::from_str(&frame.payload).unwrap(),
+        Event::Lagged(_) => panic!("nobody is slow here"),
     }))
 }
 

@@ -1,0 +1,128 @@
+//! The key of a subscription: subscriptions with equal document, operation, variables and scope have equal keys.
+
+use std::sync::Arc;
+
+use async_graphql::{
+    Positioned, Variables,
+    parser::types::{ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet},
+};
+use async_graphql_value::{ConstValue, Value};
+
+use crate::{engine::schema::Resumption, model::Scope};
+
+/// A hash of everything that equal subscriptions have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SubscriptionKey {
+    hash: [u8; 32],
+    /// The execution itself starts after a cursor.
+    starts_after_cursor: bool,
+}
+
+impl SubscriptionKey {
+    /// The execution itself starts after a cursor, so a subscriber that joins needs all events since its start.
+    pub const fn starts_after_cursor(&self) -> bool {
+        self.starts_after_cursor
+    }
+
+    /// The key of a subscription, and the cursor after which it resumes. `root` is its field, with the declared
+    /// resumption.
+    pub fn of(
+        document: &[u8; 32],
+        operation_name: Option<&str>,
+        (root, resumption): (&Field, Option<&Resumption>),
+        variables: &Variables,
+        scope: &Scope,
+    ) -> (Self, Option<Arc<str>>) {
+        let argument = resumption.and_then(|resumption| root.get_argument(&resumption.cursor)).map(|value| &value.node);
+        let (variable, after) = match argument {
+            Some(Value::Variable(name)) => (Some(name), variables.get(name).cloned()),
+            Some(value) => (None, value.clone().into_const()),
+            None => (None, None),
+        };
+        let after: Option<Arc<str>> = match after {
+            Some(ConstValue::String(text)) => Some(Arc::from(text)),
+            _ => None,
+        };
+        let starts_after_cursor = after.is_some() && resumption.is_none_or(|resumption| !resumption.is_replayed);
+        // The map sorts names, so the order in which the client wrote them makes no difference.
+        let rest = variables.iter().filter(|(name, _)| Some(*name) != variable);
+        let rest = rest.map(|(name, value)| (name.to_string(), serde_json::to_value(value).unwrap_or_default()));
+        let rest = serde_json::Value::Object(rest.collect());
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(document);
+        for part in [operation_name.unwrap_or_default(), &rest.to_string(), &format!("{scope:?}")] {
+            hasher.update(&(part.len() as u64).to_be_bytes()).update(part.as_bytes());
+        }
+        if let Some(after) = after.as_ref().filter(|_| starts_after_cursor) {
+            hasher.update(after.as_bytes());
+        }
+        (Self { hash: hasher.finalize().into(), starts_after_cursor }, after)
+    }
+}
+
+/// The root fields of an operation, including those in fragments.
+pub fn root_fields<'a>(document: &'a ExecutableDocument, operation: &'a OperationDefinition) -> Vec<&'a Field> {
+    let mut fields = Vec::new();
+    collect(document, &operation.selection_set, &mut fields);
+    fields
+}
+
+/// The guard has limited the spreads of fragments, and validation has refused cycles.
+fn collect<'a>(document: &'a ExecutableDocument, set: &'a Positioned<SelectionSet>, fields: &mut Vec<&'a Field>) {
+    for selection in &set.node.items {
+        match &selection.node {
+            Selection::Field(field) => fields.push(&field.node),
+            Selection::InlineFragment(fragment) => collect(document, &fragment.node.selection_set, fields),
+            Selection::FragmentSpread(spread) => {
+                if let Some(fragment) = document.fragments.get(&spread.node.fragment_name.node) {
+                    collect(document, &fragment.node.selection_set, fields);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::parser::parse_query;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        engine::documents,
+        model::{OrganizationId, Role},
+    };
+
+    fn key(text: &str, variables: serde_json::Value, scope: &Scope) -> (SubscriptionKey, Option<Arc<str>>) {
+        let document = parse_query(text).unwrap();
+        let (_, operation) = document.operations.iter().next().unwrap();
+        let roots = root_fields(&document, &operation.node);
+        let [root] = roots[..] else { panic!("{text} has one root field") };
+        let is_replayed = root.name.node == "replayed";
+        let resumption = Resumption { cursor: "after".to_owned(), is_replayed };
+        let variables = Variables::from_json(variables);
+        SubscriptionKey::of(&documents::canonical(text), None, (root, Some(&resumption)), &variables, scope)
+    }
+
+    #[test]
+    fn only_layout_order_of_names_and_the_cursor_of_a_replayed_stream_make_no_difference() {
+        let scope = Scope::everything();
+        let text = "subscription ($f: F!, $after: C) { replayed(filter: $f, after: $after) { cursor } }";
+        let (first, after) = key(text, json!({ "f": { "a": 1, "b": 2 }, "after": "x" }), &scope);
+        assert_eq!(after.as_deref(), Some("x"));
+        let spread = "subscription($f:F! $after:C){...R} fragment R on S{replayed(filter:$f after:$after){cursor}}";
+        let loose = "subscription ($f: F!, $after: C) # a comment\n{ replayed(filter: $f\n after: $after) { cursor } }";
+        let (same, none) = key(loose, json!({ "f": { "b": 2, "a": 1 } }), &scope);
+        assert_eq!((same, none), (first, None));
+        assert_eq!(key(spread, json!({ "after": "y" }), &scope).1.as_deref(), Some("y"));
+
+        let tenant = Scope::organization(OrganizationId(1), Role::Viewer);
+        assert_ne!(key(text, json!({ "f": { "a": 1, "b": 2 } }), &tenant).0, first);
+        assert_ne!(key(text, json!({ "f": { "a": 1, "b": 3 } }), &scope).0, first);
+        assert_ne!(key(&text.replace("cursor", "c: cursor"), json!({ "f": { "a": 1, "b": 2 } }), &scope).0, first);
+
+        let text = text.replace("replayed", "resumed");
+        let [one, same, other] = ["x", "x", "y"].map(|after| key(&text, json!({ "f": {}, "after": after }), &scope).0);
+        assert!(one == same && one != other && one.starts_after_cursor() && !first.starts_after_cursor());
+    }
+}

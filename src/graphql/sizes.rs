@@ -1,0 +1,131 @@
+//! The declarations of list sizes and time windows that fields of this schema share, as directives.
+
+use std::borrow::Cow;
+
+use async_graphql::{
+    TypeDirective,
+    registry::{MetaDirectiveInvocation, Registry, location_traits::Directive_At_FIELD_DEFINITION},
+};
+
+use crate::engine::directives::{list_size, resumable, time_buckets, time_window};
+
+/// Defines a unit type that applies a directive with fixed or few arguments.
+macro_rules! shorthand {
+    ($(#[doc = $doc:literal])+ $name:ident($($argument:ident: $type:ty)?) = $directive:ident($($value:expr),*)) => {
+        $(#[doc = $doc])+
+        pub struct $name;
+
+        impl TypeDirective for $name {
+            fn name(&self) -> Cow<'static, str> {
+                $directive.name()
+            }
+
+            fn register(&self, registry: &mut Registry) {
+                $directive.register(registry);
+            }
+        }
+
+        impl Directive_At_FIELD_DEFINITION for $name {}
+
+        impl $name {
+            /// The directive for a field.
+            pub fn apply($($argument: $type)?) -> MetaDirectiveInvocation {
+                $directive::apply($($value),*)
+            }
+        }
+    };
+}
+
+fn names(names: &[&str]) -> Option<Vec<String>> {
+    Some(names.iter().map(|name| (*name).to_owned()).collect())
+}
+
+fn text(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+shorthand! {
+    /// A connection that pages in both directions.
+    Connection() = list_size(None, names(&["first", "last"]), names(&["nodes", "edges"]), None)
+}
+
+shorthand! {
+    /// A connection that pages forward only.
+    ForwardConnection() = list_size(None, names(&["first"]), names(&["nodes", "edges"]), None)
+}
+
+shorthand! {
+    /// A page by number, whose items stand in `items`.
+    NumberedPage() = list_size(None, names(&["pageSize"]), names(&["items"]), None)
+}
+
+shorthand! {
+    /// A list whose size is an argument, or the default value of that argument.
+    Sliced(argument: &str) = list_size(None, names(&[argument]), None, None)
+}
+
+shorthand! {
+    /// A list that counts with this size.
+    Assumed(size: i32) = list_size(Some(size), None, None, None)
+}
+
+shorthand! {
+    /// A list with as many items as a page has at most.
+    FullPage() = list_size(None, None, None, None)
+}
+
+shorthand! {
+    /// A list of which one item is counted unless `first` is given.
+    FirstOrOne() = list_size(Some(1), names(&["first"]), None, None)
+}
+
+shorthand! {
+    /// A list of one series, or of one for each group.
+    Series() = list_size(None, names(&["first"]), None, text("groupBy"))
+}
+
+shorthand! {
+    /// A list with an item for each time bucket of the argument `bucket`.
+    Buckets() = time_buckets("bucket".to_owned(), None)
+}
+
+shorthand! {
+    /// A list of series whose buckets are columns: twenty of them cost as much as one item, because they are not resolved
+    /// one by one.
+    BucketColumns() = time_buckets("bucket".to_owned(), Some(20))
+}
+
+shorthand! {
+    /// The window of a required `filter`.
+    FilterWindow() = time_window(
+        vec!["filter.time.last".to_owned()],
+        text("filter.time.between.from"),
+        text("filter.time.between.to"),
+        None
+    )
+}
+
+shorthand! {
+    /// The window of a `filter`, or the last day without one.
+    OptionalFilterWindow() = time_window(
+        vec!["filter.time.last".to_owned()],
+        text("filter.time.between.from"),
+        text("filter.time.between.to"),
+        text("PT24H")
+    )
+}
+
+shorthand! {
+    /// The sliding window of the argument `window`.
+    LiveWindow() = time_window(vec!["window".to_owned()], None, None, None)
+}
+
+shorthand! {
+    /// A stream that resumes after the cursor `after`; missed events are replayed to each client.
+    Replayed() = resumable("after".to_owned(), true)
+}
+
+shorthand! {
+    /// A stream that resumes after the cursor `after`.
+    Resumed() = resumable("after".to_owned(), false)
+}
