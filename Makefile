@@ -2,12 +2,13 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test crash fix lint schema seed bench web ci
+.PHONY: help run test crash simulate fix lint schema seed bench web ci
 
 SIZE ?= small
 RNG_SEED ?= 1
 KILLS ?= 200
 CRASH_SEED ?=
+BATCHES ?= 2000
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,13 +23,23 @@ run: ## build what is missing and serve on 127.0.0.1:8000
 test: ## run every test, on SQLite and PostgreSQL (KEEP_POSTGRES=1 leaves the server running)
 	@trap '[ "$${KEEP_POSTGRES:-}" = 1 ] || scripts/test-teardown' EXIT; \
 	scripts/test-setup; \
-	TEST_POSTGRES_URL="$$(cat target/test-postgres.url)" cargo test --workspace
+	rm -f target/test-times; \
+	status=0; \
+	TEST_POSTGRES_URL="$$(cat target/test-postgres.url)" cargo test --workspace || status=$$?; \
+	scripts/slowest-tests; \
+	exit $$status
 
-crash: ## kill servers and databases at random for long (KILLS=200 CRASH_SEED=1 repeats a run)
+crash: ## kill servers and databases at random, many times (KILLS=200 CRASH_SEED=1 repeats a run)
 	@trap '[ "$${KEEP_POSTGRES:-}" = 1 ] || scripts/test-teardown' EXIT; \
 	scripts/test-setup; \
 	TEST_POSTGRES_URL="$$(cat target/test-postgres.url)" CRASH_KILLS=$(KILLS) CRASH_SEED=$(CRASH_SEED) \
-		cargo test --test it -- crash:: --nocapture
+		cargo test --test it -- operations::crash:: --nocapture
+
+simulate: ## deliver streams while servers, broker and commits fail, for a long time (BATCHES=2000)
+	@trap '[ "$${KEEP_POSTGRES:-}" = 1 ] || scripts/test-teardown' EXIT; \
+	scripts/test-setup; \
+	TEST_POSTGRES_URL="$$(cat target/test-postgres.url)" FAILOVER_BATCHES=$(BATCHES) \
+		cargo test --test it -- live::failover:: --nocapture
 
 fix: ## repair what the machine can: clippy's suggestions, then the format
 	cargo clippy --fix --allow-dirty --allow-staged --workspace --all-targets

@@ -14,6 +14,8 @@ pub mod server;
 pub mod snapshot;
 pub mod socket;
 pub mod sql;
+pub mod timer;
+pub mod wait;
 
 pub use builders::{Seed, World};
 pub use database::TestDatabase;

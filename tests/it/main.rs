@@ -10,6 +10,7 @@
 
 mod cases;
 mod harness;
+mod readme;
 mod tidy;
 
 /// `perfgraph` as a command.

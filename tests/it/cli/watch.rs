@@ -1,6 +1,6 @@
 //! `perfgraph watch` with the real binary against a real server.
 
-use std::{process::Stdio, time::Duration};
+use std::process::Stdio;
 
 use perfgraph::{
     clock::Clock,
@@ -10,12 +10,13 @@ use perfgraph::{
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::Command,
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 use crate::harness::{
     Server, TestDatabase, World, builders,
     process::{self, PATIENCE},
+    wait,
 };
 
 const SETTINGS: &str = "self_monitoring.enabled = false";
@@ -129,16 +130,11 @@ async fn a_terminal_is_drawn_over_and_left_as_it_was() {
     script.env("TERM", "xterm").stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
     let mut script = script.spawn().unwrap();
     let until = async |part: &str, count: usize| {
-        let waiting = async {
-            loop {
-                let text = std::fs::read_to_string(&drawn).unwrap_or_default();
-                if text.matches(part).count() >= count {
-                    return text;
-                }
-                sleep(Duration::from_millis(20)).await;
-            }
-        };
-        timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{part:?} does not come {count} times"))
+        wait::until_some(&format!("{part:?} comes {count} times"), async || {
+            let text = std::fs::read_to_string(&drawn).unwrap_or_default();
+            (text.matches(part).count() >= count).then_some(text)
+        })
+        .await
     };
     until("GET /slow", 3).await;
     drop(server.stop().await);

@@ -1,14 +1,13 @@
 //! A broker of a test's own: Redis on a free port, without a file, ended with the test or before.
 
-use std::{net::TcpListener, process::Stdio, time::Duration};
+use std::{net::TcpListener, process::Stdio};
 
 use tokio::{
     net::TcpStream,
     process::{Child, Command},
-    time::{sleep, timeout},
 };
 
-use super::process::PATIENCE;
+use super::wait;
 
 pub struct Broker {
     port: u16,
@@ -34,12 +33,8 @@ impl Broker {
         command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
         self.process = Some(command.spawn().expect("no redis-server: run `make test`, or `scripts/test-setup` once"));
-        let answers = async {
-            while TcpStream::connect(("127.0.0.1", self.port)).await.is_err() {
-                sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(PATIENCE, answers).await.expect("the broker takes connections in time");
+        let is_open = async || TcpStream::connect(("127.0.0.1", self.port)).await.is_ok();
+        wait::until("the broker takes connections", is_open).await;
     }
 
     /// Ends it without a word.

@@ -11,10 +11,7 @@
 //! `statements: sqlite 8, postgres 9` where the databases differ. `{{employee.3}}` is the id of the third employee made,
 //! `{{employee.3.cursor}}` its place in a list, `{{metric}}` the id of the newest metric.
 
-use std::{
-    fmt::Write,
-    path::{Path, PathBuf},
-};
+use std::{fmt::Write, path::PathBuf};
 
 use async_graphql::Value;
 use perfgraph::{
@@ -36,23 +33,8 @@ pub struct Case {
     document: String,
 }
 
-/// Every case below `folder`, by path.
-pub fn all(folder: &Path) -> Vec<Case> {
-    let mut cases = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            cases.extend(all(&path));
-        } else if path.extension().is_some_and(|extension| extension == "graphql") {
-            cases.push(Case::read(path));
-        }
-    }
-    cases.sort_by(|a, b| a.file.cmp(&b.file));
-    cases
-}
-
 impl Case {
-    fn read(file: PathBuf) -> Self {
+    pub fn read(file: PathBuf) -> Self {
         let document = std::fs::read_to_string(&file).unwrap();
         let name = file.display();
         let head: Vec<_> = document
@@ -93,7 +75,7 @@ impl Case {
         outcome(&reply.text, self.is_mutation())
     }
 
-    pub fn is_mutation(&self) -> bool {
+    fn is_mutation(&self) -> bool {
         self.document.lines().any(|line| line.starts_with("mutation"))
     }
 

@@ -4,12 +4,11 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::Stdio,
-    time::Duration,
 };
 
 use tokio::process::Command;
 
-use super::process::run;
+use super::{process::run, wait};
 
 /// A server that stops with its test.
 pub struct Cluster {
@@ -59,9 +58,7 @@ impl Cluster {
     pub async fn kill(&mut self) {
         let pid = self.pid().expect("the server runs");
         kill(pid);
-        while relatives(pid).next().is_some() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        wait::until("the processes of the database end", async || relatives(pid).next().is_none()).await;
         // A process that nobody has asked about yet would still count as running.
         std::fs::remove_file(self.folder.join("data/postmaster.pid")).unwrap();
     }

@@ -23,7 +23,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, postgres::Pg
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use super::server::NOW;
+use super::{server::NOW, timer::Timer};
 
 static SQLITE_TEMPLATE: OnceCell<(TempDir, PathBuf)> = OnceCell::const_new();
 static POSTGRES_TEMPLATE: OnceCell<String> = OnceCell::const_new();
@@ -57,6 +57,7 @@ pub struct TestDatabase {
     pub database: Database,
     pub url: String,
     _home: Home,
+    _timer: Timer,
 }
 
 impl TestDatabase {
@@ -76,7 +77,12 @@ impl TestDatabase {
         let file = folder.path().join("perfgraph.sqlite");
         std::fs::copy(template, &file).unwrap();
         let url = sqlite_url(&file);
-        Self { database: Database::open(&options(&url)).await.unwrap(), url, _home: Home::Folder(folder) }
+        Self {
+            database: Database::open(&options(&url)).await.unwrap(),
+            url,
+            _home: Home::Folder(folder),
+            _timer: Timer::start(),
+        }
     }
 
     pub async fn postgres() -> Self {
@@ -112,21 +118,31 @@ impl TestDatabase {
         statements.push(format!("CREATE DATABASE {name} {how}"));
         admin(&statements).await;
         let url = postgres_url(&name);
-        Self { database: Database::open(&options(&url)).await.unwrap(), url, _home: Home::Server(name) }
+        Self {
+            database: Database::open(&options(&url)).await.unwrap(),
+            url,
+            _home: Home::Server(name),
+            _timer: Timer::start(),
+        }
     }
 
     /// The same on SQLite.
     pub async fn unmigrated_sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = sqlite_url(&folder.path().join("perfgraph.sqlite"));
-        Self { database: Database::open(&options(&url)).await.unwrap(), url, _home: Home::Folder(folder) }
+        Self {
+            database: Database::open(&options(&url)).await.unwrap(),
+            url,
+            _home: Home::Folder(folder),
+            _timer: Timer::start(),
+        }
     }
 
     /// A database on a server of the test's own, migrated.
     pub async fn at(url: &str) -> Self {
         let database = Database::open(&options(url)).await.unwrap();
         migrate::up(&database, None).await.unwrap();
-        Self { database, url: url.to_owned(), _home: Home::Elsewhere }
+        Self { database, url: url.to_owned(), _home: Home::Elsewhere, _timer: Timer::start() }
     }
 
     /// A second set of pools on the same database, as another process would have.

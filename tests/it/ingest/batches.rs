@@ -21,7 +21,7 @@ use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel, ModelTrait};
 use tokio::task::JoinHandle;
 
 use crate::{
-    harness::{TestDatabase, books},
+    harness::{TestDatabase, books, wait},
     on_both_databases,
 };
 
@@ -513,7 +513,7 @@ on_both_databases! {
         // Nobody commits yet; the project check needs a few polls.
         tokio::select! {
             answer = &mut waiting => panic!("answered without a commit: {answer:?}"),
-            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+            () = wait::fixed(Duration::from_millis(200), "an answer that must not come has no signal") => {}
         }
         let refused = ingest.submit(&scope, ten(), &log).await.unwrap_err();
         assert!(matches!(refused, Error::Unavailable { retry_after_s: 1.., .. }), "{refused:?}");

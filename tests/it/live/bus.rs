@@ -15,11 +15,11 @@ use perfgraph::{
     },
     model::{OrganizationId, Scope},
 };
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    harness::{TestDatabase, broker::Broker, process::PATIENCE},
+    harness::{TestDatabase, broker::Broker, process::PATIENCE, wait},
     ingest::batches::{ACME, GLOBEX, Rig, candidate, submission},
     live::streams::PACING,
     on_both_databases,
@@ -221,7 +221,7 @@ on_both_databases! {
         }
         let publisher: &Publisher = &here.rig.publisher;
         assert_eq!(publisher.streams(), 0);
-        sleep(Duration::from_millis(100)).await;
+        wait::fixed(Duration::from_millis(100), "five polls must go by without a read of these commits").await;
         let mut events = here.watch(Filter::default()).await;
         there.commit(100.0).await;
         assert_eq!(next_value(&mut events).await, 100.0);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpSocket, TcpStream},
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
         process::PATIENCE,
         server::NOW,
         socket::{Said, Socket},
+        wait,
     },
     on_both_databases,
 };
@@ -119,12 +120,8 @@ on_both_databases! {
         assert_eq!(other.next().await.event()["caughtUp"], true);
         assert_eq!(server.app.engine().subscriptions_executed().0, before.0 + 2);
         drop((sockets, other));
-        let nobody = async {
-            while server.app.engine().subscriptions_running() > 0 {
-                sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(PATIENCE, nobody).await.expect("executions end with the last who watches");
+        let is_idle = async || server.app.engine().subscriptions_running() == 0;
+        wait::until("executions end with their last watcher", is_idle).await;
     }
 }
 
@@ -380,13 +377,11 @@ async fn one_that_never_reads_its_events_loses_its_place() {
     );
     connection.write_all(head.as_bytes()).await.unwrap();
     let taken = async {
-        while server.app.engine().subscriptions_running() == 0 {
-            sleep(Duration::from_millis(5)).await;
-        }
+        wait::until("the subscription runs", async || server.app.engine().subscriptions_running() > 0).await;
         let numbers: Vec<u32> = (0..100).collect();
         while server.app.engine().subscriptions_running() > 0 {
             commit_large(&server, &world, &numbers).await;
-            sleep(Duration::from_millis(1)).await;
+            wait::step().await;
         }
     };
     timeout(PATIENCE, taken).await.expect("its place is given to others");
@@ -405,13 +400,13 @@ async fn a_message_waits_for_its_socket_as_long_as_the_setting_says() {
         for from in (first..first + 3_000).step_by(100) {
             commit_large(&server, &world, &(from..from + 100).collect::<Vec<_>>()).await;
         }
-        sleep(Duration::from_secs(1)).await;
+        wait::fixed(Duration::from_secs(1), "the operating system fills its buffers, which nothing tells").await;
     };
     let time_goes_by = async |length| {
         tokio::time::pause();
         tokio::time::advance(length).await;
         tokio::time::resume();
-        sleep(Duration::from_millis(200)).await;
+        wait::fixed(Duration::from_millis(200), "timers that are due must have run, also where nothing follows").await;
     };
     much(1).await;
     time_goes_by(Duration::from_secs(22)).await;
@@ -419,10 +414,7 @@ async fn a_message_waits_for_its_socket_as_long_as_the_setting_says() {
     assert_eq!(read_to(&mut slow, 3_000).await.0, (1..=3_000).collect::<Vec<_>>());
     much(3_001).await;
     time_goes_by(Duration::from_secs(26)).await;
-    let cut = async {
-        while server.app.engine().subscriptions_running() > 0 {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
+    let is_cut = async || server.app.engine().subscriptions_running() == 0;
+    let cut = wait::until("the client that does not read is cut", is_cut);
     timeout(Duration::from_secs(5), cut).await.expect("it had its time");
 }

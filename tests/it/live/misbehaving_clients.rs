@@ -12,11 +12,7 @@ use perfgraph::{
     random::Random,
 };
 use serde_json::{Value, json};
-use tokio::{
-    io::AsyncReadExt,
-    net::TcpSocket,
-    time::{sleep, timeout},
-};
+use tokio::{io::AsyncReadExt, net::TcpSocket, time::timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
@@ -25,6 +21,7 @@ use crate::{
         process::{self, PATIENCE, Served},
         server::NOW,
         socket::{Receiver, Said, Sender, Socket},
+        wait,
     },
     on_both_databases,
 };
@@ -96,7 +93,7 @@ on_both_databases! {
                 sent += 1;
                 commit(&server, &world, 1, sent, 1).await;
                 assert_eq!(number(&mut neighbour).await, sent);
-                sleep(Duration::from_millis(10)).await;
+                wait::step().await;
             }
             // Its place as well, not its stream alone.
             let newcomer = loop {
@@ -126,9 +123,7 @@ async fn one_that_vanishes_while_much_is_sent_is_cut() {
     let filter = json!({ "filter": { "projectIds": [world.id("project", 1)] } });
     vanished.subscribe("s", STREAM, &filter).await.unwrap();
     let cut = async {
-        while server.app.engine().subscriptions_running() == 0 {
-            sleep(Duration::from_millis(5)).await;
-        }
+        wait::until("the subscription runs", async || server.app.engine().subscriptions_running() > 0).await;
         while server.app.engine().subscriptions_running() > 0 {
             for value in 0..20 {
                 commit(&server, &world, 1, value, 480).await;
@@ -153,7 +148,7 @@ on_both_databases! {
             let mut taken = 0;
             while slow.read_u8().await.is_ok() {
                 taken += 1;
-                sleep(Duration::from_secs(1)).await;
+                wait::fixed(Duration::from_secs(1), "one byte a second is what this client does").await;
             }
             taken
         });
@@ -266,8 +261,8 @@ async fn what_is_no_message_ends_its_own_socket_alone() {
     let mut neighbour = watching(&server, &variables(&world, 1, &after)).await;
     let frames = [
         (Message::binary(vec![0; 1_000]), 4400, "binary frames"),
-        (Message::text("x".repeat(5_000_000)), 1009, "at most 65536 bytes"),
-        (Message::binary(vec![0; 5_000_000]), 1009, "at most 65536 bytes"),
+        (Message::text("x".repeat(5_000_000)), 1009, "the maximum is 65536 bytes"),
+        (Message::binary(vec![0; 5_000_000]), 1009, "the maximum is 65536 bytes"),
         (Message::text("{}"), 4400, "missing field `type`"),
     ];
     for (value, (frame, code, reason)) in (1..).zip(frames) {

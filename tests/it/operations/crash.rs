@@ -1,7 +1,7 @@
 //! Processes that are killed while much is under way: servers, and a database of the test's own. What was acknowledged is
 //! there once and whole, what was not is there once or not at all, and rollups are what the raw rows add up to.
 
-use std::{collections::BTreeMap, path::Path, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, path::Path, str::FromStr};
 
 use perfgraph::{
     clock::Clock,
@@ -18,6 +18,7 @@ use crate::{
         cluster::Cluster,
         process::{PATIENCE, Served, command},
         server::client,
+        wait,
     },
     on_both_databases,
 };
@@ -268,13 +269,8 @@ async fn a_killed_postgres_loses_nothing_and_doubles_nothing() {
         assert_nothing_lost(&database, &writers).await;
         // The first connections of the pool are dead; the server notices by itself.
         let (client, url) = (client(), served.url("/graphql"));
-        timeout(PATIENCE, async {
-            while writers[0].send(&client, &url).await.is_none() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        })
-        .await
-        .expect("the server finds its database again");
+        wait::until("the server finds its database again", async || writers[0].send(&client, &url).await.is_some())
+            .await;
     }
     settled(&TestDatabase::at(&cluster.url).await, &served, &mut writers).await;
     served.signal("TERM").await;

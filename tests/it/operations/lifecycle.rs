@@ -23,8 +23,9 @@ use tokio::{
 
 use crate::{
     harness::{
-        Server, TestDatabase,
+        Server, TestDatabase, held,
         process::{PATIENCE, Served, command, run},
+        wait,
     },
     ingest::batches::{candidate, submission},
 };
@@ -165,8 +166,8 @@ async fn the_whole_stop_has_a_bound() {
         .await
         .unwrap();
     let mut holder = PgConnection::connect(&server.database.url).await.unwrap();
-    let mut held = holder.begin().await.unwrap();
-    sqlx::query("LOCK TABLE metric_event IN ACCESS EXCLUSIVE MODE").execute(&mut *held).await.unwrap();
+    let mut lock = holder.begin().await.unwrap();
+    sqlx::query("LOCK TABLE metric_event IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
     // A commit that hangs, and a request that never ends.
     let ingest = core.ingest.clone();
     let project = perfgraph::model::Key { organization: OrganizationId(ids.0), id: ProjectId(ids.1) };
@@ -176,11 +177,12 @@ async fn the_whole_stop_has_a_bound() {
     });
     let mut request = tokio::net::TcpStream::connect(server.app.address()).await.unwrap();
     request.write_all(b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{").await.unwrap();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let is_held = async || held::waiting(&server.database).await > 0;
+    wait::until("the commit waits for the locked table", is_held).await;
     assert!(!hanging.is_finished());
     let Server { app, database: _database, .. } = server;
     timeout(Duration::from_millis(5_500), app.stop()).await.expect("the drain timeout and five seconds");
-    held.rollback().await.unwrap();
+    lock.rollback().await.unwrap();
 }
 
 async fn rows(file: &Path) -> i64 {
@@ -203,9 +205,7 @@ async fn a_first_start_that_is_killed_leaves_no_half_of_the_sample_data() {
     };
     let mut first = serve().spawn().unwrap();
     let unfinished = folder.path().join("perfgraph.sqlite.filling");
-    while !unfinished.exists() && !file.exists() {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    wait::until("the first start begins to fill its file", async || unfinished.exists() || file.exists()).await;
     first.kill().await.unwrap();
     assert!(!file.exists(), "killed too late to prove anything");
     let served = Served::start(serve()).await;

@@ -1,7 +1,7 @@
 //! Databases that cannot take more in the middle of something, by every way in: it is told as such, nothing is half
 //! written, what was acknowledged stays, and the same call finishes when the database is there again.
 
-use std::{process::Stdio, time::Duration};
+use std::process::Stdio;
 
 use perfgraph::{clock::Clock, db::Backend};
 use reqwest::Method;
@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, SqliteConnection};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
         cluster::Cluster,
         process::PATIENCE,
         server::{NOW, send},
+        wait,
     },
     ingest::http_api::{NDJSON, PATH, begin, rows, stored, until_stored},
     on_both_databases,
@@ -188,7 +189,7 @@ async fn assert_finished(server: &Server, world: &World) {
                 return reply;
             }
             assert_turned_away(&reply);
-            sleep(Duration::from_millis(20)).await;
+            wait::step().await;
         }
     };
     let reply = timeout(PATIENCE, retried).await.expect("the server finds its database again");

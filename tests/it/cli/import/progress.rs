@@ -6,12 +6,12 @@ use std::{fmt::Write as _, process::Stdio, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::Command,
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 use super::{PROJECT, import, seeded};
 use crate::{
-    harness::{TestDatabase, process::PATIENCE},
+    harness::{TestDatabase, process::PATIENCE, wait},
     ingest::http_api::{gzip, rows, stored},
 };
 
@@ -90,7 +90,7 @@ async fn peak(mut command: Command) -> u64 {
             let text = std::fs::read_to_string(&status).unwrap_or_default();
             let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
             peak = line.map_or(peak, |line| line.trim_end_matches("kB").trim().parse().unwrap());
-            sleep(Duration::from_millis(2)).await;
+            wait::step().await;
         }
     };
     assert!(timeout(2 * PATIENCE, ended).await.expect("it ends").success());
