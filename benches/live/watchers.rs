@@ -118,7 +118,7 @@ impl Watchers {
         Ok(Self { count, received, ages_us })
     }
 
-    /// Waits until everybody has so many messages.
+    /// Waits until every client has this number of messages.
     pub async fn all_have(&self, messages: u64) -> Outcome<()> {
         let wanted = messages * self.count as u64;
         let arrived = async {
@@ -130,7 +130,7 @@ impl Watchers {
         timeout(PATIENCE, arrived).await.map_err(|_| late().into())
     }
 
-    /// So many messages a second over all clients.
+    /// Sends messages at this rate per second over all clients.
     pub async fn paced(&mut self, target: &Target, duration: Duration, per_second: usize) -> Outcome<Figures> {
         let mut ticks =
             tokio::time::interval(Duration::from_secs(1) * u32::try_from(self.count)? / u32::try_from(per_second)?);

@@ -13,7 +13,7 @@ use crate::{Outcome, client::Connection, cpu, server::Server};
 /// Bytes by which equal answers may differ.
 const LAST_DIGITS: usize = 16;
 
-/// How much to send: so many requests, or so long.
+/// The load of a round: a number of requests, or a duration.
 #[derive(Clone, Copy)]
 pub struct Load {
     /// At most.

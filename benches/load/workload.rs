@@ -19,7 +19,7 @@ pub struct Workload {
     pub by_hand: Vec<u8>,
     /// Requests of a round on perfgraph.
     pub requests: usize,
-    /// Requests of a round on the hand-written endpoint: more, where so many would be too quick to measure.
+    /// Requests of a round on the hand-written endpoint: more, where that number would be too quick to measure.
     pub requests_by_hand: usize,
 }
 

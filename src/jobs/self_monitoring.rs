@@ -247,7 +247,7 @@ mod tests {
         let taken = served((0..300).map(|place| format!("query Q{place:0>300}")), 1_000);
         let others = taken.iter().filter(|one| one.endpoint == OTHER_ENDPOINTS).count();
         assert!(taken.iter().all(|one| one.endpoint.len() <= ENDPOINT_BYTES_MAX));
-        assert_eq!((taken.len(), others), (300, 0), "names that begin alike for so long are one");
+        assert_eq!((taken.len(), others), (300, 0), "names with an equal beginning of the maximum length are one");
         let taken = served((0..300).map(|place| format!("query Q{place}")), 1_000);
         let others = taken.iter().filter(|one| one.endpoint == OTHER_ENDPOINTS).count();
         assert_eq!((taken.len(), others), (300, 100));

@@ -1,4 +1,4 @@
-//! Waiting in tests: for a condition, with a deadline. This is the only file that sleeps; a test below checks that.
+//! Waiting in tests: for a condition, with a deadline. Only this file of the tests sleeps, as `tidy::waits` checks.
 
 use std::time::Duration;
 
@@ -39,40 +39,4 @@ pub async fn step() {
 pub async fn fixed(length: Duration, reason: &str) {
     assert!(!reason.is_empty());
     sleep(length).await;
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use crate::harness::server::repository;
-
-    fn files(folder: &Path) -> Vec<std::path::PathBuf> {
-        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-    }
-
-    fn sleeps(source: &str) -> usize {
-        // Spelled in halves, or this file would be a finding of other checks.
-        [concat!("sle", "ep("), concat!("inter", "val(")]
-            .iter()
-            .flat_map(|call| source.match_indices(call))
-            // A name that only ends so, such as the function of PostgreSQL, is another function.
-            .filter(|(place, _)| {
-                !source[..*place].ends_with(|character: char| character.is_alphanumeric() || character == '_')
-            })
-            .count()
-    }
-
-    #[test]
-    fn no_other_test_sleeps() {
-        let found: Vec<_> = files(&repository("tests/it"))
-            .into_iter()
-            .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-            .filter(|path| !path.ends_with("harness/wait.rs") && !path.display().to_string().contains("tidy"))
-            .filter(|path| sleeps(&std::fs::read_to_string(path).unwrap()) > 0)
-            .collect();
-        assert!(found.is_empty(), "wait for a condition by harness::wait instead of sleeping: {found:?}");
-        assert_eq!(sleeps(concat!("tokio::time::sle", "ep(x); pg_sle", "ep(2)")), 1);
-    }
 }
