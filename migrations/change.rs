@@ -1,11 +1,6 @@
-//! A migration as plain SQL statements, applied and reverted in one transaction.
+//! A migration as plain SQL statements for both databases.
 
-use sea_orm_migration::{
-    prelude::*,
-    sea_orm::{ConnectionTrait, DbBackend},
-};
-
-/// The statements of a migration, for both databases.
+/// The statements of a migration.
 pub trait Change {
     /// The statements that apply it to SQLite.
     const SQLITE: &'static [&'static str];
@@ -17,31 +12,13 @@ pub trait Change {
     const REVERT: &'static [&'static str] = &[];
 }
 
-pub async fn apply<C: Change>(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    let connection = manager.get_connection();
-    let statements = match connection.get_database_backend() {
-        DbBackend::Sqlite => C::SQLITE,
-        _ => C::POSTGRES,
-    };
-    for statement in statements {
-        connection.execute_unprepared(statement).await?;
-    }
-    Ok(())
+/// The name under which databases record a migration. It never changes.
+pub trait Named {
+    /// The name of the file unless another is given.
+    fn name() -> &'static str;
 }
 
-pub async fn revert<C: Change>(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    let connection = manager.get_connection();
-    for statement in C::REVERT {
-        connection.execute_unprepared(statement).await?;
-    }
-    for table in C::TABLES {
-        connection.execute_unprepared(&format!("DROP TABLE IF EXISTS {table}")).await?;
-    }
-    Ok(())
-}
-
-/// Implements [`MigrationTrait`] for a [`Change`]. Databases record a migration by its name, which is the name of its file
-/// unless another is given.
+/// Declares the type `Migration`, which implements [`Change`], and its [`Named`].
 macro_rules! migration {
     () => {
         crate::change::migration!(module_path!().rsplit("::").next().unwrap_or_default());
@@ -49,24 +26,9 @@ macro_rules! migration {
     ($name:expr) => {
         pub struct Migration;
 
-        impl sea_orm_migration::MigrationName for Migration {
-            fn name(&self) -> &str {
+        impl crate::change::Named for Migration {
+            fn name() -> &'static str {
                 $name
-            }
-        }
-
-        #[sea_orm_migration::async_trait::async_trait]
-        impl sea_orm_migration::MigrationTrait for Migration {
-            async fn up(&self, manager: &sea_orm_migration::SchemaManager) -> Result<(), sea_orm_migration::DbErr> {
-                crate::change::apply::<Self>(manager).await
-            }
-
-            async fn down(&self, manager: &sea_orm_migration::SchemaManager) -> Result<(), sea_orm_migration::DbErr> {
-                crate::change::revert::<Self>(manager).await
-            }
-
-            fn use_transaction(&self) -> Option<bool> {
-                Some(true)
             }
         }
     };

@@ -7,8 +7,6 @@
 //! PostgreSQL blocks writes to a table while it builds an index. On a table that every ingest writes, a migration therefore
 //! builds an index CONCURRENTLY, or states in a comment how long the build takes.
 
-use sea_orm_migration::prelude::*;
-
 mod change;
 mod m0001_organization;
 mod m0002_employee;
@@ -28,30 +26,48 @@ mod m0015_stream_secret;
 mod m0016_metric_late;
 mod m0017_five_minutes;
 
-/// Applies and reverts the migrations in order.
-pub struct Migrator;
+use change::{Change, Named};
 
-#[async_trait::async_trait]
-impl MigratorTrait for Migrator {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(m0001_organization::Migration),
-            Box::new(m0002_employee::Migration),
-            Box::new(m0003_project::Migration),
-            Box::new(m0004_ingest::Migration),
-            Box::new(m0005_metric_event::Migration),
-            Box::new(m0006_metric_rollup::Migration),
-            Box::new(m0007_team_size::Migration),
-            Box::new(m0008_directory_lists::Migration),
-            Box::new(m0009_rollup_part::Migration),
-            Box::new(m0010_active_everywhere::Migration),
-            Box::new(m0011_metric_tags::Migration),
-            Box::new(m0012_entity_change::Migration),
-            Box::new(m0013_ledger_age::Migration),
-            Box::new(m0014_release::Migration),
-            Box::new(m0015_stream_secret::Migration),
-            Box::new(m0016_metric_late::Migration),
-            Box::new(m0017_five_minutes::Migration),
-        ]
+/// A migration: its name and its statements, which run in one transaction.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    /// The name that databases record.
+    pub name: &'static str,
+    /// The statements that apply it to SQLite.
+    pub sqlite: &'static [&'static str],
+    /// The statements that apply it to PostgreSQL.
+    pub postgres: &'static [&'static str],
+    /// The tables to drop when it is reverted, in order, after `revert`.
+    pub tables: &'static [&'static str],
+    /// The statements that revert everything but the tables.
+    pub revert: &'static [&'static str],
+}
+
+impl Migration {
+    fn of<M: Change + Named>() -> Self {
+        Self { name: M::name(), sqlite: M::SQLITE, postgres: M::POSTGRES, tables: M::TABLES, revert: M::REVERT }
     }
+}
+
+/// Every migration, in the order in which they are applied.
+pub fn all() -> Vec<Migration> {
+    vec![
+        Migration::of::<m0001_organization::Migration>(),
+        Migration::of::<m0002_employee::Migration>(),
+        Migration::of::<m0003_project::Migration>(),
+        Migration::of::<m0004_ingest::Migration>(),
+        Migration::of::<m0005_metric_event::Migration>(),
+        Migration::of::<m0006_metric_rollup::Migration>(),
+        Migration::of::<m0007_team_size::Migration>(),
+        Migration::of::<m0008_directory_lists::Migration>(),
+        Migration::of::<m0009_rollup_part::Migration>(),
+        Migration::of::<m0010_active_everywhere::Migration>(),
+        Migration::of::<m0011_metric_tags::Migration>(),
+        Migration::of::<m0012_entity_change::Migration>(),
+        Migration::of::<m0013_ledger_age::Migration>(),
+        Migration::of::<m0014_release::Migration>(),
+        Migration::of::<m0015_stream_secret::Migration>(),
+        Migration::of::<m0016_metric_late::Migration>(),
+        Migration::of::<m0017_five_minutes::Migration>(),
+    ]
 }

@@ -8,7 +8,7 @@ section! {
     "log" => Log {
         /// Minimum level: `error`, `warn`, `info`, `debug` or `trace`. May be given per module:
         /// `info,perfgraph::ingest=debug`. At `debug` every request is logged.
-        filter: String = String::from("info,sea_orm_migration=warn"),
+        filter: String = String::from("info"),
         /// `text` for reading, or `json` (one object per line) for log collectors.
         format: LogFormat = LogFormat::Text,
     }

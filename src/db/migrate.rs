@@ -6,9 +6,8 @@ use std::{
     time::Duration,
 };
 
-use perfgraph_migrations::Migrator;
-use sea_orm::DbErr;
-use sea_orm_migration::{MigrationStatus, MigratorTrait};
+use perfgraph_migrations::Migration;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait};
 use sqlx::{Connection, PgConnection};
 
 use super::{
@@ -35,38 +34,113 @@ pub struct Change {
 /// Applies the next `steps` migrations, or all pending ones.
 ///
 /// # Errors
-/// A migration fails and is rolled back.
+/// A migration fails and is rolled back, or a newer version has migrated the database.
 pub async fn up(database: &Database, steps: Option<u32>) -> Result<()> {
     let lock = Lock::take(database).await?;
-    let answer = Migrator::up(&database.write, steps).await;
+    let outcome = Box::pin(apply_pending(&database.write, steps)).await;
     lock.release().await?;
-    answer.map_err(explain)
+    outcome
 }
 
 /// Reverts the last `steps` migrations, or all of them.
 ///
 /// # Errors
-/// A migration cannot be reverted.
+/// A migration cannot be reverted, or a newer version has migrated the database.
 pub async fn down(database: &Database, steps: Option<u32>) -> Result<()> {
     let lock = Lock::take(database).await?;
-    let answer = Migrator::down(&database.write, steps).await;
+    let outcome = Box::pin(revert_applied(&database.write, steps)).await;
     lock.release().await?;
-    answer.map_err(explain)
+    outcome
 }
 
-/// Every known migration, oldest first.
+/// Every known migration, oldest first. It creates nothing, so it needs no right to create tables.
 ///
 /// # Errors
 /// The database cannot be read, or a newer version has migrated it.
 pub async fn status(database: &Database) -> Result<Vec<Change>> {
-    let migrations = Migrator::get_migration_with_status_read_only(&database.write).await.map_err(explain)?;
-    Ok(migrations
+    let recorded = recorded(&database.write).await?;
+    Ok(perfgraph_migrations::all()
         .iter()
         .map(|migration| Change {
-            name: migration.name().to_owned(),
-            is_applied: migration.status() == MigrationStatus::Applied,
+            name: migration.name.to_owned(),
+            is_applied: recorded.iter().any(|name| name == migration.name),
         })
         .collect())
+}
+
+async fn apply_pending(connection: &DatabaseConnection, steps: Option<u32>) -> Result<()> {
+    connection.execute_unprepared(&format!("CREATE TABLE IF NOT EXISTS {RECORD}")).await?;
+    let recorded = recorded(connection).await?;
+    let pending = perfgraph_migrations::all().into_iter().filter(|one| !recorded.iter().any(|name| name == one.name));
+    for migration in pending.take(count(steps)) {
+        let backend = connection.get_database_backend();
+        let (statements, seconds) = match backend {
+            DbBackend::Sqlite => (migration.sqlite, "unixepoch()"),
+            _ => (migration.postgres, "EXTRACT(EPOCH FROM now())::BIGINT"),
+        };
+        let transaction = connection.begin().await?;
+        for statement in statements {
+            transaction.execute_unprepared(statement).await?;
+        }
+        let record = format!("INSERT INTO seaql_migrations (version, applied_at) VALUES ($1, {seconds})");
+        transaction.execute_raw(Statement::from_sql_and_values(backend, record, [migration.name.into()])).await?;
+        transaction.commit().await?;
+        tracing::debug!(migration = migration.name, "migration applied");
+    }
+    Ok(())
+}
+
+async fn revert_applied(connection: &DatabaseConnection, steps: Option<u32>) -> Result<()> {
+    let recorded = recorded(connection).await?;
+    let applied = |one: &Migration| recorded.iter().any(|name| name == one.name);
+    for migration in perfgraph_migrations::all().into_iter().rev().filter(applied).take(count(steps)) {
+        let transaction = connection.begin().await?;
+        for statement in migration.revert {
+            transaction.execute_unprepared(statement).await?;
+        }
+        for table in migration.tables {
+            transaction.execute_unprepared(&format!("DROP TABLE IF EXISTS {table}")).await?;
+        }
+        let remove = "DELETE FROM seaql_migrations WHERE version = $1";
+        let backend = connection.get_database_backend();
+        transaction.execute_raw(Statement::from_sql_and_values(backend, remove, [migration.name.into()])).await?;
+        transaction.commit().await?;
+        tracing::debug!(migration = migration.name, "migration reverted");
+    }
+    Ok(())
+}
+
+/// The table that records applied migrations, as earlier versions of perfgraph created it with SeaORM's migrator.
+const RECORD: &str = "seaql_migrations (version VARCHAR NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL)";
+
+/// The names of the migrations that the database has recorded.
+async fn recorded(connection: &DatabaseConnection) -> Result<Vec<String>> {
+    let exists = match connection.get_database_backend() {
+        DbBackend::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'seaql_migrations'",
+        _ => "SELECT CAST(name AS TEXT) FROM to_regclass('seaql_migrations') AS name WHERE name IS NOT NULL",
+    };
+    if connection.query_one_raw(statement(connection, exists)).await?.is_none() {
+        return Ok(Vec::new());
+    }
+    let rows = connection.query_all_raw(statement(connection, "SELECT version FROM seaql_migrations")).await?;
+    let names = rows.iter().map(|row| row.try_get_by_index(0)).collect::<std::result::Result<Vec<String>, _>>()?;
+    let known = perfgraph_migrations::all();
+    if names.iter().any(|name| !known.iter().any(|migration| migration.name == name)) {
+        return Err(Error::input(
+            "database.url",
+            "the database was migrated by a newer version of perfgraph, which this one does not understand: run that \
+             version, or go back with its `perfgraph migrate down` first",
+        ));
+    }
+    Ok(names)
+}
+
+fn statement(connection: &DatabaseConnection, text: &str) -> Statement {
+    Statement::from_string(connection.get_database_backend(), text.to_owned())
+}
+
+fn count(steps: Option<u32>) -> usize {
+    steps.and_then(|steps| usize::try_from(steps).ok()).unwrap_or(usize::MAX)
 }
 
 /// Checks that the database is up to date.
@@ -82,18 +156,6 @@ pub async fn require(database: &Database) -> Result<()> {
         "database.migrate_on_start",
         format!("it is off and the database lacks {missing} migrations: run `perfgraph migrate up`"),
     ))
-}
-
-/// Translates the migrator's message about unknown migrations, which names a missing file, for operators.
-fn explain(error: DbErr) -> Error {
-    match &error {
-        DbErr::Custom(text) if text.starts_with("Migration file of version") => Error::input(
-            "database.url",
-            "the database was migrated by a newer version of perfgraph, which this one does not understand: run that \
-             version, or go back with its `perfgraph migrate down` first",
-        ),
-        _ => error.into(),
-    }
 }
 
 /// The lock of the migrating process.
