@@ -7,6 +7,7 @@ SHELL := bash
 SIZE ?= small
 RNG_SEED ?= 1
 KILLS ?= 200
+REPLAYS ?= 2000
 CRASH_SEED ?=
 BATCHES ?= 2000
 
@@ -35,7 +36,8 @@ crash: ## kill servers and databases at random, many times (KILLS=200 CRASH_SEED
 	TEST_POSTGRES_URL="$$(cat target/test-postgres.url)" CRASH_KILLS=$(KILLS) CRASH_SEED=$(CRASH_SEED) \
 		cargo test --test it -- operations::crash:: --nocapture
 
-simulate: ## deliver streams while servers, broker and commits fail, for a long time (BATCHES=2000)
+simulate: ## run the long simulations: failing streams (BATCHES=2000), verdicts (REPLAYS=2000 RNG_SEED=1)
+	REPLAYS=$(REPLAYS) RNG_SEED=$(RNG_SEED) cargo bench --bench verdicts
 	@trap '[ "$${KEEP_POSTGRES:-}" = 1 ] || scripts/test-teardown' EXIT; \
 	scripts/test-setup; \
 	TEST_POSTGRES_URL="$$(cat target/test-postgres.url)" FAILOVER_BATCHES=$(BATCHES) \

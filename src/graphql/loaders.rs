@@ -36,7 +36,9 @@ use crate::{
         filter::Filter,
         page::{ListRequest, Page},
     },
-    reports::{self, EndpointKey, Groups, Late, Question, Rows, Sample, Series, Slowest, Totals, worst},
+    reports::{
+        self, EndpointKey, Groups, Late, Measurements, Question, Series, Slowest, Totals, WorstSample, worst_sample,
+    },
 };
 
 /// A row and the columns that are wanted of it.
@@ -68,7 +70,7 @@ pub struct AskedCount<Parent, Condition> {
     pub filter: Option<Arc<Filter<Condition>>>,
 }
 
-/// The worst measurement of an endpoint that is wanted.
+/// The worst_sample measurement of an endpoint that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AskedSample {
     /// Which measurements.
@@ -146,11 +148,11 @@ pub struct Loaders {
     /// What came too late.
     pub late: Reported<Late>,
     /// Pages of single measurements.
-    pub metrics: Reported<Rows>,
-    /// The worst endpoints.
+    pub metrics: Reported<Measurements>,
+    /// The worst_sample endpoints.
     pub slowest: Reported<Slowest>,
-    /// The worst measurements of endpoints.
-    pub worst_sample: Loader<AskedSample, Sample>,
+    /// The worst_sample measurements of endpoints.
+    pub worst_sample: Loader<AskedSample, WorstSample>,
     /// Measurements by key.
     pub metric: Loader<MetricKey, Metric>,
 }
@@ -280,7 +282,7 @@ async fn count_everything<N: Record>(
 async fn worst_sample(
     Source { scope, db, .. }: &Source,
     asked: Vec<AskedSample>,
-) -> Result<HashMap<AskedSample, Sample>> {
+) -> Result<HashMap<AskedSample, WorstSample>> {
     let mut questions: HashMap<Arc<Question>, BTreeSet<EndpointKey>> = HashMap::new();
     for asked in asked {
         questions.entry(asked.question).or_default().insert(asked.endpoint);
@@ -288,7 +290,7 @@ async fn worst_sample(
     let mut answer = HashMap::new();
     for (question, endpoints) in questions {
         let endpoints: Vec<_> = endpoints.into_iter().collect();
-        let found = worst::by_endpoint(scope, db, &question, &endpoints).await?;
+        let found = worst_sample::by_endpoint(scope, db, &question, &endpoints).await?;
         let named = found.into_iter();
         answer.extend(
             named.map(|(endpoint, sample)| (AskedSample { question: Arc::clone(&question), endpoint }, sample)),

@@ -64,7 +64,7 @@ impl ReleaseQuery {
             let never = "did not run: it is yet to be deployed, or the next one was deployed in the same moment";
             run.window.ok_or_else(|| Error::input(field, never))
         };
-        let question = comparison::Question {
+        let question = comparison::ComparisonQuestion {
             project,
             kind: kind.into(),
             statistic: statistic.into(),

@@ -21,6 +21,9 @@ impl MetricType {
     /// Every type, in the order of [`Self::code`].
     pub const ALL: [Self; 5] = [Self::PageLoad, Self::ApiResponse, Self::Database, Self::CacheHit, Self::Custom];
 
+    /// The types that measure a duration, in milliseconds.
+    pub const DURATIONS: [Self; 3] = [Self::PageLoad, Self::ApiResponse, Self::Database];
+
     /// The number stored in the database.
     pub const fn code(self) -> i16 {
         match self {

@@ -1,28 +1,28 @@
-//! How true an answer is.
+//! The accuracy of an answer: its precision and provenance. Pure.
 
-use super::Bucket;
 use crate::model::TimeRange;
 
-/// How true an answer is, as of the moment at which its statement ran: whatever was committed by then is in it.
+/// Precision and provenance of an answer. An answer contains every measurement that was committed when its statement ran.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Accuracy {
-    /// Whether every figure is exact, and about the very window that was asked for. Percentiles never are.
+    /// True when every statistic is exact and the window is the one asked for. Percentiles from sketches are never exact.
     pub is_exact: bool,
-    /// The window that the figures are about. Where single measurements are no longer kept it is wider than asked for, by
+    /// The window that the answer covers. Where single measurements are no longer retained it is wider than asked for, by
     /// less than a minute, an hour or a day at each end; where only they can answer, it is shorter.
     pub covers: TimeRange,
-    /// How far a percentile may be off, as a share of its true value (0.01 is 1 %).
+    /// The maximum error of a percentile, relative to its true value (0.01 is 1 %).
     pub relative_error_bound: f64,
-    /// Which tables answered.
-    pub source: Source,
+    /// The tables that the answer was read from.
+    pub source: AnswerSource,
 }
 
 impl Accuracy {
-    /// How true a whole series is, as far as each of its buckets is.
-    pub fn of_all(buckets: &[Bucket]) -> Option<Self> {
-        let each = || buckets.iter().map(|bucket| bucket.stats.accuracy);
+    /// The accuracy of a whole series from that of its buckets, in order of time; `None` without buckets.
+    pub fn of_all<'a>(buckets: impl DoubleEndedIterator<Item = &'a Self> + Clone) -> Option<Self> {
+        let each = || buckets.clone();
         let covers = TimeRange::new(each().next()?.covers.from(), each().next_back()?.covers.to()).ok()?;
-        let source = each().map(|one| one.source).reduce(|all, one| if all == one { all } else { Source::Mixed })?;
+        let source =
+            each().map(|one| one.source).reduce(|all, one| if all == one { all } else { AnswerSource::Mixed })?;
         Some(Self {
             is_exact: each().all(|one| one.is_exact),
             covers,
@@ -32,9 +32,9 @@ impl Accuracy {
     }
 }
 
-/// Which tables answered.
+/// The tables that an answer was read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum AnswerSource {
     /// Single measurements.
     Raw,
     /// Rollups.

@@ -1,42 +1,42 @@
-//! What is known of how values are distributed: counts per bin, or every value. Pure.
+//! The distribution of values: counts per bin, or every value. Pure.
 
 use crate::model::{
     Sketch,
     sketch::{Quantile, bin_of},
 };
 
-/// How values are distributed.
+/// A distribution of values.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Distribution {
-    /// How many lie in each bin: every value is known within 1 %.
+    /// Counts per bin: every value is known within 1 %.
     Sketch(Sketch),
-    /// Every value, in order: all is exact.
+    /// Every value in ascending order: all statistics are exact.
     Values(Vec<f64>),
 }
 
-/// A figure with the interval that surely holds the true one.
+/// An estimate with guaranteed bounds of the true value.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bounded {
-    /// The best guess.
+pub struct BoundedValue {
+    /// The estimate.
     pub value: f64,
-    /// The true figure is not below.
+    /// The lower bound of the true value.
     pub lower: f64,
-    /// The true figure is not above.
+    /// The upper bound of the true value.
     pub upper: f64,
 }
 
-/// How many values lie in a range.
+/// One bar of a histogram.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bar {
-    /// Values are above this, or at it where it is zero.
+pub struct HistogramBar {
+    /// Exclusive lower bound of the values; inclusive when it is zero.
     pub from: f64,
-    /// Values are not above this.
+    /// Inclusive upper bound of the values.
     pub to: f64,
-    /// How many.
+    /// The number of values in the range.
     pub count: u64,
 }
 
-/// Bounds of bins are powers, and computed ones are off by a few of the last bits.
+/// Tolerance for bin bounds, which are computed powers and inexact in their last bits.
 const SLACK: f64 = 1e-9;
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
@@ -45,7 +45,7 @@ const fn float(count: u64) -> f64 {
 }
 
 impl Distribution {
-    /// How many values there are.
+    /// The number of values.
     pub fn count(&self) -> u64 {
         match self {
             Self::Sketch(sketch) => sketch.count(),
@@ -53,7 +53,7 @@ impl Distribution {
         }
     }
 
-    /// The value of rank `floor(q * (count - 1))` with `q` in 0..=1; `None` when there is none.
+    /// The value of rank `floor(q * (count - 1))` with `q` in 0..=1; `None` without values.
     pub fn quantile(&self, q: f64) -> Option<Quantile> {
         match self {
             Self::Sketch(sketch) => sketch.quantile(q),
@@ -70,10 +70,10 @@ impl Distribution {
         }
     }
 
-    /// The standard deviation of all values (not of a sample), or `None` when there are none. From bins it is off by at
-    /// most 1.01 % of the root mean square: moving each value by so much of itself moves the deviation by no more.
+    /// The population standard deviation; `None` without values. From bins its error is at most 1.01 % of the root mean
+    /// square, because each value moves by at most that share of itself.
     ///
-    /// Around the mean and never from a sum of squares, of which nothing is left where values are large and close.
+    /// Computed around the mean: a sum of squares cancels where values are large and close.
     pub fn deviation(&self) -> Option<f64> {
         let weighted: Vec<(f64, f64)> = match self {
             Self::Sketch(sketch) => sketch.bounded_bins().map(|(_, bin, count)| (bin.value, float(count))).collect(),
@@ -88,7 +88,7 @@ impl Distribution {
         Some(squares.sqrt())
     }
 
-    /// How many values are at most `bound`: probably, at least and at most.
+    /// The number of values up to `bound`: estimate, lower bound, upper bound.
     fn at_most(&self, bound: f64) -> [u64; 3] {
         match self {
             Self::Sketch(sketch) => sketch.bounded_bins().fold([0; 3], |[guess, least, most], (_, bin, count)| {
@@ -106,21 +106,21 @@ impl Distribution {
         }
     }
 
-    /// The Apdex score (Apdex Alliance, "Application Performance Index Technical Specification" 1.1, 2007): values up to
-    /// the threshold count one, those up to four times that a half. `None` when there are no values.
-    pub fn apdex(&self, threshold: f64) -> Option<Bounded> {
+    /// The Apdex score (Apdex Alliance, "Application Performance Index Technical Specification" 1.1, 2007): a value up to the
+    /// threshold counts one, a value up to four times the threshold a half. `None` without values.
+    pub fn apdex(&self, threshold: f64) -> Option<BoundedValue> {
         let count = self.count();
         if count == 0 {
             return None;
         }
         let (satisfied, tolerated) = (self.at_most(threshold), self.at_most(4.0 * threshold));
         let score = |of: usize| float(satisfied[of] + tolerated[of]) / (2.0 * float(count));
-        Some(Bounded { value: score(0), lower: score(1), upper: score(2) })
+        Some(BoundedValue { value: score(0), lower: score(1), upper: score(2) })
     }
 
-    /// At most `bars_max` (at least 1) bars side by side that hold all values, each so many bins wide, so that each is as
-    /// many times as high at its end as at its start. Zeros have a bar of their own where there is room for two.
-    pub fn histogram(&self, bars_max: usize) -> Vec<Bar> {
+    /// A histogram of at most `bars_max` (at least 1) adjacent bars. All bars span the same number of bins, so the ratio of
+    /// their bounds is the same. Zeros have a bar of their own if `bars_max` is above one.
+    pub fn histogram(&self, bars_max: usize) -> Vec<HistogramBar> {
         let recorded;
         let sketch = match self {
             Self::Sketch(sketch) => sketch,
@@ -137,7 +137,7 @@ impl Distribution {
         let mut bars = Vec::new();
         if bars_max > 1 && bins.first().is_some_and(|(_, bin, _)| bin.lower <= 0.0) {
             let (_, bin, count) = bins.remove(0);
-            bars.push(Bar { from: 0.0, to: bin.upper, count });
+            bars.push(HistogramBar { from: 0.0, to: bin.upper, count });
         }
         let (Some((first, ..)), Some((last, ..))) = (bins.first(), bins.last()) else { return bars };
         let span = usize::from(last.abs_diff(*first)) + 1;
@@ -150,13 +150,13 @@ impl Distribution {
                 count += more;
             }
             let to = Sketch::upper_bound(start, end.min(span) - 1);
-            bars.push(Bar { from, to, count });
+            bars.push(HistogramBar { from, to, count });
             from = to;
         }
         bars
     }
 
-    /// Adds what another one knows.
+    /// Merges another distribution.
     pub(super) fn merge(&mut self, other: &Self) {
         match (&mut *self, other) {
             (Self::Sketch(sketch), Self::Sketch(more)) => sketch.merge(more),
@@ -164,7 +164,7 @@ impl Distribution {
                 values.extend_from_slice(more);
                 values.sort_by(f64::total_cmp);
             }
-            // One statement answers one or the other; two would both have to be known in bins.
+            // One statement returns either form; merging both forms falls back to bins.
             (Self::Sketch(sketch), Self::Values(values)) => {
                 for value in values {
                     sketch.record(bin_of(*value), 1);
@@ -205,7 +205,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bins_know_what_values_know_within_their_bounds(
+        fn bins_agree_with_values_within_their_bounds(
             values in vec(value(), 1..300), threshold in value(), bars_max in 1..40_usize,
         ) {
             let (bins, exact) = both(values.clone());
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_no_figures() {
+    fn an_empty_distribution_has_no_statistics() {
         for nothing in [Distribution::Sketch(Sketch::new()), Distribution::Values(Vec::new())] {
             assert_eq!((nothing.deviation(), nothing.apdex(1.0), nothing.quantile(0.5)), (None, None, None));
             assert_eq!(nothing.histogram(10), vec![]);

@@ -1,51 +1,51 @@
-//! What stands in a bucket in which nothing was measured. Pure.
+//! Gap filling: the statistics shown for a bucket without measurements. Pure.
 
 use std::sync::Arc;
 
 use super::{Bucket, Stats};
 use crate::model::Timestamp;
 
-/// How gaps in a series are filled. Counts are never filled.
+/// The rule for filling gaps in a series. Counts are never filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GapFill {
-    /// Not at all.
+    /// Gaps stay null.
     Null,
-    /// With zeros.
+    /// Gaps become zero.
     Zero,
-    /// With the figures of the last bucket before that has any; at the start of the window there is none.
+    /// Gaps repeat the last bucket with measurements; null before the first one.
     Previous,
 }
 
-/// What stands for the figures of one bucket.
+/// The origin of the statistics shown for one bucket.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum Filled {
-    /// Its own.
+pub enum FilledBucket {
+    /// The bucket's own statistics.
     #[default]
     Own,
     /// Zeros.
     Zero,
-    /// Those of another bucket.
+    /// The statistics of another bucket.
     With(Arc<Stats>),
 }
 
-/// What stands for the figures of each bucket. Buckets that begin `now` or later are not filled: nobody knows them yet.
-pub fn fill(buckets: &[Bucket], how: GapFill, now: Timestamp) -> impl Iterator<Item = Filled> {
+/// Fills the gaps of a series. Buckets that begin at `now` or later are not filled: they have no measurements yet.
+pub fn fill(buckets: &[Bucket], how: GapFill, now: Timestamp) -> impl Iterator<Item = FilledBucket> {
     buckets.iter().scan(None, move |previous: &mut Option<Arc<Stats>>, bucket| {
         if bucket.stats.tally.count > 0 {
             *previous = Some(Arc::clone(&bucket.stats));
-            return Some(Filled::Own);
+            return Some(FilledBucket::Own);
         }
         Some(match how {
-            _ if bucket.range.from() >= now => Filled::Own,
-            GapFill::Null => Filled::Own,
-            GapFill::Zero => Filled::Zero,
-            GapFill::Previous => previous.clone().map_or(Filled::Own, Filled::With),
+            _ if bucket.range.from() >= now => FilledBucket::Own,
+            GapFill::Null => FilledBucket::Own,
+            GapFill::Zero => FilledBucket::Zero,
+            GapFill::Previous => previous.clone().map_or(FilledBucket::Own, FilledBucket::With),
         })
     })
 }
 
-impl Filled {
-    /// A figure of the bucket whose own these are.
+impl FilledBucket {
+    /// A statistic of the filled bucket; `own` are the statistics of the bucket itself.
     pub fn figure(&self, own: &Stats, figure: impl Fn(&Stats) -> Option<f64>) -> Option<f64> {
         match self {
             Self::Own => figure(own),
@@ -60,13 +60,14 @@ mod tests {
     use super::*;
     use crate::{
         model::{Tally, TimeRange},
-        reports::{Accuracy, Source},
+        reports::{Accuracy, AnswerSource},
     };
 
     fn bucket(place: i64, count: u64) -> Bucket {
         let at = |place: i64| Timestamp::from_micros(place * 60);
         let range = TimeRange::new(at(place), at(place + 1)).unwrap();
-        let accuracy = Accuracy { is_exact: true, covers: range, relative_error_bound: 0.0, source: Source::Rollup };
+        let accuracy =
+            Accuracy { is_exact: true, covers: range, relative_error_bound: 0.0, source: AnswerSource::Rollup };
         let extremes = (count > 0).then_some((5.0, 5.0));
         let stats = Stats { tally: Tally::new(count, 0, 0.0, extremes, None), accuracy };
         Bucket { range, is_whole: true, stats: Arc::new(stats) }

@@ -1,7 +1,7 @@
 //! Buckets of equal length. Pure.
 //!
-//! Their bounds are multiples of their length since 1970-01-01T00:00Z, so that a chart does not change its bounds as time
-//! goes on; those of whole weeks begin on Mondays, as ISO 8601 has it.
+//! Bucket bounds are multiples of the length since 1970-01-01T00:00Z, so that a chart keeps its bounds as time passes. Buckets
+//! of whole weeks begin on Mondays, as in ISO 8601.
 
 use crate::{
     error::{Error, Result},
@@ -15,27 +15,29 @@ const WEEK_MICROS: i64 = 7 * DAY_MICROS;
 /// Monday, 1970-01-05.
 const MONDAY_MICROS: i64 = 4 * DAY_MICROS;
 
-/// How long a bucket is, and how many there may be.
+/// The length and the maximum number of buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Buckets {
-    /// The length of each, in microseconds, above zero.
+    /// The length of each bucket in microseconds, above zero.
     pub width_micros: i64,
-    /// More than that are refused.
+    /// The maximum number of buckets.
     pub count_max: usize,
 }
 
-/// The buckets that a window touches, numbered from zero.
+/// The buckets that overlap a window, numbered from zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slots {
+pub struct BucketGrid {
     first: Timestamp,
     width_micros: i64,
     count: usize,
 }
 
 impl Buckets {
+    /// The buckets that overlap a window.
+    ///
     /// # Errors
-    /// When the window touches more buckets than there may be.
-    pub fn over(self, window: TimeRange) -> Result<Slots> {
+    /// When the window overlaps more than `count_max` buckets.
+    pub fn over(self, window: TimeRange) -> Result<BucketGrid> {
         let width = self.width_micros.max(1);
         let origin = if width % WEEK_MICROS == 0 { MONDAY_MICROS } else { 0 };
         let first = window.from().plus_micros(-origin).floor(width).plus_micros(origin);
@@ -50,31 +52,31 @@ impl Buckets {
             );
             return Err(Error::input("bucket", message));
         }
-        Ok(Slots { first, width_micros: width, count })
+        Ok(BucketGrid { first, width_micros: width, count })
     }
 }
 
-impl Slots {
-    /// Where the first begins.
+impl BucketGrid {
+    /// The start of the first bucket.
     pub const fn first(self) -> Timestamp {
         self.first
     }
 
-    /// How long each is.
+    /// The length of each bucket in microseconds.
     pub const fn width_micros(self) -> i64 {
         self.width_micros
     }
 
-    /// How many.
+    /// The number of buckets.
     pub const fn count(self) -> usize {
         self.count
     }
 
-    /// From when until when each goes.
+    /// The range of each bucket.
     pub fn ranges(self) -> impl Iterator<Item = TimeRange> {
-        (0..self.count).filter_map(move |place| {
-            let place = i64::try_from(place).ok()?;
-            let from = self.first.plus_micros(place.saturating_mul(self.width_micros));
+        (0..self.count).filter_map(move |index| {
+            let index = i64::try_from(index).ok()?;
+            let from = self.first.plus_micros(index.saturating_mul(self.width_micros));
             TimeRange::new(from, from.plus_micros(self.width_micros)).ok()
         })
     }
@@ -86,23 +88,23 @@ mod tests {
 
     use super::*;
 
-    fn slots(from: &str, to: &str, width_micros: i64) -> Slots {
+    fn grid(from: &str, to: &str, width_micros: i64) -> BucketGrid {
         let window = TimeRange::new(from.parse().unwrap(), to.parse().unwrap()).unwrap();
         Buckets { width_micros, count_max: 1_000 }.over(window).unwrap()
     }
 
     #[test]
     fn days_begin_at_midnight_and_weeks_on_mondays() {
-        let days = slots("2026-11-21T13:00:00Z", "2026-11-23T00:00:00Z", DAY_MICROS);
+        let days = grid("2026-11-21T13:00:00Z", "2026-11-23T00:00:00Z", DAY_MICROS);
         assert_eq!((days.first().to_string().as_str(), days.count()), ("2026-11-21T00:00:00Z", 2));
-        let weeks = slots("2026-11-21T13:00:00Z", "2026-11-23T00:00:01Z", WEEK_MICROS);
+        let weeks = grid("2026-11-21T13:00:00Z", "2026-11-23T00:00:01Z", WEEK_MICROS);
         assert_eq!((weeks.first().to_string().as_str(), weeks.count()), ("2026-11-16T00:00:00Z", 2));
-        let old = slots("1969-12-30T13:00:00Z", "1970-01-05T00:00:01Z", WEEK_MICROS);
+        let old = grid("1969-12-30T13:00:00Z", "1970-01-05T00:00:01Z", WEEK_MICROS);
         assert_eq!((old.first().to_string().as_str(), old.count()), ("1969-12-29T00:00:00Z", 2));
     }
 
     #[test]
-    fn too_many_are_refused_with_their_number() {
+    fn too_many_buckets_are_refused() {
         let window = TimeRange::new(Timestamp::from_micros(i64::MIN), Timestamp::from_micros(i64::MAX)).unwrap();
         let refused = Buckets { width_micros: 1, count_max: 10 }.over(window).unwrap_err().to_string();
         assert!(refused.starts_with("bucket: "), "{refused}");
@@ -110,7 +112,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn buckets_lie_side_by_side_around_the_window(
+        fn buckets_are_adjacent_and_cover_the_window(
             from in -4_000_000_000_000_000..4_000_000_000_000_000_i64,
             length in 1..10 * WEEK_MICROS,
             share in 1..50_i64,
@@ -118,9 +120,9 @@ mod tests {
         ) {
             let window = TimeRange::new(Timestamp::from_micros(from), Timestamp::from_micros(from + length)).unwrap();
             let width = (length / share / rounding).max(1) * rounding;
-            let slots = Buckets { width_micros: width, count_max: 1_000 }.over(window).unwrap();
-            let ranges: Vec<_> = slots.ranges().collect();
-            prop_assert_eq!(ranges.len(), slots.count());
+            let grid = Buckets { width_micros: width, count_max: 1_000 }.over(window).unwrap();
+            let ranges: Vec<_> = grid.ranges().collect();
+            prop_assert_eq!(ranges.len(), grid.count());
             prop_assert!(ranges[0].from() <= window.from() && window.from() < ranges[0].to());
             let last = ranges[ranges.len() - 1];
             prop_assert!(last.from() < window.to() && window.to() <= last.to());

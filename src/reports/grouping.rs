@@ -1,32 +1,32 @@
-//! What the rows of an answer are told apart by.
+//! The dimensions that the rows of a statement are grouped by.
 
 use std::sync::Arc;
 
 use sea_orm::QueryResult;
 
-use super::{grid::Buckets, narrow::Endpoints};
+use super::{grid::Buckets, plan::EndpointRows};
 use crate::{
     db::column,
     error::Result,
     model::{Key, MetricType, OrganizationId, ProjectId},
 };
 
-/// A column of the metric tables that tells groups apart.
+/// A column of the metric tables that rows are grouped by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dimension {
     /// The organization.
     Organization,
-    /// The project; its id is unique inside of the organization.
+    /// The project; its id is unique within the organization.
     Project,
-    /// The endpoint; its id is unique inside of the organization.
+    /// The endpoint; its id is unique within the organization.
     Endpoint,
-    /// The type of measurement.
+    /// The metric type.
     Kind,
-    /// The HTTP status, which only single measurements know.
+    /// The HTTP status; a column of raw rows only.
     Status,
-    /// The name, as the status.
+    /// The name; a column of raw rows only.
     Name,
-    /// The release, as the status.
+    /// The release version; a column of raw rows only.
     Release,
 }
 
@@ -43,16 +43,16 @@ impl Dimension {
         }
     }
 
-    /// Whether no rollup knows it.
+    /// True for a column that rollups do not have.
     const fn is_raw(self) -> bool {
         matches!(self, Self::Status | Self::Name | Self::Release)
     }
 }
 
-/// What the name of a bucket's number is in every statement.
+/// The column with the index of the bucket, in every statement.
 pub(super) const SLOT: &str = "slot";
 
-/// What an answer is grouped by.
+/// The dimensions of an answer, with its buckets if it is a series.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Grouping {
     by: Vec<Dimension>,
@@ -60,7 +60,7 @@ pub(super) struct Grouping {
 }
 
 impl Grouping {
-    /// By these columns, each once, and by time where there are buckets.
+    /// Groups by these columns, each once, and by bucket if there are buckets.
     pub(super) fn new(by: impl IntoIterator<Item = Dimension>, buckets: Option<Buckets>) -> Self {
         let mut by: Vec<_> = by.into_iter().collect();
         by.sort_unstable();
@@ -68,7 +68,7 @@ impl Grouping {
         Self { by, buckets }
     }
 
-    /// Per endpoint.
+    /// Groups by endpoint.
     pub(super) fn endpoints() -> Self {
         Self::new([Dimension::Organization, Dimension::Project, Dimension::Endpoint], None)
     }
@@ -81,30 +81,30 @@ impl Grouping {
         self.buckets
     }
 
-    /// The columns of the metric tables, in the order in which they stand in every row, before the number of the bucket.
+    /// The columns of the metric tables, in the order of every row, before the index of the bucket.
     pub(super) fn columns(&self) -> impl DoubleEndedIterator<Item = &'static str> {
         self.by.iter().map(|dimension| dimension.column())
     }
 
-    /// The same with the number of the bucket.
+    /// The columns with the index of the bucket.
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.columns().chain(self.buckets.map(|_| SLOT))
     }
 
-    /// Whether only single measurements can be told apart so.
+    /// True when a dimension is a column of raw rows only.
     pub(super) fn is_raw(&self) -> bool {
         self.by.iter().any(|dimension| dimension.is_raw())
     }
 
-    /// Which rows of a rollup make up these groups.
-    pub(super) fn rows(&self) -> Endpoints {
-        if self.by.contains(&Dimension::Endpoint) { Endpoints::Single } else { Endpoints::Together }
+    /// The rows of a rollup that make up these groups.
+    pub(super) fn rows(&self) -> EndpointRows {
+        if self.by.contains(&Dimension::Endpoint) { EndpointRows::Separate } else { EndpointRows::Combined }
     }
 }
 
-/// What a row belongs to; zero or empty where the grouping does not tell apart.
+/// The dimension values of a row; zero or empty for a dimension that is not grouped by.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Group {
+pub(super) struct DimensionValues {
     pub organization: i64,
     pub project: i64,
     pub endpoint: i64,
@@ -115,8 +115,8 @@ pub(super) struct Group {
     pub slot: i64,
 }
 
-impl Group {
-    /// The group of a row, and at which column the figures begin.
+impl DimensionValues {
+    /// Reads the dimension values of a row; also returns the index of the column after them.
     pub(super) fn of(row: &QueryResult, grouping: &Grouping) -> Result<(Self, usize)> {
         let mut group = Self::default();
         for (index, dimension) in grouping.by.iter().enumerate() {
@@ -138,7 +138,7 @@ impl Group {
         Ok((group, first))
     }
 
-    /// As far as these columns tell it apart.
+    /// Keeps the values of these dimensions only.
     #[must_use]
     pub(super) fn only(&self, by: &[Dimension]) -> Self {
         let mut group = Self::default();
@@ -160,7 +160,7 @@ impl Group {
         Key::new(OrganizationId(self.organization), ProjectId(self.project))
     }
 
-    /// `None` for a type that a later version wrote.
+    /// The metric type; `None` for one that a later version of the server wrote.
     pub(super) fn metric_type(&self) -> Option<MetricType> {
         MetricType::from_code(self.kind)
     }

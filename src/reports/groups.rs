@@ -1,7 +1,8 @@
-//! Figures per group: of projects, types, names, endpoints, status codes and releases in any combination. One statement.
+//! The report on groups of measurements: by project, type, name, endpoint, status code and release in any combination. One
+//! statement.
 //!
-//! What every rollup knows is added up in the database. Endpoints of one path are one group unless projects are told
-//! apart, and groups are chosen and ordered here, where percentiles are known.
+//! Endpoints with the same path are one group unless measurements are grouped by project as well. Groups are filtered and
+//! sorted here, where percentiles are known.
 
 use std::{
     cmp::Ordering,
@@ -9,11 +10,13 @@ use std::{
     sync::Arc,
 };
 
+use sea_orm::ConnectionTrait;
+
 use super::{
     Question, Report, Statistic, Stats, Want,
-    grouping::{Dimension, Group},
-    parent::{Members, Parent, batches},
-    path::{self, Named},
+    endpoint_path::{self, PathGroup},
+    grouping::{Dimension, DimensionValues},
+    parent::{MemberGroups, Parent, batches},
     sql,
 };
 use crate::{
@@ -22,24 +25,24 @@ use crate::{
     model::{Key, MetricType, ProjectId, Scope, filter::NumberFilter, order::Sort},
 };
 
-/// What measurements can be grouped by.
+/// A dimension that measurements can be grouped by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GroupBy {
     /// The project.
     Project,
     /// The type.
     Type,
-    /// The name. Only single measurements know it.
+    /// The name, from single measurements.
     Name,
-    /// The endpoint: by project and path where projects are told apart, else by path.
+    /// The endpoint: by project and path when grouped by project as well, else by path.
     Endpoint,
-    /// The HTTP status. Only single measurements know it.
+    /// The HTTP status, from single measurements.
     StatusCode,
-    /// The release. Only single measurements know it.
+    /// The release version, from single measurements.
     Release,
 }
 
-/// What a group has in common.
+/// A dimension value of a group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum GroupKey {
     /// The project.
@@ -56,42 +59,43 @@ pub enum GroupKey {
     Release(Arc<str>),
 }
 
-/// A condition on a figure of a group; a figure that is not known meets none.
+/// A condition on a statistic of a group. A statistic without a value meets no condition.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Having {
-    /// Which figure.
+    /// The statistic.
     pub statistic: Statistic,
-    /// What it is compared with, in its unit.
+    /// The condition on its value, in the unit of the statistic.
     pub value: NumberFilter,
 }
 
-/// The first groups of each parent.
+/// The first groups of each parent, in an order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Groups {
-    /// What groups are told apart by; by nothing, all is one group.
+    /// The dimensions; without any, all measurements are one group.
     pub by: Vec<GroupBy>,
-    /// Only groups that meet all of these.
+    /// Conditions that a group must meet.
     pub having: Vec<Having>,
-    /// By which figure they are ordered, then by what they have in common.
+    /// The statistic that groups are sorted by. Ties are broken by the dimension values.
     pub order: Statistic,
-    /// Which way.
+    /// The direction of the order.
     pub sort: Sort,
-    /// How many.
+    /// The maximum number of groups in the answer.
     pub first: usize,
-    /// More groups than that are refused, also where fewer are asked for: all of them have to be looked at.
+    /// The maximum number of groups that are fetched. More are an error even if `first` is smaller, because sorting needs all
+    /// of them.
     pub groups_max: usize,
-    /// Which figures; percentiles come along when they are ordered by or compared.
+    /// The statistics that are fetched; includes percentiles when groups are sorted or filtered by one.
     pub want: Want,
 }
 
-/// A group and its figures.
+/// A group and its statistics.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricGroup {
-    /// What it has in common, in the order asked for.
+    /// The dimension values, in the order of [`Groups::by`].
     pub keys: Vec<GroupKey>,
-    /// What was measured.
+    /// The measurements of the group.
     pub stats: Arc<Stats>,
-    /// The group as whom other reports can be asked about.
+    /// The group as a parent for other reports.
     pub parent: Parent,
 }
 
@@ -112,8 +116,8 @@ impl Report for Groups {
 /// The groups of each parent in order. One statement for up to 500 parents of a kind.
 ///
 /// # Errors
-/// When there are too many groups, a condition of the question cannot be judged, nothing is kept any more from which such
-/// groups could be answered, or the database fails.
+/// When there are too many groups, a condition of the question is invalid, no table is retained that could answer such
+/// groups, or the database fails.
 pub async fn by_parent(
     scope: &Scope,
     session: &Session,
@@ -126,15 +130,16 @@ pub async fn by_parent(
     let mut answers = HashMap::with_capacity(parents.len());
     for batch in batches(question, parents) {
         let grouping = batch.grouping(&dimensions, None);
-        let narrowed = batch.narrowed(scope, &grouping, want, session)?;
+        let scoped = batch.scoped(scope, &grouping, want, session)?;
         let mut found = vec![BTreeMap::new(); batch.parents().len()];
-        if !narrowed.is_empty() {
+        if !scoped.is_empty() {
             let statement = match want {
-                // No limit: with one, PostgreSQL takes the rows in the order of the groups instead of by type and time.
-                Want::Scalars => path::with_path(sql::totals(&narrowed, &grouping), &grouping, &sql::TOTALS),
-                Want::Percentiles => path::with_path(sql::cells(&narrowed, &grouping), &grouping, &sql::CELLS),
+                // No limit: with one, PostgreSQL reads the rows in the order of the groups instead of by type and time.
+                Want::Scalars => endpoint_path::with_path(sql::totals(&scoped, &grouping), &grouping, &sql::TOTALS),
+                Want::Percentiles => endpoint_path::with_path(sql::cells(&scoped, &grouping), &grouping, &sql::CELLS),
             };
-            let rows = path::fetch(session, &narrowed, &grouping, &statement, want).await?;
+            let rows = session.query_all(&statement).await?;
+            let rows = endpoint_path::read(&scoped, &grouping, want, &rows)?;
             if rows.len() > groups.groups_max {
                 let message = format!(
                     "makes more than {} groups; group by less, or ask about fewer measurements",
@@ -143,8 +148,8 @@ pub async fn by_parent(
                 return Err(Error::input("groupBy", message));
             }
             for row in rows.into_iter().filter(|row| row.stats.tally.count > 0) {
-                for place in batch.of(&row.group) {
-                    if let Some(groups_of_one) = found.get_mut(*place) {
+                for index in batch.of(&row.group) {
+                    if let Some(groups_of_one) = found.get_mut(*index) {
                         gather(groups_of_one, &row, &groups.by);
                     }
                 }
@@ -157,10 +162,10 @@ pub async fn by_parent(
     Ok(answers)
 }
 
-/// The rows that make a group, by what they have in common.
-type Gathered = BTreeMap<Vec<GroupKey>, (Vec<Group>, Stats)>;
+/// The rows and the statistics of each group, by its dimension values.
+type Gathered = BTreeMap<Vec<GroupKey>, (Vec<DimensionValues>, Stats)>;
 
-fn gather(found: &mut Gathered, row: &Named, by: &[GroupBy]) {
+fn gather(found: &mut Gathered, row: &PathGroup, by: &[GroupBy]) {
     let Some(keys) = by.iter().map(|by| by.key(row)).collect::<Option<Vec<_>>>() else { return };
     found
         .entry(keys)
@@ -172,7 +177,43 @@ fn gather(found: &mut Gathered, row: &Named, by: &[GroupBy]) {
 }
 
 impl Groups {
-    /// What has to be fetched to choose and to show.
+    /// The number of groups in an answer when it is not asked for.
+    pub const FIRST_DEFAULT: i32 = 50;
+    /// The number of series in an answer when it is not asked for.
+    pub const SERIES_DEFAULT: i32 = 20;
+
+    /// The groups with the most measurements. Repeated dimensions count once.
+    ///
+    /// # Errors
+    /// When `first` is not 1 to `first_max`.
+    pub fn largest(
+        by: impl IntoIterator<Item = GroupBy>,
+        first: i32,
+        first_max: u32,
+        groups_max: usize,
+        want: Want,
+    ) -> Result<Self> {
+        let size = u32::try_from(first).ok().filter(|first| (1..=first_max).contains(first));
+        let size =
+            size.ok_or_else(|| Error::input("first", format!("must be between 1 and {first_max}, got {first}")))?;
+        let mut distinct = Vec::new();
+        for by in by {
+            if !distinct.contains(&by) {
+                distinct.push(by);
+            }
+        }
+        Ok(Self {
+            by: distinct,
+            having: Vec::new(),
+            order: Statistic::Count,
+            sort: Sort::Descending,
+            first: usize::try_from(size).unwrap_or(usize::MAX),
+            groups_max,
+            want,
+        })
+    }
+
+    /// The statistics that are needed to filter, sort and show the groups.
     fn want(&self) -> Want {
         let mut compared = self.having.iter().map(|having| having.statistic).chain([self.order]);
         if compared.any(|statistic| statistic.percentile().is_some()) { Want::Percentiles } else { self.want }
@@ -185,13 +226,13 @@ impl Groups {
                 .all(|having| having.statistic.of(stats).is_some_and(|figure| having.value.accepts(figure)))
         };
         let mut chosen: Vec<_> = found.into_iter().filter(|(_, (_, stats))| meets(stats)).collect();
-        // The keys are in order, and the sort keeps that among equals.
+        // The keys are in order, and a stable sort keeps that order among ties.
         chosen.sort_by(|(_, (_, a)), (_, (_, b))| self.compare(a, b));
         chosen.truncate(self.first);
         let group = |(keys, (rows, stats))| MetricGroup {
             keys,
             stats: Arc::new(stats),
-            parent: Parent::Group(Arc::new(Members::new(by.to_vec(), rows))),
+            parent: Parent::DimensionValues(Arc::new(MemberGroups::new(by.to_vec(), rows))),
         };
         chosen.into_iter().map(group).collect()
     }
@@ -217,8 +258,8 @@ impl GroupBy {
         }
     }
 
-    /// `None` for a type that a later version wrote.
-    fn key(self, row: &Named) -> Option<GroupKey> {
+    /// The value of this dimension; `None` for a metric type that a later version of the server wrote.
+    fn key(self, row: &PathGroup) -> Option<GroupKey> {
         Some(match self {
             Self::Project => GroupKey::Project(row.group.project_key()),
             Self::Type => GroupKey::Type(row.group.metric_type()?),

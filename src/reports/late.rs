@@ -1,6 +1,6 @@
-//! How many measurements came too late to be taken in, per UTC day: of one parent or of many. One statement.
+//! The number of measurements rejected as too old, per UTC day. One statement.
 //!
-//! They were never stored, so nothing but their project, their type and their day is known of them.
+//! They were never stored: only their project, type and day are known.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,8 +14,8 @@ use sea_orm::{
 
 use super::{
     Projects, Question, Report,
-    filter::M,
-    grouping::Group,
+    conditions::M,
+    grouping::DimensionValues,
     parent::{Parent, batches},
 };
 use crate::{
@@ -24,16 +24,16 @@ use crate::{
     model::{Scope, TimeRange, Timestamp, timestamp::DAY_MICROS},
 };
 
-/// What came too late, per day.
+/// The report on measurements that were rejected as too old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Late;
 
-/// How many measurements came too late, by the day on which they happened.
+/// The number of rejected measurements by the UTC day of their timestamp.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LateDays(BTreeMap<Timestamp, u64>);
 
 impl LateDays {
-    /// Those of every day that this window has a part of.
+    /// The number of rejected measurements on all days that overlap a window.
     pub fn touched_by(&self, window: TimeRange) -> u64 {
         let days = self.0.range(window.from().floor(DAY_MICROS)..window.to());
         days.fold(0, |sum, (_, count)| sum.saturating_add(*count))
@@ -45,12 +45,12 @@ impl LateDays {
     }
 }
 
-/// As whose and about what late measurements are asked for where figures are about this: alike for all that differ in
-/// nothing but what is not known of them.
+/// The parent and the question of the late measurements that belong to an answer. Questions that differ only in conditions
+/// unknown for late measurements become equal, so that they share a statement.
 pub fn about(parent: &Parent, question: &Question) -> (Parent, Question) {
     let projects = match &question.release {
         None => question.projects.clone(),
-        // A version is one of a project.
+        // A release version belongs to one project.
         Some((project, _)) => Projects::Keys(Vec::from_iter(question.projects.contains(*project).then_some(*project))),
     };
     let whole_days = TimeRange::new(question.window.from().floor(DAY_MICROS), question.window.to().ceil(DAY_MICROS));
@@ -72,7 +72,8 @@ impl Report for Late {
     }
 }
 
-/// The days of each parent. One statement for up to 500 of a kind. The window of the question must be of whole days.
+/// The late measurements of each parent. One statement for up to 500 parents of a kind. The window of the question must
+/// consist of whole days.
 ///
 /// # Errors
 /// When a condition of the question cannot be judged, or the database fails.
@@ -85,20 +86,20 @@ pub async fn by_parent(
     let mut answers = HashMap::with_capacity(parents.len());
     for batch in batches(question, parents) {
         let grouping = batch.grouping(&[], None);
-        let narrowed = batch.narrowed_to_late(scope, session)?;
+        let scoped = batch.scoped_to_late(scope, session)?;
         let mut found = vec![LateDays::default(); batch.parents().len()];
-        if !narrowed.is_empty() {
+        if !scoped.is_empty() {
             let columns = || grouping.columns().chain(["bucket"]).map(|column| (M, column));
-            let mut days = narrowed.late();
+            let mut days = scoped.late();
             days.columns(columns())
                 // PostgreSQL adds integers up to a NUMERIC.
                 .expr_as(Expr::col((M, "n")).sum().cast_as("BIGINT"), "n")
                 .group_by_columns(columns());
             for row in session.query_all(&days).await? {
-                let (group, first) = Group::of(&row, &grouping)?;
+                let (group, first) = DimensionValues::of(&row, &grouping)?;
                 let (day, count): (Timestamp, i64) = (row.try_get_by_index(first)?, row.try_get_by_index(first + 1)?);
-                for place in batch.of(&group) {
-                    if let Some(days) = found.get_mut(*place) {
+                for index in batch.of(&group) {
+                    if let Some(days) = found.get_mut(*index) {
                         days.add(day, u64::try_from(count).unwrap_or(0));
                     }
                 }

@@ -1,4 +1,4 @@
-//! Single measurements by key.
+//! Single measurements, looked up by key.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,7 +17,8 @@ use crate::{
 const EVENT: &str = "e";
 const ENDPOINT: &str = "p";
 
-/// The measurements with these keys; what is not there (any more) or not seen is not in the answer. One statement.
+/// Loads the measurements with these keys in one statement. Measurements that do not exist, are no longer retained, or lie
+/// outside of the scope are left out.
 ///
 /// # Errors
 /// When the database cannot answer.
@@ -39,7 +40,7 @@ pub async fn by_keys(scope: &Scope, session: &Session, keys: &[MetricKey]) -> Re
                 .equals(event(Column::OrganizationId))
                 .and(Expr::col(path(endpoint::Column::Id)).equals(event(Column::EndpointId))),
         )
-        // Column by column instead of as tuples, which SQLite would not look up in the primary key.
+        // Column by column: SQLite does not look up tuples in the primary key.
         .and_where(Expr::col(event(Column::OrganizationId)).is_in(distinct(keys, |key| key.project.organization)))
         .and_where(Expr::col(event(Column::ProjectId)).is_in(distinct(keys, |key| key.project.id)))
         .and_where(Expr::col(event(Column::Kind)).is_in(distinct(keys, |key| key.kind.code())))

@@ -1,13 +1,13 @@
-//! Whose measurements an answer is about. The same question about many parents of a kind is one statement for up to 500.
+//! The parents of a report, and how one statement answers the same question for up to 500 parents of a kind.
 
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Projects, Question, StatusFilter, Want,
-    filter::ALTERNATIVES_MAX,
+    conditions::ALTERNATIVES_MAX,
     grid::Buckets,
-    grouping::{Dimension, Group, Grouping},
-    narrow::Narrowed,
+    grouping::{Dimension, DimensionValues, Grouping},
+    scoped::ScopedQuery,
 };
 use crate::{
     db::Session,
@@ -15,38 +15,37 @@ use crate::{
     model::{EndpointId, Key, MetricType, OrganizationId, ProjectId, Scope},
 };
 
-/// Whose measurements are asked for. A parent takes the place of the projects that the question names.
+/// The owner of the measurements of an answer. A parent replaces the projects of the question.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Parent {
-    /// Nobody's in particular: what the question names.
+    /// The projects that the question names.
     Question,
-    /// An organization's.
+    /// The projects of an organization.
     Organization(OrganizationId),
-    /// A project's.
+    /// One project.
     Project(Key<ProjectId>),
-    /// Those of a group that another report has answered.
-    Group(Arc<Members>),
+    /// A group from the answer of another report.
+    DimensionValues(Arc<MemberGroups>),
 }
 
-/// The rows of a report's statement that make one of its groups: several where endpoints of one path are in several
-/// projects.
+/// The statement rows that make up a group of an answer: several if several projects have an endpoint with the same path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Members {
+pub struct MemberGroups {
     by: Vec<Dimension>,
-    groups: Vec<Group>,
+    groups: Vec<DimensionValues>,
 }
 
-impl Members {
-    /// Groups told apart by these columns.
-    pub(super) const fn new(by: Vec<Dimension>, groups: Vec<Group>) -> Self {
+impl MemberGroups {
+    /// Members of a group, with the dimensions that identify them.
+    pub(super) const fn new(by: Vec<Dimension>, groups: Vec<DimensionValues>) -> Self {
         Self { by, groups }
     }
 }
 
 impl Parent {
-    /// The same as far as project and type tell parents apart.
+    /// The parent reduced to the dimensions organization, project and type.
     pub(super) fn by_project_and_type(&self) -> Self {
-        let Self::Group(members) = self else { return self.clone() };
+        let Self::DimensionValues(members) = self else { return self.clone() };
         let known = |one: &&Dimension| matches!(one, Dimension::Organization | Dimension::Project | Dimension::Kind);
         let by: Vec<_> = members.by.iter().filter(known).copied().collect();
         if by.is_empty() {
@@ -55,13 +54,13 @@ impl Parent {
         let mut groups: Vec<_> = members.groups.iter().map(|group| group.only(&by)).collect();
         groups.sort_unstable();
         groups.dedup();
-        Self::Group(Arc::new(Members { by, groups }))
+        Self::DimensionValues(Arc::new(MemberGroups { by, groups }))
     }
 
-    /// The measurements of a question that are of this project, if it is told apart, and of this type, if that is.
+    /// The measurements of a question with this project and this type, as far as they are given.
     pub fn of_series(project: Option<Key<ProjectId>>, kind: Option<MetricType>) -> Self {
         let mut by = Vec::new();
-        let mut group = Group::default();
+        let mut group = DimensionValues::default();
         if let Some(project) = project {
             by.extend([Dimension::Organization, Dimension::Project]);
             (group.organization, group.project) = (project.organization.0, project.id.0);
@@ -70,60 +69,69 @@ impl Parent {
             by.push(Dimension::Kind);
             group.kind = kind.code();
         }
-        if by.is_empty() { Self::Question } else { Self::Group(Arc::new(Members { by, groups: vec![group] })) }
+        if by.is_empty() {
+            Self::Question
+        } else {
+            Self::DimensionValues(Arc::new(MemberGroups { by, groups: vec![group] }))
+        }
     }
 
-    fn members(&self) -> (Vec<Dimension>, Vec<Group>) {
+    fn members(&self) -> (Vec<Dimension>, Vec<DimensionValues>) {
         match self {
-            Self::Question => (Vec::new(), vec![Group::default()]),
-            Self::Organization(id) => {
-                (vec![Dimension::Organization], vec![Group { organization: id.0, ..Group::default() }])
-            }
+            Self::Question => (Vec::new(), vec![DimensionValues::default()]),
+            Self::Organization(id) => (
+                vec![Dimension::Organization],
+                vec![DimensionValues { organization: id.0, ..DimensionValues::default() }],
+            ),
             Self::Project(key) => {
-                let group = Group { organization: key.organization.0, project: key.id.0, ..Group::default() };
+                let group = DimensionValues {
+                    organization: key.organization.0,
+                    project: key.id.0,
+                    ..DimensionValues::default()
+                };
                 (vec![Dimension::Organization, Dimension::Project], vec![group])
             }
-            Self::Group(members) => (members.by.clone(), members.groups.clone()),
+            Self::DimensionValues(members) => (members.by.clone(), members.groups.clone()),
         }
     }
 }
 
-/// Parents of one kind, as many as one statement takes.
-pub(super) struct Batch {
+/// Parents of one kind that one statement answers.
+pub(super) struct ParentBatch {
     question: Question,
     by: Vec<Dimension>,
     endpoints: Option<Vec<EndpointId>>,
     parents: Vec<Parent>,
-    of_group: HashMap<Group, Vec<usize>>,
+    indexes: HashMap<DimensionValues, Vec<usize>>,
 }
 
-/// A parent with its groups.
-type Grouped = (Parent, Vec<Group>);
+/// A parent with its members.
+type Grouped = (Parent, Vec<DimensionValues>);
 
-/// The statements that it takes to ask a question about these parents.
-pub(super) fn batches(question: &Question, parents: &[Parent]) -> Vec<Batch> {
+/// Sorts parents into batches: one statement each.
+pub(super) fn batches(question: &Question, parents: &[Parent]) -> Vec<ParentBatch> {
     let mut kinds: Vec<(Vec<Dimension>, Vec<Grouped>)> = Vec::new();
     for parent in parents {
         let (by, groups) = parent.members();
-        let place = kinds.iter().position(|(known, _)| *known == by).unwrap_or_else(|| {
+        let index = kinds.iter().position(|(known, _)| *known == by).unwrap_or_else(|| {
             kinds.push((by, Vec::new()));
             kinds.len() - 1
         });
-        kinds[place].1.push((parent.clone(), groups));
+        kinds[index].1.push((parent.clone(), groups));
     }
     let mut batches = Vec::with_capacity(kinds.len());
     for (by, parents) in kinds {
         let mut rest = parents.as_slice();
         while !rest.is_empty() {
             let (chunk, behind) = rest.split_at(fitting(rest));
-            batches.push(Batch::new(question, by.clone(), chunk));
+            batches.push(ParentBatch::new(question, by.clone(), chunk));
             rest = behind;
         }
     }
     batches
 }
 
-/// How many of these parents one statement takes: at least one, be its groups as many as they may.
+/// The number of these parents that one statement takes: at least one, whatever the number of its members.
 fn fitting(parents: &[Grouped]) -> usize {
     let sums = parents.iter().scan(0, |sum, (_, groups)| {
         *sum += groups.len();
@@ -132,70 +140,70 @@ fn fitting(parents: &[Grouped]) -> usize {
     sums.take_while(|sum| *sum <= ALTERNATIVES_MAX).count().max(1)
 }
 
-impl Batch {
+impl ParentBatch {
     fn new(question: &Question, by: Vec<Dimension>, parents: &[Grouped]) -> Self {
-        let mut of_group: HashMap<Group, Vec<usize>> = HashMap::new();
-        for (place, (_, groups)) in parents.iter().enumerate() {
+        let mut indexes: HashMap<DimensionValues, Vec<usize>> = HashMap::new();
+        for (index, (_, groups)) in parents.iter().enumerate() {
             for group in groups {
-                let places = of_group.entry(group.clone()).or_default();
-                // A parent named twice is answered once.
-                if places.last() != Some(&place) {
-                    places.push(place);
+                let found = indexes.entry(group.clone()).or_default();
+                // A parent that has the same member twice is listed once.
+                if found.last() != Some(&index) {
+                    found.push(index);
                 }
             }
         }
-        let mut groups: Vec<_> = of_group.keys().collect();
+        let mut groups: Vec<_> = indexes.keys().collect();
         groups.sort_unstable();
         let mut question = question.clone();
         let mut endpoints = None;
-        // Groups of so many rows are sorted out as they come.
+        // With more alternatives the statement is not restricted; its rows are sorted out when they are read.
         if groups.len() <= ALTERNATIVES_MAX {
-            endpoints = narrow(&mut question, &by, &groups);
+            endpoints = restrict(&mut question, &by, &groups);
         }
         let parents = parents.iter().map(|(parent, _)| parent.clone()).collect();
-        Self { question, by, endpoints, parents, of_group }
+        Self { question, by, endpoints, parents, indexes }
     }
 
-    /// How to tell the parents apart, and inside of each what else is to be told apart.
+    /// The dimensions that identify a parent, with further dimensions and buckets.
     pub(super) fn grouping(&self, more: &[Dimension], buckets: Option<Buckets>) -> Grouping {
         Grouping::new(self.by.iter().chain(more).copied(), buckets)
     }
 
-    /// The rows that count for these parents.
+    /// The query for the statistics of these parents.
     ///
     /// # Errors
-    /// As [`Narrowed::new`].
-    pub(super) fn narrowed(
+    /// As [`ScopedQuery::new`].
+    pub(super) fn scoped(
         &self,
         scope: &Scope,
         grouping: &Grouping,
         want: Want,
         session: &Session,
-    ) -> Result<Narrowed<'_>> {
-        let narrowed = Narrowed::new(scope, &self.question, grouping, want, session)?;
+    ) -> Result<ScopedQuery<'_>> {
+        let scoped = ScopedQuery::new(scope, &self.question, grouping, want, session)?;
         Ok(match &self.endpoints {
-            Some(endpoints) => narrowed.among(endpoints),
-            None => narrowed,
+            Some(endpoints) => scoped.among(endpoints),
+            None => scoped,
         })
     }
 
-    /// The single measurements that count for these parents.
+    /// The query for the single measurements of these parents.
     ///
     /// # Errors
-    /// As [`Narrowed::of_rows`].
-    pub(super) fn narrowed_to_raw(&self, scope: &Scope, session: &Session) -> Result<Narrowed<'_>> {
-        Narrowed::of_rows(scope, &self.question, session)
+    /// As [`ScopedQuery::of_rows`].
+    pub(super) fn scoped_to_raw(&self, scope: &Scope, session: &Session) -> Result<ScopedQuery<'_>> {
+        ScopedQuery::of_rows(scope, &self.question, session)
     }
 
-    /// What came too late to count for these parents.
+    /// The query for the late measurements of these parents.
     ///
     /// # Errors
-    /// As [`Narrowed::of_days`].
-    pub(super) fn narrowed_to_late(&self, scope: &Scope, session: &Session) -> Result<Narrowed<'_>> {
-        Narrowed::of_days(scope, &self.question, session)
+    /// As [`ScopedQuery::of_days`].
+    pub(super) fn scoped_to_late(&self, scope: &Scope, session: &Session) -> Result<ScopedQuery<'_>> {
+        ScopedQuery::of_days(scope, &self.question, session)
     }
 
-    /// The columns that tell the parents apart.
+    /// The dimensions that identify a parent.
     pub(super) fn by(&self) -> &[Dimension] {
         &self.by
     }
@@ -204,15 +212,15 @@ impl Batch {
         &self.parents
     }
 
-    /// The places of the parents that a row belongs to. Ids of endpoints are unique inside of an organization only, so a
-    /// statement may answer rows of nobody.
-    pub(super) fn of(&self, group: &Group) -> &[usize] {
-        self.of_group.get(&group.only(&self.by)).map_or(&[], Vec::as_slice)
+    /// The indexes of the parents that a row belongs to. Endpoint ids are unique within an organization only, so a row may
+    /// belong to no parent.
+    pub(super) fn of(&self, group: &DimensionValues) -> &[usize] {
+        self.indexes.get(&group.only(&self.by)).map_or(&[], Vec::as_slice)
     }
 }
 
-/// Only what may belong to one of the groups; answers the endpoints that they are about.
-fn narrow(question: &mut Question, by: &[Dimension], groups: &[&Group]) -> Option<Vec<EndpointId>> {
+/// Restricts a question to the members of parents; returns the ids of their endpoints.
+fn restrict(question: &mut Question, by: &[Dimension], groups: &[&DimensionValues]) -> Option<Vec<EndpointId>> {
     let mut endpoints = None;
     for dimension in by {
         match dimension {
@@ -221,10 +229,10 @@ fn narrow(question: &mut Question, by: &[Dimension], groups: &[&Group]) -> Optio
                 let ids = distinct(groups, |group| OrganizationId(group.organization));
                 question.projects = Projects::Organizations(ids);
             }
-            Dimension::Project => question.projects = Projects::Keys(distinct(groups, Group::project_key)),
+            Dimension::Project => question.projects = Projects::Keys(distinct(groups, DimensionValues::project_key)),
             Dimension::Endpoint => endpoints = Some(distinct(groups, |group| EndpointId(group.endpoint))),
             Dimension::Kind => {
-                question.kinds = distinct(groups, Group::metric_type).into_iter().flatten().collect();
+                question.kinds = distinct(groups, DimensionValues::metric_type).into_iter().flatten().collect();
             }
             Dimension::Status => {
                 let one_of = Some(distinct(groups, |group| group.status.into()));
@@ -237,7 +245,7 @@ fn narrow(question: &mut Question, by: &[Dimension], groups: &[&Group]) -> Optio
     endpoints
 }
 
-fn distinct<T: Ord>(groups: &[&Group], part: impl Fn(&Group) -> T) -> Vec<T> {
+fn distinct<T: Ord>(groups: &[&DimensionValues], part: impl Fn(&DimensionValues) -> T) -> Vec<T> {
     let mut parts: Vec<_> = groups.iter().map(|group| part(group)).collect();
     parts.sort_unstable();
     parts.dedup();

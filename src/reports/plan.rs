@@ -1,40 +1,41 @@
-//! Which table answers which stretch of a window. Pure: no database, no clock.
+//! The plan of a window: which table answers which segment of it. Pure: no database, no clock.
 //!
-//! Whole days come from the days, whole hours from the hours, whole five minutes from theirs, the rest from minutes, and the
-//! ragged edges from raw rows. Beside them stand the parts of the same whole minutes that compaction has not merged yet:
-//! every measurement is either in a part or in all levels of rollups. Where retention has removed what an edge needs, the
-//! window is widened to the next coarser bucket that is kept, and the plan says which window it answers.
+//! Whole days are read from the daily rollups, whole hours from the hourly ones, then whole five minutes, then whole
+//! minutes, and the edges from raw rows. The rollup parts that compaction has not merged yet are read as well: every
+//! measurement is either in a part or in all levels of rollups. Where retention has removed the rows that an edge needs, the
+//! plan widens the window to the next coarser bucket that is retained, and says which window it answers.
 
 use crate::model::{
     Kept, TimeRange, Timestamp,
     timestamp::{DAY_MICROS, FIVE_MINUTES_MICROS, HOUR_MICROS, MINUTE_MICROS},
 };
 
-/// A table of measurements, by how finely it knows the time.
+/// A table of measurements, by its resolution in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Resolution {
     /// Single measurements.
     Raw,
-    /// Sums and sketches per commit and minute, as long as they are not merged into the others.
+    /// Tallies per commit and minute, until compaction merges them into the rollups.
     Part,
-    /// Sums and sketches per minute.
+    /// Tallies per minute.
     Minute,
-    /// The same per five minutes: of a ragged hour, a dozen rows instead of sixty.
+    /// Tallies per five minutes: a partial hour takes a dozen rows instead of sixty.
     FiveMinutes,
-    /// The same per hour.
+    /// Tallies per hour.
     Hour,
-    /// The same per day.
+    /// Tallies per day.
     Day,
 }
 
-/// The rollups from coarse to fine. A window is cut along the first; what sticks out goes to the next, at last to raw.
+/// The rollups from coarse to fine. A window is cut at the bounds of the first; the rest goes to the next, finally to raw
+/// rows.
 const LADDER: [Resolution; 4] = [Resolution::Day, Resolution::Hour, Resolution::FiveMinutes, Resolution::Minute];
 
 /// Windows shorter than this are read from raw rows: at most one minute of them could come from a rollup.
 const RAW_BELOW_MICROS: i64 = 2 * MINUTE_MICROS;
 
 impl Resolution {
-    /// The table.
+    /// The name of the table.
     pub const fn table(self) -> &'static str {
         match self {
             Self::Raw => "metric_event",
@@ -46,7 +47,7 @@ impl Resolution {
         }
     }
 
-    /// The column that places a row in time.
+    /// The column with the time of a row.
     pub const fn time_column(self) -> &'static str {
         match self {
             Self::Raw => "ts",
@@ -54,7 +55,7 @@ impl Resolution {
         }
     }
 
-    /// How much time one row covers, in microseconds.
+    /// The time that one row covers, in microseconds.
     pub const fn width_micros(self) -> i64 {
         match self {
             Self::Raw => 1,
@@ -66,64 +67,75 @@ impl Resolution {
     }
 }
 
-/// A stretch of a window and the table that answers it.
+/// A range of a window and the table that answers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// Which table.
+pub struct Segment {
+    /// The table.
     pub resolution: Resolution,
-    /// Which time; bounds are bucket bounds of the table.
+    /// The range of time; its bounds are bucket bounds of the table.
     pub range: TimeRange,
 }
 
-/// Which tables may answer.
+/// Rows of a rollup table. Every measurement is in one row of each choice, so a statement reads one choice, never both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tables {
-    /// Rollups where they fit.
+pub enum EndpointRows {
+    /// One row for all endpoints of a project.
+    Combined,
+    /// One row per endpoint.
+    Separate,
+}
+
+/// The tables that may answer a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableChoice {
+    /// All tables: rollups where they fit, raw rows for the rest.
     Any,
-    /// Rollups whose rows each lie in one bucket of this length in microseconds.
+    /// Only rollups whose rows each lie in one bucket of this length in microseconds, and raw rows.
     Aligned(i64),
-    /// Rollups up to hours, which say where to look among the raw rows.
+    /// Rollups up to hours, which narrow the search for raw rows.
     IntoRaw,
-    /// Raw rows alone: the question has a condition that rollups cannot judge.
+    /// Only raw rows: the question has a condition on a column that rollups do not have.
     RawOnly,
 }
 
-/// Which tables answer a window.
+/// The segments that answer a window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// The window that is answered: the one asked for, unless retention has removed what its edges need.
+    /// The answered window: the one asked for, unless retention has removed the rows that its edges need.
     pub covers: TimeRange,
-    /// The pieces of that window in order of time, without overlap or gap, and at last the parts that are still to be
-    /// merged into those of them that are rollups.
-    pub pieces: Vec<Piece>,
+    /// The segments of that window in order of time, without overlap or gap, and last the range of unmerged parts that
+    /// belong to the rollups among them.
+    pub segments: Vec<Segment>,
 }
 
-/// Cuts a window into pieces, or answers nothing where nothing of what may answer is kept any more.
-pub fn plan(window: TimeRange, tables: Tables, kept: Kept) -> Option<Plan> {
+/// Cuts a window into segments; `None` where none of the allowed tables retains any of it.
+pub fn plan(window: TimeRange, tables: TableChoice, kept: Kept) -> Option<Plan> {
     let ladder = match tables {
-        Tables::Any => &LADDER[..],
-        Tables::Aligned(width) => aligned(width),
-        Tables::IntoRaw => &LADDER[1..],
-        Tables::RawOnly => &[],
+        TableChoice::Any => &LADDER[..],
+        TableChoice::Aligned(width) => aligned(width),
+        TableChoice::IntoRaw => &LADDER[1..],
+        TableChoice::RawOnly => &[],
     };
     let covers = match tables {
-        // Coarser rows would be in two buckets, so what only they hold is left out.
-        Tables::Any | Tables::Aligned(_) => {
+        // Coarser rows would lie in two buckets, so a time that only they retain is left out.
+        TableChoice::Any | TableChoice::Aligned(_) => {
             let since = any_since(ladder, kept);
             widened(TimeRange::new(window.from().max(since), window.to()).ok()?, kept)
         }
-        Tables::IntoRaw | Tables::RawOnly => TimeRange::new(window.from().max(kept.raw), window.to()).ok()?,
+        TableChoice::IntoRaw | TableChoice::RawOnly => TimeRange::new(window.from().max(kept.raw), window.to()).ok()?,
     };
     let is_short = covers.length_micros() < RAW_BELOW_MICROS;
     let ladder = if is_short && covers.from() >= kept.raw { &[] } else { ladder };
-    let mut pieces = Vec::with_capacity(2 + 2 * ladder.len());
-    cut((covers.from(), covers.to()), ladder, kept, &mut pieces);
-    let rollups = || pieces.iter().filter(|piece| piece.resolution != Resolution::Raw).map(|piece| piece.range);
+    let mut segments = Vec::with_capacity(2 + 2 * ladder.len());
+    cut((covers.from(), covers.to()), ladder, kept, &mut segments);
+    let rollups =
+        || segments.iter().filter(|segment| segment.resolution != Resolution::Raw).map(|segment| segment.range);
     if let (Some(first), Some(last)) = (rollups().next(), rollups().next_back()) {
-        let parts = TimeRange::new(first.from(), last.to()).map(|range| Piece { resolution: Resolution::Part, range });
-        pieces.extend(parts);
+        let parts =
+            TimeRange::new(first.from(), last.to()).map(|range| Segment { resolution: Resolution::Part, range });
+        segments.extend(parts);
     }
-    Some(Plan { covers, pieces })
+    Some(Plan { covers, segments })
 }
 
 /// The rollups whose rows each lie in one bucket of this length.
@@ -132,18 +144,18 @@ fn aligned(width_micros: i64) -> &'static [Resolution] {
     &LADDER[fits.unwrap_or(LADDER.len())..]
 }
 
-/// The coarsest table that can answer buckets of this length, and from when on they can be answered.
+/// The coarsest table that can answer buckets of this length, and the time from which they can be answered.
 pub fn coarsest(width_micros: i64, kept: Kept) -> (Resolution, Timestamp) {
     let ladder = aligned(width_micros);
     (ladder.first().copied().unwrap_or(Resolution::Raw), any_since(ladder, kept))
 }
 
-/// From when on one of these tables, or else the raw rows, is complete.
+/// The time from which one of these tables, or else the raw rows, is complete.
 fn any_since(ladder: &[Resolution], kept: Kept) -> Timestamp {
     ladder.iter().map(|resolution| since(*resolution, kept)).min().unwrap_or(kept.raw)
 }
 
-/// From when on a table is complete.
+/// The time from which a table is complete.
 pub const fn since(resolution: Resolution, kept: Kept) -> Timestamp {
     match resolution {
         Resolution::Raw => kept.raw,
@@ -154,7 +166,7 @@ pub const fn since(resolution: Resolution, kept: Kept) -> Timestamp {
     }
 }
 
-/// The window with each end moved outward to where the finest table that is kept there can end.
+/// The window with each end moved outward to a bucket bound of the finest table that is retained there.
 fn widened(window: TimeRange, kept: Kept) -> TimeRange {
     let (from, to) = (window.from(), window.to());
     let from = from.floor(finest(from, kept).width_micros());
@@ -162,29 +174,29 @@ fn widened(window: TimeRange, kept: Kept) -> TimeRange {
     TimeRange::new(from, to).unwrap_or(window)
 }
 
-/// The finest table that still holds this moment.
+/// The finest table that retains this moment.
 fn finest(at: Timestamp, kept: Kept) -> Resolution {
     let finer = [(kept.raw, Resolution::Raw), (kept.minutes, Resolution::Minute), (kept.hours, Resolution::Hour)];
     finer.into_iter().find(|(since, _)| at >= *since).map_or(Resolution::Day, |(_, resolution)| resolution)
 }
 
-// What is kept begins with a day. So all of a ragged edge, which is shorter than a day, is kept alike, and after widening
-// none of it needs a finer table than there is. Before five minutes are complete, minutes are.
-fn cut((from, to): (Timestamp, Timestamp), ladder: &[Resolution], kept: Kept, pieces: &mut Vec<Piece>) {
-    // An edge of no length is no piece.
+// Retention ends at the start of a day. So all of an edge, which is shorter than a day, is retained alike, and after widening
+// none of it needs a finer table than there is. Where five minutes are not complete, minutes are.
+fn cut((from, to): (Timestamp, Timestamp), ladder: &[Resolution], kept: Kept, segments: &mut Vec<Segment>) {
+    // An empty edge is no segment.
     let Ok(range) = TimeRange::new(from, to) else { return };
     let Some((&resolution, finer)) = ladder.split_first() else {
-        pieces.push(Piece { resolution: Resolution::Raw, range });
+        segments.push(Segment { resolution: Resolution::Raw, range });
         return;
     };
     let width = resolution.width_micros();
     match TimeRange::new(from.max(since(resolution, kept)).ceil(width), to.floor(width)) {
         Ok(range) => {
-            cut((from, range.from()), finer, kept, pieces);
-            pieces.push(Piece { resolution, range });
-            cut((range.to(), to), finer, kept, pieces);
+            cut((from, range.from()), finer, kept, segments);
+            segments.push(Segment { resolution, range });
+            cut((range.to(), to), finer, kept, segments);
         }
-        Err(_) => cut((from, to), finer, kept, pieces),
+        Err(_) => cut((from, to), finer, kept, segments),
     }
 }
 
@@ -235,14 +247,19 @@ mod tests {
         ]
     }
 
-    fn tables() -> impl Strategy<Value = Tables> {
+    fn tables() -> impl Strategy<Value = TableChoice> {
         let widths = prop_oneof![
             1..3 * DAY_MICROS,
             (1..10_000_i64).prop_map(|minutes| minutes * MINUTE_MICROS),
             (1..200_i64).prop_map(|hours| hours * HOUR_MICROS),
             (1..10_i64).prop_map(|days| days * DAY_MICROS),
         ];
-        prop_oneof![Just(Tables::Any), Just(Tables::IntoRaw), Just(Tables::RawOnly), widths.prop_map(Tables::Aligned),]
+        prop_oneof![
+            Just(TableChoice::Any),
+            Just(TableChoice::IntoRaw),
+            Just(TableChoice::RawOnly),
+            widths.prop_map(TableChoice::Aligned),
+        ]
     }
 
     proptest! {
@@ -254,32 +271,32 @@ mod tests {
             tables in tables(),
         ) {
             let window = range(from, length);
-            let Some(Plan { covers, pieces: all }) = plan(window, tables, kept) else {
-                let needed = if let Tables::Aligned(width) = tables { coarsest(width, kept).1 } else { kept.raw };
-                prop_assert!(tables != Tables::Any && window.to() <= needed);
+            let Some(Plan { covers, segments: all }) = plan(window, tables, kept) else {
+                let needed = if let TableChoice::Aligned(width) = tables { coarsest(width, kept).1 } else { kept.raw };
+                prop_assert!(tables != TableChoice::Any && window.to() <= needed);
                 return Ok(());
             };
-            let (parts, pieces): (Vec<Piece>, Vec<Piece>) =
-                all.iter().partition(|piece| piece.resolution == Resolution::Part);
-            prop_assert!(pieces.len() <= 9);
-            prop_assert_eq!(pieces[0].range.from(), covers.from());
-            prop_assert_eq!(pieces[pieces.len() - 1].range.to(), covers.to());
-            for pair in pieces.windows(2) {
+            let (parts, segments): (Vec<Segment>, Vec<Segment>) =
+                all.iter().partition(|segment| segment.resolution == Resolution::Part);
+            prop_assert!(segments.len() <= 9);
+            prop_assert_eq!(segments[0].range.from(), covers.from());
+            prop_assert_eq!(segments[segments.len() - 1].range.to(), covers.to());
+            for pair in segments.windows(2) {
                 prop_assert_eq!(pair[0].range.to(), pair[1].range.from());
                 prop_assert_ne!(pair[0].resolution, pair[1].resolution);
             }
-            for Piece { resolution, range } in &pieces {
+            for Segment { resolution, range } in &segments {
                 let (from, to, width) = (range.from(), range.to(), resolution.width_micros());
                 prop_assert_eq!((from.floor(width), to.floor(width)), (from, to), "bounds are bucket bounds");
                 prop_assert!(from >= since(*resolution, kept), "{:?} is not kept in {:?}", resolution, range);
                 let answered = covers.to().as_micros() - covers.from().as_micros();
-                let is_short = answered < RAW_BELOW_MICROS || tables == Tables::RawOnly;
+                let is_short = answered < RAW_BELOW_MICROS || tables == TableChoice::RawOnly;
                 let fits = |coarser: Resolution| match tables {
-                    Tables::Aligned(bucket) => bucket % coarser.width_micros() == 0,
-                    Tables::IntoRaw => coarser != Resolution::Day,
-                    Tables::Any | Tables::RawOnly => true,
+                    TableChoice::Aligned(bucket) => bucket % coarser.width_micros() == 0,
+                    TableChoice::IntoRaw => coarser != Resolution::Day,
+                    TableChoice::Any | TableChoice::RawOnly => true,
                 };
-                if let Tables::Aligned(bucket) = tables {
+                if let TableChoice::Aligned(bucket) = tables {
                     prop_assert_eq!(bucket % width, 0, "no row lies in two buckets");
                 }
                 let is_there = |one: Resolution| one != Resolution::FiveMinutes || from >= since(one, kept);
@@ -288,14 +305,14 @@ mod tests {
                 let coarser = coarser.map_or(i64::MAX, |one| one.width_micros());
                 prop_assert!(is_short || to.as_micros() - from.as_micros() < coarser.saturating_mul(2), "coarse where it fits");
             }
-            // The parts stand beside all that is rolled up, and beside nothing else.
-            let rollups: Vec<_> = pieces.iter().filter(|piece| piece.resolution != Resolution::Raw).collect();
+            // The range of parts spans all rollups and nothing else.
+            let rollups: Vec<_> = segments.iter().filter(|segment| segment.resolution != Resolution::Raw).collect();
             let spanned = rollups.first().map(|first| (first.range.from(), rollups[rollups.len() - 1].range.to()));
-            prop_assert_eq!(parts.first().map(|piece| (piece.range.from(), piece.range.to())), spanned);
+            prop_assert_eq!(parts.first().map(|segment| (segment.range.from(), segment.range.to())), spanned);
             prop_assert!(parts.len() <= 1);
 
-            if let Tables::Any | Tables::Aligned(_) = tables {
-                let needed = if let Tables::Aligned(width) = tables { coarsest(width, kept).1 } else { window.from() };
+            if let TableChoice::Any | TableChoice::Aligned(_) = tables {
+                let needed = if let TableChoice::Aligned(width) = tables { coarsest(width, kept).1 } else { window.from() };
                 let window = TimeRange::new(window.from().max(needed), window.to()).unwrap();
                 prop_assert!(covers.from() <= window.from() && window.to() <= covers.to());
                 if window.from() >= kept.raw {
@@ -306,16 +323,16 @@ mod tests {
                 prop_assert!(wider(covers.to(), window.to()) < DAY_MICROS);
             } else {
                 prop_assert_eq!((covers.from(), covers.to()), (window.from().max(kept.raw), window.to()));
-                prop_assert!(pieces.iter().all(|piece| piece.resolution != Resolution::Day));
+                prop_assert!(segments.iter().all(|segment| segment.resolution != Resolution::Day));
             }
         }
 
         #[test]
         fn raw_only_is_one_raw_piece(from in from(), length in length()) {
             let window = range(from, length);
-            let raw = Piece { resolution: Resolution::Raw, range: window };
-            let planned = plan(window, Tables::RawOnly, Kept::EVERYTHING);
-            prop_assert_eq!(planned, Some(Plan { covers: window, pieces: vec![raw] }));
+            let raw = Segment { resolution: Resolution::Raw, range: window };
+            let planned = plan(window, TableChoice::RawOnly, Kept::EVERYTHING);
+            prop_assert_eq!(planned, Some(Plan { covers: window, segments: vec![raw] }));
         }
     }
 
@@ -330,18 +347,18 @@ mod tests {
             (i64::MAX - RAW_BELOW_MICROS, i64::MAX),
         ] {
             let window = TimeRange::new(Timestamp::from_micros(from), Timestamp::from_micros(to)).unwrap();
-            let Plan { covers, pieces } = plan(window, Tables::Any, Kept::EVERYTHING).unwrap();
-            assert_eq!((pieces[0].range.from(), covers), (window.from(), window));
-            plan(window, Tables::Any, recent).unwrap();
+            let Plan { covers, segments } = plan(window, TableChoice::Any, Kept::EVERYTHING).unwrap();
+            assert_eq!((segments[0].range.from(), covers), (window.from(), window));
+            plan(window, TableChoice::Any, recent).unwrap();
         }
     }
 
     #[test]
-    fn thirty_days_are_a_few_stretches() {
+    fn thirty_days_are_a_few_segments() {
         use Resolution::{Day, FiveMinutes, Hour, Minute, Part, Raw};
         let resolutions = |from: i64, length: i64, kept| {
-            let plan = plan(range(from, length), Tables::Any, kept).unwrap();
-            plan.pieces.iter().map(|piece| piece.resolution).collect::<Vec<_>>()
+            let plan = plan(range(from, length), TableChoice::Any, kept).unwrap();
+            plan.segments.iter().map(|segment| segment.resolution).collect::<Vec<_>>()
         };
         let ragged = 92 * MINUTE_MICROS + 1;
         assert_eq!(
@@ -359,9 +376,9 @@ mod tests {
         let today = Timestamp::from_micros(DAY_MICROS);
         let upgraded = Kept { five_minutes: today, ..Kept::EVERYTHING };
         let resolutions = |from: i64| {
-            let tables = Tables::Aligned(FIVE_MINUTES_MICROS);
+            let tables = TableChoice::Aligned(FIVE_MINUTES_MICROS);
             let plan = plan(range(from, HOUR_MICROS), tables, upgraded).unwrap();
-            plan.pieces.iter().map(|piece| (piece.resolution, piece.range.from())).collect::<Vec<_>>()
+            plan.segments.iter().map(|segment| (segment.resolution, segment.range.from())).collect::<Vec<_>>()
         };
         let yesterday = Timestamp::from_micros(DAY_MICROS - 30 * MINUTE_MICROS);
         let both = [(Minute, yesterday), (FiveMinutes, today), (Part, yesterday)];

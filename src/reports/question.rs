@@ -1,19 +1,25 @@
-//! What can be asked of the measurements. Plain values: no SQL, no database.
+//! The question of a report: a set of measurements, as plain values. No SQL, no database.
 
-use crate::model::{
-    Key, MetricType, OrganizationId, ProjectId, TimeRange, Timestamp,
-    filter::TextFilter,
-    timestamp::{HOUR_MICROS, MINUTE_MICROS},
+use crate::{
+    error::{Error, Result},
+    model::{
+        Key, MetricType, OrganizationId, ProjectId, TimeRange, Timestamp,
+        filter::TextFilter,
+        timestamp::{HOUR_MICROS, MINUTE_MICROS},
+    },
 };
 
-/// Windows until now of so much time consist of whole minutes.
+/// Windows until now of at least this length are aligned to whole minutes.
 const WHOLE_MINUTES_FROM_MICROS: i64 = HOUR_MICROS;
 
-/// The window of so many microseconds until now.
+/// The window used when a filter is left out: the last 24 hours.
+const WINDOW_DEFAULT_MICROS: i64 = 24 * HOUR_MICROS;
+
+/// The window of the last `micros` microseconds.
 ///
-/// One of an hour or more ends with the minute that is running and begins with a minute: it is as long as asked for, rounded
-/// up. Nobody who asks for "the last day" means its ends to the microsecond, and only single measurements know what is in a
-/// part of a minute: without them an answer hardly costs more where there are more.
+/// A window of one hour or more ends with the current minute and begins at a whole minute: its length is rounded up. "The
+/// last day" does not mean its ends to the microsecond, and only raw rows know the parts of a minute: from rollups alone, an
+/// answer costs little more when there are more measurements.
 pub fn until_now(micros: i64, now: Timestamp) -> TimeRange {
     if micros < WHOLE_MINUTES_FROM_MICROS {
         return TimeRange::last(micros, now);
@@ -23,32 +29,31 @@ pub fn until_now(micros: i64, now: Timestamp) -> TimeRange {
     TimeRange::new(from, end).unwrap_or_else(|_| TimeRange::last(micros, now))
 }
 
-/// A set of measurements. Conditions narrow each other: a measurement counts when it meets all of them.
+/// A set of measurements. A measurement belongs to it when it meets all conditions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Question {
-    /// When they happened.
+    /// The window of time of the measurements.
     pub window: TimeRange,
-    /// Where they were recorded.
+    /// The projects of the measurements.
     pub projects: Projects,
-    /// What they are about; none named means every type.
+    /// The metric types; an empty list means every type.
     pub kinds: Vec<MetricType>,
-    /// Which endpoints they belong to.
+    /// A condition on the path of the endpoint.
     pub endpoint: Option<TextFilter>,
-    /// Which status they carry. Rollups do not know it, so such a question is answered from raw rows.
+    /// A condition on the HTTP status. Rollups have no status, so such a question is answered from raw rows.
     pub status: Option<StatusFilter>,
-    /// Which names they carry, as `status`; `""` is that of measurements without one, and an empty list matches nothing.
+    /// The names of the measurements, from raw rows. `""` matches measurements without a name; an empty list matches nothing.
     pub names: Option<Vec<String>>,
-    /// Which releases they carry, as `names`.
+    /// The release versions of the measurements, from raw rows, with the same rules as `names`.
     pub releases: Option<Vec<String>>,
-    /// Percentiles and all else that hangs on the distribution are to be exact: from single measurements, at most so many
-    /// in one statement.
+    /// Makes the distribution exact by reading single measurements: at most this many in one statement.
     pub exact: Option<u32>,
-    /// Which release of which project they carry, as `names`.
+    /// A project and one of its release versions, from raw rows.
     pub release: Option<(Key<ProjectId>, String)>,
 }
 
 impl Question {
-    /// Everything that was recorded in a window, as far as the caller's scope reaches.
+    /// All measurements of a window that the caller's scope reaches.
     pub const fn over(window: TimeRange) -> Self {
         Self {
             window,
@@ -63,12 +68,28 @@ impl Question {
         }
     }
 
-    /// Whether a condition is one that rollups cannot judge.
+    /// All measurements of the last 24 hours: the question of a report without a filter.
+    pub fn recent(now: Timestamp) -> Self {
+        Self::over(until_now(WINDOW_DEFAULT_MICROS, now))
+    }
+
+    /// The same question about one metric type.
+    ///
+    /// # Errors
+    /// When the question names types already.
+    pub fn of_type(self, kind: MetricType) -> Result<Self> {
+        if self.kinds.is_empty() {
+            return Ok(Self { kinds: vec![kind], ..self });
+        }
+        Err(Error::input("filter.types", "leave it out: metricType says which type"))
+    }
+
+    /// True when a condition is on a column that rollups do not have.
     pub(super) const fn needs_raw(&self) -> bool {
         self.status.is_some() || self.names.is_some() || self.releases.is_some() || self.release.is_some()
     }
 
-    /// The types asked for: the named ones once each, or all.
+    /// The metric types asked for, each once.
     pub(super) fn kinds(&self) -> Vec<MetricType> {
         let mut kinds = self.kinds.clone();
         if kinds.is_empty() {
@@ -80,7 +101,7 @@ impl Question {
     }
 }
 
-/// The projects that a question is about. What lies outside of the caller's scope is as good as not there.
+/// The projects of a question. Projects outside of the caller's scope count as absent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Projects {
     /// Every project that the caller sees.
@@ -92,7 +113,7 @@ pub enum Projects {
 }
 
 impl Projects {
-    /// Whether a project is one of them.
+    /// True when a project is one of them.
     pub(super) fn contains(&self, project: Key<ProjectId>) -> bool {
         match self {
             Self::All => true,
@@ -102,29 +123,29 @@ impl Projects {
     }
 }
 
-/// Conditions on the HTTP status; measurements without one carry 0.
+/// Conditions on the HTTP status; it is 0 for measurements without one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct StatusFilter {
-    /// Is this.
+    /// Equal to.
     pub eq: Option<i32>,
-    /// Is one of these; an empty list matches nothing.
+    /// One of these; an empty list matches nothing.
     pub one_of: Option<Vec<i32>>,
-    /// Is greater.
+    /// Greater than.
     pub gt: Option<i32>,
-    /// Is greater or equal.
+    /// Greater than or equal to.
     pub gte: Option<i32>,
-    /// Is less.
+    /// Less than.
     pub lt: Option<i32>,
-    /// Is less or equal.
+    /// Less than or equal to.
     pub lte: Option<i32>,
 }
 
-/// How much of an answer is fetched.
+/// The statistics that a report fetches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Want {
-    /// Count, errors, sum, minimum and maximum: added up in the database, one row comes back.
+    /// Count, errors, sum, minimum and maximum: added up in the database, which returns one row per group.
     Scalars,
-    /// Those and percentiles: the sketch of every rollup cell is fetched and merged here.
+    /// Those and percentiles: the sketch of every rollup row is fetched and merged here.
     Percentiles,
 }
 
@@ -136,7 +157,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn windows_until_now_are_as_long_as_asked_for_and_end_with_this_minute(
+        fn windows_until_now_have_the_length_asked_for_and_end_with_the_current_minute(
             now in any::<i64>(),
             micros in prop_oneof![1..=3 * HOUR_MICROS, (1..=100_i64).prop_map(|hours| hours * HOUR_MICROS), 1..=i64::MAX],
         ) {

@@ -1,9 +1,11 @@
-//! Figures over time: one row of figures per bucket, for one parent or many. One statement each.
+//! The report on measurements over time: one [`Stats`] per bucket. One statement.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
     sync::Arc,
 };
+
+use sea_orm::ConnectionTrait;
 
 use super::{
     Question, Report, Stats, Want,
@@ -17,23 +19,23 @@ use crate::{
     model::{Scope, TimeRange},
 };
 
-/// Figures per bucket of time.
+/// The statistics of each bucket of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Series {
-    /// How long a bucket is.
+    /// The length of the buckets.
     pub buckets: Buckets,
-    /// Which figures.
+    /// The statistics that are fetched.
     pub want: Want,
 }
 
-/// The figures of one bucket.
+/// The statistics of one bucket.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bucket {
-    /// From when until when the bucket goes; the window may begin later or end earlier.
+    /// The range of the bucket; the window may begin later or end earlier.
     pub range: TimeRange,
-    /// Whether the window has all of it.
+    /// True when the window contains all of the bucket.
     pub is_whole: bool,
-    /// What was measured in it.
+    /// The measurements of the bucket.
     pub stats: Arc<Stats>,
 }
 
@@ -51,12 +53,12 @@ impl Report for Series {
     }
 }
 
-/// The buckets that the answered window touches, each with figures, in order of time. One statement for up to 500
-/// parents of a kind; one without measurements has empty buckets.
+/// The buckets of each parent that overlap the answered window, in order of time. One statement for up to 500 parents of a
+/// kind. A parent without measurements has empty buckets.
 ///
 /// # Errors
-/// When there would be too many buckets, a condition of the question cannot be judged, nothing is kept any more from
-/// which buckets of that length could be answered, or the database fails.
+/// When there would be too many buckets, a condition of the question is invalid, no table is retained that could answer
+/// buckets of that length, or the database fails.
 pub async fn by_parent(
     scope: &Scope,
     session: &Session,
@@ -67,24 +69,27 @@ pub async fn by_parent(
     let mut answers = HashMap::with_capacity(parents.len());
     for batch in batches(question, parents) {
         let grouping = batch.grouping(&[], Some(series.buckets));
-        let narrowed = batch.narrowed(scope, &grouping, series.want, session)?;
-        let slots = narrowed.slots().ok_or_else(|| Error::internal("a series without buckets"))?;
+        let scoped = batch.scoped(scope, &grouping, series.want, session)?;
+        let grid = scoped.grid().ok_or_else(|| Error::internal("a series without buckets"))?;
         let mut found: HashMap<(usize, i64), Stats> = HashMap::new();
-        for (group, stats) in sql::fetch(session, &narrowed, &grouping, series.want).await? {
-            for place in batch.of(&group) {
-                match found.entry((*place, group.slot)) {
-                    Entry::Occupied(mut known) => known.get_mut().merge(&stats),
-                    Entry::Vacant(free) => drop(free.insert(stats.clone())),
+        if !scoped.is_empty() {
+            let rows = session.query_all(&sql::statement(&scoped, &grouping, series.want)).await?;
+            for (group, stats) in sql::read(&scoped, &grouping, series.want, &rows)? {
+                for index in batch.of(&group) {
+                    match found.entry((*index, group.slot)) {
+                        Entry::Occupied(mut known) => known.get_mut().merge(&stats),
+                        Entry::Vacant(free) => drop(free.insert(stats.clone())),
+                    }
                 }
             }
         }
-        for (place, parent) in batch.parents().iter().enumerate() {
-            let buckets = (0..).zip(slots.ranges()).map(|(slot, range)| Bucket {
+        for (index, parent) in batch.parents().iter().enumerate() {
+            let buckets = (0..).zip(grid.ranges()).map(|(slot, range)| Bucket {
                 range,
-                is_whole: narrowed.asked_for_all_of(range),
+                is_whole: scoped.asked_for_all_of(range),
                 stats: Arc::new(Stats {
-                    accuracy: narrowed.accuracy_in(range, series.want),
-                    ..found.remove(&(place, slot)).unwrap_or_else(|| Stats::empty(&narrowed, series.want))
+                    accuracy: scoped.accuracy_in(range, series.want),
+                    ..found.remove(&(index, slot)).unwrap_or_else(|| scoped.empty_stats(series.want))
                 }),
             });
             answers.insert(parent.clone(), buckets.collect());

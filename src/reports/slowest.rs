@@ -1,9 +1,9 @@
-//! The worst endpoints by one statistic, with all that is known of each, of one parent or of many. One statement.
+//! The ranking of endpoints by one statistic, worst first. One statement.
 //!
-//! Ranked by a plain figure, the database ranks and sends the few rows that are shown. Ranked by a percentile, it sends
-//! the sketch cells of every endpoint in question; they are merged and ranked here.
+//! By a scalar statistic, the database ranks and sends only the rows of the answer. By a percentile, it sends the sketches of
+//! every endpoint; they are merged and ranked here.
 
-use std::{cmp::Ordering, collections::HashMap, sync::Arc};
+use std::{cmp::Ordering, collections::HashMap, fmt::Display, sync::Arc};
 
 use sea_orm::{
     ConnectionTrait,
@@ -12,12 +12,12 @@ use sea_orm::{
 
 use super::{
     Question, Report, Statistic, Stats, Want,
-    grouping::{Dimension, Group, Grouping},
-    narrow::Narrowed,
-    parent::{Members, Parent, batches},
-    path::{self, Named},
+    endpoint_path::{self, PathGroup},
+    grouping::{Dimension, DimensionValues, Grouping},
+    parent::{MemberGroups, Parent, batches},
+    scoped::ScopedQuery,
     sql,
-    statistic::Worst,
+    statistic::WorstValue,
 };
 use crate::{
     db::Session,
@@ -25,46 +25,67 @@ use crate::{
     model::{EndpointId, Key, MetricType, ProjectId, Scope},
 };
 
-/// The most endpoints that can be asked for.
+/// The maximum number of endpoints in a ranking.
 pub const LIMIT_MAX: u32 = 100;
 
-/// One endpoint and how it did.
+/// One endpoint of a ranking.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EndpointStats {
-    /// Where it was measured.
+    /// The project of the endpoint.
     pub project: Key<ProjectId>,
-    /// Its id in the organization.
+    /// The id of the endpoint within the organization.
     pub endpoint_id: EndpointId,
-    /// Its path.
+    /// The path of the endpoint.
     pub endpoint: String,
-    /// How it did in the window.
+    /// The measurements of the endpoint in the window.
     pub stats: Arc<Stats>,
-    /// The statistic that it was ranked by, in that statistic's unit.
+    /// The value that it was ranked by, in the unit of the statistic.
     pub value: f64,
 }
 
 impl EndpointStats {
-    /// The endpoint as whom other reports can be asked about.
+    /// The endpoint as a parent for other reports.
     pub fn as_parent(&self) -> Parent {
-        let group = Group {
+        let group = DimensionValues {
             organization: self.project.organization.0,
             project: self.project.id.0,
             endpoint: self.endpoint_id.0,
-            ..Group::default()
+            ..DimensionValues::default()
         };
-        Parent::Group(Arc::new(Members::new(Grouping::endpoints().by().to_vec(), vec![group])))
+        Parent::DimensionValues(Arc::new(MemberGroups::new(Grouping::endpoints().by().to_vec(), vec![group])))
     }
 }
 
 /// The worst endpoints of each parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Slowest {
-    /// What makes an endpoint bad.
+    /// The statistic that endpoints are ranked by.
     pub rank_by: Statistic,
-    /// How many, 1 to 100.
+    /// The maximum number of endpoints, 1 to 100.
     pub limit: u32,
-    /// Which figures of each; percentiles come along when they are ranked by.
+    /// The statistics that are fetched; includes percentiles when endpoints are ranked by one.
     pub want: Want,
+}
+
+impl Slowest {
+    /// The number of endpoints in a ranking when it is not asked for.
+    pub const LIMIT_DEFAULT: i32 = 10;
+
+    /// A ranking as it is asked for.
+    ///
+    /// # Errors
+    /// When `limit` is not 1 to 100.
+    pub fn new(rank_by: Statistic, limit: i32, want: Want) -> Result<Self> {
+        let checked = u32::try_from(limit).ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+        let limit = checked.ok_or_else(|| out_of_range(limit))?;
+        Ok(Self { rank_by, limit, want })
+    }
+}
+
+/// The metric types that a ranking is about: those asked for, or the types that measure a duration. Percentages and custom
+/// units cannot be ranked together with milliseconds.
+pub fn kinds_or_durations(kinds: Vec<MetricType>) -> Vec<MetricType> {
+    if kinds.is_empty() { MetricType::DURATIONS.to_vec() } else { kinds }
 }
 
 impl Report for Slowest {
@@ -82,7 +103,7 @@ impl Report for Slowest {
     }
 }
 
-/// Of what the question names, as [`by_parent`].
+/// The ranking of the question's endpoints, see [`by_parent`].
 ///
 /// # Errors
 /// As [`by_parent`].
@@ -96,15 +117,15 @@ pub async fn run(
     answers.remove(&Parent::Question).ok_or_else(|| Error::internal("a report left out its only parent"))
 }
 
-/// At most `limit` endpoints of each parent, the worst first, then by project and path. One statement for up to 500
+/// At most `limit` endpoints of each parent, worst first, then by project and path. One statement for up to 500
 /// parents of a kind.
 ///
-/// The worst is the highest value, except where the question names [`CacheHit`](crate::model::MetricType::CacheHit)
-/// alone: of hit rates the lowest is the worst. Counts, sums and error rates are always ranked from high to low.
-/// Percentiles are in the answer when they are wanted or ranked by.
+/// The worst value is the highest one. If the question names [`CacheHit`](crate::model::MetricType::CacheHit) alone, it is
+/// the lowest one, but counts, sums and error rates are always ranked from high to low. Percentiles are in the answer when
+/// they are wanted or ranked by.
 ///
 /// # Errors
-/// When `limit` is out of range, a condition of the question cannot be judged, or the database fails.
+/// When `limit` is out of range, a condition of the question is invalid, or the database fails.
 pub async fn by_parent(
     scope: &Scope,
     session: &Session,
@@ -118,17 +139,18 @@ pub async fn by_parent(
     for batch in batches(question, parents) {
         let grouping = batch.grouping(Grouping::endpoints().by(), None);
         let want = if rank_by.percentile().is_some() { Want::Percentiles } else { want };
-        let narrowed = batch.narrowed(scope, &grouping, want, session)?;
+        let scoped = batch.scoped(scope, &grouping, want, session)?;
         let mut found = vec![Vec::new(); batch.parents().len()];
-        if !narrowed.is_empty() {
-            let worst = rank_by.worst(narrowed.kinds());
+        if !scoped.is_empty() {
+            let worst = rank_by.worst(scoped.kinds());
             let by_figure = rank_by.in_sql("g").filter(|_| want == Want::Scalars);
             let (statement, want) = if let Some(value) = by_figure {
-                (ranked(&narrowed, value, worst, limit, batch.by()), Want::Scalars)
+                (ranked(&scoped, value, worst, limit, batch.by()), Want::Scalars)
             } else {
-                (path::with_path(sql::cells(&narrowed, &grouping), &grouping, &sql::CELLS), Want::Percentiles)
+                (endpoint_path::with_path(sql::cells(&scoped, &grouping), &grouping, &sql::CELLS), Want::Percentiles)
             };
-            for Named { group, path, stats } in path::fetch(session, &narrowed, &grouping, &statement, want).await? {
+            let rows = session.query_all(&statement).await?;
+            for PathGroup { group, path, stats } in endpoint_path::read(&scoped, &grouping, want, &rows)? {
                 let endpoint = EndpointStats {
                     project: group.project_key(),
                     endpoint_id: EndpointId(group.endpoint),
@@ -136,20 +158,20 @@ pub async fn by_parent(
                     value: 0.0,
                     stats: Arc::new(stats),
                 };
-                for place in batch.of(&group) {
-                    if let Some(endpoints) = found.get_mut(*place) {
+                for index in batch.of(&group) {
+                    if let Some(endpoints) = found.get_mut(*index) {
                         endpoints.push(endpoint.clone());
                     }
                 }
             }
         }
-        let ranked = found.into_iter().map(|endpoints| rank(endpoints, rank_by, narrowed.kinds(), limit));
+        let ranked = found.into_iter().map(|endpoints| rank(endpoints, rank_by, scoped.kinds(), limit));
         answers.extend(batch.parents().iter().cloned().zip(ranked));
     }
     Ok(answers)
 }
 
-/// Refuses to rank nothing, and too much.
+/// Checks the limit of a ranking.
 ///
 /// # Errors
 /// When `limit` is not 1 to 100.
@@ -157,11 +179,14 @@ pub fn check_limit(limit: u32) -> Result<()> {
     if (1..=LIMIT_MAX).contains(&limit) {
         return Ok(());
     }
-    let message = format!("is {limit}, but between 1 and {LIMIT_MAX} endpoints can be asked for");
-    Err(Error::input("limit", message))
+    Err(out_of_range(limit))
 }
 
-/// The worst endpoints, as [`run`] ranks those of measurements of these types. Percentiles need the sketches.
+fn out_of_range(limit: impl Display) -> Error {
+    Error::input("limit", format!("must be between 1 and {LIMIT_MAX}, got {limit}"))
+}
+
+/// Ranks endpoints by the rules of [`by_parent`]. Ranking by a percentile needs their distributions.
 pub fn rank(
     mut endpoints: Vec<EndpointStats>,
     rank_by: Statistic,
@@ -177,7 +202,8 @@ pub fn rank(
     endpoints
 }
 
-/// The ids of endpoints by their projects and paths; what is not there or not seen is not in the answer. One statement.
+/// Looks up the ids of endpoints by project and path in one statement. Endpoints that do not exist or lie outside of the
+/// scope are left out.
 ///
 /// # Errors
 /// When the database cannot answer.
@@ -191,7 +217,7 @@ pub async fn endpoint_ids(
         return Ok(HashMap::new());
     }
     let mut select = Query::select();
-    // Column by column instead of as tuples, which SQLite would not look up in the index.
+    // Column by column: SQLite does not look up tuples in the index.
     select
         .columns(["organization_id", "project_id", "path", "id"])
         .from("endpoint")
@@ -206,14 +232,14 @@ pub async fn endpoint_ids(
     Ok(ids)
 }
 
-/// The worst of each parent, by the columns that tell parents apart.
-fn ranked(narrowed: &Narrowed, value: Expr, worst: Worst, limit: u32, per: &[Dimension]) -> SelectStatement {
+/// The statement that ranks the endpoints of each parent; `per` are the columns that identify a parent.
+fn ranked(scoped: &ScopedQuery, value: Expr, worst: WorstValue, limit: u32, per: &[Dimension]) -> SelectStatement {
     let order = match worst {
-        Worst::Highest => Order::Desc,
-        Worst::Lowest => Order::Asc,
+        WorstValue::Highest => Order::Desc,
+        WorstValue::Lowest => Order::Asc,
     };
     let grouping = Grouping::endpoints();
-    let mut select = path::with_path(sql::totals(narrowed, &grouping), &grouping, &sql::TOTALS);
+    let mut select = endpoint_path::with_path(sql::totals(scoped, &grouping), &grouping, &sql::TOTALS);
     let keys = [("g", "organization_id"), ("g", "project_id"), ("e", "path")];
     if per.is_empty() {
         select.order_by_expr(value, order);
@@ -239,10 +265,10 @@ fn ranked(narrowed: &Narrowed, value: Expr, worst: Worst, limit: u32, per: &[Dim
         .take()
 }
 
-fn order(a: &EndpointStats, b: &EndpointStats, worst: Worst) -> Ordering {
+fn order(a: &EndpointStats, b: &EndpointStats, worst: WorstValue) -> Ordering {
     let by_value = match worst {
-        Worst::Highest => b.value.total_cmp(&a.value),
-        Worst::Lowest => a.value.total_cmp(&b.value),
+        WorstValue::Highest => b.value.total_cmp(&a.value),
+        WorstValue::Lowest => a.value.total_cmp(&b.value),
     };
     by_value.then_with(|| a.project.cmp(&b.project)).then_with(|| a.endpoint.cmp(&b.endpoint))
 }

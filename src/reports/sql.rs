@@ -1,54 +1,55 @@
-//! The two shapes that every aggregate is fetched in, and how their rows become [`Stats`].
+//! The SQL of an aggregate in its two shapes, and the reading of its rows into [`Stats`]. No I/O.
 //!
-//! Totals are added up in the database: one row per group. Cells come with lists of their sketches (of rollup rows) or of
-//! their bins (of raw rows), because merging sketches here costs a fifteenth of doing it in SQL. Both are one statement, and
-//! so one snapshot: a compactor at work cannot make a row count twice.
+//! Totals are added up in the database: one row per group. Cells also carry lists of sketches (from rollup rows) or of bins
+//! (from raw rows), because merging sketches here costs a fifteenth of merging them in SQL. Both are one statement, and so
+//! one snapshot: a compaction at the same time cannot make a row count twice.
 
 use std::collections::HashMap;
 
 use sea_orm::{
-    ConnectionTrait, DbBackend, QueryResult,
-    sea_query::{Alias, CaseStatement, Expr, ExprTrait, Query, SelectStatement, UnionType},
+    DbBackend, QueryResult,
+    sea_query::{Alias, CaseStatement, Expr, ExprTrait, Query, SelectStatement},
 };
 
 use super::{
     Distribution, Stats, Want,
-    filter::M,
-    grid::Slots,
-    grouping::{Group, Grouping, SLOT},
-    narrow::{Endpoints, Narrowed},
-    plan::{Piece, Resolution},
+    conditions::M,
+    grid::BucketGrid,
+    grouping::{DimensionValues, Grouping, SLOT},
+    plan::{EndpointRows, Resolution, Segment},
+    scoped::ScopedQuery,
+    union::union_all,
 };
 use crate::{
-    db::{Session, column, list},
+    db::{column, list},
     error::{Error, Result},
     model::{Tally, metric::ERROR_STATUS_MIN, timestamp::MINUTE_MICROS},
 };
 
-/// The columns of totals after those of the grouping.
+/// The columns of totals, after those of the grouping.
 pub(super) const TOTALS: [&str; 5] = ["n", "n_err", "sum", "min", "max"];
-/// The columns of cells after those of the grouping: totals, bins of one value each, bins with their counts, sketches.
+/// The columns of cells, after those of the grouping: totals, bins of one value each, bins with their counts, sketches.
 pub(super) const CELLS: [&str; 9] = ["n", "n_err", "sum", "min", "max", "singles", "bins", "counts", "sketches"];
-/// What a statement is called inside of another.
+/// The alias of a subquery.
 const INNER: &str = "c";
 const LISTS: [&str; 4] = ["singles", "bins", "counts", "sketches"];
 
-/// Raw rows of so much time are listed one by one, not counted per bin: what sticks out of the minutes of a window is
-/// shorter.
+/// A segment of raw rows up to this length lists its bins one by one instead of counting per bin. The edge of a window
+/// beyond its whole minutes is shorter.
 const EDGE_MICROS: i64 = MINUTE_MICROS;
 
-/// One row per group, everything added up.
-pub(super) fn totals(narrowed: &Narrowed, grouping: &Grouping) -> SelectStatement {
-    added_up(union(narrowed.pieces().iter().map(|&piece| each(narrowed, grouping, piece))), grouping)
+/// Totals: one row per group.
+pub(super) fn totals(scoped: &ScopedQuery, grouping: &Grouping) -> SelectStatement {
+    added_up(union_all(scoped.segments().iter().map(|&segment| each(scoped, grouping, segment))), grouping)
 }
 
-/// What sketches are merged of, in lists, and everything else added up: one row or several per group, as costs less. Or the
-/// raw rows one by one where all has to be exact.
-pub(super) fn cells(narrowed: &Narrowed, grouping: &Grouping) -> SelectStatement {
-    let pieces = || narrowed.pieces().iter().copied();
-    if let Some(most) = narrowed.exact() {
-        let mut rows = union(pieces().map(|piece| {
-            let mut rows = each(narrowed, grouping, piece);
+/// Cells: totals with lists of sketches and bins, in one or several rows per group, whichever costs less. An exact answer
+/// fetches the raw rows one by one.
+pub(super) fn cells(scoped: &ScopedQuery, grouping: &Grouping) -> SelectStatement {
+    let segments = || scoped.segments().iter().copied();
+    if let Some(most) = scoped.exact() {
+        let mut rows = union_all(segments().map(|segment| {
+            let mut rows = each(scoped, grouping, segment);
             for name in LISTS {
                 rows.expr_as(Expr::cust("NULL"), name);
             }
@@ -56,9 +57,9 @@ pub(super) fn cells(narrowed: &Narrowed, grouping: &Grouping) -> SelectStatement
         }));
         return rows.limit(u64::from(most) + 1).take();
     }
-    let cells = union(pieces().map(|piece| cells_of(narrowed, grouping, piece)));
-    // To send a row takes SQLite longer than to add it to another.
-    if narrowed.backend() != DbBackend::Sqlite || grouping.buckets().is_some() {
+    let cells = union_all(segments().map(|segment| cells_of(scoped, grouping, segment)));
+    // SQLite takes longer to send a row than to add it to another.
+    if scoped.backend() != DbBackend::Sqlite || grouping.buckets().is_some() {
         return cells;
     }
     let mut groups = added_up(cells, grouping);
@@ -68,37 +69,37 @@ pub(super) fn cells(narrowed: &Narrowed, grouping: &Grouping) -> SelectStatement
     groups
 }
 
-/// The cells of one piece.
-fn cells_of(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> SelectStatement {
-    let backend = narrowed.backend();
+/// The cells of one segment.
+fn cells_of(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> SelectStatement {
+    let backend = scoped.backend();
     let (bin, sketch) = ("m.bin", "m.sketch");
     let mut lists =
         [list::none::<i16>, list::none::<i16>, list::none::<i64>, list::none::<Vec<u8>>].map(|none| none(backend));
     let [singles, bins, counts, sketches] = &mut lists;
-    let mut rows = match (piece.resolution, is_gathered(narrowed, grouping, piece)) {
-        // So few that it costs more to count them per bin.
-        (Resolution::Raw, true) if piece.range.length_micros() <= EDGE_MICROS => {
+    let mut rows = match (segment.resolution, is_gathered(scoped, grouping, segment)) {
+        // So few rows that counting them per bin costs more.
+        (Resolution::Raw, true) if segment.range.length_micros() <= EDGE_MICROS => {
             *singles = list::gathered::<i16>(backend, bin);
-            counted(keys(narrowed, grouping, piece), grouping)
+            counted(keys(scoped, grouping, segment), grouping)
         }
         (Resolution::Raw, true) => {
             *bins = list::gathered::<i16>(backend, &format!("{INNER}.bin"));
             *counts = list::gathered::<i64>(backend, &format!("{INNER}.n"));
-            let mut rows = per_bin(narrowed, grouping, piece);
+            let mut rows = per_bin(scoped, grouping, segment);
             added_up(rows.column((M, "bin")).take(), grouping)
         }
         (Resolution::Raw, false) => {
             *bins = list::single::<i16>(backend, bin);
             *counts = list::single::<i64>(backend, "COUNT(*)");
-            per_bin(narrowed, grouping, piece)
+            per_bin(scoped, grouping, segment)
         }
         (_, true) => {
             *sketches = list::gathered::<Vec<u8>>(backend, sketch);
-            summed(keys(narrowed, grouping, piece), M, grouping)
+            summed(keys(scoped, grouping, segment), M, grouping)
         }
         (_, false) => {
             *sketches = list::single::<Vec<u8>>(backend, sketch);
-            each(narrowed, grouping, piece)
+            each(scoped, grouping, segment)
         }
     };
     for (list, name) in lists.into_iter().zip(LISTS) {
@@ -107,29 +108,29 @@ fn cells_of(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> SelectSta
     rows
 }
 
-/// Whether the rows of a piece come as one per group. On PostgreSQL only those of which there are more the more was
-/// measured, raw rows and parts, and what is finer than an hour where endpoints are told apart: of others there are too few
-/// to be worth the longer plan.
-fn is_gathered(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> bool {
-    let bucket = narrowed.slots().map_or(i64::MAX, Slots::width_micros);
-    let has_several = match piece.resolution {
+/// True when a segment returns one row per group. On PostgreSQL these are raw rows and parts, whose number grows with the
+/// number of measurements, and rollups finer than an hour when grouped by endpoint. Others have too few rows to be worth the
+/// longer query plan.
+fn is_gathered(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> bool {
+    let bucket = scoped.grid().map_or(i64::MAX, BucketGrid::width_micros);
+    let has_several = match segment.resolution {
         Resolution::Raw | Resolution::Part => true,
         Resolution::Minute | Resolution::FiveMinutes | Resolution::Hour | Resolution::Day => {
-            bucket > piece.resolution.width_micros()
+            bucket > segment.resolution.width_micros()
         }
     };
-    let is_many = match piece.resolution {
+    let is_many = match segment.resolution {
         Resolution::Raw | Resolution::Part => true,
-        Resolution::Minute | Resolution::FiveMinutes => grouping.rows() == Endpoints::Single,
+        Resolution::Minute | Resolution::FiveMinutes => grouping.rows() == EndpointRows::Separate,
         Resolution::Hour | Resolution::Day => false,
     };
-    has_several && (is_many || narrowed.backend() == DbBackend::Sqlite)
+    has_several && (is_many || scoped.backend() == DbBackend::Sqlite)
 }
 
-/// The totals of each row by itself.
-fn each(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> SelectStatement {
-    let mut rows = keys(narrowed, grouping, piece);
-    if piece.resolution != Resolution::Raw {
+/// The totals of each single row.
+fn each(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> SelectStatement {
+    let mut rows = keys(scoped, grouping, segment);
+    if segment.resolution != Resolution::Raw {
         return rows.columns(TOTALS.map(|column| (M, column))).take();
     }
     let value = || Expr::col((M, "value"));
@@ -146,8 +147,8 @@ fn each(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> SelectStateme
 }
 
 /// The totals of raw rows per group and bin.
-fn per_bin(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> SelectStatement {
-    counted(keys(narrowed, grouping, piece), grouping).group_by_col((M, "bin")).take()
+fn per_bin(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> SelectStatement {
+    counted(keys(scoped, grouping, segment), grouping).group_by_col((M, "bin")).take()
 }
 
 /// The totals of raw rows per group.
@@ -173,69 +174,61 @@ fn summed(mut rows: SelectStatement, table: &'static str, grouping: &Grouping) -
     grouped(rows, table, grouping)
 }
 
-/// The same of what a statement answers.
+/// The totals of the rows of a subquery per group.
 fn added_up(rows: SelectStatement, grouping: &Grouping) -> SelectStatement {
     let mut groups = Query::select();
     groups.columns(grouping.names().map(|name| (INNER, name))).from_subquery(rows, INNER);
     summed(groups, INNER, grouping)
 }
 
-/// One row per group. Of the dimensions the finest are first: a database that sorts then seldom compares the others. A
-/// bucket goes by the name of the answer's column: a database that is handed values apart from the statement cannot see
-/// that two expressions are the same.
+/// Groups rows by their dimensions. The finest dimension comes first, so that a database that sorts seldom compares the
+/// others. The bucket is named by its column: with bound parameters the database cannot see that two expressions are
+/// equal.
 fn grouped(mut rows: SelectStatement, table: &'static str, grouping: &Grouping) -> SelectStatement {
     rows.group_by_columns(grouping.columns().rev().map(|column| (table, column)));
     if grouping.buckets().is_some() { rows.group_by_col(Alias::new(SLOT)).take() } else { rows }
 }
 
-/// The rows of one piece with the columns that tell groups apart.
-fn keys(narrowed: &Narrowed, grouping: &Grouping, piece: Piece) -> SelectStatement {
-    let mut rows = narrowed.rows(piece, grouping.rows());
+/// The rows of one segment with the columns of their dimensions.
+fn keys(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> SelectStatement {
+    let mut rows = scoped.rows(segment, grouping.rows());
     rows.columns(grouping.columns().map(|column| (M, column)));
-    if let Some(slots) = narrowed.slots() {
-        let since = Expr::col((M, piece.resolution.time_column())).sub(slots.first().as_micros());
-        rows.expr_as(since.div(slots.width_micros()), SLOT);
+    if let Some(grid) = scoped.grid() {
+        let since = Expr::col((M, segment.resolution.time_column())).sub(grid.first().as_micros());
+        rows.expr_as(since.div(grid.width_micros()), SLOT);
     }
     rows
 }
 
-/// All rows of all statements, which must have the same columns.
-pub(super) fn union(selects: impl IntoIterator<Item = SelectStatement>) -> SelectStatement {
-    let mut selects = selects.into_iter();
-    let mut first = selects.next().unwrap_or_default();
-    first.unions(selects.map(|select| (UnionType::All, select)));
-    first
+/// The statement that fetches the statistics of each group. The scope must leave something to ask for.
+pub(super) fn statement(scoped: &ScopedQuery, grouping: &Grouping, want: Want) -> SelectStatement {
+    match want {
+        Want::Scalars => totals(scoped, grouping),
+        Want::Percentiles => cells(scoped, grouping),
+    }
 }
 
-/// Asks for what is wanted and adds it up per group. One statement, or none where the scope leaves nothing to ask for.
-pub(super) async fn fetch(
-    session: &Session,
-    narrowed: &Narrowed<'_>,
+/// Adds up the rows of [`statement`] per group.
+pub(super) fn read(
+    scoped: &ScopedQuery<'_>,
     grouping: &Grouping,
     want: Want,
-) -> Result<HashMap<Group, Stats>> {
+    rows: &[QueryResult],
+) -> Result<HashMap<DimensionValues, Stats>> {
+    scoped.check_rows(rows.len())?;
     let mut groups = HashMap::new();
-    if narrowed.is_empty() {
-        return Ok(groups);
-    }
-    let statement = match want {
-        Want::Scalars => totals(narrowed, grouping),
-        Want::Percentiles => cells(narrowed, grouping),
-    };
-    let rows = session.query_all(&statement).await?;
-    narrowed.check_rows(rows.len())?;
     for row in rows {
-        let (group, first) = Group::of(&row, grouping)?;
-        let stats = groups.entry(group).or_insert_with(|| Stats::empty(narrowed, want));
-        add(stats, &row, first, want)?;
+        let (group, first) = DimensionValues::of(row, grouping)?;
+        let stats = groups.entry(group).or_insert_with(|| scoped.empty_stats(want));
+        add(stats, row, first, want)?;
     }
     groups.values_mut().for_each(Stats::sort);
     Ok(groups)
 }
 
-/// Adds one row of the statement that was made for `want`; its figures begin at column `first`.
+/// Adds one row of [`statement`]; its figures begin at column `first`.
 pub(super) fn add(stats: &mut Stats, row: &QueryResult, first: usize, want: Want) -> Result<()> {
-    // Everything together has a row even where there is nothing, and nothing adds up to NULL.
+    // Without dimensions there is a row even without measurements, and its sums are NULL.
     let count = unsigned(column(row, first)?);
     let errors = unsigned(column(row, first + 1)?);
     let sum: Option<f64> = column(row, first + 2)?;

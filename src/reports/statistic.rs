@@ -1,57 +1,57 @@
-//! The figures that endpoints can be ranked by, and which end of the ranking is the bad one.
+//! The statistics that answers are ranked, filtered and compared by, and the end of a ranking that is the worst.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 
 use super::Stats;
 use crate::model::MetricType;
 
-/// One figure of a [`Stats`].
+/// A statistic of a set of measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Statistic {
-    /// How many measurements.
+    /// The number of measurements.
     Count,
-    /// Their mean, in the unit of the type.
+    /// The arithmetic mean, in the unit of the type.
     Average,
-    /// The smallest, in the unit of the type.
+    /// The smallest value, in the unit of the type.
     Min,
-    /// The largest, in the unit of the type.
+    /// The largest value, in the unit of the type.
     Max,
-    /// All added up, in the unit of the type.
+    /// The sum of the values, in the unit of the type.
     Sum,
     /// The median, in the unit of the type.
     P50,
-    /// Three quarters are not above, in the unit of the type.
+    /// The 75th percentile, in the unit of the type.
     P75,
-    /// 90 % are not above, in the unit of the type.
+    /// The 90th percentile, in the unit of the type.
     P90,
-    /// 95 % are not above, in the unit of the type.
+    /// The 95th percentile, in the unit of the type.
     P95,
-    /// 99 % are not above, in the unit of the type.
+    /// The 99th percentile, in the unit of the type.
     P99,
-    /// 99.9 % are not above, in the unit of the type.
+    /// The 99.9th percentile, in the unit of the type.
     P999,
     /// The share of measurements with an error status, 0 to 1.
     ErrorRate,
 }
 
-/// Which end of a ranking is the worst.
+/// The end of a ranking that is the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Worst {
-    /// Slow, many, failing: large is bad.
+pub enum WorstValue {
+    /// Durations, counts and errors: high values are bad.
     Highest,
-    /// Hit rates: small is bad.
+    /// Hit rates: low values are bad.
     Lowest,
 }
 
-impl Worst {
-    /// For the measured values of these types: lowest when all of them are of a kind where higher is better.
+impl WorstValue {
+    /// The worst end for values of these metric types: the lowest for cache hits alone, else the highest.
     pub fn of_values(kinds: &[MetricType]) -> Self {
         if kinds == [MetricType::CacheHit] { Self::Lowest } else { Self::Highest }
     }
 }
 
 impl Statistic {
-    /// The percentile that this is, 0 to 100.
+    /// The percentile (0 to 100) of a percentile statistic; `None` for others.
     pub const fn percentile(self) -> Option<f64> {
         match self {
             Self::P50 => Some(50.0),
@@ -64,7 +64,7 @@ impl Statistic {
         }
     }
 
-    /// The figure itself, or `None` when nothing was measured (or no sketch was fetched).
+    /// The value of the statistic; `None` without measurements, or for a percentile when no distribution was fetched.
     pub fn of(self, stats: &Stats) -> Option<f64> {
         match self {
             #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
@@ -80,15 +80,15 @@ impl Statistic {
         }
     }
 
-    /// Which end is the worst. Counts, sums and error rates are worse when higher, whatever was measured.
-    pub fn worst(self, kinds: &[MetricType]) -> Worst {
+    /// The end that is the worst. Counts, sums and error rates are worse when higher, whatever the metric type.
+    pub fn worst(self, kinds: &[MetricType]) -> WorstValue {
         match self {
-            Self::Count | Self::Sum | Self::ErrorRate => Worst::Highest,
-            _ => Worst::of_values(kinds),
+            Self::Count | Self::Sum | Self::ErrorRate => WorstValue::Highest,
+            _ => WorstValue::of_values(kinds),
         }
     }
 
-    /// The figure over the columns of totals named `table`; `None` for percentiles, which SQL does not know.
+    /// The statistic as SQL over the columns of totals in `table`; `None` for percentiles.
     pub(super) fn in_sql(self, table: &'static str) -> Option<Expr> {
         let column = |name: &'static str| Expr::col((table, name));
         match self {

@@ -23,7 +23,8 @@ use perfgraph::{
         sketch::RELATIVE_ERROR, timestamp::MINUTE_MICROS,
     },
     reports::{
-        EndpointKey, Parent, Projects, Question, Sample, Slowest, Source, Statistic, Stats, Want, slowest, stats, worst,
+        AnswerSource, EndpointKey, Parent, Projects, Question, Slowest, Statistic, Stats, Want, WorstSample, slowest,
+        totals, worst_sample,
     },
 };
 
@@ -151,7 +152,7 @@ on_both_databases! {
             let events = world.matching(&scope, &question);
             for want in [Want::Scalars, Want::Percentiles] {
                 let session = database.database.reader(StatementLog::default());
-                let answer = stats::run(&scope, &session, &question, want).await.unwrap();
+                let answer = totals::run(&scope, &session, &question, want).await.unwrap();
                 assert_matches(&answer, &events, want, &question);
                 assert!(session.log().count() <= 1, "{:?}", session.log().statements());
                 *sources.entry(format!("{:?}", answer.accuracy.source)).or_insert(0) += events.len().min(1);
@@ -169,14 +170,14 @@ on_both_databases! {
             for want in [Want::Scalars, Want::Percentiles] {
                 for projects in [&world.projects[..1], &world.projects[..]] {
                     let session = database.reader();
-                    let answers = stats::by_parent(&scope, &session, &question, &parents(projects), want).await.unwrap();
+                    let answers = totals::by_parent(&scope, &session, &question, &parents(projects), want).await.unwrap();
                     assert!(session.log().count() <= 1, "one for any number of projects");
                     assert_eq!(answers.len(), projects.len());
                     for project in projects {
                         let alone = Question { projects: Projects::Keys(vec![*project]), ..question.clone() };
                         let answer = &answers[&Parent::Project(*project)];
                         assert_matches(answer, &world.matching(&scope, &alone), want, &alone);
-                        let run = stats::run(&scope, &session, &alone, want).await.unwrap();
+                        let run = totals::run(&scope, &session, &alone, want).await.unwrap();
                         let stats = |stats: &Stats| {
                             let tally = &stats.tally;
                             (tally.count, tally.min(), tally.max(), tally.distribution.clone(), stats.accuracy)
@@ -198,17 +199,17 @@ on_both_databases! {
         let session = database.reader();
         let scope = Scope::everything();
         for want in [Want::Scalars, Want::Percentiles] {
-            let answers = stats::by_parent(&scope, &session, &question, &parents(&projects), want).await.unwrap();
+            let answers = totals::by_parent(&scope, &session, &question, &parents(&projects), want).await.unwrap();
             assert_eq!(answers.len(), 999);
             assert_eq!(answers.values().filter(|stats| stats.tally.count > 0).count(), 1);
         }
         let keys: Vec<_> = projects.iter()
             .map(|project| EndpointKey { project: *project, endpoint: EndpointId(1_000) })
             .collect();
-        assert_eq!(worst::by_endpoint(&scope, &session, &question, &keys).await.unwrap().len(), 1);
+        assert_eq!(worst_sample::by_endpoint(&scope, &session, &question, &keys).await.unwrap().len(), 1);
         assert_eq!(session.log().count(), 3 * 2);
         let question = Question { projects: Projects::Keys(projects), ..question };
-        let refused = stats::run(&scope, &session, &question, Want::Scalars).await.unwrap_err();
+        let refused = totals::run(&scope, &session, &question, Want::Scalars).await.unwrap_err();
         assert!(refused.to_string().starts_with("projectIds: "), "{refused}");
     }
 }
@@ -226,8 +227,8 @@ on_both_databases! {
             writer.execute_unprepared(&format!("UPDATE metric_rollup_part SET {change}{blob}")).await.unwrap();
             let question = Question::over(range(0, 100 * MINUTE_MICROS));
             let (scope, session) = (Scope::everything(), database.reader());
-            stats::run(&scope, &session, &question, Want::Scalars).await.unwrap();
-            let fault = stats::run(&scope, &session, &question, Want::Percentiles).await.unwrap_err();
+            totals::run(&scope, &session, &question, Want::Scalars).await.unwrap();
+            let fault = totals::run(&scope, &session, &question, Want::Percentiles).await.unwrap_err();
             assert_eq!(fault.code(), Code::InternalServerError);
             slowest::run(&scope, &session, &question, slowest(Statistic::P95, 10, Want::Scalars)).await.unwrap_err();
         }
@@ -299,7 +300,7 @@ on_both_databases! {
         }
         let zero_byte = TextFilter { contains: Some("a\0".to_owned()), ..TextFilter::default() };
         let question = Question { endpoint: Some(zero_byte), ..question };
-        let refused = stats::run(&Scope::everything(), &database.reader(), &question, Want::Scalars).await.unwrap_err();
+        let refused = totals::run(&Scope::everything(), &database.reader(), &question, Want::Scalars).await.unwrap_err();
         assert!(refused.to_string().starts_with("endpoint: "), "{refused}");
     }
 }
@@ -318,7 +319,7 @@ on_both_databases! {
             all.dedup();
             let asked = &all[..[1, 5, all.len()][index % 3]];
             let session = database.reader();
-            let answer = worst::by_endpoint(&scope, &session, &question, asked).await.unwrap();
+            let answer = worst_sample::by_endpoint(&scope, &session, &question, asked).await.unwrap();
             assert!(session.log().count() <= 1);
             let mut expected: HashMap<EndpointKey, Vec<&Event>> = HashMap::new();
             for event in world.matching(&scope, &everywhere) {
@@ -333,7 +334,7 @@ on_both_databases! {
                 let event = events.into_iter()
                     .max_by(|a, b| (sign * a.value).total_cmp(&(sign * b.value)).then(a.ts.cmp(&b.ts)))
                     .unwrap();
-                let sample = Sample {
+                let sample = WorstSample {
                     id: event.id,
                     kind: event.kind,
                     value: event.value,
@@ -354,11 +355,11 @@ on_both_databases! {
         let before = Question::over(range(-600 * MINUTE_MICROS, 500 * MINUTE_MICROS));
         let scope = Scope::everything();
         for want in [Want::Scalars, Want::Percentiles] {
-            let answer = stats::run(&scope, &database.reader(), &before, want).await.unwrap();
+            let answer = totals::run(&scope, &database.reader(), &before, want).await.unwrap();
             assert_eq!((answer.tally.count, answer.tally.errors), (0, 0));
             assert_eq!((answer.tally.min(), answer.tally.max(), answer.average(), answer.error_rate()), (None, None, None, None));
             assert_eq!(answer.percentile(50.0), None);
-            assert_eq!(answer.accuracy.source, Source::Rollup);
+            assert_eq!(answer.accuracy.source, AnswerSource::Rollup);
         }
         let answer = slowest::run(&scope, &database.reader(), &before, slowest(Statistic::P95, 10, Want::Scalars)).await.unwrap();
         assert_eq!(answer, vec![]);
@@ -373,23 +374,23 @@ on_both_databases! {
         for projects in [Projects::Organizations(vec![THEIRS]), Projects::Keys(foreign.clone())] {
             let question = Question { projects, ..Question::over(range(-1, 500 * MINUTE_MICROS)) };
             let session = database.reader();
-            let answer = stats::run(&scope, &session, &question, Want::Percentiles).await.unwrap();
+            let answer = totals::run(&scope, &session, &question, Want::Percentiles).await.unwrap();
             assert_eq!(answer.tally.count, 0);
             assert_eq!(
                 slowest::run(&scope, &session, &question, slowest(Statistic::Max, 100, Want::Scalars)).await.unwrap(), vec![]);
-            let answers = stats::by_parent(&scope, &session, &question, &parents(&foreign), Want::Scalars).await.unwrap();
+            let answers = totals::by_parent(&scope, &session, &question, &parents(&foreign), Want::Scalars).await.unwrap();
             assert!(answers.values().all(|stats| stats.tally.count == 0));
             let endpoints: Vec<_> = world.events.iter()
                 .filter(|event| event.project.organization == THEIRS)
                 .map(|event| EndpointKey { project: event.project, endpoint: event.endpoint })
                 .take(20)
                 .collect();
-            assert!(worst::by_endpoint(&scope, &session, &question, &endpoints).await.unwrap().is_empty());
+            assert!(worst_sample::by_endpoint(&scope, &session, &question, &endpoints).await.unwrap().is_empty());
             assert_eq!(session.log().count(), 0, "what cannot be seen is not even asked for");
         }
         // The same ids exist on both sides; only ours are counted.
         let question = Question::over(range(0, 180 * MINUTE_MICROS));
-        let answer = stats::run(&scope, &database.reader(), &question, Want::Scalars).await.unwrap();
+        let answer = totals::run(&scope, &database.reader(), &question, Want::Scalars).await.unwrap();
         let ours = world.events.iter().filter(|event| event.project.organization == OURS).count();
         assert_eq!(answer.tally.count, ours as u64);
     }
@@ -404,7 +405,7 @@ async fn both_databases_give_the_same_answers() {
     for question in questions(5, 60) {
         let mut answers = Vec::new();
         for database in [&sqlite, &postgres] {
-            let mut stats = stats::run(&scope, &database.reader(), &question, Want::Percentiles).await.unwrap();
+            let mut stats = totals::run(&scope, &database.reader(), &question, Want::Percentiles).await.unwrap();
             // Floats are added in another order.
             let sum = std::mem::take(&mut stats.tally.sum);
             let slowest =

@@ -6,27 +6,27 @@ use super::{CHECKSUM_BYTES, VERSION, checksum, take};
 use crate::{
     error::{Error, Result},
     model::{MetricId, Timestamp, filter::Number, order::Sort},
-    reports::{Place, PlaceKey, RowOrder},
+    reports::{MeasurementOrder, MeasurementPosition, MeasurementSortKey},
 };
 
 /// Tells these cursors apart from those of other lists, which count up from zero.
 const LIST: u8 = b'm';
 
-fn begin(order: RowOrder, sort: Sort) -> [u8; 3] {
+fn begin(order: MeasurementOrder, sort: Sort) -> [u8; 3] {
     let order = match order {
-        RowOrder::Timestamp => 0,
-        RowOrder::Value => 1,
+        MeasurementOrder::Timestamp => 0,
+        MeasurementOrder::Value => 1,
     };
     [VERSION, LIST, order << 1 | u8::from(sort == Sort::Descending)]
 }
 
 /// The cursor of a measurement at this place.
-pub fn encode(order: RowOrder, sort: Sort, place: Place) -> String {
+pub fn encode(order: MeasurementOrder, sort: Sort, place: MeasurementPosition) -> String {
     let mut bytes = Vec::with_capacity(23);
     bytes.extend(begin(order, sort));
     bytes.extend(match place.key {
-        PlaceKey::Timestamp(timestamp) => timestamp.as_micros().to_be_bytes(),
-        PlaceKey::Value(value) => value.0.to_bits().to_be_bytes(),
+        MeasurementSortKey::Timestamp(timestamp) => timestamp.as_micros().to_be_bytes(),
+        MeasurementSortKey::Value(value) => value.0.to_bits().to_be_bytes(),
     });
     bytes.extend(place.id.0.to_be_bytes());
     bytes.extend(checksum(&bytes));
@@ -37,7 +37,7 @@ pub fn encode(order: RowOrder, sort: Sort, place: Place) -> String {
 ///
 /// # Errors
 /// [`Error::Input`] when it is no cursor of such a list, or one of another order.
-pub fn decode(cursor: &str, order: RowOrder, sort: Sort) -> Result<Place> {
+pub fn decode(cursor: &str, order: MeasurementOrder, sort: Sort) -> Result<MeasurementPosition> {
     let refuse = || Error::input("after", "is not a cursor of this list; use one from pageInfo or an edge unchanged");
     let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).map_err(|_| refuse())?;
     let (body, sum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or_else(refuse)?;
@@ -52,10 +52,12 @@ pub fn decode(cursor: &str, order: RowOrder, sort: Sort) -> Result<Place> {
         let key = u64::from_be_bytes(take(rest)?);
         let id = MetricId(i64::from_be_bytes(take(rest)?));
         let key = match order {
-            RowOrder::Timestamp => PlaceKey::Timestamp(Timestamp::from_micros(key.cast_signed())),
-            RowOrder::Value => PlaceKey::Value(Number(Some(f64::from_bits(key)).filter(|value| value.is_finite())?)),
+            MeasurementOrder::Timestamp => MeasurementSortKey::Timestamp(Timestamp::from_micros(key.cast_signed())),
+            MeasurementOrder::Value => {
+                MeasurementSortKey::Value(Number(Some(f64::from_bits(key)).filter(|value| value.is_finite())?))
+            }
         };
-        rest.is_empty().then_some(Place { key, id })
+        rest.is_empty().then_some(MeasurementPosition { key, id })
     };
     read(&mut rest).ok_or_else(refuse)
 }
@@ -67,14 +69,15 @@ mod tests {
     #[test]
     fn cursors_name_their_order_and_their_place() {
         let places = [
-            (RowOrder::Timestamp, PlaceKey::Timestamp(Timestamp::from_micros(-7))),
-            (RowOrder::Value, PlaceKey::Value(Number(0.1))),
+            (MeasurementOrder::Timestamp, MeasurementSortKey::Timestamp(Timestamp::from_micros(-7))),
+            (MeasurementOrder::Value, MeasurementSortKey::Value(Number(0.1))),
         ];
         for (order, key) in places {
-            let place = Place { key, id: MetricId(i64::MAX) };
+            let place = MeasurementPosition { key, id: MetricId(i64::MAX) };
             let cursor = encode(order, Sort::Descending, place);
             assert_eq!(decode(&cursor, order, Sort::Descending).unwrap(), place);
-            let other = if order == RowOrder::Value { RowOrder::Timestamp } else { RowOrder::Value };
+            let other =
+                if order == MeasurementOrder::Value { MeasurementOrder::Timestamp } else { MeasurementOrder::Value };
             for (order, sort) in [(order, Sort::Ascending), (other, Sort::Descending)] {
                 let refused = decode(&cursor, order, sort).unwrap_err().to_string();
                 assert!(refused.starts_with("after: is a cursor of another order"), "{refused}");
@@ -84,7 +87,14 @@ mod tests {
                 assert!(refused.starts_with("after: is not a cursor of this list"), "{refused}");
             }
         }
-        let infinite = Place { key: PlaceKey::Value(Number(f64::INFINITY)), id: MetricId(1) };
-        assert!(decode(&encode(RowOrder::Value, Sort::Ascending, infinite), RowOrder::Value, Sort::Ascending).is_err());
+        let infinite = MeasurementPosition { key: MeasurementSortKey::Value(Number(f64::INFINITY)), id: MetricId(1) };
+        assert!(
+            decode(
+                &encode(MeasurementOrder::Value, Sort::Ascending, infinite),
+                MeasurementOrder::Value,
+                Sort::Ascending
+            )
+            .is_err()
+        );
     }
 }

@@ -9,7 +9,7 @@ use crate::graphql::sizes;
 use crate::{
     db::StatementLog,
     engine::watch::StreamKind,
-    error::{Error, Result},
+    error::Result,
     graphql::{
         context::{RequestContext, request},
         scalars::Duration,
@@ -23,7 +23,7 @@ use crate::{
     },
     live::window::{LiveWindow, WindowRequest},
     model::{EndpointId, Key, MetricType},
-    reports::{self, Projects, Question, Want, slowest},
+    reports::{self, Projects, Question, Slowest, Want, slowest},
 };
 
 /// Subscription to the ranking of the slowest endpoints.
@@ -51,16 +51,17 @@ impl SlowestEndpointsSubscription {
             default_with = "Duration(WindowRequest::RANKING_EVERY_DEFAULT)"
         )]
         every: Duration,
-        #[graphql(desc = "Returns at most this many endpoints (1 to 100; default 10).", default = 10)] limit: i32,
+        #[graphql(
+            desc = "Returns at most this many endpoints (1 to 100; default 10).",
+            default_with = "Slowest::LIMIT_DEFAULT"
+        )]
+        limit: i32,
         #[graphql(desc = "Statistic to rank by. Defaults to `P95`.", default_with = "Statistic::P95")]
         rank_by: Statistic,
     ) -> Result<impl Stream<Item = Result<Vec<EndpointStats>>> + 'a> {
         let request = Arc::clone(request(context)?);
-        let limit =
-            u32::try_from(limit).map_err(|_| Error::input("limit", format!("must be 1 to 100, got {limit}")))?;
-        slowest::check_limit(limit)?;
+        let Slowest { rank_by, limit, .. } = Slowest::new(rank_by.into(), limit, Want::Scalars)?;
         let asked = WindowRequest::ranking(filter::stream(filter)?, window.0, every.0);
-        let rank_by: reports::Statistic = rank_by.into();
         let field = context.field();
         let has_id = ["worstSample", "statusCode", "timestamp", "trend"].iter().any(|name| selection::has(field, name));
         let want = if rank_by.percentile().is_some() { Want::Percentiles } else { stats::wants_in_stats(field) };

@@ -18,7 +18,7 @@ use crate::{
 /// The data that an answer was computed from. A rollup is the summary of all measurements of a minute, five minutes, an
 /// hour or a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[graphql(remote = "reports::Source")]
+#[graphql(remote = "reports::AnswerSource")]
 pub enum AggregateSource {
     /// Raw measurements.
     Raw,

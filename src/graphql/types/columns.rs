@@ -16,7 +16,7 @@ use crate::graphql::sizes;
 use crate::{
     graphql::scalars::{DateTime, Long},
     model::Timestamp,
-    reports::{self, Bucket, Filled, GroupKey},
+    reports::{self, Bucket, FilledBucket, GroupKey},
 };
 
 /// A list of scalars, written without resolving its items one by one.
@@ -77,7 +77,7 @@ pub struct SeriesColumns {
     /// The buckets as they were read.
     pub buckets: Arc<[Bucket]>,
     /// The source of each bucket's statistics.
-    pub filled: Vec<Filled>,
+    pub filled: Vec<FilledBucket>,
     /// The subject of the statistics.
     pub about: About,
     /// The accuracy of the whole series.
@@ -126,7 +126,7 @@ impl SeriesColumns {
         statistic: Statistic,
     ) -> Column<Option<f64>> {
         let statistic = reports::Statistic::from(statistic);
-        let figure = |(bucket, filled): (&Bucket, &Filled)| {
+        let figure = |(bucket, filled): (&Bucket, &FilledBucket)| {
             filled.figure(&bucket.stats, |stats| (stats.tally.count > 0).then(|| statistic.of(stats)).flatten())
         };
         Column(self.buckets.iter().zip(&self.filled).map(figure).collect())

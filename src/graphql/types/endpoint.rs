@@ -25,7 +25,7 @@ use crate::{
         selection,
     },
     model::{Measurement, Timestamp},
-    reports::{EndpointKey, EndpointStats as Row, Question, Sample},
+    reports::{EndpointKey, EndpointStats as Row, Question, WorstSample},
 };
 
 /// An endpoint in a ranking of the slowest endpoints.
@@ -40,7 +40,7 @@ pub struct EndpointStats {
 }
 
 impl EndpointStats {
-    async fn sample(&self, context: &Context<'_>) -> Result<Option<Sample>> {
+    async fn sample(&self, context: &Context<'_>) -> Result<Option<WorstSample>> {
         let endpoint = EndpointKey { project: self.row.project, endpoint: self.row.endpoint_id };
         let asked = AskedSample { question: Arc::clone(&self.question), endpoint };
         request(context)?.loaders().worst_sample.load(asked).await

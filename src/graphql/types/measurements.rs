@@ -8,12 +8,12 @@ use super::{connection::PageInfo, metric::Metric, order::OrderDirection};
 use crate::{
     graphql::cursor::metric::encode,
     model::order::Sort,
-    reports::{self, RowOrder, RowPage},
+    reports::{self, MeasurementOrder, MeasurementPage},
 };
 
 /// A field that measurements can be sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[graphql(remote = "reports::RowOrder")]
+#[graphql(remote = "reports::MeasurementOrder")]
 pub enum MetricOrderField {
     /// Sorts by the time of the measurement. A page costs no more than its rows.
     Timestamp,
@@ -35,9 +35,9 @@ pub struct MetricOrder {
 #[derive(Description)]
 pub struct MetricConnection {
     /// The rows of the page.
-    pub page: Arc<RowPage>,
+    pub page: Arc<MeasurementPage>,
     /// The field that the list is sorted by.
-    pub order: RowOrder,
+    pub order: MeasurementOrder,
     /// Sort direction. Defaults to `DESC`.
     pub sort: Sort,
     /// True if the page begins after a cursor.
@@ -56,7 +56,7 @@ pub struct MetricEdge {
 impl MetricConnection {
     fn cursor(&self, place: usize) -> Option<String> {
         let (key, measurement) = self.page.rows.get(place)?;
-        Some(encode(self.order, self.sort, self.order.place(key, measurement)))
+        Some(encode(self.order, self.sort, self.order.position(key, measurement)))
     }
 
     fn metrics(&self) -> impl Iterator<Item = Metric> {

@@ -25,10 +25,10 @@ use crate::{
         loaders::{AskedReport, Loaders, Reported},
         scalars::Duration,
     },
-    model::{self, filter::NumberFilter, order::Sort, page::PageRequest},
+    model::{filter::NumberFilter, order::Sort, page::PageRequest},
     reports::{
-        self, Accuracy, Buckets, GroupBy, Groups, Parent, Question, Report, RowOrder, Rows, Series, Slowest, Totals,
-        Want, fill,
+        self, Accuracy, Buckets, GroupBy, Groups, MeasurementOrder, Measurements, Parent, Question, Report, Series,
+        Slowest, Totals, Want, fill, slowest,
     },
 };
 
@@ -110,7 +110,11 @@ impl Reports {
         bucket: Option<Duration>,
         #[graphql(desc = "Returns only groups that meet all of these conditions.")] having: Option<Vec<HavingInput>>,
         #[graphql(desc = "Sort key of the groups. Defaults to `COUNT`, descending.")] order_by: Option<GroupOrder>,
-        #[graphql(desc = "Returns at most this many groups (1 to 100; default 50).", default = 50)] first: i32,
+        #[graphql(
+            desc = "Returns at most this many groups (1 to 100; default 50).",
+            default_with = "Groups::FIRST_DEFAULT"
+        )]
+        first: i32,
     ) -> Result<Vec<MetricGroup>> {
         let request = request(context)?;
         let question = Arc::new(filter::question(request, Some(filter)).await?);
@@ -156,7 +160,11 @@ impl Reports {
             default_with = "GapFill::Null"
         )]
         fill: GapFill,
-        #[graphql(desc = "Returns at most this many series (1 to 100; default 20).", default = 20)] first: i32,
+        #[graphql(
+            desc = "Returns at most this many series (1 to 100; default 20).",
+            default_with = "Groups::SERIES_DEFAULT"
+        )]
+        first: i32,
     ) -> Result<Vec<SeriesColumns>> {
         let request = request(context)?;
         let question = Arc::new(filter::question(request, Some(filter)).await?);
@@ -180,7 +188,8 @@ impl Reports {
             let asked = about.clone();
             let buckets = load(request, |loaders| &loaders.metric_series, asked.parent, asked.question, report).await?;
             let filled = fill::fill(&buckets, fill.into(), request.as_of()).collect();
-            let accuracy = Accuracy::of_all(&buckets).ok_or_else(|| Error::internal("a series without buckets"))?;
+            let accuracy = Accuracy::of_all(buckets.iter().map(|bucket| &bucket.stats.accuracy))
+                .ok_or_else(|| Error::internal("a series without buckets"))?;
             Ok(SeriesColumns { keys, filled, about, accuracy, buckets, as_of: request.as_of() })
         });
         try_join_all(columns).await
@@ -192,7 +201,11 @@ impl Reports {
     async fn slowest_endpoints(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Returns at most this many endpoints (1 to 100; default 10).", default = 10)] limit: i32,
+        #[graphql(
+            desc = "Returns at most this many endpoints (1 to 100; default 10).",
+            default_with = "Slowest::LIMIT_DEFAULT"
+        )]
+        limit: i32,
         #[graphql(
             desc = "The measurements to read. Defaults to the last 24 hours. On an organization or a project, its own \
                     measurements only: `organizationId` and `projectIds` of the filter are ignored."
@@ -204,13 +217,8 @@ impl Reports {
         let request = request(context)?;
         let as_of = request.as_of();
         let mut question = filter::question(request, filter).await?;
-        if question.kinds.is_empty() {
-            question.kinds =
-                vec![model::MetricType::PageLoad, model::MetricType::ApiResponse, model::MetricType::Database];
-        }
-        let limit =
-            u32::try_from(limit).map_err(|_| Error::input("limit", format!("must be 1 to 100, got {limit}")))?;
-        let report = Slowest { rank_by: rank_by.into(), limit, want: stats::wants_in_stats(context.field()) };
+        question.kinds = slowest::kinds_or_durations(question.kinds);
+        let report = Slowest::new(rank_by.into(), limit, stats::wants_in_stats(context.field()))?;
         let question = Arc::new(question);
         let rows = load(request, |loaders| &loaders.slowest, self.0.clone(), Arc::clone(&question), report).await?;
         let row =
@@ -242,7 +250,7 @@ impl Reports {
         let request = request(context)?;
         let question = Arc::new(filter::question(request, filter).await?);
         let (order, sort) = match order_by.as_deref() {
-            None | Some([]) => (RowOrder::Timestamp, Sort::Descending),
+            None | Some([]) => (MeasurementOrder::Timestamp, Sort::Descending),
             Some([one]) => (one.field.into(), one.direction.into()),
             Some(_) => return Err(Error::input("orderBy", "takes one key; equals are ordered by their ids")),
         };
@@ -254,7 +262,7 @@ impl Reports {
         let limits = &request.services.limits;
         let size =
             PageRequest::from_arguments((first, None), (None, None), limits.page_size_default, limits.page_size_max)?;
-        let report = Rows { value, order, sort, after, first: size.size };
+        let report = Measurements { value, order, sort, after, first: size.size };
         let page = load(request, |loaders| &loaders.metrics, self.0.clone(), question, report).await?;
         Ok(MetricConnection { page, order, sort, has_previous: after.is_some() })
     }
@@ -272,11 +280,7 @@ impl Reports {
         filter: Option<MetricFilter>,
     ) -> Result<PerformanceSummary> {
         let request = request(context)?;
-        let mut question = filter::question(request, filter).await?;
-        if !question.kinds.is_empty() {
-            return Err(Error::input("filter.types", "leave it out: metricType says which type"));
-        }
-        question.kinds = vec![metric_type.into()];
+        let question = filter::question(request, filter).await?.of_type(metric_type.into())?;
         let report = Totals { want: stats::wants_in_stats(context.field()) };
         let aggregate = totals(request, self.0.clone(), Arc::new(question), report).await?;
         Ok(PerformanceSummary { kind: metric_type, aggregate })
@@ -286,26 +290,7 @@ impl Reports {
 /// The groups with the most measurements.
 fn largest(request: &RequestContext, by: Vec<MetricGroupKey>, first: i32, want: Want) -> Result<Groups> {
     let limits = &request.services.limits;
-    let size_max = limits.page_size_max as usize;
-    let first = usize::try_from(first)
-        .ok()
-        .filter(|first| (1..=size_max).contains(first))
-        .ok_or_else(|| Error::input("first", format!("must be between 1 and {size_max}, got {first}")))?;
-    let mut distinct: Vec<GroupBy> = Vec::new();
-    for by in by.into_iter().map(GroupBy::from) {
-        if !distinct.contains(&by) {
-            distinct.push(by);
-        }
-    }
-    Ok(Groups {
-        by: distinct,
-        having: Vec::new(),
-        order: reports::Statistic::Count,
-        sort: Sort::Descending,
-        first,
-        groups_max: limits.groups_max,
-        want,
-    })
+    Groups::largest(by.into_iter().map(GroupBy::from), first, limits.page_size_max, limits.groups_max, want)
 }
 
 /// The buckets of a parent's series.

@@ -47,7 +47,7 @@ pub fn buckets(series: &[Bucket], about: &About, how: GapFill, as_of: Timestamp)
         start: DateTime(bucket.range.from()),
         end: DateTime(bucket.range.to()),
         is_complete: bucket.is_whole && bucket.range.to() <= as_of,
-        is_filled: filled != fill::Filled::Own,
+        is_filled: filled != fill::FilledBucket::Own,
         stats: MetricAggregate { stats: Arc::clone(&bucket.stats), about: about.clone(), filled, as_of },
     });
     buckets.collect()

@@ -16,7 +16,7 @@ use crate::{
         selection,
     },
     model::Timestamp,
-    reports::{self, Bar, Filled, Stats, Want},
+    reports::{self, FilledBucket, HistogramBar, Stats, Want},
 };
 
 /// A statistic of a set of measurements.
@@ -92,7 +92,7 @@ pub struct MetricAggregate {
     /// The subject of the statistics.
     pub about: About,
     /// The source of the statistics: read, or filled in.
-    pub filled: Filled,
+    pub filled: FilledBucket,
     /// The time of the request.
     pub as_of: Timestamp,
 }
@@ -100,7 +100,7 @@ pub struct MetricAggregate {
 impl MetricAggregate {
     /// Statistics as they were read.
     pub const fn own(stats: Arc<Stats>, about: About, as_of: Timestamp) -> Self {
-        Self { stats, about, filled: Filled::Own, as_of }
+        Self { stats, about, filled: FilledBucket::Own, as_of }
     }
 
     fn figure(&self, figure: impl Fn(&Stats) -> Option<f64>) -> Option<f64> {
@@ -203,7 +203,7 @@ impl MetricAggregate {
                 Error::input("maxBuckets", format!("must be between 1 and {BUCKETS_MAX}, got {max_buckets}"))
             })?;
         let bars = self.stats.tally.distribution.as_ref().map(|distribution| distribution.histogram(most));
-        let bar = |bar: Bar| HistogramBucket { from: bar.from, to: bar.to, count: bar.count.into() };
+        let bar = |bar: HistogramBar| HistogramBucket { from: bar.from, to: bar.to, count: bar.count.into() };
         Ok(bars.unwrap_or_default().into_iter().map(bar).collect())
     }
 

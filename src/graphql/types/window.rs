@@ -24,7 +24,7 @@ use crate::{
     },
     live::window::{self, GroupKey, WindowGroup},
     model::{Key, OrganizationId, ProjectId, Tally, TimeRange, sketch::RELATIVE_ERROR},
-    reports::{Accuracy, Distribution, Parent, Question, Source, Stats, Want},
+    reports::{Accuracy, AnswerSource, Distribution, Parent, Question, Stats, Want},
 };
 
 /// The dimensions of a live window.
@@ -189,7 +189,7 @@ pub fn figures_as_stats(figures: &Tally, want: Want, covers: TimeRange) -> Stats
                 Want::Scalars => 0.0,
                 Want::Percentiles => RELATIVE_ERROR,
             },
-            source: Source::Raw,
+            source: AnswerSource::Raw,
         },
     }
 }

@@ -56,7 +56,7 @@ impl WindowRequest {
     /// measure time, since values of different units cannot be ranked together.
     pub fn ranking(mut filter: Filter, length: i64, every: i64) -> Self {
         if filter.kinds.is_empty() {
-            filter.kinds = vec![MetricType::PageLoad, MetricType::ApiResponse, MetricType::Database];
+            filter.kinds = MetricType::DURATIONS.to_vec();
         }
         Self { filter, length, every, group_by: vec![GroupKey::Project, GroupKey::Endpoint], after: None }
     }

@@ -1,84 +1,84 @@
-//! From two sides to a verdict, and from many to verdicts that are rarely wrong. Pure.
+//! The change between two estimates, its significance, and the verdict. Pure.
 
 use super::{
-    batches::{Spreads, spreads},
+    batches::{SumVariances, sum_variances},
+    estimate::{Estimate, Minutes},
     normal::{self, student},
-    side::{Minutes, Side},
 };
 use crate::{
     model::sketch,
-    reports::{Statistic, statistic::Worst},
+    reports::{Statistic, statistic::WorstValue},
 };
 
-/// The share of wrong ones among the changes that are reported, on average: of a release that changes nothing, one in a
-/// hundred comparisons reports anything at all.
+/// The expected share of false positives among the reported changes. Of releases that change nothing, one comparison in a
+/// hundred reports a change.
 pub const FALSE_DISCOVERY_RATE: f64 = 0.01;
 
-/// Changes below this are none that anybody would act upon, however sure.
+/// The minimum relevant ratio. Smaller changes are not reported, however significant.
 pub const RATIO_MIN: f64 = 1.05;
 
-/// Beyond this a ratio is one to zero: the smallest value that is not is about 1e-6.
+/// Larger ratios count as infinite: the smallest value above zero is about 1e-6.
 const RATIO_MAX: f64 = 1e6;
-/// The certainty of the interval of a ratio: 95 %.
+/// The normal quantile of the confidence interval of a ratio: 95 %.
 const INTERVAL_Z: f64 = 1.959_964;
-/// Beyond this all p-values are as good as zero.
+/// The normal quantile whose p-value counts as zero.
 const Z_MAX: f64 = 8.0;
-/// How many times the variance of independent measurements counts as not correlated from minute to minute: less than it is,
-/// to be safe. Beside the median, which has told the weather already, more: taking chance for weather once again would hide
-/// changes. Both were set by simulation.
+/// The share of the variance of independent measurements that counts as uncorrelated between minutes; below one to be
+/// conservative. Beside the median, which has estimated the minute effect already, it is larger: counting chance as a minute
+/// effect twice would hide changes. Both were set by simulation.
 const KNOWN_ALONE: f64 = 0.6;
 const KNOWN_BESIDE_MEDIAN: f64 = 1.2;
-/// From here on a Student variable is a normal one.
+/// The degrees of freedom from which Student's distribution counts as normal.
 const DEGREES_MAX: f64 = 1e6;
 const BISECTIONS: usize = 50;
 
-/// What became of something from one release to another.
+/// The result of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
-    /// Worse, beyond chance and by at least 5 %.
+    /// Worse: significant, and by at least 5 %.
     Regressed,
-    /// Better, beyond chance and by at least 5 %.
+    /// Better: significant, and by at least 5 %.
     Improved,
-    /// Nothing that can be told from chance, or too little to matter.
+    /// Not significant, or below 5 %.
     NoChange,
-    /// Too few minutes or measurements on one side.
+    /// Too few minutes or measurements of one release.
     InsufficientData,
 }
 
-/// A ratio of candidate to baseline.
+/// The ratio of candidate to baseline, with its significance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Change {
     /// The statistic of the baseline, in its unit.
     pub baseline: f64,
     /// The statistic of the candidate, in its unit.
     pub candidate: f64,
-    /// Candidate through baseline; one where both are zero, infinite where only the baseline is.
+    /// Candidate divided by baseline; one if both are zero, infinite if only the baseline is.
     pub ratio: f64,
-    /// The ratio is not below, with 95 % certainty.
+    /// The lower end of the 95 % confidence interval of the ratio.
     pub ratio_low: f64,
-    /// The ratio is not above, with 95 % certainty.
+    /// The upper end of the 95 % confidence interval of the ratio.
     pub ratio_high: f64,
-    /// How often chance alone would make a ratio as far from one.
+    /// The probability of a ratio as far from one by chance alone.
     pub p_value: f64,
 }
 
 impl Change {
-    /// Whether it is large enough to matter.
+    /// True when the change is large enough to be reported.
     pub fn is_relevant(&self) -> bool {
         self.ratio.max(self.ratio.recip()) >= RATIO_MIN
     }
 }
 
-/// Compares two sides; `None` where one says too little.
+/// The change between two releases; `None` with insufficient data.
 pub fn change(baseline: &Minutes, candidate: &Minutes, statistic: Statistic) -> Option<Change> {
-    let sides = |statistic| Some([Side::of(baseline, statistic)?, Side::of(candidate, statistic)?]);
-    let (weather_min, known) = match statistic {
+    let sides = |statistic| Some([Estimate::of(baseline, statistic)?, Estimate::of(candidate, statistic)?]);
+    let (effect_min, known) = match statistic {
         Statistic::P50 | Statistic::Average | Statistic::ErrorRate => (0.0, KNOWN_ALONE),
-        _ => (weather_by_median(&sides(Statistic::P50)?, &sides(statistic)?)?, KNOWN_BESIDE_MEDIAN),
+        _ => (minute_effect_by_median(&sides(Statistic::P50)?, &sides(statistic)?)?, KNOWN_BESIDE_MEDIAN),
     };
-    let pair = Pair::of(sides(statistic)?, weather_min, known)?;
+    let pair = EstimatePair::of(sides(statistic)?, effect_min, known)?;
     let (low, high) = pair.limits(INTERVAL_Z);
-    // Percentiles come from sketches, and both sides may be off by their error.
+    // Percentiles come from sketches, and both may be off by the error of the sketch.
     let blur = if statistic.percentile().is_some() { sketch::bin_width() } else { 0.0 };
     let [before, after] = pair.sides.each_ref().map(|side| side.value);
     Some(Change {
@@ -91,12 +91,12 @@ pub fn change(baseline: &Minutes, candidate: &Minutes, statistic: Statistic) -> 
     })
 }
 
-/// The weather of minutes as the median shows it, which all measurements tell of and not only those far out. What makes a
-/// minute slower as a whole moves other percentiles as well, in proportion to how steep the distribution is there: less
-/// than in its middle, and where it is steeper, as at a timeout, that is for another reason.
-fn weather_by_median(medians: &[Side; 2], sides: &[Side; 2]) -> Option<f64> {
-    let steepness = |sides: &[Side; 2]| sides[0].steepness() + sides[1].steepness();
-    Some(Weather::of(medians, 1.0)?.strength * (steepness(sides) / steepness(medians)).min(1.0))
+/// The minute effect estimated from the median, which uses all measurements instead of the few in the tail. An effect that
+/// scales a whole minute moves other percentiles in proportion to the slope of the distribution there. The factor is at most
+/// one: a steeper tail, as at a timeout, has another cause.
+fn minute_effect_by_median(medians: &[Estimate; 2], sides: &[Estimate; 2]) -> Option<f64> {
+    let steepness = |sides: &[Estimate; 2]| sides[0].steepness() + sides[1].steepness();
+    Some(MinuteEffect::of(medians, 1.0)?.strength * (steepness(sides) / steepness(medians)).min(1.0))
 }
 
 fn ratio(baseline: f64, candidate: f64) -> f64 {
@@ -109,7 +109,7 @@ fn ratio(baseline: f64, candidate: f64) -> f64 {
     }
 }
 
-/// A limit of a ratio from its logarithm. What is as far as that from one is a limit to zero.
+/// A limit of a ratio from its logarithm. Ratios beyond [`RATIO_MAX`] become infinite or zero.
 fn bound(log: f64) -> f64 {
     match log.exp() {
         high if high > RATIO_MAX => f64::INFINITY,
@@ -118,22 +118,23 @@ fn bound(log: f64) -> f64 {
     }
 }
 
-/// What minutes have in common beyond the chance of single measurements.
-struct Weather {
-    /// What it adds to the variance of independent measurements, for each unit of exposure.
+/// The effect shared by all measurements of a minute, beyond the variance of independent measurements.
+struct MinuteEffect {
+    /// The variance that it adds for each unit of exposure, relative to independent measurements.
     strength: f64,
-    /// How well it is known.
+    /// The degrees of freedom of its estimate.
     degrees: f64,
 }
 
-impl Weather {
-    /// Weather is the same thing on both sides, and better known together: with nothing changed, a side that saw a rare
-    /// event and one that did not are as uncertain. It counts in proportion to how busy minutes are.
+impl MinuteEffect {
+    /// Pools both releases: with nothing changed, a release with a rare event and one without are equally uncertain. The
+    /// effect grows with the number of measurements per minute.
     ///
-    /// `known` times the variance of independent measurements is not taken as correlated from minute to minute.
-    fn of(sides: &[Side; 2], known: f64) -> Option<Self> {
+    /// `known` times the variance of independent measurements counts as uncorrelated between minutes.
+    fn of(sides: &[Estimate; 2], known: f64) -> Option<Self> {
         let independent = sides.each_ref().map(|side| known * side.inflation_min() * side.variance);
-        let Spreads { variances, degrees } = spreads([&sides[0].deviations, &sides[1].deviations], independent)?;
+        let SumVariances { variances, degrees } =
+            sum_variances([&sides[0].deviations, &sides[1].deviations], independent)?;
         let weights = [0, 1].map(|side| degrees[side] * sides[side].exposure.powi(2));
         let strength = |side: usize| {
             let more = variances[side] / sides[side].variance - sides[side].inflation_min();
@@ -147,21 +148,21 @@ impl Weather {
     }
 }
 
-/// Two sides and how far both may be off.
-struct Pair {
+/// The estimates of both releases, with their errors.
+struct EstimatePair {
     /// Baseline and candidate.
-    sides: [Side; 2],
-    /// The standard error of each, in those of independent measurements.
+    sides: [Estimate; 2],
+    /// The standard error of each, relative to independent measurements.
     errors: [f64; 2],
-    /// How well they are known.
+    /// The degrees of freedom of the errors.
     degrees: f64,
 }
 
-impl Pair {
-    /// `weather_min` is the strength of the weather that is known otherwise.
-    fn of(sides: [Side; 2], weather_min: f64, known: f64) -> Option<Self> {
-        let weather = Weather::of(&sides, known)?;
-        let strength = weather.strength.max(weather_min);
+impl EstimatePair {
+    /// `effect_min` is the minimum strength of the minute effect, known from another statistic.
+    fn of(sides: [Estimate; 2], effect_min: f64, known: f64) -> Option<Self> {
+        let effect = MinuteEffect::of(&sides, known)?;
+        let strength = effect.strength.max(effect_min);
         let inflations = sides.each_ref().map(|side| side.inflation_min() + strength * side.exposure);
         if [0, 1].into_iter().any(|side| !sides[side].is_enough(inflations[side])) {
             return None;
@@ -170,9 +171,9 @@ impl Pair {
             |inflation: &dyn Fn(usize) -> f64| inflation(0) * sides[0].variance + inflation(1) * sides[1].variance;
         let unknown = sum(&|side| strength * sides[side].exposure) / sum(&|side| inflations[side]);
         // After Satterthwaite ("An approximate distribution of estimates of variance components", Biometrics Bulletin 2,
-        // 1946), with what is known of the variance taken as certain. That is more than it is, since it was subtracted from
-        // the same estimate; the simulations say that the correlation, which is taken high, makes up for it.
-        let degrees = (weather.degrees / unknown.powi(2)).min(DEGREES_MAX);
+        // 1946), with the known part of the variance taken as certain. It is less certain, because it was subtracted from the
+        // same estimate; the simulations show that the conservative correlation compensates for it.
+        let degrees = (effect.degrees / unknown.powi(2)).min(DEGREES_MAX);
         Some(Self { sides, errors: inflations.map(f64::sqrt), degrees })
     }
 
@@ -193,7 +194,7 @@ impl Pair {
         (self.difference() - width(after.0, before.1), self.difference() + width(after.1, before.0))
     }
 
-    /// The certainty at which the limits of the difference just reach zero.
+    /// The confidence at which the limits of the difference just reach zero, as a p-value.
     fn p_value(&self) -> f64 {
         let holds_zero = |z| {
             let (low, high) = self.limits(z);
@@ -212,18 +213,17 @@ impl Pair {
     }
 }
 
-/// For each change the false discovery rate at which it would still be reported: its p-value, or one where it is too small
-/// to be reported at all. Sorting those out afterwards would leave more wrong ones among the rest than was promised.
+/// The smallest false discovery rate at which each change is reported. Changes that are too small to report count with a
+/// p-value of one: removing them afterwards would exceed the false discovery rate among the rest.
 pub fn q_values_of(changes: &[Change]) -> Vec<f64> {
     let p_value = |change: &Change| if change.is_relevant() { change.p_value } else { 1.0 };
     q_values(&changes.iter().map(p_value).collect::<Vec<_>>())
 }
 
-/// For each p-value the false discovery rate at which it would still be reported (Benjamini and Hochberg, "Controlling
-/// the false discovery rate", Journal of the Royal Statistical Society B 57, 1995). That it holds also where tests hang
-/// together as endpoints of one server do is shown for one-sided tests of positively correlated normal variables
-/// (Benjamini and Yekutieli, "The control of the false discovery rate in multiple testing under dependency", Annals of
-/// Statistics 29, 2001); of two-sided ones, as here, it is what simulations find.
+/// The q-value of each p-value (Benjamini and Hochberg, "Controlling the false discovery rate", Journal of the Royal
+/// Statistical Society B 57, 1995). Endpoints of one server are dependent tests. For these the rate is proven for one-sided
+/// tests of positively correlated normal variables (Benjamini and Yekutieli, "The control of the false discovery rate in
+/// multiple testing under dependency", Annals of Statistics 29, 2001); for two-sided tests, as here, simulations confirm it.
 fn q_values(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_by(|a, b| p_values[*b].total_cmp(&p_values[*a]));
@@ -238,11 +238,11 @@ fn q_values(p_values: &[f64]) -> Vec<f64> {
     q_values
 }
 
-/// What a change comes to, where `worst` says which direction is bad.
-pub fn verdict(change: &Change, q_value: f64, worst: Worst) -> Verdict {
+/// The verdict on a change; `worst` says which direction is bad.
+pub fn verdict(change: &Change, q_value: f64, worst: WorstValue) -> Verdict {
     if q_value > FALSE_DISCOVERY_RATE || !change.is_relevant() {
         Verdict::NoChange
-    } else if (change.ratio > 1.0) == (worst == Worst::Highest) {
+    } else if (change.ratio > 1.0) == (worst == WorstValue::Highest) {
         Verdict::Regressed
     } else {
         Verdict::Improved
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_small_to_report_takes_no_part() {
+    fn irrelevant_changes_do_not_affect_the_others() {
         let changes = [1.01, 1.02, 1.03, 1.2].map(|ratio| Change { p_value: 0.004, ..change(ratio) });
         let q_values = q_values_of(&changes);
         assert!((q_values[3] - 0.016).abs() < 1e-12 && q_values[..3].iter().all(|q| *q >= 1.0), "{q_values:?}");
@@ -292,36 +292,36 @@ mod tests {
 
     /// Fisher's exact test gives 0.0077 for none and eight in 1200 each.
     #[test]
-    fn new_errors_are_found_as_soon_as_they_are_not_chance() {
+    fn new_errors_are_found_once_they_are_significant() {
         let of = |failed| super::change(&minutes(0, 1.0), &minutes(failed, 1.0), Statistic::ErrorRate).unwrap();
         let eight = of(8);
         assert!(eight.p_value > 0.003 && eight.p_value < 0.02, "{eight:?}");
         assert!(eight.baseline == 0.0 && eight.ratio.is_infinite() && eight.ratio_low > 1.0, "{eight:?}");
-        assert_eq!(verdict(&of(9), of(9).p_value, Worst::Highest), Verdict::Regressed);
+        assert_eq!(verdict(&of(9), of(9).p_value, WorstValue::Highest), Verdict::Regressed);
         assert!(of(3).p_value > 0.05 && of(0).p_value > 0.9, "{:?}", of(3));
     }
 
     #[test]
-    fn zeros_are_told_as_such() {
+    fn zeros_give_finite_verdicts() {
         for statistic in [Statistic::Average, Statistic::P50, Statistic::P95] {
             let of = |before, after| super::change(&minutes(0, before), &minutes(0, after), statistic).unwrap();
             let (same, from, to) = (of(0.0, 0.0), of(0.0, 5.0), of(5.0, 0.0));
             assert!(same.ratio == 1.0 && same.p_value > 0.9, "{same:?}");
             assert!(from.baseline == 0.0 && from.ratio.is_infinite() && from.ratio_high.is_infinite(), "{from:?}");
             assert!(to.candidate == 0.0 && to.ratio == 0.0 && to.ratio_low == 0.0, "{to:?}");
-            assert_eq!(verdict(&from, from.p_value, Worst::Highest), Verdict::Regressed);
-            assert_eq!(verdict(&to, to.p_value, Worst::Highest), Verdict::Improved);
+            assert_eq!(verdict(&from, from.p_value, WorstValue::Highest), Verdict::Regressed);
+            assert_eq!(verdict(&to, to.p_value, WorstValue::Highest), Verdict::Improved);
         }
     }
 
     #[test]
-    fn a_verdict_takes_certainty_and_size() {
+    fn a_verdict_needs_significance_and_size() {
         let of = |ratio, q, worst| verdict(&change(ratio), q, worst);
-        assert_eq!(of(1.2, 0.001, Worst::Highest), Verdict::Regressed);
-        assert_eq!(of(0.8, 0.001, Worst::Highest), Verdict::Improved);
-        assert_eq!(of(0.8, 0.001, Worst::Lowest), Verdict::Regressed);
-        assert_eq!(of(1.2, 0.02, Worst::Highest), Verdict::NoChange);
-        assert_eq!(of(1.04, 0.0, Worst::Highest), Verdict::NoChange);
-        assert_eq!(of(0.96, 0.0, Worst::Lowest), Verdict::NoChange);
+        assert_eq!(of(1.2, 0.001, WorstValue::Highest), Verdict::Regressed);
+        assert_eq!(of(0.8, 0.001, WorstValue::Highest), Verdict::Improved);
+        assert_eq!(of(0.8, 0.001, WorstValue::Lowest), Verdict::Regressed);
+        assert_eq!(of(1.2, 0.02, WorstValue::Highest), Verdict::NoChange);
+        assert_eq!(of(1.04, 0.0, WorstValue::Highest), Verdict::NoChange);
+        assert_eq!(of(0.96, 0.0, WorstValue::Lowest), Verdict::NoChange);
     }
 }

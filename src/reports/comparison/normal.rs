@@ -1,11 +1,11 @@
-//! The two distributions that verdicts are taken from. Pure arithmetic.
+//! The normal and Student's distribution. Pure arithmetic.
 
 use std::f64::consts::PI;
 
-/// From here on the tail is summed from its end; below, from the middle.
+/// The quantile up to which the tail is summed as a series; beyond it, as a continued fraction.
 const SERIES_MAX: f64 = 3.0;
 
-/// The chance that a standard normal variable lies beyond `z` (not negative).
+/// The probability that a standard normal variable exceeds `z` (not negative).
 ///
 /// The series of Marsaglia ("Evaluating the Normal Distribution", Journal of Statistical Software 11(4), 2004), and far out
 /// Laplace's continued fraction.
@@ -24,11 +24,11 @@ pub fn tail(z: f64) -> f64 {
     }
 }
 
-/// The value that a Student variable passes as rarely as a standard normal one passes `z`.
+/// The quantile of Student's distribution with the same tail probability as the standard normal quantile `z`.
 ///
 /// The approximation of Wallace ("Bounds on normal approximations to Student's and the chi-square distributions", Annals
-/// of Mathematical Statistics 30, 1959), which holds for few degrees of freedom, too: as far as p-values of 0.001 it is at
-/// most 0.5 % too far out from nine degrees on, and 5 % from four.
+/// of Mathematical Statistics 30, 1959), which holds for few degrees of freedom as well. Up to p-values of 0.001 it is at most
+/// 0.5 % too large from nine degrees of freedom on, and 5 % from four.
 pub fn student(z: f64, degrees: f64) -> f64 {
     let scaled = z * (8.0 * degrees + 3.0) / (8.0 * degrees + 1.0);
     (degrees * (scaled * scaled / degrees).exp_m1()).sqrt()

@@ -1,4 +1,4 @@
-//! From two stretches of time to a comparison: one statement, whatever the number of endpoints.
+//! Reads the minutes of both releases and compares them. One statement, whatever the number of endpoints.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -8,70 +8,58 @@ use sea_orm::{
 };
 
 use super::{
+    estimate::Minutes,
     judge::{self, Change, Verdict},
-    side::Minutes,
+    question::ComparisonQuestion,
     windows,
 };
 use crate::{
     config::ComparisonLimits,
     db::Session,
     error::{Error, Result},
-    model::{EndpointId, Key, MetricType, ProjectId, Scope, StoredTally, Tally, TimeRange, sketch::RELATIVE_ERROR},
-    reports::{Accuracy, Distribution, Source, Statistic, Stats, plan::Resolution, sql, statistic::Worst},
+    model::{EndpointId, Scope, StoredTally, Tally, TimeRange, sketch::RELATIVE_ERROR},
+    reports::{
+        Accuracy, AnswerSource, Distribution, Statistic, Stats, plan::Resolution, statistic::WorstValue,
+        union::union_all,
+    },
 };
 
-/// What is compared.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Question {
-    /// Of which project.
-    pub project: Key<ProjectId>,
-    /// Which measurements.
-    pub kind: MetricType,
-    /// Which figure of them: a percentile, the average or the error rate.
-    pub statistic: Statistic,
-    /// While what it was ran; its last minutes count, as many as of the candidate or an hour.
-    pub baseline: TimeRange,
-    /// While what it became runs; its first minutes count.
-    pub candidate: TimeRange,
-}
-
-/// One release against another.
+/// The comparison of two releases.
 #[derive(Clone, Debug)]
 pub struct Comparison {
-    /// Regressed where anything did, else improved where anything did.
+    /// Regressed if anything regressed, else improved if anything improved.
     pub verdict: Verdict,
-    /// All endpoints together; `None` where there is too little.
+    /// The change of all endpoints together; `None` with insufficient data.
     pub whole: Option<Change>,
-    /// What regressed first, then by the size of the change.
+    /// The endpoints: by verdict (regressed first), then by the size of the change.
     pub endpoints: Vec<EndpointComparison>,
 }
 
-/// One endpoint in both releases.
+/// The comparison of one endpoint.
 #[derive(Clone, Debug)]
 pub struct EndpointComparison {
-    /// Its path.
+    /// The path of the endpoint.
     pub endpoint: String,
-    /// What became of it.
+    /// The verdict on the endpoint.
     pub verdict: Verdict,
-    /// The figures of the baseline.
+    /// The statistics of the baseline.
     pub baseline: Arc<Stats>,
-    /// The figures of the candidate.
+    /// The statistics of the candidate.
     pub candidate: Arc<Stats>,
-    /// The change; `None` where there is too little.
+    /// The change; `None` with insufficient data.
     pub change: Option<Change>,
-    /// The false discovery rate at which the change would still be reported.
+    /// The smallest false discovery rate at which the change is reported.
     pub q_value: Option<f64>,
 }
 
-/// Compares. One statement.
+/// Compares two releases. One statement.
 ///
 /// # Errors
-/// For a statistic that is none of how things went, where minutes of the stretches are no longer kept, and when the
-/// database cannot answer.
+/// When the statistic is a count, a sum or an extreme, when no whole minute of a release is retained, or the database fails.
 pub async fn run(
     scope: &Scope,
     session: &Session,
-    question: &Question,
+    question: &ComparisonQuestion,
     limits: &ComparisonLimits,
 ) -> Result<Comparison> {
     if question.statistic.percentile().is_none()
@@ -84,7 +72,7 @@ pub async fn run(
         return Err(Error::not_found("project"));
     }
     let windows = windows::of(question, session.kept().minutes, limits.minutes_max)?;
-    let mut endpoints: BTreeMap<i64, Observed> = BTreeMap::new();
+    let mut endpoints: BTreeMap<i64, EndpointMinutes> = BTreeMap::new();
     for row in session.query_all(&cells(question, windows, limits)).await? {
         let endpoint: i64 = row.try_get_by_index(0)?;
         endpoints.entry(endpoint).or_default().add(&row)?;
@@ -93,14 +81,14 @@ pub async fn run(
     Ok(judged(question, windows, &whole, endpoints.into_values().collect()))
 }
 
-/// What stands in the database about an endpoint: baseline, candidate.
+/// The minutes of an endpoint: baseline, candidate.
 #[derive(Default)]
-struct Observed {
+struct EndpointMinutes {
     path: String,
     minutes: [Minutes; 2],
 }
 
-impl Observed {
+impl EndpointMinutes {
     fn add(&mut self, row: &QueryResult) -> Result<()> {
         let side = usize::from(row.try_get_by_index::<i32>(1)? != 0);
         let minute = self.minutes[side].entry(row.try_get_by_index(2)?).or_default();
@@ -129,7 +117,7 @@ impl Observed {
                 is_exact: false,
                 covers: window,
                 relative_error_bound: RELATIVE_ERROR,
-                source: Source::Rollup,
+                source: AnswerSource::Rollup,
             },
         }
     }
@@ -138,11 +126,11 @@ impl Observed {
 const C: &str = "c";
 const E: &str = "e";
 
-/// The minutes of both sides, merged or not, of all endpoints together and of the busiest ones.
-fn cells(question: &Question, windows: [TimeRange; 2], limits: &ComparisonLimits) -> SelectStatement {
+/// The statement for the minutes of both releases, compacted or not, of all endpoints together and of the busiest ones.
+fn cells(question: &ComparisonQuestion, windows: [TimeRange; 2], limits: &ComparisonLimits) -> SelectStatement {
     const COLUMNS: [&str; 9] = ["endpoint_id", "side", "bucket", "n", "n_err", "sum", "min", "max", "sketch"];
     let minutes = |columns: &[&'static str]| {
-        sql::union([0, 1].into_iter().flat_map(|side| {
+        union_all([0, 1].into_iter().flat_map(|side| {
             [Resolution::Minute, Resolution::Part].map(|table| {
                 let mut select = Query::select();
                 for column in columns {
@@ -162,7 +150,7 @@ fn cells(question: &Question, windows: [TimeRange; 2], limits: &ComparisonLimits
             })
         }))
     };
-    // All endpoints together have the most of all.
+    // The row for all endpoints together has the most measurements, so it is always among them.
     let mut busiest = Query::select();
     busiest
         .column("endpoint_id")
@@ -188,9 +176,14 @@ fn cells(question: &Question, windows: [TimeRange; 2], limits: &ComparisonLimits
     select
 }
 
-/// The verdicts, with chance spread over all that was looked at.
-fn judged(question: &Question, windows: [TimeRange; 2], whole: &Observed, endpoints: Vec<Observed>) -> Comparison {
-    let change = |observed: &Observed| {
+/// The verdicts on all endpoints, controlled together for false discoveries.
+fn judged(
+    question: &ComparisonQuestion,
+    windows: [TimeRange; 2],
+    whole: &EndpointMinutes,
+    endpoints: Vec<EndpointMinutes>,
+) -> Comparison {
+    let change = |observed: &EndpointMinutes| {
         let [baseline, candidate] = &observed.minutes;
         judge::change(baseline, candidate, question.statistic)
     };
@@ -224,8 +217,8 @@ fn judged(question: &Question, windows: [TimeRange; 2], whole: &Observed, endpoi
     }
 }
 
-/// A verdict for each change, with its q-value where there is one.
-fn verdicts(changes: &[Option<Change>], worst: Worst) -> Vec<(Verdict, Option<f64>)> {
+/// A verdict for each change, with its q-value if there is a change.
+fn verdicts(changes: &[Option<Change>], worst: WorstValue) -> Vec<(Verdict, Option<f64>)> {
     let known: Vec<Change> = changes.iter().flatten().copied().collect();
     let mut q_values = judge::q_values_of(&known).into_iter();
     let verdict = |change: &Option<Change>| match change {

@@ -1,38 +1,40 @@
-//! Releases that change nothing and releases that slow things down, as measurements would show them; also compiled into
-//! the benchmark, which plays many more.
+//! Simulated measurements of releases with and without a slowdown. The benchmark `verdicts` compiles this file as well and
+//! plays more replays.
 //!
-//! Latencies are lognormal. All endpoints of a server share the weather of the minute: a first-order autoregressive
-//! process that scales whatever is measured in it, so that neither measurements nor minutes are independent.
+//! Latencies are lognormal. All endpoints of a server share the effect of a minute: a first-order autoregressive process
+//! that scales all values of the minute, so that neither measurements nor minutes are independent.
 
 use std::fmt;
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use super::{Change, Minutes, Statistic, Tally, Verdict, Worst, judge};
+use super::{Change, Minutes, Statistic, Tally, Verdict, WorstValue, judge};
 
-/// What is played.
+/// The parameters of a simulation.
 #[derive(Clone, Copy, Debug)]
 pub struct Scene {
+    /// Number of endpoints.
     pub endpoints: usize,
-    /// Of them, how many the candidate slows down.
+    /// Number of endpoints that the candidate slows down.
     pub slowed: usize,
-    /// By how much: 1.25 is 25 %.
+    /// Factor of the slowdown: 1.25 is 25 %.
     pub factor: f64,
+    /// Minutes of each release.
     pub minutes: i64,
-    /// Measurements of an endpoint in a minute.
+    /// Measurements per endpoint and minute.
     pub per_minute: usize,
     /// The standard deviation of a measurement's logarithm; at 0.4 the 95th percentile is 1.9 times the median.
     pub spread: f64,
-    /// The standard deviation of the logarithm of a minute's weather.
-    pub weather: f64,
-    /// How alike the weather of neighbouring minutes is, 0 to 1.
+    /// The standard deviation of the logarithm of the minute effect.
+    pub effect: f64,
+    /// The correlation of the effects of neighbouring minutes, 0 to 1.
     pub inertia: f64,
-    /// Which share of measurements takes half a minute, whatever the weather.
+    /// The share of measurements that time out after half a minute.
     pub timeouts: f64,
 }
 
 impl Scene {
-    /// An hour before and an hour after, five endpoints with twenty measurements a minute.
+    /// One hour of each release, five endpoints with twenty measurements a minute.
     pub const HOUR: Self = Self {
         endpoints: 5,
         slowed: 0,
@@ -40,28 +42,29 @@ impl Scene {
         minutes: 60,
         per_minute: 20,
         spread: 0.4,
-        weather: 0.05,
+        effect: 0.05,
         inertia: 0.5,
         timeouts: 0.0,
     };
-    /// The first twenty minutes of a busy endpoint, whose minutes are much like those before.
+    /// The first twenty minutes of a busy endpoint, with strongly correlated minutes.
     pub const FIRST_MINUTES: Self =
-        Self { endpoints: 1, minutes: 20, per_minute: 500, weather: 0.1, inertia: 0.8, ..Self::HOUR };
+        Self { endpoints: 1, minutes: 20, per_minute: 500, effect: 0.1, inertia: 0.8, ..Self::HOUR };
 }
 
-/// What came of playing a scene many times.
+/// Counts of verdicts over many replays.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Score {
+    /// Number of replays.
     pub replays: usize,
-    /// Verdicts on what the candidate did not touch.
+    /// Verdicts on endpoints without a slowdown.
     pub untouched: usize,
-    /// Of them, those that say it was.
+    /// False positives among them.
     pub wrong: usize,
-    /// Replays with at least one of those.
+    /// Replays with at least one false positive.
     pub replays_with_wrong: usize,
-    /// Verdicts on what the candidate slowed down.
+    /// Verdicts on endpoints with a slowdown.
     pub slowed: usize,
-    /// Of them, those that say so.
+    /// True positives among them.
     pub found: usize,
 }
 
@@ -101,7 +104,7 @@ impl fmt::Display for Score {
     }
 }
 
-/// Plays a scene so many times and compares by `statistic`.
+/// Plays a scene `replays` times and compares by `statistic`.
 pub fn play(scene: &Scene, statistic: Statistic, replays: usize, rng_seed: u64) -> Score {
     let mut rng = StdRng::seed_from_u64(rng_seed);
     let mut score = Score { replays, ..Score::default() };
@@ -123,14 +126,14 @@ pub fn play(scene: &Scene, statistic: Statistic, replays: usize, rng_seed: u64) 
     score
 }
 
-/// By endpoint.
+/// The verdicts, by endpoint.
 fn verdicts(baseline: &[Minutes], candidate: &[Minutes], statistic: Statistic) -> Vec<Verdict> {
     let sides = baseline.iter().zip(candidate);
     let changes: Vec<_> = sides.map(|(before, after)| judge::change(before, after, statistic)).collect();
     let known: Vec<_> = changes.iter().flatten().copied().collect();
     let mut q_values = judge::q_values_of(&known).into_iter();
     let verdict = |change: &Option<Change>| match (change, change.and_then(|_| q_values.next())) {
-        (Some(change), Some(q_value)) => judge::verdict(change, q_value, Worst::Highest),
+        (Some(change), Some(q_value)) => judge::verdict(change, q_value, WorstValue::Highest),
         _ => Verdict::InsufficientData,
     };
     changes.iter().map(verdict).collect()
@@ -138,17 +141,17 @@ fn verdicts(baseline: &[Minutes], candidate: &[Minutes], statistic: Statistic) -
 
 /// The minutes of each endpoint.
 fn hour(rng: &mut StdRng, scene: &Scene, factor: f64) -> Vec<Minutes> {
-    let mut weather = scene.weather * normal(rng);
+    let mut effect = scene.effect * normal(rng);
     let mut endpoints = vec![Minutes::new(); scene.endpoints];
     for at in 0..scene.minutes {
-        weather = scene.inertia * weather + (1.0 - scene.inertia.powi(2)).sqrt() * scene.weather * normal(rng);
+        effect = scene.inertia * effect + (1.0 - scene.inertia.powi(2)).sqrt() * scene.effect * normal(rng);
         for (number, minutes) in endpoints.iter_mut().enumerate() {
             let factor = if number < scene.slowed { factor } else { 1.0 };
             let mut minute = Tally::default();
             for _ in 0..scene.per_minute {
                 let is_timeout = scene.timeouts > 0.0 && rng.random_range(0.0..1.0) < scene.timeouts;
                 let value =
-                    if is_timeout { 30_000.0 } else { 80.0 * factor * (weather + scene.spread * normal(rng)).exp() };
+                    if is_timeout { 30_000.0 } else { 80.0 * factor * (effect + scene.spread * normal(rng)).exp() };
                 minute.add(value, 200);
             }
             minutes.insert(at, minute);
@@ -157,7 +160,7 @@ fn hour(rng: &mut StdRng, scene: &Scene, factor: f64) -> Vec<Minutes> {
     endpoints
 }
 
-/// Box and Muller.
+/// A standard normal value (Box-Muller transform).
 fn normal(rng: &mut StdRng) -> f64 {
     let (radius, angle): (f64, f64) = (rng.random_range(f64::MIN_POSITIVE..1.0), rng.random_range(0.0..1.0));
     (-2.0 * radius.ln()).sqrt() * (2.0 * std::f64::consts::PI * angle).cos()

@@ -1,21 +1,21 @@
-//! Which minutes of two releases are compared. Pure.
+//! The minutes of two releases that are compared. Pure.
 
-use super::Question;
+use super::question::ComparisonQuestion;
 use crate::{
     error::{Error, Result},
     model::{TimeRange, Timestamp, timestamp::MINUTE_MICROS},
 };
 
-/// Minutes of the baseline that are compared even where the candidate has run for fewer.
+/// The minimum length of the baseline, for a candidate that has run for a shorter time.
 const BASELINE_MIN: i64 = 60 * MINUTE_MICROS;
 
-/// Whole minutes of both sides: the last of the baseline and the first of the candidate, which are nearest to each other.
-/// The baseline is no longer than the candidate, or an hour: what the day was like before the candidate's hour says nothing
-/// about it, and rare events would be seen on the longer side alone.
+/// Whole minutes of both releases: the last of the baseline and the first of the candidate, which are nearest to each other.
+/// The baseline is as long as the candidate, at least an hour. A longer baseline would compare other times of day, and only
+/// it would contain rare events.
 ///
 /// # Errors
-/// Where nothing of a side is left.
-pub fn of(question: &Question, kept: Timestamp, minutes_max: u32) -> Result<[TimeRange; 2]> {
+/// When no whole minute of a release is retained.
+pub fn of(question: &ComparisonQuestion, kept: Timestamp, minutes_max: u32) -> Result<[TimeRange; 2]> {
     let most = i64::from(minutes_max) * MINUTE_MICROS;
     let whole = |range: TimeRange, field: &str| {
         TimeRange::new(range.from().max(kept).ceil(MINUTE_MICROS), range.to().floor(MINUTE_MICROS)).map_err(|_| {
@@ -46,13 +46,13 @@ mod tests {
         TimeRange::new(at(from), at(to)).unwrap()
     }
 
-    fn question(baseline: TimeRange, candidate: TimeRange) -> Question {
+    fn question(baseline: TimeRange, candidate: TimeRange) -> ComparisonQuestion {
         let project = Key::new(OrganizationId(1), ProjectId(1));
-        Question { project, kind: MetricType::ApiResponse, statistic: Statistic::P95, baseline, candidate }
+        ComparisonQuestion { project, kind: MetricType::ApiResponse, statistic: Statistic::P95, baseline, candidate }
     }
 
     #[test]
-    fn whole_kept_minutes_next_to_the_change_are_compared() {
+    fn whole_retained_minutes_next_to_the_change_are_compared() {
         let ragged =
             TimeRange::new(Timestamp::from_micros(1), Timestamp::from_micros(100 * MINUTE_MICROS + 1)).unwrap();
         let kept = Timestamp::from_micros(0);

@@ -9,7 +9,7 @@ use perfgraph::{
         Timestamp,
         timestamp::{DAY_MICROS, SECOND_MICROS},
     },
-    reports::{Bar, GroupBy, GroupKey},
+    reports::{GroupBy, GroupKey, HistogramBar},
 };
 use rand::{RngExt, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
@@ -100,7 +100,7 @@ impl Asked {
             .as_array()
             .unwrap()
             .iter()
-            .map(|bar| Bar { from: float(&bar["from"]), to: float(&bar["to"]), count: count(&bar["count"]) })
+            .map(|bar| HistogramBar { from: float(&bar["from"]), to: float(&bar["to"]), count: count(&bar["count"]) })
             .collect();
         assert_histogram(&bars, &values, self.bars);
         for (told, p) in told["percentiles"].as_array().unwrap().iter().zip(PERCENTILES) {

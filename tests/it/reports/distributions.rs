@@ -6,7 +6,7 @@ use perfgraph::{
         Sketch,
         sketch::{RELATIVE_ERROR, bin_of},
     },
-    reports::{Bar, Distribution, Question, Stats},
+    reports::{Distribution, HistogramBar, Question, Stats},
 };
 
 use super::{fixture::Event, float};
@@ -37,7 +37,7 @@ pub fn assert_matches(distribution: &Distribution, stats: &Stats, events: &[&Eve
 }
 
 /// Ranges side by side that hold every value once.
-pub fn assert_histogram(bars: &[Bar], values: &[f64], bars_max: usize) {
+pub fn assert_histogram(bars: &[HistogramBar], values: &[f64], bars_max: usize) {
     assert!(bars.len() <= bars_max, "{} of {bars_max}", bars.len());
     assert_eq!(bars.iter().map(|bar| bar.count).sum::<u64>(), values.len() as u64);
     let after_zeros = usize::from(bars.first().is_some_and(|bar| bar.from == 0.0));

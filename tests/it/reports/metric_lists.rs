@@ -6,7 +6,7 @@ use perfgraph::{
         filter::{Number, NumberFilter},
         order::Sort,
     },
-    reports::{RowOrder, Rows, rows},
+    reports::{MeasurementOrder, Measurements, measurements},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
@@ -14,22 +14,22 @@ use super::*;
 
 const PAGES_MAX: usize = 3;
 
-fn asked(rng: &mut StdRng) -> Rows {
+fn asked(rng: &mut StdRng) -> Measurements {
     let at_least = NumberFilter { gte: Some(Number(5.0)), ..NumberFilter::default() };
-    Rows {
+    Measurements {
         value: rng.random_bool(0.3).then_some(at_least),
-        order: *[RowOrder::Timestamp, RowOrder::Value].choose(rng).unwrap(),
+        order: *[MeasurementOrder::Timestamp, MeasurementOrder::Value].choose(rng).unwrap(),
         sort: *[Sort::Ascending, Sort::Descending].choose(rng).unwrap(),
         after: None,
         first: *[1, 7, 100].choose(rng).unwrap(),
     }
 }
 
-fn expected<'a>(mut events: Vec<&'a Event>, rows: &Rows) -> Vec<&'a Event> {
+fn expected<'a>(mut events: Vec<&'a Event>, rows: &Measurements) -> Vec<&'a Event> {
     events.retain(|event| rows.value.is_none_or(|filter| filter.accepts(event.value)));
     events.sort_by(|a, b| match rows.order {
-        RowOrder::Timestamp => (a.ts, a.id).cmp(&(b.ts, b.id)),
-        RowOrder::Value => a.value.total_cmp(&b.value).then(a.id.cmp(&b.id)),
+        MeasurementOrder::Timestamp => (a.ts, a.id).cmp(&(b.ts, b.id)),
+        MeasurementOrder::Value => a.value.total_cmp(&b.value).then(a.id.cmp(&b.id)),
     });
     if rows.sort == Sort::Descending {
         events.reverse();
@@ -43,14 +43,15 @@ async fn assert_pages(
     question: &Question,
     parent: &Parent,
     events: Vec<&Event>,
-    rows: Rows,
+    rows: Measurements,
 ) {
     let all = expected(events, &rows);
     let mut after = None;
     for (page, expected) in all.chunks(rows.first as usize).enumerate().take(PAGES_MAX) {
-        let asked = Rows { after, ..rows.clone() };
+        let asked = Measurements { after, ..rows.clone() };
         let parents = [parent.clone()];
-        let answer = rows::by_parent(scope, session, question, &parents, &asked).await.unwrap().remove(parent).unwrap();
+        let answer =
+            measurements::by_parent(scope, session, question, &parents, &asked).await.unwrap().remove(parent).unwrap();
         assert_eq!(
             answer.rows.iter().map(|(key, _)| key.id).collect::<Vec<_>>(),
             expected.iter().map(|event| event.id).collect::<Vec<_>>(),
@@ -64,7 +65,7 @@ async fn assert_pages(
             );
             assert_eq!((measurement.endpoint.as_str(), measurement.status), (event.path, event.status));
         }
-        after = answer.rows.last().map(|(key, measurement)| rows.order.place(key, measurement));
+        after = answer.rows.last().map(|(key, measurement)| rows.order.position(key, measurement));
     }
 }
 
@@ -83,7 +84,7 @@ on_both_databases! {
             for parents in [Vec::from(organizations), projects.collect()] {
                 let keys: Vec<_> = parents.iter().map(|(parent, _)| parent.clone()).collect();
                 let before = session.log().count();
-                let answers = rows::by_parent(&scope, &session, &question, &keys, &rows).await.unwrap();
+                let answers = measurements::by_parent(&scope, &session, &question, &keys, &rows).await.unwrap();
                 assert!(session.log().count() <= before + 1, "one for any number of parents");
                 for (parent, events) in parents {
                     let first: Vec<_> = answers[&parent].rows.iter().map(|(key, _)| key.id).collect();
@@ -105,7 +106,7 @@ on_both_databases! {
             let question = Question { exact: Some(100_000), ..question };
             let events = world.matching(&scope, &question);
             let session = database.reader();
-            let stats = stats::run(&scope, &session, &question, Want::Percentiles).await.unwrap();
+            let stats = totals::run(&scope, &session, &question, Want::Percentiles).await.unwrap();
             assert!(session.log().count() <= 1);
             assert!(stats.accuracy.is_exact && stats.accuracy.relative_error_bound == 0.0);
             for p in [0.0, 50.0, 95.0, 99.9, 100.0] {
@@ -120,10 +121,10 @@ on_both_databases! {
             }
             if events.len() > 1 {
                 let few = Question { exact: Some(u32::try_from(events.len()).unwrap() - 1), ..question.clone() };
-                let refused = stats::run(&scope, &session, &few, Want::Percentiles).await.unwrap_err().to_string();
+                let refused = totals::run(&scope, &session, &few, Want::Percentiles).await.unwrap_err().to_string();
                 assert!(refused.starts_with("filter.exact: the answer would be read from more than"), "{refused}");
                 // What is exact in any case needs no single measurements.
-                assert!(stats::run(&scope, &session, &few, Want::Scalars).await.unwrap().accuracy.is_exact);
+                assert!(totals::run(&scope, &session, &few, Want::Scalars).await.unwrap().accuracy.is_exact);
             }
         }
     }

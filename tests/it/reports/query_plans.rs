@@ -9,8 +9,9 @@ use perfgraph::{
         order::Sort, timestamp::DAY_MICROS,
     },
     reports::{
-        Buckets, EndpointKey, GroupBy, Groups, Parent, Projects, Question, RowOrder, Rows, Series, Slowest, Statistic,
-        StatusFilter, Want, comparison, groups, late, metric, rows, series, slowest, stats, worst,
+        Buckets, EndpointKey, GroupBy, Groups, MeasurementOrder, Measurements, Parent, Projects, Question, Series,
+        Slowest, Statistic, StatusFilter, Want, comparison, groups, late, measurements, metric, series, slowest,
+        totals, worst_sample,
     },
 };
 use sqlx::{AssertSqlSafe, Executor, Row};
@@ -155,7 +156,7 @@ async fn ask_by_name(scope: &Scope, session: &Session, own: &[Key<ProjectId>]) {
     let paths: Vec<_> = own.iter().map(|project| (*project, format!("/e/{}", project.id.0))).collect();
     slowest::endpoint_ids(scope, session, &paths).await.unwrap();
     for statistic in [Statistic::P95, Statistic::Average, Statistic::ErrorRate] {
-        let question = comparison::Question {
+        let question = comparison::ComparisonQuestion {
             project: own[0],
             kind: MetricType::ApiResponse,
             statistic,
@@ -253,9 +254,9 @@ on_both_databases! {
                     Question { status: Some(status), ..plain },
                 ] {
                     for want in [Want::Scalars, Want::Percentiles] {
-                        stats::run(&scope, &session, &question, want).await.unwrap();
-                        stats::by_parent(&scope, &session, &question, &parents, want).await.unwrap();
-                        stats::by_parent(&scope, &session, &question, &organizations, want).await.unwrap();
+                        totals::run(&scope, &session, &question, want).await.unwrap();
+                        totals::by_parent(&scope, &session, &question, &parents, want).await.unwrap();
+                        totals::by_parent(&scope, &session, &question, &organizations, want).await.unwrap();
                         let slowest = Slowest { rank_by: Statistic::Average, limit: 10, want };
                         slowest::run(&scope, &session, &question, slowest).await.unwrap();
                         slowest::by_parent(&scope, &session, &question, &parents, slowest).await.unwrap();
@@ -269,17 +270,17 @@ on_both_databases! {
                             series::by_parent(&scope, &session, &question, &trends, series).await.unwrap();
                         }
                     }
-                    for order in [RowOrder::Timestamp, RowOrder::Value] {
-                        let rows = Rows { value: None, order, sort: Sort::Descending, after: None, first: 20 };
-                        rows::by_parent(&scope, &session, &question, &[Parent::Question], &rows).await.unwrap();
-                        rows::by_parent(&scope, &session, &question, &parents, &rows).await.unwrap();
+                    for order in [MeasurementOrder::Timestamp, MeasurementOrder::Value] {
+                        let rows = Measurements { value: None, order, sort: Sort::Descending, after: None, first: 20 };
+                        measurements::by_parent(&scope, &session, &question, &[Parent::Question], &rows).await.unwrap();
+                        measurements::by_parent(&scope, &session, &question, &parents, &rows).await.unwrap();
                     }
                     for parents in [&[Parent::Question][..], &parents, &organizations, &trends] {
                         let asked: Vec<_> = parents.iter().map(|parent| late::about(parent, &question)).collect();
                         let same: Vec<_> = asked.iter().map(|(parent, _)| parent.clone()).collect();
                         late::by_parent(&scope, &session, &asked[0].1, &same).await.unwrap();
                     }
-                    worst::by_endpoint(&scope, &session, &question, &endpoints).await.unwrap();
+                    worst_sample::by_endpoint(&scope, &session, &question, &endpoints).await.unwrap();
                 }
             }
         }

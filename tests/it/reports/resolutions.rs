@@ -64,7 +64,7 @@ on_both_databases! {
                 let events = world.matching(&scope, &question);
                 for want in [Want::Scalars, Want::Percentiles] {
                     let session = database.database.reader(StatementLog::default());
-                    let answer = stats::run(&scope, &session, &question, want).await.unwrap();
+                    let answer = totals::run(&scope, &session, &question, want).await.unwrap();
                     assert_matches(&answer, &events, want, &question);
                     assert_eq!(answer.accuracy.covers, question.window);
                     assert!(session.log().count() <= 1);
@@ -103,7 +103,7 @@ on_both_databases! {
         for status in [None, Some(StatusFilter { gte: Some(400), ..StatusFilter::default() })] {
             for _ in 0..20 {
                 let question = Question { status: status.clone(), ..Question::over(window(&mut rng)) };
-                let answer = worst::by_endpoint(&scope, &database.reader(), &question, &keys).await.unwrap();
+                let answer = worst_sample::by_endpoint(&scope, &database.reader(), &question, &keys).await.unwrap();
                 let mut expected: HashMap<EndpointKey, f64> = HashMap::new();
                 for event in world.matching(&scope, &question) {
                     let key = EndpointKey { project: event.project, endpoint: event.endpoint };

@@ -160,9 +160,9 @@ on_both_databases! {
         }).collect();
         let at = |minutes: i64| START.plus_micros(minutes * MINUTE_MICROS);
         assert_eq!(buckets, [
-            (at(0), false, Source::Mixed, true),
-            (at(30), true, Source::Rollup, true),
-            (at(60), false, Source::Raw, true),
+            (at(0), false, AnswerSource::Mixed, true),
+            (at(30), true, AnswerSource::Rollup, true),
+            (at(60), false, AnswerSource::Raw, true),
         ]);
     }
 }

@@ -5,7 +5,7 @@ use perfgraph::{
     db::Backend,
     model::{Key, MetricType, ProjectId, Role, Scope, Sketch, sketch::bin_of, timestamp::MINUTE_MICROS},
     reports::{
-        Buckets, Distribution, Parent, Question, Series, Slowest, Statistic, Stats, Want, series, slowest, stats,
+        Buckets, Distribution, Parent, Question, Series, Slowest, Statistic, Stats, Want, series, slowest, totals,
     },
 };
 use sqlx::{AssertSqlSafe, Executor};
@@ -74,7 +74,7 @@ on_both_databases! {
         let endpoints = slowest::run(&scope, &session, &question, ask).await.unwrap();
         assert_holds(&endpoints[0].stats, 4, 2);
 
-        let all = stats::run(&scope, &session, &question, Want::Percentiles).await.unwrap();
+        let all = totals::run(&scope, &session, &question, Want::Percentiles).await.unwrap();
         assert_holds(&all, 4, 2);
 
         let buckets = Buckets { width_micros: MINUTE_MICROS, count_max: 10 };

@@ -14,7 +14,7 @@ use crate::{
         types::metric::MetricType,
     },
     live,
-    model::{self, Key, OrganizationId, ProjectId, TimeRange, timestamp::DAY_MICROS},
+    model::{self, Key, OrganizationId, ProjectId, TimeRange},
     reports::{self, Projects, Question},
 };
 
@@ -121,7 +121,7 @@ async fn while_it_ran(request: &RequestContext, id: &ID) -> Result<TimeRange> {
 /// there, or when the database cannot answer.
 pub async fn question(request: &RequestContext, filter: Option<MetricFilter>) -> Result<Question> {
     let Some(filter) = filter else {
-        return Ok(Question::over(reports::until_now(DAY_MICROS, request.as_of())));
+        return Ok(Question::recent(request.as_of()));
     };
     let window = filter.time.window(request).await?;
     let projects = match (filter.project_ids, filter.organization_id) {

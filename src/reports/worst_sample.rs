@@ -1,7 +1,7 @@
-//! The single worst measurement of each of a set of endpoints: which status it had and when it happened.
+//! The worst single measurement of each endpoint, with its status and its time. One statement for up to 500 endpoints.
 //!
-//! One statement for up to 500 endpoints. Where a rollup covers the window, its extremes name the one bucket that
-//! holds the worst measurement, so that only that bucket's raw rows are read instead of the whole window's.
+//! Where rollups cover the window, their extremes identify the one bucket that contains the worst measurement, so that only
+//! the raw rows of that bucket are read.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,12 +12,12 @@ use sea_orm::{
 
 use super::{
     Projects, Question,
-    filter::{ALTERNATIVES_MAX, M},
+    conditions::{ALTERNATIVES_MAX, M},
     grouping::Grouping,
-    narrow::{Endpoints, Narrowed},
-    plan::{Piece, Resolution},
-    sql,
-    statistic::Worst,
+    plan::{EndpointRows, Resolution, Segment},
+    scoped::ScopedQuery,
+    statistic::WorstValue,
+    union::union_all,
 };
 use crate::{
     db::Session,
@@ -34,22 +34,22 @@ pub struct EndpointKey {
     pub endpoint: EndpointId,
 }
 
-/// One measurement, as far as it says what happened.
+/// The worst measurement of an endpoint.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sample {
-    /// Its own id.
+pub struct WorstSample {
+    /// The id of the measurement.
     pub id: MetricId,
-    /// What was measured.
+    /// The metric type.
     pub kind: MetricType,
-    /// In the unit of the type.
+    /// The value, in the unit of the type.
     pub value: f64,
-    /// The HTTP status, where there was one.
+    /// The HTTP status; `None` if there was none.
     pub status: Option<i16>,
-    /// When it happened.
+    /// The time of the measurement.
     pub timestamp: Timestamp,
-    /// Which of several things of the endpoint; empty for none.
+    /// The name; empty if there was none.
     pub name: String,
-    /// The release that was running; empty where it is not known.
+    /// The release version; empty if it is unknown.
     pub release: String,
 }
 
@@ -57,33 +57,33 @@ pub struct Sample {
 const COLUMNS: [&str; 10] =
     ["organization_id", "project_id", "endpoint_id", "id", "kind", "value", "status", "ts", "name", "release"];
 
-/// The worst measurement of each endpoint that the question's window, types and status leave; of equals the latest.
-/// The endpoints take the place of the question's projects and paths. One statement for up to 500.
+/// The worst measurement of each endpoint in the window, with the types and the status of the question; the latest one of
+/// equals. The endpoints replace the projects and paths of the question. One statement for up to 500 endpoints.
 ///
-/// The worst is the largest value, except where the question names cache hits alone: there it is the smallest.
-/// Endpoints without a measurement, outside of the scope, or whose raw rows retention has removed are not in the answer.
+/// The worst value is the largest one, or the smallest one if the question names cache hits alone. Endpoints without a
+/// measurement, outside of the scope, or whose raw rows are no longer retained are left out.
 ///
 /// # Errors
-/// When a condition of the question cannot be judged, or the database fails.
+/// When a condition of the question is invalid, or the database fails.
 pub async fn by_endpoint(
     scope: &Scope,
     session: &Session,
     question: &Question,
     endpoints: &[EndpointKey],
-) -> Result<HashMap<EndpointKey, Sample>> {
+) -> Result<HashMap<EndpointKey, WorstSample>> {
     let mut samples = HashMap::with_capacity(endpoints.len());
     for chunk in endpoints.chunks(ALTERNATIVES_MAX) {
         let mut projects: Vec<_> = chunk.iter().map(|key| key.project).collect();
         projects.sort_unstable();
         projects.dedup();
         let question = Question { projects: Projects::Keys(projects), endpoint: None, ..question.clone() };
-        let narrowed = Narrowed::of_raw(scope, &question, session)?;
-        let Some(narrowed) = narrowed.filter(|narrowed| !narrowed.is_empty()) else {
+        let scoped = ScopedQuery::of_raw(scope, &question, session)?;
+        let Some(scoped) = scoped.filter(|scoped| !scoped.is_empty()) else {
             continue;
         };
-        // An endpoint's id is only unique inside its organization, so rows of others may come along.
+        // Endpoint ids are unique within an organization only, so rows of other endpoints may come along.
         let asked: HashSet<_> = chunk.iter().collect();
-        for row in session.query_all(&first_of_each(&narrowed, chunk)).await? {
+        for row in session.query_all(&first_of_each(&scoped, chunk)).await? {
             if let Some((key, sample)) = read(&row)?.filter(|(key, _)| asked.contains(key)) {
                 samples.insert(key, sample);
             }
@@ -92,48 +92,48 @@ pub async fn by_endpoint(
     Ok(samples)
 }
 
-fn first_of_each(narrowed: &Narrowed, endpoints: &[EndpointKey]) -> SelectStatement {
-    let order = match Worst::of_values(narrowed.kinds()) {
-        Worst::Highest => Order::Desc,
-        Worst::Lowest => Order::Asc,
+fn first_of_each(scoped: &ScopedQuery, endpoints: &[EndpointKey]) -> SelectStatement {
+    let order = match WorstValue::of_values(scoped.kinds()) {
+        WorstValue::Highest => Order::Desc,
+        WorstValue::Lowest => Order::Asc,
     };
-    let (raw, rollups): (Vec<Piece>, Vec<Piece>) =
-        narrowed.pieces().iter().partition(|piece| piece.resolution == Resolution::Raw);
+    let (raw, rollups): (Vec<Segment>, Vec<Segment>) =
+        scoped.segments().iter().partition(|segment| segment.resolution == Resolution::Raw);
     let mut candidates: Vec<_> = raw
         .into_iter()
-        .map(|piece| {
-            let mut rows = rows(narrowed, piece, endpoints);
+        .map(|segment| {
+            let mut rows = rows(scoped, segment, endpoints);
             rows.columns(COLUMNS.map(|column| (M, column)));
             rows
         })
         .collect();
     if !rollups.is_empty() {
-        candidates.push(in_peaks(narrowed, &rollups, endpoints, order.clone()));
+        candidates.push(in_peaks(scoped, &rollups, endpoints, order.clone()));
     }
     let by = ["value", "ts", "id"].into_iter().zip([order, Order::Desc, Order::Desc]);
-    first_place(sql::union(candidates), &COLUMNS, by)
+    first_place(union_all(candidates), &COLUMNS, by)
 }
 
-/// The raw rows of the one bucket per endpoint in which its worst measurement lies.
-fn in_peaks(narrowed: &Narrowed, rollups: &[Piece], endpoints: &[EndpointKey], order: Order) -> SelectStatement {
+/// The raw rows of the bucket of each endpoint that contains its worst measurement.
+fn in_peaks(scoped: &ScopedQuery, rollups: &[Segment], endpoints: &[EndpointKey], order: Order) -> SelectStatement {
     let extremum = if order == Order::Desc { "max" } else { "min" };
-    let buckets = rollups.iter().map(|piece| {
-        let start = || Expr::col((M, piece.resolution.time_column()));
-        let mut rows = rows(narrowed, *piece, endpoints);
+    let buckets = rollups.iter().map(|segment| {
+        let start = || Expr::col((M, segment.resolution.time_column()));
+        let mut rows = rows(scoped, *segment, endpoints);
         rows.columns(Grouping::endpoints().columns().map(|column| (M, column)))
             .column((M, "kind"))
             .expr_as(Expr::col((M, extremum)), "extremum")
             .expr_as(start(), "since")
-            .expr_as(start().add(piece.resolution.width_micros()), "until");
+            .expr_as(start().add(segment.resolution.width_micros()), "until");
         rows
     });
     let columns = ["organization_id", "project_id", "endpoint_id", "kind", "since", "until"];
-    // Of equals the one that ends last: a bucket may hold later ones than a shorter bucket inside of it.
+    // Of equals the bucket that ends last: it may contain a later measurement than a shorter bucket within it.
     let by = ["extremum", "until"].into_iter().zip([order, Order::Desc]);
-    let peaks = first_place(sql::union(buckets), &columns, by);
+    let peaks = first_place(union_all(buckets), &columns, by);
     let same = |column: &'static str| Expr::col((M, column)).equals(("t", column));
     let time = || Expr::col((M, Resolution::Raw.time_column()));
-    // CROSS JOIN is what tells SQLite to begin with the few peaks.
+    // CROSS JOIN makes SQLite begin with the few peaks.
     Query::select()
         .columns(COLUMNS.map(|column| (M, column)))
         .from_subquery(peaks, "t")
@@ -147,13 +147,13 @@ fn in_peaks(narrowed: &Narrowed, rollups: &[Piece], endpoints: &[EndpointKey], o
         .take()
 }
 
-fn rows(narrowed: &Narrowed, piece: Piece, endpoints: &[EndpointKey]) -> SelectStatement {
-    let mut rows = narrowed.rows(piece, Endpoints::Single);
+fn rows(scoped: &ScopedQuery, segment: Segment, endpoints: &[EndpointKey]) -> SelectStatement {
+    let mut rows = scoped.rows(segment, EndpointRows::Separate);
     rows.and_where(Expr::col((M, "endpoint_id")).is_in(endpoints.iter().map(|key| key.endpoint.0)));
     rows
 }
 
-/// Of every endpoint the first row in an order.
+/// The first row of every endpoint in an order.
 fn first_place(
     rows: SelectStatement,
     columns: &[&'static str],
@@ -178,14 +178,14 @@ fn first_place(
         .take()
 }
 
-fn read(row: &QueryResult) -> Result<Option<(EndpointKey, Sample)>> {
+fn read(row: &QueryResult) -> Result<Option<(EndpointKey, WorstSample)>> {
     let project = Key::new(OrganizationId(row.try_get_by_index(0)?), ProjectId(row.try_get_by_index(1)?));
     let endpoint = EndpointId(row.try_get_by_index(2)?);
     let Some(kind) = MetricType::from_code(row.try_get_by_index(4)?) else {
         return Ok(None);
     };
     let status: i16 = row.try_get_by_index(6)?;
-    let sample = Sample {
+    let sample = WorstSample {
         id: MetricId(row.try_get_by_index(3)?),
         kind,
         value: row.try_get_by_index(5)?,

@@ -1,4 +1,4 @@
-//! The conditions of a question as SQL, and which of them are refused beforehand.
+//! The conditions of a question as SQL, and the checks that refuse invalid ones.
 
 use sea_orm::sea_query::{Cond, Expr, ExprTrait};
 
@@ -9,16 +9,16 @@ use crate::{
     model::filter::TextFilter,
 };
 
-/// What the metric table is called in every statement.
+/// The alias of the metric table in every statement.
 pub(super) const M: &str = "m";
-/// What the endpoint table is called where paths are compared.
+/// The alias of the endpoint table where paths are compared.
 pub(super) const ENDPOINT: &str = "n";
 
-/// More alternatives than this in one condition are refused: the smaller of the databases takes 32,766 values a
-/// statement and 1,000 levels of nesting, and every piece of a window repeats the conditions.
+/// The maximum number of alternatives in one condition. SQLite takes 32,766 values and 1,000 levels of nesting in a
+/// statement, and every segment of a plan repeats the conditions.
 pub(super) const ALTERNATIVES_MAX: usize = 500;
 
-/// On the path of the endpoint table, named [`ENDPOINT`].
+/// The condition on the path of the endpoint table, named [`ENDPOINT`].
 pub(super) fn path(filter: &TextFilter) -> Cond {
     compare::text(&Expr::col((ENDPOINT, "path")), filter)
 }
@@ -34,7 +34,7 @@ fn status(filter: &StatusFilter) -> Cond {
         .add_option(filter.lte.map(|code| status().lte(code)))
 }
 
-/// All that only single measurements can be asked, on the raw rows, named [`M`].
+/// The conditions on columns that only raw rows have, named [`M`].
 pub(super) fn single(question: &Question) -> Cond {
     let is_one_of = |column, texts: &Vec<String>| Expr::col((M, column)).is_in(texts.iter().map(String::as_str));
     Cond::all()
@@ -49,7 +49,10 @@ pub(super) fn single(question: &Question) -> Cond {
         }))
 }
 
-/// Refuses what no database could judge.
+/// Checks the conditions.
+///
+/// # Errors
+/// When a condition has too many alternatives, or a text that PostgreSQL cannot store.
 pub(super) fn check(question: &Question) -> Result<()> {
     let count = |field: &str, count: usize| {
         if count > ALTERNATIVES_MAX {
@@ -75,7 +78,7 @@ pub(super) fn check(question: &Question) -> Result<()> {
     if let Some(filter) = &question.endpoint {
         let alternatives = filter.one_of.as_deref().unwrap_or_default();
         count("endpoint", alternatives.len())?;
-        // PostgreSQL takes no zero byte in a text, so no path holds one.
+        // PostgreSQL accepts no zero byte in a text, so no path contains one.
         if filter.texts().any(|text| text.contains('\0')) {
             return Err(Error::input("endpoint", "holds a zero byte, which no path does; remove it"));
         }

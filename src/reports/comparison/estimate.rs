@@ -1,8 +1,8 @@
-//! One side of a comparison: a statistic over minutes, as a logarithm, and how each minute deviates from it.
+//! The estimate of a statistic of one release, as a logarithm, with the deviation of each minute from it.
 //!
-//! The statistic is that of all minutes together, so busy minutes count for more and a side with more traffic is not
-//! another one for it. How far off it may be is told by the minutes, which are the units here: the measurements of one
-//! minute share its weather, and counting them one by one would promise far too much.
+//! The statistic is that of all minutes together: busy minutes weigh more, and more traffic alone changes nothing. The unit
+//! of sampling for its error is the minute. Measurements of the same minute share an effect (load, neighbours, garbage
+//! collection), so treating them as independent would make the error far too small.
 
 use std::collections::BTreeMap;
 
@@ -15,50 +15,51 @@ use crate::{
 /// The measurements of each minute, by its start.
 pub type Minutes = BTreeMap<i64, Tally>;
 
-/// Measurements beyond a percentile that a side needs at least.
+/// The minimum number of measurements beyond a percentile.
 const BEYOND_MIN: f64 = 20.0;
-/// As many as so many independent ones. With fewer, nothing would bound the percentile at the certainty of a verdict.
+/// The minimum effective number of independent measurements beyond a percentile. With fewer, nothing bounds the percentile
+/// at the confidence of a verdict.
 const BEYOND_INDEPENDENT_MIN: f64 = 10.0;
-/// Minutes with measurements that a side needs at least: two for each batch.
+/// The minimum number of minutes with measurements: two for each batch.
 const MINUTES_MIN: usize = 2 * BATCHES_MIN;
-/// Measurements that a side needs at least.
+/// The minimum number of measurements.
 const COUNT_MIN: u64 = 100;
 
-/// A statistic that is a logarithm here.
+/// The estimate of a statistic on a logarithmic scale.
 #[derive(Clone, Debug)]
-pub struct Side {
+pub struct Estimate {
     /// The statistic, in its unit.
     pub value: f64,
-    /// Its logarithm, where it is not zero; of the average and percentiles the one of the smallest value that is not zero
-    /// otherwise, and of a rate that of half an error more.
+    /// The logarithm of the statistic. For an average or a percentile of zero, the logarithm of the smallest value above
+    /// zero; for an error rate, that of the rate with half an error more.
     pub log: f64,
-    /// What each minute adds to the error, in order of time; together nothing.
+    /// The contribution of each minute to the error, in order of time. Their sum is zero.
     pub deviations: Vec<f64>,
-    /// The variance of the error if measurements came independently; of an average, whose measurements may vary in any way,
-    /// if their standard deviation were the average itself.
+    /// The variance of the error for independent measurements; for an average, whose distribution is unknown, with a standard
+    /// deviation equal to the average.
     pub variance: f64,
-    /// In which proportion the weather of a minute adds to that: with more measurements in a minute, its weather is more of
-    /// what varies. The same for all averages, where it cannot be told from what else varies.
+    /// The weight of the minute effect relative to that variance: it grows with the number of measurements per minute.
+    /// Constant for averages, where the effect cannot be separated from other variation.
     pub exposure: f64,
-    scale: Scale,
+    model: ErrorModel,
 }
 
-/// What the error is one of.
+/// The scale of the error.
 #[derive(Clone, Debug)]
-enum Scale {
-    /// The average, as a part of it.
+enum ErrorModel {
+    /// Relative to the average.
     Average,
     /// The share of measurements below a percentile.
-    Share { share: f64, curve: Curve, beyond: f64 },
-    /// The share of measurements that failed.
+    Share { share: f64, curve: CumulativeShare, beyond: f64 },
+    /// The share of measurements with an error status.
     Rate { rate: f64, count: f64 },
 }
 
-impl Side {
-    /// The statistic over these minutes; `None` where they are too few, or hold too few measurements.
+impl Estimate {
+    /// The estimate over these minutes; `None` with too few minutes or measurements.
     ///
-    /// Percentiles, averages and error rates can be compared. Counts, sums and extremes are `None`: they say how much was
-    /// measured rather than how it did.
+    /// Percentiles, averages and error rates can be compared. Counts, sums and extremes are `None`: they depend on the amount
+    /// of traffic.
     pub fn of(minutes: &Minutes, statistic: Statistic) -> Option<Self> {
         let minutes: Vec<&Tally> = minutes.values().filter(|minute| minute.count > 0).collect();
         let count: u64 = minutes.iter().map(|minute| minute.count).sum();
@@ -72,17 +73,17 @@ impl Side {
         }
     }
 
-    /// The limits, as logarithms, where the error is at most so many times the one of independent measurements.
+    /// The confidence limits, as logarithms, for an error of `times` standard errors of independent measurements.
     pub fn limits(&self, times: f64) -> (f64, f64) {
         let reach = times * self.variance.sqrt();
-        match &self.scale {
-            // Few large values make most of an average: on its own scale it may be zero without them, and as a logarithm
-            // be far larger with some more. The farther of both.
-            Scale::Average => (self.log + (-reach.min(1.0)).ln_1p(), self.log + reach),
+        match &self.model {
+            // Few large values can make up most of an average, so both the linear and the logarithmic limit may be too
+            // narrow. The wider one of both is used.
+            ErrorModel::Average => (self.log + (-reach.min(1.0)).ln_1p(), self.log + reach),
             // Woodruff, "Confidence intervals for medians and other position measures", JASA 47, 1952.
-            Scale::Share { share, curve, .. } => (curve.at(share - reach), curve.at(share + reach)),
+            ErrorModel::Share { share, curve, .. } => (curve.at(share - reach), curve.at(share + reach)),
             // Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
-            Scale::Rate { rate, count } => {
+            ErrorModel::Rate { rate, count } => {
                 let square = times * times / count;
                 let middle = rate + square / 2.0;
                 let width = (square * (rate * (1.0 - rate) + square / 4.0)).sqrt();
@@ -93,68 +94,67 @@ impl Side {
         }
     }
 
-    /// How much more the error surely varies than if measurements came independently.
+    /// The minimum variance inflation over independent measurements.
     pub const fn inflation_min(&self) -> f64 {
-        match self.scale {
-            Scale::Average => 0.0,
-            Scale::Share { .. } | Scale::Rate { .. } => 1.0,
+        match self.model {
+            ErrorModel::Average => 0.0,
+            ErrorModel::Share { .. } | ErrorModel::Rate { .. } => 1.0,
         }
     }
 
-    /// How steeply the share of smaller values rises with the logarithm, squared and against the variance of one value:
-    /// what weather that scales all values adds to the variance is in proportion. One for what is no percentile.
+    /// The squared slope of the cumulative distribution over the logarithm, relative to the variance of one value. The variance
+    /// of a minute effect that scales all values is proportional to it. One for statistics other than percentiles.
     pub fn steepness(&self) -> f64 {
-        match &self.scale {
-            Scale::Share { share, curve, .. } => {
+        match &self.model {
+            ErrorModel::Share { share, curve, .. } => {
                 let near = share.min(1.0 - share) / 2.0;
                 let rise = 2.0 * near / (curve.at(share + near) - curve.at(share - near));
                 rise * rise / (share * (1.0 - share))
             }
-            Scale::Average | Scale::Rate { .. } => 1.0,
+            ErrorModel::Average | ErrorModel::Rate { .. } => 1.0,
         }
     }
 
-    /// Whether there is enough for a verdict, where the error varies so many times as much as if measurements came
-    /// independently.
+    /// True when there is enough data for a verdict at this variance inflation over independent measurements.
     pub fn is_enough(&self, inflation: f64) -> bool {
-        match &self.scale {
-            Scale::Share { beyond, .. } => *beyond >= BEYOND_INDEPENDENT_MIN * inflation,
-            Scale::Average | Scale::Rate { .. } => true,
+        match &self.model {
+            ErrorModel::Share { beyond, .. } => *beyond >= BEYOND_INDEPENDENT_MIN * inflation,
+            ErrorModel::Average | ErrorModel::Rate { .. } => true,
         }
     }
 }
 
-fn mean(minutes: &[&Tally], count: f64) -> Side {
+fn mean(minutes: &[&Tally], count: f64) -> Estimate {
     let mean = minutes.iter().map(|minute| minute.sum).sum::<f64>() / count;
     let scale = if mean > 0.0 { mean.recip() } else { 0.0 };
     // The ratio of two sums over minutes, linearised (Cochran, "Sampling Techniques", 1977, chapter 6).
     let deviation = |minute: &&Tally| (minute.sum - mean * float(minute.count)) * scale / count;
-    Side {
+    Estimate {
         value: mean,
         log: mean.ln().max(zero_log()),
         deviations: minutes.iter().map(deviation).collect(),
         variance: count.recip(),
         exposure: 1.0,
-        scale: Scale::Average,
+        model: ErrorModel::Average,
     }
 }
 
-fn rate(minutes: &[&Tally], count: f64) -> Side {
+fn rate(minutes: &[&Tally], count: f64) -> Estimate {
     let errors = float(minutes.iter().map(|minute| minute.errors).sum());
     let rate = errors / count;
-    // No error at all is not yet a rate of zero.
+    // No observed error does not make the rate zero.
     let likely = (errors + 0.5) / (count + 1.0);
-    Side {
+    Estimate {
         value: rate,
         log: likely.ln(),
         deviations: minutes.iter().map(|minute| (float(minute.errors) - rate * float(minute.count)) / count).collect(),
         variance: likely * (1.0 - likely) / count,
         exposure: likely * per_minute(minutes, count),
-        scale: Scale::Rate { rate, count },
+        model: ErrorModel::Rate { rate, count },
     }
 }
 
-fn percentile(minutes: &[&Tally], count: f64, share: f64) -> Option<Side> {
+fn percentile(minutes: &[&Tally], count: f64, share: f64) -> Option<Estimate> {
     let beyond = count * (1.0 - share).min(share);
     if beyond < BEYOND_MIN {
         return None;
@@ -163,17 +163,17 @@ fn percentile(minutes: &[&Tally], count: f64, share: f64) -> Option<Side> {
     for minute in minutes {
         all.merge(&minute.distribution);
     }
-    let curve = Curve::of(&all);
+    let curve = CumulativeShare::of(&all);
     let log = curve.at(share);
     let deviations: Vec<_> =
         minutes.iter().map(|minute| (below(&minute.distribution, log) - share * float(minute.count)) / count).collect();
-    Some(Side {
+    Some(Estimate {
         value: if log > zero_log() { log.exp() } else { 0.0 },
         log,
         deviations,
         variance: share * (1.0 - share) / count,
         exposure: per_minute(minutes, count),
-        scale: Scale::Share { share, curve, beyond },
+        model: ErrorModel::Share { share, curve, beyond },
     })
 }
 
@@ -181,25 +181,25 @@ fn per_minute(minutes: &[&Tally], count: f64) -> f64 {
     count / minutes.iter().map(|_| 1.0).sum::<f64>()
 }
 
-/// Up to here values count as zero, as logarithms.
+/// The logarithm up to which values count as zero.
 fn zero_log() -> f64 {
     f64::from(sketch::bin_of(0.0)) * sketch::bin_width()
 }
 
-/// How many values have a logarithm up to this, those of its bin in part.
+/// The number of values up to a logarithm; the values of its bin count in part.
 fn below(sketch: &Sketch, log: f64) -> f64 {
     let at = log / sketch::bin_width();
     sketch.bins().map(|(bin, count)| float(count) * (at - f64::from(bin) + 1.0).clamp(0.0, 1.0)).sum()
 }
 
-/// The share of values up to each bin, made continuous: the values of a bin spread evenly over its logarithms.
+/// The cumulative distribution, made continuous: the values of a bin spread evenly over its logarithms.
 #[derive(Clone, Debug)]
-struct Curve {
-    /// The end of each bin that holds values, and the share up to there.
+struct CumulativeShare {
+    /// The end of each bin with values, and the share of values up to it.
     ends: Vec<(i16, f64)>,
 }
 
-impl Curve {
+impl CumulativeShare {
     fn of(sketch: &Sketch) -> Self {
         let (total, mut seen) = (float(sketch.count()), 0.0);
         let ends = sketch.bins().map(|(bin, count)| {
@@ -209,14 +209,14 @@ impl Curve {
         Self { ends: ends.collect() }
     }
 
-    /// The logarithm that this share of the values does not pass. Beyond what was measured there is no limit.
+    /// The logarithm of the quantile of this share; infinite beyond the measured values.
     fn at(&self, share: f64) -> f64 {
         if share <= 0.0 {
             return f64::NEG_INFINITY;
         }
-        let place = self.ends.partition_point(|(_, end)| *end < share);
-        let before = place.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0.0, |(_, end)| *end);
-        match self.ends.get(place) {
+        let index = self.ends.partition_point(|(_, end)| *end < share);
+        let before = index.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0.0, |(_, end)| *end);
+        match self.ends.get(index) {
             Some((bin, end)) if share < 1.0 => {
                 (f64::from(*bin) - 1.0 + (share - before) / (end - before)) * sketch::bin_width()
             }
@@ -233,7 +233,7 @@ const fn float(count: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    /// So many minutes of a hundred values each, from 1 to 100, `factor` times as large; every tenth failed.
+    /// Minutes of a hundred values each, from 1 to 100 times `factor`; every tenth failed.
     fn minutes(count: i64, factor: f64) -> Minutes {
         let minute = || {
             let mut minute = Tally::default();
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn statistics_are_those_of_all_values() {
-        let of = |statistic| Side::of(&minutes(30, 2.0), statistic).unwrap().log.exp();
+        let of = |statistic| Estimate::of(&minutes(30, 2.0), statistic).unwrap().log.exp();
         for (statistic, expected) in [
             // Between two values.
             (Statistic::P50, 101.0),
@@ -256,7 +256,7 @@ mod tests {
             (Statistic::Average, 101.0),
             (Statistic::ErrorRate, 0.1),
         ] {
-            // A bin is two percent wide, and all that is known of a value is its bin.
+            // A bin is two percent wide.
             assert!((of(statistic) / expected - 1.0).abs() < 0.021, "{statistic:?}: {}", of(statistic));
         }
     }
@@ -264,17 +264,20 @@ mod tests {
     #[test]
     fn limits_hold_the_statistic_and_widen() {
         for statistic in [Statistic::P50, Statistic::P95, Statistic::Average, Statistic::ErrorRate] {
-            let side = Side::of(&minutes(30, 1.0), statistic).unwrap();
-            let (near, far) = (side.limits(1.0), side.limits(3.0));
-            assert!(far.0 <= near.0 && near.0 <= side.log && side.log <= near.1 && near.1 <= far.1, "{near:?} {far:?}");
+            let estimate = Estimate::of(&minutes(30, 1.0), statistic).unwrap();
+            let (near, far) = (estimate.limits(1.0), estimate.limits(3.0));
+            assert!(
+                far.0 <= near.0 && near.0 <= estimate.log && estimate.log <= near.1 && near.1 <= far.1,
+                "{near:?} {far:?}"
+            );
         }
     }
 
     #[test]
-    fn nothing_is_zero() {
+    fn zero_values_have_a_finite_logarithm() {
         for statistic in [Statistic::Average, Statistic::P50, Statistic::P95] {
-            let side = Side::of(&minutes(30, 0.0), statistic).unwrap();
-            assert!(side.value == 0.0 && side.log.is_finite(), "{side:?}");
+            let estimate = Estimate::of(&minutes(30, 0.0), statistic).unwrap();
+            assert!(estimate.value == 0.0 && estimate.log.is_finite(), "{estimate:?}");
         }
     }
 
@@ -283,23 +286,23 @@ mod tests {
     fn limits_of_rates_are_wilsons() {
         let minute = |errors| Tally::new(5, errors, 0.0, None, Sketch::new());
         let hundred: Minutes = (0..20).map(|at| (at, minute(u64::from(at % 2 == 0)))).collect();
-        let (low, high) = Side::of(&hundred, Statistic::ErrorRate).unwrap().limits(1.959_964);
+        let (low, high) = Estimate::of(&hundred, Statistic::ErrorRate).unwrap().limits(1.959_964);
         assert!((low.exp() - 0.0552).abs() < 1e-4 && (high.exp() - 0.1744).abs() < 1e-4, "{low} {high}");
         let none: Minutes = (0..20).map(|at| (at, minute(0))).collect();
-        let none = Side::of(&none, Statistic::ErrorRate).unwrap();
+        let none = Estimate::of(&none, Statistic::ErrorRate).unwrap();
         assert!(none.value == 0.0 && none.limits(1.0).0 == f64::NEG_INFINITY && none.limits(1.959_964).1.exp() < 0.04);
     }
 
     #[test]
-    fn what_is_too_little_says_nothing() {
-        assert!(Side::of(&minutes(19, 1.0), Statistic::P50).is_none(), "minutes");
-        assert!(Side::of(&minutes(20, 1.0), Statistic::P50).is_some());
-        assert!(Side::of(&minutes(100, 1.0), Statistic::P999).is_none(), "ten values beyond it");
-        let few = Side::of(&minutes(20, 1.0), Statistic::P99).unwrap();
+    fn too_little_data_has_no_estimate() {
+        assert!(Estimate::of(&minutes(19, 1.0), Statistic::P50).is_none(), "minutes");
+        assert!(Estimate::of(&minutes(20, 1.0), Statistic::P50).is_some());
+        assert!(Estimate::of(&minutes(100, 1.0), Statistic::P999).is_none(), "ten values beyond it");
+        let few = Estimate::of(&minutes(20, 1.0), Statistic::P99).unwrap();
         assert!(few.is_enough(1.5) && !few.is_enough(3.0), "twenty values beyond it, as many as 7 independent ones");
-        assert!(Side::of(&Minutes::new(), Statistic::Average).is_none());
+        assert!(Estimate::of(&Minutes::new(), Statistic::Average).is_none());
         for statistic in [Statistic::Count, Statistic::Sum, Statistic::Min, Statistic::Max] {
-            assert!(Side::of(&minutes(100, 1.0), statistic).is_none());
+            assert!(Estimate::of(&minutes(100, 1.0), statistic).is_none());
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Single measurements, page by page, of one parent or of many. One statement.
+//! The report on single measurements, page by page. One statement.
 //!
-//! By time, no page costs more than its rows: of every series (a project and a type) the index says since when it has as
-//! many rows as are asked for, and only those are looked at. By value, all of the window is.
+//! In the order of time, a page costs no more than its rows: for every series (a project and a type) the index tells the
+//! time of the last row that the page may need, and only rows up to it are read. In the order of values, the whole window is
+//! read.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -14,11 +15,11 @@ use sea_orm::{
 
 use super::{
     Question, Report,
-    filter::M,
-    grouping::{Dimension, Group, Grouping},
-    narrow::{Endpoints, Narrowed},
+    conditions::M,
+    grouping::{Dimension, DimensionValues, Grouping},
     parent::{Parent, batches},
-    plan::Piece,
+    plan::{EndpointRows, Segment},
+    scoped::ScopedQuery,
 };
 use crate::{
     db::{Session, compare},
@@ -30,65 +31,65 @@ use crate::{
     },
 };
 
-/// What single measurements can be ordered by.
+/// The sort key of single measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RowOrder {
-    /// When they happened.
+pub enum MeasurementOrder {
+    /// The time of the measurement.
     Timestamp,
     /// The measured value.
     Value,
 }
 
-/// Where a measurement stands in an order.
+/// The position of a measurement in an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
-    /// What it is ordered by.
-    pub key: PlaceKey,
-    /// Its id, by which equals are ordered.
+pub struct MeasurementPosition {
+    /// The value of the sort key.
+    pub key: MeasurementSortKey,
+    /// The id, which breaks ties.
     pub id: MetricId,
 }
 
-/// What a measurement is ordered by.
+/// The value of a sort key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PlaceKey {
-    /// When it happened.
+pub enum MeasurementSortKey {
+    /// The time of the measurement.
     Timestamp(Timestamp),
     /// The measured value.
     Value(Number),
 }
 
-/// A page of single measurements.
+/// A request for a page of single measurements.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Rows {
-    /// Only those with such a value.
+pub struct Measurements {
+    /// A condition on the value.
     pub value: Option<NumberFilter>,
-    /// By what.
-    pub order: RowOrder,
-    /// Which way; equals by their ids, the same way.
+    /// The sort key.
+    pub order: MeasurementOrder,
+    /// The direction, also of the ids that break ties.
     pub sort: Sort,
-    /// Only those behind this place of the same order.
-    pub after: Option<Place>,
-    /// How many.
+    /// The position in the same order after which the page begins.
+    pub after: Option<MeasurementPosition>,
+    /// The maximum number of measurements.
     pub first: u32,
 }
 
 /// A page of single measurements.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct RowPage {
+pub struct MeasurementPage {
     /// The measurements in order.
     pub rows: Vec<(MetricKey, Measurement)>,
-    /// Whether more follow.
+    /// True when more measurements follow.
     pub has_next: bool,
 }
 
-impl RowOrder {
-    /// Where a measurement stands in this order.
-    pub const fn place(self, key: &MetricKey, measurement: &Measurement) -> Place {
+impl MeasurementOrder {
+    /// The position of a measurement in this order.
+    pub const fn position(self, key: &MetricKey, measurement: &Measurement) -> MeasurementPosition {
         let of_order = match self {
-            Self::Timestamp => PlaceKey::Timestamp(key.timestamp),
-            Self::Value => PlaceKey::Value(Number(measurement.value)),
+            Self::Timestamp => MeasurementSortKey::Timestamp(key.timestamp),
+            Self::Value => MeasurementSortKey::Value(Number(measurement.value)),
         };
-        Place { key: of_order, id: key.id }
+        MeasurementPosition { key: of_order, id: key.id }
     }
 
     const fn column(self) -> &'static str {
@@ -99,8 +100,8 @@ impl RowOrder {
     }
 }
 
-impl Report for Rows {
-    type Answer = Arc<RowPage>;
+impl Report for Measurements {
+    type Answer = Arc<MeasurementPage>;
 
     async fn run(
         &self,
@@ -113,32 +114,35 @@ impl Report for Rows {
     }
 }
 
-/// The columns of a measurement, in the order in which they are read; its path stands behind them.
+/// The columns of a measurement, in the order in which they are read. The path of the endpoint follows them.
 const COLUMNS: [&str; 10] =
     ["organization_id", "project_id", "kind", "ts", "id", "value", "status", "name", "release", "endpoint_id"];
 
 /// A page of each parent. One statement for up to 500 parents of a kind.
 ///
 /// # Errors
-/// When a condition cannot be judged, no single measurement of the window is kept any more, or the database fails.
+/// When a condition is invalid, no single measurement of the window is retained, or the database fails.
 pub async fn by_parent(
     scope: &Scope,
     session: &Session,
     question: &Question,
     parents: &[Parent],
-    rows: &Rows,
-) -> Result<HashMap<Parent, Arc<RowPage>>> {
+    rows: &Measurements,
+) -> Result<HashMap<Parent, Arc<MeasurementPage>>> {
     let mut answers = HashMap::with_capacity(parents.len());
     for batch in batches(question, parents) {
-        let narrowed = batch.narrowed_to_raw(scope, session)?;
+        let scoped = batch.scoped_to_raw(scope, session)?;
         let mut found = vec![Vec::new(); batch.parents().len()];
-        if !narrowed.is_empty() {
-            for row in session.query_all(&rows.statement(&narrowed, batch.by())).await? {
+        if !scoped.is_empty() {
+            for row in session.query_all(&rows.statement(&scoped, batch.by())).await? {
                 let Some((key, measurement)) = read(&row)? else { continue };
-                let project =
-                    Group { organization: key.project.organization.0, project: key.project.id.0, ..Group::default() };
-                for place in batch.of(&project) {
-                    if let Some(page) = found.get_mut(*place) {
+                let project = DimensionValues {
+                    organization: key.project.organization.0,
+                    project: key.project.id.0,
+                    ..DimensionValues::default()
+                };
+                for index in batch.of(&project) {
+                    if let Some(page) = found.get_mut(*index) {
                         page.push((key, measurement.clone()));
                     }
                 }
@@ -167,7 +171,7 @@ fn read(row: &QueryResult) -> Result<Option<(MetricKey, Measurement)>> {
     Ok(Some((key, measurement)))
 }
 
-impl Rows {
+impl Measurements {
     fn direction(&self) -> Order {
         match self.sort {
             Sort::Ascending => Order::Asc,
@@ -175,16 +179,16 @@ impl Rows {
         }
     }
 
-    /// One row more than asked for tells whether there is a further page without counting.
+    /// The limit of the statement: one row more than asked for shows whether a further page exists.
     fn one_more(&self) -> u64 {
         u64::from(self.first) + 1
     }
 
-    fn page(&self, mut rows: Vec<(MetricKey, Measurement)>) -> RowPage {
+    fn page(&self, mut rows: Vec<(MetricKey, Measurement)>) -> MeasurementPage {
         rows.sort_by(|a, b| {
             let by_key = match self.order {
-                RowOrder::Timestamp => a.0.timestamp.cmp(&b.0.timestamp),
-                RowOrder::Value => a.1.value.total_cmp(&b.1.value),
+                MeasurementOrder::Timestamp => a.0.timestamp.cmp(&b.0.timestamp),
+                MeasurementOrder::Value => a.1.value.total_cmp(&b.1.value),
             };
             let ascending = by_key.then_with(|| a.0.id.cmp(&b.0.id));
             if self.sort == Sort::Ascending { ascending } else { ascending.reverse() }
@@ -192,13 +196,13 @@ impl Rows {
         let size = usize::try_from(self.first).unwrap_or(usize::MAX);
         let has_next = rows.len() > size;
         rows.truncate(size);
-        RowPage { rows, has_next }
+        MeasurementPage { rows, has_next }
     }
 
-    /// The first rows of each parent, told apart by these columns.
-    fn statement(&self, narrowed: &Narrowed, per: &[Dimension]) -> SelectStatement {
-        // Of raw rows alone there is one piece.
-        let mut rows = narrowed.pieces().first().map(|piece| self.rows(narrowed, *piece)).unwrap_or_default();
+    /// The first rows of each parent; `per` are the columns that identify a parent.
+    fn statement(&self, scoped: &ScopedQuery, per: &[Dimension]) -> SelectStatement {
+        // A plan of raw rows alone has one segment.
+        let mut rows = scoped.segments().first().map(|segment| self.rows(scoped, *segment)).unwrap_or_default();
         let by = [self.order.column(), "id"];
         let columns = || COLUMNS.iter().map(|column| ("r", *column));
         let mut first = Query::select();
@@ -222,7 +226,7 @@ impl Rows {
                 .from_subquery(rows, "r")
                 .and_where(Expr::col(("r", "place")).lte(i64::try_from(self.one_more()).unwrap_or(i64::MAX)));
         }
-        // Paths are looked up for the rows that are shown, and for no others.
+        // Paths are looked up for the rows of the page only.
         Query::select()
             .columns(COLUMNS.iter().map(|column| ("w", *column)))
             .column(("e", "path"))
@@ -233,10 +237,10 @@ impl Rows {
             .take()
     }
 
-    fn rows(&self, narrowed: &Narrowed, piece: Piece) -> SelectStatement {
+    fn rows(&self, scoped: &ScopedQuery, segment: Segment) -> SelectStatement {
         let mut rows = match self.order {
-            RowOrder::Value => narrowed.rows(piece, Endpoints::Single),
-            RowOrder::Timestamp => self.first_of_each_series(narrowed, piece),
+            MeasurementOrder::Value => scoped.rows(segment, EndpointRows::Separate),
+            MeasurementOrder::Timestamp => self.first_of_each_series(scoped, segment),
         };
         rows.columns(COLUMNS.map(|column| (M, column)));
         rows.cond_where(self.conditions());
@@ -246,33 +250,33 @@ impl Rows {
     fn conditions(&self) -> Cond {
         Cond::all()
             .add_option(self.value.as_ref().map(|filter| compare::number(&Expr::col((M, "value")), filter)))
-            .add_option(self.after.map(|place| self.beyond(place)))
+            .add_option(self.after.map(|position| self.beyond(position)))
     }
 
-    fn beyond(&self, place: Place) -> Cond {
+    fn beyond(&self, position: MeasurementPosition) -> Cond {
         let key = || Expr::col((M, self.order.column()));
         let id = Expr::col((M, "id"));
-        let bound = match place.key {
-            PlaceKey::Timestamp(timestamp) => Expr::val(timestamp.as_micros()),
-            PlaceKey::Value(value) => Expr::val(value.0),
+        let bound = match position.key {
+            MeasurementSortKey::Timestamp(timestamp) => Expr::val(timestamp.as_micros()),
+            MeasurementSortKey::Value(value) => Expr::val(value.0),
         };
         match self.sort {
             Sort::Ascending => {
-                let further = key().gt(bound.clone()).or(key().eq(bound.clone()).and(id.gt(place.id.0)));
-                // Says nothing new, but an index can start there.
+                let further = key().gt(bound.clone()).or(key().eq(bound.clone()).and(id.gt(position.id.0)));
+                // Implied by the second condition, but an index can start here.
                 Cond::all().add(key().gte(bound)).add(further)
             }
             Sort::Descending => {
-                let further = key().lt(bound.clone()).or(key().eq(bound.clone()).and(id.lt(place.id.0)));
+                let further = key().lt(bound.clone()).or(key().eq(bound.clone()).and(id.lt(position.id.0)));
                 Cond::all().add(key().lte(bound)).add(further)
             }
         }
     }
 
-    /// Of every project and type the rows up to the time of the last that may be shown.
-    fn first_of_each_series(&self, narrowed: &Narrowed, piece: Piece) -> SelectStatement {
+    /// The rows of every series up to the time of the last row that the page may need.
+    fn first_of_each_series(&self, scoped: &ScopedQuery, segment: Segment) -> SelectStatement {
         let time = || Expr::col((M, "ts"));
-        let (from, to) = (piece.range.from().as_micros(), piece.range.to().as_micros());
+        let (from, to) = (segment.range.from().as_micros(), segment.range.to().as_micros());
         let mut last = Query::select();
         last.expr(time()).from_as("metric_event", M).and_where(time().gte(from)).and_where(time().lt(to));
         for (column, of_series) in
@@ -280,18 +284,18 @@ impl Rows {
         {
             last.and_where(Expr::col((M, column)).equals(of_series));
         }
-        narrowed.conditions(&mut last, piece, Endpoints::Single);
+        scoped.conditions(&mut last, segment, EndpointRows::Separate);
         last.cond_where(self.conditions()).order_by((M, "ts"), self.direction());
         last.limit(1).offset(u64::from(self.first));
         let end = match self.sort {
             Sort::Ascending => to.saturating_sub(1),
             Sort::Descending => from,
         };
-        let mut series = narrowed.series();
-        // The limit keeps PostgreSQL from looking for the last of a series once for each of its rows.
+        let mut series = scoped.series();
+        // The limit keeps PostgreSQL from evaluating the last time of a series once for each of its rows.
         series.expr_as(Func::coalesce([Expr::from(last), Expr::val(end)]), "last").limit(u64::from(u32::MAX));
         let mut rows = Query::select();
-        // CROSS JOIN is what tells SQLite to begin with the few series.
+        // CROSS JOIN makes SQLite begin with the few series.
         rows.from_subquery(series, "s").cross_join("metric_event".into_table_ref().alias(M));
         for column in ["organization_id", "project_id", "kind"] {
             rows.and_where(Expr::col((M, column)).equals(("s", column)));
@@ -301,7 +305,7 @@ impl Rows {
             Sort::Ascending => rows.and_where(time().gte(from)).and_where(time().lte(last)),
             Sort::Descending => rows.and_where(time().gte(last)).and_where(time().lt(to)),
         };
-        narrowed.conditions(&mut rows, piece, Endpoints::Single);
+        scoped.conditions(&mut rows, segment, EndpointRows::Separate);
         rows
     }
 }

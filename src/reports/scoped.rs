@@ -1,0 +1,302 @@
+//! A question within its caller's scope: the FROM and WHERE of every report.
+//!
+//! Organization, project and type are always named, because the indexes of the metric tables begin with them.
+
+use sea_orm::{
+    ConnectionTrait, DbBackend,
+    sea_query::{Expr, ExprTrait, Query, SelectStatement},
+};
+
+use super::{
+    Accuracy, AnswerSource, Distribution, Question, Stats, Want,
+    conditions::{self, ENDPOINT, M},
+    grid::BucketGrid,
+    grouping::Grouping,
+    plan::{EndpointRows, Plan, Resolution, Segment, TableChoice, coarsest, plan},
+    visible::VisibleProjects,
+};
+use crate::{
+    db::{Session, compare},
+    error::{Error, Result},
+    model::{
+        EndpointId, Kept, MetricType, Scope, Sketch, Tally, TimeRange, filter::TextFilter, sketch::RELATIVE_ERROR,
+        timestamp::duration_text,
+    },
+};
+
+/// A question narrowed to its caller's scope, with the plan of the tables that answer it.
+pub(super) struct ScopedQuery<'a> {
+    backend: DbBackend,
+    question: &'a Question,
+    projects: VisibleProjects<'a>,
+    kinds: Vec<MetricType>,
+    endpoints: Option<&'a [EndpointId]>,
+    plan: Plan,
+    grid: Option<BucketGrid>,
+    exact: Option<u32>,
+}
+
+impl<'a> ScopedQuery<'a> {
+    /// A query for statistics, grouped as `grouping` says.
+    ///
+    /// # Errors
+    /// When a condition is invalid (too many alternatives, text that no path can contain), when no table is retained that
+    /// could answer, or when there would be too many buckets.
+    pub(super) fn new(
+        scope: &Scope,
+        question: &'a Question,
+        grouping: &Grouping,
+        want: Want,
+        session: &Session,
+    ) -> Result<Self> {
+        let kept = session.kept();
+        let exact = question.exact.filter(|_| want == Want::Percentiles);
+        let needs_raw = question.needs_raw() || grouping.is_raw() || exact.is_some();
+        let tables = match grouping.buckets() {
+            _ if needs_raw => TableChoice::RawOnly,
+            Some(buckets) => TableChoice::Aligned(buckets.width_micros),
+            None => TableChoice::Any,
+        };
+        let plan = plan(question.window, tables, kept).ok_or_else(|| not_kept(tables, kept))?;
+        if exact.is_some() && plan.covers != question.window {
+            let message = format!("exact answers need single measurements, which are kept since {}", kept.raw);
+            return Err(Error::input("filter.exact", message));
+        }
+        let grid = grouping.buckets().map(|buckets| buckets.over(plan.covers)).transpose()?;
+        Ok(Self { grid, exact, ..Self::planned(scope, question, plan, session)? })
+    }
+
+    /// A query for single measurements.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(super) fn of_rows(scope: &Scope, question: &'a Question, session: &Session) -> Result<Self> {
+        let kept = session.kept();
+        let plan =
+            plan(question.window, TableChoice::RawOnly, kept).ok_or_else(|| not_kept(TableChoice::RawOnly, kept))?;
+        Self::planned(scope, question, plan, session)
+    }
+
+    /// A query that finds single measurements with the help of rollups; `None` where no single measurement of the window is
+    /// retained.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(super) fn of_raw(scope: &Scope, question: &'a Question, session: &Session) -> Result<Option<Self>> {
+        let tables = if question.needs_raw() { TableChoice::RawOnly } else { TableChoice::IntoRaw };
+        let plan = plan(question.window, tables, session.kept());
+        plan.map(|plan| Self::planned(scope, question, plan, session)).transpose()
+    }
+
+    /// A query for the counts of late measurements. The window is not adjusted to what is retained.
+    ///
+    /// # Errors
+    /// When a condition is invalid.
+    pub(super) fn of_days(scope: &Scope, question: &'a Question, session: &Session) -> Result<Self> {
+        Self::planned(scope, question, Plan { covers: question.window, segments: Vec::new() }, session)
+    }
+
+    fn planned(scope: &Scope, question: &'a Question, plan: Plan, session: &Session) -> Result<Self> {
+        conditions::check(question)?;
+        Ok(Self {
+            backend: session.get_database_backend(),
+            question,
+            projects: VisibleProjects::of(scope, &question.projects),
+            kinds: question.kinds(),
+            endpoints: None,
+            plan,
+            grid: None,
+            exact: None,
+        })
+    }
+
+    /// Restricts the query to these endpoints.
+    pub(super) fn among(self, endpoints: &'a [EndpointId]) -> Self {
+        Self { endpoints: Some(endpoints), ..self }
+    }
+
+    /// True when the scope excludes every project of the question, so that no statement is needed.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.projects.is_empty()
+    }
+
+    /// The database that runs the statement.
+    pub(super) const fn backend(&self) -> DbBackend {
+        self.backend
+    }
+
+    /// The metric types asked for, each once.
+    pub(super) fn kinds(&self) -> &[MetricType] {
+        &self.kinds
+    }
+
+    /// The segments of the answered window.
+    pub(super) fn segments(&self) -> &[Segment] {
+        &self.plan.segments
+    }
+
+    /// The buckets of the answered window; `None` for an answer without buckets.
+    pub(super) const fn grid(&self) -> Option<BucketGrid> {
+        self.grid
+    }
+
+    /// The maximum number of single measurements that an exact distribution is read from; `None` where bins suffice.
+    pub(super) const fn exact(&self) -> Option<u32> {
+        self.exact
+    }
+
+    /// Statistics without measurements.
+    pub(super) fn empty_stats(&self, want: Want) -> Stats {
+        let distribution = (want == Want::Percentiles).then(|| match self.exact {
+            Some(_) => Distribution::Values(Vec::new()),
+            None => Distribution::Sketch(Sketch::new()),
+        });
+        Stats { tally: Tally::empty(distribution), accuracy: self.accuracy(want) }
+    }
+
+    /// Checks the number of rows of an exact answer.
+    ///
+    /// # Errors
+    /// When there are more rows than an exact answer may read.
+    pub(super) fn check_rows(&self, rows: usize) -> Result<()> {
+        match self.exact {
+            Some(most) if rows > most as usize => {
+                let message = format!(
+                    "the answer would be read from more than {most} single measurements; ask about fewer, or take the \
+                     estimate, which is off by 1 % at most"
+                );
+                Err(Error::input("filter.exact", message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// True when the window that was asked for contains all of `range`.
+    pub(super) fn asked_for_all_of(&self, range: TimeRange) -> bool {
+        self.question.window.common(range) == Some(range)
+    }
+
+    /// The accuracy of an answer for the whole window.
+    pub(super) fn accuracy(&self, want: Want) -> Accuracy {
+        self.accuracy_of(self.plan.covers, self.question.window, want)
+    }
+
+    /// The accuracy of an answer for one bucket.
+    pub(super) fn accuracy_in(&self, bucket: TimeRange, want: Want) -> Accuracy {
+        let covers = self.plan.covers.common(bucket).unwrap_or(bucket);
+        self.accuracy_of(covers, self.question.window.common(bucket).unwrap_or(bucket), want)
+    }
+
+    fn accuracy_of(&self, covers: TimeRange, asked: TimeRange, want: Want) -> Accuracy {
+        let inside = || self.segments().iter().filter(|segment| segment.range.common(covers).is_some());
+        let source = match inside().filter(|segment| segment.resolution == Resolution::Raw).count() {
+            0 => AnswerSource::Rollup,
+            raw if raw == inside().count() => AnswerSource::Raw,
+            _ => AnswerSource::Mixed,
+        };
+        let has_values = want == Want::Scalars || self.exact.is_some();
+        Accuracy {
+            is_exact: has_values && covers == asked,
+            covers,
+            relative_error_bound: if has_values { 0.0 } else { RELATIVE_ERROR },
+            source,
+        }
+    }
+
+    /// `FROM table AS m WHERE ..` for one segment, without columns.
+    pub(super) fn rows(&self, segment: Segment, endpoints: EndpointRows) -> SelectStatement {
+        let mut select = self.within(segment.resolution.table(), segment.resolution.time_column(), segment.range);
+        self.conditions(&mut select, segment, endpoints);
+        select
+    }
+
+    /// `FROM metric_late AS m WHERE ..`: only project, type and day of late measurements are known.
+    pub(super) fn late(&self) -> SelectStatement {
+        self.within("metric_late", "bucket", self.plan.covers)
+    }
+
+    fn within(&self, table: &'static str, time: &'static str, range: TimeRange) -> SelectStatement {
+        let mut select = Query::select();
+        select
+            .from_as(table, M)
+            .cond_where(self.projects.condition(M, self.backend))
+            .and_where(Expr::col((M, "kind")).is_in(self.kinds.iter().map(|kind| kind.code())))
+            .and_where(Expr::col((M, time)).gte(range.from().as_micros()))
+            .and_where(Expr::col((M, time)).lt(range.to().as_micros()));
+        select
+    }
+
+    /// Adds the conditions of the question that do not belong to the index prefix.
+    pub(super) fn conditions(&self, select: &mut SelectStatement, segment: Segment, endpoints: EndpointRows) {
+        let endpoint = || Expr::col((M, "endpoint_id"));
+        match (&self.question.endpoint, endpoints, segment.resolution) {
+            (Some(filter), _, resolution) => {
+                if resolution != Resolution::Raw {
+                    select.and_where(endpoint().ne(EndpointId::ALL.0));
+                }
+                let key = Expr::tuple([Expr::col((M, "organization_id")), endpoint()]);
+                let known = self.endpoints_with(filter);
+                select.and_where(match &self.projects {
+                    // Looking up each endpoint is cheaper than reading all of them.
+                    VisibleProjects::Everything => key.in_subquery(known),
+                    VisibleProjects::Organizations(_) | VisibleProjects::Keys(_) => {
+                        compare::sifted(self.backend, key, known)
+                    }
+                });
+            }
+            (None, _, Resolution::Raw) => {}
+            (None, EndpointRows::Combined, _) => {
+                select.and_where(endpoint().eq(EndpointId::ALL.0));
+            }
+            (None, EndpointRows::Separate, _) => {
+                select.and_where(endpoint().ne(EndpointId::ALL.0));
+            }
+        }
+        if self.question.needs_raw() {
+            select.cond_where(conditions::single(self.question));
+        }
+        if let Some(ids) = self.endpoints {
+            select.and_where(endpoint().is_in(ids.iter().map(|id| id.0)));
+        }
+    }
+
+    /// The series asked for, one row per project and type: `organization_id`, `project_id`, `kind`.
+    pub(super) fn series(&self) -> SelectStatement {
+        self.projects.series(&self.kinds)
+    }
+
+    fn endpoints_with(&self, filter: &TextFilter) -> SelectStatement {
+        let mut select = Query::select();
+        select
+            .columns(["organization_id", "id"])
+            .from_as("endpoint", ENDPOINT)
+            .cond_where(self.projects.condition(ENDPOINT, self.backend))
+            .cond_where(conditions::path(filter));
+        select
+    }
+}
+
+fn not_kept(tables: TableChoice, kept: Kept) -> Error {
+    let message = match tables {
+        TableChoice::Aligned(width) => {
+            let (resolution, since) = coarsest(width, kept);
+            let bucket = duration_text(width);
+            let rows = match resolution {
+                Resolution::Raw => "single measurements",
+                Resolution::Part | Resolution::Minute | Resolution::FiveMinutes => "rollups per minute",
+                Resolution::Hour => "rollups per hour",
+                Resolution::Day => "rollups per day",
+            };
+            format!(
+                "buckets of {bucket} are answered from {rows}, which are kept since {since}: ask for a later time, or for \
+                 buckets of whole days"
+            )
+        }
+        TableChoice::Any | TableChoice::IntoRaw | TableChoice::RawOnly => format!(
+            "this is answered from single measurements, which are kept since {}: ask for a later time, or for what rollups \
+             know (all but status, name and release)",
+            kept.raw
+        ),
+    };
+    Error::input("filter.time", message)
+}

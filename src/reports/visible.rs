@@ -1,0 +1,121 @@
+//! The projects of a question that the caller's scope reaches, as SQL.
+
+use std::collections::BTreeMap;
+
+use sea_orm::{
+    DbBackend,
+    sea_query::{Cond, Expr, ExprTrait, Query, SelectStatement},
+};
+
+use super::{Projects, union::union_all};
+use crate::{
+    db::compare,
+    model::{Key, MetricType, OrganizationId, ProjectId, Reach, Scope},
+};
+
+/// The projects of a question that the caller's scope reaches.
+pub(super) enum VisibleProjects<'a> {
+    /// The projects of every organization.
+    Everything,
+    /// All projects of these organizations.
+    Organizations(Vec<OrganizationId>),
+    /// These projects.
+    Keys(Vec<&'a Key<ProjectId>>),
+}
+
+impl<'a> VisibleProjects<'a> {
+    pub(super) fn of(scope: &Scope, projects: &'a Projects) -> Self {
+        match (projects, scope.reach()) {
+            (Projects::All, Reach::Everything) => Self::Everything,
+            (Projects::All, Reach::Organization(own)) => Self::Organizations(vec![own]),
+            (Projects::Organizations(ids), _) => {
+                Self::Organizations(ids.iter().copied().filter(|id| scope.sees(*id)).collect())
+            }
+            (Projects::Keys(keys), _) => Self::Keys(keys.iter().filter(|key| scope.sees(key.organization)).collect()),
+        }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        match self {
+            Self::Organizations(ids) => ids.is_empty(),
+            Self::Keys(keys) => keys.is_empty(),
+            Self::Everything => false,
+        }
+    }
+
+    /// The condition on the columns `organization_id` and `project_id` of a table.
+    pub(super) fn condition(&self, table: &'static str, backend: DbBackend) -> Cond {
+        let organization = || Expr::col((table, "organization_id"));
+        let project = || Expr::col((table, "project_id"));
+        match self {
+            Self::Everything => {
+                let mut every = Query::select();
+                every.columns(["organization_id", "id"]).from("project");
+                Cond::all().add(Expr::tuple([organization(), project()]).in_subquery(every))
+            }
+            Self::Organizations(ids) => {
+                let organizations = Cond::all().add(any_of(organization(), ids));
+                let mut own = Query::select();
+                own.from("project").and_where(any_of(Expr::col("organization_id"), ids));
+                if let [_] = ids[..] {
+                    organizations.add(compare::among(backend, project(), own.column("id").take()))
+                } else {
+                    let own = own.columns(["organization_id", "id"]).take();
+                    organizations.add(Expr::tuple([organization(), project()]).in_subquery(own))
+                }
+            }
+            Self::Keys(keys) => pairs(keys, &organization(), &project()),
+        }
+    }
+
+    /// The series of these projects and types, one row each: `organization_id`, `project_id`, `kind`.
+    pub(super) fn series(&self, kinds: &[MetricType]) -> SelectStatement {
+        let kinds = kinds.iter().map(|kind| {
+            let mut one = Query::select();
+            // A constant, so that the database knows its type.
+            one.expr_as(Expr::cust(kind.code().to_string()), "kind");
+            one
+        });
+        let mut select = Query::select();
+        select
+            .column(("p", "organization_id"))
+            .expr_as(Expr::col(("p", "id")), "project_id")
+            .column(("k", "kind"))
+            .from_as("project", "p")
+            .from_subquery(union_all(kinds), "k");
+        match self {
+            Self::Everything => {}
+            Self::Organizations(ids) => {
+                select.and_where(any_of(Expr::col(("p", "organization_id")), ids));
+            }
+            Self::Keys(keys) => {
+                select.cond_where(pairs(keys, &Expr::col(("p", "organization_id")), &Expr::col(("p", "id"))));
+            }
+        }
+        select
+    }
+}
+
+fn pairs(keys: &[&Key<ProjectId>], organization: &Expr, project: &Expr) -> Cond {
+    let mut by_organization: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+    for key in keys {
+        by_organization.entry(key.organization.0).or_default().push(key.id.0);
+    }
+    // The two lists find the rows by index; the pairs exclude projects with the same id in another organization.
+    let lists = Cond::all()
+        .add(organization.clone().is_in(by_organization.keys().copied()))
+        .add(project.clone().is_in(keys.iter().map(|key| key.id.0)));
+    if by_organization.len() < 2 {
+        return lists;
+    }
+    lists.add(by_organization.into_iter().fold(Cond::any(), |pairs, (id, projects)| {
+        pairs.add(organization.clone().eq(id).and(project.clone().is_in(projects)))
+    }))
+}
+
+fn any_of(column: Expr, ids: &[OrganizationId]) -> Expr {
+    match ids {
+        [one] => column.eq(one.0),
+        many => column.is_in(many.iter().map(|id| id.0)),
+    }
+}
