@@ -1,4 +1,4 @@
-//! The only place that reads the time. Everything else is handed a [`Clock`], so that tests can fix it.
+//! The only file that reads the time. All other code is given a [`Clock`], so that tests can set it.
 
 use std::{
     sync::{
@@ -10,46 +10,46 @@ use std::{
 
 use crate::model::Timestamp;
 
-/// Tells the time: the system's, or a fixed one that a test moves by hand.
+/// A source of the current time: the system clock, or a fixed time that a test sets.
 #[derive(Clone, Debug, Default)]
-pub struct Clock(Source);
+pub struct Clock(TimeSource);
 
 #[derive(Clone, Debug, Default)]
-enum Source {
+enum TimeSource {
     #[default]
     System,
     Fixed(Arc<AtomicI64>),
 }
 
 impl Clock {
-    /// The system's clock.
+    /// The system clock.
     pub const fn system() -> Self {
-        Self(Source::System)
+        Self(TimeSource::System)
     }
 
-    /// A clock that stands still until [`Self::set`].
+    /// A clock that keeps its time until [`Self::set`].
     pub fn fixed(at: Timestamp) -> Self {
-        Self(Source::Fixed(Arc::new(AtomicI64::new(at.as_micros()))))
+        Self(TimeSource::Fixed(Arc::new(AtomicI64::new(at.as_micros()))))
     }
 
-    /// Moves a fixed clock; the system's clock is not ours to move.
+    /// Sets a fixed clock. Has no effect on the system clock.
     pub fn set(&self, to: Timestamp) {
-        if let Source::Fixed(micros) = &self.0 {
+        if let TimeSource::Fixed(micros) = &self.0 {
             micros.store(to.as_micros(), Ordering::Relaxed);
         }
     }
 
-    /// Now.
+    /// The current time.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the time")]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            Source::System => Timestamp::from_micros(jiff::Timestamp::now().as_microsecond()),
-            Source::Fixed(micros) => Timestamp::from_micros(micros.load(Ordering::Relaxed)),
+            TimeSource::System => Timestamp::from_micros(jiff::Timestamp::now().as_microsecond()),
+            TimeSource::Fixed(micros) => Timestamp::from_micros(micros.load(Ordering::Relaxed)),
         }
     }
 }
 
-/// Measures how long something took. Not affected by a fixed [`Clock`]: durations are real.
+/// Measures a duration. Not affected by a fixed [`Clock`].
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);
 
@@ -60,7 +60,7 @@ impl Stopwatch {
         Self(Instant::now())
     }
 
-    /// Milliseconds since the start.
+    /// The milliseconds since the start.
     pub fn elapsed_ms(&self) -> f64 {
         self.0.elapsed().as_secs_f64() * 1_000.0
     }

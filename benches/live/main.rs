@@ -27,7 +27,7 @@ pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 const PACED_MESSAGES: usize = 5_000;
 const PACED: Duration = Duration::from_secs(10);
 const FLOOD: Duration = Duration::from_secs(10);
-/// How often a slow client comes and goes, and for how long.
+/// The number of connections of a slow client, and the duration of each.
 const TURNS: usize = 5;
 const TURN: Duration = Duration::from_secs(4);
 /// Descriptors besides the clients' own; both ends of a socket are counted in their own processes.
@@ -83,7 +83,7 @@ fn row(what: &str, ours: f64, raw: f64) {
     println!("{what:<44} {ours:>12.2} {raw:>12.2} {:>8.2}", ours / raw);
 }
 
-/// How many files this process may have open.
+/// The limit of open files of this process.
 fn descriptors() -> Outcome<usize> {
     let limits = std::fs::read_to_string("/proc/self/limits")?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).ok_or("no limit of open files")?;

@@ -1,4 +1,4 @@
-//! What there is at least to do: one text, made before, to every socket, with the same buffers as ours.
+//! The lower bound: one prepared text sent to every socket, with the same buffers as perfgraph.
 
 use axum::{
     Router,

@@ -24,27 +24,27 @@ const STREAM: &str = "subscription ($filter: StreamFilter!) {
     metricStream(filter: $filter, maxDelay: \"PT0.001S\") { cursor metrics { value endpoint } }
 }";
 
-/// Who publishes to whom.
+/// The server of a round: it receives measurements and pushes them to the watchers.
 pub struct Target {
     address: SocketAddr,
     http: reqwest::Client,
-    /// What is measured, and for perfgraph the project that it goes to.
+    /// The project that receives the measurements; `None` for the raw server.
     project: Option<String>,
     start: Instant,
 }
 
-/// What a round came to.
+/// The result of a round.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Figures {
     /// Messages that arrived.
     pub delivered: u64,
-    /// Of those, how many in a second.
+    /// Messages per second.
     pub per_second: f64,
     /// From the call that publishes to a client.
     pub p99_ms: f64,
-    /// Of the server, for each message that arrived.
+    /// CPU time of the server per delivered message.
     pub cpu_us: f64,
-    /// Of the server.
+    /// Memory of the server per client, in KiB.
     pub kib_a_client: f64,
 }
 

@@ -1,4 +1,4 @@
-//! What the database alone can do, as a measure for ingest: one bare COPY into the very table that perfgraph fills, and
+//! The capacity of the database alone, as a reference for ingest: one bare COPY into the very table that perfgraph fills, and
 //! rows in transactions of 1,000 with and without their rollup parts, written as perfgraph writes them, into bare ones.
 //! The difference of these two is what rollups cost, and it is compared with all that ingest over HTTP costs besides.
 
@@ -63,7 +63,7 @@ struct Row {
     bin: i16,
 }
 
-/// What a transaction adds to a minute of an endpoint, and of all together (0).
+/// The rows that a transaction adds to a minute of an endpoint, and of all endpoints together (0).
 #[derive(Default)]
 struct Cell {
     n: i64,
@@ -75,18 +75,18 @@ struct Cell {
 
 type Cells = BTreeMap<(i64, i64), Cell>;
 
-/// Whether a transaction writes rollup parts as well.
+/// The tables that a transaction writes: with rollup parts or without.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Parts {
     Without,
     With,
 }
 
-/// What was written, and what it cost.
+/// The rows written, and their cost.
 #[derive(Clone, Copy)]
 struct Cost {
     rows_per_second: f64,
-    /// Of the database, and of making the cells.
+    /// The CPU time of the database, and of computing the rollup rows.
     cpu_micros_per_thousand: f64,
 }
 
@@ -267,7 +267,7 @@ fn room(parameters: usize) -> SqliteArguments {
 }
 
 async fn sqlite(connection: &mut SqliteConnection, rows: &[Row], cells: &Cells) -> Outcome<()> {
-    /// What a statement holds, as perfgraph has them.
+    /// The rows of a statement, in the shape of perfgraph.
     const ROWS_AT_ONCE: usize = 512;
     const CELLS_AT_ONCE: usize = 32;
     static INSERTS: LazyLock<[String; 2]> =

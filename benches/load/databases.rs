@@ -36,7 +36,7 @@ const MORE: [&str; 3] = [
 const PROJECTS: &str = "SELECT organization_id, id FROM project \
     WHERE organization_id = (SELECT id FROM organization WHERE slug = 'contoso') ORDER BY name, id LIMIT 3";
 
-/// Which database.
+/// The kind of database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A file in a temporary folder.
@@ -74,7 +74,7 @@ pub enum Direct {
     Postgres(PgConnection),
 }
 
-/// What is stored of a project: rows, and their values added up.
+/// The stored rows of a project, and the sum of their values.
 pub type Stored = (i64, f64);
 
 impl Direct {
@@ -167,10 +167,10 @@ impl Project {
     }
 }
 
-/// How many databases this process has made.
+/// The number of databases made by this process.
 static MADE: AtomicU32 = AtomicU32::new(0);
 
-/// Where a database is.
+/// The location of a database.
 pub struct Place {
     url: String,
     /// Its name on the PostgreSQL server.
@@ -215,19 +215,19 @@ impl Place {
 
 /// A database with both servers on top.
 pub struct Bench {
-    /// Which database.
+    /// The kind of database.
     pub kind: Kind,
     /// The real server.
     pub perfgraph: Server,
-    /// What a competent engineer would write for these requests alone.
+    /// The hand-written endpoint.
     pub handwritten: Server,
     /// The PostgreSQL server's process.
     pub postmaster: Option<u32>,
     /// Has measurements of a day.
     pub read: Project,
-    /// Where perfgraph writes.
+    /// The database that perfgraph writes to.
     pub written: Project,
-    /// Where the hand-written endpoint writes.
+    /// The database that the hand-written endpoint writes to.
     pub written_by_hand: Project,
     place: Place,
     _folder: TempDir,
@@ -274,7 +274,7 @@ impl Bench {
         Direct::open(self.place.url()).await
     }
 
-    /// What is stored of a project.
+    /// The stored rows of a project.
     pub async fn stored(&self, project: Project) -> Outcome<Stored> {
         self.direct().await?.stored(project.key()).await
     }

@@ -21,7 +21,7 @@ const RNG_SEED: u64 = 1;
 const ENDPOINTS: usize = 20;
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 const DAY_BATCHES: u32 = 70;
-/// What a client sends at once happened within seconds.
+/// The time span of the measurements in one request: seconds.
 const SPAN: SignedDuration = SignedDuration::from_secs(10);
 /// Different bodies, sent in turn.
 const BODIES: u32 = 8;
@@ -29,7 +29,7 @@ const BODIES: u32 = 8;
 const ROUNDS: usize = 3;
 const ROUND_LIMIT: Duration = Duration::from_secs(6);
 
-/// Where perfgraph is told of them; the hand-written endpoint has one way only.
+/// The ingest API of perfgraph that is used; the hand-written endpoint has only one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Door {
     Mutation,
@@ -37,7 +37,7 @@ enum Door {
     Bulk,
 }
 
-/// How measurements arrive.
+/// The arrival of measurements.
 struct Shape {
     name: &'static str,
     door: Door,
@@ -175,7 +175,7 @@ async fn measure(bench: &Bench, shape: &Shape) -> Outcome<Line> {
     Ok(Line { database: bench.kind, workload: shape.name, statements, rows: shape.rows, ours, theirs })
 }
 
-/// What both sides are told: the same measurements in the same order.
+/// The measurements sent to both servers, in the same order.
 fn bodies(shape: &Shape) -> Outcome<Vec<Vec<Value>>> {
     let mut random = StdRng::seed_from_u64(RNG_SEED);
     let to = Timestamp::now();

@@ -11,9 +11,9 @@ use crate::{
 
 /// A workload on a database.
 pub struct Line {
-    /// Which database.
+    /// The kind of database.
     pub database: Kind,
-    /// Which workload.
+    /// The workload.
     pub workload: &'static str,
     /// Statements of one request on perfgraph.
     pub statements: u64,
@@ -31,7 +31,7 @@ impl Line {
         self.theirs.cpu_micros / self.ours.cpu_micros
     }
 
-    /// The same with the database's CPU.
+    /// The ratio including the CPU time of the database.
     fn ratio_with_database(&self) -> f64 {
         self.theirs.all_cpu_micros() / self.ours.all_cpu_micros()
     }
@@ -71,7 +71,7 @@ impl Report {
         self.lines.push(line);
     }
 
-    /// What a workload was measured at.
+    /// The measurements of a workload.
     pub fn line(&self, database: Kind, workload: &str) -> Option<&Line> {
         self.lines.iter().find(|line| line.database == database && line.workload == workload)
     }

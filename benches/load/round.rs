@@ -24,7 +24,7 @@ pub struct Load {
     pub connections: usize,
 }
 
-/// What every answer must be like: a server that fails quickly must not look fast.
+/// The check of every answer: a server that fails quickly must not look fast.
 #[derive(Clone, Copy)]
 pub enum Expect {
     /// About as long as the answer that was looked at: sums in another order differ in their last digits.
@@ -33,7 +33,7 @@ pub enum Expect {
     Text(&'static str),
 }
 
-/// What a round cost.
+/// The cost of a round.
 #[derive(Clone, Copy, Debug)]
 pub struct Figures {
     /// Requests in a second.

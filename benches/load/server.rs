@@ -18,11 +18,11 @@ const MARK: &str = "serves on http://";
 pub struct Server {
     child: Child,
     pid: u32,
-    /// Where it listens.
+    /// The address of the server.
     pub address: SocketAddr,
 }
 
-/// What a process holds, in KiB.
+/// The memory of a process in KiB.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
     /// Now.

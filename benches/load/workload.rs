@@ -1,4 +1,4 @@
-//! What is asked: the same question as a GraphQL operation and as an address of the hand-written endpoint.
+//! The workloads: each question as a GraphQL operation and as a URL of the hand-written endpoint.
 
 use serde_json::{Value, json};
 
@@ -91,7 +91,7 @@ pub fn reads(bench: &Bench, from: &str, to: &str) -> Vec<Workload> {
     ]
 }
 
-/// Whether two answers say the same: every text and count alike, percentiles within the promised error.
+/// True when two answers agree: texts and counts are equal, percentiles within the documented error.
 pub fn same(ours: &Value, theirs: &Value, is_percentile: bool) -> bool {
     match (ours, theirs) {
         (Value::Object(ours), Value::Object(theirs)) => {

@@ -1,4 +1,4 @@
-//! What a committed measurement costs where windows are watched: nanoseconds of one core per measurement, for batches
+//! The cost of a committed measurement while windows are watched: nanoseconds of one core per measurement, for batches
 //! of one and of a hundred, with one and with 1,000 watched keys. The aim is at most 1,000.
 //!
 //! `cargo bench --bench windows`

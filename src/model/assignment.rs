@@ -1,13 +1,13 @@
-//! What a change does with a field: a client can leave it out, send null, or send a value, and each means something else.
+//! The assignment of a field in a change: omitted, null and a value have different meanings.
 
-/// What becomes of a field.
+/// The new state of a field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Assignment<T> {
-    /// It stays as it is.
+    /// The field is unchanged.
     #[default]
     Keep,
-    /// It becomes empty, where it can be.
+    /// The field becomes null, if it can be null.
     Clear,
-    /// It becomes this.
+    /// The field gets this value.
     Set(T),
 }

@@ -1,23 +1,23 @@
-//! What can happen to a thing of the directory.
+//! Changes of organizations, employees and projects.
 
 use super::{EmployeeId, Key, OrganizationId, ProjectId};
 
 /// An organization and the sequence of a change in its change log.
 pub type LogPosition = (OrganizationId, i64);
 
-/// A thing of the directory, by its key.
+/// The key of an organization, employee or project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EntityKey {
-    /// A tenant.
+    /// An organization.
     Organization(OrganizationId),
-    /// A person.
+    /// An employee.
     Employee(Key<EmployeeId>),
-    /// A monitored service.
+    /// A project.
     Project(Key<ProjectId>),
 }
 
 impl EntityKey {
-    /// Whose it is.
+    /// The organization that the entity belongs to.
     pub const fn organization(self) -> OrganizationId {
         match self {
             Self::Organization(id) => id,
@@ -26,7 +26,7 @@ impl EntityKey {
         }
     }
 
-    /// Its noun and its id as they are stored.
+    /// The stored form: the code of the entity type, and the id.
     pub const fn code(self) -> (i16, i64) {
         match self {
             Self::Organization(id) => (0, id.0),
@@ -35,7 +35,7 @@ impl EntityKey {
         }
     }
 
-    /// The thing behind a stored noun and id.
+    /// The key with a stored type code and id; `None` for an unknown code.
     pub const fn from_code(organization: OrganizationId, noun: i16, id: i64) -> Option<Self> {
         match noun {
             0 => Some(Self::Organization(OrganizationId(id))),
@@ -46,14 +46,14 @@ impl EntityKey {
     }
 }
 
-/// What happened to it.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ChangeKind {
-    /// It is new.
+    /// The entity was created.
     Created,
-    /// Some of its fields are different.
+    /// Some fields of the entity changed.
     Updated,
-    /// It is gone.
+    /// The entity was deleted.
     Deleted,
 }
 
@@ -69,35 +69,35 @@ impl ChangeKind {
         }
     }
 
-    /// The kind behind a stored number.
+    /// The kind with a stored number; `None` for an unknown number.
     pub fn from_code(code: i16) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.code() == code)
     }
 }
 
-/// A change as it is logged.
+/// An entry of the change log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Of what.
+    /// The changed entity.
     pub entity: EntityKey,
-    /// What happened.
+    /// The kind of the change.
     pub kind: ChangeKind,
-    /// The columns that are different, where it was updated.
+    /// The changed columns of an update.
     pub fields: Vec<String>,
 }
 
 impl Change {
-    /// It is new.
+    /// A creation.
     pub const fn created(entity: EntityKey) -> Self {
         Self { entity, kind: ChangeKind::Created, fields: Vec::new() }
     }
 
-    /// These columns are different.
+    /// An update of these columns.
     pub fn updated(entity: EntityKey, fields: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { entity, kind: ChangeKind::Updated, fields: fields.into_iter().map(Into::into).collect() }
     }
 
-    /// It is gone.
+    /// A deletion.
     pub const fn deleted(entity: EntityKey) -> Self {
         Self { entity, kind: ChangeKind::Deleted, fields: Vec::new() }
     }

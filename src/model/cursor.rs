@@ -1,59 +1,59 @@
-//! Where a stream stands: per organization the commits that are behind it, and how much of the next one.
+//! The position of a stream: the delivered commits of each organization, and the delivered rows of the next commit.
 
 use std::collections::BTreeMap;
 
 use super::OrganizationId;
 
-/// The last row of a commit in an organization's stream of metrics: what a submission is told.
+/// The last row of a commit in an organization's stream of metrics, as an accepted submission returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamCursor {
-    /// Whose stream.
+    /// The organization of the stream.
     pub organization: OrganizationId,
     /// The commit, counted per organization without gaps.
     pub sequence: i64,
-    /// The row inside the commit, from zero.
+    /// The index of the row in the commit, from zero.
     pub ordinal: u32,
 }
 
-/// Where a stream stands in one organization. Order of positions is order of commits.
+/// The position of a stream in one organization. Positions are ordered like commits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
-    /// Every commit up to this one is behind it.
+    /// The last commit that was delivered completely.
     pub sequence: i64,
-    /// So many rows of the commit after it are as well.
+    /// The number of delivered rows of the next commit.
     pub rows: u32,
 }
 
 impl Position {
-    /// Right behind a commit.
+    /// The position directly after a commit.
     pub const fn after(sequence: i64) -> Self {
         Self { sequence, rows: 0 }
     }
 
-    /// Behind so many rows of a commit that has `total`.
+    /// The position after `rows` of the `total` rows of a commit.
     pub const fn inside(sequence: i64, rows: u32, total: u32) -> Self {
         if rows >= total { Self::after(sequence) } else { Self { sequence: sequence - 1, rows } }
     }
 
-    /// The last commit that is at least partly behind it.
+    /// The last commit that was delivered at least in part.
     pub const fn touched(self) -> i64 {
         if self.rows > 0 { self.sequence + 1 } else { self.sequence }
     }
 }
 
-/// Where a stream stands in each of its organizations; in one that is not named, at the beginning.
+/// The position of a stream in each of its organizations. An organization without an entry is at the beginning.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Positions(BTreeMap<OrganizationId, Position>);
 
 impl Positions {
-    /// Where it stands in one organization.
+    /// The position in one organization.
     pub fn of(&self, organization: OrganizationId) -> Position {
         self.0.get(&organization).copied().unwrap_or_default()
     }
 
-    /// Moves to a place in one organization.
+    /// Sets the position in one organization.
     pub fn set(&mut self, organization: OrganizationId, position: Position) {
-        // The beginning is never written down, so that equal places are equal.
+        // The beginning is not stored, so that equal positions compare equal.
         if position == Position::default() {
             self.0.remove(&organization);
         } else {
@@ -61,23 +61,23 @@ impl Positions {
         }
     }
 
-    /// Whether it is as far as another in every organization.
+    /// True when it is at or after another position in every organization.
     pub fn reaches(&self, other: &Self) -> bool {
         other.iter().all(|(organization, position)| self.of(organization) >= position)
     }
 
-    /// The places that are not the beginning, by organization.
+    /// The positions after the beginning, by organization.
     pub fn iter(&self) -> impl Iterator<Item = (OrganizationId, Position)> + '_ {
         self.0.iter().map(|(organization, position)| (*organization, *position))
     }
 
-    /// The last commit that is at least partly behind it, where it has moved in one organization only.
+    /// The last commit that was delivered at least in part; `None` unless exactly one organization has a position.
     pub fn last(&self) -> Option<StreamCursor> {
         let (organization, position) = self.iter().next().filter(|_| self.organizations() == 1)?;
         Some(StreamCursor { organization, sequence: position.touched(), ordinal: position.rows.saturating_sub(1) })
     }
 
-    /// How many organizations it has moved in.
+    /// The number of organizations with a position.
     pub fn organizations(&self) -> usize {
         self.0.len()
     }
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn reaching_is_asked_of_every_organization() {
+    fn a_position_reaches_another_in_every_organization() {
         let [one, two] = [OrganizationId(1), OrganizationId(2)];
         let at = |first, second| Positions::from_iter([(one, Position::after(first)), (two, Position::after(second))]);
         assert!(at(2, 2).reaches(&at(2, 1)) && at(2, 2).reaches(&at(0, 0)) && at(0, 0).reaches(&at(0, 0)));

@@ -1,50 +1,50 @@
-//! Conditions on rows, as plain values: a tree of "all", "any" and "not" over what can be asked of a noun.
+//! Conditions on rows, as plain values: a tree of "all", "any" and "not" over single conditions.
 //!
-//! What the conditions of a noun are stands in the room that owns its table; how they become SQL, too.
+//! The room that owns a table defines its conditions and their SQL.
 
 /// A tree of conditions; `C` is a single one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Filter<C> {
-    /// Every one of these holds: of none, always.
+    /// All of these hold. An empty list always holds.
     All(Vec<Self>),
-    /// At least one of these holds: of none, never.
+    /// At least one of these holds. An empty list never holds.
     Any(Vec<Self>),
-    /// This does not hold.
+    /// The condition does not hold.
     Not(Box<Self>),
-    /// This holds.
+    /// A single condition.
     Is(C),
 }
 
 impl<C> Filter<C> {
-    /// Lets no row pass.
+    /// A filter that matches no row.
     pub const fn nothing() -> Self {
         Self::Any(Vec::new())
     }
 }
 
-/// Conditions on a text, compared byte by byte: upper and lower case differ. Every one that is given must hold.
+/// Conditions on a text, compared byte by byte and case-sensitively. All given conditions must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TextFilter {
-    /// Is this.
+    /// Equal to.
     pub eq: Option<String>,
-    /// Is not this.
+    /// Not equal to.
     pub ne: Option<String>,
-    /// Is one of these; an empty list matches nothing.
+    /// One of these; an empty list matches nothing.
     pub one_of: Option<Vec<String>>,
-    /// Begins with this.
+    /// Begins with.
     pub starts_with: Option<String>,
-    /// Has this somewhere inside.
+    /// Contains.
     pub contains: Option<String>,
 }
 
 impl TextFilter {
-    /// Every text that is compared with.
+    /// All texts in the conditions.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         let single = [&self.eq, &self.ne, &self.starts_with, &self.contains].into_iter().flatten();
         single.chain(self.one_of.iter().flatten()).map(String::as_str)
     }
 
-    /// The same on texts that are kept in lower case.
+    /// The conditions in lower case, for a column that stores lower case.
     #[must_use]
     pub fn to_lowercase(&self) -> Self {
         let lower = |text: &Option<String>| text.as_ref().map(|text| text.to_lowercase());
@@ -58,23 +58,23 @@ impl TextFilter {
     }
 }
 
-/// Conditions on a number. Every one that is given must hold; a number that is not known meets none of them.
+/// Conditions on a number. All given conditions must hold; an unknown number meets no condition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NumberFilter {
-    /// Is this.
+    /// Equal to.
     pub eq: Option<Number>,
-    /// Is greater.
+    /// Greater than.
     pub gt: Option<Number>,
-    /// Is greater or equal.
+    /// Greater than or equal to.
     pub gte: Option<Number>,
-    /// Is less.
+    /// Less than.
     pub lt: Option<Number>,
-    /// Is less or equal.
+    /// Less than or equal to.
     pub lte: Option<Number>,
 }
 
 impl NumberFilter {
-    /// Whether a number meets every condition.
+    /// True when a number meets all conditions.
     pub fn accepts(&self, number: f64) -> bool {
         let holds =
             |bound: Option<Number>, is_met: fn(&f64, &f64) -> bool| bound.is_none_or(|bound| is_met(&number, &bound.0));
@@ -85,13 +85,13 @@ impl NumberFilter {
             && holds(self.lte, f64::le)
     }
 
-    /// Every number that is compared with.
+    /// All numbers in the conditions.
     pub fn numbers(&self) -> impl Iterator<Item = Number> {
         [self.eq, self.gt, self.gte, self.lt, self.lte].into_iter().flatten()
     }
 }
 
-/// A number as it was given: told apart bit by bit, so that it can be part of a key.
+/// A number that is compared by its bits, so that it can be part of a key.
 #[derive(Clone, Copy, Debug)]
 pub struct Number(pub f64);
 

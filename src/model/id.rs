@@ -1,7 +1,7 @@
-//! Identifiers: one newtype per noun, so that an employee's id can never be passed where a project's is wanted.
+//! Identifiers: one newtype per entity, so that an employee id is never passed for a project id.
 //!
 //! Ids are made by the application and ordered by time: 41 bits of milliseconds, 8 bits of node, 14 bits of sequence.
-//! A batch of metrics takes one unbroken range, which is what lets a cursor name a row by (batch, ordinal).
+//! A batch of metrics takes one contiguous range, so that a cursor identifies a row by batch and ordinal.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -77,7 +77,7 @@ const EPOCH_MS: i64 = 1_704_067_200_000;
 /// The most ids that one [`IdGenerator::reserve`] can hand out as an unbroken range.
 pub const RESERVATION_MAX: u32 = 1 << SEQUENCE_BITS;
 
-/// Makes time-ordered ids that are unique across the instances of one installation, as long as their nodes differ.
+/// Generates time-ordered ids, unique across the instances of an installation if their nodes differ.
 #[derive(Debug)]
 pub struct IdGenerator {
     node: u8,
@@ -98,7 +98,7 @@ impl IdGenerator {
 
     /// The first of `count` consecutive ids. `count` is clamped to [`RESERVATION_MAX`].
     ///
-    /// When a millisecond runs out of sequence numbers the generator borrows from the next one rather than wait.
+    /// If a millisecond has no sequence numbers left, the generator uses the next millisecond instead of waiting.
     pub fn reserve(&self, now: Timestamp, count: u32) -> i64 {
         let count = i64::from(count.clamp(1, RESERVATION_MAX));
         let clock = (now.as_millis() - EPOCH_MS).max(0) << SEQUENCE_BITS;

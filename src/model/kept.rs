@@ -1,12 +1,12 @@
-//! From when on each resolution of the measurements is complete. What lies before, retention may have removed, or it was
-//! merged before there was this resolution.
+//! The time from which each resolution of the measurements is complete. Before it, retention may have removed rows, or rows
+//! were compacted before the resolution existed.
 
 use super::{Timestamp, timestamp::DAY_MICROS};
 
-/// The first moment that each resolution still holds, always the start of a day. Days are kept for ever.
+/// The first moment that each resolution retains, always the start of a day. Daily rollups are retained forever.
 ///
-/// Never moves back. A finer resolution is never kept longer than a coarser one, but where five minutes begin later than
-/// minutes, minutes answer for them.
+/// Never moves back. A finer resolution is never retained longer than a coarser one, except that rollups per five minutes may
+/// begin later than rollups per minute, which then replace them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// Single measurements.
@@ -20,19 +20,19 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Nothing was ever removed.
+    /// Nothing was removed.
     pub const EVERYTHING: Self = {
         let start = Timestamp::from_micros(i64::MIN);
         Self { raw: start, minutes: start, five_minutes: start, hours: start }
     };
 
-    /// What is kept `now` of each, in days; of five minutes as much as of minutes.
+    /// The retention at `now`, in days per resolution. Five minutes are retained as long as minutes.
     pub fn days(now: Timestamp, raw: u32, minutes: u32, hours: u32) -> Self {
         let since = |days: u32| now.plus_micros(-i64::from(days) * DAY_MICROS).floor(DAY_MICROS);
         Self { raw: since(raw), minutes: since(minutes), five_minutes: since(minutes), hours: since(hours) }
     }
 
-    /// The later of both, each resolution by itself: what was removed does not come back when a setting is raised.
+    /// The later time for each resolution: removed rows do not return when a setting is raised.
     #[must_use]
     pub fn later(self, other: Self) -> Self {
         Self {

@@ -1,8 +1,8 @@
-//! Metric types with their units, and the measurement as it travels from a door to the database.
+//! Metric types with their units, and the measurement on its way from the ingest API to the database.
 
 use super::{Key, MetricId, ProjectId, Timestamp};
 
-/// What a measurement is about. Closed on purpose: a type carries its unit and its good direction.
+/// The type of a measurement. A closed set, because a type determines the unit and the good direction of its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MetricType {
     /// Time until a page is usable, in milliseconds.
@@ -13,7 +13,7 @@ pub enum MetricType {
     Database,
     /// Share of cache lookups that hit, in percent; higher is better.
     CacheHit,
-    /// Anything else; the unit is the sender's.
+    /// A measurement in a unit of the sender.
     Custom,
 }
 
@@ -35,12 +35,12 @@ impl MetricType {
         }
     }
 
-    /// The type behind a stored number.
+    /// The type with a stored number; `None` for an unknown number.
     pub fn from_code(code: i16) -> Option<Self> {
         usize::try_from(code).ok().and_then(|index| Self::ALL.get(index)).copied()
     }
 
-    /// The name in every format that clients send.
+    /// The name in all formats of the ingest API.
     pub const fn name(self) -> &'static str {
         match self {
             Self::PageLoad => "PAGE_LOAD",
@@ -51,7 +51,7 @@ impl MetricType {
         }
     }
 
-    /// The type of this name.
+    /// The type with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
@@ -65,7 +65,7 @@ impl MetricType {
         }
     }
 
-    /// The largest value that makes sense, if there is one.
+    /// The maximum value, if there is one.
     pub const fn value_max(self) -> Option<f64> {
         match self {
             Self::CacheHit => Some(100.0),
@@ -77,56 +77,56 @@ impl MetricType {
 /// One valid measurement: checked by `ingest::validate`, not yet stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measurement {
-    /// What was measured.
+    /// The metric type.
     pub kind: MetricType,
-    /// In the unit of the type; finite and not negative.
+    /// The value in the unit of the type; finite and not negative.
     pub value: f64,
     /// The route, page, query or cache that was measured.
     pub endpoint: String,
-    /// HTTP status, or 0 where there is none.
+    /// The HTTP status; 0 if there is none.
     pub status: i16,
-    /// When it happened.
+    /// The time of the measurement.
     pub timestamp: Timestamp,
-    /// Which of several things of its endpoint was measured, such as `LCP`; empty for none.
+    /// The name of the measured quantity within its endpoint, such as `LCP`; empty if there is none.
     pub name: String,
-    /// The version of the software that was running; empty where it is not known.
+    /// The release version of the software; empty if it is unknown.
     pub release: String,
 }
 
 impl Measurement {
-    /// Whether it says which thing or which release it is about.
+    /// True when the measurement has a name or a release.
     pub const fn is_tagged(&self) -> bool {
         !self.name.is_empty() || !self.release.is_empty()
     }
 }
 
-/// A measurement that is in the database, as streams carry it.
+/// A measurement that is in the database, as streams push it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordedMetric {
-    /// Its own id.
+    /// The id of the measurement.
     pub id: MetricId,
-    /// Where it was recorded.
+    /// The project that it was recorded for.
     pub project: Key<ProjectId>,
-    /// What was measured.
+    /// The measurement.
     pub measurement: Measurement,
-    /// When the server took it in.
+    /// The time at which the server received it.
     pub received_at: Timestamp,
 }
 
-/// Where a recorded measurement stands: all that its primary key holds.
+/// The primary key of a recorded measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MetricKey {
     /// The project.
     pub project: Key<ProjectId>,
     /// The type.
     pub kind: MetricType,
-    /// When it happened.
+    /// The time of the measurement.
     pub timestamp: Timestamp,
-    /// Its own id.
+    /// The id of the measurement.
     pub id: MetricId,
 }
 
-/// The lowest HTTP status that counts as an error in error rates.
+/// The lowest HTTP status that counts as an error.
 pub const ERROR_STATUS_MIN: i16 = 400;
 
 #[cfg(test)]

@@ -1,22 +1,22 @@
-//! The order of a list, and where a row stands in it.
+//! The order of a list, and the position of a row in it.
 //!
-//! Every order ends in the id, in the direction of its last key: no two rows stand in the same place, and one direction
-//! throughout stays one comparison. What is not known counts as less than everything that is.
+//! Every order ends with the id, in the direction of its last key: positions are unique, and an order with one direction
+//! stays one comparison. An unknown value sorts below every known one.
 
 use super::filter::Number;
 
-/// Up or down.
+/// The direction of an order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Sort {
-    /// The least first.
+    /// From low to high.
     #[default]
     Ascending,
-    /// The greatest first.
+    /// From high to low.
     Descending,
 }
 
 impl Sort {
-    /// The other way round.
+    /// The opposite direction.
     #[must_use]
     pub const fn reversed(self) -> Self {
         match self {
@@ -26,19 +26,19 @@ impl Sort {
     }
 }
 
-/// One key of an order.
+/// A sort key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OrderBy<Field> {
-    /// By what.
+    /// The field.
     pub field: Field,
-    /// Which way.
+    /// The direction.
     pub sort: Sort,
 }
 
-/// What a row has for one key of an order.
+/// The value of a row for a sort key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SortValue<Text = String> {
-    /// It has none.
+    /// No value.
     Unknown,
     /// A text, ordered by its bytes.
     Text(Text),
@@ -48,11 +48,11 @@ pub enum SortValue<Text = String> {
     Number(Number),
 }
 
-/// Where a row stands in an ordered list.
+/// The position of a row in an ordered list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Position {
-    /// What it has for each key of the order.
+    /// The values for the sort keys.
     pub values: Vec<SortValue>,
-    /// Its id, which makes the order total.
+    /// The id, which makes the order total.
     pub id: i64,
 }

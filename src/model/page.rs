@@ -1,4 +1,4 @@
-//! Keyset paging: a page is asked for by size, direction and a row to start beyond, never by offset.
+//! Keyset pagination: a page is a size, a direction and a position to start after, not an offset.
 
 use std::sync::Arc;
 
@@ -9,29 +9,29 @@ use super::{
     order::{OrderBy, Position},
 };
 
-/// Why the arguments of a connection make no page.
+/// Invalid arguments of a connection.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum PageError {
-    /// Both ends at once.
+    /// Arguments for both directions.
     #[error("use either first/after or last/before, not both")]
     BothEnds {
         /// The one of `last` and `before` that was given.
         argument: &'static str,
     },
-    /// A size that is not allowed.
+    /// A size out of range.
     #[error("must be between 1 and {size_max}, got {size}")]
     Size {
         /// `first` or `last`.
         argument: &'static str,
-        /// What was asked for.
+        /// The size asked for.
         size: i32,
-        /// What is allowed.
+        /// The maximum size.
         size_max: u32,
     },
 }
 
 impl PageError {
-    /// The argument to put right.
+    /// The name of the invalid argument.
     pub const fn argument(&self) -> &'static str {
         match self {
             Self::BothEnds { argument } | Self::Size { argument, .. } => argument,
@@ -39,7 +39,7 @@ impl PageError {
     }
 }
 
-/// From which end a page is counted.
+/// The direction in which a page is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// `first` / `after`.
@@ -51,36 +51,35 @@ pub enum Direction {
 /// One page of an ordered list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PageRequest {
-    /// How many rows, at least 1.
+    /// The maximum number of rows, at least 1.
     pub size: u32,
-    /// From which end.
+    /// The direction.
     pub direction: Direction,
-    /// The row to start beyond.
+    /// The position after which the page begins.
     pub beyond: Option<Position>,
-    /// How many rows to pass over before that, one by one: only for small tables.
+    /// The number of rows to skip first. The database reads them one by one, so this is for small tables only.
     pub skip: u64,
 }
 
-/// A page of the rows that pass a filter, in an order; `C` is what can be asked of a row, `F` what it can be ordered by.
+/// A request for a page of the rows that match a filter, in an order. `C` is a condition, `F` a field to sort by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ListRequest<C, F> {
-    /// Which rows; without a filter, all.
+    /// The filter; `None` matches all rows.
     pub filter: Option<Arc<Filter<C>>>,
-    /// By which keys; without any, in the default order of the rows.
+    /// The sort keys; an empty list means the default order.
     pub order: Vec<OrderBy<F>>,
-    /// Which page of them.
+    /// The page.
     pub page: PageRequest,
 }
 
-/// One page as a room answers it.
+/// A page of rows.
 #[derive(Clone, Debug)]
 pub struct Page<Row> {
-    /// The rows, in list order whatever the direction.
+    /// The rows, in list order in both directions.
     pub rows: Vec<Row>,
-    /// Whether there are rows after the last one. Counting forward this is known exactly; backward it is whether a
-    /// `before` was given.
+    /// True when rows follow the last one. Exact for a forward page; for a backward page it is true when `before` was given.
     pub has_next: bool,
-    /// The same at the other end.
+    /// True when rows precede the first one. Exact for a backward page; for a forward page it is true when `after` was given.
     pub has_previous: bool,
 }
 
@@ -120,12 +119,12 @@ impl PageRequest {
         Ok(Self { size, direction, beyond, skip: 0 })
     }
 
-    /// The first so many rows, after so many others.
+    /// The first `size` rows after `skip` rows.
     pub const fn from_start(skip: u64, size: u32) -> Self {
         Self { size, direction: Direction::Forward, beyond: None, skip }
     }
 
-    /// Cuts what a statement with one row too many answered (in reading direction) down to a page in list order.
+    /// Makes a page in list order of the rows of a statement that read one row more than asked for, in reading direction.
     pub fn cut<Row>(&self, mut rows: Vec<Row>) -> Page<Row> {
         let size = usize::try_from(self.size).unwrap_or(usize::MAX);
         let more = rows.len() > size;
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn of_both_ends_one_that_was_given_is_named() {
+    fn arguments_for_both_directions_are_refused_by_name() {
         let row = || Some(Position { values: Vec::new(), id: 1 });
         let ask = |forward, backward| PageRequest::from_arguments(forward, backward, 20, 100).unwrap_err().argument();
         assert_eq!(ask((Some(1), None), (Some(1), None)), "last");

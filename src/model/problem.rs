@@ -1,35 +1,35 @@
-//! What is wrong with a change that somebody asked for: every problem of it at once, each naming its field.
+//! The problems of a refused change: all of them at once, each with its field.
 
 use std::fmt;
 
 /// The kind of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProblemKind {
-    /// The value is not acceptable.
+    /// The value is invalid.
     Invalid,
-    /// It names nothing that the caller may see.
+    /// It refers to nothing that the caller sees.
     NotFound,
-    /// Another row has what must be unique.
+    /// Another row has the same unique value.
     Taken,
-    /// It contradicts what is stored.
+    /// It contradicts the stored state.
     Conflict,
-    /// More than allowed at once.
+    /// It exceeds a limit.
     TooLarge,
 }
 
-/// One thing that is wrong, and how to put it right.
+/// One problem, and how to fix it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The kind.
     pub kind: ProblemKind,
-    /// The field as the caller spells it; a dot leads inside (`employeeIds.3`).
+    /// The path of the field as the caller spells it, with dots (`employeeIds.3`).
     pub field: String,
-    /// What is wrong, as it reads behind the field's name. Never the value: it may be megabytes.
+    /// The problem, as text after the name of the field. Never contains the value, which may be megabytes.
     pub message: String,
 }
 
 impl Problem {
-    /// A problem of this kind with a field.
+    /// A problem with a field.
     pub fn new(kind: ProblemKind, field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { kind, field: field.into(), message: message.into() }
     }
@@ -46,7 +46,7 @@ impl fmt::Display for Problem {
 pub struct Problems(pub Vec<Problem>);
 
 impl Problems {
-    /// Notes a value that is not acceptable.
+    /// Adds a problem of an invalid value.
     pub fn invalid(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.0.push(Problem::new(ProblemKind::Invalid, field, message));
     }

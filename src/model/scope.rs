@@ -1,13 +1,13 @@
-//! What a caller may reach: the first argument of every room function.
+//! The scope of a caller: the first argument of every room function.
 //!
-//! Only `auth` turns a credential into a scope; rooms narrow every statement by it.
+//! Only `auth` turns a credential into a scope. Rooms restrict every statement by it.
 
 use super::OrganizationId;
 
-/// What a caller may do inside their reach, from least to most.
+/// The role of a caller, from the fewest to the most permissions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Reads everything but salaries.
+    /// Reads everything except salaries.
     Viewer,
     /// Reads, and records metrics.
     Member,
@@ -17,16 +17,16 @@ pub enum Role {
     Owner,
 }
 
-/// Which organizations a caller sees.
+/// The organizations that a caller sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reach {
-    /// All of them: the development administrator and the server itself.
+    /// All organizations: the development administrator and the server itself.
     Everything,
-    /// One tenant.
+    /// One organization.
     Organization(OrganizationId),
 }
 
-/// A caller's reach and role. Rows outside of it answer exactly like rows that do not exist.
+/// The reach and the role of a caller. Rows outside of the reach are treated like rows that do not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Scope {
     reach: Reach,
@@ -34,7 +34,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Everything, as owner. Only for `auth` and tests.
+    /// All organizations, as owner. Only for `auth` and tests.
     pub const fn everything() -> Self {
         Self { reach: Reach::Everything, role: Role::Owner }
     }
@@ -44,17 +44,17 @@ impl Scope {
         Self { reach: Reach::Organization(id), role }
     }
 
-    /// Which organizations are seen.
+    /// The organizations that the caller sees.
     pub const fn reach(&self) -> Reach {
         self.reach
     }
 
-    /// What may be done there.
+    /// The role of the caller in them.
     pub const fn role(&self) -> Role {
         self.role
     }
 
-    /// Whether rows of this organization are seen at all.
+    /// True when the caller sees rows of this organization.
     pub fn sees(&self, organization: OrganizationId) -> bool {
         match self.reach {
             Reach::Everything => true,

@@ -33,19 +33,19 @@ pub fn bin_of(value: f64) -> i16 {
     bin
 }
 
-/// How far apart two neighbouring bins are, as a logarithm: bin `n` ends at `n` times this.
+/// The width of a bin on the logarithmic scale: bin `n` ends at `n` times this.
 pub fn bin_width() -> f64 {
     GAMMA.ln()
 }
 
-/// An estimated quantile and the interval that surely holds the true one.
+/// An estimated quantile with guaranteed bounds of the true value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quantile {
     /// Within [`RELATIVE_ERROR`] of the true value.
     pub value: f64,
-    /// The true value is not below.
+    /// The lower bound of the true value.
     pub lower: f64,
-    /// The true value is not above.
+    /// The upper bound of the true value.
     pub upper: f64,
 }
 
@@ -59,12 +59,12 @@ pub struct Sketch {
 }
 
 impl Sketch {
-    /// Nothing recorded yet.
+    /// A sketch without values.
     pub const fn new() -> Self {
         Self { first_bin: 0, counts: Vec::new(), total: 0 }
     }
 
-    /// Holds one value of each of these bins: made at once, it need not grow.
+    /// A sketch with one value in each of these bins. Allocated at its final size.
     pub fn of(bins: impl Iterator<Item = i16> + Clone) -> Self {
         let mut sketch = Self::new();
         if let (Some(lowest), Some(highest)) = (bins.clone().min(), bins.clone().max()) {
@@ -79,12 +79,12 @@ impl Sketch {
         sketch
     }
 
-    /// How many values were recorded.
+    /// The number of recorded values.
     pub const fn count(&self) -> u64 {
         self.total
     }
 
-    /// Whether nothing was recorded.
+    /// True when no value was recorded.
     pub const fn is_empty(&self) -> bool {
         self.total == 0
     }
@@ -96,12 +96,12 @@ impl Sketch {
         }
         let bin = bin.clamp(ZERO_BIN, BIN_MAX);
         let index = self.index_for(bin);
-        // A damaged blob may hold any count; it must not bring the server down.
+        // A damaged sketch may contain any count; it must not crash the server.
         self.counts[index] = self.counts[index].saturating_add(count);
         self.total = self.total.saturating_add(count);
     }
 
-    /// Takes `count` values of one bin out again. What was never recorded cannot be taken out.
+    /// Removes up to `count` values from one bin.
     pub fn remove(&mut self, bin: i16, count: u64) {
         let Ok(index) = usize::try_from(i32::from(bin.clamp(ZERO_BIN, BIN_MAX)) - i32::from(self.first_bin)) else {
             return;
@@ -110,7 +110,7 @@ impl Sketch {
         let count = count.min(*recorded);
         *recorded -= count;
         self.total -= count;
-        // What lies empty at the ends would be walked through by every quantile.
+        // Empty bins at the ends would slow down every quantile.
         while self.counts.last() == Some(&0) {
             self.counts.pop();
         }
@@ -120,19 +120,19 @@ impl Sketch {
         self.first_bin = self.first_bin.saturating_add(i16::try_from(empty).unwrap_or(i16::MAX));
     }
 
-    /// Adds everything that another sketch holds. Loses nothing, in any order.
+    /// Adds the counts of another sketch. Lossless in any order.
     pub fn merge(&mut self, other: &Self) {
         for (offset, count) in (0_i16..).zip(&other.counts) {
             self.record(other.first_bin + offset, *count);
         }
     }
 
-    /// The bins that hold values, with their counts.
+    /// The bins with values, with their counts.
     pub fn bins(&self) -> impl Iterator<Item = (i16, u64)> {
         (self.first_bin..).zip(self.counts.iter().copied()).filter(|(_, count)| *count > 0)
     }
 
-    /// The quantile `q` in 0..=1 (the value of rank `floor(q * (count - 1))`), or `None` when nothing was recorded.
+    /// The quantile `q` in 0..=1 (the value of rank `floor(q * (count - 1))`), or `None` without values.
     pub fn quantile(&self, q: f64) -> Option<Quantile> {
         if self.total == 0 {
             return None;
@@ -154,7 +154,7 @@ impl Sketch {
         None
     }
 
-    /// The bins in use from low to high: the number of each, what is known of its values, and how many they are.
+    /// The bins with values from low to high: number, bounds of the values, count.
     pub fn bounded_bins(&self) -> impl Iterator<Item = (i16, Quantile, u64)> {
         let used = (0_i16..).zip(&self.counts).filter(|(_, count)| **count > 0);
         used.map(|(offset, count)| {
@@ -163,7 +163,7 @@ impl Sketch {
         })
     }
 
-    /// The upper bound of the bin that lies so many bins above another.
+    /// The upper bound of the bin that lies `above` bins above `bin`.
     pub fn upper_bound(bin: i16, above: usize) -> f64 {
         let above = i16::try_from(above).unwrap_or(i16::MAX);
         Self::of_bin(bin.saturating_add(above).min(BIN_MAX)).upper
@@ -242,7 +242,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_taken_out_leaves_the_rest(a in vec(value(), 0..100), b in vec(value(), 0..100)) {
+        fn removing_values_leaves_the_others(a in vec(value(), 0..100), b in vec(value(), 0..100)) {
             let mut both = sketch(&[a.clone(), b.clone()].concat());
             for value in &b {
                 both.remove(bin_of(*value), 1);

@@ -11,7 +11,7 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, DeriveValueType)]
 pub struct Timestamp(i64);
 
-/// Why a text is not a point in time or a duration.
+/// An invalid time, duration or range.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum TimeError {
     /// Not RFC 3339.
@@ -20,12 +20,12 @@ pub enum TimeError {
     /// Not an ISO 8601 duration of fixed length.
     #[error("`{0}` is not an ISO 8601 duration of fixed length such as PT5M, PT24H or P7D")]
     NotDuration(String),
-    /// A range that ends before it starts, or holds nothing.
+    /// A range that is empty or ends before it starts.
     #[error("a time range must end after it starts: from {from} to {to}")]
     Reversed {
-        /// Where the range was to start.
+        /// The start of the range.
         from: Timestamp,
-        /// Where the range was to end.
+        /// The end of the range.
         to: Timestamp,
     },
 }
@@ -74,7 +74,7 @@ impl Timestamp {
         Self(self.0.saturating_add(width_micros - 1).div_euclid(width_micros) * width_micros)
     }
 
-    /// This moment moved by so many microseconds, clamped to the representable range.
+    /// This time plus `micros` microseconds, clamped to the representable range.
     #[must_use]
     pub const fn plus_micros(self, micros: i64) -> Self {
         Self(self.0.saturating_add(micros))
@@ -94,11 +94,11 @@ impl FromStr for Timestamp {
         };
         match parsed {
             Ok(moment) => Ok(Self(moment.as_microsecond())),
-            // A date that exists, but not as a moment that can be held: the last hours of year 9999. What takes times
-            // in has bounds of its own, and says there which row it is about.
+            // An existing date outside of the representable range: the last hours of year 9999. It saturates, because
+            // ingest has bounds of its own and reports the row.
             Err(_) if format!("{}T{}", parts.date, parts.time).parse::<jiff::civil::DateTime>().is_ok() => {
                 let far = if parts.date.starts_with('9') { jiff::Timestamp::MAX } else { jiff::Timestamp::MIN };
-                // Whole seconds: the fraction behind the last of them can be held, but not be written again.
+                // Whole seconds: a fraction after the last second is representable, but cannot be formatted.
                 parts.offset_is_valid().then(|| Self(far.as_second() * SECOND_MICROS)).ok_or_else(refuse)
             }
             Err(_) => Err(refuse()),
@@ -134,7 +134,7 @@ impl<'a> Rfc3339<'a> {
         is_right.then_some(Self { date, time, fraction: &fraction[..fraction.len().min(10)], offset })
     }
 
-    /// Whether the library reads the text as it stands.
+    /// True when the library reads the text unchanged.
     fn is_whole(&self, text: &str) -> bool {
         let length = self.date.len() + 1 + self.time.len() + self.fraction.len() + self.offset.len();
         text.len() == length && text.as_bytes().get(self.date.len()) == Some(&b'T')
@@ -206,23 +206,23 @@ impl TimeRange {
         Self { from: end.plus_micros(-micros.max(1)), to: end }
     }
 
-    /// What both have, if anything.
+    /// The intersection of both ranges; `None` if it is empty.
     #[must_use]
     pub fn common(self, other: Self) -> Option<Self> {
         Self::new(self.from.max(other.from), self.to.min(other.to)).ok()
     }
 
-    /// The first moment inside.
+    /// The start, inclusive.
     pub const fn from(self) -> Timestamp {
         self.from
     }
 
-    /// The first moment after.
+    /// The end, exclusive.
     pub const fn to(self) -> Timestamp {
         self.to
     }
 
-    /// How long it is, in microseconds.
+    /// The length in microseconds.
     pub const fn length_micros(self) -> i64 {
         self.to.as_micros().saturating_sub(self.from.as_micros())
     }

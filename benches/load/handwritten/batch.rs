@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// Far above what perfgraph hands out, so that both can write into one table.
 static NEXT_ID: AtomicI64 = AtomicI64::new(1 << 62);
 
-/// The same body that perfgraph takes; the document in it is not looked at.
+/// The request body of perfgraph; its document is ignored.
 #[derive(Deserialize)]
 pub struct Body {
     pub variables: Variables,
@@ -60,7 +60,7 @@ type Known = Arc<HashMap<String, i64>>;
 pub struct Endpoints(Arc<Mutex<HashMap<i64, Known>>>);
 
 impl Endpoints {
-    /// What is known of a project, and the paths that are not.
+    /// The known endpoints of a project, and the paths that are unknown.
     pub fn of<'a>(&self, project: i64, metrics: &'a [Metric]) -> (Known, HashSet<&'a str>) {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&project).cloned().unwrap_or_default();
         let paths = metrics.iter().map(|metric| metric.endpoint.as_str());

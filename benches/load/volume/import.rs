@@ -20,7 +20,7 @@ const ROWS: u64 = 10_000_000;
 /// Over five days, so that every row is inside the window that is taken.
 const STEP_MICROS: i64 = 5 * 24 * 3_600 * 1_000_000 / 10_000_000;
 const RNG_SEED: u64 = 7;
-/// How often the child's memory is looked at, in rows.
+/// The number of rows between two samples of the child's memory.
 const LOOK: u64 = 50_000;
 const PROJECT: &str = "SELECT organization_id, id FROM project ORDER BY organization_id, id LIMIT 1";
 

@@ -1,9 +1,9 @@
-//! What the same answers cost without rollups: one good statement on the raw rows, by the index that is there.
+//! The cost of the same answers without rollups: one good statement on the raw rows, by the index that is there.
 
 use super::{Asked, Question, sample::Sample};
 use crate::{Outcome, cpu, databases::Direct};
 
-/// How often; each takes a long time.
+/// The number of repetitions; each takes a long time.
 const RUNS: u32 = 3;
 
 const POSTGRES_SUMMARY: &str = "SELECT COUNT(*), AVG(value), MIN(value), MAX(value), \

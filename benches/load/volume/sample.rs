@@ -12,13 +12,13 @@ use crate::{
     server::{self, Server},
 };
 
-/// What `perfgraph seed` calls a million and ten million measurements. Both go over the same days.
+/// The sizes of `perfgraph seed` with one and ten million measurements. Both span the same days.
 pub const SIZES: [&str; 2] = ["medium", "large"];
 
 /// Samples may end yesterday: nothing of their seven days is removed meanwhile.
 const KEPT: &str = "[retention]\nraw_days = 9\n";
 
-/// How long the server may take to merge all parts into minutes, hours and days.
+/// The maximum time for the compaction of all parts into minutes, hours and days.
 const SETTLE_TIMEOUT: Duration = Duration::from_mins(10);
 const SETTLE_POLL: Duration = Duration::from_secs(1);
 /// Parts of the last minutes are always there.
@@ -40,9 +40,9 @@ pub struct Sample {
     pub direct: Direct,
     /// The project that is asked about.
     pub project: Project,
-    /// How many measurements there are.
+    /// The number of measurements.
     pub rows: i64,
-    /// When they end.
+    /// The time of the last measurement.
     pub until: Timestamp,
     place: Place,
     _folder: TempDir,

@@ -1,36 +1,37 @@
-//! How sketches are stored, and how stored ones are merged.
+//! The stored form of a sketch: encoding, and merging without decoding first.
 //!
-//! A version byte, then for every used bin a byte with how many empty ones lie before it (0 to 2; 3 when the rest follows)
-//! times 32, and its count (1 to 30; 31 when the rest follows). What follows, first of the gap and then of the count, are
-//! digits to the base of 31 from the least on: one byte each with the digit plus 1, and 32 where another follows. All bytes
-//! are ASCII, and none is NUL or a space: SQLite, which has no arrays, can list sketches as they are.
+//! A version byte, then one byte per bin with values. Its upper bits are the gap (the number of empty bins before it: 0 to 2,
+//! or 3 if a rest follows), its lower five bits the count (1 to 30, or 31 if a rest follows). The rests, first of the gap and
+//! then of the count, are numbers in base 31, least significant digit first: one byte per digit with the digit plus 1, plus
+//! 32 if another digit follows. All bytes are ASCII, and none is NUL or a space, so that SQLite, which has no arrays, lists
+//! sketches as text.
 
 use thiserror::Error;
 
 use super::{BIN_MAX, Sketch, ZERO_BIN};
 
-/// The version, which is also how ASCII says that text begins.
+/// The current version; also the ASCII code for the start of text.
 const TEXT: u8 = 2;
-/// The version before: two numbers for each bin, of variable length and 7 bits a byte. What was written so is still read.
+/// The previous version, which is still read: two variable-length numbers per bin, 7 bits a byte.
 const PAIRS: u8 = 1;
-/// Of every byte but the first these bits say most, and never are all zero.
+/// The lower bits of a byte, which are never all zero.
 const LOW_BITS: u32 = 5;
 const LOW: u8 = (1 << LOW_BITS) - 1;
-/// Gaps and counts from here on do not fit into the byte of a bin.
+/// The smallest gap and the smallest count that do not fit into the byte of a bin.
 const GAP_LIMIT: u8 = 3;
 const COUNT_LIMIT: u8 = LOW;
-/// Of the digits that gaps and counts go on with.
+/// The base of the digits of a rest.
 const BASE: u64 = 31;
-/// Says of a digit that another follows.
+/// Marks a digit that is followed by another.
 const MORE: u8 = 1 << LOW_BITS;
 
-/// Why a stored sketch cannot be read.
+/// A stored sketch that cannot be read.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum SketchError {
-    /// The first byte names a format that this version does not know.
+    /// The first byte is a version that this server does not know.
     #[error("sketch format {0} is not known to this version")]
     Version(u8),
-    /// The bytes end early, or name a bin that cannot be.
+    /// The bytes end early, or contain an impossible bin.
     #[error("the stored sketch is damaged")]
     Damaged,
 }
@@ -56,10 +57,10 @@ impl Sketch {
         bytes
     }
 
-    /// Adds a stored sketch without building it first.
+    /// Merges a stored sketch without decoding it first.
     ///
     /// # Errors
-    /// [`SketchError`]; what was read up to the damage has been added by then.
+    /// [`SketchError`]; the bins before the damage have been merged by then.
     pub fn merge_encoded(&mut self, bytes: &[u8]) -> Result<(), SketchError> {
         let (&version, mut bytes) = bytes.split_first().ok_or(SketchError::Damaged)?;
         // Bins are counted from the lowest here.
@@ -86,14 +87,14 @@ impl Sketch {
         Ok(())
     }
 
-    /// Adds the bins that follow as long as they are short and among those seen so far; `next` is where one without a gap
-    /// would be. That is nearly all of a sketch, and merging is most of what an answer with percentiles costs here.
+    /// Merges bins while they take at most two bytes and lie in the known range; `next` is the bin after the last one. Nearly
+    /// all bins of a sketch do, and merging is most of the CPU time of an answer with percentiles.
     fn merge_short<'a>(&mut self, mut next: usize, mut bytes: &'a [u8]) -> (usize, &'a [u8]) {
         let first = usize::from(self.first_bin.abs_diff(ZERO_BIN));
         let mut added = 0_u64;
         while let Some((gap, count, rest)) = short_bin(bytes) {
             let bin = next + gap;
-            // What lies before the first is far behind the last.
+            // A bin below the range wraps around to an index above it.
             let Some(known) = self.counts.get_mut(bin.wrapping_sub(first)) else { break };
             *known = known.saturating_add(count);
             added += count;
@@ -103,7 +104,7 @@ impl Sketch {
         (next, bytes)
     }
 
-    /// Adds to a bin, counted from the lowest there can be.
+    /// Adds to a bin, counted from the lowest possible one.
     fn add(&mut self, bin: usize, count: u64) -> Result<(), SketchError> {
         let bin = i16::try_from(bin).ok().and_then(|bin| ZERO_BIN.checked_add(bin)).filter(|bin| *bin <= BIN_MAX);
         self.record(bin.ok_or(SketchError::Damaged)?, count);
@@ -111,7 +112,7 @@ impl Sketch {
     }
 }
 
-/// A number as far as it fits below `limit`; `limit` and the rest where it does not.
+/// A number below `limit`, or `limit` and the rest.
 fn split(number: u64, limit: u8) -> (u8, Option<u64>) {
     match u8::try_from(number) {
         Ok(small) if small < limit => (small, None),
@@ -119,7 +120,7 @@ fn split(number: u64, limit: u8) -> (u8, Option<u64>) {
     }
 }
 
-/// Reads a bin as [`take_bin`] where not more than one digit follows, and answers what is left.
+/// Reads a bin like [`take_bin`] if at most one digit follows; also returns the remaining bytes.
 #[inline]
 fn short_bin(bytes: &[u8]) -> Option<(usize, u64, &[u8])> {
     let (byte, rest) = bytes.split_first()?;
@@ -133,7 +134,7 @@ fn short_bin(bytes: &[u8]) -> Option<(usize, u64, &[u8])> {
     Some((usize::from(gap), u64::from(count), rest))
 }
 
-/// Reads how many empty bins lie before the next one, and its count.
+/// Reads a bin: its gap and its count.
 fn take_bin(bytes: &mut &[u8]) -> Result<(usize, u64), SketchError> {
     let byte = take_byte(bytes)?;
     let mut whole = |short: u8, limit: u8| match short {
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn sketches_of_the_format_before_are_read() {
+    fn sketches_of_the_previous_version_are_read() {
         let mut read = Sketch::new();
         // Two zeros, one value three bins above them, 300 values 200 bins further up.
         read.merge_encoded(&[PAIRS, 0, 2, 3, 1, 0xc8, 0x01, 0xac, 0x02]).unwrap();
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_no_sketch_has_are_damage() {
+    fn impossible_bytes_are_damage() {
         // No such gap, a digit of zero, a digit that is none, and a digit too few.
         for bytes in [&[TEXT, 0x81][..], &[TEXT, 0x61, MORE], &[TEXT, 0x61, 0x41], &[TEXT, 0x61]] {
             assert_eq!(Sketch::new().merge_encoded(bytes), Err(SketchError::Damaged), "{bytes:?}");

@@ -13,8 +13,7 @@ const LINES_MAX: usize = 400;
 const LONGER_FILES: &[(&str, &str)] = &[];
 
 /// Folders whose modules are still `name/mod.rs`.
-const OLD_STYLE: &[&str] =
-    &["benches/load/handwritten", "benches/load/volume", "src/graphql", "src/model", "src/reports"];
+const OLD_STYLE: &[&str] = &["src/graphql"];
 
 const CODE: &[&str] = &["src/", "crates/", "tests/", "benches/", "migrations/"];
 

@@ -25,8 +25,6 @@ const EXCEPTIONS: &[Exception] = &[
             ("src/directory/change_log.rs", &["append"]),
             ("src/directory/page.rs", &["one", "many", "count", "counts"]),
             ("src/directory/slug.rs", &["insert"]),
-            ("src/reports/path.rs", &["fetch"]),
-            ("src/reports/sql.rs", &["fetch"]),
         ],
     },
     Exception {

@@ -36,7 +36,7 @@ pub struct Asked {
     window: Window,
 }
 
-/// Where the time that is asked about ends.
+/// The end of the window that is asked about.
 #[derive(Clone, Copy)]
 enum Window {
     /// With the minute in which the sample does, as that of `last`.
@@ -70,7 +70,7 @@ impl Question {
         }
     }
 
-    /// How far it looks back, in microseconds.
+    /// The length of the window in microseconds.
     const fn span_micros(self) -> i64 {
         match self {
             Self::Summary | Self::Slowest => DAY_MICROS,
@@ -131,7 +131,7 @@ impl Asked {
     }
 }
 
-/// What an answer cost at one size, in microseconds.
+/// The cost of an answer at one size, in microseconds.
 #[derive(Clone, Copy)]
 struct Cost {
     server: f64,
@@ -177,7 +177,7 @@ pub async fn run(kind: Kind) -> Outcome<()> {
     Ok(())
 }
 
-/// What an answer costs at each size. They take turns, because the machine is not as fast in one minute as in the next.
+/// The cost of an answer at each size. Sizes take turns, because the speed of the machine changes from minute to minute.
 async fn costs_of(samples: &mut [Sample], question: Asked) -> Outcome<Vec<Cost>> {
     let mut asked = Vec::new();
     for sample in samples.iter() {

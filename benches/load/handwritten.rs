@@ -1,4 +1,4 @@
-//! What a competent engineer would write for these six requests and nothing else: axum, sqlx, serde, one statement per
+//! The endpoint that a competent engineer would write for these six requests and nothing else: axum, sqlx, serde, one statement per
 //! question. No schema, no validation of documents, no scopes, no rollups, no live pushes, no measurements of itself.
 
 mod batch;

@@ -1,6 +1,6 @@
-//! The words of the domain, without I/O: ids, metric types, measurements, time, pages, sketches and scopes.
+//! The domain types, without I/O: ids, metric types, measurements, tallies, time, pages, sketches and scopes.
 //!
-//! Everything else in the house may import this room; it imports none of it.
+//! Every other room may import this one; it imports no other room.
 
 pub mod assignment;
 pub mod change;
