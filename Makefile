@@ -19,7 +19,7 @@ run: ## build what is missing and serve on 127.0.0.1:8000
 		if command -v npm >/dev/null; then $(MAKE) --no-print-directory web; \
 		else echo "npm is not here: serving without GraphiQL (the small built-in page instead)" >&2; fi; \
 	fi
-	cargo run --release -- serve
+	cargo run --profile quick -- serve
 
 test: ## run every test, on SQLite and PostgreSQL (KEEP_POSTGRES=1 leaves the server running)
 	@trap '[ "$${KEEP_POSTGRES:-}" = 1 ] || scripts/test-teardown' EXIT; \
