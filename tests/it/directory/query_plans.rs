@@ -12,7 +12,9 @@ use perfgraph::{
         filter::{EmployeeCondition, OrganizationCondition, ProjectCondition},
         membership,
         order::OrderField,
-        organization, project, release,
+        organization, project,
+        reach::{self, Access},
+        release,
     },
     model::{
         EmployeeId, Key, OrganizationId, ProjectId, ReleaseId, Role, Scope, Timestamp,
@@ -236,6 +238,13 @@ async fn ask_releases(scope: &Scope, db: &Session, projects: &[Key<ProjectId>]) 
     directory::by_ids::<Release>(scope, db, &keys, ReleaseFields::all()).await.unwrap();
 }
 
+/// Access to an organization and to projects that exist.
+async fn ask_access(scope: &Scope, db: &Session, projects: &[Key<ProjectId>]) {
+    assert_eq!(reach::organization(scope, db, ORGANIZATION).await.unwrap(), Access::Granted);
+    let projects = projects.iter().copied().collect();
+    assert_eq!(reach::projects(scope, db, &projects).await.unwrap(), Access::Granted);
+}
+
 /// What stands between the quotes behind `USING`, or behind `using` in the other dialect.
 fn indexes(plan: &[String]) -> impl Iterator<Item = String> {
     let named = |line: &String| {
@@ -298,6 +307,7 @@ on_both_databases! {
             let projects: Vec<_> = (0..20).map(|i| Key::new(ORGANIZATION, ProjectId(2 + 50 * i))).collect();
             ask_what_only_the_root_asks(&scope, &db, &organizations).await;
             ask_releases(&scope, &db, &projects).await;
+            ask_access(&scope, &db, &projects).await;
             let list = lists(None, employee_value).remove(0);
             directory::by_organizations::<Employee>(&scope, &db, &organizations[..2], &list, EmployeeFields::NAME).await.unwrap();
             membership::teams(&scope, &db, &projects, &list, EmployeeFields::NAME).await.unwrap();
