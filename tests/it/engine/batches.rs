@@ -187,6 +187,6 @@ async fn lists_that_are_no_batch_are_refused() {
         let settings = format!("self_monitoring.enabled = false\nlimits.batch_operations_max = {off}");
         let server = Server::start(TestDatabase::sqlite().await, Clock::fixed(NOW), &settings).await;
         let reply = batch(&server, &json!([query("{ viewer { role } }")])).await;
-        assert!(reply.status == 400 && reply.error().1.contains("not served"), "{}", reply.text);
+        assert!(reply.status == 400 && reply.error().1.contains("batches are disabled"), "{}", reply.text);
     }
 }
