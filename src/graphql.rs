@@ -15,6 +15,7 @@ pub mod scalars;
 pub mod schema;
 pub mod selection;
 pub mod sizes;
+mod spelling;
 pub mod subscription;
 pub mod types;
 

@@ -50,7 +50,7 @@ There is no authentication yet: everyone who reaches this address has all rights
 A first query:
 
   curl -s http://{address}/graphql -H 'content-type: application/json' \\
-    -d '{{\"query\":\"{{ slowestEndpoints(limit: 3) {{ endpoint value project {{ name }} owners {{ name }} }} }}\"}}'
+    -d '{{\"query\":\"{{ slowestEndpoints(first: 3) {{ endpoint value project {{ name }} owners {{ name }} }} }}\"}}'
 "
     );
 }

@@ -42,8 +42,8 @@ pub fn time_buckets(
 #[TypeDirective(location = "FieldDefinition", name = "timeWindow")]
 pub fn time_window(
     #[graphql(desc = "Paths to the length of a window.")] lengths: Vec<String>,
-    #[graphql(desc = "The path to the start of a window.")] start: Option<String>,
-    #[graphql(desc = "The path to the end of a window.")] end: Option<String>,
+    #[graphql(desc = "Paths to the start of a window.")] start: Option<Vec<String>>,
+    #[graphql(desc = "Paths to the end of a window.")] end: Option<Vec<String>>,
     #[graphql(desc = "The length of the window without any of these arguments, as an ISO 8601 duration.")]
     default: Option<String>,
 ) {

@@ -156,7 +156,7 @@ mod tests {
         byIds(ids: [ID!]!): [Item] @listSize(slicingArguments: ["ids"])
         series(filter: Filter, step: String): [Item]
             @timeBuckets(argument: "step")
-            @timeWindow(lengths: ["filter.time.last"], start: "filter.time.from", end: "filter.time.to", default: "P1D")
+            @timeWindow(lengths: ["filter.time.last"], start: ["filter.time.from"], end: ["filter.time.to"], default: "P1D")
         live(window: String = "PT5M", limit: Int = 10): [Item]
             @listSize(slicingArguments: ["limit"]) @timeWindow(lengths: ["window"])
         trend(step: String): [Item] @timeBuckets(argument: "step")
@@ -273,6 +273,8 @@ mod tests {
             ("{ byIds(ids: 1) { leaf } }", 2),
             // A day of hours, and one more that the ends may cut.
             ("{ series(step: \"PT1H\") { leaf } }", 26),
+            ("{ series(step: \"PT1H\", filter: {}) { leaf } }", 26),
+            ("{ series(step: \"PT1H\", filter: { time: null }) { leaf } }", 26),
             ("{ series(step: \"PT1H\", filter: { time: { last: \"PT12H\" } }) { leaf } }", 14),
             ("{ series(step: \"PT1M\", filter: { time: { last: \"PT1H0.1S\" } }) { leaf } }", 63),
             (

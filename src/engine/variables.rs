@@ -214,9 +214,9 @@ mod tests {
                 "variables.f.typs: is no field of MetricFilter; did you mean types?",
             ),
             (
-                "$f: MetricFilter!",
-                json!({ "f": {} }),
-                "variables.f.time: is missing; MetricFilter needs a value of type TimeRange!",
+                "$o: GroupOrder!",
+                json!({ "o": { "direction": "ASC" } }),
+                "variables.o.statistic: is missing; GroupOrder needs a value of type Statistic!",
             ),
             ("$t: TimeRange", json!({ "t": {} }), "variables.t: must give exactly one of last, between"),
             ("$a: String", json!({ "a": ["x".repeat(10_000_000)] }), "variables.a: must be a text, not a list"),

@@ -45,7 +45,7 @@ impl FieldSet for ProjectFields {
             "name" => Self::NAME,
             "slug" => Self::SLUG,
             "status" => Self::STATUS,
-            "teamSize" => Self::TEAM_SIZE,
+            "memberCount" | "teamSize" => Self::TEAM_SIZE,
             "createdAt" => Self::CREATED_AT,
             "updatedAt" => Self::UPDATED_AT,
             _ => Self::empty(),

@@ -7,6 +7,7 @@ use async_graphql::{
     registry::{MetaDirectiveInvocation, Registry, location_traits::Directive_At_FIELD_DEFINITION},
 };
 
+use super::types::reports::FIRST_DEFAULT;
 use crate::engine::directives::{list_size, resumable, time_buckets, time_window};
 
 /// Defines a unit type that applies a directive with fixed or few arguments.
@@ -65,6 +66,11 @@ shorthand! {
 }
 
 shorthand! {
+    /// A ranking: `first`, or its deprecated spelling `limit`.
+    Ranking() = list_size(Some(FIRST_DEFAULT), names(&["first", "limit"]), None, None)
+}
+
+shorthand! {
     /// A list that counts with this size.
     Assumed(size: i32) = list_size(Some(size), None, None, None)
 }
@@ -96,21 +102,11 @@ shorthand! {
 }
 
 shorthand! {
-    /// The window of a required `filter`.
+    /// The window of a `filter`, or the last day without one.
     FilterWindow() = time_window(
         vec!["filter.time.last".to_owned()],
-        text("filter.time.between.from"),
-        text("filter.time.between.to"),
-        None
-    )
-}
-
-shorthand! {
-    /// The window of a `filter`, or the last day without one.
-    OptionalFilterWindow() = time_window(
-        vec!["filter.time.last".to_owned()],
-        text("filter.time.between.from"),
-        text("filter.time.between.to"),
+        names(&["filter.time.between.start", "filter.time.between.from"]),
+        names(&["filter.time.between.end", "filter.time.between.to"]),
         text("PT24H")
     )
 }

@@ -81,7 +81,7 @@ impl Question {
         if self.kinds.is_empty() {
             return Ok(Self { kinds: vec![kind], ..self });
         }
-        Err(Error::input("filter.types", "leave it out: metricType says which type"))
+        Err(Error::input("filter.types", "is not allowed here; `type` selects the type"))
     }
 
     /// True when a condition is on a column that rollups do not have.

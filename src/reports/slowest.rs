@@ -183,7 +183,7 @@ pub fn check_limit(limit: u32) -> Result<()> {
 }
 
 fn out_of_range(limit: impl Display) -> Error {
-    Error::input("limit", format!("must be between 1 and {LIMIT_MAX}, got {limit}"))
+    Error::input("first", format!("must be between 1 and {LIMIT_MAX}, got {limit}"))
 }
 
 /// Ranks endpoints by the rules of [`by_parent`]. Ranking by a percentile needs their distributions.

@@ -296,7 +296,7 @@ on_both_databases! {
             let refused = slowest::run(
                 &Scope::everything(), &database.reader(), &question, slowest(Statistic::P95, limit, Want::Scalars),
             ).await.unwrap_err();
-            assert!(refused.to_string().starts_with("limit: "), "{refused}");
+            assert!(refused.to_string().starts_with("first: "), "{refused}");
         }
         let zero_byte = TextFilter { contains: Some("a\0".to_owned()), ..TextFilter::default() };
         let question = Question { endpoint: Some(zero_byte), ..question };

@@ -9,7 +9,7 @@ use crate::cli::arguments::{RankBy, Watch};
 
 /// The subscription.
 pub const QUERY: &str = "subscription Watch($project: ID!, $window: Duration!, $every: Duration!, $limit: Int!, $rankBy: Statistic!) {
-    slowestEndpoints(filter: { projectIds: [$project] }, window: $window, every: $every, limit: $limit, rankBy: $rankBy) {
+    slowestEndpoints(filter: { projectIds: [$project] }, window: $window, every: $every, first: $limit, rankBy: $rankBy) {
         endpoint value owners(first: 3) { name }
         stats { count errorRate percentile(p: 95) accuracy { to } }
     }

@@ -250,8 +250,8 @@ mod tests {
             ),
             ("{ employees(orderBy: [{ field: \"NAME\" }]) { totalCount } }", "orderBy[0].field: must be one of NAME"),
             (
-                "query($a: DateTime!) { metricStats(filter: { time: { between: { from: $a } } }) { count } }",
-                "filter.time.between.to: is missing",
+                "query($d: Float!) { metricGroups(groupBy: [], having: [{ value: { gt: $d } }]) { endpoint } }",
+                "having[0].statistic: is missing",
             ),
             (
                 "query($l: Duration) { metricStats(filter: { time: { last: $l } }) { count } }",

@@ -183,33 +183,43 @@ impl<'a> CostCalculator<'a> {
 
     /// The length of the window that the arguments of a field select. `None` for values that its resolver refuses.
     fn window_length(&self, window: &TimeWindow, field: &Field) -> Option<i64> {
-        let bounds = window.bounds.iter().flat_map(|(start, end)| [start, end]);
+        let (starts, ends) = &window.bounds;
         let arguments: HashMap<&str, ConstValue> = window
             .lengths
             .iter()
-            .chain(bounds)
+            .chain(starts)
+            .chain(ends)
             .filter_map(|path| {
                 let given = self.argument(field, &path.argument).filter(|value| *value != ConstValue::Null);
                 Some((path.argument.as_str(), given.or_else(|| path.default.clone())?))
             })
             .collect();
-        if arguments.is_empty() {
+        let value = |argument: &str, fields: &[String]| {
+            fields.iter().try_fold(arguments.get(argument)?, |value, name| match value {
+                ConstValue::Object(fields) => fields.get(name.as_str()),
+                _ => None,
+            })
+        };
+        // What holds the length: the argument itself, or the innermost input object on the path to it.
+        let holder = |path: &WindowPath| {
+            let fields = path.fields.split_last().map_or(&[][..], |(_, outer)| outer);
+            value(&path.argument, fields).filter(|value| **value != ConstValue::Null)
+        };
+        if window.lengths.iter().all(|path| holder(path).is_none()) {
             return window.default_micros;
         }
-        let text = |path: &WindowPath| {
-            let mut value = arguments.get(path.argument.as_str())?;
-            for name in &path.fields {
-                let ConstValue::Object(fields) = value else { return None };
-                value = fields.get(name.as_str())?;
-            }
-            if let ConstValue::String(text) = value { Some(text) } else { None }
+        let text = |path: &WindowPath| match value(&path.argument, &path.fields) {
+            Some(ConstValue::String(text)) => Some(text),
+            _ => None,
         };
         if let Some(length) = window.lengths.iter().find_map(text) {
             return duration_micros(length).ok().map(whole_minutes);
         }
-        let (start, end) = window.bounds.as_ref()?;
-        let moment = |path| text(path)?.parse::<Timestamp>().ok().map(Timestamp::as_micros);
-        Some(moment(end)?.saturating_sub(moment(start)?))
+        let moment = |paths: &[WindowPath]| {
+            let text = paths.iter().find_map(text)?;
+            text.parse::<Timestamp>().ok().map(Timestamp::as_micros)
+        };
+        Some(moment(ends)?.saturating_sub(moment(starts)?))
     }
 
     /// The value of an argument with variables filled in; a variable without value is null.

@@ -53,8 +53,8 @@ pub struct TimeBuckets {
 pub struct TimeWindow {
     /// Paths to a length.
     pub lengths: Vec<Path>,
-    /// Paths to the start and the end.
-    pub bounds: Option<(Path, Path)>,
+    /// Paths to the start and to the end.
+    pub bounds: (Vec<Path>, Vec<Path>),
     /// The length in microseconds without any of these arguments.
     pub default_micros: Option<i64>,
 }
@@ -141,18 +141,15 @@ impl Reader<'_> {
     }
 
     fn time_window(&self) -> Result<TimeWindow, SchemaError> {
-        let lengths = self.texts("lengths")?;
-        let bounds = match (self.text("start")?, self.text("end")?) {
-            (Some(start), Some(end)) => Some((self.path(&start)?, self.path(&end)?)),
-            (None, None) => None,
-            _ => return Err(self.wrong("start", "given together with `end`")),
-        };
+        let (start, end) = (self.paths("start")?, self.paths("end")?);
+        if start.is_empty() != end.is_empty() {
+            return Err(self.wrong("start", "given together with `end`"));
+        }
         let default_micros = match self.text("default")? {
             Some(text) => Some(duration_micros(&text).map_err(|_| self.wrong("default", "an ISO 8601 duration"))?),
             None => None,
         };
-        let lengths = lengths.iter().map(|path| self.path(path)).collect::<Result<_, _>>()?;
-        Ok(TimeWindow { lengths, bounds, default_micros })
+        Ok(TimeWindow { lengths: self.paths("lengths")?, bounds: (start, end), default_micros })
     }
 
     fn resumption(&self) -> Result<Resumption, SchemaError> {
@@ -160,6 +157,10 @@ impl Reader<'_> {
         self.argument(&cursor)?;
         let is_replayed = matches!(self.value("replayed"), Some(Value::Boolean(true)));
         Ok(Resumption { cursor, is_replayed })
+    }
+
+    fn paths(&self, argument: &'static str) -> Result<Vec<Path>, SchemaError> {
+        self.texts(argument)?.iter().map(|path| self.path(path)).collect()
     }
 
     fn path(&self, text: &str) -> Result<Path, SchemaError> {

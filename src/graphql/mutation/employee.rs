@@ -9,10 +9,11 @@ use crate::{
     graphql::{
         context::{RequestContext, request},
         node::NodeId,
+        spelling,
         types::{
             change::{BulkUpdatePayload, DeletePayload, EmployeePayload},
             filter::{EmployeeFilter, nested},
-            input::{CreateEmployeeInput, UpdateEmployeeInput},
+            input::{CreateEmployeeInput, DeleteEmployeeInput, UpdateEmployeeInput, UpdateEmployeesInput},
         },
     },
     model::{EmployeeId, Key},
@@ -51,14 +52,25 @@ impl EmployeeMutation {
     async fn update_employees(
         &self,
         context: &Context<'_>,
+        #[graphql(desc = "The employees to change and their new values. Required.")] input: Option<
+            UpdateEmployeesInput,
+        >,
         #[graphql(
-            desc = "The employees to change. Must hold at least one positive condition: a filter that is empty or \
-                    consists of `not` and `ne` alone is rejected as `INVALID`."
+            desc = "The employees to change. Must hold at least one positive condition.",
+            deprecation = "Use `input`."
         )]
-        filter: EmployeeFilter,
-        #[graphql(desc = "New value of `isActive`.")] is_active: MaybeUndefined<bool>,
-        #[graphql(desc = "New department: free text of 1 to 200 characters.")] department: MaybeUndefined<String>,
+        filter: Option<EmployeeFilter>,
+        #[graphql(desc = "New value of `isActive`.", deprecation = "Use `input`.")] is_active: MaybeUndefined<bool>,
+        #[graphql(desc = "New department: free text of 1 to 200 characters.", deprecation = "Use `input`.")]
+        department: MaybeUndefined<String>,
     ) -> Result<BulkUpdatePayload> {
+        let loose = [
+            ("filter", filter.is_some()),
+            ("isActive", !is_active.is_undefined()),
+            ("department", !department.is_undefined()),
+        ];
+        let gather = || Some(UpdateEmployeesInput { filter: filter?, is_active, department });
+        let UpdateEmployeesInput { filter, is_active, department } = spelling::input(input, &loose, gather)?;
         let request = request(context)?;
         let change = EmployeesChange { department: assignment(department), is_active: assignment(is_active) };
         BulkUpdatePayload::new(request, update_all(request, filter, change).await)
@@ -69,8 +81,11 @@ impl EmployeeMutation {
     async fn delete_employee(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The id of the employee.")] id: ID,
+        #[graphql(desc = "The employee to delete. Required.")] input: Option<DeleteEmployeeInput>,
+        #[graphql(desc = "The id of the employee.", deprecation = "Use `input`.")] id: Option<ID>,
     ) -> Result<DeletePayload> {
+        let DeleteEmployeeInput { id } =
+            spelling::input(input, &[("id", id.is_some())], || id.map(|id| DeleteEmployeeInput { id }))?;
         let request = request(context)?;
         let deleted = delete(request, &id).await;
         DeletePayload::new(request, deleted, id)

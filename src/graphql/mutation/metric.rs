@@ -1,14 +1,15 @@
 //! Recording measurements.
 
-use async_graphql::{Context, Object};
+use async_graphql::{Context, ID, Object};
 
 use crate::{
     error::{Error, Result},
     graphql::{
         context::request,
         node::NodeId,
+        spelling,
         types::{
-            ingest::{IngestMetricsInput, IngestMetricsPayload},
+            ingest::{IngestMetricsInput, IngestMetricsPayload, IngestMode, MetricInput},
             user_error::UserError,
         },
     },
@@ -31,7 +32,8 @@ impl MetricMutation {
         context: &Context<'_>,
         #[graphql(desc = "The project, its measurements and their treatment.")] input: IngestMetricsInput,
     ) -> Result<IngestMetricsPayload> {
-        match ingest(context, input).await {
+        let candidates = candidates(input.metrics)?;
+        match ingest(context, &input.project_id, candidates, input.idempotency_key, input.mode).await {
             Ok(receipt) => Ok(IngestMetricsPayload::of(receipt, &request(context)?.services.cursors)),
             Err(fault) => {
                 let about = field(&fault);
@@ -55,28 +57,33 @@ fn field(fault: &Error) -> Option<Vec<String>> {
     Some(vec![name.to_owned()])
 }
 
-async fn ingest(context: &Context<'_>, input: IngestMetricsInput) -> Result<Receipt> {
-    let request = request(context)?;
-    let project = NodeId::project(&input.project_id).ok_or_else(|| Error::not_found("project"))?;
-    let candidates = input
-        .metrics
-        .into_iter()
-        .map(|metric| Candidate {
+/// The rows as the write path takes them.
+fn candidates(metrics: Vec<MetricInput>) -> Result<Vec<Candidate>> {
+    let candidate = |(index, metric): (usize, MetricInput)| {
+        let (new, old) = (("releaseVersion", metric.release_version), ("release", metric.release));
+        Ok(Candidate {
             kind: metric.kind.into(),
             value: metric.value,
             endpoint: metric.endpoint,
             status: metric.status_code,
             timestamp: metric.timestamp.map(|timestamp| timestamp.0),
             name: metric.name,
-            release: metric.release,
+            release: spelling::either(format_args!("metrics.{index}."), new, old)?,
         })
-        .collect();
-    let submission = Submission {
-        project,
-        candidates,
-        idempotency_key: input.idempotency_key,
-        source: SOURCE.to_owned(),
-        mode: input.mode.into(),
     };
+    metrics.into_iter().enumerate().map(candidate).collect()
+}
+
+async fn ingest(
+    context: &Context<'_>,
+    project: &ID,
+    candidates: Vec<Candidate>,
+    idempotency_key: Option<String>,
+    mode: IngestMode,
+) -> Result<Receipt> {
+    let request = request(context)?;
+    let project = NodeId::project(project).ok_or_else(|| Error::not_found("project"))?;
+    let source = SOURCE.to_owned();
+    let submission = Submission { project, candidates, idempotency_key, source, mode: mode.into() };
     request.services.ingest.submit(request.scope(), submission, &request.log).await
 }

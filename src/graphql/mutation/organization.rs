@@ -9,9 +9,10 @@ use crate::{
     graphql::{
         context::{RequestContext, request},
         node::NodeId,
+        spelling,
         types::{
             change::{DeletePayload, OrganizationPayload},
-            input::{CreateOrganizationInput, UpdateOrganizationInput},
+            input::{CreateOrganizationInput, DeleteOrganizationInput, UpdateOrganizationInput},
         },
     },
     model::OrganizationId,
@@ -48,8 +49,11 @@ impl OrganizationMutation {
     async fn delete_organization(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The id of the organization.")] id: ID,
+        #[graphql(desc = "The organization to delete. Required.")] input: Option<DeleteOrganizationInput>,
+        #[graphql(desc = "The id of the organization.", deprecation = "Use `input`.")] id: Option<ID>,
     ) -> Result<DeletePayload> {
+        let DeleteOrganizationInput { id } =
+            spelling::input(input, &[("id", id.is_some())], || id.map(|id| DeleteOrganizationInput { id }))?;
         let request = request(context)?;
         let deleted = delete(request, &id).await;
         DeletePayload::new(request, deleted, id)

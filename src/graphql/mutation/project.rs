@@ -13,9 +13,13 @@ use crate::{
     graphql::{
         context::{RequestContext, request},
         node::NodeId,
+        spelling,
         types::{
             change::{DeletePayload, ProjectPayload},
-            input::{CreateProjectInput, UpdateProjectInput},
+            input::{
+                AddProjectMembersInput, ArchiveProjectInput, CreateProjectInput, DeleteProjectInput,
+                RemoveProjectMembersInput, UpdateProjectInput,
+            },
         },
     },
     model::{Assignment, Key, ProjectId},
@@ -54,8 +58,11 @@ impl ProjectMutation {
     async fn archive_project(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The id of the project.")] id: ID,
+        #[graphql(desc = "The project to archive. Required.")] input: Option<ArchiveProjectInput>,
+        #[graphql(desc = "The id of the project.", deprecation = "Use `input`.")] id: Option<ID>,
     ) -> Result<ProjectPayload> {
+        let ArchiveProjectInput { id } =
+            spelling::input(input, &[("id", id.is_some())], || id.map(|id| ArchiveProjectInput { id }))?;
         let request = request(context)?;
         ProjectPayload::new(request, archive(request, &id).await)
     }
@@ -65,8 +72,11 @@ impl ProjectMutation {
     async fn delete_project(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The id of the project.")] id: ID,
+        #[graphql(desc = "The project to delete. Required.")] input: Option<DeleteProjectInput>,
+        #[graphql(desc = "The id of the project.", deprecation = "Use `input`.")] id: Option<ID>,
     ) -> Result<DeletePayload> {
+        let DeleteProjectInput { id } =
+            spelling::input(input, &[("id", id.is_some())], || id.map(|id| DeleteProjectInput { id }))?;
         let request = request(context)?;
         let deleted = delete(request, &id).await;
         DeletePayload::new(request, deleted, id)
@@ -77,9 +87,17 @@ impl ProjectMutation {
     async fn add_project_members(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The id of the project.")] project_id: ID,
-        #[graphql(desc = "Ids of employees of the project's organization. At most 1,000.")] employee_ids: Vec<ID>,
+        #[graphql(desc = "The project and the employees to add. Required.")] input: Option<AddProjectMembersInput>,
+        #[graphql(desc = "The id of the project.", deprecation = "Use `input`.")] project_id: Option<ID>,
+        #[graphql(
+            desc = "Ids of employees of the project's organization. At most 1,000.",
+            deprecation = "Use `input`."
+        )]
+        employee_ids: Option<Vec<ID>>,
     ) -> Result<ProjectPayload> {
+        let loose = [("projectId", project_id.is_some()), ("employeeIds", employee_ids.is_some())];
+        let gather = || Some(AddProjectMembersInput { project_id: project_id?, employee_ids: employee_ids? });
+        let AddProjectMembersInput { project_id, employee_ids } = spelling::input(input, &loose, gather)?;
         let request = request(context)?;
         ProjectPayload::new(request, add_members(request, &project_id, &employee_ids).await)
     }
@@ -89,9 +107,19 @@ impl ProjectMutation {
     async fn remove_project_members(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The id of the project.")] project_id: ID,
-        #[graphql(desc = "Ids of employees of the project's organization. At most 1,000.")] employee_ids: Vec<ID>,
+        #[graphql(desc = "The project and the employees to remove. Required.")] input: Option<
+            RemoveProjectMembersInput,
+        >,
+        #[graphql(desc = "The id of the project.", deprecation = "Use `input`.")] project_id: Option<ID>,
+        #[graphql(
+            desc = "Ids of employees of the project's organization. At most 1,000.",
+            deprecation = "Use `input`."
+        )]
+        employee_ids: Option<Vec<ID>>,
     ) -> Result<ProjectPayload> {
+        let loose = [("projectId", project_id.is_some()), ("employeeIds", employee_ids.is_some())];
+        let gather = || Some(RemoveProjectMembersInput { project_id: project_id?, employee_ids: employee_ids? });
+        let RemoveProjectMembersInput { project_id, employee_ids } = spelling::input(input, &loose, gather)?;
         let request = request(context)?;
         ProjectPayload::new(request, remove_members(request, &project_id, &employee_ids).await)
     }

@@ -39,6 +39,9 @@ pub struct MetricStreamEvent {
     /// Measurements since the previous event that could not be delivered. Null if none are missing.
     pub gap: Option<StreamGap>,
     /// True if every measurement committed so far has been delivered; false while earlier ones are still being sent.
+    pub is_caught_up: bool,
+    /// The former name of `isCaughtUp`.
+    #[graphql(deprecation = "Use `isCaughtUp`.")]
     pub caught_up: bool,
 }
 
@@ -46,16 +49,42 @@ pub struct MetricStreamEvent {
 #[derive(SimpleObject)]
 pub struct StreamGap {
     /// Position before the first missing measurement.
-    pub from: StreamCursor,
+    pub start: StreamCursor,
     /// Position after the last missing measurement.
-    pub to: StreamCursor,
+    pub end: StreamCursor,
     /// Number of missing measurements. If they are no longer kept one by one, an upper bound that counts all
     /// measurements of the filter's projects. Null if not even that number is known.
     pub missed: Option<Long>,
     /// Reason for the gap.
     pub reason: GapReason,
     /// True if the measurements can be read by resuming after the start of the gap.
+    pub is_recoverable: bool,
+    /// The former name of `start`.
+    #[graphql(deprecation = "Use `start`.")]
+    pub from: StreamCursor,
+    /// The former name of `end`.
+    #[graphql(deprecation = "Use `end`.")]
+    pub to: StreamCursor,
+    /// The former name of `isRecoverable`.
+    #[graphql(deprecation = "Use `isRecoverable`.")]
     pub recoverable: bool,
+}
+
+impl StreamGap {
+    fn new(start: Arc<str>, end: Arc<str>, missed: Option<u64>, reason: live::GapReason) -> Self {
+        let (start, end) = (StreamCursor(start), StreamCursor(end));
+        let is_recoverable = reason.is_recoverable();
+        Self {
+            start: start.clone(),
+            end: end.clone(),
+            missed: missed.map(Long::from),
+            reason: reason.into(),
+            is_recoverable,
+            from: start,
+            to: end,
+            recoverable: is_recoverable,
+        }
+    }
 }
 
 /// The reason for a gap in a metric stream.
@@ -139,17 +168,12 @@ impl MetricStreamSubscription {
                 Ok(events.map(move |event| seal.event(event?)).boxed())
             }
             Segment::Skipped { from, to, missed } => {
-                let gap = StreamGap {
-                    from: StreamCursor(from),
-                    to: StreamCursor(Arc::clone(&to)),
-                    missed: Some(missed.into()),
-                    reason: GapReason::SlowConsumer,
-                    recoverable: live::GapReason::SlowConsumer.is_recoverable(),
-                };
+                let gap = StreamGap::new(from, Arc::clone(&to), Some(missed), live::GapReason::SlowConsumer);
                 let note = MetricStreamEvent {
                     cursor: StreamCursor(to),
                     metrics: Vec::new(),
                     gap: Some(gap),
+                    is_caught_up: false,
                     caught_up: false,
                 };
                 Ok(stream::iter([Ok(note)]).boxed())
@@ -174,14 +198,8 @@ impl Seal {
         self.request.renew_loaders();
         let cursor = self.text(&to);
         self.request.execution()?.mark(&from, &to, &cursor, metrics.len() as u64);
-        let gap = gap.map(|gap| StreamGap {
-            from: StreamCursor(self.text(&gap.from)),
-            to: StreamCursor(self.text(&gap.to)),
-            missed: gap.missed.map(Long::from),
-            reason: gap.reason.into(),
-            recoverable: gap.reason.is_recoverable(),
-        });
+        let gap = gap.map(|gap| StreamGap::new(self.text(&gap.from), self.text(&gap.to), gap.missed, gap.reason));
         let metrics = metrics.into_iter().map(Metric::from).collect();
-        Ok(MetricStreamEvent { cursor: StreamCursor(cursor), metrics, gap, caught_up })
+        Ok(MetricStreamEvent { cursor: StreamCursor(cursor), metrics, gap, is_caught_up: caught_up, caught_up })
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     graphql::{
         context::{RequestContext, request},
         scalars::Duration,
-        selection,
+        selection, spelling,
         types::{
             endpoint::EndpointStats,
             filter::{self, StreamFilter},
@@ -35,7 +35,7 @@ impl SlowestEndpointsSubscription {
     /// Ranks the slowest endpoints over a sliding window, worst first: the current ranking at once, then a new one each
     /// time the window advances. Without `types` in the filter it ranks the types that measure time: `PAGE_LOAD`,
     /// `API_RESPONSE` and `DATABASE`. For `CACHE_HIT` alone the lowest rate is the worst.
-    #[graphql(directive = sizes::Sliced::apply("limit"), directive = sizes::LiveWindow::apply())]
+    #[graphql(directive = sizes::Ranking::apply(), directive = sizes::LiveWindow::apply())]
     async fn slowest_endpoints<'a>(
         &self,
         context: &Context<'a>,
@@ -51,16 +51,14 @@ impl SlowestEndpointsSubscription {
             default_with = "Duration(WindowRequest::RANKING_EVERY_DEFAULT)"
         )]
         every: Duration,
-        #[graphql(
-            desc = "Returns at most this many endpoints (1 to 100; default 10).",
-            default_with = "Slowest::LIMIT_DEFAULT"
-        )]
-        limit: i32,
+        #[graphql(desc = "Returns at most this many endpoints (1 to 100; default 10).")] first: Option<i32>,
+        #[graphql(desc = "The former name of `first`.", deprecation = "Use `first`.")] limit: Option<i32>,
         #[graphql(desc = "Statistic to rank by. Defaults to `P95`.", default_with = "Statistic::P95")]
         rank_by: Statistic,
     ) -> Result<impl Stream<Item = Result<Vec<EndpointStats>>> + 'a> {
         let request = Arc::clone(request(context)?);
-        let Slowest { rank_by, limit, .. } = Slowest::new(rank_by.into(), limit, Want::Scalars)?;
+        let first = spelling::either("", ("first", first), ("limit", limit))?.unwrap_or(Slowest::LIMIT_DEFAULT);
+        let Slowest { rank_by, limit, .. } = Slowest::new(rank_by.into(), first, Want::Scalars)?;
         let asked = WindowRequest::ranking(filter::stream(filter)?, window.0, every.0);
         let field = context.field();
         let has_id = ["worstSample", "statusCode", "timestamp", "trend"].iter().any(|name| selection::has(field, name));

@@ -42,7 +42,7 @@ pub struct About {
 #[graphql(complex)]
 pub struct Accuracy {
     /// True if every statistic of this answer is exact. Percentiles are estimates within `relativeErrorBound`; counts,
-    /// averages, sums, minima and maxima are always exact for the window from `from` to `to`. False if that window is
+    /// averages, sums, minima and maxima are always exact for the window from `start` to `end`. False if that window is
     /// not the requested one.
     pub is_exact: bool,
     /// Maximum relative error of a percentile, for example 0.01 for 1 %. Values below 0.0000008 count as zero.
@@ -50,14 +50,20 @@ pub struct Accuracy {
     /// Start of the window of this answer, inclusive. Raw measurements are kept for 7 days, rollups per minute for 14
     /// and per hour for 400 days by default; the ends of an older window are rounded outward to the minute, hour or
     /// day.
-    pub from: DateTime,
+    pub start: DateTime,
     /// End of the window of this answer, exclusive.
-    pub to: DateTime,
-    /// Time of the request, which windows ending now are relative to. If `to` is later, measurements between the two
+    pub end: DateTime,
+    /// Time of the request, which windows ending now are relative to. If `end` is later, measurements between the two
     /// are included as far as they have arrived.
     pub as_of: DateTime,
     /// The data that this answer was computed from.
     pub source: AggregateSource,
+    /// The former name of `start`.
+    #[graphql(deprecation = "Use `start`.")]
+    pub from: DateTime,
+    /// The former name of `end`.
+    #[graphql(deprecation = "Use `end`.")]
+    pub to: DateTime,
     #[graphql(skip)]
     about: About,
     #[graphql(skip)]
@@ -85,6 +91,8 @@ impl Accuracy {
         Self {
             is_exact: accuracy.is_exact,
             relative_error_bound: accuracy.relative_error_bound,
+            start: DateTime(accuracy.covers.from()),
+            end: DateTime(accuracy.covers.to()),
             from: DateTime(accuracy.covers.from()),
             to: DateTime(accuracy.covers.to()),
             as_of: DateTime(as_of),

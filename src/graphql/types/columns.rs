@@ -69,7 +69,7 @@ impl<T: Cell> OutputType for Column<T> {
     }
 }
 
-/// One series in columnar form, for charts: `starts[i]`, `complete[i]`, `counts[i]` and `values[i]` belong to bucket i.
+/// One series in columnar form, for charts: `starts[i]`, `isComplete[i]`, `counts[i]` and `values[i]` belong to bucket i.
 #[derive(Description)]
 pub struct SeriesColumns {
     /// The values of the group's dimensions.
@@ -90,6 +90,10 @@ impl SeriesColumns {
     fn column<T>(&self, cell: impl Fn(&Bucket) -> T) -> Column<T> {
         Column(self.buckets.iter().map(cell).collect())
     }
+
+    fn is_complete_column(&self) -> Column<bool> {
+        self.column(|bucket| bucket.is_whole && bucket.range.to() <= self.as_of)
+    }
 }
 
 #[Object(use_type_description)]
@@ -108,8 +112,14 @@ impl SeriesColumns {
 
     /// For each bucket, true if it has ended and lies entirely within the window.
     #[graphql(directive = sizes::Assumed::apply(1))]
+    async fn is_complete(&self) -> Column<bool> {
+        self.is_complete_column()
+    }
+
+    /// The former name of `isComplete`.
+    #[graphql(deprecation = "Use `isComplete`.", directive = sizes::Assumed::apply(1))]
     async fn complete(&self) -> Column<bool> {
-        self.column(|bucket| bucket.is_whole && bucket.range.to() <= self.as_of)
+        self.is_complete_column()
     }
 
     /// Number of measurements in each bucket.

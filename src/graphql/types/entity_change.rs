@@ -6,7 +6,13 @@ use super::{Employee, Organization, Project};
 use crate::graphql::sizes;
 use crate::{
     error::Result,
-    graphql::{context::request, loaders::Asked, node::NodeId, scalars::StreamCursor, selection},
+    graphql::{
+        context::request,
+        loaders::Asked,
+        node::NodeId,
+        scalars::{Long, StreamCursor},
+        selection,
+    },
     live::{CursorPurpose, Cursors, changes::ChangeEvent},
     model::{self, Position, change::EntityKey},
 };
@@ -38,11 +44,17 @@ pub enum Entity {
 #[derive(SimpleObject)]
 pub struct ChangeGap {
     /// Position before the first missing change.
-    pub from: StreamCursor,
+    pub start: StreamCursor,
     /// Position of the last missing change.
-    pub to: StreamCursor,
+    pub end: StreamCursor,
     /// Number of missing changes in the whole organization, filtered or not.
-    pub missed: i32,
+    pub missed: Long,
+    /// The former name of `start`.
+    #[graphql(deprecation = "Use `start`.")]
+    pub from: StreamCursor,
+    /// The former name of `end`.
+    #[graphql(deprecation = "Use `end`.")]
+    pub to: StreamCursor,
 }
 
 /// A change of an organization, an employee or a project, in commit order.
@@ -110,10 +122,11 @@ impl EntityChange {
         .transpose()
     }
 
-    /// Names of the changed fields. Empty unless the kind is `UPDATED`. Never contains `updatedAt`.
+    /// Names of the changed fields, deprecated spellings included. Empty unless the kind is `UPDATED`. Never contains
+    /// `updatedAt`.
     #[graphql(directive = sizes::Assumed::apply(1))]
     async fn changed_fields(&self) -> Vec<String> {
-        self.event.change.fields.iter().map(|column| field_name(column)).collect()
+        self.event.change.fields.iter().flat_map(|column| field_names(column)).collect()
     }
 
     /// Changes between the previous change and this one that are no longer kept. Null if none are missing.
@@ -121,11 +134,23 @@ impl EntityChange {
         let removed = self.event.removed?;
         let missed = removed.last - removed.first + 1;
         Some(ChangeGap {
+            start: self.place(removed.first - 1),
+            end: self.place(removed.last),
+            missed: Long(missed),
             from: self.place(removed.first - 1),
             to: self.place(removed.last),
-            missed: i32::try_from(missed).unwrap_or(i32::MAX),
         })
     }
+}
+
+/// The names in the schema of a column: clients that know only the deprecated spelling look for that one.
+fn field_names(column: &str) -> Vec<String> {
+    let current = match column {
+        "team" => Some("members"),
+        "team_size" => Some("memberCount"),
+        _ => None,
+    };
+    current.map(str::to_owned).into_iter().chain([field_name(column)]).collect()
 }
 
 /// The name in the schema of a column: `isActive` for `is_active`.

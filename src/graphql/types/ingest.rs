@@ -44,6 +44,9 @@ pub struct MetricInput {
     pub name: Option<String>,
     /// Version of the software that was measured, such as `1.4.2`. At most 200 bytes. A release of that version may be
     /// created before or after.
+    pub release_version: Option<String>,
+    /// The former name of `releaseVersion`.
+    #[graphql(deprecation = "Use `releaseVersion`.")]
     pub release: Option<String>,
 }
 
@@ -69,6 +72,9 @@ pub struct RejectedMetric {
     pub index: i32,
     /// The field, its problem and the fix.
     pub message: String,
+    /// Path of the input field, such as `["metrics", "3", "value"]`. It ends with the index if the row as a whole was
+    /// rejected.
+    pub field: Vec<String>,
     /// Kind of the problem.
     pub code: UserErrorCode,
 }
@@ -82,12 +88,15 @@ pub struct IngestMetricsPayload {
     #[graphql(directive = sizes::Assumed::apply(1))]
     pub rejected: Vec<RejectedMetric>,
     /// True if the idempotency key was used before. Nothing was recorded again.
-    pub duplicate: bool,
+    pub is_duplicate: bool,
     /// Position of the organization's metric streams after this call. Null if nothing was recorded.
     pub cursor: Option<StreamCursor>,
     /// Reasons why the whole call was rejected. Empty after a success.
     #[graphql(directive = sizes::Assumed::apply(1))]
     pub user_errors: Vec<UserError>,
+    /// The former name of `isDuplicate`.
+    #[graphql(deprecation = "Use `isDuplicate`.")]
+    pub duplicate: bool,
 }
 
 impl IngestMetricsPayload {
@@ -102,12 +111,20 @@ impl IngestMetricsPayload {
                 .map(|row| RejectedMetric {
                     index: number(row.index),
                     message: row.error.to_string(),
+                    field: field(row.index, &row.error.field),
                     code: UserErrorCode::Invalid,
                 })
                 .collect(),
-            duplicate: receipt.duplicate,
+            is_duplicate: receipt.duplicate,
             cursor: receipt.cursor.map(|cursor| StreamCursor(cursors.receipt(cursor).into())),
             user_errors: Vec::new(),
+            duplicate: receipt.duplicate,
         }
     }
+}
+
+/// The path of a field of a row.
+fn field(index: u32, name: &str) -> Vec<String> {
+    let row = ["metrics".to_owned(), index.to_string()];
+    row.into_iter().chain(Some(name.to_owned()).filter(|name| !name.is_empty())).collect()
 }

@@ -2,7 +2,7 @@
 
 use async_graphql::{ID, InputObject, MaybeUndefined};
 
-use super::project::ProjectStatus;
+use super::{filter::EmployeeFilter, project::ProjectStatus};
 use crate::graphql::scalars::DateTime;
 
 /// The values of a new organization.
@@ -95,4 +95,62 @@ pub struct UpdateProjectInput {
     /// Optimistic lock: pass `updatedAt` exactly as read, with microseconds. If the object has changed since, nothing
     /// is written and the result is a `CONFLICT`.
     pub if_updated_at: Option<DateTime>,
+}
+
+/// The organization to delete.
+#[derive(Clone, Debug, InputObject)]
+pub struct DeleteOrganizationInput {
+    /// The id of the organization.
+    pub id: ID,
+}
+
+/// The employee to delete.
+#[derive(Clone, Debug, InputObject)]
+pub struct DeleteEmployeeInput {
+    /// The id of the employee.
+    pub id: ID,
+}
+
+/// The project to archive.
+#[derive(Clone, Debug, InputObject)]
+pub struct ArchiveProjectInput {
+    /// The id of the project.
+    pub id: ID,
+}
+
+/// The project to delete.
+#[derive(Clone, Debug, InputObject)]
+pub struct DeleteProjectInput {
+    /// The id of the project.
+    pub id: ID,
+}
+
+/// The employees to add to a project.
+#[derive(Clone, Debug, InputObject)]
+pub struct AddProjectMembersInput {
+    /// The id of the project.
+    pub project_id: ID,
+    /// Ids of employees of the project's organization. At most 1,000.
+    pub employee_ids: Vec<ID>,
+}
+
+/// The employees to remove from a project.
+#[derive(Clone, Debug, InputObject)]
+pub struct RemoveProjectMembersInput {
+    /// The id of the project.
+    pub project_id: ID,
+    /// Ids of employees of the project's organization. At most 1,000.
+    pub employee_ids: Vec<ID>,
+}
+
+/// The employees to change and their new values. Omitted fields keep their values.
+#[derive(Clone, Debug, InputObject)]
+pub struct UpdateEmployeesInput {
+    /// The employees to change. Must hold at least one positive condition: a filter that is empty or consists of `not`
+    /// and `ne` alone is rejected as `INVALID`.
+    pub filter: EmployeeFilter,
+    /// New value of `isActive`.
+    pub is_active: MaybeUndefined<bool>,
+    /// New department: free text of 1 to 200 characters.
+    pub department: MaybeUndefined<String>,
 }

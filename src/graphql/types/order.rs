@@ -38,7 +38,6 @@ pub enum EmployeeOrderField {
 
 /// A field that projects can be sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[graphql(remote = "directory::ProjectOrderField")]
 pub enum ProjectOrderField {
     /// Sorts by name.
     Name,
@@ -47,6 +46,9 @@ pub enum ProjectOrderField {
     /// Sorts by the time at which the record was created.
     CreatedAt,
     /// Sorts by the number of members.
+    MemberCount,
+    /// The former name of `MEMBER_COUNT`.
+    #[graphql(deprecation = "Use `MEMBER_COUNT`.")]
     TeamSize,
 }
 
@@ -68,6 +70,17 @@ pub struct ProjectOrder {
     /// Sort direction. Defaults to `ASC`.
     #[graphql(default_with = "OrderDirection::Ascending")]
     pub direction: OrderDirection,
+}
+
+impl From<ProjectOrderField> for directory::ProjectOrderField {
+    fn from(field: ProjectOrderField) -> Self {
+        match field {
+            ProjectOrderField::Name => Self::Name,
+            ProjectOrderField::Status => Self::Status,
+            ProjectOrderField::CreatedAt => Self::CreatedAt,
+            ProjectOrderField::MemberCount | ProjectOrderField::TeamSize => Self::TeamSize,
+        }
+    }
 }
 
 impl From<EmployeeOrder> for OrderBy<directory::EmployeeOrderField> {

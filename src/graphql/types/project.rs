@@ -89,12 +89,48 @@ impl Project {
     }
 
     /// Number of members. A maintained counter, always current.
+    async fn member_count(&self) -> Result<i32> {
+        self.members_counted()
+    }
+
+    /// The former name of `memberCount`.
+    #[graphql(deprecation = "Use `memberCount`.")]
     async fn team_size(&self) -> Result<i32> {
-        self.0.team_size().map(|size| i32::try_from(*size).unwrap_or(i32::MAX))
+        self.members_counted()
     }
 
     /// The employees who work on the project, ordered by name by default. Each edge carries the membership.
     #[graphql(directive = sizes::Connection::apply())]
+    async fn members(
+        &self,
+        context: &Context<'_>,
+        #[graphql(
+            desc = "Returns at most this many items from the start of the list (1 to 100; default 20). Not allowed \
+                    with `last` or `before`."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Returns only items after this cursor, which comes from a list in the same order.")]
+        after: Option<String>,
+        #[graphql(
+            desc = "Returns at most this many items from the end of the list (1 to 100; default 20). Not allowed with \
+                    `first` or `after`."
+        )]
+        last: Option<i32>,
+        #[graphql(desc = "Returns only items before this cursor, which comes from a list in the same order.")]
+        before: Option<String>,
+        #[graphql(desc = "Returns only items that match this filter.")] filter: Option<EmployeeFilter>,
+        #[graphql(
+            desc = "Sort keys in order of priority; each field at most once. Defaults to name, ascending. Ties are \
+                    broken by id."
+        )]
+        order_by: Option<Vec<EmployeeOrder>>,
+    ) -> Result<TeamConnection> {
+        let arguments = PageArguments { first, after, last, before };
+        self.members_page(context, arguments, filter, order_by).await
+    }
+
+    /// The former name of `members`.
+    #[graphql(deprecation = "Use `members`.", directive = sizes::Connection::apply())]
     async fn team(
         &self,
         context: &Context<'_>,
@@ -120,10 +156,7 @@ impl Project {
         order_by: Option<Vec<EmployeeOrder>>,
     ) -> Result<TeamConnection> {
         let arguments = PageArguments { first, after, last, before };
-        let wanted = arguments.list(filter, order(order_by)?, &request(context)?.services.limits)?;
-        let page = page::load(context, |loaders| &loaders.team, self.0.key, &wanted).await?;
-        let total = Total::TeamOf(self.0.key, wanted.filter.clone());
-        Ok(TeamConnection::new(page, wanted, total))
+        self.members_page(context, arguments, filter, order_by).await
     }
 
     /// The releases of the project, latest deployment first.
@@ -162,6 +195,25 @@ impl Project {
     }
 }
 
+impl Project {
+    fn members_counted(&self) -> Result<i32> {
+        self.0.team_size().map(|size| i32::try_from(*size).unwrap_or(i32::MAX))
+    }
+
+    async fn members_page(
+        &self,
+        context: &Context<'_>,
+        arguments: PageArguments,
+        filter: Option<EmployeeFilter>,
+        order_by: Option<Vec<EmployeeOrder>>,
+    ) -> Result<TeamConnection> {
+        let wanted = arguments.list(filter, order(order_by)?, &request(context)?.services.limits)?;
+        let page = page::load(context, |loaders| &loaders.team, self.0.key, &wanted).await?;
+        let total = Total::TeamOf(self.0.key, wanted.filter.clone());
+        Ok(TeamConnection::new(page, wanted, total))
+    }
+}
+
 impl Row for Project {
     fn column(field: &str) -> Option<Read<Self>> {
         Some(match field {
@@ -171,7 +223,7 @@ impl Row for Project {
             "status" => |one, _| one.0.status().map(|status| Scalar::Word(status_word(status))),
             "createdAt" => |one, _| one.0.created_at().copied().map(Scalar::Time),
             "updatedAt" => |one, _| one.0.updated_at().copied().map(Scalar::Time),
-            "teamSize" => |one, _| one.0.team_size().copied().map(Scalar::Whole),
+            "memberCount" | "teamSize" => |one, _| one.0.team_size().copied().map(Scalar::Whole),
             _ => return None,
         })
     }

@@ -24,6 +24,7 @@ use crate::{
         cursor::metric,
         loaders::{AskedReport, Loaders, Reported},
         scalars::Duration,
+        spelling,
     },
     model::{filter::NumberFilter, order::Sort, page::PageRequest},
     reports::{
@@ -50,13 +51,13 @@ impl Reports {
         &self,
         context: &Context<'_>,
         #[graphql(
-            desc = "The measurements to aggregate. On an organization or a project, its own measurements only: \
-                    `organizationId` and `projectIds` of the filter are ignored."
+            desc = "The measurements to aggregate. Defaults to the last 24 hours. On an organization or a project, \
+                    its own measurements only: `organizationId` and `projectIds` of the filter are ignored."
         )]
-        filter: MetricFilter,
+        filter: Option<MetricFilter>,
     ) -> Result<MetricAggregate> {
         let request = request(context)?;
-        let question = Arc::new(filter::question(request, Some(filter)).await?);
+        let question = Arc::new(filter::question(request, filter).await?);
         let report = Totals { want: stats::wants(context.field()) };
         totals(request, self.0.clone(), question, report).await
     }
@@ -68,10 +69,10 @@ impl Reports {
         &self,
         context: &Context<'_>,
         #[graphql(
-            desc = "The measurements to aggregate. On an organization or a project, its own measurements only: \
-                    `organizationId` and `projectIds` of the filter are ignored."
+            desc = "The measurements to aggregate. Defaults to the last 24 hours. On an organization or a project, \
+                    its own measurements only: `organizationId` and `projectIds` of the filter are ignored."
         )]
-        filter: MetricFilter,
+        filter: Option<MetricFilter>,
         #[graphql(
             desc = "Length of a bucket, for example `PT1M`, `PT1H` or `P1D`. More than 10,000 buckets are an error."
         )]
@@ -83,7 +84,7 @@ impl Reports {
         fill: GapFill,
     ) -> Result<Vec<MetricBucket>> {
         let request = request(context)?;
-        let question = Arc::new(filter::question(request, Some(filter)).await?);
+        let question = Arc::new(filter::question(request, filter).await?);
         let want = stats::wants_in_stats(context.field());
         buckets(request, self.0.clone(), question, bucket, fill, want).await
     }
@@ -94,10 +95,10 @@ impl Reports {
         &self,
         context: &Context<'_>,
         #[graphql(
-            desc = "The measurements to aggregate. On an organization or a project, its own measurements only: \
-                    `organizationId` and `projectIds` of the filter are ignored."
+            desc = "The measurements to aggregate. Defaults to the last 24 hours. On an organization or a project, \
+                    its own measurements only: `organizationId` and `projectIds` of the filter are ignored."
         )]
-        filter: MetricFilter,
+        filter: Option<MetricFilter>,
         #[graphql(
             desc = "Dimensions to group by, for example `[PROJECT, ENDPOINT]`. An empty list returns one group of all \
                     measurements. More than 10,000 groups are an error."
@@ -117,7 +118,7 @@ impl Reports {
         first: i32,
     ) -> Result<Vec<MetricGroup>> {
         let request = request(context)?;
-        let question = Arc::new(filter::question(request, Some(filter)).await?);
+        let question = Arc::new(filter::question(request, filter).await?);
         let report = Groups {
             having: groups::having(having)?,
             order: order_by.map_or(reports::Statistic::Count, |order| order.statistic.into()),
@@ -142,10 +143,10 @@ impl Reports {
         &self,
         context: &Context<'_>,
         #[graphql(
-            desc = "The measurements to aggregate. On an organization or a project, its own measurements only: \
-                    `organizationId` and `projectIds` of the filter are ignored."
+            desc = "The measurements to aggregate. Defaults to the last 24 hours. On an organization or a project, \
+                    its own measurements only: `organizationId` and `projectIds` of the filter are ignored."
         )]
-        filter: MetricFilter,
+        filter: Option<MetricFilter>,
         #[graphql(
             desc = "Length of a bucket, for example `PT1M`, `PT1H` or `P1D`. More than 10,000 buckets are an error."
         )]
@@ -167,7 +168,7 @@ impl Reports {
         first: i32,
     ) -> Result<Vec<SeriesColumns>> {
         let request = request(context)?;
-        let question = Arc::new(filter::question(request, Some(filter)).await?);
+        let question = Arc::new(filter::question(request, filter).await?);
         let group_by = group_by.unwrap_or_default();
         let is_whole = group_by.is_empty();
         let report = largest(request, group_by, first, Want::Scalars)?;
@@ -197,15 +198,12 @@ impl Reports {
 
     /// Ranks the slowest endpoints, worst first. Without `types` in the filter it ranks the types that measure time:
     /// `PAGE_LOAD`, `API_RESPONSE` and `DATABASE`. For `CACHE_HIT` alone the lowest rate is the worst.
-    #[graphql(directive = sizes::Sliced::apply("limit"), directive = sizes::OptionalFilterWindow::apply())]
+    #[graphql(directive = sizes::Ranking::apply(), directive = sizes::FilterWindow::apply())]
     async fn slowest_endpoints(
         &self,
         context: &Context<'_>,
-        #[graphql(
-            desc = "Returns at most this many endpoints (1 to 100; default 10).",
-            default_with = "Slowest::LIMIT_DEFAULT"
-        )]
-        limit: i32,
+        #[graphql(desc = "Returns at most this many endpoints (1 to 100; default 10).")] first: Option<i32>,
+        #[graphql(desc = "The former name of `first`.", deprecation = "Use `first`.")] limit: Option<i32>,
         #[graphql(
             desc = "The measurements to read. Defaults to the last 24 hours. On an organization or a project, its own \
                     measurements only: `organizationId` and `projectIds` of the filter are ignored."
@@ -218,7 +216,8 @@ impl Reports {
         let as_of = request.as_of();
         let mut question = filter::question(request, filter).await?;
         question.kinds = slowest::kinds_or_durations(question.kinds);
-        let report = Slowest::new(rank_by.into(), limit, stats::wants_in_stats(context.field()))?;
+        let first = spelling::either("", ("first", first), ("limit", limit))?.unwrap_or(Slowest::LIMIT_DEFAULT);
+        let report = Slowest::new(rank_by.into(), first, stats::wants_in_stats(context.field()))?;
         let question = Arc::new(question);
         let rows = load(request, |loaders| &loaders.slowest, self.0.clone(), Arc::clone(&question), report).await?;
         let row =
@@ -271,7 +270,8 @@ impl Reports {
     async fn performance_summary(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The type of measurement to summarize.")] metric_type: MetricType,
+        #[graphql(name = "type", desc = "The type of measurement to summarize. Required.")] kind: Option<MetricType>,
+        #[graphql(desc = "The former name of `type`.", deprecation = "Use `type`.")] metric_type: Option<MetricType>,
         #[graphql(
             desc = "The measurements to aggregate, without `types`. Defaults to the last 24 hours. On an organization \
                     or a project, its own measurements only: `organizationId` and `projectIds` of the filter are \
@@ -280,10 +280,11 @@ impl Reports {
         filter: Option<MetricFilter>,
     ) -> Result<PerformanceSummary> {
         let request = request(context)?;
-        let question = filter::question(request, filter).await?.of_type(metric_type.into())?;
+        let kind = spelling::required("", ("type", kind), ("metricType", metric_type))?;
+        let question = filter::question(request, filter).await?.of_type(kind.into())?;
         let report = Totals { want: stats::wants_in_stats(context.field()) };
         let aggregate = totals(request, self.0.clone(), Arc::new(question), report).await?;
-        Ok(PerformanceSummary { kind: metric_type, aggregate })
+        Ok(PerformanceSummary { kind, aggregate })
     }
 }
 

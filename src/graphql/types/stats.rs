@@ -13,11 +13,16 @@ use crate::{
     error::{Error, Result},
     graphql::{
         scalars::{Duration, Long},
-        selection,
+        selection, spelling,
     },
-    model::Timestamp,
+    model::{Timestamp, sketch::Quantile},
     reports::{self, FilledBucket, HistogramBar, Stats, Want},
 };
+
+/// The most percentiles in one field.
+const PERCENTILES_MAX: usize = 20;
+/// The percentiles that are returned if none are given.
+const PERCENTILES_DEFAULT: [f64; 5] = [50.0, 75.0, 90.0, 95.0, 99.0];
 
 /// A statistic of a set of measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -66,8 +71,14 @@ pub struct PercentileValue {
 #[derive(SimpleObject)]
 pub struct HistogramBucket {
     /// Lower bound of the range, exclusive. A range from zero includes zeros.
-    pub from: f64,
+    pub lower: f64,
     /// Upper bound of the range, inclusive.
+    pub upper: f64,
+    /// The former name of `lower`.
+    #[graphql(deprecation = "Use `lower`.")]
+    pub from: f64,
+    /// The former name of `upper`.
+    #[graphql(deprecation = "Use `upper`.")]
     pub to: f64,
     /// Number of measurements in the range.
     pub count: Long,
@@ -101,6 +112,24 @@ impl MetricAggregate {
     /// Statistics as they were read.
     pub const fn own(stats: Arc<Stats>, about: About, as_of: Timestamp) -> Self {
         Self { stats, about, filled: FilledBucket::Own, as_of }
+    }
+
+    fn percentile_values(&self, ps: Vec<f64>) -> Result<Vec<PercentileValue>> {
+        if ps.len() > PERCENTILES_MAX {
+            return Err(Error::input("ps", format!("at most {PERCENTILES_MAX} at once, got {}", ps.len())));
+        }
+        let value = |p| {
+            check("ps", p)?;
+            let bound =
+                |bound: fn(&Quantile) -> f64| self.figure(|stats| stats.percentile(p).map(|quantile| bound(&quantile)));
+            Ok(PercentileValue {
+                p,
+                value: bound(|quantile| quantile.value),
+                lower: bound(|quantile| quantile.lower),
+                upper: bound(|quantile| quantile.upper),
+            })
+        };
+        ps.into_iter().map(value).collect()
     }
 
     fn figure(&self, figure: impl Fn(&Stats) -> Option<f64>) -> Option<f64> {
@@ -151,7 +180,7 @@ impl MetricAggregate {
         #[graphql(desc = "The percentile to return, 0 to 100; for example 95. Other values are an error.")] p: f64,
     ) -> Option<Result<f64>> {
         async {
-            check(p)?;
+            check("p", p)?;
             Ok(self.figure(|stats| stats.percentile(p).map(|quantile| quantile.value)))
         }
         .await
@@ -162,27 +191,12 @@ impl MetricAggregate {
     #[graphql(directive = sizes::Assumed::apply(1))]
     async fn percentiles(
         &self,
-        #[graphql(
-            desc = "The percentiles to return, 0 to 100 each. At most 20. Defaults to `[50, 75, 90, 95, 99]`.",
-            default_with = "vec![50.0, 75.0, 90.0, 95.0, 99.0]"
-        )]
-        p: Vec<f64>,
+        #[graphql(desc = "The percentiles to return, 0 to 100 each. At most 20. Defaults to `[50, 75, 90, 95, 99]`.")]
+        ps: Option<Vec<f64>>,
+        #[graphql(desc = "The former name of `ps`.", deprecation = "Use `ps`.")] p: Option<Vec<f64>>,
     ) -> Result<Vec<PercentileValue>> {
-        const PERCENTILES_MAX: usize = 20;
-        if p.len() > PERCENTILES_MAX {
-            return Err(Error::input("p", format!("at most {PERCENTILES_MAX} at once, got {}", p.len())));
-        }
-        p.into_iter()
-            .map(|p| {
-                check(p)?;
-                Ok(PercentileValue {
-                    p,
-                    value: self.figure(|stats| stats.percentile(p).map(|quantile| quantile.value)),
-                    lower: self.figure(|stats| stats.percentile(p).map(|quantile| quantile.lower)),
-                    upper: self.figure(|stats| stats.percentile(p).map(|quantile| quantile.upper)),
-                })
-            })
-            .collect()
+        let ps = spelling::either("", ("ps", ps), ("p", p))?;
+        self.percentile_values(ps.unwrap_or_else(|| PERCENTILES_DEFAULT.to_vec()))
     }
 
     /// Standard deviation. An estimate within 1.01 % of the root mean square of the values; exact if the filter asks
@@ -203,7 +217,13 @@ impl MetricAggregate {
                 Error::input("maxBuckets", format!("must be between 1 and {BUCKETS_MAX}, got {max_buckets}"))
             })?;
         let bars = self.stats.tally.distribution.as_ref().map(|distribution| distribution.histogram(most));
-        let bar = |bar: HistogramBar| HistogramBucket { from: bar.from, to: bar.to, count: bar.count.into() };
+        let bar = |bar: HistogramBar| HistogramBucket {
+            lower: bar.from,
+            upper: bar.to,
+            from: bar.from,
+            to: bar.to,
+            count: bar.count.into(),
+        };
         Ok(bars.unwrap_or_default().into_iter().map(bar).collect())
     }
 
@@ -226,11 +246,11 @@ impl MetricAggregate {
     }
 }
 
-fn check(p: f64) -> Result<()> {
+fn check(argument: &str, p: f64) -> Result<()> {
     if (0.0..=100.0).contains(&p) {
         Ok(())
     } else {
-        Err(Error::input("p", format!("must be between 0 and 100, got {p}")))
+        Err(Error::input(argument, format!("must be between 0 and 100, got {p}")))
     }
 }
 
@@ -272,13 +292,9 @@ pub struct PerformanceSummary {
 #[Object(use_type_description)]
 impl PerformanceSummary {
     /// The type of the measurements.
-    async fn metric_type(&self) -> MetricType {
+    #[graphql(name = "type")]
+    async fn kind(&self) -> MetricType {
         self.kind
-    }
-
-    /// Average value. Null without measurements.
-    async fn average_value(&self) -> Option<f64> {
-        self.aggregate.stats.average()
     }
 
     /// Number of measurements.
@@ -286,18 +302,47 @@ impl PerformanceSummary {
         self.aggregate.stats.tally.count.into()
     }
 
-    /// Largest value. Null without measurements.
-    async fn max_value(&self) -> Option<f64> {
-        self.aggregate.stats.tally.max()
+    /// Average value. Null without measurements.
+    async fn average(&self) -> Option<f64> {
+        self.aggregate.stats.average()
     }
 
     /// Smallest value. Null without measurements.
-    async fn min_value(&self) -> Option<f64> {
+    async fn min(&self) -> Option<f64> {
         self.aggregate.stats.tally.min()
+    }
+
+    /// Largest value. Null without measurements.
+    async fn max(&self) -> Option<f64> {
+        self.aggregate.stats.tally.max()
     }
 
     /// All statistics, percentiles included.
     async fn stats(&self, _context: &Context<'_>) -> &MetricAggregate {
         &self.aggregate
+    }
+
+    /// The former name of `type`.
+    #[graphql(deprecation = "Use `type`.")]
+    async fn metric_type(&self) -> MetricType {
+        self.kind
+    }
+
+    /// The former name of `average`.
+    #[graphql(deprecation = "Use `average`.")]
+    async fn average_value(&self) -> Option<f64> {
+        self.aggregate.stats.average()
+    }
+
+    /// The former name of `min`.
+    #[graphql(deprecation = "Use `min`.")]
+    async fn min_value(&self) -> Option<f64> {
+        self.aggregate.stats.tally.min()
+    }
+
+    /// The former name of `max`.
+    #[graphql(deprecation = "Use `max`.")]
+    async fn max_value(&self) -> Option<f64> {
+        self.aggregate.stats.tally.max()
     }
 }

@@ -127,7 +127,7 @@ test('a taken address is data for a form', async () => {
 test('what is deleted leaves every list', async () => {
   const before = sent.requests;
   await client.mutate({
-    mutation: gql`mutation Delete($id: ID!) { deleteEmployee(id: $id) { deletedId userErrors { code } } }`,
+    mutation: gql`mutation Delete($id: ID!) { deleteEmployee(input: { id: $id }) { deletedId userErrors { code } } }`,
     variables: { id: created },
     update(cache, { data: { deleteEmployee: { deletedId } } }) {
       cache.evict({ id: cache.identify({ __typename: 'Employee', id: deletedId }) });

@@ -9,8 +9,8 @@ const STREAM = `
   subscription Watch($filter: StreamFilter!, $after: StreamCursor) {
     metricStream(filter: $filter, after: $after) {
       cursor
-      caughtUp
-      gap { missed reason recoverable }
+      isCaughtUp
+      gap { missed reason isRecoverable }
       metrics { id endpoint value timestamp }
     }
   }
@@ -27,9 +27,9 @@ export interface MetricEvent {
   /** Go on from here. */
   cursor: string;
   /** Whether nothing older is still to come. */
-  caughtUp: boolean;
+  isCaughtUp: boolean;
   /** What can no longer be had, because it is older than what the server keeps. */
-  gap: { missed: number | null; reason: string; recoverable: boolean } | null;
+  gap: { missed: number | null; reason: string; isRecoverable: boolean } | null;
   /** None in a sign of life. */
   metrics: Metric[];
 }

@@ -102,7 +102,7 @@ test('a new person is counted by the answer, and the list is read again', async 
 test('what is deleted leaves the list', async () => {
   const { node } = page.data.organization.employees.edges.at(-1);
   const { data, error } = await client.mutation(
-    gql`mutation Delete($id: ID!) { deleteEmployee(id: $id) { deletedId userErrors { code } } }`,
+    gql`mutation Delete($id: ID!) { deleteEmployee(input: { id: $id }) { deletedId userErrors { code } } }`,
     { id: node.id },
   );
   assert.equal(error, undefined);

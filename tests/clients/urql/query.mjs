@@ -43,9 +43,9 @@ test('what is in the cache is not asked again, and a person is found by id', asy
 test('figures without an id stay inside of their query', async () => {
   const query = gql`
     query Summary($filter: MetricFilter) {
-      performanceSummary(metricType: API_RESPONSE, filter: $filter) {
+      performanceSummary(type: API_RESPONSE, filter: $filter) {
         count
-        stats { percentiles(p: [50, 95]) { p value } accuracy { isExact } }
+        stats { percentiles(ps: [50, 95]) { p value } accuracy { isExact } }
       }
     }
   `;

@@ -1,6 +1,8 @@
 //! The schema: the file on disk is the code's, everything in it is described, and the examples of the explorer fit it.
 
+mod deprecated;
 mod elements;
+mod names;
 mod texts;
 
 use std::{collections::BTreeMap, path::PathBuf};

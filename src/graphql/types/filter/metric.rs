@@ -11,6 +11,7 @@ use crate::{
         loaders::Asked,
         node::NodeId,
         scalars::{DateTime, Duration},
+        spelling,
         types::metric::MetricType,
     },
     live,
@@ -21,10 +22,16 @@ use crate::{
 /// A window of time with explicit bounds.
 #[derive(Clone, Copy, Debug, InputObject)]
 pub struct TimeInterval {
-    /// Start of the window, inclusive.
-    pub from: DateTime,
-    /// End of the window, exclusive.
-    pub to: DateTime,
+    /// Start of the window, inclusive. Required.
+    pub start: Option<DateTime>,
+    /// End of the window, exclusive. Required.
+    pub end: Option<DateTime>,
+    /// The former name of `start`.
+    #[graphql(deprecation = "Use `start`.")]
+    pub from: Option<DateTime>,
+    /// The former name of `end`.
+    #[graphql(deprecation = "Use `end`.")]
+    pub to: Option<DateTime>,
 }
 
 /// A window of time, given in exactly one of these ways.
@@ -45,8 +52,8 @@ pub enum TimeRangeInput {
 /// Conditions on measurements. All given conditions must hold.
 #[derive(Clone, Debug, InputObject)]
 pub struct MetricFilter {
-    /// Time window of the measurements.
-    pub time: TimeRangeInput,
+    /// Time window of the measurements. Defaults to the last 24 hours.
+    pub time: Option<TimeRangeInput>,
     /// Ids of projects that the measurements were recorded for. Unknown ids match nothing.
     pub project_ids: Option<Vec<ID>>,
     /// The id of the organization that the measurements were recorded in. An unknown id matches nothing.
@@ -62,15 +69,20 @@ pub struct MetricFilter {
     pub names: Option<Vec<String>>,
     /// Release versions of the measurements; `""` matches measurements without a version, an empty list matches
     /// nothing. Reads raw measurements, which are kept for 7 days by default.
-    pub releases: Option<Vec<String>>,
+    pub release_versions: Option<Vec<String>>,
     /// True for exact percentiles, histograms and standard deviations, read from raw measurements, which are kept for 7
     /// days by default. Defaults to false. More than 200,000 measurements are an error. Other statistics are always
     /// exact.
-    #[graphql(default)]
-    pub exact: bool,
+    pub is_exact: Option<bool>,
     /// The id of a release: matches measurements of its project with its version. An unknown id matches nothing. Reads
     /// raw measurements, which are kept for 7 days by default.
     pub release_id: Option<ID>,
+    /// The former name of `releaseVersions`.
+    #[graphql(deprecation = "Use `releaseVersions`.")]
+    pub releases: Option<Vec<String>>,
+    /// The former name of `isExact`.
+    #[graphql(deprecation = "Use `isExact`.")]
+    pub exact: Option<bool>,
 }
 
 /// Conditions on the measurements of a stream. All given conditions must hold. A stream has no time window; it resumes
@@ -89,13 +101,20 @@ pub struct StreamFilter {
     pub min_value: Option<f64>,
 }
 
+impl TimeInterval {
+    fn window(self) -> Result<TimeRange> {
+        const PATH: &str = "filter.time.between.";
+        let start = spelling::required(PATH, ("start", self.start), ("from", self.from))?;
+        let end = spelling::required(PATH, ("end", self.end), ("to", self.to))?;
+        TimeRange::new(start.0, end.0).map_err(|error| Error::input("filter.time.between", error.to_string()))
+    }
+}
+
 impl TimeRangeInput {
     async fn window(self, request: &RequestContext) -> Result<TimeRange> {
         match self {
             Self::Last(duration) => Ok(reports::until_now(duration.0, request.as_of())),
-            Self::Between(TimeInterval { from, to }) => {
-                TimeRange::new(from.0, to.0).map_err(|error| Error::input("filter.time.between", error.to_string()))
-            }
+            Self::Between(interval) => interval.window(),
             Self::Release(id) => while_it_ran(request, &id).await,
         }
     }
@@ -123,7 +142,13 @@ pub async fn question(request: &RequestContext, filter: Option<MetricFilter>) ->
     let Some(filter) = filter else {
         return Ok(Question::recent(request.as_of()));
     };
-    let window = filter.time.window(request).await?;
+    let window = match filter.time {
+        Some(time) => time.window(request).await?,
+        None => reports::until_now(DAY_MICROS, request.as_of()),
+    };
+    let is_exact = spelling::either("filter.", ("isExact", filter.is_exact), ("exact", filter.exact))?;
+    let versions = ("releaseVersions", filter.release_versions);
+    let versions = spelling::either("filter.", versions, ("releases", filter.releases))?;
     let projects = match (filter.project_ids, filter.organization_id) {
         (None, None) => Projects::All,
         (None, Some(id)) => Projects::Organizations(vec![organization(&id)]),
@@ -141,7 +166,7 @@ pub async fn question(request: &RequestContext, filter: Option<MetricFilter>) ->
         projects,
         kinds: kinds(filter.types),
         endpoint: filter.endpoint.map(Into::into),
-        exact: filter.exact.then_some(request.services.limits.exact_rows_max),
+        exact: is_exact.unwrap_or(false).then_some(request.services.limits.exact_rows_max),
         status: filter.status_code.map(|number| reports::StatusFilter {
             eq: number.eq,
             one_of: number.one_of,
@@ -151,7 +176,7 @@ pub async fn question(request: &RequestContext, filter: Option<MetricFilter>) ->
             lte: number.lte,
         }),
         names: filter.names,
-        releases: filter.releases,
+        releases: versions,
         release: None,
     };
     match filter.release_id {

@@ -19,10 +19,10 @@ export const ChangeEmployee = graphql(/* GraphQL */ `
 export const StartProject = graphql(/* GraphQL */ `
   mutation StartProject($input: CreateProjectInput!, $archived: ID!) {
     createProject(input: $input) {
-      project { id slug status team(first: 10) { edges { role joinedAt node { id name } } } }
+      project { id slug status members(first: 10) { edges { role joinedAt node { id name } } } }
       userErrors { code field message }
     }
-    archiveProject(id: $archived) { project { id status } userErrors { code } }
+    archiveProject(input: { id: $archived }) { project { id status } userErrors { code } }
   }
 `);
 

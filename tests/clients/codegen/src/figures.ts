@@ -11,10 +11,10 @@ export const Figures = graphql(/* GraphQL */ `
     metricStats(filter: $filter) {
       count
       average
-      percentiles(p: [50, 99]) { p value lower upper }
+      percentiles(ps: [50, 99]) { p value lower upper }
       accuracy { isExact relativeErrorBound asOf source }
     }
-    slowestEndpoints(filter: $filter, rankBy: $rankBy, limit: 5) {
+    slowestEndpoints(filter: $filter, rankBy: $rankBy, first: 5) {
       endpoint
       value
       statusCode
@@ -22,7 +22,7 @@ export const Figures = graphql(/* GraphQL */ `
       project { id name }
       owners(first: 3) { id name }
     }
-    performanceSummary(metricType: API_RESPONSE) { metricType count averageValue }
+    performanceSummary(type: API_RESPONSE) { type count average }
   }
 `);
 
@@ -41,6 +41,6 @@ export async function report(rankBy: Statistic): Promise<string[]> {
 }
 
 // @ts-expect-error: one of `last` and `between`, not both
-export const both: MetricFilter = { time: { last: 'PT1H', between: { from: '', to: '' } } };
+export const both: MetricFilter = { time: { last: 'PT1H', between: { start: '', end: '' } } };
 // @ts-expect-error: no such type
 export const unknown: MetricFilter = { time: { last: 'PT1H' }, types: ['LATENCY'] };

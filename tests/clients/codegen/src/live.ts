@@ -14,7 +14,7 @@ export const Ingest = graphql(/* GraphQL */ `
   mutation Ingest($input: IngestMetricsInput!) {
     ingestMetrics(input: $input) {
       accepted
-      duplicate
+      isDuplicate
       cursor
       rejected { index code message }
       userErrors { code field message }

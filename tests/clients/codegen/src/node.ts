@@ -9,7 +9,7 @@ export const NodeById = graphql(/* GraphQL */ `
       id
       ... on Organization { name employeeCount }
       ... on Employee { name department }
-      ... on Project { name status teamSize }
+      ... on Project { name status memberCount }
       ... on Release { version deployedAt }
       ... on Metric { value unit timestamp }
     }
@@ -25,7 +25,7 @@ export function title({ node }: NodeByIdQuery): string {
     case 'Employee':
       return `${node.name} of ${node.department}`;
     case 'Project':
-      return node.status === 'ARCHIVED' ? `(${node.name})` : `${node.name}, ${node.teamSize} people`;
+      return node.status === 'ARCHIVED' ? `(${node.name})` : `${node.name}, ${node.memberCount} people`;
     case 'Release':
       return `${node.version} since ${node.deployedAt}`;
     case 'Metric':

@@ -29,7 +29,7 @@ const update = graphql`
 
 const remove = graphql`
   mutation changesDeleteMutation($id: ID!) {
-    deleteEmployee(id: $id) { deletedId @deleteRecord userErrors { code message } }
+    deleteEmployee(input: { id: $id }) { deletedId @deleteRecord userErrors { code message } }
   }
 `;
 
