@@ -1,292 +1,152 @@
-//! One loader: keys that are asked for side by side share a batch, and each is loaded once.
+//! Loaders: keys that are requested side by side share one batch, and each key is loaded once.
 //!
-//! The only file that knows the dataloader library, which runs batches and remembers their answers. When a batch is
-//! complete is decided here: the library waits a fixed number of turns.
-//!
-//! Who asks first leads the batch: it waits until nobody of the request asks for anything more, whatever their number,
-//! and then loads for all. That is what makes the number of statements one of levels and never of rows; loaders that wait
-//! a fixed number of turns split wide levels. A leader that goes away in the middle (a sibling failed, a client
-//! disconnected) hurts nobody: those who waited for it ask again.
+//! A request has a loader for each relation. Only the conversion of keys and values is compiled for each of them: keys
+//! become numbers and values untyped on the way to `batcher`, which decides when a batch is complete.
+
+mod batcher;
+mod interner;
 
 use std::{
-    collections::{HashMap, HashSet},
-    fmt::{self, Debug},
+    collections::HashMap,
     hash::Hash,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use dataloader::{BatchFn, cached};
-use futures_util::future::BoxFuture;
-use tokio::{
-    sync::watch,
-    task::{unconstrained, yield_now},
-};
+use futures_util::{FutureExt, TryFutureExt, future::BoxFuture};
 
-use crate::error::{Error, Result};
+pub use interner::group;
 
-/// For how many of its turns a leader must see nobody ask before it loads: every field that can run runs in between.
-const QUIET_TURNS: usize = 2;
-/// Keys of one statement: far above the largest page times the largest nested page, it only guards the databases' limit
-/// of parameters.
-const BATCH_KEYS_MAX: usize = 10_000;
+use crate::error::Result;
+use batcher::{Activity, AnyValue, Batcher, LoadBatch};
+use interner::{Interner, KeyNumber};
 
-/// Counts what the loaders of a request are asked for, so that all of them see when it becomes quiet.
-#[derive(Debug, Default)]
-struct Pulse(AtomicU64);
-
-impl Pulse {
-    fn beat(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    async fn quiet(&self) {
-        let mut seen = self.0.load(Ordering::Relaxed);
-        let mut quiet_turns = 0;
-        while quiet_turns < QUIET_TURNS {
-            yield_now().await;
-            let now = self.0.load(Ordering::Relaxed);
-            quiet_turns = if now == seen { quiet_turns + 1 } else { 0 };
-            seen = now;
-        }
-    }
-}
-
-/// What the loaders of a request share: what they load from, and the pulse that they all feel.
+/// State that all loaders of a request share: the source that they load from, and their activity.
 #[derive(Debug)]
 pub struct Shared<S> {
     source: S,
-    pulse: Pulse,
+    activity: Activity,
 }
 
 impl<S> Shared<S> {
-    /// For loaders that load from `source`.
+    /// Shared state for loaders of `source`.
     pub fn new(source: S) -> Arc<Self> {
-        Arc::new(Self { source, pulse: Pulse::default() })
+        Arc::new(Self { source, activity: Activity::default() })
     }
 }
 
-/// Answers many keys; keys that are missing in the answer do not exist.
-type Run<K, V, S> = for<'a> fn(&'a S, Vec<K>) -> BoxFuture<'a, Result<HashMap<K, V>>>;
+/// Loads a batch of distinct keys. Returns one value for each key, in the order of the keys; `None` for a key without a
+/// value.
+type Run<K, V, S> = for<'a> fn(&'a S, Vec<K>) -> BoxFuture<'a, Result<Vec<Option<V>>>>;
 
-/// Runs a batch for the library. It answers every key, so that all of them are remembered.
-struct Runs<K, V, S> {
+/// Loads values by key, in batches, each key once. A request uses two or three of its loaders, so that an unused loader
+/// allocates nothing.
+pub struct Loader<K, V, S> {
     shared: Arc<Shared<S>>,
     run: Run<K, V, S>,
-}
-
-impl<K, V, S> BatchFn<Silent<K>, Result<Option<V>>> for Runs<K, V, S>
-where
-    K: Eq + Hash + Clone + Send + Sync,
-    V: Clone + Send + Sync,
-    S: Send + Sync,
-{
-    async fn load(&mut self, keys: &[Silent<K>]) -> HashMap<Silent<K>, Result<Option<V>>> {
-        match (self.run)(&self.shared.source, keys.iter().map(|Silent(key)| key.clone()).collect()).await {
-            Ok(mut found) => keys.iter().map(|key| (key.clone(), Ok(found.remove(&key.0)))).collect(),
-            Err(error) => keys.iter().map(|key| (key.clone(), Err(error.clone()))).collect(),
-        }
-    }
-}
-
-/// A key as the library gets it, which writes every key down for a message that nobody reads.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Silent<K>(K);
-
-impl<K> Debug for Silent<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-}
-
-type Batches<K, V, S> = cached::Loader<Silent<K>, Result<Option<V>>, Runs<K, V, S>>;
-
-/// Ends when the batch that it was enlisted in is over, one way or the other.
-type Over = watch::Receiver<()>;
-
-struct State<K> {
-    /// Keys whose answers the library remembers.
-    known: HashSet<K>,
-    /// The batch that still takes keys.
-    gathering: Option<(HashSet<K>, Over)>,
-    /// Keys whose batch is under way.
-    loading: HashMap<K, Over>,
-}
-
-/// Loads values by key, in batches, each key once. A request has a loader for everything and uses two or three, so a
-/// loader that nobody asks allocates nothing.
-pub struct Loader<K, V, S>
-where
-    K: Eq + Hash + Clone + Send + Sync,
-    V: Clone + Send + Sync,
-    S: Send + Sync,
-{
-    shared: Arc<Shared<S>>,
-    run: Run<K, V, S>,
-    /// What was asked for alone, and is remembered like everything else.
+    /// The key that was loaded without a batch, and its value.
     alone: OnceLock<(K, Option<V>)>,
-    /// Made when the first key is asked for together with others.
-    inner: OnceLock<Box<Inner<K, V, S>>>,
+    /// Created for the first key that may share a batch.
+    batches: OnceLock<Box<Batches<K, V, S>>>,
 }
 
-struct Inner<K, V, S>
-where
-    K: Eq + Hash + Clone + Send + Sync,
-    V: Clone + Send + Sync,
-    S: Send + Sync,
-{
-    state: Mutex<State<K>>,
-    batches: Batches<K, V, S>,
+struct Batches<K, V, S> {
+    source: Arc<TypedSource<K, V, S>>,
+    batcher: Batcher,
 }
 
-enum Part {
-    Known,
-    Waits(Over),
-    Leads(watch::Sender<()>),
+/// Converts between numbered keys and untyped values on one side and those of the loader on the other.
+struct TypedSource<K, V, S> {
+    shared: Arc<Shared<S>>,
+    run: Run<K, V, S>,
+    keys: Mutex<Interner<K>>,
 }
 
-impl<K, V, S> Loader<K, V, S>
-where
-    K: Eq + Hash + Clone + Send + Sync,
-    V: Clone + Send + Sync,
-    S: Send + Sync,
-{
-    fn inner(&self) -> &Inner<K, V, S> {
-        self.inner.get_or_init(|| {
-            let runs = Runs { shared: Arc::clone(&self.shared), run: self.run };
-            // It neither waits nor splits: a batch is complete when it comes.
-            let batches = cached::Loader::new(runs).with_yield_count(0).with_max_batch_size(usize::MAX);
-            let state = State { known: HashSet::new(), gathering: None, loading: HashMap::new() };
-            Box::new(Inner { state: Mutex::new(state), batches })
-        })
+impl<K, V, S> TypedSource<K, V, S> {
+    fn keys(&self) -> MutexGuard<'_, Interner<K>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn state(&self) -> MutexGuard<'_, State<K>> {
-        self.inner().state.lock().unwrap_or_else(PoisonError::into_inner)
+impl<K, V, S> LoadBatch for TypedSource<K, V, S>
+where
+    K: Eq + Hash + Clone + Send,
+    V: Send + Sync + 'static,
+    S: Send + Sync,
+{
+    fn load(&self, keys: &[KeyNumber]) -> BoxFuture<'_, Result<Vec<Option<AnyValue>>>> {
+        let keys = {
+            let interned = self.keys();
+            keys.iter().filter_map(|number| interned.key(*number).cloned()).collect()
+        };
+        let untyped = |values: Vec<Option<V>>| values.into_iter().map(|value| value.map(AnyValue::new)).collect();
+        (self.run)(&self.shared.source, keys).map_ok(untyped).boxed()
     }
 }
 
 impl<K, V, S> Loader<K, V, S>
 where
-    K: Eq + Hash + Clone + Debug + Send + Sync + 'static,
+    K: Eq + Hash + Clone + Send + 'static,
     V: Clone + Send + Sync + 'static,
     S: Send + Sync + 'static,
 {
-    /// A loader that answers many keys by `run`; keys that are missing in its answer do not exist.
+    /// A loader that loads batches by `run`.
     pub fn new(shared: &Arc<Shared<S>>, run: Run<K, V, S>) -> Self {
-        Self { shared: Arc::clone(shared), run, alone: OnceLock::new(), inner: OnceLock::new() }
+        Self { shared: Arc::clone(shared), run, alone: OnceLock::new(), batches: OnceLock::new() }
     }
 
-    /// The value of a key, or `None` where there is none.
+    /// The value of a key; `None` if it has none.
     ///
     /// # Errors
-    /// What the batch failed with; every caller of the batch gets it.
+    /// The error of the batch, which all its callers get.
     pub async fn load(&self, key: K) -> Result<Option<V>> {
         if let Some((_, value)) = self.alone.get().filter(|(known, _)| *known == key) {
             return Ok(value.clone());
         }
-        loop {
-            match self.enlist(&key) {
-                // The library's lock is free at once, and would still end the turn of those beyond the runtime's budget.
-                Part::Known => {
-                    return unconstrained(self.batches().try_load(Silent(key))).await.map_err(Error::internal)?;
-                }
-                // An error says that the sender is gone, which is how a batch ends. Waiting takes no part in the runtime's
-                // turns: those who waited would learn it in portions, and the leader of the next batch see quiet between.
-                Part::Waits(mut over) => drop(unconstrained(over.changed()).await),
-                Part::Leads(over) => self.lead(over).await,
-            }
-        }
+        let Batches { source, batcher } = self.batches();
+        let number = source.keys().number(key);
+        let value = batcher.load(number, &self.shared.activity).await?;
+        value.map(|value| value.typed()).transpose()
     }
 
-    /// The same for the first of a request, who knows that nobody else can ask for anything meanwhile.
+    /// Loads without waiting for other keys. For the only root field of a request, beside which nothing else is resolved.
     ///
     /// # Errors
-    /// What loading failed with.
+    /// The error of the load.
     pub async fn load_alone(&self, key: K) -> Result<Option<V>> {
         if self.alone.get().is_some() {
             return self.load(key).await;
         }
-        let value = (self.run)(&self.shared.source, vec![key.clone()]).await?.remove(&key);
-        // Somebody who was not alone after all got there first: then this answer is just not remembered.
+        let value = (self.run)(&self.shared.source, vec![key.clone()]).await?.pop().flatten();
+        // If another caller was faster after all, this value is returned but not cached.
         let _ = self.alone.set((key, value.clone()));
         Ok(value)
     }
 
     fn batches(&self) -> &Batches<K, V, S> {
-        &self.inner().batches
-    }
-
-    fn enlist(&self, key: &K) -> Part {
-        let mut state = self.state();
-        if state.known.contains(key) {
-            return Part::Known;
-        }
-        if let Some(over) = state.loading.get(key) {
-            return Part::Waits(over.clone());
-        }
-        self.shared.pulse.beat();
-        if let Some((keys, over)) = &mut state.gathering {
-            keys.insert(key.clone());
-            return Part::Waits(over.clone());
-        }
-        let (sender, over) = watch::channel(());
-        state.gathering = Some((HashSet::from([key.clone()]), over));
-        Part::Leads(sender)
-    }
-
-    /// Loads for everybody who enlists until it is quiet. The sender is dropped last, which is how the others learn it.
-    async fn lead(&self, _over: watch::Sender<()>) {
-        let mut batch = Batch { loader: self, keys: Vec::new() };
-        self.shared.pulse.quiet().await;
-        batch.close();
-        for keys in batch.keys.chunks(BATCH_KEYS_MAX) {
-            // Every key has an answer of its own, be it an error; those are asked for below.
-            if self.batches().try_load_many(keys.iter().cloned().map(Silent).collect()).await.is_ok() {
-                self.state().known.extend(keys.iter().cloned());
-            }
-        }
+        self.batches.get_or_init(|| {
+            let (shared, keys) = (Arc::clone(&self.shared), Mutex::default());
+            let source = Arc::new(TypedSource { shared, run: self.run, keys });
+            Box::new(Batches { batcher: Batcher::new(Arc::clone(&source) as Arc<dyn LoadBatch>), source })
+        })
     }
 }
 
-/// A batch as its leader holds it. Dropped, it is over, and keys without an answer may be enlisted again.
-struct Batch<'a, K: Eq + Hash + Clone + Send + Sync, V: Clone + Send + Sync, S: Send + Sync> {
-    loader: &'a Loader<K, V, S>,
-    /// None while it still takes keys.
-    keys: Vec<K>,
-}
-
-impl<K: Eq + Hash + Clone + Send + Sync, V: Clone + Send + Sync, S: Send + Sync> Batch<'_, K, V, S> {
-    fn close(&mut self) {
-        let mut state = self.loader.state();
-        if let Some((keys, over)) = state.gathering.take() {
-            self.keys = keys.into_iter().collect();
-            state.loading.extend(self.keys.iter().map(|key| (key.clone(), over.clone())));
-        }
-    }
-}
-
-impl<K: Eq + Hash + Clone + Send + Sync, V: Clone + Send + Sync, S: Send + Sync> Drop for Batch<'_, K, V, S> {
-    fn drop(&mut self) {
-        let mut state = self.loader.state();
-        if self.keys.is_empty() {
-            state.gathering = None;
-        }
-        for key in &self.keys {
-            state.loading.remove(key);
-        }
-    }
+/// The values of distinct keys, in the order of the keys.
+pub fn in_order<'a, K: Eq + Hash + 'a, V>(
+    keys: impl IntoIterator<Item = &'a K>,
+    mut found: HashMap<K, V>,
+) -> Vec<Option<V>> {
+    keys.into_iter().map(|key| found.remove(key)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use futures_util::{FutureExt, future::join_all};
+    use futures_util::future::join_all;
 
     use super::*;
+    use crate::error::Error;
 
     fn counting(batches: &Arc<AtomicUsize>) -> Loader<u32, u32, Arc<AtomicUsize>> {
         Loader::new(&Shared::new(Arc::clone(batches)), |batches, keys: Vec<u32>| {
@@ -295,7 +155,7 @@ mod tests {
                 for _ in 0..20 {
                     tokio::task::yield_now().await;
                 }
-                Ok(keys.into_iter().filter(|key| *key < 100).map(|key| (key, key * 2)).collect())
+                Ok(keys.into_iter().map(|key| (key < 100).then_some(key * 2)).collect())
             })
         })
     }
@@ -311,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_asked_for_alone_is_known_to_those_who_come_later() {
+    async fn a_key_that_was_loaded_alone_is_not_loaded_again() {
         let batches = Arc::default();
         let loader = counting(&batches);
         assert_eq!(loader.load_alone(7).await.unwrap(), Some(14));
@@ -326,7 +186,7 @@ mod tests {
     async fn a_level_of_any_width_is_one_batch() {
         let batches = Arc::default();
         let loader = counting(&batches);
-        // Those who come later, as long as somebody comes in every turn.
+        // One more key after each yield.
         let late = |key: u32| {
             let loader = &loader;
             async move {
@@ -342,7 +202,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_leader_that_goes_away_before_it_is_quiet_hurts_nobody() {
+    async fn a_leader_that_is_dropped_before_its_load_fails_no_other_caller() {
         let batches = Arc::default();
         let loader = counting(&batches);
         let mut first = Box::pin(loader.load(1));
@@ -355,12 +215,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_caller_that_goes_away_in_the_middle_hurts_nobody() {
+    async fn a_leader_that_is_dropped_during_its_load_fails_no_other_caller() {
         let batches = Arc::default();
         let loader = counting(&batches);
         let mut first = Box::pin(loader.load(1));
         let mut others = Box::pin(join_all([2, 3, 200].map(|key| loader.load(key))));
-        // Everybody enlists, then the first caller takes all keys into its batch ...
+        // All enlist, then the first caller loads the keys of all ...
         for _ in 0..10 {
             assert!(first.as_mut().now_or_never().is_none());
             assert!(others.as_mut().now_or_never().is_none());
@@ -374,10 +234,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failing_batch_fails_its_callers_only() {
+    async fn the_error_of_a_batch_is_cached_for_its_keys() {
         let loader =
             Loader::<u32, u32, ()>::new(&Shared::new(()), |(), _| Box::pin(async { Err(Error::not_found("the row")) }));
         assert!(loader.load(1).await.is_err());
-        assert!(loader.load(1).await.is_err(), "and stays failed for this request");
+        assert!(loader.load(1).await.is_err(), "the error is cached for this request");
+    }
+
+    #[tokio::test]
+    async fn a_batch_with_too_few_values_fails_its_callers() {
+        let loader = Loader::<u32, u32, ()>::new(&Shared::new(()), |(), _| Box::pin(async { Ok(vec![Some(1)]) }));
+        let answers = join_all([1, 2].map(|key| loader.load(key))).await;
+        assert!(answers.iter().all(Result::is_err));
+    }
+
+    #[tokio::test]
+    async fn each_key_of_many_batches_is_loaded_once() {
+        let batches = Arc::default();
+        let loader = counting(&batches);
+        for keys in [0..10, 5..20, 0..20] {
+            let answers = join_all(keys.clone().map(|key| loader.load(key))).await;
+            let expected: Vec<_> = keys.map(|key| Some(key * 2)).collect();
+            assert_eq!(answers.into_iter().map(Result::unwrap).collect::<Vec<_>>(), expected);
+        }
+        assert_eq!(batches.load(Ordering::SeqCst), 2, "the third has no new key");
     }
 }

@@ -1,19 +1,15 @@
-//! Loaders: fields that are resolved side by side share one statement, and a row is read once per request.
+//! The loaders of the schema: fields that are resolved side by side share one statement, and a row is read once per
+//! request.
 //!
-//! What each loads stands here; how loading in batches works stands in `engine/loader.rs`.
+//! Here are the relations that they load; `engine/loader.rs` forms the batches.
 
 mod employee_stats;
 mod report;
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    hash::Hash,
-    ops::BitOr,
-    sync::Arc,
-};
+use std::{collections::HashMap, hash::Hash, ops::BitOr, sync::Arc};
 
 pub use employee_stats::AskedEmployeeStats;
-use employee_stats::Figures;
+use employee_stats::StatisticsLoader;
 pub use report::{AskedReport, Reported};
 
 use super::types::Metric;
@@ -29,7 +25,7 @@ use crate::{
         organization,
         release::{self, ReleaseCondition, ReleaseRun, Version},
     },
-    engine::loader::{self, Shared},
+    engine::loader::{self, Shared, group, in_order},
     error::Result,
     model::{
         EmployeeId, Key, Measurement, MetricKey, OrganizationId, ProjectId, ReleaseId, Scope, Timestamp,
@@ -41,39 +37,39 @@ use crate::{
     },
 };
 
-/// A row and the columns that are wanted of it.
+/// A row and the columns to read of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Asked<Id, Fields> {
-    /// Which row.
+    /// The row's id.
     pub id: Id,
-    /// Which columns.
+    /// The columns to read.
     pub fields: Fields,
 }
 
-/// A page of a parent's list and the columns that are wanted; `()` is the parent of what the whole scope sees.
+/// A page of a parent's list and the columns to read. The parent `()` has the list of everything within the scope.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AskedPage<Parent, Condition, OrderField, Fields> {
-    /// Whose list.
+    /// The parent.
     pub parent: Parent,
-    /// Which rows of it.
+    /// The filter, the order and the page.
     pub list: Arc<ListRequest<Condition, OrderField>>,
-    /// Which columns.
+    /// The columns to read.
     pub fields: Fields,
 }
 
-/// How many rows of a parent's list pass a filter; `()` is the parent of what the whole scope sees.
+/// The number of rows in a parent's list. The parent `()` has the list of everything within the scope.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AskedCount<Parent, Condition> {
-    /// Whose list.
+    /// The parent.
     pub parent: Parent,
-    /// Which rows of it; without a filter, all.
+    /// Counts only rows that match; all if absent.
     pub filter: Option<Arc<Filter<Condition>>>,
 }
 
-/// The worst_sample measurement of an endpoint that is wanted.
+/// The worst measurement of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AskedSample {
-    /// Which measurements.
+    /// The measurements to search.
     pub question: Arc<Question>,
     /// The endpoint.
     pub endpoint: EndpointKey,
@@ -82,12 +78,12 @@ pub struct AskedSample {
 /// A loader of this schema.
 pub type Loader<K, V> = loader::Loader<K, V, Source>;
 type ById<Id, Fields, Row> = Loader<Asked<Id, Fields>, Arc<Row>>;
-/// Pages of lists, by whose list it is.
+/// Pages of lists, by parent.
 pub type ByParent<Parent, C, F, Row> = Loader<AskedPage<Parent, C, F, <F as OrderField>::Fields>, Arc<Page<Row>>>;
 type Lists<Parent, N, Row = Arc<N>> = ByParent<Parent, <N as Record>::Condition, <N as Record>::OrderField, Row>;
 type Count<Parent, Condition> = Loader<AskedCount<Parent, Condition>, u64>;
 
-/// Every loader of one request (of one event in a subscription), with the scope they load in.
+/// The loaders of one request, or of one event of a subscription.
 pub struct Loaders {
     /// Organizations by id.
     pub organization: ById<OrganizationId, OrganizationFields, Organization>,
@@ -101,11 +97,11 @@ pub struct Loaders {
     pub release: ById<Key<ReleaseId>, ReleaseFields, Release>,
     /// Releases by the version that measurements carry.
     pub release_by_version: ById<Version, ReleaseFields, Release>,
-    /// When releases ran.
+    /// Periods in which releases ran, by key.
     pub release_run: Loader<Key<ReleaseId>, ReleaseRun>,
     /// Pages of projects' releases.
     pub releases: Lists<Key<ProjectId>, Release>,
-    /// How many releases projects have.
+    /// Numbers of projects' releases.
     pub release_count: Count<Key<ProjectId>, ReleaseCondition>,
     /// Pages of all organizations.
     pub organizations: Lists<(), Organization>,
@@ -121,99 +117,98 @@ pub struct Loaders {
     pub team: Lists<Key<ProjectId>, Employee, Member>,
     /// Pages of employees' projects.
     pub employee_projects: Lists<Key<EmployeeId>, Project>,
-    /// How many organizations there are.
+    /// The number of all organizations.
     pub organization_count: Count<(), OrganizationCondition>,
-    /// How many employees there are.
+    /// The number of all employees.
     pub employee_count: Count<(), EmployeeCondition>,
-    /// How many projects there are.
+    /// The number of all projects.
     pub project_count: Count<(), ProjectCondition>,
-    /// How many employees organizations have.
+    /// Numbers of organizations' employees.
     pub organization_employee_count: Count<OrganizationId, EmployeeCondition>,
-    /// How many projects organizations have.
+    /// Numbers of organizations' projects.
     pub organization_project_count: Count<OrganizationId, ProjectCondition>,
-    /// How many people work on projects.
+    /// Numbers of members of projects' teams.
     pub team_count: Count<Key<ProjectId>, EmployeeCondition>,
-    /// How many projects employees work on.
+    /// Numbers of employees' projects.
     pub employee_project_count: Count<Key<EmployeeId>, ProjectCondition>,
-    /// Figures about all employees.
-    pub employee_stats: Figures<()>,
-    /// Figures about organizations' employees.
-    pub organization_employee_stats: Figures<OrganizationId>,
-    /// Figures about measurements.
+    /// Statistics of all employees.
+    pub employee_stats: StatisticsLoader<()>,
+    /// Statistics of organizations' employees.
+    pub organization_employee_stats: StatisticsLoader<OrganizationId>,
+    /// Statistics of measurements.
     pub metric_stats: Reported<Totals>,
-    /// Figures about measurements over time.
+    /// Statistics of measurements over time.
     pub metric_series: Reported<Series>,
-    /// Figures about groups of measurements.
+    /// Statistics of groups of measurements.
     pub metric_groups: Reported<Groups>,
-    /// What came too late.
+    /// Measurements that arrived too late for their aggregates.
     pub late: Reported<Late>,
     /// Pages of single measurements.
     pub metrics: Reported<Measurements>,
-    /// The worst_sample endpoints.
+    /// The slowest endpoints.
     pub slowest: Reported<Slowest>,
-    /// The worst_sample measurements of endpoints.
+    /// The worst measurements of endpoints.
     pub worst_sample: Loader<AskedSample, WorstSample>,
     /// Measurements by key.
     pub metric: Loader<MetricKey, Metric>,
 }
 
-/// What the loaders of a request load from.
+/// The scope and the database that the loaders of a request read.
 pub struct Source {
     scope: Scope,
     db: Session,
     departments_max: usize,
-    /// The moment that everything of the request ends at.
+    /// The end of all periods of the request.
     as_of: Timestamp,
 }
 
 impl Loaders {
-    /// Fresh loaders that see what `scope` sees.
+    /// Loaders without cached rows, limited to `scope`.
     pub fn new(scope: Scope, db: &Session, limits: &Limits, as_of: Timestamp) -> Self {
         let source = Source { scope, db: db.clone(), departments_max: limits.departments_max, as_of };
         let shared = &Shared::new(source);
-        /// One statement for all rows asked for, with the columns that any of them needs.
+        /// Reads all rows in one statement, with every column that any of them needs.
         macro_rules! by_id {
             ($load:path) => {
                 Loader::new(shared, |Source { scope, db, .. }, asked: Vec<Asked<_, _>>| {
                     Box::pin(async move {
-                        let (ids, fields) = wanted(asked.iter().map(|asked| (asked.id.clone(), asked.fields)));
+                        let (ids, fields) = union(asked.iter().map(|asked| (&asked.id, asked.fields)));
                         let found = $load(scope, db, &ids, fields).await?;
-                        let found = found.into_iter().map(|(id, row)| (id, Arc::new(row))).collect();
-                        Ok(share(asked, &found, |asked| asked.id.clone()))
+                        Ok(share(&ids, found, asked.iter().map(|asked| &asked.id)))
                     })
                 })
             };
         }
-        /// One statement for each distinct list (there is one, unless aliases ask for several).
+        /// Reads each distinct list in one statement. There are several lists only if aliases ask for them.
         macro_rules! by_parent {
             ($load:expr) => {
                 Loader::new(shared, |Source { scope, db, .. }, asked: Vec<AskedPage<_, _, _, _>>| {
                     Box::pin(async move {
-                        let mut answer = HashMap::new();
-                        for (list, asked) in grouped(asked, |asked| Arc::clone(&asked.list)) {
-                            let (parents, fields) = wanted(asked.iter().map(|asked| (asked.parent, asked.fields)));
-                            let found = $load(scope, db, &parents, &list, fields).await?;
-                            let found = found.into_iter().map(|(parent, page)| (parent, Arc::new(page))).collect();
-                            answer.extend(share(asked, &found, |asked| asked.parent));
+                        let mut pages = vec![None; asked.len()];
+                        for (list, positions) in group(asked.iter().map(|asked| &asked.list)) {
+                            let members = || positions.iter().map(|position| &asked[*position]);
+                            let (parents, fields) = union(members().map(|asked| (&asked.parent, asked.fields)));
+                            let found = $load(scope, db, &parents, list, fields).await?;
+                            let shared = share(&parents, found, members().map(|asked| &asked.parent));
+                            place(&mut pages, &positions, shared);
                         }
-                        Ok(answer)
+                        Ok(pages)
                     })
                 })
             };
         }
-        /// One statement for each distinct filter.
+        /// Counts for each distinct filter in one statement.
         macro_rules! counts {
             ($load:expr) => {
                 Loader::new(shared, |Source { scope, db, .. }, asked: Vec<AskedCount<_, _>>| {
                     Box::pin(async move {
-                        let mut answer = HashMap::new();
-                        for (filter, asked) in grouped(asked, |asked| asked.filter.clone()) {
-                            let parents: Vec<_> = asked.iter().map(|asked| asked.parent).collect();
+                        let mut counts = vec![None; asked.len()];
+                        for (filter, positions) in group(asked.iter().map(|asked| &asked.filter)) {
+                            let parents: Vec<_> = positions.iter().map(|position| asked[*position].parent).collect();
                             let found = $load(scope, db, &parents, filter.as_deref()).await?;
-                            let count = |asked: AskedCount<_, _>| Some((found.get(&asked.parent).copied()?, asked));
-                            answer.extend(asked.into_iter().filter_map(count).map(|(count, asked)| (asked, count)));
+                            place(&mut counts, &positions, in_order(&parents, found));
                         }
-                        Ok(answer)
+                        Ok(counts)
                     })
                 })
             };
@@ -226,7 +221,7 @@ impl Loaders {
             release: by_id!(directory::by_ids),
             release_by_version: by_id!(release::by_versions),
             release_run: Loader::new(shared, |Source { scope, db, as_of, .. }, keys: Vec<Key<ReleaseId>>| {
-                Box::pin(async move { release::runs(scope, db, &keys, *as_of).await })
+                Box::pin(async move { Ok(in_order(&keys, release::runs(scope, db, &keys, *as_of).await?)) })
             }),
             releases: by_parent!(directory::release::by_projects),
             release_count: counts!(directory::release::counts),
@@ -244,7 +239,7 @@ impl Loaders {
             organization_project_count: counts!(directory::counts_by_organizations::<Project>),
             team_count: counts!(membership::team_counts),
             employee_project_count: counts!(membership::project_counts),
-            employee_stats: employee_stats::of_everybody(shared),
+            employee_stats: employee_stats::of_all(shared),
             organization_employee_stats: employee_stats::of_organizations(shared),
             metric_stats: report::report(shared),
             metric_series: report::report(shared),
@@ -252,13 +247,13 @@ impl Loaders {
             late: report::report(shared),
             metrics: report::report(shared),
             slowest: report::report(shared),
-            worst_sample: Loader::new(shared, |source, asked| Box::pin(worst_sample(source, asked))),
-            metric: Loader::new(shared, |source, keys| Box::pin(metric(source, keys))),
+            worst_sample: Loader::new(shared, |source, asked| Box::pin(worst_samples(source, asked))),
+            metric: Loader::new(shared, |source, keys| Box::pin(metrics(source, keys))),
         }
     }
 }
 
-/// The list of what the whole scope sees, as the list of one parent.
+/// The list of everything within the scope, as the list of the parent `()`.
 async fn everything<N: Record>(
     scope: &Scope,
     db: &Session,
@@ -278,60 +273,54 @@ async fn count_everything<N: Record>(
     Ok(HashMap::from([((), directory::count::<N>(scope, db, filter).await?)]))
 }
 
-/// One report for all endpoints of a ranking.
-async fn worst_sample(
-    Source { scope, db, .. }: &Source,
-    asked: Vec<AskedSample>,
-) -> Result<HashMap<AskedSample, WorstSample>> {
-    let mut questions: HashMap<Arc<Question>, BTreeSet<EndpointKey>> = HashMap::new();
-    for asked in asked {
-        questions.entry(asked.question).or_default().insert(asked.endpoint);
+/// Reads the samples of all endpoints of a ranking in one report.
+async fn worst_samples(Source { scope, db, .. }: &Source, asked: Vec<AskedSample>) -> Result<Vec<Option<WorstSample>>> {
+    let mut samples = vec![None; asked.len()];
+    for (question, positions) in group(asked.iter().map(|asked| &asked.question)) {
+        let endpoints: Vec<_> = positions.iter().map(|position| asked[*position].endpoint.clone()).collect();
+        let mut sorted = endpoints.clone();
+        sorted.sort_unstable();
+        let found = worst_sample::by_endpoint(scope, db, question, &sorted).await?;
+        place(&mut samples, &positions, in_order(&endpoints, found));
     }
-    let mut answer = HashMap::new();
-    for (question, endpoints) in questions {
-        let endpoints: Vec<_> = endpoints.into_iter().collect();
-        let found = worst_sample::by_endpoint(scope, db, &question, &endpoints).await?;
-        let named = found.into_iter();
-        answer.extend(
-            named.map(|(endpoint, sample)| (AskedSample { question: Arc::clone(&question), endpoint }, sample)),
-        );
-    }
-    Ok(answer)
+    Ok(samples)
 }
 
-async fn metric(Source { scope, db, .. }: &Source, keys: Vec<MetricKey>) -> Result<HashMap<MetricKey, Metric>> {
+async fn metrics(Source { scope, db, .. }: &Source, keys: Vec<MetricKey>) -> Result<Vec<Option<Metric>>> {
     let found = reports::metric::by_keys(scope, db, &keys).await?;
-    let wrap =
-        |(key, measurement): (MetricKey, Measurement)| (key, Metric { id: key.id, project: key.project, measurement });
-    Ok(found.into_iter().map(wrap).collect())
+    let metric = |(key, found): (&MetricKey, Option<Measurement>)| {
+        found.map(|measurement| Metric { id: key.id, project: key.project, measurement })
+    };
+    Ok(keys.iter().zip(in_order(&keys, found)).map(metric).collect())
 }
 
-/// The distinct ids, in order so that equal requests send equal statements, and every column that any of them needs.
-fn wanted<Id: Ord, Fields: Default + BitOr<Output = Fields>>(
-    asked: impl Iterator<Item = (Id, Fields)>,
+/// The distinct ids and the union of the columns. Ids are sorted, so that equal requests send equal statements.
+fn union<'a, Id: Ord + Clone + 'a, Fields: Default + BitOr<Output = Fields>>(
+    asked: impl Iterator<Item = (&'a Id, Fields)>,
 ) -> (Vec<Id>, Fields) {
-    let (mut ids, mut fields) = (BTreeSet::new(), Fields::default());
-    for (id, more) in asked {
-        ids.insert(id);
-        fields = fields | more;
+    let (mut ids, mut union) = (Vec::new(), Fields::default());
+    for (id, fields) in asked {
+        ids.push(id.clone());
+        union = union | fields;
     }
-    (ids.into_iter().collect(), fields)
+    ids.sort_unstable();
+    ids.dedup();
+    (ids, union)
 }
 
-/// Answers every key with the row that it shares with other keys of the same id.
-fn share<Asked: Eq + Hash, Id: Eq + Hash, Value>(
-    asked: Vec<Asked>,
-    found: &HashMap<Id, Arc<Value>>,
-    id: impl Fn(&Asked) -> Id,
-) -> HashMap<Asked, Arc<Value>> {
-    asked.into_iter().filter_map(|asked| found.get(&id(&asked)).map(|row| (asked, Arc::clone(row)))).collect()
+/// The row of each id in `asked`; equal ids share a row. `ids` are the sorted ids of the rows.
+fn share<'a, Id: Ord + Hash + 'a, Row>(
+    ids: &[Id],
+    found: HashMap<Id, Row>,
+    asked: impl Iterator<Item = &'a Id>,
+) -> Vec<Option<Arc<Row>>> {
+    let rows: Vec<_> = in_order(ids, found).into_iter().map(|row| row.map(Arc::new)).collect();
+    asked.map(|id| rows.get(ids.binary_search(id).ok()?)?.clone()).collect()
 }
 
-/// Those that ask for the same, together.
-fn grouped<Asked, Same: Eq + Hash>(asked: Vec<Asked>, same: impl Fn(&Asked) -> Same) -> HashMap<Same, Vec<Asked>> {
-    let mut groups: HashMap<_, Vec<_>> = HashMap::new();
-    for asked in asked {
-        groups.entry(same(&asked)).or_default().push(asked);
+/// Stores the values of a group at the group's positions.
+fn place<Value>(all: &mut [Option<Value>], positions: &[usize], values: Vec<Option<Value>>) {
+    for (position, value) in positions.iter().zip(values) {
+        all[*position] = value;
     }
-    groups
 }

@@ -1,11 +1,10 @@
-//! Figures about employees, of everybody together or of many organizations: one statement for all that ask with the same
-//! filter.
+//! Loaders of employee statistics: parents with the same filter share one statement.
 
 use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use futures_util::future::BoxFuture;
 
-use super::{Loader, Shared, Source, grouped, wanted};
+use super::{Loader, Shared, Source, group, place, share, union};
 use crate::{
     directory::{
         EmployeeFilter,
@@ -15,21 +14,21 @@ use crate::{
     model::OrganizationId,
 };
 
-/// Figures about employees that are wanted; `()` is the parent of everybody whom the scope sees.
+/// Statistics of a parent's employees. The parent `()` has all employees within the scope.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AskedEmployeeStats<Parent> {
-    /// Whose employees.
+    /// The parent.
     pub parent: Parent,
-    /// Which of them; without a filter, all.
+    /// Covers only employees that match; all if absent.
     pub filter: Option<Arc<EmployeeFilter>>,
-    /// Which figures.
+    /// The statistics to compute.
     pub fields: StatisticsFields,
 }
 
-/// Loads figures by whose employees they are about.
-pub type Figures<Parent> = Loader<AskedEmployeeStats<Parent>, Arc<EmployeeStatistics>>;
+/// A loader of employee statistics by parent.
+pub type StatisticsLoader<Parent> = Loader<AskedEmployeeStats<Parent>, Arc<EmployeeStatistics>>;
 
-/// Figures about the employees of these parents who pass a filter.
+/// Computes statistics of the employees of parents that match a filter.
 type Load<Parent> = for<'a> fn(
     &'a Source,
     Vec<Parent>,
@@ -37,9 +36,9 @@ type Load<Parent> = for<'a> fn(
     StatisticsFields,
 ) -> BoxFuture<'a, Result<HashMap<Parent, EmployeeStatistics>>>;
 
-pub(super) fn of_everybody(shared: &Arc<Shared<Source>>) -> Figures<()> {
+pub(super) fn of_all(shared: &Arc<Shared<Source>>) -> StatisticsLoader<()> {
     Loader::new(shared, |source, asked| {
-        Box::pin(figures(source, asked, |Source { scope, db, departments_max, .. }, _, filter, fields| {
+        Box::pin(load(source, asked, |Source { scope, db, departments_max, .. }, _, filter, fields| {
             Box::pin(async move {
                 Ok(HashMap::from([((), employee::statistics(scope, db, filter, fields, *departments_max).await?)]))
             })
@@ -47,9 +46,9 @@ pub(super) fn of_everybody(shared: &Arc<Shared<Source>>) -> Figures<()> {
     })
 }
 
-pub(super) fn of_organizations(shared: &Arc<Shared<Source>>) -> Figures<OrganizationId> {
+pub(super) fn of_organizations(shared: &Arc<Shared<Source>>) -> StatisticsLoader<OrganizationId> {
     Loader::new(shared, |source, asked| {
-        Box::pin(figures(source, asked, |Source { scope, db, departments_max, .. }, parents, filter, fields| {
+        Box::pin(load(source, asked, |Source { scope, db, departments_max, .. }, parents, filter, fields| {
             Box::pin(async move {
                 employee::statistics_by_organizations(scope, db, &parents, filter, fields, *departments_max).await
             })
@@ -57,20 +56,22 @@ pub(super) fn of_organizations(shared: &Arc<Shared<Source>>) -> Figures<Organiza
     })
 }
 
-async fn figures<Parent: Copy + Ord + Hash>(
+async fn load<Parent: Copy + Ord + Hash>(
     source: &Source,
     asked: Vec<AskedEmployeeStats<Parent>>,
     load: Load<Parent>,
-) -> Result<HashMap<AskedEmployeeStats<Parent>, Arc<EmployeeStatistics>>> {
-    let mut answer = HashMap::new();
-    for (filter, asked) in grouped(asked, |asked| asked.filter.clone()) {
-        let (parents, fields) = wanted(asked.iter().map(|asked| (asked.parent, asked.fields)));
-        let found = load(source, parents, filter.as_deref(), fields).await?;
-        let found: HashMap<_, _> = found.into_iter().map(|(id, found)| (id, Arc::new(found))).collect();
-        // An organization without such employees has figures too: none.
-        let nobody = Arc::new(EmployeeStatistics::default());
-        let figures = |asked: &AskedEmployeeStats<Parent>| Arc::clone(found.get(&asked.parent).unwrap_or(&nobody));
-        answer.extend(asked.into_iter().map(|asked| (asked.clone(), figures(&asked))));
+) -> Result<Vec<Option<Arc<EmployeeStatistics>>>> {
+    let mut statistics = vec![None; asked.len()];
+    for (filter, positions) in group(asked.iter().map(|asked| &asked.filter)) {
+        let members = || positions.iter().map(|position| &asked[*position]);
+        let (parents, fields) = union(members().map(|asked| (&asked.parent, asked.fields)));
+        let found = load(source, parents.clone(), filter.as_deref(), fields).await?;
+        let mut shared = share(&parents, found, members().map(|asked| &asked.parent));
+        // An organization without matching employees has statistics too: empty ones.
+        for missing in shared.iter_mut().filter(|found| found.is_none()) {
+            *missing = Some(Arc::default());
+        }
+        place(&mut statistics, &positions, shared);
     }
-    Ok(answer)
+    Ok(statistics)
 }

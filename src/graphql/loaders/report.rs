@@ -1,31 +1,27 @@
-//! Reports about measurements: one for all parents that are asked the same.
+//! Loaders of reports about measurements: parents that are asked for the same report share one execution.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
-use super::{Loader, Shared, Source};
+use super::{Loader, Shared, Source, group, in_order, place};
 use crate::{
     error::Result,
     reports::{Parent, Question, Report},
 };
 
-/// A report that is wanted.
+/// A report about the measurements of a parent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AskedReport<R> {
-    /// About whose measurements.
+    /// The parent.
     pub parent: Parent,
-    /// About which of them.
+    /// The measurements that the report covers.
     pub question: Arc<Question>,
-    /// What about them.
+    /// The report.
     pub report: R,
 }
 
-/// Answers of a report.
+/// A loader of a report's answers.
 pub type Reported<R> = Loader<AskedReport<R>, <R as Report>::Answer>;
 
-/// One report for all parents that are asked the same.
 pub(super) fn report<R: Report>(shared: &Arc<Shared<Source>>) -> Reported<R> {
     Loader::new(shared, |source, asked| Box::pin(run(source, asked)))
 }
@@ -33,18 +29,12 @@ pub(super) fn report<R: Report>(shared: &Arc<Shared<Source>>) -> Reported<R> {
 async fn run<R: Report>(
     Source { scope, db, .. }: &Source,
     asked: Vec<AskedReport<R>>,
-) -> Result<HashMap<AskedReport<R>, R::Answer>> {
-    let mut same: HashMap<(Arc<Question>, R), HashSet<Parent>> = HashMap::new();
-    for AskedReport { parent, question, report } in asked {
-        same.entry((question, report)).or_default().insert(parent);
-    }
-    let mut answers = HashMap::new();
-    for ((question, report), parents) in same {
-        let parents: Vec<_> = parents.into_iter().collect();
-        let found = report.run(scope, db, &question, &parents).await?;
-        answers.extend(found.into_iter().map(|(parent, answer)| {
-            (AskedReport { parent, question: Arc::clone(&question), report: report.clone() }, answer)
-        }));
+) -> Result<Vec<Option<R::Answer>>> {
+    let mut answers = vec![None; asked.len()];
+    for ((question, report), positions) in group(asked.iter().map(|asked| (&asked.question, &asked.report))) {
+        let parents: Vec<_> = positions.iter().map(|position| asked[*position].parent.clone()).collect();
+        let found = report.run(scope, db, question, &parents).await?;
+        place(&mut answers, &positions, in_order(&parents, found));
     }
     Ok(answers)
 }
