@@ -1,8 +1,8 @@
-//! Cursors: opaque texts that say in which order a row stands where.
+//! Cursors: opaque texts that contain an order and the position of a row in it.
 //!
-//! A cursor of another order or noun is refused, and so is one that was cut or altered by accident: it ends in a
-//! checksum. It is no secret and needs no seal: whoever makes one by hand starts at another place of a list that is
-//! theirs to read.
+//! A cursor of another order or type is refused. A checksum at the end detects a cursor that was cut or altered by
+//! accident. Cursors are not secret and need no signature: a forged cursor is only another position in a list that the
+//! caller may read.
 
 pub mod metric;
 
@@ -23,10 +23,10 @@ use crate::{
 const VERSION: u8 = 1;
 const CHECKSUM_BYTES: usize = 4;
 
-/// The cursor of a row with this id; `value` tells what it has for each key of the order.
+/// The cursor of the row with this id. `value` returns the row's value of a field.
 ///
 /// # Errors
-/// When the row does not hold a key.
+/// When `value` fails, because the row was read without a field of the order.
 pub fn encode<'a, F: OrderField>(
     order: &[OrderBy<F>],
     id: i64,
@@ -34,12 +34,12 @@ pub fn encode<'a, F: OrderField>(
 ) -> Result<String> {
     let order = keys(order);
     let mut bytes = Vec::with_capacity(64);
-    begin(&mut bytes, order);
+    write_header(&mut bytes, order);
     for key in order {
         match value(key.field)? {
             SortValue::Unknown => bytes.push(0),
             SortValue::Text(text) => {
-                // Longer than that is no text that a database would have taken.
+                // The databases store no longer text.
                 bytes.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
                 bytes.extend(text.as_bytes());
             }
@@ -58,15 +58,15 @@ pub fn encode<'a, F: OrderField>(
 /// The cursor of a row.
 ///
 /// # Errors
-/// When the row does not hold a key of the order.
+/// When the row was read without a field of the order.
 pub fn of<N: Record>(order: &[OrderBy<N::OrderField>], row: &N) -> Result<String> {
     encode(order, row.key().number(), |field| field.value(row))
 }
 
-/// The position that a cursor names in this order.
+/// The position that a cursor names in an order.
 ///
 /// # Errors
-/// [`Error::Input`] naming the argument when it is no cursor of such a list, or one of another order.
+/// [`Error::Input`] with the argument if the text is not a cursor of such a list, or is one of another order.
 pub fn decode<F: OrderField>(argument: &'static str, cursor: &str, order: &[OrderBy<F>]) -> Result<Position> {
     let order = keys(order);
     let refuse = || Error::input(argument, "is not a cursor of this list; use one from pageInfo or an edge unchanged");
@@ -76,7 +76,7 @@ pub fn decode<F: OrderField>(argument: &'static str, cursor: &str, order: &[Orde
         return Err(refuse());
     }
     let mut expected = Vec::new();
-    begin(&mut expected, order);
+    write_header(&mut expected, order);
     let Some(rest) = body.strip_prefix(expected.as_slice()) else {
         let message = "is a cursor of another order; page on with the orderBy that it came from, or from the start";
         return Err(Error::input(argument, message));
@@ -84,12 +84,12 @@ pub fn decode<F: OrderField>(argument: &'static str, cursor: &str, order: &[Orde
     read(rest, order).ok_or_else(refuse)
 }
 
-/// What list, what order.
-fn begin<F: OrderField>(bytes: &mut Vec<u8>, order: &[OrderBy<F>]) {
+/// Writes the list and the order.
+fn write_header<F: OrderField>(bytes: &mut Vec<u8>, order: &[OrderBy<F>]) {
     bytes.extend([VERSION, F::LIST, u8::try_from(order.len()).unwrap_or(u8::MAX)]);
     bytes.extend(order.iter().map(|key| {
-        let place = F::ALL.iter().position(|field| *field == key.field).and_then(|place| u8::try_from(place).ok());
-        place.unwrap_or(u8::MAX >> 1) << 1 | u8::from(key.sort == Sort::Descending)
+        let index = F::ALL.iter().position(|field| *field == key.field).and_then(|index| u8::try_from(index).ok());
+        index.unwrap_or(u8::MAX >> 1) << 1 | u8::from(key.sort == Sort::Descending)
     }));
 }
 
@@ -106,7 +106,7 @@ fn value(rest: &mut &[u8], kind: SortKind) -> Option<SortValue> {
             let (text, behind) = rest.split_at_checked(length)?;
             *rest = behind;
             let text = std::str::from_utf8(text).ok()?;
-            // PostgreSQL cannot hold NUL in text, so no row can stand there.
+            // PostgreSQL cannot store NUL in text, so no row has this value.
             (!text.contains('\0')).then(|| SortValue::Text(text.to_owned()))
         }
         SortKind::Integer => Some(SortValue::Integer(i64::from_be_bytes(take(rest)?))),
@@ -127,7 +127,7 @@ fn take<const BYTES: usize>(rest: &mut &[u8]) -> Option<[u8; BYTES]> {
     Some(*taken)
 }
 
-/// FNV-1a: against accidents only, and cheap enough for every edge.
+/// FNV-1a. Detects accidents only, and is cheap enough for every edge.
 fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {
     let hash = bytes.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
     hash.to_be_bytes()
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn another_order_or_noun_is_refused() {
+    fn a_cursor_of_another_order_or_type_is_refused() {
         let cursor = cursor("a", None);
         let refused = |order: &[_]| decode::<EmployeeOrderField>("after", &cursor, order).unwrap_err().to_string();
         let mut reversed = ORDER;
@@ -179,18 +179,18 @@ mod tests {
     }
 
     #[test]
-    fn what_this_server_did_not_make_is_refused() {
+    fn a_malformed_cursor_is_refused() {
         let whole = cursor("a", Some(1.0));
         let refused = |text: &str| decode("after", text, &ORDER).is_err();
         for length in 0..whole.len() {
             assert!(refused(&whole[..length]), "cut to {length}");
         }
-        for place in 0..whole.len() {
+        for index in 0..whole.len() {
             let mut altered = whole.clone().into_bytes();
-            altered[place] = if altered[place] == b'A' { b'B' } else { b'A' };
-            assert!(refused(std::str::from_utf8(&altered).unwrap()), "altered at {place}");
+            altered[index] = if altered[index] == b'A' { b'B' } else { b'A' };
+            assert!(refused(std::str::from_utf8(&altered).unwrap()), "altered at {index}");
         }
-        // Right checksums around what no row can have.
+        // Valid checksums, but values that no row can have.
         for wrong in [cursor("a\0b", None), cursor("a", Some(f64::NAN)), cursor("a", Some(f64::INFINITY))] {
             assert!(refused(&wrong));
         }

@@ -1,12 +1,12 @@
-//! Opaque node ids: the type, the organization and the id, so that one lookup finds the row and a foreign or mistyped
-//! id is simply nothing.
+//! Opaque node ids. They contain the type, the organization and the row's id, so that one lookup finds the row. A foreign
+//! or malformed id names no row.
 
 use async_graphql::ID;
 use data_encoding::BASE64URL_NOPAD;
 
 use crate::model::{EmployeeId, Key, MetricId, MetricKey, MetricType, OrganizationId, ProjectId, ReleaseId, Timestamp};
 
-/// What a node id names.
+/// The row that a node id names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeId {
     /// An organization.
@@ -22,7 +22,7 @@ pub enum NodeId {
 }
 
 impl NodeId {
-    /// Reads an id that a client sent; anything that this server did not make is `None`.
+    /// Decodes an id that a client sent; `None` if this server did not create it.
     pub fn decode(id: &ID) -> Option<Self> {
         let bytes = BASE64URL_NOPAD.decode(id.as_bytes()).ok()?;
         let text = std::str::from_utf8(&bytes).ok()?;
@@ -41,11 +41,11 @@ impl NodeId {
             }),
             _ => return None,
         };
-        // A number has more spellings than one ("+7", "007"), an id must not: clients compare ids as text.
+        // Clients compare ids as text, so other spellings of a number ("+7", "007") are refused.
         (parts.next().is_none() && node.encode() == *id).then_some(node)
     }
 
-    /// The id as clients see it.
+    /// The id in the form that clients see.
     pub fn encode(self) -> ID {
         let text = match self {
             Self::Organization(id) => format!("Organization:{}", id.0),
@@ -64,7 +64,7 @@ impl NodeId {
         ID(BASE64URL_NOPAD.encode(text.as_bytes()))
     }
 
-    /// The organization that an id names, if it names one.
+    /// The organization that an id names; `None` if it names something else.
     pub fn organization(id: &ID) -> Option<OrganizationId> {
         match Self::decode(id) {
             Some(Self::Organization(id)) => Some(id),
@@ -72,7 +72,7 @@ impl NodeId {
         }
     }
 
-    /// The employee that an id names, if it names one.
+    /// The employee that an id names; `None` if it names something else.
     pub fn employee(id: &ID) -> Option<Key<EmployeeId>> {
         match Self::decode(id) {
             Some(Self::Employee(key)) => Some(key),
@@ -80,7 +80,7 @@ impl NodeId {
         }
     }
 
-    /// The project that an id names, if it names one.
+    /// The project that an id names; `None` if it names something else.
     pub fn project(id: &ID) -> Option<Key<ProjectId>> {
         match Self::decode(id) {
             Some(Self::Project(key)) => Some(key),
@@ -88,7 +88,7 @@ impl NodeId {
         }
     }
 
-    /// The release that an id names, if it names one.
+    /// The release that an id names; `None` if it names something else.
     pub fn release(id: &ID) -> Option<Key<ReleaseId>> {
         match Self::decode(id) {
             Some(Self::Release(key)) => Some(key),
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_round_trip_and_nonsense_is_nothing() {
+    fn ids_round_trip_and_malformed_ids_are_none() {
         let nodes = [
             NodeId::Organization(OrganizationId(7)),
             NodeId::Employee(Key::new(OrganizationId(7), EmployeeId(i64::MAX))),

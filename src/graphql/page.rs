@@ -1,4 +1,4 @@
-//! Relay paging: from the arguments of a connection to the list that is asked for.
+//! Relay pagination: converts the arguments of a connection to a list request and loads its page.
 
 use std::{fmt::Debug, hash::Hash, sync::Arc};
 
@@ -24,25 +24,25 @@ use crate::{
     },
 };
 
-/// The arguments that every connection takes.
+/// The pagination arguments of every connection.
 #[derive(Clone, Debug, Default)]
 pub struct PageArguments {
-    /// The first so many.
+    /// Maximum number of items from the start of the list.
     pub first: Option<i32>,
-    /// Only after this cursor.
+    /// Cursor after which the page starts.
     pub after: Option<String>,
-    /// The last so many.
+    /// Maximum number of items from the end of the list.
     pub last: Option<i32>,
-    /// Only before this cursor.
+    /// Cursor before which the page ends.
     pub before: Option<String>,
 }
 
 impl PageArguments {
-    /// The page that was asked for, of what passes the filter, in this order.
+    /// The list request for a filter and an order.
     ///
     /// # Errors
-    /// [`Error::Input`](crate::error::Error::Input) naming the argument that is out of bounds, contradicts another or is
-    /// no cursor of such a list.
+    /// [`Error::Input`](crate::error::Error::Input) with the argument that exceeds its bounds, contradicts another or is not
+    /// a cursor of such a list.
     pub fn list<I: Conditions, F: OrderField>(
         self,
         filter: Option<I>,
@@ -54,7 +54,7 @@ impl PageArguments {
         Ok(Arc::new(ListRequest { filter, order, page }))
     }
 
-    /// The page of a list in this order, whatever it is narrowed by.
+    /// The page request for an order. It does not depend on the filter.
     ///
     /// # Errors
     /// As [`Self::list`].
@@ -70,11 +70,10 @@ impl PageArguments {
     }
 }
 
-/// Loads the page of a list that a connection shows: only the columns that were asked for, and nothing at all when only
-/// the total was.
+/// Loads the page of a connection with the columns that are selected. Loads nothing if only the total is selected.
 ///
 /// # Errors
-/// When the database cannot answer, or the caller may not ask for the filter or the order.
+/// When the database cannot answer, or the caller's role does not permit the filter or the order.
 pub async fn load<Parent, C, F, Row>(
     context: &Context<'_>,
     loader: impl Fn(&Loaders) -> &ByParent<Parent, C, F, Row>,

@@ -1,12 +1,12 @@
-//! Which columns a selection needs: only what was asked for is read from the database.
+//! The columns that a selection needs. Other columns are not read from the database.
 
 use async_graphql::SelectionField;
 
 use crate::directory::{EmployeeFields, OrganizationFields, ProjectFields, ReleaseFields};
 
-/// A set of fields that can be filled by the names in a selection.
+/// A set of columns, built from the field names in a selection.
 pub trait FieldSet: Copy + Default + std::ops::BitOr<Output = Self> {
-    /// What a field of this name needs; nothing where it needs no column (ids, relations).
+    /// The columns that a field needs; empty for ids and relations.
     fn of(name: &str) -> Self;
 }
 
@@ -66,13 +66,13 @@ impl FieldSet for ReleaseFields {
     }
 }
 
-/// The columns that the children of an object's field need.
+/// The columns that the child fields of an object need.
 pub fn of_object<F: FieldSet>(field: SelectionField<'_>) -> F {
     field.selection_set().fold(F::default(), |fields, child| fields | F::of(child.name()))
 }
 
-/// The columns that a connection's field needs: its nodes', and those of the order where cursors are asked for. `None`
-/// when it asks for nothing that takes a row, such as the total alone.
+/// The columns that a connection needs: those of its nodes, and those of the order if cursors are selected. `None` if no
+/// selected field needs a row, as with the total.
 pub fn of_connection<F: FieldSet>(field: SelectionField<'_>, order: F) -> Option<F> {
     field.selection_set().fold(None, |fields: Option<F>, child| {
         let more = match child.name() {
@@ -101,7 +101,7 @@ fn of_page_info<F: FieldSet>(field: SelectionField<'_>, order: F) -> F {
     if needs_cursor { order } else { F::default() }
 }
 
-/// Whether a child of this name was selected.
+/// Returns true if a child field of this name is selected.
 pub fn has(field: SelectionField<'_>, name: &str) -> bool {
     field.selection_set().any(|child| child.name() == name)
 }

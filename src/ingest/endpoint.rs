@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use moka::future::Cache;
+use moka::sync::Cache;
 
 use self::store::{EndpointPath, Lookup};
 use super::job::Job;
@@ -77,7 +77,7 @@ impl EndpointIds {
         let mut projects: BTreeMap<Key<ProjectId>, SharedEndpoints> = BTreeMap::new();
         for job in &*jobs {
             if let Entry::Vacant(vacant) = projects.entry(job.project) {
-                vacant.insert(self.cache.get_with(job.project, async { SharedEndpoints::default() }).await);
+                vacant.insert(self.cache.get_with(job.project, SharedEndpoints::default));
             }
         }
         let missing = missing(jobs, &projects);

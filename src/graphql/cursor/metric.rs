@@ -1,4 +1,4 @@
-//! Cursors of lists of measurements: in which order, and where a measurement stands in it.
+//! Cursors of lists of measurements: an order and the position of a measurement in it.
 
 use data_encoding::BASE64URL_NOPAD;
 
@@ -9,10 +9,10 @@ use crate::{
     reports::{MeasurementOrder, MeasurementPosition, MeasurementSortKey},
 };
 
-/// Tells these cursors apart from those of other lists, which count up from zero.
+/// Distinguishes these cursors from those of other lists, which are numbered from zero.
 const LIST: u8 = b'm';
 
-fn begin(order: MeasurementOrder, sort: Sort) -> [u8; 3] {
+fn header(order: MeasurementOrder, sort: Sort) -> [u8; 3] {
     let order = match order {
         MeasurementOrder::Timestamp => 0,
         MeasurementOrder::Value => 1,
@@ -20,10 +20,10 @@ fn begin(order: MeasurementOrder, sort: Sort) -> [u8; 3] {
     [VERSION, LIST, order << 1 | u8::from(sort == Sort::Descending)]
 }
 
-/// The cursor of a measurement at this place.
+/// The cursor of the measurement at a position.
 pub fn encode(order: MeasurementOrder, sort: Sort, place: MeasurementPosition) -> String {
     let mut bytes = Vec::with_capacity(23);
-    bytes.extend(begin(order, sort));
+    bytes.extend(header(order, sort));
     bytes.extend(match place.key {
         MeasurementSortKey::Timestamp(timestamp) => timestamp.as_micros().to_be_bytes(),
         MeasurementSortKey::Value(value) => value.0.to_bits().to_be_bytes(),
@@ -33,10 +33,10 @@ pub fn encode(order: MeasurementOrder, sort: Sort, place: MeasurementPosition) -
     BASE64URL_NOPAD.encode(&bytes)
 }
 
-/// The place that a cursor names in this order.
+/// The position that a cursor names in an order.
 ///
 /// # Errors
-/// [`Error::Input`] when it is no cursor of such a list, or one of another order.
+/// [`Error::Input`] if the text is not a cursor of such a list, or is one of another order.
 pub fn decode(cursor: &str, order: MeasurementOrder, sort: Sort) -> Result<MeasurementPosition> {
     let refuse = || Error::input("after", "is not a cursor of this list; use one from pageInfo or an edge unchanged");
     let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).map_err(|_| refuse())?;
@@ -44,7 +44,7 @@ pub fn decode(cursor: &str, order: MeasurementOrder, sort: Sort) -> Result<Measu
     if *sum != checksum(body) || !body.starts_with(&[VERSION, LIST]) {
         return Err(refuse());
     }
-    let Some(mut rest) = body.strip_prefix(&begin(order, sort)) else {
+    let Some(mut rest) = body.strip_prefix(&header(order, sort)) else {
         let message = "is a cursor of another order; page on with the orderBy that it came from, or from the start";
         return Err(Error::input("after", message));
     };
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cursors_name_their_order_and_their_place() {
+    fn cursors_contain_their_order_and_position() {
         let places = [
             (MeasurementOrder::Timestamp, MeasurementSortKey::Timestamp(Timestamp::from_micros(-7))),
             (MeasurementOrder::Value, MeasurementSortKey::Value(Number(0.1))),
