@@ -7,8 +7,8 @@ use async_graphql::{
     registry::{MetaDirectiveInvocation, Registry, location_traits::Directive_At_FIELD_DEFINITION},
 };
 
-use super::types::reports::FIRST_DEFAULT;
 use crate::engine::directives::{list_size, resumable, time_buckets, time_window};
+use crate::reports::Slowest;
 
 /// Defines a unit type that applies a directive with fixed or few arguments.
 macro_rules! shorthand {
@@ -67,7 +67,7 @@ shorthand! {
 
 shorthand! {
     /// A ranking: `first`, or its deprecated spelling `limit`.
-    Ranking() = list_size(Some(FIRST_DEFAULT), names(&["first", "limit"]), None, None)
+    Ranking() = list_size(Some(Slowest::LIMIT_DEFAULT), names(&["first", "limit"]), None, None)
 }
 
 shorthand! {

@@ -144,7 +144,7 @@ pub async fn question(request: &RequestContext, filter: Option<MetricFilter>) ->
     };
     let window = match filter.time {
         Some(time) => time.window(request).await?,
-        None => reports::until_now(DAY_MICROS, request.as_of()),
+        None => Question::recent(request.as_of()).window,
     };
     let is_exact = spelling::either("filter.", ("isExact", filter.is_exact), ("exact", filter.exact))?;
     let versions = ("releaseVersions", filter.release_versions);
