@@ -18,7 +18,7 @@ use crate::{
     db::{self, Session},
     error::{Error, Result},
     model::{
-        ProblemKind, Timestamp,
+        ProblemKind, Scope, Timestamp,
         change::{Change, EntityKey},
     },
 };
@@ -65,7 +65,13 @@ impl RowUpdate {
     /// `updated_at`, unmodified. The row is locked before it is compared, so no other change comes in between.
     ///
     /// A single update can deadlock, too: two transactions that exchange unique values wait for each other.
-    pub(super) async fn run(self, db: &Session, now: Timestamp) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the row does not exist in the scope or the optimistic lock was lost.
+    pub(super) async fn run(self, scope: &Scope, db: &Session, now: Timestamp) -> Result<()> {
+        if !scope.sees(self.entity.organization()) {
+            return Err(absent("id"));
+        }
         retried(|| self.attempt(db, now).boxed()).await
     }
 

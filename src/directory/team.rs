@@ -56,9 +56,9 @@ pub async fn add(
         async {
             let transaction = db.begin_write().await?;
             let employees = members.iter().map(|member| member.employee);
-            let employees = lock_employees(&transaction, project.organization, "employeeIds", employees).await?;
+            let employees = lock_employees(scope, &transaction, project.organization, "employeeIds", employees).await?;
             lock_project(&transaction, project).await?;
-            let added = insert(&transaction, project, members, &employees, now).await?;
+            let added = insert(scope, &transaction, project, members, &employees, now).await?;
             resize(&transaction, project, i64::try_from(added).unwrap_or(i64::MAX), now).await?;
             transaction.commit().await?;
             Ok(added)
@@ -85,7 +85,8 @@ pub async fn remove(
         async {
             let transaction = db.begin_write().await?;
             let employees =
-                lock_employees(&transaction, project.organization, "employeeIds", members.iter().copied()).await?;
+                lock_employees(scope, &transaction, project.organization, "employeeIds", members.iter().copied())
+                    .await?;
             lock_project(&transaction, project).await?;
             let mut delete = Query::delete();
             delete
@@ -106,12 +107,14 @@ pub async fn remove(
 /// Locks employees of the organization, so that they exist until the transaction ends. Ids of others are refused by their
 /// index in `field`.
 pub(in crate::directory) async fn lock_employees(
+    scope: &Scope,
     transaction: &Transaction,
     organization: OrganizationId,
     field: &str,
     employees: impl Iterator<Item = Option<Key<EmployeeId>>>,
 ) -> Result<BTreeSet<EmployeeId>> {
-    let own = |key: Option<Key<EmployeeId>>| key.filter(|key| key.organization == organization).map(|key| key.id);
+    let is_own = |key: &Key<EmployeeId>| key.organization == organization && scope.sees(organization);
+    let own = |key: Option<Key<EmployeeId>>| key.filter(is_own).map(|key| key.id);
     let asked: Vec<_> = employees.map(own).collect();
     let wanted: BTreeSet<_> = asked.iter().flatten().copied().collect();
     let mut found = BTreeSet::new();
@@ -138,13 +141,14 @@ pub(in crate::directory) async fn lock_employees(
 
 /// Inserts locked employees into a team, each in the role that was given first. Returns the number of new members.
 pub(in crate::directory) async fn insert(
+    scope: &Scope,
     transaction: &Transaction,
     project: Key<ProjectId>,
     members: &[NewMember],
     employees: &BTreeSet<EmployeeId>,
     now: Timestamp,
 ) -> Result<u64> {
-    if employees.is_empty() {
+    if employees.is_empty() || !scope.sees(project.organization) {
         return Ok(0);
     }
     let mut roles = BTreeMap::new();

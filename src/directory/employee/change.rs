@@ -208,7 +208,7 @@ pub async fn update(
     let entity = EntityKey::Employee(id);
     let (table, if_updated_at) = (table::Entity.into(), change.if_updated_at);
     let update = RowUpdate { table, entity, key: key(id), values, if_updated_at };
-    match update.run(db, now).await {
+    match update.run(scope, db, now).await {
         // The address is the only unique column here.
         Err(Error::Conflict(_)) => Err(email_is_taken()),
         other => other,

@@ -156,7 +156,7 @@ pub async fn update(
     let entity = EntityKey::Organization(id);
     let (table, if_updated_at) = (table::Entity.into(), change.if_updated_at);
     let update = RowUpdate { table, entity, key: key(id), values, if_updated_at };
-    update.run(db, now).await
+    update.run(scope, db, now).await
 }
 
 /// Deletes an empty organization.

@@ -78,7 +78,7 @@ pub async fn create(
             let transaction = db.begin_write().await?;
             lock_organization(&transaction, organization).await?;
             let employees = new.members.iter().map(|member| member.employee);
-            let members = team::lock_employees(&transaction, organization, "memberIds", employees).await?;
+            let members = team::lock_employees(scope, &transaction, organization, "memberIds", employees).await?;
             let row = ProjectInsert {
                 transaction: &transaction,
                 key,
@@ -88,7 +88,7 @@ pub async fn create(
                 now,
             };
             slug::insert(&row, new.slug.as_deref(), &name, "project").await?;
-            team::insert(&transaction, key, &new.members, &members, now).await?;
+            team::insert(scope, &transaction, key, &new.members, &members, now).await?;
             change_log::append(&transaction, &[Change::created(EntityKey::Project(key))], now).await?;
             transaction.commit().await
         }
@@ -191,7 +191,7 @@ pub async fn update(
     let entity = EntityKey::Project(id);
     let (table, if_updated_at) = (table::Entity.into(), change.if_updated_at);
     let update = RowUpdate { table, entity, key: key(id), values, if_updated_at };
-    update.run(db, now).await
+    update.run(scope, db, now).await
 }
 
 /// Makes a project read-only; it accepts no metrics from then on.

@@ -74,6 +74,7 @@ pub struct RejectedMetric {
     pub message: String,
     /// Path of the input field, such as `["metrics", "3", "value"]`. It ends with the index if the row as a whole was
     /// rejected.
+    #[graphql(directive = sizes::Assumed::apply(1))]
     pub field: Vec<String>,
     /// Kind of the problem.
     pub code: UserErrorCode,
