@@ -132,7 +132,7 @@ where
 }
 
 /// The values of distinct keys, in the order of the keys.
-pub fn in_order<'a, K: Eq + Hash + 'a, V>(
+pub(crate) fn in_order<'a, K: Eq + Hash + 'a, V>(
     keys: impl IntoIterator<Item = &'a K>,
     mut found: HashMap<K, V>,
 ) -> Vec<Option<V>> {

@@ -277,7 +277,7 @@ async fn count_everything<N: Record>(
 async fn worst_samples(Source { scope, db, .. }: &Source, asked: Vec<AskedSample>) -> Result<Vec<Option<WorstSample>>> {
     let mut samples = vec![None; asked.len()];
     for (question, positions) in group(asked.iter().map(|asked| &asked.question)) {
-        let endpoints: Vec<_> = positions.iter().map(|position| asked[*position].endpoint.clone()).collect();
+        let endpoints: Vec<_> = positions.iter().map(|position| asked[*position].endpoint).collect();
         let mut sorted = endpoints.clone();
         sorted.sort_unstable();
         let found = worst_sample::by_endpoint(scope, db, question, &sorted).await?;
