@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Request, Response, parser::types::ExecutableDocument};
+use async_graphql::{Request, Response, ServerError, parser::types::ExecutableDocument};
 use futures_util::FutureExt;
 
 use super::super::{
     error,
-    schema::{Executable, SchemaTypes},
+    schema::{Executable, SchemaTypes, named},
 };
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 /// Validates documents.
 pub struct Validator {
@@ -31,6 +31,7 @@ impl Validator {
     /// # Errors
     /// A response with all errors of the document.
     pub fn check(&self, document: &ExecutableDocument) -> Result<(), Box<Response>> {
+        self.check_types_of_defaults(document)?;
         let mut request = Request::new(String::new());
         // Validation visits all operations; the library wants one to be named.
         let first = document.operations.iter().next().and_then(|(name, _)| name);
@@ -51,5 +52,35 @@ impl Validator {
             }
         }
         Err(Box::new(error::finish(response).0))
+    }
+    /// The library panics when a variable has a default value and a type that does not exist.
+    fn check_types_of_defaults(&self, document: &ExecutableDocument) -> Result<(), Box<Response>> {
+        let mut definitions =
+            document.operations.iter().flat_map(|(_, operation)| &operation.node.variable_definitions);
+        let wrong = definitions.find(|definition| {
+            definition.node.default_value.is_some() && self.types.get(named(&definition.node.var_type.node)).is_none()
+        });
+        let Some(definition) = wrong else { return Ok(()) };
+        let (name, declared) = (&definition.node.name.node, &definition.node.var_type);
+        let message = format!("Variable \"${name}\" is declared as {}, which is no input type", declared.node);
+        Err(Box::new(error::refuse_as(ServerError::new(message, Some(declared.pos)), Code::GraphqlValidationFailed)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::parser::parse_query;
+
+    use super::{super::super::schema::Purpose, *};
+
+    #[test]
+    fn defaults_of_types_that_are_no_input_types_are_refused() {
+        let schema = crate::graphql::schema::source().build(Purpose::Validation { suggestions: true });
+        let validator = Validator::new(schema, Arc::new(SchemaTypes::of_this_server()));
+        for declared in ["Nothing = 1", "[Nothing!]! = [\"a\"]", "Viewer = {}"] {
+            let text = format!("query($i: {declared}) {{ node(id: $i) {{ id }} }}");
+            let refused = validator.check(&parse_query(&text).unwrap()).unwrap_err();
+            assert!(refused.errors[0].message.ends_with("which is no input type"), "{text}: {:?}", refused.errors);
+        }
     }
 }
