@@ -81,7 +81,16 @@ impl<'a> ArgumentCheck<'a> {
 
     fn directives(&self, directives: &'a [Positioned<Directive>]) -> Result<(), ServerError> {
         directives.iter().try_for_each(|directive| {
-            self.arguments(self.types.directive(&directive.node.name.node), &directive.node.arguments)
+            let (name, given) = (&directive.node.name.node, &directive.node.arguments);
+            let known = self.types.directive(name);
+            // The library does not look for missing arguments on `__typename`.
+            let missing =
+                known.iter().find(|known| known.is_required() && given.iter().all(|(one, _)| one.node != *known.name));
+            if let Some(known) = missing {
+                let advice = format!("is missing; @{name} needs a value of type {}", known.wanted);
+                return Err(refuse(&known.name, directive.pos, &advice));
+            }
+            self.arguments(known, given)
         })
     }
 
@@ -258,6 +267,7 @@ mod tests {
                 "filter.time: must give exactly one of last, between",
             ),
             ("query($d: Int = \"x\") { employees(first: $d) { totalCount } }", "$d: must be a whole number"),
+            ("{ viewer { __typename @skip } }", "if: is missing; @skip needs a value of type Boolean!"),
         ] {
             let message = checked(text);
             assert!(message.starts_with(expected), "{text}: {message}");
