@@ -37,37 +37,33 @@ macro_rules! shorthand {
     };
 }
 
-fn names(names: &[&str]) -> Option<Vec<String>> {
-    Some(names.iter().map(|name| (*name).to_owned()).collect())
-}
-
-fn text(text: &str) -> Option<String> {
-    Some(text.to_owned())
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 shorthand! {
     /// A connection that pages in both directions.
-    Connection() = list_size(None, names(&["first", "last"]), names(&["nodes", "edges"]), None)
+    Connection() = list_size(None, Some(names(&["first", "last"])), Some(names(&["nodes", "edges"])), None)
 }
 
 shorthand! {
     /// A connection that pages forward only.
-    ForwardConnection() = list_size(None, names(&["first"]), names(&["nodes", "edges"]), None)
+    ForwardConnection() = list_size(None, Some(names(&["first"])), Some(names(&["nodes", "edges"])), None)
 }
 
 shorthand! {
     /// A page by number, whose items stand in `items`.
-    NumberedPage() = list_size(None, names(&["pageSize"]), names(&["items"]), None)
+    NumberedPage() = list_size(None, Some(names(&["pageSize"])), Some(names(&["items"])), None)
 }
 
 shorthand! {
     /// A list whose size is an argument, or the default value of that argument.
-    Sliced(argument: &str) = list_size(None, names(&[argument]), None, None)
+    Sliced(argument: &str) = list_size(None, Some(names(&[argument])), None, None)
 }
 
 shorthand! {
     /// A ranking: `first`, or its deprecated spelling `limit`.
-    Ranking() = list_size(Some(Slowest::LIMIT_DEFAULT), names(&["first", "limit"]), None, None)
+    Ranking() = list_size(Some(Slowest::LIMIT_DEFAULT), Some(names(&["first", "limit"])), None, None)
 }
 
 shorthand! {
@@ -82,12 +78,12 @@ shorthand! {
 
 shorthand! {
     /// A list of which one item is counted unless `first` is given.
-    FirstOrOne() = list_size(Some(1), names(&["first"]), None, None)
+    FirstOrOne() = list_size(Some(1), Some(names(&["first"])), None, None)
 }
 
 shorthand! {
     /// A list of one series, or of one for each group.
-    Series() = list_size(None, names(&["first"]), None, text("groupBy"))
+    Series() = list_size(None, Some(names(&["first"])), None, Some("groupBy".to_owned()))
 }
 
 shorthand! {
@@ -105,9 +101,9 @@ shorthand! {
     /// The window of a `filter`, or the last day without one.
     FilterWindow() = time_window(
         vec!["filter.time.last".to_owned()],
-        names(&["filter.time.between.start", "filter.time.between.from"]),
-        names(&["filter.time.between.end", "filter.time.between.to"]),
-        text("PT24H")
+        Some(names(&["filter.time.between.start", "filter.time.between.from"])),
+        Some(names(&["filter.time.between.end", "filter.time.between.to"])),
+        Some("PT24H".to_owned())
     )
 }
 

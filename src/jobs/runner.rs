@@ -181,7 +181,7 @@ mod tests {
 
     use super::*;
 
-    const PERIOD: Duration = Duration::from_secs(60);
+    const PERIOD: Duration = Duration::from_mins(1);
 
     fn schedule(first_pass: FirstPass, on_stop: OnStop) -> Schedule {
         Schedule { period: PERIOD, first_pass, on_stop, on_failure: "nothing happens" }

@@ -203,7 +203,7 @@ mod tests {
             prop_assert_eq!(known.count, u64::try_from(a.len()).unwrap());
             prop_assert_eq!(known.distribution.count(), known.count);
             prop_assert_eq!(known.errors, u64::try_from(a.iter().filter(|(_, status)| *status >= 400).count()).unwrap());
-            prop_assert_eq!(known.sum, values.iter().fold(0.0, |sum, value| sum + value));
+            prop_assert!(known.sum.total_cmp(&values.iter().fold(0.0, |sum, value| sum + value)).is_eq());
             prop_assert_eq!((known.min(), known.max()), (values.first().copied(), values.last().copied()));
             let Some(last) = values.len().checked_sub(1) else { return Ok(()) };
             #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank")]

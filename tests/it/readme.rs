@@ -32,8 +32,8 @@ const ENDLESS: &[(&str, &str)] =
 
 /// Parts of blocks, and what the README promises about the output of such a block.
 const PROMISES: &[(&str, &[&str])] = &[
-    ("slowestEndpoints(limit: 3)", &["\"endpoint\"", "\"value\"", "\"owners\""]),
-    ("ingestMetrics(", &["\"accepted\":1", "\"duplicate\":false", "\"index\":1"]),
+    ("slowestEndpoints(first: 3)", &["\"endpoint\"", "\"value\"", "\"owners\""]),
+    ("ingestMetrics(", &["\"accepted\":1", "\"isDuplicate\":false", "\"index\":1"]),
     ("second-try", &["\"accepted\":2"]),
     ("perfgraph import", &["GET /orders/:id", "\"owners\":[{"]),
     ("subscribe.mjs", &["\"connected\":true", "\"metricStream\""]),
@@ -81,9 +81,12 @@ fn blocks(markdown: &str) -> Vec<String> {
                 blocks.push(std::mem::take(block));
                 open = None;
             }
-            Some(block) => *block += &format!("{line}\n"),
+            Some(block) => {
+                block.push_str(line);
+                block.push('\n');
+            }
             None if ["```sh", "```bash", "```shell", "```console"].contains(&line.trim_end()) => {
-                open = Some(String::new())
+                open = Some(String::new());
             }
             None => {}
         }
@@ -260,7 +263,7 @@ async fn every_command_of_the_readme_does_what_it_says() {
                 );
                 wait::step().await;
             }
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         let output = tokio::select! {
             output = reader.run(block) => output,

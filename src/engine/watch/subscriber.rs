@@ -120,14 +120,14 @@ impl Subscriber {
             self.is_over = true;
             return None;
         };
-        let mut received = receiver.responses.recv().await;
+        let mut outcome = receiver.responses.recv().await;
         if matches!(self.kind, StreamKind::Snapshots) {
             // Only the last snapshot counts.
             while !receiver.responses.is_empty() {
-                received = receiver.responses.recv().await;
+                outcome = receiver.responses.recv().await;
             }
         }
-        match (received, &self.kind) {
+        match (outcome, &self.kind) {
             (Ok(response), _) => self.consider(response).await,
             (Err(RecvError::Closed), _) => self.is_over = true,
             (
@@ -135,7 +135,7 @@ impl Subscriber {
                 StreamKind::Snapshots | StreamKind::Resumable { overflow: Overflow::Replay, .. },
             ) => {}
             (Err(RecvError::Lagged(_)), StreamKind::Resumable { overflow: Overflow::Skip, .. }) => {
-                self.has_skipped = true
+                self.has_skipped = true;
             }
             (
                 Err(RecvError::Lagged(_)),

@@ -82,7 +82,7 @@ fn arguments(field: &Value) -> String {
     for one in field["args"].as_array().unwrap() {
         let is_required = one["type"]["kind"] == "NON_NULL" && one["defaultValue"].is_null();
         let name = one["name"].as_str().unwrap();
-        if is_required || matches!(name, "first" | "bucket" | "groupBy" | "filter") {
+        if is_required || matches!(name, "first" | "bucket" | "groupBy" | "filter" | "type") {
             given.extend(value(name, unwrapped(&one["type"]).1).map(|value| format!("{name}: {value}")));
         }
     }
