@@ -9,7 +9,7 @@ use super::{
 
 /// Doc comments that begin with one of these have to be read twice. A few read well.
 const QUESTIONS: &[&str] = &["what", "who", "whose", "whom", "whoever", "where", "whether", "how", "when", "which"];
-const QUESTIONS_PERCENT_MAX: usize = 7;
+const QUESTIONS_PERCENT_MAX: usize = 5;
 
 /// Phrases for which the field has a word, spelled in halves, or this file would be its own finding.
 const FORBIDDEN: &[&str] =
