@@ -165,7 +165,7 @@ impl TestDatabase {
 pub fn options(url: &str) -> config::Database {
     config::Database {
         url: url.into(),
-        acquire_timeout: Duration::from_secs(10),
+        acquire_timeout: Duration::from_secs(30),
         statement_timeout: Duration::from_secs(30),
         ..config::Database::default()
     }
