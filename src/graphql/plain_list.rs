@@ -8,7 +8,7 @@ use super::{
     context::request,
     loaders::AskedPage,
     node::NodeId,
-    selection,
+    selection, sizes,
     types::{
         Employee, Organization,
         employee_page::EmployeePage,
@@ -16,7 +16,6 @@ use super::{
         order::{EmployeeOrder, order},
     },
 };
-use crate::graphql::sizes;
 use crate::{
     config::Limits,
     engine::rows::Rows,

@@ -14,7 +14,7 @@ use super::{
     page::{self, PageArguments},
     plain_list::PlainListQuery,
     release_query::ReleaseQuery,
-    selection,
+    selection, sizes,
     types::{
         Employee, EmployeeConnection, Node, Organization, OrganizationConnection, Project, ProjectConnection, Release,
         connection::Total,
@@ -25,7 +25,6 @@ use super::{
         viewer::Viewer,
     },
 };
-use crate::graphql::sizes;
 use crate::{
     engine::rows::One,
     error::{Error, Result},

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Subscription};
 use tokio_stream::{Stream, StreamExt};
 
-use crate::graphql::sizes;
 use crate::{
     engine::watch::StreamKind,
     error::{Error, Result},
@@ -13,6 +12,7 @@ use crate::{
         context::{RequestContext, request},
         node::NodeId,
         scalars::StreamCursor,
+        sizes,
         types::entity_change::{ChangeKind, EntityChange},
     },
     live::{

@@ -8,7 +8,6 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 
-use crate::graphql::sizes;
 use crate::{
     engine::watch::{Overflow, Segment, StreamKind},
     error::Result,
@@ -16,6 +15,7 @@ use crate::{
         RequestContext,
         context::request,
         scalars::{Duration, Long, StreamCursor},
+        sizes,
         types::{
             filter::{self, StreamFilter},
             metric::Metric,

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use async_graphql::{Context, Subscription};
 use tokio_stream::{Stream, StreamExt};
 
-use crate::graphql::sizes;
 use crate::{
     engine::watch::StreamKind,
     error::Result,
     graphql::{
         context::request,
         scalars::{Duration, StreamCursor},
+        sizes,
         types::{
             filter::{self, StreamFilter},
             groups::MetricGroupKey,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use async_graphql::{Context, Subscription};
 use tokio_stream::{Stream, StreamExt};
 
-use crate::graphql::sizes;
 use crate::{
     db::StatementLog,
     engine::watch::StreamKind,
@@ -13,7 +12,7 @@ use crate::{
     graphql::{
         context::{RequestContext, request},
         scalars::Duration,
-        selection, spelling,
+        selection, sizes, spelling,
         types::{
             endpoint::EndpointStats,
             filter::{self, StreamFilter},

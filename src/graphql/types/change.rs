@@ -3,13 +3,12 @@
 use async_graphql::{Context, Description, ID, Object, SimpleObject};
 
 use super::{Employee, Organization, Project, Release, user_error::UserError};
-use crate::graphql::sizes;
 use crate::{
     error::Result,
     graphql::{
         context::{RequestContext, request},
         loaders::Asked,
-        selection,
+        selection, sizes,
     },
     model::{EmployeeId, Key, OrganizationId, ProjectId, ReleaseId},
 };

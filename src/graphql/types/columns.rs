@@ -12,9 +12,11 @@ use super::{
     groups::{GroupKeyValue, key_values},
     stats::Statistic,
 };
-use crate::graphql::sizes;
 use crate::{
-    graphql::scalars::{DateTime, Long},
+    graphql::{
+        scalars::{DateTime, Long},
+        sizes,
+    },
     model::Timestamp,
     reports::{self, Bucket, FilledBucket, GroupKey},
 };

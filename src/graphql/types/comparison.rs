@@ -10,12 +10,11 @@ use super::{
     filter::EmployeeFilter,
     stats::{MetricAggregate, Statistic},
 };
-use crate::graphql::sizes;
 use crate::{
     directory,
     engine::rows::Rows,
     error::Result,
-    graphql::{context::request, loaders::AskedPage, page::PageArguments, selection},
+    graphql::{context::request, loaders::AskedPage, page::PageArguments, selection, sizes},
     model::{Key, MetricType, ProjectId, Timestamp},
     reports::{
         Parent, Projects, Question, Stats,

@@ -11,7 +11,6 @@ use super::{
     order::{ProjectOrder, order},
     organization,
 };
-use crate::graphql::sizes;
 use crate::{
     auth::Viewer,
     directory,
@@ -23,7 +22,7 @@ use crate::{
         node::NodeId,
         page::{self, PageArguments},
         scalars::DateTime,
-        selection,
+        selection, sizes,
     },
     model::Role,
 };

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Description, Object, SelectionField, ServerResult};
 
-use crate::graphql::sizes;
 use crate::{
     directory::employee::{EmployeeFigures, EmployeeStatistics, StatisticsFields},
     engine::rows::{Read, Row, Rows, Scalar, write_columns, write_list},
-    graphql::scalars::Long,
+    graphql::{scalars::Long, sizes},
 };
 
 /// Aggregate statistics of employees. Salary statistics are null for callers below the role `ADMIN`, and if no salary

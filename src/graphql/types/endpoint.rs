@@ -13,7 +13,6 @@ use super::{
     series::{GapFill, MetricBucket},
     stats::{self, MetricAggregate},
 };
-use crate::graphql::sizes;
 use crate::{
     engine::rows::{One, Rows},
     error::Result,
@@ -22,7 +21,7 @@ use crate::{
         loaders::{Asked, AskedPage, AskedSample},
         page::PageArguments,
         scalars::{DateTime, Duration},
-        selection,
+        selection, sizes,
     },
     model::{Measurement, Timestamp},
     reports::{EndpointKey, EndpointStats as Row, Question, WorstSample},

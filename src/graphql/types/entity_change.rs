@@ -3,7 +3,6 @@
 use async_graphql::{Context, Description, Enum, ID, Object, SimpleObject, Union};
 
 use super::{Employee, Organization, Project};
-use crate::graphql::sizes;
 use crate::{
     error::Result,
     graphql::{
@@ -11,7 +10,7 @@ use crate::{
         loaders::Asked,
         node::NodeId,
         scalars::{Long, StreamCursor},
-        selection,
+        selection, sizes,
     },
     live::{CursorPurpose, Cursors, changes::ChangeEvent},
     model::{self, Position, change::EntityKey},

@@ -14,10 +14,9 @@ use super::{
     series::{GapFill, MetricBucket},
     stats::{self, MetricAggregate, Statistic},
 };
-use crate::graphql::sizes;
 use crate::{
     error::{Error, Result},
-    graphql::{context::request, loaders::Asked, node::NodeId, scalars::Duration, selection},
+    graphql::{context::request, loaders::Asked, node::NodeId, scalars::Duration, selection, sizes},
     model::{Timestamp, filter::NumberFilter},
     reports::{self, GroupKey, Question},
 };

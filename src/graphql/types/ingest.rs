@@ -6,9 +6,11 @@ use super::{
     metric::MetricType,
     user_error::{UserError, UserErrorCode},
 };
-use crate::graphql::sizes;
 use crate::{
-    graphql::scalars::{DateTime, StreamCursor},
+    graphql::{
+        scalars::{DateTime, StreamCursor},
+        sizes,
+    },
     ingest,
     live::Cursors,
 };

@@ -16,7 +16,6 @@ use super::{
     order::{EmployeeOrder, ProjectOrder, order},
     reports::Reports,
 };
-use crate::graphql::sizes;
 use crate::{
     directory,
     engine::rows::{One, Read, Row, Scalar, write_columns},
@@ -27,7 +26,7 @@ use crate::{
         node::NodeId,
         page::{self, PageArguments},
         scalars::DateTime,
-        selection,
+        selection, sizes,
     },
     model::OrganizationId,
     reports::Parent,

@@ -12,7 +12,6 @@ use super::{
     organization,
     reports::Reports,
 };
-use crate::graphql::sizes;
 use crate::{
     directory::{self, ReleaseOrderField},
     engine::rows::{Read, Row, Scalar},
@@ -23,7 +22,7 @@ use crate::{
         node::NodeId,
         page::{self, PageArguments},
         scalars::DateTime,
-        selection,
+        selection, sizes,
     },
     model::page::ListRequest,
     reports::Parent,

@@ -16,7 +16,6 @@ use super::{
     series::{self, GapFill, MetricBucket},
     stats::{self, MetricAggregate, PerformanceSummary, Statistic},
 };
-use crate::graphql::sizes;
 use crate::{
     error::{Error, Result},
     graphql::{
@@ -24,7 +23,7 @@ use crate::{
         cursor::metric,
         loaders::{AskedReport, Loaders, Reported},
         scalars::Duration,
-        spelling,
+        sizes, spelling,
     },
     model::{filter::NumberFilter, order::Sort, page::PageRequest},
     reports::{

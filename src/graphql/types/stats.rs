@@ -8,12 +8,11 @@ use super::{
     accuracy::{About, Accuracy},
     metric::MetricType,
 };
-use crate::graphql::sizes;
 use crate::{
     error::{Error, Result},
     graphql::{
         scalars::{Duration, Long},
-        selection, spelling,
+        selection, sizes, spelling,
     },
     model::{Timestamp, sketch::Quantile},
     reports::{self, FilledBucket, HistogramBar, Stats, Want},

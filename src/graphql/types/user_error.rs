@@ -2,9 +2,9 @@
 
 use async_graphql::{Enum, SimpleObject};
 
-use crate::graphql::sizes;
 use crate::{
     error::{Error, Result},
+    graphql::sizes,
     model::{Problem, ProblemKind, Problems},
 };
 

@@ -11,7 +11,6 @@ use super::{
     metric::MetricType,
     stats::{self, MetricAggregate},
 };
-use crate::graphql::sizes;
 use crate::{
     engine::rows::One,
     error::{Error, Result},
@@ -20,7 +19,7 @@ use crate::{
         loaders::Asked,
         node::NodeId,
         scalars::{DateTime, StreamCursor},
-        selection,
+        selection, sizes,
     },
     live::window::{self, GroupKey, WindowGroup},
     model::{Key, OrganizationId, ProjectId, Tally, TimeRange, sketch::RELATIVE_ERROR},

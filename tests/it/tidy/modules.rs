@@ -1,10 +1,8 @@
 //! Files: their style, their heads, their length, their names.
 
-use std::path::Path;
-
 use super::{
     finding::{Finding, assert_found, assert_kept, unneeded},
-    source::{self, Source, is_within, repository_files},
+    source::{self, Source, repository_files},
 };
 
 const LINES_MAX: usize = 400;
@@ -12,18 +10,12 @@ const LINES_MAX: usize = 400;
 /// Files that may be longer than `LINES_MAX`, each with the reason.
 const LONGER_FILES: &[(&str, &str)] = &[];
 
-/// Folders whose modules are still `name/mod.rs`.
-const OLD_STYLE: &[&str] = &["src/graphql"];
-
 const CODE: &[&str] = &["src/", "crates/", "tests/", "benches/", "migrations/"];
 
-fn style(path: &str, old: &[&str]) -> Option<Finding> {
-    let folder = Path::new(path).parent()?.to_str()?;
-    let is_old = path.ends_with("/mod.rs") && !old.iter().any(|place| is_within(&format!("{folder}/"), place));
-    is_old.then(|| {
-        let fix = format!("move it to {folder}.rs, beside the folder of its children");
-        Finding::new(path, 1, "the module is a `mod.rs`", fix)
-    })
+fn style(path: &str) -> Option<Finding> {
+    let folder = path.strip_suffix("/mod.rs")?;
+    let fix = format!("move it to {folder}.rs, beside the folder of its children");
+    Some(Finding::new(path, 1, "the module is a `mod.rs`", fix))
 }
 
 fn head(source: &Source) -> Option<Finding> {
@@ -57,10 +49,7 @@ fn vague(path: &str) -> Vec<Finding> {
 #[test]
 fn modules_have_one_style() {
     let ours = repository_files().iter().filter(|path| CODE.iter().any(|folder| path.starts_with(folder)));
-    assert_kept(ours.filter_map(|path| style(path, OLD_STYLE)));
-    let is_needed =
-        |place: &str| repository_files().iter().any(|path| is_within(path, place) && path.ends_with("/mod.rs"));
-    assert_kept(unneeded("OLD_STYLE", OLD_STYLE.iter().copied(), is_needed));
+    assert_kept(ours.filter_map(|path| style(path)));
 }
 
 #[test]
@@ -91,10 +80,9 @@ mod planted {
 
     #[test]
     fn a_module_of_the_other_style() {
-        assert_found(&found(style("src/live/bus/mod.rs", &[])), 1, "src/live/bus.rs");
-        assert_kept(style("src/live/bus/mod.rs", &["src/live"]));
-        assert_kept(style("src/live/mod.rs", &["src/live"]));
-        assert_kept(style("src/live/model.rs", &[]));
+        assert_found(&found(style("src/live/bus/mod.rs")), 1, "src/live/bus.rs");
+        assert_found(&found(style("tests/it/live/mod.rs")), 1, "tests/it/live.rs");
+        assert_kept(style("src/live/model.rs"));
     }
 
     #[test]
