@@ -92,8 +92,8 @@ impl Ingest {
 
     /// Forgets whether a project exists and is active, so that this instance sees a change of it at once. Other instances
     /// see it after up to five seconds.
-    pub async fn forget(&self, scope: &Scope, project: Key<ProjectId>) {
-        self.targets.forget(scope, project).await;
+    pub fn forget(&self, scope: &Scope, project: Key<ProjectId>) {
+        self.targets.forget(scope, project);
     }
 
     /// Checks that this caller may write to a project.

@@ -81,8 +81,8 @@ impl Question {
     const fn document(self) -> &'static str {
         match self {
             Self::Summary => {
-                "query W4($filter: MetricFilter!) { performanceSummary(metricType: API_RESPONSE, filter: $filter) { \
-                 count averageValue minValue maxValue \
+                "query W4($filter: MetricFilter!) { performanceSummary(type: API_RESPONSE, filter: $filter) { \
+                 count averageValue: average minValue: min maxValue: max \
                  stats { p50: percentile(p: 50) p95: percentile(p: 95) p99: percentile(p: 99) } } }"
             }
             Self::Hourly => {
@@ -90,7 +90,7 @@ impl Question {
                  start stats { count average percentile(p: 95) } } }"
             }
             Self::Slowest => {
-                "query W7($filter: MetricFilter!) { slowestEndpoints(limit: 10, rankBy: P95, filter: $filter) { \
+                "query W7($filter: MetricFilter!) { slowestEndpoints(first: 10, rankBy: P95, filter: $filter) { \
                  endpoint value stats { count average } } }"
             }
         }

@@ -57,7 +57,7 @@ pub fn reads(bench: &Bench, from: &str, to: &str) -> Vec<Workload> {
             name: "W3",
             body: body(
                 "query W3 { projects(first: 20) { nodes { id name status \
-                 team(first: 8) { nodes { id name email } } organization { id name } } } }",
+                 team: members(first: 8) { nodes { id name email } } organization { id name } } } }",
                 &json!({}),
             ),
             by_hand: client::get("/projects?first=20&team=8"),
@@ -67,8 +67,8 @@ pub fn reads(bench: &Bench, from: &str, to: &str) -> Vec<Workload> {
         Workload {
             name: "W4",
             body: body(
-                "query W4($filter: MetricFilter!) { performanceSummary(metricType: API_RESPONSE, filter: $filter) { \
-                 count averageValue minValue maxValue \
+                "query W4($filter: MetricFilter!) { performanceSummary(type: API_RESPONSE, filter: $filter) { \
+                 count averageValue: average minValue: min maxValue: max \
                  stats { p50: percentile(p: 50) p95: percentile(p: 95) p99: percentile(p: 99) } } }",
                 &json!({ "filter": filter }),
             ),

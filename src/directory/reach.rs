@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use moka::future::Cache;
+use quick_cache::sync::Cache;
 use sea_orm::{
     EntityTrait, QuerySelect,
     sea_query::{Cond, Expr, ExprTrait, IntoColumnRef, Query, SelectStatement},
@@ -17,6 +17,7 @@ use sea_orm::{
 
 use super::{page, status::ProjectStatus};
 use crate::{
+    clock::Stopwatch,
     db::{Database, Session, StatementLog},
     entity::{organization, project},
     error::{Error, Result},
@@ -26,7 +27,7 @@ use crate::{
 /// Time for which the status of a project is reused without another query.
 const STATUS_LIFETIME: Duration = Duration::from_secs(5);
 /// Projects whose status is cached.
-const STATUSES_MAX: u64 = 10_000;
+const STATUSES_MAX: usize = 10_000;
 
 /// Access of a caller to an organization or project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,19 +176,26 @@ pub async fn projects(scope: &Scope, db: &Session, projects: &BTreeSet<Key<Proje
     Ok(if all_exist { Access::Granted } else { Access::Unknown })
 }
 
+/// The status of a project.
+#[derive(Clone, Copy, Debug)]
+struct ReadStatus {
+    status: ProjectStatus,
+    /// Started before the status was read.
+    since: Stopwatch,
+}
+
 /// Projects as targets of metrics. Clones share a cache of statuses; a missing project is not cached, so a new project
 /// accepts metrics at once.
 #[derive(Clone, Debug)]
 pub struct MetricTargets {
     database: Database,
-    statuses: Cache<Key<ProjectId>, ProjectStatus>,
+    statuses: Arc<Cache<Key<ProjectId>, ReadStatus>>,
 }
 
 impl MetricTargets {
     /// Starts with an empty cache.
     pub fn new(database: Database) -> Self {
-        let statuses = Cache::builder().max_capacity(STATUSES_MAX).time_to_live(STATUS_LIFETIME).build();
-        Self { database, statuses }
+        Self { database, statuses: Arc::new(Cache::new(STATUSES_MAX)) }
     }
 
     /// Access to a project for writing metrics. One statement, none while the status is cached.
@@ -199,29 +207,35 @@ impl MetricTargets {
         if access != Access::Granted {
             return Ok(access);
         }
-        let status = self.statuses.try_get_with(project, async {
-            match self.status(project, log).await {
-                Ok(Some(status)) => Ok(status),
-                Ok(None) => Err(None),
-                Err(error) => Err(Some(error)),
-            }
-        });
-        match status.await.map_err(Arc::unwrap_or_clone) {
-            Ok(ProjectStatus::Archived) => Ok(Access::Archived),
-            Ok(ProjectStatus::Active | ProjectStatus::Paused) => Ok(Access::Granted),
-            Err(None) => Ok(Access::Unknown),
-            Err(Some(error)) => Err(error),
-        }
+        Ok(match self.status(project, log).await? {
+            Some(ProjectStatus::Archived) => Access::Archived,
+            Some(ProjectStatus::Active | ProjectStatus::Paused) => Access::Granted,
+            None => Access::Unknown,
+        })
     }
 
     /// Removes a project that the caller changed from the cache.
-    pub async fn forget(&self, scope: &Scope, project: Key<ProjectId>) {
+    pub fn forget(&self, scope: &Scope, project: Key<ProjectId>) {
         if scope.sees(project.organization) {
-            self.statuses.invalidate(&project).await;
+            self.statuses.remove(&project);
         }
     }
 
     async fn status(&self, project: Key<ProjectId>, log: &StatementLog) -> Result<Option<ProjectStatus>> {
+        if let Some(read) = self.statuses.get(&project)
+            && read.since.elapsed() < STATUS_LIFETIME
+        {
+            return Ok(Some(read.status));
+        }
+        let since = Stopwatch::start();
+        let status = self.read_status(project, log).await?;
+        if let Some(status) = status {
+            self.statuses.insert(project, ReadStatus { status, since });
+        }
+        Ok(status)
+    }
+
+    async fn read_status(&self, project: Key<ProjectId>, log: &StatementLog) -> Result<Option<ProjectStatus>> {
         let code: Option<i16> = project::Entity::find_by_id((project.organization, project.id))
             .select_only()
             .column(project::Column::Status)

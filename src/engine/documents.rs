@@ -13,7 +13,7 @@ mod validation;
 use std::sync::Arc;
 
 use async_graphql::Response;
-use moka::sync::Cache;
+use quick_cache::{Weighter, sync::Cache};
 
 pub use document::{Document, DocumentOperation, canonical};
 pub use hash::{DocumentHash, HashError};
@@ -40,9 +40,21 @@ pub struct DocumentSource<'a> {
     pub persisted_hash: Option<&'a str>,
 }
 
+/// Memory of a typical document. The cache is divided into parts of at least 32 such documents.
+const TYPICAL_BYTES: u64 = 8_192;
+
+#[derive(Clone)]
+struct DocumentBytes;
+
+impl Weighter<DocumentHash, Arc<Document>> for DocumentBytes {
+    fn weight(&self, _: &DocumentHash, document: &Arc<Document>) -> u64 {
+        document.bytes().into()
+    }
+}
+
 /// The known documents.
 pub struct Documents {
-    known: Cache<DocumentHash, Arc<Document>>,
+    known: Cache<DocumentHash, Arc<Document>, DocumentBytes>,
     trusted: Trusted,
     validator: Validator,
     types: Arc<SchemaTypes>,
@@ -57,10 +69,8 @@ impl Documents {
         types: Arc<SchemaTypes>,
         validating: Arc<dyn Executable>,
     ) -> Self {
-        let known = Cache::builder()
-            .max_capacity(cache_bytes_max)
-            .weigher(|_, document: &Arc<Document>| document.bytes())
-            .build();
+        let estimated = usize::try_from(cache_bytes_max / TYPICAL_BYTES).unwrap_or(usize::MAX);
+        let known = Cache::with_weighter(estimated, cache_bytes_max, DocumentBytes);
         Self { known, trusted, validator: Validator::new(validating, Arc::clone(&types)), types }
     }
 

@@ -14,7 +14,7 @@ use async_graphql::{
     parser::types::Field, registry::Registry,
 };
 use async_graphql_value::RAW_VALUE_TOKEN;
-use futures_util::future::try_join_all;
+use futures_util::future::{BoxFuture, try_join_all};
 
 use plan::located;
 pub use plan::{write_columns, write_each};
@@ -75,13 +75,23 @@ impl<T: Row> OutputType for Rows<T> {
                 return Ok(raw(text::list(&texts)));
             }
         }
-        // Like the library, except for the path of an error, which there ends at the index.
-        let items = self.0.iter().enumerate().map(async |(index, item)| {
-            let place = context.with_index(index);
-            item.resolve(&place, field).await.map_err(|error| located(error, &place))
-        });
-        try_join_all(items).await.map(Value::List)
+        let items = self.0.iter().enumerate();
+        resolve_all(items.map(|(index, item)| resolve_item(item, context.with_index(index), field)).collect()).await
     }
+}
+
+/// Like the library, except for the path of an error, which there ends at the index.
+fn resolve_item<'a, T: Row>(
+    item: &'a T,
+    place: ContextSelectionSet<'a>,
+    field: &'a Positioned<Field>,
+) -> BoxFuture<'a, ServerResult<Value>> {
+    Box::pin(async move { item.resolve(&place, field).await.map_err(|error| located(error, &place)) })
+}
+
+/// Resolves the items of a list side by side. Boxed futures, so that it is compiled once and not once per type.
+async fn resolve_all(items: Vec<BoxFuture<'_, ServerResult<Value>>>) -> ServerResult<Value> {
+    try_join_all(items).await.map(Value::List)
 }
 
 /// One row. In the schema, its type.

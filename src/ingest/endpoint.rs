@@ -8,10 +8,11 @@ mod store;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
+    convert::Infallible,
     sync::{Arc, PoisonError, RwLock},
 };
 
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
 
 use self::store::{EndpointPath, Lookup};
 use super::job::Job;
@@ -26,7 +27,7 @@ use crate::{
 pub use self::store::OTHER_ENDPOINTS;
 
 /// Maximum number of projects in the cache.
-const PROJECTS_MAX: u64 = 500;
+const PROJECTS_MAX: usize = 500;
 
 /// The cached endpoints of a project. Bounded, because only endpoints that are in the database are cached.
 #[derive(Debug, Default)]
@@ -62,12 +63,12 @@ pub struct EndpointIds {
     clock: Clock,
     /// Maximum number of endpoints per project, not counting [`OTHER_ENDPOINTS`].
     endpoints_max: usize,
-    cache: Cache<Key<ProjectId>, SharedEndpoints>,
+    cache: Arc<Cache<Key<ProjectId>, SharedEndpoints>>,
 }
 
 impl EndpointIds {
     pub fn new(database: Database, ids: Arc<IdGenerator>, clock: Clock, endpoints_max: usize) -> Self {
-        Self { database, ids, clock, endpoints_max, cache: Cache::new(PROJECTS_MAX) }
+        Self { database, ids, clock, endpoints_max, cache: Arc::new(Cache::new(PROJECTS_MAX)) }
     }
 
     /// The endpoint of every measurement, per job. All unknown paths are looked up in one transaction. Measurements that are
@@ -77,7 +78,7 @@ impl EndpointIds {
         let mut projects: BTreeMap<Key<ProjectId>, SharedEndpoints> = BTreeMap::new();
         for job in &*jobs {
             if let Entry::Vacant(vacant) = projects.entry(job.project) {
-                vacant.insert(self.cache.get_with(job.project, SharedEndpoints::default));
+                vacant.insert(self.cached(job.project));
             }
         }
         let missing = missing(jobs, &projects);
@@ -86,6 +87,11 @@ impl EndpointIds {
             self.look_up(&missing, &projects, &log).await?;
         }
         jobs.iter_mut().map(|job| endpoint_ids(job, projects.get(&job.project))).collect()
+    }
+
+    fn cached(&self, project: Key<ProjectId>) -> SharedEndpoints {
+        let cached = self.cache.get_or_insert_with(&project, || Ok::<_, Infallible>(SharedEndpoints::default()));
+        cached.unwrap_or_else(|never| match never {})
     }
 
     /// Inserts new paths within the limit of their projects, reads all paths back and caches them.

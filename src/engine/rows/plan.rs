@@ -1,10 +1,10 @@
 //! The plan of a selection for many rows: its columns, and the fields that need resolution.
 
 use async_graphql::{
-    ContextBase, ContextSelectionSet, Positioned, ServerError, ServerResult,
+    Context, ContextBase, ContextSelectionSet, Positioned, ServerError, ServerResult, Value,
     parser::types::{Field, Selection, SelectionSet},
 };
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::{BoxFuture, join_all, try_join_all};
 
 use super::{Read, Row, TextRows, text};
 use crate::auth::Viewer;
@@ -91,11 +91,15 @@ pub async fn write_each<T: Row>(rows: &[T], places: &[ContextSelectionSet<'_>]) 
     let Some(first) = places.first() else { return Ok(Some(Vec::new())) };
     let Some(plan) = Plan::<T>::of(first) else { return Ok(None) };
     let Some(access) = first.data_opt::<TextRows>() else { return Ok(None) };
-    let further = plan.entries.iter().filter_map(|entry| match entry.kind {
-        FieldKind::Resolved(_, field) => Some(follow(rows, places, field)),
-        _ => None,
-    });
-    let further = try_join_all(further).await?;
+    let further: Vec<Following<'_>> = plan
+        .entries
+        .iter()
+        .filter_map(|entry| match entry.kind {
+            FieldKind::Resolved(_, field) => Some(Box::pin(follow(rows, places, field)) as Following<'_>),
+            _ => None,
+        })
+        .collect();
+    let further = if further.is_empty() { Vec::new() } else { try_join_all(further).await? };
     let mut texts = Vec::with_capacity(rows.len());
     let mut capacity = 64;
     for (index, row) in rows.iter().enumerate() {
@@ -139,6 +143,12 @@ fn write<'b, T: Row>(
     Ok(())
 }
 
+// Boxed, so that waiting for them is compiled once and not once per type.
+/// The texts of a field, one for each row.
+type Following<'a> = BoxFuture<'a, ServerResult<Vec<String>>>;
+/// The value of a field in one row.
+type Resolving<'a> = BoxFuture<'a, ServerResult<Option<Value>>>;
+
 /// The related objects of each row: written together if the type can, else resolved row by row.
 async fn follow<T: Row>(
     rows: &[T],
@@ -149,14 +159,16 @@ async fn follow<T: Row>(
     if let Some(texts) = T::follow(rows, &at).await? {
         return Ok(texts);
     }
-    let resolved = rows
-        .iter()
-        .zip(&at)
-        .map(async |(row, context)| row.resolve_field(context).await.map_err(|error| located(error, context)));
-    let mut texts = Vec::with_capacity(rows.len());
-    for value in join_all(resolved).await {
+    let resolved = rows.iter().zip(&at).map(|(row, context)| Box::pin(row.resolve_field(context)) as Resolving<'_>);
+    resolve_each(resolved.collect(), &at).await
+}
+
+async fn resolve_each(resolved: Vec<Resolving<'_>>, at: &[Context<'_>]) -> ServerResult<Vec<String>> {
+    let mut texts = Vec::with_capacity(resolved.len());
+    for (value, context) in join_all(resolved).await.into_iter().zip(at) {
+        let value = value.map_err(|error| located(error, context))?;
         let mut text = String::new();
-        text::value(&value?.unwrap_or_default(), &mut text);
+        text::value(&value.unwrap_or_default(), &mut text);
         texts.push(text);
     }
     Ok(texts)

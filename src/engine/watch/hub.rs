@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
@@ -10,14 +11,14 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream::BoxStream};
-use moka::future::Cache;
+use quick_cache::{Weighter, sync::Cache};
 use tokio_util::task::TaskTracker;
 
 use super::{
     EncodedResponse, Execution, Segment, Subscription, SubscriptionKey,
     shared::{Driver, SharedExecution, SharedReceiver, StreamPosition, contained},
 };
-use crate::{engine::error::Phase, error::Error, model::Positions};
+use crate::{clock::Stopwatch, engine::error::Phase, error::Error, model::Positions};
 
 /// Limits on shared subscriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ const REPLAY_KEPT: Duration = Duration::from_secs(5);
 /// A replay is read in chunks of at most this many events and about this many bytes.
 const CHUNK_RESPONSES_MAX: usize = 256;
 const CHUNK_BYTES_MAX: usize = 524_288;
+/// Replays that the cache is laid out for. Below 64, it is one part: a chunk may take a large share of its bytes.
+const REPLAYS_ESTIMATED: usize = 32;
 /// Entries from which on ended executions are removed.
 const FORGET_FROM: usize = 64;
 
@@ -40,6 +43,7 @@ const FORGET_FROM: usize = 64;
 pub struct Replay {
     /// The events in order; at least one.
     pub responses: Vec<Arc<EncodedResponse>>,
+    since: Stopwatch,
 }
 
 impl Replay {
@@ -47,6 +51,18 @@ impl Replay {
     pub fn end(&self) -> Option<(&Arc<Positions>, &Arc<str>)> {
         let span = self.responses.last()?.span.as_ref()?;
         Some((&span.to, &span.cursor))
+    }
+}
+
+/// The subscription, the cursor after which the chunk begins, and the cursor of the live end.
+type ReplayKey = (SubscriptionKey, Arc<str>, Arc<str>);
+
+#[derive(Clone)]
+struct ReplayBytes;
+
+impl Weighter<ReplayKey, Arc<Replay>> for ReplayBytes {
+    fn weight(&self, _: &ReplayKey, replay: &Arc<Replay>) -> u64 {
+        replay.responses.iter().map(|response| response.bytes() as u64).sum()
     }
 }
 
@@ -60,7 +76,7 @@ pub struct Hub {
     /// The starter of the server waits for these tasks at the end.
     tasks: TaskTracker,
     running: Mutex<HashMap<SubscriptionKey, Weak<SharedExecution>>>,
-    replays: Cache<(SubscriptionKey, Arc<str>, Arc<str>), Arc<Replay>>,
+    replays: Cache<ReplayKey, Arc<Replay>, ReplayBytes>,
     executions: AtomicU64,
     responses: Arc<AtomicU64>,
 }
@@ -68,12 +84,7 @@ pub struct Hub {
 impl Hub {
     /// A hub without executions.
     pub fn new(settings: Settings, tasks: TaskTracker) -> Self {
-        let bytes = |replay: &Arc<Replay>| replay.responses.iter().map(|response| response.bytes()).sum::<usize>();
-        let replays = Cache::builder()
-            .time_to_live(REPLAY_KEPT)
-            .max_capacity(settings.replay_bytes_max)
-            .weigher(move |_, replay| u32::try_from(bytes(replay)).unwrap_or(u32::MAX))
-            .build();
+        let replays = Cache::with_weighter(REPLAYS_ESTIMATED, settings.replay_bytes_max, ReplayBytes);
         let running = Mutex::default();
         Self { settings, tasks, running, replays, executions: AtomicU64::new(0), responses: Arc::default() }
     }
@@ -117,10 +128,13 @@ impl Hub {
         let segment = Segment::Replay { after: Arc::clone(after), until: Arc::clone(&until.at) };
         let key = (subscription.key, Arc::clone(after), Arc::clone(&until.cursor));
         let reading = self.read(subscription, segment, Some(&until.at), execute);
-        let replay = self.replays.get_with(key.clone(), reading).await;
+        // Old replays make room first: the cache itself knows no age.
+        self.replays.retain(|_, replay| replay.since.elapsed() < REPLAY_KEPT);
+        let replay = self.replays.get_or_insert_async(&key, async { Ok::<_, Infallible>(reading.await) }).await;
+        let replay = replay.unwrap_or_else(|never| match never {});
         if replay.end().is_none() {
             // The next subscriber tries again.
-            self.replays.invalidate(&key).await;
+            self.replays.remove_if(&key, |kept| Arc::ptr_eq(kept, &replay));
         }
         replay
     }
@@ -151,7 +165,7 @@ impl Hub {
             let fault = Error::internal("the replay of a stream had no events");
             responses.push(Arc::new(EncodedResponse::fault(&fault, Phase::Request)));
         }
-        Arc::new(Replay { responses })
+        Arc::new(Replay { responses, since: Stopwatch::start() })
     }
 
     fn start(&self, shared: &SharedExecution, driver: Driver, execute: Execute<'_>) {

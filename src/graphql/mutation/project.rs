@@ -146,21 +146,21 @@ async fn update(request: &RequestContext, input: UpdateProjectInput) -> Result<K
     let if_updated_at = input.if_updated_at.map(|time| time.0);
     let change = ProjectChange { name: assignment(input.name), status, if_updated_at };
     project::update(request.scope(), &request.writer(), id, change, request.services.clock.now()).await?;
-    request.services.ingest.forget(request.scope(), id).await;
+    request.services.ingest.forget(request.scope(), id);
     Ok(id)
 }
 
 async fn archive(request: &RequestContext, id: &ID) -> Result<Key<ProjectId>> {
     let id = named(NodeId::project(id), "id")?;
     project::archive(request.scope(), &request.writer(), id, request.services.clock.now()).await?;
-    request.services.ingest.forget(request.scope(), id).await;
+    request.services.ingest.forget(request.scope(), id);
     Ok(id)
 }
 
 async fn delete(request: &RequestContext, id: &ID) -> Result<()> {
     let id = named(NodeId::project(id), "id")?;
     project::delete(request.scope(), &request.writer(), id, request.services.clock.now()).await?;
-    request.services.ingest.forget(request.scope(), id).await;
+    request.services.ingest.forget(request.scope(), id);
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// The number of packages in `Cargo.lock`. A new dependency raises it in the change that needs it, and says why.
-const PACKAGES_MAX: usize = 364;
+const PACKAGES_MAX: usize = 360;
 
 /// The size of the release binary, in bytes.
 const BINARY_MAX: u64 = 46_000_000;
