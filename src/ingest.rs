@@ -123,6 +123,11 @@ impl Ingest {
         self.queue.put(job).await.map(drop)
     }
 
+    /// Maximum bytes of the release version of a measurement.
+    pub fn release_version_bytes_max(&self) -> usize {
+        self.settings.tag_bytes_max
+    }
+
     /// Maximum number of rows in one call.
     pub(in crate::ingest) fn rows_max(&self) -> u32 {
         self.settings.rows_max

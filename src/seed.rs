@@ -185,6 +185,7 @@ async fn make_releases(core: &Core, project: Key<ProjectId>, deployed_at: [Times
         let new = release::NewRelease {
             id: ReleaseId(core.ids.next(deployed_at)),
             version: version.to_owned(),
+            version_bytes_max: core.ingest.release_version_bytes_max(),
             deployed_at: Some(deployed_at),
             commit: None,
             author: None,

@@ -3,8 +3,8 @@
 
 use crate::model::{Assignment, Problems};
 
-/// Maximum bytes of a version or commit, the same as for tags of measurements.
-pub const LINE_BYTES_MAX: usize = 2_000;
+/// Maximum bytes of a commit.
+pub const COMMIT_BYTES_MAX: usize = 2_000;
 /// Maximum characters of a name or department.
 pub const NAME_CHARACTERS_MAX: usize = 200;
 /// Maximum bytes of an e-mail address (RFC 5321, without the brackets).
@@ -28,13 +28,13 @@ pub(super) fn name(problems: &mut Problems, field: &str, value: &str) -> String 
     value.to_owned()
 }
 
-/// A short text that is compared exactly, such as a version: trimmed like tags of measurements.
-pub(super) fn line(problems: &mut Problems, field: &str, value: &str) -> String {
+/// A text of one line that is compared exactly, such as a version: trimmed like tags of measurements.
+pub(super) fn line(problems: &mut Problems, field: &str, value: &str, bytes_max: usize) -> String {
     let value = value.trim();
     if value.is_empty() {
         problems.invalid(field, "is empty; give it at least one character");
-    } else if value.len() > LINE_BYTES_MAX {
-        problems.invalid(field, format!("is longer than {LINE_BYTES_MAX} bytes; shorten it"));
+    } else if value.len() > bytes_max {
+        problems.invalid(field, format!("is longer than {bytes_max} bytes; shorten it"));
         return String::new();
     } else if value.chars().any(char::is_control) {
         problems.invalid(field, "contains control characters (tab, line break, NUL); leave them out");

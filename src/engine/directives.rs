@@ -5,10 +5,11 @@
 
 use async_graphql::TypeDirective;
 
-/// Declares the number of items that the cost of an operation counts for a list. All fields selected below the list are
-/// multiplied by it. The size is the value of the first slicing argument that is given, else `assumedSize`, else the
-/// default value of a slicing argument, else the default page size of the server when the field has slicing arguments, or
-/// the maximum page size when it has none. It is never counted as more than the maximum page size.
+/// Declares the size of a list. The cost of an operation multiplies the fields selected below the list by it. The size
+/// is the first of these that exists: the value of one of the `slicingArguments` (for a list, its length);
+/// `assumedSize`; the default value of one of the `slicingArguments`; with `slicingArguments`, the default page size of
+/// the server; its maximum page size, which every size is capped to. `sizedFields` names the fields of the returned
+/// object that hold the items. `groupingArgument` names an argument without which the list has one item.
 #[TypeDirective(location = "FieldDefinition", name = "listSize")]
 pub fn list_size(
     #[graphql(desc = "The size without a slicing argument.")] assumed_size: Option<i32>,
@@ -24,8 +25,9 @@ pub fn list_size(
 ) {
 }
 
-/// Declares that a field returns time buckets: as many as the time window of the field contains, or of the nearest field
-/// above it with a `@timeWindow`.
+/// Declares that a list has one item for each time bucket. `argument` names the argument that holds the length of a
+/// bucket. The time window is that of the field, or else of the nearest field above it with a `@timeWindow`.
+/// `bucketsPerItem` is the number of buckets that cost as much as one item; each bucket is an item by default.
 #[TypeDirective(location = "FieldDefinition", name = "timeBuckets")]
 pub fn time_buckets(
     #[graphql(desc = "The argument that holds the length of a bucket.")] argument: String,
@@ -37,8 +39,9 @@ pub fn time_buckets(
 ) {
 }
 
-/// Declares the arguments that select the time window of a field. Each is a path from an argument into its input object,
-/// such as `filter.time.last`.
+/// Declares the arguments that select the time window of a field, each as a path from an argument into its input
+/// object, such as `filter.time.last`. `lengths` are paths to a length, `start` and `end` paths to bounds. `default` is
+/// the length without any of these arguments.
 #[TypeDirective(location = "FieldDefinition", name = "timeWindow")]
 pub fn time_window(
     #[graphql(desc = "Paths to the length of a window.")] lengths: Vec<String>,
@@ -49,7 +52,9 @@ pub fn time_window(
 ) {
 }
 
-/// Declares that a subscription resumes after a cursor.
+/// Declares that a subscription resumes after a cursor. `cursor` names the argument that holds it. If `replayed` is
+/// true, missed events are replayed to each client, so clients share one execution wherever they resume; otherwise only
+/// clients with the same cursor share one.
 #[TypeDirective(location = "FieldDefinition", name = "resumable")]
 pub fn resumable(
     #[graphql(desc = "The argument that holds the cursor.")] cursor: String,

@@ -39,7 +39,7 @@ pub fn encode<'a, F: OrderField>(
         match value(key.field)? {
             SortValue::Unknown => bytes.push(0),
             SortValue::Text(text) => {
-                // The databases store no longer text.
+                // Neither database stores a longer text.
                 bytes.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
                 bytes.extend(text.as_bytes());
             }

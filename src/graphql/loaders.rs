@@ -1,7 +1,7 @@
 //! The loaders of the schema: fields that are resolved side by side share one statement, and a row is read once per
 //! request.
 //!
-//! Here are the relations that they load; `engine/loader.rs` forms the batches.
+//! This file lists the relations; `engine/loader.rs` forms the batches.
 
 mod employee_stats;
 mod report;

@@ -1,6 +1,6 @@
-//! The changes: inputs become calls of a room, expected failures become `userErrors`.
+//! The mutations: they decode inputs, call a room and return expected failures as `userErrors`.
 //!
-//! A change answers what it changed as it is after the commit, with exactly the columns that were selected.
+//! A payload reads the changed object after the commit, with exactly the selected columns.
 
 mod employee;
 mod metric;
@@ -20,7 +20,8 @@ use crate::{
     model::{Assignment, EmployeeId, Key, ProblemKind},
 };
 
-/// Entry points for writing data. Expected failures are returned as `userErrors`, with nothing written.
+/// Entry points for writing data. Expected failures are returned as `userErrors`, with nothing written; a caller
+/// without the required role gets `FORBIDDEN`.
 #[derive(Default, MergedObject)]
 pub struct Mutation(
     organization::OrganizationMutation,

@@ -1,4 +1,4 @@
-//! Lists without cursors: pages by number, and the short lists that older clients know.
+//! Lists without cursors: pages by number, and the deprecated short lists.
 
 use std::sync::Arc;
 
@@ -29,15 +29,14 @@ pub struct PlainListQuery;
 
 #[Object]
 impl PlainListQuery {
-    /// Lists employees by page number, for tables that jump to any page. Each page skips all rows before it, so pages
-    /// behind 10,000 items are an error; use `employees` for long lists.
+    /// Lists employees by page number, for tables that jump to any page. A page costs as much as all pages before it:
+    /// use `employees` for long lists.
     #[graphql(directive = sizes::NumberedPage::apply())]
     async fn employees_page(
         &self,
         context: &Context<'_>,
         #[graphql(
-            desc = "Page number, counted from 1 (default 1). Pages that begin behind more than 10,000 items are an \
-                    error.",
+            desc = "Page number, counted from 1 (default 1). An error if more than 10,000 items precede the page.",
             default = 1
         )]
         page: Option<i32>,

@@ -1,7 +1,7 @@
-//! The questions: arguments become model values, rooms and loaders answer.
+//! The queries: they decode arguments and call rooms and loaders.
 //!
-//! A nullable field answers `Option<Result<_>>`, here and in `types`: a failure makes it null and hurts no sibling. The
-//! library would let `Result<Option<_>>` take the parent with it.
+//! A nullable field returns `Option<Result<_>>`, here and in `types`: a failure sets only this field to null. With
+//! `Result<Option<_>>` the library would set its parent to null.
 
 use std::sync::Arc;
 
@@ -64,7 +64,7 @@ impl DirectoryQuery {
         Ok(futures_util::future::join_all(ids.iter().map(async |id| node(context, id).await.transpose())).await)
     }
 
-    /// The authenticated caller.
+    /// The authenticated caller. Null only if reading it failed.
     async fn viewer(&self, context: &Context<'_>) -> Option<Result<Viewer>> {
         Some(request(context).map(|request| Viewer(request.viewer)))
     }
@@ -89,7 +89,7 @@ impl DirectoryQuery {
                     Ok(row.map(Organization).map(One))
                 }
                 (None, Some(slug)) => {
-                    // PostgreSQL cannot hold NUL in text, so nothing can be called that.
+                    // PostgreSQL cannot store NUL in text, so no slug contains it.
                     if slug.contains('\0') {
                         return Ok(None);
                     }
@@ -98,7 +98,7 @@ impl DirectoryQuery {
                         .await?;
                     Ok(row.map(Organization).map(One))
                 }
-                _ => Err(Error::input("id", "give either id or slug, and only one of them")),
+                _ => Err(Error::input("id", "give either id or slug, not both")),
             }
         }
         .await
@@ -115,14 +115,20 @@ impl DirectoryQuery {
                     with `last` or `before`."
         )]
         first: Option<i32>,
-        #[graphql(desc = "Returns only items after this cursor, which comes from a list in the same order.")]
+        #[graphql(
+            desc = "Returns only items after this cursor. Take it from a page of the same list in the same order; \
+                    other cursors are an error."
+        )]
         after: Option<String>,
         #[graphql(
             desc = "Returns at most this many items from the end of the list (1 to 100; default 20). Not allowed with \
                     `first` or `after`."
         )]
         last: Option<i32>,
-        #[graphql(desc = "Returns only items before this cursor, which comes from a list in the same order.")]
+        #[graphql(
+            desc = "Returns only items before this cursor. Take it from a page of the same list in the same order; \
+                    other cursors are an error."
+        )]
         before: Option<String>,
         #[graphql(desc = "Returns only items that match this filter.")] filter: Option<OrganizationFilter>,
     ) -> Result<OrganizationConnection> {
@@ -160,14 +166,20 @@ impl DirectoryQuery {
                     with `last` or `before`."
         )]
         first: Option<i32>,
-        #[graphql(desc = "Returns only items after this cursor, which comes from a list in the same order.")]
+        #[graphql(
+            desc = "Returns only items after this cursor. Take it from a page of the same list in the same order; \
+                    other cursors are an error."
+        )]
         after: Option<String>,
         #[graphql(
             desc = "Returns at most this many items from the end of the list (1 to 100; default 20). Not allowed with \
                     `first` or `after`."
         )]
         last: Option<i32>,
-        #[graphql(desc = "Returns only items before this cursor, which comes from a list in the same order.")]
+        #[graphql(
+            desc = "Returns only items before this cursor. Take it from a page of the same list in the same order; \
+                    other cursors are an error."
+        )]
         before: Option<String>,
         #[graphql(desc = "Returns only items that match this filter.")] filter: Option<EmployeeFilter>,
         #[graphql(
@@ -193,7 +205,7 @@ impl DirectoryQuery {
         let filter = filter.map(|input| nested::filter(input, &request.services.limits)).transpose()?.map(Arc::new);
         let asked = AskedEmployeeStats { parent: (), filter, fields: employee_stats::wants(context.field()) };
         let found = request.load_at_top(|loaders| &loaders.employee_stats, asked).await?;
-        found.map(EmployeeAggregate).map(One).ok_or_else(|| Error::internal("figures of nobody at all"))
+        found.map(EmployeeAggregate).map(One).ok_or_else(|| Error::internal("the report left out its only parent"))
     }
 
     /// Looks up a project by id. Null if there is no such project within the caller's scope.
@@ -223,14 +235,20 @@ impl DirectoryQuery {
                     with `last` or `before`."
         )]
         first: Option<i32>,
-        #[graphql(desc = "Returns only items after this cursor, which comes from a list in the same order.")]
+        #[graphql(
+            desc = "Returns only items after this cursor. Take it from a page of the same list in the same order; \
+                    other cursors are an error."
+        )]
         after: Option<String>,
         #[graphql(
             desc = "Returns at most this many items from the end of the list (1 to 100; default 20). Not allowed with \
                     `first` or `after`."
         )]
         last: Option<i32>,
-        #[graphql(desc = "Returns only items before this cursor, which comes from a list in the same order.")]
+        #[graphql(
+            desc = "Returns only items before this cursor. Take it from a page of the same list in the same order; \
+                    other cursors are an error."
+        )]
         before: Option<String>,
         #[graphql(desc = "Returns only items that match this filter.")] filter: Option<ProjectFilter>,
         #[graphql(
@@ -249,7 +267,7 @@ impl DirectoryQuery {
 
 async fn node(context: &Context<'_>, id: &ID) -> Result<Option<Node>> {
     let loaders = request(context)?.loaders();
-    // A selection on an interface may ask for fields of several types: each type takes those it knows.
+    // A selection on an interface may contain fields of several types: each type reads those that it has.
     Ok(match NodeId::decode(id) {
         Some(NodeId::Organization(id)) => {
             let asked = Asked { id, fields: selection::of_object(context.field()) };

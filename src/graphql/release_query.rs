@@ -1,4 +1,4 @@
-//! Questions about releases.
+//! Queries of releases.
 
 use std::sync::Arc;
 
@@ -24,9 +24,9 @@ pub struct ReleaseQuery;
 
 #[Object]
 impl ReleaseQuery {
-    /// Compares a statistic between two releases of a project, minute by minute. Uses the first 24 hours of the
-    /// candidate and the last minutes of the baseline: as many as the candidate has, but at least 60. An error if one
-    /// of the releases never ran, or if its minutes are no longer kept (14 days).
+    /// Compares a statistic between two releases of a project, minute by minute: up to 24 hours from the start of the
+    /// candidate, with the same number of minutes, but at least 60, at the end of the baseline. An error if one of the
+    /// releases never ran, or if its minutes are no longer kept (14 days by default).
     async fn compare_releases(
         &self,
         context: &Context<'_>,

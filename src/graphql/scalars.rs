@@ -1,4 +1,4 @@
-//! Scalars that say their unit: times, durations, long counts and stream cursors.
+//! Custom scalars: times, durations, 64-bit integers and stream cursors.
 
 use async_graphql::{Description, InputValueError, InputValueResult, Scalar, ScalarType, Value};
 
@@ -85,9 +85,9 @@ impl ScalarType for Long {
     }
 }
 
-/// An opaque position in a stream. Pass it back as `after` to resume there, on any instance. A cursor is valid for the
-/// stream and the filter that returned it; the cursor of `ingestMetrics` is valid for every metric stream of its
-/// organization.
+/// An opaque position in a stream. Pass it back as `after` to resume there, on any server. A cursor is valid for the
+/// stream and the filter that returned it; the cursor of `ingestMetrics` is valid for `metricStream` and `metricWindow`
+/// in its organization.
 #[derive(Clone, Debug, PartialEq, Eq, Description)]
 pub struct StreamCursor(pub Arc<str>);
 

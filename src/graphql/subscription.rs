@@ -1,4 +1,4 @@
-//! The streams, one file for each thing that can be watched.
+//! The subscriptions, one file each.
 
 mod entity_changed;
 mod metric_stream;

@@ -1,4 +1,4 @@
-//! The nouns of the schema, one file each: they wrap what rooms return and ask loaders for what they relate to.
+//! The types of the schema, one file each: they wrap the values of rooms and load related objects.
 
 pub mod accuracy;
 pub mod change;

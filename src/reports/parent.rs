@@ -15,7 +15,7 @@ use crate::{
     model::{EndpointId, Key, MetricType, OrganizationId, ProjectId, Scope},
 };
 
-/// The owner of the measurements of an answer. A parent replaces the projects of the question.
+/// The owner of the measurements of an answer. A parent narrows the projects of the question to its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Parent {
     /// The projects that the question names.
@@ -227,9 +227,13 @@ fn restrict(question: &mut Question, by: &[Dimension], groups: &[&DimensionValue
             Dimension::Organization if by.contains(&Dimension::Project) => {}
             Dimension::Organization => {
                 let ids = distinct(groups, |group| OrganizationId(group.organization));
-                question.projects = Projects::Organizations(ids);
+                question.projects = question.projects.of_organizations(ids);
             }
-            Dimension::Project => question.projects = Projects::Keys(distinct(groups, DimensionValues::project_key)),
+            Dimension::Project => {
+                let mut keys = distinct(groups, DimensionValues::project_key);
+                keys.retain(|key| question.projects.contains(*key));
+                question.projects = Projects::Keys(keys);
+            }
             Dimension::Endpoint => endpoints = Some(distinct(groups, |group| EndpointId(group.endpoint))),
             Dimension::Kind => {
                 question.kinds = distinct(groups, DimensionValues::metric_type).into_iter().flatten().collect();

@@ -121,6 +121,17 @@ impl Projects {
             Self::Keys(keys) => keys.contains(&project),
         }
     }
+
+    /// Those of the projects that belong to these organizations.
+    pub(super) fn of_organizations(&self, ids: Vec<OrganizationId>) -> Self {
+        match self {
+            Self::All => Self::Organizations(ids),
+            Self::Organizations(own) => Self::Organizations(ids.into_iter().filter(|id| own.contains(id)).collect()),
+            Self::Keys(keys) => {
+                Self::Keys(keys.iter().filter(|key| ids.contains(&key.organization)).copied().collect())
+            }
+        }
+    }
 }
 
 /// Conditions on the HTTP status; it is 0 for measurements without one.

@@ -174,8 +174,8 @@ on_both_databases! {
                     assert!(session.log().count() <= 1, "one for any number of projects");
                     assert_eq!(answers.len(), projects.len());
                     for project in projects {
-                        let alone = Question { projects: Projects::Keys(vec![*project]), ..question.clone() };
-                        let answer = &answers[&Parent::Project(*project)];
+                        let parent = Parent::Project(*project);
+                        let (alone, answer) = (world.narrowed(&question, &parent), &answers[&parent]);
                         assert_matches(answer, &world.matching(&scope, &alone), want, &alone);
                         let run = totals::run(&scope, &session, &alone, want).await.unwrap();
                         let stats = |stats: &Stats| {

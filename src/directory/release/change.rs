@@ -28,6 +28,8 @@ pub struct NewRelease {
     pub id: ReleaseId,
     /// The version that measurements are tagged with, unique in the project.
     pub version: String,
+    /// Maximum bytes of the version: those of a measurement's tag, because a longer version would match none.
+    pub version_bytes_max: usize,
     /// The time of the deployment, at most one day ahead; now if absent.
     pub deployed_at: Option<Timestamp>,
     /// The commit that the release was built from.
@@ -51,8 +53,9 @@ pub async fn create(
 ) -> Result<Key<ReleaseId>> {
     authorise(scope, project.organization, Role::Member, "projectId")?;
     let mut problems = Problems::default();
-    let version = check::line(&mut problems, "version", &new.version);
-    let commit = new.commit.as_deref().map(|commit| check::line(&mut problems, "commit", commit));
+    let version = check::line(&mut problems, "version", &new.version, new.version_bytes_max);
+    let commit = new.commit.as_deref();
+    let commit = commit.map(|commit| check::line(&mut problems, "commit", commit, check::COMMIT_BYTES_MAX));
     if new.deployed_at.is_some_and(|at| at > now.plus_micros(DAY_MICROS)) {
         problems.invalid("deployedAt", "is more than a day ahead; create the release when it is deployed");
     }

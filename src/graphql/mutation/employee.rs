@@ -1,4 +1,4 @@
-//! Changes of employees.
+//! Mutations of employees.
 
 use async_graphql::{Context, ID, MaybeUndefined, Object};
 
@@ -52,16 +52,25 @@ impl EmployeeMutation {
     async fn update_employees(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The employees to change and their new values. Required.")] input: Option<
-            UpdateEmployeesInput,
-        >,
         #[graphql(
-            desc = "The employees to change. Must hold at least one positive condition.",
+            desc = "The employees to change and their new values. Required, unless the deprecated `filter` is given."
+        )]
+        input: Option<UpdateEmployeesInput>,
+        #[graphql(
+            desc = "The employees to change. `INVALID` without a condition that selects employees: `not`, `ne` and \
+                    empty texts only exclude. In an `or`, each filter needs such a condition.",
             deprecation = "Use `input`."
         )]
         filter: Option<EmployeeFilter>,
-        #[graphql(desc = "New value of `isActive`.", deprecation = "Use `input`.")] is_active: MaybeUndefined<bool>,
-        #[graphql(desc = "New department: free text of 1 to 200 characters.", deprecation = "Use `input`.")]
+        #[graphql(
+            desc = "True if the employees still work for the organization. Unchanged if omitted.",
+            deprecation = "Use `input`."
+        )]
+        is_active: MaybeUndefined<bool>,
+        #[graphql(
+            desc = "New department: free text of 1 to 200 characters. Unchanged if omitted.",
+            deprecation = "Use `input`."
+        )]
         department: MaybeUndefined<String>,
     ) -> Result<BulkUpdatePayload> {
         let loose = [
@@ -81,7 +90,9 @@ impl EmployeeMutation {
     async fn delete_employee(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The employee to delete. Required.")] input: Option<DeleteEmployeeInput>,
+        #[graphql(desc = "The employee to delete. Required, unless the deprecated `id` is given.")] input: Option<
+            DeleteEmployeeInput,
+        >,
         #[graphql(desc = "The id of the employee.", deprecation = "Use `input`.")] id: Option<ID>,
     ) -> Result<DeletePayload> {
         let DeleteEmployeeInput { id } =

@@ -1,4 +1,4 @@
-//! Recording measurements.
+//! The mutation that records measurements.
 
 use async_graphql::{Context, ID, Object};
 
@@ -25,8 +25,9 @@ pub struct MetricMutation;
 
 #[Object]
 impl MetricMutation {
-    /// Records measurements and returns once they are durable. Rejected rows are listed by index; with an idempotency
-    /// key a retry stores nothing twice. `NOT_FOUND` for an unknown project, and for the role `VIEWER`.
+    /// Records measurements and returns once they are durable. Rejected measurements are listed by index. With an
+    /// idempotency key, a retry stores nothing twice. `CONFLICT` if the project is archived. Requires the role
+    /// `MEMBER`; a `VIEWER` gets `NOT_FOUND`, as for an unknown project.
     async fn ingest_metrics(
         &self,
         context: &Context<'_>,

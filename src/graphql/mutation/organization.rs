@@ -1,4 +1,4 @@
-//! Changes of organizations.
+//! Mutations of organizations.
 
 use async_graphql::{Context, ID, Object};
 
@@ -28,7 +28,7 @@ impl OrganizationMutation {
     async fn create_organization(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The values of the new object.")] input: CreateOrganizationInput,
+        #[graphql(desc = "The values of the new organization.")] input: CreateOrganizationInput,
     ) -> Result<OrganizationPayload> {
         let request = request(context)?;
         OrganizationPayload::new(request, create(request, input).await)
@@ -39,17 +39,20 @@ impl OrganizationMutation {
     async fn update_organization(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The object to change and its new values.")] input: UpdateOrganizationInput,
+        #[graphql(desc = "The organization to change and its new values.")] input: UpdateOrganizationInput,
     ) -> Result<OrganizationPayload> {
         let request = request(context)?;
         OrganizationPayload::new(request, update(request, input).await)
     }
 
-    /// Deletes an organization. `CONFLICT` if it still has employees or projects. Requires the role `OWNER`.
+    /// Deletes an organization. `CONFLICT` if it still has employees or projects, or holds the server's own
+    /// measurements. Requires the role `OWNER`.
     async fn delete_organization(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The organization to delete. Required.")] input: Option<DeleteOrganizationInput>,
+        #[graphql(desc = "The organization to delete. Required, unless the deprecated `id` is given.")] input: Option<
+            DeleteOrganizationInput,
+        >,
         #[graphql(desc = "The id of the organization.", deprecation = "Use `input`.")] id: Option<ID>,
     ) -> Result<DeletePayload> {
         let DeleteOrganizationInput { id } =

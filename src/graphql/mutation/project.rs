@@ -1,4 +1,4 @@
-//! Changes of projects and their teams.
+//! Mutations of projects and their members.
 
 use async_graphql::{Context, ID, Object};
 
@@ -36,7 +36,7 @@ impl ProjectMutation {
     async fn create_project(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The values of the new object.")] input: CreateProjectInput,
+        #[graphql(desc = "The values of the new project.")] input: CreateProjectInput,
     ) -> Result<ProjectPayload> {
         let request = request(context)?;
         ProjectPayload::new(request, create(request, input).await)
@@ -47,18 +47,20 @@ impl ProjectMutation {
     async fn update_project(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The object to change and its new values.")] input: UpdateProjectInput,
+        #[graphql(desc = "The project to change and its new values.")] input: UpdateProjectInput,
     ) -> Result<ProjectPayload> {
         let request = request(context)?;
         ProjectPayload::new(request, update(request, input).await)
     }
 
-    /// Archives a project: it stays readable and rejects new measurements, on this instance at once and on others
-    /// within 5 seconds. Requires the role `ADMIN`.
+    /// Archives a project: it stays readable and rejects new measurements. Other servers may accept measurements for up
+    /// to 5 more seconds. Requires the role `ADMIN`.
     async fn archive_project(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The project to archive. Required.")] input: Option<ArchiveProjectInput>,
+        #[graphql(desc = "The project to archive. Required, unless the deprecated `id` is given.")] input: Option<
+            ArchiveProjectInput,
+        >,
         #[graphql(desc = "The id of the project.", deprecation = "Use `input`.")] id: Option<ID>,
     ) -> Result<ProjectPayload> {
         let ArchiveProjectInput { id } =
@@ -67,12 +69,14 @@ impl ProjectMutation {
         ProjectPayload::new(request, archive(request, &id).await)
     }
 
-    /// Deletes a project with its memberships. `CONFLICT` if it has measurements; archive it instead. Requires the role
+    /// Deletes a project and its memberships. `CONFLICT` if it has measurements; archive it instead. Requires the role
     /// `ADMIN`.
     async fn delete_project(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The project to delete. Required.")] input: Option<DeleteProjectInput>,
+        #[graphql(desc = "The project to delete. Required, unless the deprecated `id` is given.")] input: Option<
+            DeleteProjectInput,
+        >,
         #[graphql(desc = "The id of the project.", deprecation = "Use `input`.")] id: Option<ID>,
     ) -> Result<DeletePayload> {
         let DeleteProjectInput { id } =
@@ -82,15 +86,16 @@ impl ProjectMutation {
         DeletePayload::new(request, deleted, id)
     }
 
-    /// Adds employees to a project, all or nothing. Existing members keep their membership unmodified. `NOT_FOUND`
-    /// names each id that is not an employee of the organization. Requires the role `ADMIN`.
+    /// Adds employees to a project, all or nothing. Existing members keep their membership. `NOT_FOUND` names each id
+    /// that is not an employee of the organization. Requires the role `ADMIN`.
     async fn add_project_members(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The project and the employees to add. Required.")] input: Option<AddProjectMembersInput>,
+        #[graphql(desc = "The project and the employees to add. Required, unless the deprecated arguments are given.")]
+        input: Option<AddProjectMembersInput>,
         #[graphql(desc = "The id of the project.", deprecation = "Use `input`.")] project_id: Option<ID>,
         #[graphql(
-            desc = "Ids of employees of the project's organization. At most 1,000.",
+            desc = "Ids of employees of the project's organization. More than 1,000 are `TOO_LARGE`.",
             deprecation = "Use `input`."
         )]
         employee_ids: Option<Vec<ID>>,
@@ -107,12 +112,13 @@ impl ProjectMutation {
     async fn remove_project_members(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The project and the employees to remove. Required.")] input: Option<
-            RemoveProjectMembersInput,
-        >,
+        #[graphql(
+            desc = "The project and the employees to remove. Required, unless the deprecated arguments are given."
+        )]
+        input: Option<RemoveProjectMembersInput>,
         #[graphql(desc = "The id of the project.", deprecation = "Use `input`.")] project_id: Option<ID>,
         #[graphql(
-            desc = "Ids of employees of the project's organization. At most 1,000.",
+            desc = "Ids of employees of the project's organization. More than 1,000 are `TOO_LARGE`.",
             deprecation = "Use `input`."
         )]
         employee_ids: Option<Vec<ID>>,
@@ -130,7 +136,7 @@ async fn create(request: &RequestContext, input: CreateProjectInput) -> Result<K
     let members = members(employees(request, "memberIds", &input.member_ids.unwrap_or_default())?);
     let now = request.services.clock.now();
     let id = ProjectId(request.services.ids.next(now));
-    // Null means what is left out means.
+    // Null has the same meaning as an omitted status.
     let status = input.status.map_or(directory::ProjectStatus::Active, Into::into);
     let new = NewProject { id, slug: input.slug, name: input.name, status, members };
     project::create(request.scope(), &request.writer(), organization, new, now).await

@@ -1,4 +1,4 @@
-//! Creating releases.
+//! The mutation that creates releases.
 
 use async_graphql::{Context, Object};
 
@@ -20,12 +20,12 @@ pub struct ReleaseMutation;
 
 #[Object]
 impl ReleaseMutation {
-    /// Creates a release, the record of a deployment. Idempotent: the same input returns the existing release. `TAKEN`
-    /// if the version exists with another time, commit or author. Requires the role `MEMBER`.
+    /// Creates a release, the record of a deployment. If the project has the version already, with the same values, the
+    /// existing release is returned; `TAKEN` if its time, commit or author differs. Requires the role `MEMBER`.
     async fn create_release(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The values of the new object.")] input: CreateReleaseInput,
+        #[graphql(desc = "The values of the new release.")] input: CreateReleaseInput,
     ) -> Result<ReleasePayload> {
         let request = request(context)?;
         ReleasePayload::new(request, create(request, input).await)
@@ -38,6 +38,7 @@ async fn create(request: &RequestContext, input: CreateReleaseInput) -> Result<K
     let new = NewRelease {
         id: ReleaseId(request.services.ids.next(now)),
         version: input.version,
+        version_bytes_max: request.services.ingest.release_version_bytes_max(),
         deployed_at: input.deployed_at.map(|at| at.0),
         commit: input.commit,
         author: input.author_id.map(|id| named(NodeId::employee(&id), "authorId")).transpose()?,

@@ -1,4 +1,4 @@
-//! `entityChanged` and `organizationUpdated`: what any change on any instance did.
+//! `entityChanged` and `organizationUpdated`: the changes of an organization, made by any instance.
 
 use std::sync::Arc;
 
@@ -31,9 +31,9 @@ pub struct EntityChangedSubscription;
 
 #[Subscription]
 impl EntityChangedSubscription {
-    /// Streams every change of an organization, its employees and its projects, in commit order, from any instance.
-    /// Nothing is lost silently: an interrupted stream resumes after its last cursor, and changes no longer kept (30
-    /// days) are reported as a gap.
+    /// Streams every change of an organization, its employees and its projects, in commit order. An interrupted stream
+    /// resumes after its last cursor; changes that are no longer kept (30 days by default) are reported as a gap. The
+    /// stream ends when the organization is deleted.
     #[graphql(directive = sizes::Resumed::apply())]
     async fn entity_changed<'a>(
         &self,
@@ -75,12 +75,15 @@ async fn watch(
     filter: ChangeFilter,
     after: Option<StreamCursor>,
 ) -> Result<impl Stream<Item = Result<EntityChange>> + 'static + use<>> {
-    // Every stream of an organization's changes reads the same log, so their places are the same.
+    // All streams of an organization's changes read the same log, so a cursor of one is valid for all.
     let purpose = CursorPurpose::of(STREAM, &filter.organization.0.to_string());
     let (request, services) = (Arc::clone(request), &request.services);
     let after = after.map(|after| services.cursors.unseal(purpose, &after.0)).transpose()?;
     if after.as_ref().is_some_and(|after| after.is_receipt) {
-        return Err(Error::input("after", "is a cursor of measurements; changes are counted by themselves"));
+        return Err(Error::input(
+            "after",
+            "is a cursor of a metric stream; use one from entityChanged or organizationUpdated",
+        ));
     }
     let after = after.map(|after| after.positions.of(filter.organization).sequence);
     let database = services.database.clone();

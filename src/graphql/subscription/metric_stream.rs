@@ -31,7 +31,7 @@ const STREAM: &str = "metricStream";
 /// The measurements committed between two cursors of a metric stream.
 #[derive(SimpleObject)]
 pub struct MetricStreamEvent {
-    /// Position after this event. Pass it as `after` to resume here, on any instance.
+    /// Position after this event. Pass it as `after` to resume here, on any server.
     pub cursor: StreamCursor,
     /// Matching measurements in commit order. Empty in a heartbeat event, which only advances `cursor`.
     #[graphql(directive = sizes::Assumed::apply(1))]
@@ -50,14 +50,14 @@ pub struct MetricStreamEvent {
 pub struct StreamGap {
     /// Position before the first missing measurement.
     pub start: StreamCursor,
-    /// Position after the last missing measurement.
+    /// Position after the last missing measurement. Resume here to skip the gap.
     pub end: StreamCursor,
-    /// Number of missing measurements. If they are no longer kept one by one, an upper bound that counts all
-    /// measurements of the filter's projects. Null if not even that number is known.
+    /// Number of missing measurements. With the reason `RETENTION`, an upper bound that counts all removed measurements
+    /// of the selected projects, whatever the other conditions. Null if unknown (after 14 days by default).
     pub missed: Option<Long>,
     /// Reason for the gap.
     pub reason: GapReason,
-    /// True if the measurements can be read by resuming after the start of the gap.
+    /// True if a stream that resumes after `start` delivers the measurements.
     pub is_recoverable: bool,
     /// The former name of `start`.
     #[graphql(deprecation = "Use `start`.")]
@@ -91,9 +91,9 @@ impl StreamGap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "live::GapReason")]
 pub enum GapReason {
-    /// The measurements are past their retention. Aggregates still contain them.
+    /// Raw measurements of that time are no longer kept (7 days by default). Aggregates still contain them.
     Retention,
-    /// The client was too slow and had asked for `COALESCE`.
+    /// The client received events too slowly, and its `overflow` is `COALESCE`: the events were skipped.
     SlowConsumer,
 }
 
@@ -116,17 +116,19 @@ pub struct MetricStreamSubscription;
 
 #[Subscription]
 impl MetricStreamSubscription {
-    /// Streams measurements in commit order as they are recorded. Nothing is lost silently: measurements that a slow
-    /// client missed are read again from the database, and those no longer available are reported as a gap.
+    /// Streams measurements in commit order as they are recorded. By default, measurements that a slow client missed
+    /// are read again from the database; see `overflow`. Measurements that cannot be delivered are reported as a gap.
     #[graphql(directive = sizes::Replayed::apply())]
     async fn metric_stream<'a>(
         &self,
         context: &Context<'a>,
-        #[graphql(desc = "The measurements to deliver, from at most 100 organizations.")] filter: StreamFilter,
+        #[graphql(desc = "The measurements to deliver. An error if they span more than 100 organizations.")]
+        filter: StreamFilter,
         #[graphql(
             name = "after",
-            desc = "Resumes after this cursor: events committed since then are delivered first. A cursor from \
-                    `ingestMetrics` requires a filter within one organization."
+            desc = "Resumes after this cursor: measurements committed since then are delivered first. With a cursor \
+                    from `ingestMetrics`, the filter must select one organization by `organizationId` or \
+                    `projectIds`."
         )]
         _after: Option<StreamCursor>,
         #[graphql(
@@ -153,7 +155,8 @@ impl MetricStreamSubscription {
         let seal = Seal { request, purpose };
         let (request, services) = (&seal.request, &seal.request.services);
         let source = StreamSource { database: services.database.clone(), publisher: services.publisher.clone() };
-        // Where a client resumes is in the part: the engine has taken it out of what identical subscriptions share.
+        // The segment contains the position at which a client resumes: identical subscriptions share an execution, so the
+        // engine removed the position from its arguments.
         match request.execution()?.segment.clone() {
             Segment::Live => {
                 let (start, events) = live::stream::tail(request.scope(), source, filter, pacing).await?;

@@ -1,4 +1,4 @@
-//! `metricWindow`: figures about the last so long, moved on every so often.
+//! `metricWindow`: statistics over a sliding window, pushed each time the window advances.
 
 use std::sync::Arc;
 
@@ -39,11 +39,16 @@ impl MetricWindowSubscription {
     async fn metric_window<'a>(
         &self,
         context: &Context<'a>,
-        #[graphql(desc = "The measurements to watch, all within one organization.")] filter: StreamFilter,
+        #[graphql(
+            desc = "The measurements to watch. Must select one organization by `organizationId` or `projectIds`, \
+                    unless the caller can access only one."
+        )]
+        filter: StreamFilter,
         #[graphql(desc = "Length of the window, for example `PT5M` (up to `PT24H`).")] window: Duration,
         #[graphql(
             desc = "Interval between two windows, from `PT0.5S` up to the length of the window (default `PT1S`). \
-                    `window / gcd(window, every)` is at most 600: a window of one hour can advance every 6 seconds.",
+                    Choose one that divides `window` into at most 600 parts, such as `PT6S` for one hour. More \
+                    exactly, an error if `window / gcd(window, every)` exceeds 600.",
             default_with = "Duration(WindowRequest::EVERY_DEFAULT)"
         )]
         every: Duration,

@@ -1,4 +1,4 @@
-//! `slowestEndpoints`, live: the ranking of a report over a window that moves.
+//! The subscription `slowestEndpoints`: a ranking over a sliding window.
 
 use std::sync::Arc;
 
@@ -31,14 +31,18 @@ pub struct SlowestEndpointsSubscription;
 
 #[Subscription]
 impl SlowestEndpointsSubscription {
-    /// Ranks the slowest endpoints over a sliding window, worst first: the current ranking at once, then a new one each
-    /// time the window advances. Without `types` in the filter it ranks the types that measure time: `PAGE_LOAD`,
-    /// `API_RESPONSE` and `DATABASE`. For `CACHE_HIT` alone the lowest rate is the worst.
+    /// Ranks the slowest endpoints over a sliding window, by the rules of `Query.slowestEndpoints`: sends the current
+    /// ranking at once, then a new one each time the window advances. A slow client receives the latest ranking and
+    /// skips those before it.
     #[graphql(directive = sizes::Ranking::apply(), directive = sizes::LiveWindow::apply())]
     async fn slowest_endpoints<'a>(
         &self,
         context: &Context<'a>,
-        #[graphql(desc = "The measurements to watch, all within one organization.")] filter: StreamFilter,
+        #[graphql(
+            desc = "The measurements to watch. Must select one organization by `organizationId` or `projectIds`, \
+                    unless the caller can access only one."
+        )]
+        filter: StreamFilter,
         #[graphql(
             desc = "Length of the window (up to `PT24H`; default `PT5M`).",
             default_with = "Duration(WindowRequest::RANKING_LENGTH_DEFAULT)"
@@ -46,13 +50,17 @@ impl SlowestEndpointsSubscription {
         window: Duration,
         #[graphql(
             desc = "Interval between two rankings, from `PT0.5S` up to the length of the window (default `PT2S`). \
-                    `window / gcd(window, every)` is at most 600.",
+                    Choose one that divides `window` into at most 600 parts, such as `PT6S` for one hour. More \
+                    exactly, an error if `window / gcd(window, every)` exceeds 600.",
             default_with = "Duration(WindowRequest::RANKING_EVERY_DEFAULT)"
         )]
         every: Duration,
         #[graphql(desc = "Returns at most this many endpoints (1 to 100; default 10).")] first: Option<i32>,
         #[graphql(desc = "The former name of `first`.", deprecation = "Use `first`.")] limit: Option<i32>,
-        #[graphql(desc = "Statistic to rank by. Defaults to `P95`.", default_with = "Statistic::P95")]
+        #[graphql(
+            desc = "Statistic to rank by. Every statistic is allowed. Defaults to `P95`.",
+            default_with = "Statistic::P95"
+        )]
         rank_by: Statistic,
     ) -> Result<impl Stream<Item = Result<Vec<EndpointStats>>> + 'a> {
         let request = Arc::clone(request(context)?);

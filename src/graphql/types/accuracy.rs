@@ -1,4 +1,4 @@
-//! How true an answer is, and how much never reached it.
+//! The precision of an answer, and the number of measurements that were rejected as too old.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::{
     reports::{self, Late, Parent, Question, late},
 };
 
-/// The data that an answer was computed from. A rollup is the summary of all measurements of a minute, five minutes, an
-/// hour or a day.
+/// The data that an answer was computed from. A rollup is a stored summary of all measurements of a minute, five
+/// minutes, an hour or a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "reports::AnswerSource")]
 pub enum AggregateSource {
@@ -37,24 +37,27 @@ pub struct About {
     pub question: Arc<Question>,
 }
 
-/// Precision and provenance of the statistics of an answer.
+/// Precision and source of the statistics of an answer.
 #[derive(SimpleObject)]
 #[graphql(complex)]
 pub struct Accuracy {
-    /// True if every statistic of this answer is exact. Percentiles are estimates within `relativeErrorBound`; counts,
-    /// averages, sums, minima and maxima are always exact for the window from `start` to `end`. False if that window is
-    /// not the requested one.
+    /// True if all statistics of this answer are exact and the window from `start` to `end` is the requested one.
+    /// Percentiles, `stddev`, `histogram` and `apdex` are estimates unless the filter sets `isExact`. All other
+    /// statistics are exact for the window from `start` to `end`.
     pub is_exact: bool,
-    /// Maximum relative error of a percentile, for example 0.01 for 1 %. Values below 0.0000008 count as zero.
+    /// Maximum relative error of a percentile, for example 0.01 for 1 %. Zero if percentiles are exact, or if none was
+    /// computed. Measured values below 0.0000008 count as zero.
     pub relative_error_bound: f64,
-    /// Start of the window of this answer, inclusive. Raw measurements are kept for 7 days, rollups per minute for 14
-    /// and per hour for 400 days by default; the ends of an older window are rounded outward to the minute, hour or
-    /// day.
+    /// Start of the window that this answer covers, inclusive. Earlier than requested, by less than a minute, an hour
+    /// or a day, if only rollups of that length are kept. Later than requested if no data that could answer is kept
+    /// before it. By default raw measurements are kept for 7 days, rollups per minute for 14 days and per hour for 400
+    /// days; rollups per day are kept forever.
     pub start: DateTime,
-    /// End of the window of this answer, exclusive.
+    /// End of the window that this answer covers, exclusive. Later than requested, by less than a minute, an hour or a
+    /// day, if only rollups of that length are kept.
     pub end: DateTime,
-    /// Time of the request, which windows ending now are relative to. If `end` is later, measurements between the two
-    /// are included as far as they have arrived.
+    /// Time of the request: the current time for relative windows such as `last`. If `end` is later, the window is not
+    /// over yet and more measurements may arrive.
     pub as_of: DateTime,
     /// The data that this answer was computed from.
     pub source: AggregateSource,
@@ -72,10 +75,10 @@ pub struct Accuracy {
 
 #[ComplexObject]
 impl Accuracy {
-    /// Number of measurements rejected as too old that would have fallen into this answer. Counted per UTC day, project
-    /// and type, so it is an upper bound for narrower filters and shorter windows. Only calls with `mode: PARTIAL` are
-    /// counted; a retried call without an idempotency key counts again. Measurements older than 400 days count on
-    /// 1970-01-01. Counts are kept as long as hourly rollups.
+    /// Number of measurements of this window that were rejected as too old. Counted per UTC day, project and type: an
+    /// upper bound for shorter windows and for filters with other conditions. Calls with `mode: ATOMIC` are not
+    /// counted, and a retry without an idempotency key counts again. Measurements more than 400 days old are not
+    /// included. Counts are kept for 400 days by default.
     async fn late_dropped(&self, context: &Context<'_>) -> Result<Long> {
         let (parent, question) = late::about(&self.about.parent, &self.about.question);
         let asked = AskedReport { parent, question: Arc::new(question), report: Late };

@@ -1,4 +1,4 @@
-//! What changes answer: the thing as it is after the commit, and the expected failures.
+//! Payloads of mutations: the changed object as it is after the commit, and the expected failures.
 
 use async_graphql::{Context, Description, ID, Object, SimpleObject};
 
@@ -90,9 +90,9 @@ payload! {
 }
 
 payload! {
-    /// Result of a change of a release.
+    /// Result of creating a release.
     ReleasePayload,
-    /// The release after the change. Null if nothing was written.
+    /// The new release, or the existing one with the same values. Null after a failure.
     release: Release(Key<ReleaseId>)
 }
 

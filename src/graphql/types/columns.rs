@@ -1,4 +1,4 @@
-//! Series as parallel lists, for charts.
+//! Series in columnar form, for charts.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -100,7 +100,7 @@ impl SeriesColumns {
 
 #[Object(use_type_description)]
 impl SeriesColumns {
-    /// Dimension values of the series, in the order of `groupBy`.
+    /// Dimension values of the series, in the order of the argument `groupBy`. Empty without it.
     #[graphql(directive = sizes::Assumed::apply(1))]
     async fn keys(&self) -> Vec<GroupKeyValue> {
         key_values(&self.keys)
@@ -130,7 +130,8 @@ impl SeriesColumns {
         self.column(|bucket| bucket.stats.tally.count.into())
     }
 
-    /// One statistic of each bucket. Null for buckets without measurements, unless `fill` says otherwise.
+    /// One statistic of each bucket. Null for buckets without measurements, unless the argument `fill` of
+    /// `metricColumns` fills them.
     #[graphql(directive = sizes::Assumed::apply(1))]
     async fn values(
         &self,
@@ -144,7 +145,7 @@ impl SeriesColumns {
         Column(self.buckets.iter().zip(&self.filled).map(figure).collect())
     }
 
-    /// Precision and provenance of the whole series.
+    /// Precision and source of the whole series.
     async fn accuracy(&self) -> Accuracy {
         Accuracy::new(&self.accuracy, self.about.clone(), self.as_of)
     }

@@ -1,4 +1,4 @@
-//! One release against another.
+//! The comparison of two releases.
 
 use std::sync::Arc;
 
@@ -32,15 +32,15 @@ pub enum Verdict {
     Improved,
     /// No significant difference, or one below 5 %.
     NoChange,
-    /// One of the releases has fewer than 20 minutes with measurements, fewer than 100 measurements, or too few beyond
-    /// the percentile.
+    /// One of the releases has fewer than 20 minutes with measurements, fewer than 100 measurements, or fewer than 20
+    /// on either side of the compared percentile. More are needed if the measurements of a minute vary together.
     InsufficientData,
 }
 
-/// Comparison of two releases of a project, minute by minute. A reported change exceeds both chance and the usual
-/// variation between minutes; other causes of that time are not separated from it. A shift of traffic towards slower
-/// endpoints also changes the figures of all endpoints together; the verdicts per endpoint show which endpoint itself
-/// became slower.
+/// Comparison of two releases of a project, minute by minute. A change is reported only if it is larger than the random
+/// variation between minutes. It may have causes other than the release. A shift of traffic towards slower endpoints
+/// also changes the statistics of all endpoints together; `endpoints` shows the endpoints that became slower
+/// themselves.
 #[derive(Description)]
 pub struct ReleaseComparison {
     /// The earlier release. The columns selected of either are loaded for both.
@@ -72,12 +72,12 @@ impl ReleaseComparison {
 
 #[Object(use_type_description)]
 impl ReleaseComparison {
-    /// The release that is compared with.
+    /// The release that the candidate is compared with. Null only if reading it failed.
     async fn baseline(&self) -> Option<Result<Release>> {
         Some(Ok(Release(Arc::clone(&self.baseline))))
     }
 
-    /// The release that is judged.
+    /// The release that is judged. Null only if reading it failed.
     async fn candidate(&self) -> Option<Result<Release>> {
         Some(Ok(Release(Arc::clone(&self.candidate))))
     }
@@ -108,24 +108,26 @@ impl ReleaseComparison {
         self.of_whole(|change| change.ratio)
     }
 
-    /// Lower end of the 95 % confidence interval of `ratio`, sketch error included. Null with insufficient data.
+    /// Lower end of the 95 % confidence interval of `ratio`, including the error of the percentile estimate. Null with
+    /// insufficient data.
     async fn ratio_low(&self) -> Option<f64> {
         self.of_whole(|change| change.ratio_low)
     }
 
-    /// Upper end of the 95 % confidence interval of `ratio`, sketch error included. Null with insufficient data, or if
-    /// the interval has no upper end.
+    /// Upper end of the 95 % confidence interval of `ratio`, including the error of the percentile estimate. Null with
+    /// insufficient data, or if the interval has no upper end.
     async fn ratio_high(&self) -> Option<f64> {
         self.of_whole(|change| change.ratio_high)
     }
 
-    /// Probability that chance alone produces a ratio as far from 1, for all endpoints together (0 to 1). Null with
+    /// Probability of a ratio at least as far from 1 by chance alone, for all endpoints together (0 to 1). Null with
     /// insufficient data.
     async fn p_value(&self) -> Option<f64> {
         self.of_whole(|change| change.p_value)
     }
 
-    /// Expected share of false positives among the reported changes, 0 to 1.
+    /// Accepted share of false positives among the reported changes: 0.01. A change is reported only if its `qValue` is
+    /// at most this.
     async fn false_discovery_rate(&self) -> f64 {
         FALSE_DISCOVERY_RATE
     }
@@ -204,19 +206,20 @@ impl EndpointComparison {
         self.one.change.and_then(|change| finite(change.ratio))
     }
 
-    /// Lower end of the 95 % confidence interval of `ratio`, sketch error included. Null with insufficient data.
+    /// Lower end of the 95 % confidence interval of `ratio`, including the error of the percentile estimate. Null with
+    /// insufficient data.
     async fn ratio_low(&self) -> Option<f64> {
         self.one.change.and_then(|change| finite(change.ratio_low))
     }
 
-    /// Upper end of the 95 % confidence interval of `ratio`, sketch error included. Null with insufficient data, or if
-    /// the interval has no upper end.
+    /// Upper end of the 95 % confidence interval of `ratio`, including the error of the percentile estimate. Null with
+    /// insufficient data, or if the interval has no upper end.
     async fn ratio_high(&self) -> Option<f64> {
         self.one.change.and_then(|change| finite(change.ratio_high))
     }
 
-    /// Smallest false discovery rate at which the change is reported (0 to 1); 1 for changes below 5 %. Null with
-    /// insufficient data.
+    /// The p-value of the change, corrected for the number of compared endpoints (0 to 1). The change is reported if it
+    /// is at most `falseDiscoveryRate`. 1 for changes below 5 %. Null with insufficient data.
     async fn q_value(&self) -> Option<f64> {
         self.one.q_value
     }

@@ -1,4 +1,4 @@
-//! What all connections share: page info, and the macro that makes a connection of a noun.
+//! The common parts of connections: page info, totals, and the macro that defines a connection of a type.
 
 use std::sync::Arc;
 

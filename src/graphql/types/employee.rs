@@ -73,7 +73,7 @@ impl Employee {
         request(context).and_then(|request| self.salary_for(&request.viewer)).transpose()
     }
 
-    /// The organization of the employee.
+    /// The organization of the employee. Null only if reading it failed.
     async fn organization(&self, context: &Context<'_>) -> Option<Result<Organization>> {
         async {
             let asked = Asked { id: self.0.key.organization, fields: selection::of_object(context.field()) };
@@ -93,14 +93,20 @@ impl Employee {
                     with `last` or `before`."
         )]
         first: Option<i32>,
-        #[graphql(desc = "Returns only items after this cursor, which comes from a list in the same order.")]
+        #[graphql(
+            desc = "Returns only items after this cursor. Take it from a page of the same list in the same order; \
+                    other cursors are an error."
+        )]
         after: Option<String>,
         #[graphql(
             desc = "Returns at most this many items from the end of the list (1 to 100; default 20). Not allowed with \
                     `first` or `after`."
         )]
         last: Option<i32>,
-        #[graphql(desc = "Returns only items before this cursor, which comes from a list in the same order.")]
+        #[graphql(
+            desc = "Returns only items before this cursor. Take it from a page of the same list in the same order; \
+                    other cursors are an error."
+        )]
         before: Option<String>,
         #[graphql(desc = "Returns only items that match this filter.")] filter: Option<ProjectFilter>,
         #[graphql(

@@ -1,4 +1,4 @@
-//! A page of employees by its number, for grids that jump to any page of a small table.
+//! A page of employees by its number, for tables that jump to any page.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ impl EmployeePage {
 
 #[Object(use_type_description)]
 impl EmployeePage {
-    /// The employees on this page. Empty behind the last page.
+    /// The employees on this page. Empty after the last page.
     async fn items(&self, context: &Context<'_>) -> Result<Rows<Employee>> {
         let fields = selection::of_object(context.field());
         let asked = AskedPage { parent: (), list: Arc::clone(&self.list), fields };

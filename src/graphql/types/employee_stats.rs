@@ -1,4 +1,4 @@
-//! Figures about employees, and which of them a selection needs.
+//! Statistics of employees, and those that a selection needs.
 
 use std::sync::Arc;
 
@@ -65,8 +65,8 @@ impl EmployeeAggregate {
     }
 }
 
-/// Statistics of the employees of a department. At the root, departments of the same name in several organizations are
-/// one.
+/// Statistics of the employees of a department. `Query.employeeStats` combines departments of the same name in several
+/// organizations.
 #[derive(Description)]
 pub struct DepartmentStats<'a> {
     department: &'a str,

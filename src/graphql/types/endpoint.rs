@@ -1,4 +1,4 @@
-//! An endpoint in a ranking: how it did, what happened in its worst moment, and who owns it.
+//! An endpoint in a ranking: its statistics, its worst measurement and its owners.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ impl EndpointStats {
 
 #[Object(use_type_description)]
 impl EndpointStats {
-    /// The project of the endpoint.
+    /// The project of the endpoint. Null only if reading it failed.
     async fn project(&self, context: &Context<'_>) -> Option<Result<One<Project>>> {
         async {
             let asked = Asked { id: self.row.project, fields: selection::of_object(context.field()) };
@@ -96,7 +96,7 @@ impl EndpointStats {
         .transpose()
     }
 
-    /// Statistics of the endpoint over time, one item for each bucket that the window touches.
+    /// Statistics of the endpoint over time: one item for each bucket that overlaps the window, in order of time.
     #[graphql(directive = sizes::Buckets::apply())]
     async fn trend(
         &self,
@@ -106,7 +106,7 @@ impl EndpointStats {
         )]
         bucket: Duration,
         #[graphql(
-            desc = "Statistics of buckets without measurements. Defaults to `NULL`.",
+            desc = "Treatment of buckets without measurements. Defaults to `NULL`.",
             default_with = "GapFill::Null"
         )]
         fill: GapFill,

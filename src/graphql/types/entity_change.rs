@@ -1,4 +1,4 @@
-//! A change of something in the directory.
+//! A change of an organization, an employee or a project.
 
 use async_graphql::{Context, Description, Enum, ID, Object, SimpleObject, Union};
 
@@ -44,7 +44,7 @@ pub enum Entity {
 pub struct ChangeGap {
     /// Position before the first missing change.
     pub start: StreamCursor,
-    /// Position of the last missing change.
+    /// Position after the last missing change. Resume here to skip the gap.
     pub end: StreamCursor,
     /// Number of missing changes in the whole organization, filtered or not.
     pub missed: Long,
@@ -101,7 +101,7 @@ impl EntityChange {
     async fn entity(&self, context: &Context<'_>) -> Option<Result<Entity>> {
         async {
             let (loaders, field) = (request(context)?.loaders(), context.field());
-            // A selection may ask for fields of several types: each takes those it knows.
+            // A selection may contain fields of several types: each type reads those that it has.
             Ok(match self.event.change.entity {
                 EntityKey::Organization(id) => {
                     let asked = Asked { id, fields: selection::of_object(field) };
@@ -121,7 +121,7 @@ impl EntityChange {
         .transpose()
     }
 
-    /// Names of the changed fields, deprecated spellings included. Empty unless the kind is `UPDATED`. Never contains
+    /// Names of the changed fields, including deprecated names. Empty unless the kind is `UPDATED`. Never contains
     /// `updatedAt`.
     #[graphql(directive = sizes::Assumed::apply(1))]
     async fn changed_fields(&self) -> Vec<String> {

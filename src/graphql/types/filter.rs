@@ -1,4 +1,4 @@
-//! What clients may ask of lists and measurements: inputs, and how they become values of the rooms.
+//! Filters of lists and measurements: inputs, and their conversion to values of the rooms.
 
 pub mod directory;
 pub mod metric;

@@ -1,4 +1,4 @@
-//! Groups of measurements that have something in common.
+//! Groups of measurements with equal dimension values.
 
 use std::sync::Arc;
 
@@ -29,14 +29,15 @@ pub enum MetricGroupKey {
     Project,
     /// The type of the measurement.
     Type,
-    /// The name of the measurement, such as `LCP`. Reads raw measurements, which are kept for 7 days by default.
+    /// The name of the measurement, such as `LCP`. Known for raw measurements only (7 days by default); see
+    /// `MetricFilter`.
     Name,
     /// The path of the endpoint. Endpoints with the same path in several projects form one group, unless `PROJECT` is a
     /// dimension as well.
     Endpoint,
-    /// The HTTP status. Reads raw measurements, which are kept for 7 days by default.
+    /// The HTTP status. Known for raw measurements only (7 days by default); see `MetricFilter`.
     StatusCode,
-    /// The release version. Reads raw measurements, which are kept for 7 days by default.
+    /// The release version. Known for raw measurements only (7 days by default); see `MetricFilter`.
     Release,
 }
 
@@ -116,7 +117,7 @@ pub struct MetricGroup {
 
 #[Object(use_type_description)]
 impl MetricGroup {
-    /// Dimension values of this group, in the order of `groupBy`.
+    /// Dimension values of this group, in the order of the argument `groupBy`.
     #[graphql(directive = sizes::Assumed::apply(1))]
     async fn keys(&self) -> Vec<GroupKeyValue> {
         key_values(&self.group.keys)
@@ -159,14 +160,14 @@ impl MetricGroup {
         MetricAggregate::own(Arc::clone(&self.group.stats), about, self.as_of)
     }
 
-    /// Statistics of the group over time, in buckets of the length given as `bucket` of `metricGroups`. An error if
-    /// that argument was omitted.
+    /// Statistics of the group over time. The argument `bucket` of `metricGroups` is the length of the buckets; without
+    /// it, this field is an error.
     #[graphql(directive = sizes::Assumed::apply(1))]
     async fn buckets(
         &self,
         context: &Context<'_>,
         #[graphql(
-            desc = "Statistics of buckets without measurements. Defaults to `NULL`.",
+            desc = "Treatment of buckets without measurements. Defaults to `NULL`.",
             default_with = "GapFill::Null"
         )]
         fill: GapFill,

@@ -1,4 +1,4 @@
-//! What clients send to record metrics, and what they get back.
+//! The input and the payload of `ingestMetrics`.
 
 use async_graphql::{Enum, ID, InputObject, SimpleObject};
 
@@ -15,13 +15,13 @@ use crate::{
     live::Cursors,
 };
 
-/// Treatment of valid rows if others are rejected. Defaults to `PARTIAL`.
+/// Treatment of valid measurements if others are rejected. Defaults to `PARTIAL`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "ingest::Mode")]
 pub enum IngestMode {
-    /// Stores valid rows and lists the rejected ones.
+    /// Stores valid measurements and lists the rejected ones.
     Partial,
-    /// Stores nothing if any row is rejected.
+    /// Stores nothing if any measurement is rejected.
     Atomic,
 }
 
@@ -31,8 +31,8 @@ pub struct MetricInput {
     /// Type of the measurement, which determines its unit.
     #[graphql(name = "type")]
     pub kind: MetricType,
-    /// Value in the unit of the type: milliseconds, or percent for `CACHE_HIT`. From 0 to 10^12, for `CACHE_HIT` to
-    /// 100.
+    /// Measured value: milliseconds (0 to 10^12), percent for `CACHE_HIT` (0 to 100), any unit for `CUSTOM` (0 to
+    /// 10^12).
     pub value: f64,
     /// Path or name of the endpoint: a route, page, query or cache. 1 to 500 bytes. Ids in the paths of `API_RESPONSE`
     /// and `PAGE_LOAD` are replaced by `:id`.
@@ -44,8 +44,8 @@ pub struct MetricInput {
     pub timestamp: Option<DateTime>,
     /// Name of one of several measurements of the endpoint, such as `LCP` of a page. At most 200 bytes.
     pub name: Option<String>,
-    /// Version of the software that was measured, such as `1.4.2`. At most 200 bytes. A release of that version may be
-    /// created before or after.
+    /// Version of the measured software, such as `1.4.2`: the `version` of a release, which may be created before or
+    /// after. At most 200 bytes.
     pub release_version: Option<String>,
     /// The former name of `releaseVersion`.
     #[graphql(deprecation = "Use `releaseVersion`.")]
@@ -62,7 +62,7 @@ pub struct IngestMetricsInput {
     /// Key that makes retries safe: a repeated key stores nothing and returns the first result. 1 to 200 bytes, unique
     /// within the organization; remembered for 14 days by default. `CONFLICT` if it was used for other measurements.
     pub idempotency_key: Option<String>,
-    /// Treatment of valid rows if others are rejected. Defaults to `PARTIAL`.
+    /// Treatment of valid measurements if others are rejected. Defaults to `PARTIAL`.
     #[graphql(default_with = "IngestMode::Partial")]
     pub mode: IngestMode,
 }
@@ -70,12 +70,12 @@ pub struct IngestMetricsInput {
 /// A measurement that was not recorded.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct RejectedMetric {
-    /// Index of the row in `metrics`, counted from 0.
+    /// Index of the measurement in `metrics`, counted from 0.
     pub index: i32,
-    /// The field, its problem and the fix.
+    /// Explanation of the problem and how to fix it.
     pub message: String,
-    /// Path of the input field, such as `["metrics", "3", "value"]`. It ends with the index if the row as a whole was
-    /// rejected.
+    /// Path of the input field, such as `["metrics", "3", "value"]`. It ends with the index if the measurement as a
+    /// whole was rejected.
     #[graphql(directive = sizes::Assumed::apply(1))]
     pub field: Vec<String>,
     /// Kind of the problem.
@@ -87,7 +87,7 @@ pub struct RejectedMetric {
 pub struct IngestMetricsPayload {
     /// Number of measurements recorded, now or by the first call with the same idempotency key.
     pub accepted: i32,
-    /// The rows that were not recorded, with the reason for each.
+    /// The measurements that were not recorded, with the reason for each.
     #[graphql(directive = sizes::Assumed::apply(1))]
     pub rejected: Vec<RejectedMetric>,
     /// True if the idempotency key was used before. Nothing was recorded again.

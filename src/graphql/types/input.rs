@@ -1,4 +1,4 @@
-//! What clients send to change the directory. In updates a field that is left out stays as it is.
+//! Inputs of the mutations of organizations, employees and projects.
 
 use async_graphql::{ID, InputObject, MaybeUndefined};
 
@@ -15,17 +15,17 @@ pub struct CreateOrganizationInput {
     pub slug: Option<String>,
 }
 
-/// The organization to change and its new values. Omitted fields keep their values.
+/// The organization to change and its new values. Omitted fields keep their values; a value of null is `INVALID`.
 #[derive(Clone, Debug, InputObject)]
 pub struct UpdateOrganizationInput {
     /// The id of the object to change.
     pub id: ID,
     /// Display name, 1 to 200 characters. The slug stays the same.
     pub name: MaybeUndefined<String>,
-    /// True if the organization is in use.
+    /// True if the organization is in use. A label for clients: false restricts nothing.
     pub is_active: MaybeUndefined<bool>,
     /// Optimistic lock: pass `updatedAt` exactly as read, with microseconds. If the object has changed since, nothing
-    /// is written and the result is a `CONFLICT`.
+    /// is written and the result is a `CONFLICT`. Without it, the update overwrites other changes.
     pub if_updated_at: Option<DateTime>,
 }
 
@@ -45,7 +45,8 @@ pub struct CreateEmployeeInput {
     pub salary: Option<f64>,
 }
 
-/// The employee to change and its new values. Omitted fields keep their values.
+/// The employee to change and its new values. Omitted fields keep their values. Null clears `salary`; it is `INVALID`
+/// for the other values.
 #[derive(Clone, Debug, InputObject)]
 pub struct UpdateEmployeeInput {
     /// The id of the employee to change.
@@ -62,7 +63,7 @@ pub struct UpdateEmployeeInput {
     /// True if the person still works for the organization.
     pub is_active: MaybeUndefined<bool>,
     /// Optimistic lock: pass `updatedAt` exactly as read, with microseconds. If the object has changed since, nothing
-    /// is written and the result is a `CONFLICT`.
+    /// is written and the result is a `CONFLICT`. Without it, the update overwrites other changes.
     pub if_updated_at: Option<DateTime>,
 }
 
@@ -79,11 +80,11 @@ pub struct CreateProjectInput {
     /// Initial status. Defaults to `ACTIVE`.
     #[graphql(default_with = "Some(ProjectStatus::Active)")]
     pub status: Option<ProjectStatus>,
-    /// Ids of the first members: employees of the same organization. At most 1,000.
+    /// Ids of the first members: employees of the same organization. More than 1,000 are `TOO_LARGE`.
     pub member_ids: Option<Vec<ID>>,
 }
 
-/// The project to change and its new values. Omitted fields keep their values.
+/// The project to change and its new values. Omitted fields keep their values; a value of null is `INVALID`.
 #[derive(Clone, Debug, InputObject)]
 pub struct UpdateProjectInput {
     /// The id of the object to change.
@@ -93,7 +94,7 @@ pub struct UpdateProjectInput {
     /// New status of the project.
     pub status: MaybeUndefined<ProjectStatus>,
     /// Optimistic lock: pass `updatedAt` exactly as read, with microseconds. If the object has changed since, nothing
-    /// is written and the result is a `CONFLICT`.
+    /// is written and the result is a `CONFLICT`. Without it, the update overwrites other changes.
     pub if_updated_at: Option<DateTime>,
 }
 
@@ -130,7 +131,7 @@ pub struct DeleteProjectInput {
 pub struct AddProjectMembersInput {
     /// The id of the project.
     pub project_id: ID,
-    /// Ids of employees of the project's organization. At most 1,000.
+    /// Ids of employees of the project's organization. More than 1,000 are `TOO_LARGE`.
     pub employee_ids: Vec<ID>,
 }
 
@@ -139,18 +140,19 @@ pub struct AddProjectMembersInput {
 pub struct RemoveProjectMembersInput {
     /// The id of the project.
     pub project_id: ID,
-    /// Ids of employees of the project's organization. At most 1,000.
+    /// Ids of employees of the project's organization. More than 1,000 are `TOO_LARGE`.
     pub employee_ids: Vec<ID>,
 }
 
-/// The employees to change and their new values. Omitted fields keep their values.
+/// The employees to change and their new values. An omitted value stays unchanged; `INVALID` if both are omitted, or if
+/// one is null.
 #[derive(Clone, Debug, InputObject)]
 pub struct UpdateEmployeesInput {
-    /// The employees to change. Must hold at least one positive condition: a filter that is empty or consists of `not`
-    /// and `ne` alone is rejected as `INVALID`.
+    /// The employees to change. `INVALID` without a condition that selects employees: `not`, `ne` and empty texts only
+    /// exclude. In an `or`, each filter needs such a condition.
     pub filter: EmployeeFilter,
-    /// New value of `isActive`.
+    /// True if the employees still work for the organization. Unchanged if omitted.
     pub is_active: MaybeUndefined<bool>,
-    /// New department: free text of 1 to 200 characters.
+    /// New department: free text of 1 to 200 characters. Unchanged if omitted.
     pub department: MaybeUndefined<String>,
 }

@@ -1,4 +1,4 @@
-//! Lists of single measurements.
+//! Lists of raw measurements.
 
 use std::sync::Arc;
 
@@ -15,9 +15,9 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "reports::MeasurementOrder")]
 pub enum MetricOrderField {
-    /// Sorts by the time of the measurement. A page costs no more than its rows.
+    /// Sorts by the time of the measurement. Fast for windows of any length.
     Timestamp,
-    /// Sorts by the measured value. Reads every measurement of the window.
+    /// Sorts by the measured value. Slow for long windows: every measurement is read.
     Value,
 }
 

@@ -1,4 +1,4 @@
-//! One measurement, its type, and how it is named as a node.
+//! A measurement, its type and its id.
 
 use async_graphql::{Context, Description, Enum, ID, Object};
 
@@ -56,7 +56,7 @@ impl Metric {
         .encode()
     }
 
-    /// The project that the measurement was recorded for.
+    /// The project that the measurement was recorded for. Null only if reading it failed.
     async fn project(&self, context: &Context<'_>) -> Option<Result<One<Project>>> {
         async {
             let asked = Asked { id: self.project, fields: selection::of_object(context.field()) };

@@ -1,4 +1,4 @@
-//! How clients order lists.
+//! Sort keys of lists.
 
 use async_graphql::{Enum, InputObject, InputType};
 
@@ -98,7 +98,7 @@ impl From<ProjectOrder> for OrderBy<directory::ProjectOrderField> {
 /// The sort order of an input.
 ///
 /// # Errors
-/// [`Error::Input`] when a field stands twice: the second could never decide anything.
+/// [`Error::Input`] for a field that is given twice: the second could never decide the order.
 pub fn order<I, F>(keys: Option<Vec<I>>) -> Result<Vec<OrderBy<F>>>
 where
     I: Into<OrderBy<F>> + InputType,
@@ -113,6 +113,6 @@ where
         }
         order.push(key);
     }
-    // The default, spelled out, is the same list.
+    // A list with the default order given and one without an order share a statement and their cursors.
     Ok(if order == F::DEFAULT { Vec::new() } else { order })
 }

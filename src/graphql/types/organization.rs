@@ -32,7 +32,7 @@ use crate::{
     reports::Parent,
 };
 
-/// A tenant with its own employees, projects and metrics. Nothing is shared between organizations.
+/// A tenant with its own employees, projects and measurements. Nothing is shared between organizations.
 #[derive(Clone, Description)]
 pub struct Organization(pub Arc<directory::Organization>);
 
@@ -53,7 +53,7 @@ impl Organization {
         self.0.slug().map(String::as_str)
     }
 
-    /// True if the organization is in use.
+    /// True if the organization is in use. A label for clients: false restricts nothing.
     async fn is_active(&self) -> Result<bool> {
         self.0.is_active().copied()
     }
@@ -63,13 +63,13 @@ impl Organization {
         self.0.created_at().copied().map(DateTime)
     }
 
-    /// Time at which the record was last changed. A change of `employeeCount` does not count. Pass it as `ifUpdatedAt`
+    /// Time at which the record was last changed. Not affected by changes of `employeeCount`. Pass it as `ifUpdatedAt`
     /// for an optimistic lock.
     async fn updated_at(&self) -> Result<DateTime> {
         self.0.updated_at().copied().map(DateTime)
     }
 
-    /// Number of employees. A maintained counter, always current.
+    /// Number of employees. Always current.
     async fn employee_count(&self) -> Result<i32> {
         self.0.employee_count().map(|count| i32::try_from(*count).unwrap_or(i32::MAX))
     }
@@ -84,14 +84,20 @@ impl Organization {
                     with `last` or `before`."
         )]
         first: Option<i32>,
-        #[graphql(desc = "Returns only items after this cursor, which comes from a list in the same order.")]
+        #[graphql(
+            desc = "Returns only items after this cursor. Take it from a page of the same list in the same order; \
+                    other cursors are an error."
+        )]
         after: Option<String>,
         #[graphql(
             desc = "Returns at most this many items from the end of the list (1 to 100; default 20). Not allowed with \
                     `first` or `after`."
         )]
         last: Option<i32>,
-        #[graphql(desc = "Returns only items before this cursor, which comes from a list in the same order.")]
+        #[graphql(
+            desc = "Returns only items before this cursor. Take it from a page of the same list in the same order; \
+                    other cursors are an error."
+        )]
         before: Option<String>,
         #[graphql(desc = "Returns only items that match this filter.")] filter: Option<EmployeeFilter>,
         #[graphql(
@@ -117,14 +123,20 @@ impl Organization {
                     with `last` or `before`."
         )]
         first: Option<i32>,
-        #[graphql(desc = "Returns only items after this cursor, which comes from a list in the same order.")]
+        #[graphql(
+            desc = "Returns only items after this cursor. Take it from a page of the same list in the same order; \
+                    other cursors are an error."
+        )]
         after: Option<String>,
         #[graphql(
             desc = "Returns at most this many items from the end of the list (1 to 100; default 20). Not allowed with \
                     `first` or `after`."
         )]
         last: Option<i32>,
-        #[graphql(desc = "Returns only items before this cursor, which comes from a list in the same order.")]
+        #[graphql(
+            desc = "Returns only items before this cursor. Take it from a page of the same list in the same order; \
+                    other cursors are an error."
+        )]
         before: Option<String>,
         #[graphql(desc = "Returns only items that match this filter.")] filter: Option<ProjectFilter>,
         #[graphql(
@@ -150,7 +162,7 @@ impl Organization {
         let filter = filter.map(|input| nested::filter(input, &request.services.limits)).transpose()?.map(Arc::new);
         let asked = AskedEmployeeStats { parent: self.0.key, filter, fields: employee_stats::wants(context.field()) };
         let found = request.loaders().organization_employee_stats.load(asked).await?;
-        found.map(EmployeeAggregate).map(One).ok_or_else(|| Error::internal("figures left out an organization"))
+        found.map(EmployeeAggregate).map(One).ok_or_else(|| Error::internal("the statistics left out an organization"))
     }
 
     #[graphql(flatten)]
@@ -188,7 +200,7 @@ pub(super) async fn write_of_rows(
     let load = |id| loaders.organization.load(Asked { id, fields });
     let Ok(found) = try_join_all(distinct.iter().copied().map(load)).await else { return Ok(None) };
     let found: Vec<_> = found.into_iter().flatten().map(Organization).collect();
-    // One that leads further may fail further down, and then each place has its own error.
+    // Selections with nested objects are left to the library: a failure below belongs to one path only.
     let place = first.with_selection_set(&first.item.node.selection_set);
     let Some(texts) = write_columns(&found, &place) else { return Ok(None) };
     let texts: HashMap<_, _> = found.iter().map(|row| row.0.key).zip(texts).collect();

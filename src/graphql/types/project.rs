@@ -32,15 +32,15 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "directory::ProjectStatus")]
 pub enum ProjectStatus {
-    /// The project is monitored.
+    /// The project is in use.
     Active,
-    /// The project is not monitored for now. New measurements are still recorded.
+    /// The project is not in use for now. A label for clients: new measurements are still recorded.
     Paused,
     /// The project is kept for reading. New measurements are rejected.
     Archived,
 }
 
-/// A monitored service of an organization, with its members and the metrics recorded for it.
+/// A monitored service of an organization, with its members and the measurements recorded for it.
 #[derive(Clone, Description)]
 pub struct Project(pub Arc<directory::Project>);
 
@@ -71,13 +71,13 @@ impl Project {
         self.0.created_at().copied().map(DateTime)
     }
 
-    /// Time at which the record was last changed. Members who join or leave do not count. Pass it as `ifUpdatedAt` for
-    /// an optimistic lock.
+    /// Time at which the record was last changed. Not affected by members who join or leave. Pass it as `ifUpdatedAt`
+    /// for an optimistic lock.
     async fn updated_at(&self) -> Result<DateTime> {
         self.0.updated_at().copied().map(DateTime)
     }
 
-    /// The organization of the project.
+    /// The organization of the project. Null only if reading it failed.
     async fn organization(&self, context: &Context<'_>) -> Option<Result<Organization>> {
         async {
             let asked = Asked { id: self.0.key.organization, fields: selection::of_object(context.field()) };
@@ -87,7 +87,7 @@ impl Project {
         .transpose()
     }
 
-    /// Number of members. A maintained counter, always current.
+    /// Number of members. Always current.
     async fn member_count(&self) -> Result<i32> {
         self.members_counted()
     }
@@ -108,14 +108,20 @@ impl Project {
                     with `last` or `before`."
         )]
         first: Option<i32>,
-        #[graphql(desc = "Returns only items after this cursor, which comes from a list in the same order.")]
+        #[graphql(
+            desc = "Returns only items after this cursor. Take it from a page of the same list in the same order; \
+                    other cursors are an error."
+        )]
         after: Option<String>,
         #[graphql(
             desc = "Returns at most this many items from the end of the list (1 to 100; default 20). Not allowed with \
                     `first` or `after`."
         )]
         last: Option<i32>,
-        #[graphql(desc = "Returns only items before this cursor, which comes from a list in the same order.")]
+        #[graphql(
+            desc = "Returns only items before this cursor. Take it from a page of the same list in the same order; \
+                    other cursors are an error."
+        )]
         before: Option<String>,
         #[graphql(desc = "Returns only items that match this filter.")] filter: Option<EmployeeFilter>,
         #[graphql(
@@ -138,14 +144,20 @@ impl Project {
                     with `last` or `before`."
         )]
         first: Option<i32>,
-        #[graphql(desc = "Returns only items after this cursor, which comes from a list in the same order.")]
+        #[graphql(
+            desc = "Returns only items after this cursor. Take it from a page of the same list in the same order; \
+                    other cursors are an error."
+        )]
         after: Option<String>,
         #[graphql(
             desc = "Returns at most this many items from the end of the list (1 to 100; default 20). Not allowed with \
                     `first` or `after`."
         )]
         last: Option<i32>,
-        #[graphql(desc = "Returns only items before this cursor, which comes from a list in the same order.")]
+        #[graphql(
+            desc = "Returns only items before this cursor. Take it from a page of the same list in the same order; \
+                    other cursors are an error."
+        )]
         before: Option<String>,
         #[graphql(desc = "Returns only items that match this filter.")] filter: Option<EmployeeFilter>,
         #[graphql(
@@ -168,14 +180,20 @@ impl Project {
                     with `last` or `before`."
         )]
         first: Option<i32>,
-        #[graphql(desc = "Returns only items after this cursor, which comes from a list in the same order.")]
+        #[graphql(
+            desc = "Returns only items after this cursor. Take it from a page of the same list in the same order; \
+                    other cursors are an error."
+        )]
         after: Option<String>,
         #[graphql(
             desc = "Returns at most this many items from the end of the list (1 to 100; default 20). Not allowed with \
                     `first` or `after`."
         )]
         last: Option<i32>,
-        #[graphql(desc = "Returns only items before this cursor, which comes from a list in the same order.")]
+        #[graphql(
+            desc = "Returns only items before this cursor. Take it from a page of the same list in the same order; \
+                    other cursors are an error."
+        )]
         before: Option<String>,
     ) -> Result<ReleaseConnection> {
         let arguments = PageArguments { first, after, last, before };

@@ -17,7 +17,8 @@ use crate::{
 pub struct CreateReleaseInput {
     /// The id of the project.
     pub project_id: ID,
-    /// Version as measurements name it, unique within the project. One line of at most 2,000 bytes.
+    /// Version, unique within the project: the text that measurements send as `releaseVersion`. One line of at most 200
+    /// bytes.
     pub version: String,
     /// Time of the deployment, at most a day in the future. Defaults to now.
     pub deployed_at: Option<DateTime>,
@@ -27,8 +28,8 @@ pub struct CreateReleaseInput {
     pub author_id: Option<ID>,
 }
 
-/// A deployed version of a project's software. Measurements refer to it by version and may be recorded before the
-/// release is created.
+/// A deployed version of a project's software. Measurements refer to it by their `releaseVersion`, and may be recorded
+/// before the release is created.
 #[derive(Clone, Description)]
 pub struct Release(pub Arc<directory::Release>);
 
@@ -39,7 +40,7 @@ impl Release {
         NodeId::Release(self.0.key).encode()
     }
 
-    /// The project of the release.
+    /// The project of the release. Null only if reading it failed.
     async fn project(&self, context: &Context<'_>) -> Option<Result<Project>> {
         async {
             let asked = Asked { id: self.0.project()?, fields: selection::of_object(context.field()) };
@@ -49,7 +50,7 @@ impl Release {
         .transpose()
     }
 
-    /// Version as measurements name it, unique within the project.
+    /// Version, unique within the project: the text that measurements send as `releaseVersion`.
     async fn version(&self) -> Result<&str> {
         self.0.version().map(String::as_str)
     }

@@ -1,4 +1,4 @@
-//! What can be asked about measurements, alike of everything, of an organization and of a project.
+//! The reports on measurements: the same fields for all of them, for an organization and for a project.
 
 use std::sync::Arc;
 
@@ -37,23 +37,21 @@ pub struct Reports(pub Parent);
 
 impl Default for Reports {
     fn default() -> Self {
-        // At the root the filter alone says which measurements.
+        // On `Query` the filter alone selects the projects.
         Self(Parent::Question)
     }
 }
 
 #[Object]
 impl Reports {
-    /// Aggregate statistics of all measurements that match the filter. Select one type, or types of the same unit, in
-    /// the filter: milliseconds and percentages are not separated.
+    /// Aggregate statistics of all measurements that match the filter, in one result. Select types of one unit with
+    /// `types`: otherwise milliseconds and percentages are mixed.
     async fn metric_stats(
         &self,
         context: &Context<'_>,
-        #[graphql(
-            desc = "The measurements to aggregate. Defaults to the last 24 hours. On an organization or a project, \
-                    its own measurements only: `organizationId` and `projectIds` of the filter are ignored."
-        )]
-        filter: Option<MetricFilter>,
+        #[graphql(desc = "The measurements to aggregate. Defaults to all of the last 24 hours.")] filter: Option<
+            MetricFilter,
+        >,
     ) -> Result<MetricAggregate> {
         let request = request(context)?;
         let question = Arc::new(filter::question(request, filter).await?);
@@ -61,23 +59,21 @@ impl Reports {
         totals(request, self.0.clone(), question, report).await
     }
 
-    /// Statistics over time: one item for each bucket that the window touches, in order of time. Each bucket is read
-    /// from the coarsest rollups that fit into it: a long window costs little more than a short one.
+    /// Statistics over time: one item for each bucket that overlaps the window, in order of time. A long window costs
+    /// little more than a short one with the same number of buckets.
     #[graphql(directive = sizes::Buckets::apply(), directive = sizes::FilterWindow::apply())]
     async fn metric_series(
         &self,
         context: &Context<'_>,
-        #[graphql(
-            desc = "The measurements to aggregate. Defaults to the last 24 hours. On an organization or a project, \
-                    its own measurements only: `organizationId` and `projectIds` of the filter are ignored."
-        )]
-        filter: Option<MetricFilter>,
+        #[graphql(desc = "The measurements to aggregate. Defaults to all of the last 24 hours.")] filter: Option<
+            MetricFilter,
+        >,
         #[graphql(
             desc = "Length of a bucket, for example `PT1M`, `PT1H` or `P1D`. More than 10,000 buckets are an error."
         )]
         bucket: Duration,
         #[graphql(
-            desc = "Statistics of buckets without measurements. Defaults to `NULL`.",
+            desc = "Treatment of buckets without measurements. Defaults to `NULL`.",
             default_with = "GapFill::Null"
         )]
         fill: GapFill,
@@ -93,11 +89,9 @@ impl Reports {
     async fn metric_groups(
         &self,
         context: &Context<'_>,
-        #[graphql(
-            desc = "The measurements to aggregate. Defaults to the last 24 hours. On an organization or a project, \
-                    its own measurements only: `organizationId` and `projectIds` of the filter are ignored."
-        )]
-        filter: Option<MetricFilter>,
+        #[graphql(desc = "The measurements to aggregate. Defaults to all of the last 24 hours.")] filter: Option<
+            MetricFilter,
+        >,
         #[graphql(
             desc = "Dimensions to group by, for example `[PROJECT, ENDPOINT]`. An empty list returns one group of all \
                     measurements. More than 10,000 groups are an error."
@@ -136,27 +130,25 @@ impl Reports {
     }
 
     /// Statistics over time in columnar form, for charts: one series for each group, those with the most measurements
-    /// first. All series have the same buckets; more than 10,000 buckets of all series together are an error.
+    /// first. All series have the same buckets. More than 10,000 buckets in all series together are an error.
     #[graphql(directive = sizes::Series::apply(), directive = sizes::BucketColumns::apply(), directive = sizes::FilterWindow::apply())]
     async fn metric_columns(
         &self,
         context: &Context<'_>,
-        #[graphql(
-            desc = "The measurements to aggregate. Defaults to the last 24 hours. On an organization or a project, \
-                    its own measurements only: `organizationId` and `projectIds` of the filter are ignored."
-        )]
-        filter: Option<MetricFilter>,
+        #[graphql(desc = "The measurements to aggregate. Defaults to all of the last 24 hours.")] filter: Option<
+            MetricFilter,
+        >,
         #[graphql(
             desc = "Length of a bucket, for example `PT1M`, `PT1H` or `P1D`. More than 10,000 buckets are an error."
         )]
         bucket: Duration,
         #[graphql(
-            desc = "Dimensions that tell series apart, for example `[ENDPOINT]`. Defaults to one series of all \
-                    measurements."
+            desc = "Dimensions to group by, for example `[ENDPOINT]`: one series for each group. Defaults to one \
+                    series of all measurements."
         )]
         group_by: Option<Vec<MetricGroupKey>>,
         #[graphql(
-            desc = "Statistics of buckets without measurements. Defaults to `NULL`.",
+            desc = "Treatment of buckets without measurements. Defaults to `NULL`.",
             default_with = "GapFill::Null"
         )]
         fill: GapFill,
@@ -195,20 +187,22 @@ impl Reports {
         try_join_all(columns).await
     }
 
-    /// Ranks the slowest endpoints, worst first. Without `types` in the filter it ranks the types that measure time:
-    /// `PAGE_LOAD`, `API_RESPONSE` and `DATABASE`. For `CACHE_HIT` alone the lowest rate is the worst.
+    /// Ranks endpoints, worst first: those with the highest value of `rankBy`. If the filter selects `CACHE_HIT` alone,
+    /// the lowest value is the worst, except by `COUNT`, `SUM` and `ERROR_RATE`. Without `types` in the filter, the
+    /// types that measure time are ranked: `PAGE_LOAD`, `API_RESPONSE` and `DATABASE`.
     #[graphql(directive = sizes::Ranking::apply(), directive = sizes::FilterWindow::apply())]
     async fn slowest_endpoints(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Returns at most this many endpoints (1 to 100; default 10).")] first: Option<i32>,
         #[graphql(desc = "The former name of `first`.", deprecation = "Use `first`.")] limit: Option<i32>,
+        #[graphql(desc = "The measurements to read. Defaults to all of the last 24 hours.")] filter: Option<
+            MetricFilter,
+        >,
         #[graphql(
-            desc = "The measurements to read. Defaults to the last 24 hours. On an organization or a project, its own \
-                    measurements only: `organizationId` and `projectIds` of the filter are ignored."
+            desc = "Statistic to rank by. Every statistic is allowed. Defaults to `P95`.",
+            default_with = "Statistic::P95"
         )]
-        filter: Option<MetricFilter>,
-        #[graphql(desc = "Statistic to rank by. Defaults to `P95`.", default_with = "Statistic::P95")]
         rank_by: Statistic,
     ) -> Result<Vec<EndpointStats>> {
         let request = request(context)?;
@@ -224,22 +218,24 @@ impl Reports {
         Ok(rows.iter().map(row).collect())
     }
 
-    /// Lists raw measurements, latest first by default. Raw measurements are kept for 7 days by default.
+    /// Lists raw measurements, latest first by default. They are kept for 7 days by default: a list leaves out the
+    /// older part of the window, and a window that is older as a whole is an error.
     #[graphql(directive = sizes::ForwardConnection::apply())]
     async fn metrics(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Returns at most this many measurements (1 to 100; default 20).")] first: Option<i32>,
-        #[graphql(desc = "Returns only items after this cursor, which comes from a list in the same order.")]
-        after: Option<String>,
         #[graphql(
-            desc = "The measurements to read. Defaults to the last 24 hours. On an organization or a project, its own \
-                    measurements only: `organizationId` and `projectIds` of the filter are ignored."
+            desc = "Returns only items after this cursor. Take it from a page of the same list in the same order; \
+                    other cursors are an error."
         )]
-        filter: Option<MetricFilter>,
+        after: Option<String>,
+        #[graphql(desc = "The measurements to read. Defaults to all of the last 24 hours.")] filter: Option<
+            MetricFilter,
+        >,
         #[graphql(
-            desc = "Returns only measurements with a value that meets these conditions. May read every measurement of \
-                    the window."
+            desc = "Returns only measurements with a value that meets these conditions. Slow for long windows: it may \
+                    read every measurement."
         )]
         value: Option<FloatFilter>,
         #[graphql(desc = "Sort key; at most one. Defaults to `TIMESTAMP`, descending. Ties are broken by id.")]
@@ -269,12 +265,15 @@ impl Reports {
     async fn performance_summary(
         &self,
         context: &Context<'_>,
-        #[graphql(name = "type", desc = "The type of measurement to summarize. Required.")] kind: Option<MetricType>,
+        #[graphql(
+            name = "type",
+            desc = "The type of measurement to summarize. Required, unless the deprecated `metricType` is given."
+        )]
+        kind: Option<MetricType>,
         #[graphql(desc = "The former name of `type`.", deprecation = "Use `type`.")] metric_type: Option<MetricType>,
         #[graphql(
-            desc = "The measurements to aggregate, without `types`. Defaults to the last 24 hours. On an organization \
-                    or a project, its own measurements only: `organizationId` and `projectIds` of the filter are \
-                    ignored."
+            desc = "The measurements to aggregate. Defaults to all of the last 24 hours. An error if it contains \
+                    `types`."
         )]
         filter: Option<MetricFilter>,
     ) -> Result<PerformanceSummary> {

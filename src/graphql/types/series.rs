@@ -1,4 +1,4 @@
-//! Figures over time.
+//! Statistics over time, one item for each bucket.
 
 use std::sync::Arc;
 
@@ -11,15 +11,15 @@ use crate::{
     reports::{self, Bucket, fill},
 };
 
-/// Statistics of buckets without measurements. Counts are never filled.
+/// Treatment of buckets without measurements. Their counts stay zero, and buckets that have not begun are not filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "reports::GapFill")]
 pub enum GapFill {
-    /// Statistics are null.
+    /// Their statistics are null.
     Null,
-    /// Statistics are zero.
+    /// Their statistics are zero.
     Zero,
-    /// Carries the last bucket with measurements forward; null before the first of them.
+    /// They repeat the statistics of the last bucket with measurements. Null before the first of those.
     Previous,
 }
 

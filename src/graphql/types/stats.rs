@@ -1,4 +1,4 @@
-//! Figures about a set of measurements, and how true they are.
+//! Statistics of a set of measurements.
 
 use std::sync::Arc;
 
@@ -94,7 +94,8 @@ pub struct ApdexScore {
     pub upper: f64,
 }
 
-/// Aggregate statistics of a set of measurements, in the unit of their type.
+/// Aggregate statistics of a set of measurements. Values are in the unit of the measurements: milliseconds, percent for
+/// `CACHE_HIT`, the sender's unit for `CUSTOM`.
 #[derive(Clone, Description)]
 pub struct MetricAggregate {
     /// The statistics as they were read.
@@ -148,17 +149,17 @@ impl MetricAggregate {
         self.figure(Stats::average)
     }
 
-    /// Smallest value.
+    /// Smallest value. Null without measurements.
     async fn min(&self) -> Option<f64> {
         self.figure(|stats| stats.tally.min())
     }
 
-    /// Largest value.
+    /// Largest value. Null without measurements.
     async fn max(&self) -> Option<f64> {
         self.figure(|stats| stats.tally.max())
     }
 
-    /// Sum of the values.
+    /// Sum of the values. Null without measurements.
     async fn sum(&self) -> Option<f64> {
         self.figure(|stats| (stats.tally.count > 0).then_some(stats.tally.sum))
     }
@@ -173,10 +174,10 @@ impl MetricAggregate {
         self.figure(Stats::error_rate)
     }
 
-    /// The p-th percentile, within `accuracy.relativeErrorBound`. Null without measurements.
+    /// The p-th percentile: an estimate within `accuracy.relativeErrorBound`. Null without measurements.
     async fn percentile(
         &self,
-        #[graphql(desc = "The percentile to return, 0 to 100; for example 95. Other values are an error.")] p: f64,
+        #[graphql(desc = "The percentile to return, for example 95. An error unless it is from 0 to 100.")] p: f64,
     ) -> Option<Result<f64>> {
         async {
             check("p", p)?;
@@ -186,11 +187,14 @@ impl MetricAggregate {
         .transpose()
     }
 
-    /// Several percentiles at once, each with guaranteed bounds. More than 20 are an error.
+    /// Several percentiles at once, each with guaranteed bounds, in the order of `ps`.
     #[graphql(directive = sizes::Assumed::apply(1))]
     async fn percentiles(
         &self,
-        #[graphql(desc = "The percentiles to return, 0 to 100 each. At most 20. Defaults to `[50, 75, 90, 95, 99]`.")]
+        #[graphql(
+            desc = "The percentiles to return, 0 to 100 each. Defaults to `[50, 75, 90, 95, 99]`. More than 20 are an \
+                    error."
+        )]
         ps: Option<Vec<f64>>,
         #[graphql(desc = "The former name of `ps`.", deprecation = "Use `ps`.")] p: Option<Vec<f64>>,
     ) -> Result<Vec<PercentileValue>> {
@@ -198,13 +202,14 @@ impl MetricAggregate {
         self.percentile_values(ps.unwrap_or_else(|| PERCENTILES_DEFAULT.to_vec()))
     }
 
-    /// Standard deviation. An estimate within 1.01 % of the root mean square of the values; exact if the filter asks
-    /// for exact answers. Null without measurements.
+    /// Standard deviation of the values. Exact if the filter sets `isExact`; otherwise an estimate whose error is at
+    /// most 1.01 % of the root mean square of the values. Null without measurements.
     async fn stddev(&self) -> Option<f64> {
         self.figure(Stats::deviation)
     }
 
-    /// Distribution of the values: adjacent ranges whose bounds grow by a constant factor. Empty without measurements.
+    /// Distribution of the values: adjacent ranges, in ascending order, whose bounds grow by a constant factor. Empty
+    /// without measurements.
     #[graphql(directive = sizes::Assumed::apply(1))]
     async fn histogram(
         &self,
@@ -226,11 +231,14 @@ impl MetricAggregate {
         Ok(bars.unwrap_or_default().into_iter().map(bar).collect())
     }
 
-    /// Apdex score of measurements of time: the share of satisfied values (up to the threshold) plus half the share of
-    /// tolerated ones (up to four times the threshold). Null without measurements.
+    /// Apdex score, for types that measure time: the share of satisfied values (at most the threshold) plus half the
+    /// share of tolerated ones (above it, at most four times the threshold). Values of other types count as
+    /// milliseconds. Null without measurements.
     async fn apdex(
         &self,
-        #[graphql(desc = "Satisfied threshold T, for example `PT0.5S`. Values up to 4T are tolerated.")]
+        #[graphql(
+            desc = "Largest satisfied value, for example `PT0.5S`. Values of up to four times as much are tolerated."
+        )]
         threshold: Duration,
     ) -> Option<ApdexScore> {
         #[expect(clippy::cast_precision_loss, reason = "a length of time that people wait for")]
@@ -239,7 +247,7 @@ impl MetricAggregate {
         Some(ApdexScore { value: score.value, lower: score.lower, upper: score.upper })
     }
 
-    /// Precision and provenance of these statistics.
+    /// Precision and source of these statistics.
     async fn accuracy(&self) -> Accuracy {
         Accuracy::new(&self.stats.accuracy, self.about.clone(), self.as_of)
     }

@@ -1,4 +1,4 @@
-//! The team of a project: employees with their memberships.
+//! The members of a project: employees with their memberships.
 
 use std::sync::Arc;
 
@@ -10,7 +10,8 @@ connection::connection! {
     TeamConnection,
     /// An employee who is a member of a project, with the membership.
     TeamEdge {
-        /// Role of the employee in the project. Defaults to `Member`.
+        /// Role of the employee in the project, as free text: `Member` for employees added by a mutation. It grants no
+        /// permission.
         role: String = |row| row.role.clone(),
         /// Time at which the employee joined the project.
         joined_at: DateTime = |row| DateTime(row.joined_at),

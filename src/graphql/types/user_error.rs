@@ -1,4 +1,4 @@
-//! Expected failures of changes: data for a form, not errors of the request.
+//! Expected failures of mutations: data for a form, not errors of the request.
 
 use async_graphql::{Enum, SimpleObject};
 
@@ -41,7 +41,7 @@ impl From<ProblemKind> for UserErrorCode {
 /// An expected failure of a mutation, to be shown in a form. Nothing was written.
 #[derive(Clone, Debug, PartialEq, Eq, SimpleObject)]
 pub struct UserError {
-    /// The problem and how to fix it.
+    /// Explanation of the problem and how to fix it.
     pub message: String,
     /// Path of the input field or argument, with positions in lists. Null if the failure is not about one field.
     #[graphql(directive = sizes::Assumed::apply(1))]

@@ -1,4 +1,4 @@
-//! Who is asking.
+//! The authenticated caller.
 
 use async_graphql::{Context, Description, Enum, Object};
 
@@ -16,11 +16,11 @@ use crate::{
 pub enum Role {
     /// Reads everything except salaries.
     Viewer,
-    /// Also records metrics and creates releases.
+    /// Also records measurements and creates releases.
     Member,
-    /// Also reads salaries, and manages employees and projects.
+    /// Also reads salaries, manages employees and projects, and updates the organization.
     Admin,
-    /// Also manages organizations.
+    /// Also deletes the organization. With access to all organizations, also creates organizations.
     Owner,
 }
 
@@ -30,9 +30,9 @@ pub struct Viewer(pub auth::Viewer);
 
 #[Object(use_type_description)]
 impl Viewer {
-    /// The employee behind the credential. Null for machine credentials, and without authentication configured.
+    /// The employee who owns the credential. Null for machine credentials, and without authentication configured.
     async fn employee(&self) -> Option<Employee> {
-        // Credentials that name an employee come with authentication; until then nobody is one.
+        // Authentication is not implemented yet, so no credential belongs to an employee.
         None
     }
 

@@ -79,8 +79,8 @@ impl LiveWindow {
         i32::try_from(self.window.revision).unwrap_or(i32::MAX)
     }
 
-    /// True if this window will not be revised again. If windows follow each other within 5 seconds, they are replaced
-    /// before they are final.
+    /// True if late measurements no longer revise this window: from 5 seconds after `end` on. Always false if `every`
+    /// is 4 seconds or less, because the next window comes first.
     async fn is_final(&self) -> bool {
         self.window.is_final
     }
@@ -119,7 +119,7 @@ impl LiveGroup {
 
 #[Object(use_type_description)]
 impl LiveGroup {
-    /// Dimension values of this group. Empty without `groupBy`.
+    /// Dimension values of this group. Empty without the argument `groupBy`.
     #[graphql(directive = sizes::Assumed::apply(1))]
     async fn keys(&self) -> Vec<GroupKeyValue> {
         let Some(group) = self.group() else { return Vec::new() };

@@ -69,7 +69,9 @@ on_both_databases! {
         for (input, field, code) in [
             (json!({ "projectId": project, "version": " " }), "version", "INVALID"),
             (json!({ "projectId": project, "version": "a\u{0}" }), "version", "INVALID"),
-            (json!({ "projectId": project, "version": "x".repeat(2_001) }), "version", "INVALID"),
+            // No measurement can carry it: their limit is the same.
+            (json!({ "projectId": project, "version": "x".repeat(201) }), "version", "INVALID"),
+            (json!({ "projectId": project, "version": "1", "commit": "x".repeat(2_001) }), "commit", "INVALID"),
             (json!({ "projectId": project, "version": "1", "commit": "" }), "commit", "INVALID"),
             (json!({ "projectId": project, "version": "1", "deployedAt": "2026-11-03T12:00:00Z" }), "deployedAt", "INVALID"),
             (json!({ "projectId": "x", "version": "1" }), "projectId", "NOT_FOUND"),
@@ -156,8 +158,8 @@ on_both_databases! {
         assert!(with.iter().all(|one| one["release"]["project"]["name"] == "Project 001"));
 
         // While it ran: of both projects, for a window is a window.
-        assert_eq!(ask(json!({ "time": { "release": first } })).await.0.len(), 2 * 6);
-        assert_eq!(ask(json!({ "time": { "release": second }, "projectIds": [project] })).await.0.len(), 6);
+        assert_eq!(ask(json!({ "time": { "releaseId": first } })).await.0.len(), 2 * 6);
+        assert_eq!(ask(json!({ "time": { "releaseId": second }, "projectIds": [project] })).await.0.len(), 6);
         // Tagged with it: of its project alone.
         let tagged = ask(json!({ "time": { "last": "PT24H" }, "releaseId": second })).await.0;
         assert!(tagged.len() == 6 && tagged.iter().all(|one| one["releaseVersion"] == "1.1"), "{tagged:?}");
@@ -174,7 +176,7 @@ on_both_databases! {
 
         let tomorrow = json!({ "projectId": project, "version": "2", "deployedAt": "2026-11-02T00:00:00Z" });
         let tomorrow = create(&server, tomorrow).await["release"]["id"].clone();
-        let refused = |release: Value| server.graphql(query, json!({ "filter": { "time": { "release": release } } }));
+        let refused = |release: Value| server.graphql(query, json!({ "filter": { "time": { "releaseId": release } } }));
         assert_eq!(refused(tomorrow).await.error().0, "BAD_USER_INPUT");
         assert_eq!(refused(json!("x")).await.error().0, "NOT_FOUND");
     }

@@ -9,7 +9,7 @@ use perfgraph::{
         EndpointId, Key, MetricId, MetricType, OrganizationId, ProjectId, Scope, Sketch, TimeRange, Timestamp,
         filter::TextFilter, metric::ERROR_STATUS_MIN, sketch::bin_of, timestamp::MINUTE_MICROS,
     },
-    reports::{Projects, Question, StatusFilter},
+    reports::{Parent, Projects, Question, StatusFilter},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use sea_orm::{EntityTrait, IntoActiveModel};
@@ -133,6 +133,22 @@ impl World {
     }
 
     /// The events that a question is about, as its caller may see them.
+    /// The question about those of its projects that belong to a parent.
+    pub fn narrowed(&self, question: &Question, parent: &Parent) -> Question {
+        let asked = |key: &&Key<ProjectId>| match &question.projects {
+            Projects::All => true,
+            Projects::Organizations(ids) => ids.contains(&key.organization),
+            Projects::Keys(keys) => keys.contains(key),
+        };
+        let own = |key: &&Key<ProjectId>| match parent {
+            Parent::Organization(id) => key.organization == *id,
+            Parent::Project(own) => *key == own,
+            Parent::Question | Parent::DimensionValues(_) => true,
+        };
+        let keys = self.projects.iter().filter(asked).filter(own).copied().collect();
+        Question { projects: Projects::Keys(keys), ..question.clone() }
+    }
+
     pub fn matching(&self, scope: &Scope, question: &Question) -> Vec<&Event> {
         self.events
             .iter()

@@ -76,12 +76,7 @@ pub async fn assert_groups(world: &World, session: &Session, scope: &Scope, ques
     assert!(session.log().count() <= before + 1, "one for any number of parents");
     assert_eq!(answers.len(), parents.len());
     for parent in parents {
-        let projects = match parent {
-            Parent::Organization(id) => Projects::Organizations(vec![*id]),
-            Parent::Project(key) => Projects::Keys(vec![*key]),
-            _ => question.projects.clone(),
-        };
-        let events = world.matching(scope, &Question { projects, ..question.clone() });
+        let events = world.matching(scope, &world.narrowed(question, parent));
         let expected = expected(&events, &groups);
         let answer = &answers[parent];
         let keys: Vec<_> = answer.iter().map(|group| group.keys.clone()).collect();

@@ -77,10 +77,13 @@ on_both_databases! {
             let scope = scopes()[index % 3];
             let session = database.reader();
             let rows = asked(&mut rng);
-            let of = |projects: Projects| world.matching(&scope, &Question { projects, ..question.clone() });
+            let of = |parent: Parent| {
+                let events = world.matching(&scope, &world.narrowed(&question, &parent));
+                (parent, events)
+            };
             assert_pages(&session, &scope, &question, &Parent::Question, world.matching(&scope, &question), rows.clone()).await;
-            let organizations = [OURS, THEIRS].map(|id| (Parent::Organization(id), of(Projects::Organizations(vec![id]))));
-            let projects = world.projects.iter().map(|key| (Parent::Project(*key), of(Projects::Keys(vec![*key]))));
+            let organizations = [OURS, THEIRS].map(|id| of(Parent::Organization(id)));
+            let projects = world.projects.iter().map(|key| of(Parent::Project(*key)));
             for parents in [Vec::from(organizations), projects.collect()] {
                 let keys: Vec<_> = parents.iter().map(|(parent, _)| parent.clone()).collect();
                 let before = session.log().count();

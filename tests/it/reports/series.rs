@@ -73,11 +73,14 @@ pub async fn assert_series_and_trends(
     endpoints: &[EndpointStats],
     rng: &mut StdRng,
 ) {
-    let of = |projects: Projects| world.matching(scope, &Question { projects, ..question.clone() });
-    let organizations = [OURS, THEIRS].map(|id| (Parent::Organization(id), of(Projects::Organizations(vec![id]))));
-    let projects = world.projects.iter().map(|key| (Parent::Project(*key), of(Projects::Keys(vec![*key]))));
+    let of = |parent: Parent| {
+        let events = world.matching(scope, &world.narrowed(question, &parent));
+        (parent, events)
+    };
+    let organizations = [OURS, THEIRS].map(|id| of(Parent::Organization(id)));
+    let projects = world.projects.iter().map(|key| of(Parent::Project(*key)));
     let trends = endpoints.iter().map(|endpoint| {
-        let mut events = of(Projects::Keys(vec![endpoint.project]));
+        let (_, mut events) = of(Parent::Project(endpoint.project));
         events.retain(|event| event.endpoint == endpoint.endpoint_id);
         (endpoint.as_parent(), events)
     });
@@ -119,12 +122,7 @@ on_both_databases! {
                 let answers = slowest::by_parent(&scope, &session, &question, &parents, ranked).await.unwrap();
                 assert!(session.log().count() <= 1);
                 for parent in parents {
-                    let projects = match &parent {
-                        Parent::Organization(id) => Projects::Organizations(vec![*id]),
-                        Parent::Project(key) => Projects::Keys(vec![*key]),
-                        _ => unreachable!("only those are asked"),
-                    };
-                    let alone = Question { projects, ..question.clone() };
+                    let alone = world.narrowed(&question, &parent);
                     let expected = slowest::run(&scope, &session, &alone, ranked).await.unwrap();
                     let place = |one: &EndpointStats| (one.project, one.endpoint_id, one.stats.tally.count);
                     assert_eq!(

@@ -1,4 +1,4 @@
-//! What clients may ask of organizations, employees and projects.
+//! Filters of organizations, employees and projects.
 
 use async_graphql::{ID, InputObject};
 
@@ -23,7 +23,7 @@ pub struct OrganizationFilter {
     pub or: Option<Vec<OrganizationFilter>>,
     /// Matches if this filter does not match.
     pub not: Option<Box<OrganizationFilter>>,
-    /// Matches organizations that are in use, or those that are not.
+    /// Matches organizations with this value of `isActive`.
     pub is_active: Option<bool>,
     /// Conditions on the name.
     pub name: Option<StringFilter>,
@@ -44,7 +44,7 @@ pub struct EmployeeFilter {
     pub organization_id: Option<ID>,
     /// The id of a project that the employee is a member of. An unknown id matches nothing.
     pub project_id: Option<ID>,
-    /// Matches employees who still work for their organization, or those who do not.
+    /// Matches employees with this value of `isActive`.
     pub is_active: Option<bool>,
     /// Conditions on the full name.
     pub name: Option<StringFilter>,

@@ -1,4 +1,4 @@
-//! What clients may ask of measurements, and how it becomes a question.
+//! Filters of measurements, and their conversion to the question of a report or the filter of a stream.
 
 use async_graphql::{ID, InputObject, OneofObject};
 
@@ -22,9 +22,9 @@ use crate::{
 /// A window of time with explicit bounds.
 #[derive(Clone, Copy, Debug, InputObject)]
 pub struct TimeInterval {
-    /// Start of the window, inclusive. Required.
+    /// Start of the window, inclusive. Required, unless the deprecated `from` is given.
     pub start: Option<DateTime>,
-    /// End of the window, exclusive. Required.
+    /// End of the window, exclusive. Required, unless the deprecated `to` is given.
     pub end: Option<DateTime>,
     /// The former name of `start`.
     #[graphql(deprecation = "Use `start`.")]
@@ -38,44 +38,50 @@ pub struct TimeInterval {
 #[derive(Clone, Debug, OneofObject)]
 #[graphql(name = "TimeRange")]
 pub enum TimeRangeInput {
-    /// A window that ends now, for example `PT24H`. Windows of one hour or more are aligned to whole minutes: the
-    /// length is rounded up and the current minute is included, so that rollups answer them.
+    /// A window that ends now, for example `PT24H`. A window of one hour or more consists of whole minutes: its length
+    /// is rounded up, and the current minute is included.
     Last(Duration),
-    /// A window with explicit bounds. Bounds on whole minutes are cheaper; bounds within a minute read raw
-    /// measurements, which are kept for 7 days by default.
+    /// A window with explicit bounds. Bounds on whole minutes are cheaper to answer. If raw measurements of that time
+    /// are no longer kept (7 days by default), other bounds are rounded outward: see `Accuracy.start`.
     Between(TimeInterval),
-    /// The id of a release: the window from its deployment to the next release of its project, or to now. An error if
-    /// the release never ran.
+    /// The id of a release: the window from its deployment to that of the next release of its project, or to now. An
+    /// error if there is no such release, or if it never ran: it is not deployed yet, or was replaced at once.
+    ReleaseId(ID),
+    /// The former name of `releaseId`.
+    #[graphql(deprecation = "Use `releaseId`.")]
     Release(ID),
 }
 
-/// Conditions on measurements. All given conditions must hold.
+/// Conditions on measurements. All given conditions must hold. `statusCode`, `names`, `releaseVersions` and `releaseId`
+/// are known for raw measurements only, which are kept for 7 days by default: with one of them, an answer leaves out
+/// the older part of the window (see `Accuracy.start`), and a window that is older as a whole is an error.
 #[derive(Clone, Debug, InputObject)]
 pub struct MetricFilter {
     /// Time window of the measurements. Defaults to the last 24 hours.
     pub time: Option<TimeRangeInput>,
-    /// Ids of projects that the measurements were recorded for. Unknown ids match nothing.
+    /// Ids of projects that the measurements were recorded for. Defaults to all projects. Unknown ids match
+    /// nothing, and an empty list matches nothing.
     pub project_ids: Option<Vec<ID>>,
     /// The id of the organization that the measurements were recorded in. An unknown id matches nothing.
     pub organization_id: Option<ID>,
-    /// Types of the measurements. Defaults to all types.
+    /// Types of the measurements. Defaults to all types, also for an empty list.
     pub types: Option<Vec<MetricType>>,
     /// Conditions on the path of the endpoint.
     pub endpoint: Option<StringFilter>,
-    /// Conditions on the HTTP status. Reads raw measurements, which are kept for 7 days by default.
+    /// Conditions on the HTTP status; 0 stands for no status. Known for raw measurements only (7 days by default).
     pub status_code: Option<IntFilter>,
-    /// Names of the measurements; `""` matches measurements without a name, an empty list matches nothing. Reads raw
-    /// measurements, which are kept for 7 days by default.
+    /// Names of the measurements. `""` matches measurements without a name; an empty list matches nothing. Known for
+    /// raw measurements only (7 days by default).
     pub names: Option<Vec<String>>,
-    /// Release versions of the measurements; `""` matches measurements without a version, an empty list matches
-    /// nothing. Reads raw measurements, which are kept for 7 days by default.
+    /// Release versions of the measurements. `""` matches measurements without a version; an empty list matches
+    /// nothing. Known for raw measurements only (7 days by default).
     pub release_versions: Option<Vec<String>>,
-    /// True for exact percentiles, histograms and standard deviations, read from raw measurements, which are kept for 7
-    /// days by default. Defaults to false. More than 200,000 measurements are an error. Other statistics are always
-    /// exact.
+    /// True for exact percentiles, standard deviations, histograms and Apdex scores, computed from raw measurements.
+    /// Defaults to false. An error for more than 200,000 measurements, and for a window that begins before raw
+    /// measurements are kept (7 days by default).
     pub is_exact: Option<bool>,
-    /// The id of a release: matches measurements of its project with its version. An unknown id matches nothing. Reads
-    /// raw measurements, which are kept for 7 days by default.
+    /// The id of a release: matches measurements of its project with its version. An unknown id matches nothing. Known
+    /// for raw measurements only (7 days by default).
     pub release_id: Option<ID>,
     /// The former name of `releaseVersions`.
     #[graphql(deprecation = "Use `releaseVersions`.")]
@@ -85,19 +91,21 @@ pub struct MetricFilter {
     pub exact: Option<bool>,
 }
 
-/// Conditions on the measurements of a stream. All given conditions must hold. A stream has no time window; it resumes
-/// after a cursor. An unknown id is an error.
+/// Conditions on the measurements of a stream or of a live window. All given conditions must hold. An unknown id is an
+/// error with the code `NOT_FOUND`.
 #[derive(Clone, Debug, InputObject)]
 pub struct StreamFilter {
-    /// Ids of projects that the measurements were recorded for. Unknown ids match nothing.
+    /// Ids of projects that the measurements were recorded for. Defaults to all projects, also for an empty list. An
+    /// error if one is not a project of `organizationId`.
     pub project_ids: Option<Vec<ID>>,
-    /// The id of the organization that the measurements were recorded in. An unknown id matches nothing.
+    /// The id of the organization that the measurements were recorded in. Defaults to all organizations that the caller
+    /// can access.
     pub organization_id: Option<ID>,
-    /// Types of the measurements. Defaults to all types.
+    /// Types of the measurements. Defaults to all types, also for an empty list.
     pub types: Option<Vec<MetricType>>,
-    /// Exact paths of the endpoints. Defaults to all endpoints.
+    /// Exact paths of the endpoints. Defaults to all endpoints, also for an empty list.
     pub endpoints: Option<Vec<String>>,
-    /// Smallest value to match, inclusive.
+    /// Smallest value to match, inclusive, in the unit of the measurement.
     pub min_value: Option<f64>,
 }
 
@@ -115,7 +123,7 @@ impl TimeRangeInput {
         match self {
             Self::Last(duration) => Ok(reports::until_now(duration.0, request.as_of())),
             Self::Between(interval) => interval.window(),
-            Self::Release(id) => while_it_ran(request, &id).await,
+            Self::ReleaseId(id) | Self::Release(id) => while_it_ran(request, &id).await,
         }
     }
 }
@@ -125,9 +133,9 @@ async fn while_it_ran(request: &RequestContext, id: &ID) -> Result<TimeRange> {
         Some(key) => request.loaders().release_run.load(key).await?,
         None => None,
     };
-    let run = run.ok_or_else(|| Error::not_found("the release in filter.time.release"))?;
+    let run = run.ok_or_else(|| Error::not_found("the release in filter.time.releaseId"))?;
     let never = "did not run: it is yet to be deployed, or the next one was deployed in the same moment";
-    run.window.ok_or_else(|| Error::input("filter.time.release", never))
+    run.window.ok_or_else(|| Error::input("filter.time.releaseId", never))
 }
 
 /// The question of a filter; without a filter, all measurements of the last 24 hours.

@@ -1,4 +1,4 @@
-//! From inputs that nest to a tree of conditions, bounded in depth and number before anything is made of it.
+//! Converts a nested filter to a tree of conditions. Depth and number are limited before the tree is built.
 
 use async_graphql::ID;
 
@@ -154,7 +154,7 @@ impl Reader<'_> {
         let text = TextFilter::from(input);
         self.at(name, |reader| {
             reader.count(text.texts().count())?;
-            // PostgreSQL takes no zero byte in a text, so no row holds one.
+            // PostgreSQL cannot store NUL in text, so no row contains it.
             if text.texts().any(|text| text.contains('\0')) {
                 return Err(Error::input(reader.path.clone(), "holds a zero byte, which no text here does; remove it"));
             }
