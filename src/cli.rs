@@ -9,10 +9,12 @@ mod config;
 mod failure;
 mod first_look;
 mod import;
+mod log_queue;
 mod migrate;
 mod schema;
 mod seed;
 mod serve;
+mod signals;
 mod telemetry;
 mod watch;
 
@@ -20,21 +22,30 @@ use std::{process::ExitCode, time::Duration};
 
 use arguments::{Arguments, Command};
 use failure::Failure;
+use log_queue::LogQueue;
 
 use crate::config::Config;
 
 /// Timeout at exit for work that cannot be cancelled.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(200);
 
+/// Maximum time for the last log lines and the message of a failure, if nobody reads standard error.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// Runs a command.
 pub fn run(arguments: &Arguments) -> ExitCode {
-    match dispatch(arguments) {
+    let mut log = None;
+    let code = match dispatch(arguments, &mut log) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+        Err(failure) => failure.report(log.as_ref()),
+    };
+    if let Some(log) = log {
+        log.flush(FLUSH_TIMEOUT);
     }
+    code
 }
 
-fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
+fn dispatch(arguments: &Arguments, log: &mut Option<LogQueue>) -> Result<(), Failure> {
     // These commands need no configuration.
     match &arguments.command {
         Some(Command::Schema(command)) => return schema::run(command),
@@ -43,14 +54,14 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         _ => {}
     }
     let config = Config::load(arguments.config.as_deref(), &arguments.overrides())?;
-    telemetry::start(&config.log)?;
+    let log = log.insert(telemetry::start(&config.log)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::internal)?;
     let ended = runtime.block_on(async {
         match &arguments.command {
             Some(Command::Migrate(command)) => migrate::run(&config, command).await,
             Some(Command::Seed(command)) => seed::run(&config, command).await,
             Some(Command::Import(command)) => import::run(&config, command).await,
-            _ => serve::run(&config).await,
+            _ => serve::run(&config, log).await,
         }
     });
     // A DNS lookup in progress, for instance, must not delay the exit.

@@ -1,9 +1,14 @@
 //! Failures of commands: a message for the terminal and an exit code for scripts.
 
-use std::{fmt::Display, process::ExitCode};
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use thiserror::Error;
 
+use super::log_queue::LogQueue;
 use crate::{config::ConfigError, error};
 
 /// A failed command.
@@ -46,10 +51,14 @@ impl Failure {
         }
     }
 
-    /// Prints the message to standard error and returns the exit code.
-    #[expect(clippy::print_stderr, reason = "the message of a failed command, also if logging was not started")]
-    pub fn report(&self) -> ExitCode {
-        eprintln!("perfgraph: {self}");
+    /// Prints the message to standard error, through the queue of log lines if there is one, and returns the exit code.
+    pub fn report(&self, log: Option<&LogQueue>) -> ExitCode {
+        let message = format!("perfgraph: {self}\n");
+        match log {
+            Some(log) => log.say(&message),
+            // A reader that has gone must not change the exit code.
+            None => drop(io::stderr().write_all(message.as_bytes())),
+        }
         ExitCode::from(self.exit_code())
     }
 }

@@ -10,12 +10,11 @@ mod source;
 
 use std::{collections::BTreeSet, path::Path};
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use self::{progress::Progress, rejects::Rejects, source::Text};
 use super::{
     arguments::{Import, ImportFormat},
     failure::Failure,
+    signals::Signals,
 };
 use crate::{
     app::Core,
@@ -113,8 +112,7 @@ impl ImportRun {
         part_rows: usize,
         mut days: PartitionDays,
     ) -> Result<(), Failure> {
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::internal)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(Failure::internal)?;
+        let mut signals = Signals::listen()?;
         let scope = auth::server_scope();
         core.ingest.admit(&scope, project).await.map_err(as_data)?;
         let options = Options { source: SOURCE, mode: Mode::Partial, part_rows, rejected: RejectedIndexes::Kept };
@@ -122,8 +120,7 @@ impl ImportRun {
         loop {
             let record = tokio::select! {
                 biased;
-                _ = interrupt.recv() => return Err(self.interrupted(bulk.summary())),
-                _ = terminate.recv() => return Err(self.interrupted(bulk.summary())),
+                _ = signals.stop() => return Err(self.interrupted(bulk.summary())),
                 record = self.records.next() => record.map_err(|broken| self.broken(&broken.to_string()))?,
             };
             let Some(record) = record else { break };

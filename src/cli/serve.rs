@@ -1,30 +1,24 @@
 //! `perfgraph serve`: fills an empty SQLite database with sample data, applies migrations, and serves until a signal.
 
-use tokio::signal::unix::{SignalKind, signal};
-
-use super::{failure::Failure, first_look};
+use super::{failure::Failure, first_look, log_queue::LogQueue, signals::Signals};
 use crate::{app::App, clock::Clock, config::Config, db::Instance};
 
-/// Serves until SIGINT or SIGTERM, then drains.
-pub async fn run(config: &Config) -> Result<(), Failure> {
+/// Serves until SIGINT, SIGTERM or SIGHUP, then drains.
+pub async fn run(config: &Config, log: &LogQueue) -> Result<(), Failure> {
     // Registered first, because a signal during the start must end it cleanly too.
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::internal)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::internal)?;
+    let mut signals = Signals::listen()?;
     let started = tokio::select! {
         app = start(config) => Some(app?),
         // Dropping the start releases its locks. Nothing has been acknowledged yet.
-        _ = interrupt.recv() => None,
-        _ = terminate.recv() => None,
+        _ = signals.stop() => None,
     };
     let Some(app) = started else {
         tracing::info!("stopped during the start");
         return Ok(());
     };
-    greet(&app);
-    tokio::select! {
-        _ = interrupt.recv() => tracing::info!("SIGINT received, draining"),
-        _ = terminate.recv() => tracing::info!("SIGTERM received, draining"),
-    }
+    log.say(&greeting(&app));
+    let signal = signals.stop().await;
+    tracing::info!("{signal} received, draining");
     app.stop().await;
     Ok(())
 }
@@ -36,10 +30,10 @@ async fn start(config: &Config) -> Result<App, Failure> {
     Ok(App::start_as(instance, config, Clock::system()).await?)
 }
 
-#[expect(clippy::print_stderr, reason = "shown to the person who started it, whatever the log filter is")]
-fn greet(app: &App) {
+/// Shown to the person who started the server, whatever the log filter is.
+fn greeting(app: &App) -> String {
     let address = app.address();
-    eprintln!(
+    format!(
         "perfgraph serves on http://{address}
 
   GraphiQL       http://{address}/graphql
@@ -51,6 +45,7 @@ A first query:
 
   curl -s http://{address}/graphql -H 'content-type: application/json' \\
     -d '{{\"query\":\"{{ slowestEndpoints(first: 3) {{ endpoint value project {{ name }} owners {{ name }} }} }}\"}}'
+
 "
-    );
+    )
 }

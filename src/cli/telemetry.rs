@@ -1,20 +1,24 @@
 //! Logging to standard error, filtered by the configuration.
 
+use std::panic;
+
 use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-use super::failure::Failure;
+use super::{failure::Failure, log_queue::LogQueue};
 use crate::{
     config::{Log, LogFormat},
     error::Error,
 };
 
-/// Starts logging for the rest of the process.
-pub fn start(config: &Log) -> Result<(), Failure> {
+/// Starts logging for the rest of the process. Returns the queue in front of standard error.
+pub fn start(config: &Log) -> Result<LogQueue, Failure> {
     // `EnvFilter` would look up each span whenever it is entered, and sqlx enters the request's span once per row.
     let filter: Targets = config.filter.parse().map_err(|error| {
         Error::input("log.filter", format!("`{}` is not a valid log filter: {error}", config.filter))
     })?;
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let queue = LogQueue::start(config.queue_bytes_max).map_err(Failure::internal)?;
+    let writer = queue.clone();
+    let lines = fmt::layer().with_writer(move || writer.clone());
     let registry = tracing_subscriber::registry().with(filter);
     let started = match config.format {
         LogFormat::Text => {
@@ -22,5 +26,8 @@ pub fn start(config: &Log) -> Result<(), Failure> {
         }
         LogFormat::Json => registry.with(lines.json()).try_init(),
     };
-    started.map_err(Failure::internal)
+    started.map_err(Failure::internal)?;
+    // The default hook writes to standard error itself, and waits there for a reader.
+    panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+    Ok(queue)
 }

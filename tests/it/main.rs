@@ -101,6 +101,7 @@ mod operations {
     pub mod crash;
     mod lifecycle;
     mod outages;
+    mod signals;
 }
 
 /// Releases: markers, tags of measurements, and comparisons.

@@ -56,8 +56,8 @@ const CALLS: &[Call] = &[
             ("TaskTracker", "spawn*"),
         ],
         methods: &["spawn", "spawn_blocking", "spawn_local", "spawn_on"],
-        // A shared subscription outlives each of its watchers, a connection the loop that accepts it.
-        only_in: &["src/app", "src/jobs", "src/engine/watch/hub", "src/http/listener"],
+        // A shared subscription outlives each of its watchers, a connection the loop that accepts it, the log all of them.
+        only_in: &["src/app", "src/jobs", "src/engine/watch/hub", "src/http/listener", "src/cli/log_queue"],
         fix: "offer an async `run` and let app.rs spawn it, which also waits for it at the end",
     },
     Call {
