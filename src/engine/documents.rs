@@ -7,6 +7,7 @@ mod arguments;
 mod document;
 mod hash;
 mod merging;
+mod omissions;
 mod trusted;
 mod validation;
 
@@ -124,6 +125,7 @@ impl Documents {
         let parsed = guard::parse(text, limits).map_err(|refusal| Box::new(refuse_document(refusal)))?;
         self.validator.check(&parsed)?;
         let refuse_at = |error, code| Box::new(error::refuse_as(error, code));
+        omissions::check(&parsed).map_err(|error| refuse_at(error, Code::GraphqlValidationFailed))?;
         arguments::check(&self.types, &parsed).map_err(|error| refuse_at(error, Code::BadUserInput))?;
         let merges = merging::merges(&self.types, &parsed);
         let merges = merges.map_err(|error| refuse_at(error, Code::GraphqlValidationFailed))?;
@@ -163,5 +165,6 @@ fn refuse_document(refusal: guard::Refusal) -> Response {
     match refusal {
         guard::Refusal::Limit(fault) => error::refuse(&fault),
         guard::Refusal::Syntax(fault) => error::refuse_syntax(*fault),
+        guard::Refusal::Invalid(fault) => error::refuse_as(*fault, Code::GraphqlValidationFailed),
     }
 }

@@ -4,11 +4,12 @@
 //! fragment spread out. The cost depends on variables, so it is computed for each request, after validation.
 
 mod cost;
+mod grammar;
 mod scan;
 mod shape;
 
 use async_graphql::{
-    Variables,
+    ServerError, Variables,
     parser::{
         parse_query,
         types::{ExecutableDocument, OperationDefinition, OperationType},
@@ -28,6 +29,8 @@ use crate::{config::Limits, error::Error};
 pub enum Refusal {
     /// It is not GraphQL.
     Syntax(Box<async_graphql::parser::Error>),
+    /// It breaks a rule of validation that can only be checked in the text.
+    Invalid(Box<ServerError>),
     /// It exceeds a limit.
     Limit(Error),
 }
@@ -57,6 +60,7 @@ pub fn parse(text: &str, limits: &Limits) -> Result<ExecutableDocument, Refusal>
     within("the number of tokens in the document", scanned.tokens, limits.tokens_max, "ask for less in one document")?;
     within("the nesting of the document", scanned.nesting, NESTING_MAX, "nest fields, lists and objects less deeply")?;
     within("the length of a name in bytes", scanned.name_bytes, NAME_BYTES_MAX, "use shorter names")?;
+    let text = grammar::adapt(text)?;
     let document = parse_query(text).map_err(|error| Refusal::Syntax(Box::new(error)))?;
     measure(&document, limits).map_err(Refusal::Limit)?;
     Ok(document)
@@ -186,6 +190,7 @@ mod tests {
         match parse(document, &limits()) {
             Ok(_) => "passed".to_owned(),
             Err(Refusal::Syntax(error)) => format!("syntax: {error}"),
+            Err(Refusal::Invalid(error)) => error.message,
             Err(Refusal::Limit(error)) => error.to_string(),
         }
     }

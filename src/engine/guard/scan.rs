@@ -31,6 +31,11 @@ pub fn scan(text: &str) -> ScannedText {
 
 /// The tokens of a text, without white space, commas and comments.
 pub fn tokens(text: &str) -> impl Iterator<Item = &[u8]> {
+    positioned_tokens(text).map(|(_, token)| token)
+}
+
+/// The tokens of a text, each after the number of bytes in front of it.
+pub fn positioned_tokens(text: &str) -> impl Iterator<Item = (usize, &[u8])> {
     let bytes = text.as_bytes();
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -54,7 +59,7 @@ pub fn tokens(text: &str) -> impl Iterator<Item = &[u8]> {
                 }
                 _ => {}
             }
-            return bytes.get(start..at.min(bytes.len()));
+            return bytes.get(start..at.min(bytes.len())).map(|token| (start, token));
         }
     })
 }

@@ -209,9 +209,14 @@ impl SchemaTypes {
         self.directives.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// The name belongs to an interface.
-    pub fn is_interface(&self, name: &str) -> bool {
-        self.interfaces.contains(name)
+    /// The name belongs to an object type, and not to an interface or a union.
+    pub fn is_object(&self, name: &str) -> bool {
+        self.objects.contains_key(name) && !self.interfaces.contains(name)
+    }
+
+    /// Values of the type with this name have no fields.
+    pub fn is_leaf(&self, name: &str) -> bool {
+        matches!(self.inputs.get(name), Some(InputType::Scalar(_) | InputType::Enum(_)))
     }
 }
 
