@@ -52,6 +52,7 @@ mod engine {
     mod hostile_documents;
     mod row_text;
     mod timeouts;
+    mod validation;
 }
 
 /// The schema.

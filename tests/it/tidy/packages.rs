@@ -11,8 +11,9 @@ use super::{
     source::{repository_files, root, text},
 };
 
-/// The number of packages in `Cargo.lock`. A new dependency raises it in the change that needs it, and says why.
-const PACKAGES_MAX: usize = 360;
+/// The number of packages in `Cargo.lock`, of which apollo-compiler brings 33 for tests alone. A new dependency raises it in
+/// the change that needs it, and says why.
+const PACKAGES_MAX: usize = 393;
 
 /// The size of the release binary, in bytes.
 const BINARY_MAX: u64 = 46_000_000;
