@@ -25,6 +25,7 @@ mod m0014_release;
 mod m0015_stream_secret;
 mod m0016_metric_late;
 mod m0017_five_minutes;
+mod m0018_instance_node;
 
 use change::{Change, Named};
 
@@ -69,5 +70,6 @@ pub fn all() -> Vec<Migration> {
         Migration::of::<m0015_stream_secret::Migration>(),
         Migration::of::<m0016_metric_late::Migration>(),
         Migration::of::<m0017_five_minutes::Migration>(),
+        Migration::of::<m0018_instance_node::Migration>(),
     ]
 }

@@ -11,13 +11,20 @@ use tokio::{
     task::JoinHandle,
     time::{sleep, timeout},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
 use crate::{
     auth,
     clock::Clock,
     config::{self, Config},
-    db::{Database, Instance, StatementLog, migrate},
+    db::{
+        Database, IdGenerator, Instance, StatementLog,
+        lease::{LeaseSettings, Renewal},
+        migrate,
+    },
     engine::{self, Engine, watch},
     error::{Error, Result},
     graphql::{Services, schema},
@@ -36,7 +43,6 @@ use crate::{
         Cursors, Follower, Publisher, Windows, bus,
         changes::{ChangeRelay, ChangeSignal},
     },
-    model::IdGenerator,
     random::Random,
 };
 
@@ -55,7 +61,7 @@ pub struct Core {
     /// The pools.
     pub database: Database,
     /// Generates ids.
-    pub ids: Arc<IdGenerator>,
+    pub ids: IdGenerator,
     /// The clock.
     pub clock: Clock,
     /// The write path.
@@ -66,6 +72,9 @@ pub struct Core {
     pub cursors: Cursors,
     random: Random,
     batcher: RunningJob,
+    renewal: RunningJob,
+    /// Ends the renewal of the lease, also when the core is dropped without being closed.
+    renewing: DropGuard,
     /// Declared last, so that no other process can claim this instance while the parts above still write.
     instance: Instance,
 }
@@ -97,15 +106,23 @@ impl Core {
         }
         partitions::ensure(&database, &clock, config.into()).await?;
         retention::load_bounds(&database).await?;
-        let ids = Arc::new(instance.id_generator());
+        let lease = LeaseSettings {
+            node: instance.node(),
+            lasts: config.database.node_lease,
+            patience: config.database.acquire_timeout,
+        };
+        let (ids, renewal) = Renewal::begin(&database, clock.clone(), lease).await?;
+        let renewing = CancellationToken::new();
+        let renewal = schedule::node_lease(renewal).start(&renewing);
         let random = Random::system();
         let cursors = Cursors::load(&database, &random).await?;
         let publisher = Publisher::new(config.live.channel_batches_max);
         let (ingest, batcher) =
-            Ingest::new(database.clone(), Arc::clone(&ids), clock.clone(), publisher.clone(), settings.clone());
+            Ingest::new(database.clone(), ids.clone(), clock.clone(), publisher.clone(), settings.clone());
         // Never cancelled: it ends when the queue is closed and written.
         let batcher = schedule::write_path(batcher).start(&CancellationToken::new());
-        Ok(Self { database, ids, clock, ingest, publisher, cursors, random, batcher, instance })
+        let renewing = renewing.drop_guard();
+        Ok(Self { database, ids, clock, ingest, publisher, cursors, random, batcher, renewal, renewing, instance })
     }
 
     /// Writes the queue and closes the pools.
@@ -115,8 +132,11 @@ impl Core {
             tracing::error!("queued metrics were not written in time; their callers got no acknowledgement");
         }
         let close = async {
+            // After the last commit, and before the pool closes that SQLite gives the node back through.
+            self.renewing.disarm().cancel();
+            self.renewal.ended(CLOSE_TIMEOUT).await;
             self.database.close().await;
-            self.instance.release().await;
+            drop(self.instance);
         };
         if timeout(CLOSE_TIMEOUT, close).await.is_err() {
             tracing::warn!("the database connections did not close in time");
@@ -151,7 +171,7 @@ impl App {
     /// # Errors
     /// If a part cannot start. Parts started before it stop with the process.
     pub async fn start(config: &Config, clock: Clock) -> Result<Self> {
-        let instance = Instance::claim(&config.database, config.server.node).await?;
+        let instance = Instance::claim(&config.database, config.server.node)?;
         Self::start_as(instance, config, clock).await
     }
 
@@ -187,7 +207,7 @@ impl App {
             publisher: core.publisher.clone(),
             changes,
             windows,
-            ids: Arc::clone(&core.ids),
+            ids: core.ids.clone(),
             clock: core.clock.clone(),
             limits: config.limits.clone(),
             cursors: core.cursors.clone(),

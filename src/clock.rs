@@ -60,7 +60,7 @@ impl Stopwatch {
         Self(Instant::now())
     }
 
-    /// The time since the start.
+    /// The time since the start, by a clock that nobody can set.
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }

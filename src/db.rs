@@ -1,5 +1,6 @@
 //! Connections to SQLite and PostgreSQL: pools, sessions that count statements, migrations, and the few places where
-//! the two dialects differ. Rooms build their own statements; this room never knows what they mean.
+//! the two dialects differ. Rooms build their own statements; this room never knows what they mean. Its only table is that
+//! of the leases of instances.
 
 mod column;
 mod commit_notices;
@@ -7,6 +8,7 @@ pub mod compare;
 pub mod error;
 pub mod instance;
 mod json;
+pub mod lease;
 pub mod list;
 pub mod migrate;
 pub mod pool;
@@ -18,6 +20,7 @@ pub use column::column;
 pub use error::is_rolled_back;
 pub use instance::Instance;
 pub use json::json_array;
+pub use lease::{IdGenerator, Lease};
 pub use pool::{Backend, Database};
 pub use session::{Session, Transaction};
 pub use statement::{Statement, StatementLog};

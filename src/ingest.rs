@@ -29,11 +29,11 @@ pub use submission::{Candidate, FieldError, Mode, Receipt, Rejection, RejectionC
 use crate::{
     clock::Clock,
     config,
-    db::{Database, StatementLog},
+    db::{Database, IdGenerator, StatementLog},
     directory::reach::{self, MetricTargets, PROJECT},
     error::Result,
     live::Publisher,
-    model::{IdGenerator, Key, ProjectId, Scope, Timestamp},
+    model::{Key, ProjectId, Scope, Timestamp},
 };
 
 /// The write path's interface; clones share one queue.
@@ -42,6 +42,7 @@ pub struct Ingest {
     settings: Arc<config::Ingest>,
     clock: Clock,
     targets: MetricTargets,
+    ids: IdGenerator,
     queue: batch::Queue,
 }
 
@@ -49,16 +50,16 @@ impl Ingest {
     /// The handle for callers, and the future that commits their submissions.
     pub fn new(
         database: Database,
-        ids: Arc<IdGenerator>,
+        ids: IdGenerator,
         clock: Clock,
         publisher: Publisher,
         settings: config::Ingest,
     ) -> (Self, Batcher) {
         let endpoints =
-            endpoint::EndpointIds::new(database.clone(), Arc::clone(&ids), clock.clone(), settings.endpoints_max);
-        let (queue, batcher) = batch::new(database.clone(), ids, endpoints, publisher, &settings);
+            endpoint::EndpointIds::new(database.clone(), ids.clone(), clock.clone(), settings.endpoints_max);
+        let (queue, batcher) = batch::new(database.clone(), ids.clone(), endpoints, publisher, &settings);
         let targets = MetricTargets::new(database);
-        let ingest = Self { settings: Arc::new(settings), clock, targets, queue };
+        let ingest = Self { settings: Arc::new(settings), clock, targets, ids, queue };
         (ingest, batcher)
     }
 
@@ -103,6 +104,14 @@ impl Ingest {
     /// is archived.
     pub async fn admit(&self, scope: &Scope, project: Key<ProjectId>) -> Result<()> {
         self.targets.access(scope, project, &StatementLog::default()).await?.require(PROJECT)
+    }
+
+    /// Checks that this instance may write.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Unavailable`] while it has no lease.
+    pub fn check(&self) -> Result<()> {
+        self.ids.check()
     }
 
     /// Validates rows without storing them, and returns the rejections.

@@ -19,7 +19,7 @@ pub mod timestamp;
 
 pub use assignment::Assignment;
 pub use cursor::{Position, Positions, StreamCursor};
-pub use id::{EmployeeId, EndpointId, IdGenerator, Key, MetricId, OrganizationId, ProjectId, ReleaseId};
+pub use id::{EmployeeId, EndpointId, Key, MetricId, OrganizationId, ProjectId, ReleaseId};
 pub use kept::Kept;
 pub use metric::{Measurement, MetricKey, MetricType, RecordedMetric};
 pub use problem::{Problem, ProblemKind, Problems};

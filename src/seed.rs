@@ -183,7 +183,7 @@ async fn make_releases(core: &Core, project: Key<ProjectId>, deployed_at: [Times
     let db = core.database.writer(StatementLog::default());
     for (version, deployed_at) in RELEASES.into_iter().zip(deployed_at) {
         let new = release::NewRelease {
-            id: ReleaseId(core.ids.next(deployed_at)),
+            id: ReleaseId(core.ids.next(deployed_at)?),
             version: version.to_owned(),
             version_bytes_max: core.ingest.release_version_bytes_max(),
             deployed_at: Some(deployed_at),
@@ -211,10 +211,10 @@ async fn make_organization<'a>(
 ) -> Result<Vec<(Key<ProjectId>, &'a SampleOrganization, &'a str)>> {
     let scope = auth::server_scope();
     let db = core.database.writer(StatementLog::default());
-    let id = OrganizationId(core.ids.next(now));
+    let id = OrganizationId(core.ids.next(now)?);
     let new = organization::NewOrganization { id, slug: Some(shape.slug.clone()), name: shape.name.clone() };
     organization::create(&scope, &db, new, now).await?;
-    let employees = make_employees(core, plan, sample, shape, random, now);
+    let employees = make_employees(core, plan, sample, shape, random, now)?;
     employee::create(&scope, &db, id, &employees, now).await?;
     let mut projects = Vec::new();
     for slug in &shape.projects {
@@ -226,7 +226,7 @@ async fn make_organization<'a>(
             })
             .collect();
         let new = project::NewProject {
-            id: ProjectId(core.ids.next(now)),
+            id: ProjectId(core.ids.next(now)?),
             slug: Some(slug.clone()),
             name: described.name.clone(),
             status: ProjectStatus::Active,
@@ -248,19 +248,19 @@ fn make_employees(
     shape: &SampleOrganization,
     random: &mut StdRng,
     now: Timestamp,
-) -> Vec<employee::NewEmployee> {
+) -> Result<Vec<employee::NewEmployee>> {
     (0..plan.size.employees())
         .map(|number| {
             let department = &sample.departments[number % sample.departments.len()];
             let role = &sample.roles[number / sample.departments.len() % sample.roles.len()];
             let name = format!("{department} {role} {:03}", number + 1);
-            employee::NewEmployee {
-                id: EmployeeId(core.ids.next(now)),
+            Ok(employee::NewEmployee {
+                id: EmployeeId(core.ids.next(now)?),
                 email: format!("{}@{}.example", name.to_lowercase().replace(' ', "."), shape.slug),
                 name,
                 department: department.clone(),
                 salary: Some(f64::from(random.random_range(40..140_u32)) * 1_000.0),
-            }
+            })
         })
         .collect()
 }

@@ -63,7 +63,7 @@ pub async fn run(config: &Config, command: &Import) -> Result<(), Failure> {
         return run.validate(&settings, now).await;
     }
     let name = command.project.as_deref().unwrap_or_default();
-    let instance = Instance::claim(&config.database, config.server.node).await?;
+    let instance = Instance::claim(&config.database, config.server.node)?;
     let core = Core::open_with(config, Clock::system(), instance, &settings).await?;
     let imported = async { run.store(&core, find(&core, name).await?, config.ingest.part_rows, days).await }.await;
     core.close().await;

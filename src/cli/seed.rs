@@ -32,7 +32,7 @@ pub async fn run(config: &Config, command: &Seed) -> Result<(), Failure> {
     };
     let plan = Plan { size, rng_seed: command.rng_seed };
     // Ids come from a fixed node and a fixed clock, so that the same plan generates the same ids.
-    let instance = Instance::claim(&config.database, Some(SAMPLE_NODE)).await?;
+    let instance = Instance::claim(&config.database, Some(SAMPLE_NODE))?;
     let core = Core::open(config, Clock::fixed(until), instance).await?;
     if !seed::is_empty(&core).await? {
         core.close().await;

@@ -24,7 +24,7 @@ pub async fn run(config: &Config, log: &LogQueue) -> Result<(), Failure> {
 }
 
 async fn start(config: &Config) -> Result<App, Failure> {
-    let instance = Instance::claim(&config.database, config.server.node).await?;
+    let instance = Instance::claim(&config.database, config.server.node)?;
     // The instance holds its lock, so no other process fills the same file.
     first_look::fill_if_empty(config).await?;
     Ok(App::start_as(instance, config, Clock::system()).await?)

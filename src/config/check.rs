@@ -21,6 +21,8 @@ const HEADER_BYTES_FLOOR: usize = 8_192;
 const TEAM_CHANGE_CEILING: usize = 5_000;
 /// The endpoints of up to 500 projects are cached in memory.
 const ENDPOINTS_CEILING: usize = 100_000;
+/// A shorter lease ends while a busy machine renews it; a longer one keeps the number of a crashed instance from the next.
+const NODE_LEASE_MS: std::ops::RangeInclusive<u128> = 1_000..=600_000;
 const MINUTES_PER_HOUR: u64 = 60;
 const MINUTES_PER_DAY: u64 = 24 * MINUTES_PER_HOUR;
 
@@ -50,6 +52,7 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
     problems.extend(listen(config));
     problems.extend(headers(config));
     problems.extend(credentials(config));
+    problems.extend(node_lease(config));
     problems.extend(database_url(&config.database.url));
     problems.extend(bus(config));
     problems.extend(ceilings(config));
@@ -129,6 +132,19 @@ fn headers(config: &Config) -> Option<Problem> {
              heads of that size"
         );
         Problem::new(&["limits.header_bytes_max"], sentence)
+    })
+}
+
+fn node_lease(config: &Config) -> Option<Problem> {
+    let millis = config.database.node_lease.as_millis();
+    // Zero is reported already.
+    (millis > 0 && !NODE_LEASE_MS.contains(&millis)).then(|| {
+        let (least, most) = (NODE_LEASE_MS.start(), NODE_LEASE_MS.end());
+        let sentence = format!(
+            "database.node_lease_ms is {millis}; it may be {least} to {most}: a shorter lease ends while a busy machine \
+             renews it, and a longer one keeps the number of a crashed instance from the next"
+        );
+        Problem::new(&["database.node_lease_ms"], sentence)
     })
 }
 

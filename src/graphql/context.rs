@@ -13,7 +13,7 @@ use crate::{
     auth::Viewer,
     clock::Clock,
     config::{self, Limits},
-    db::{Database, Session, Statement, StatementLog},
+    db::{Database, IdGenerator, Session, Statement, StatementLog},
     engine::{
         contexts::{ContextFactory, ResolverContext},
         watch::Execution,
@@ -21,7 +21,7 @@ use crate::{
     error::{Error, Result},
     ingest::Ingest,
     live::{Cursors, Publisher, Windows, changes::ChangeSignal},
-    model::{IdGenerator, Scope, Timestamp},
+    model::{Scope, Timestamp},
 };
 
 /// The parts of the server that resolvers call.
@@ -37,7 +37,7 @@ pub struct Services {
     /// Sliding windows over committed measurements.
     pub windows: Windows,
     /// The generator of ids.
-    pub ids: Arc<IdGenerator>,
+    pub ids: IdGenerator,
     /// The clock.
     pub clock: Clock,
     /// Limits of lists, filters and reports.

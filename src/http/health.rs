@@ -14,12 +14,17 @@ pub async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: returns 200 while the database responds and the server is not stopping, otherwise 503.
+/// `GET /readyz`: returns 200 while the database responds, the lease of this instance holds and the server is not stopping,
+/// otherwise 503.
 pub async fn ready(State(state): State<HttpState>) -> Response {
     if state.leaving.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
     }
     match state.database.ping().await {
+        Ok(()) if state.ingest.check().is_err() => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the database has not confirmed the lease of this instance\n")
+                .into_response()
+        }
         Ok(()) => "ready\n".into_response(),
         Err(error) => {
             tracing::warn!(%error, "the readiness probe could not reach the database");

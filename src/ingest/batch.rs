@@ -21,10 +21,9 @@ use super::{
 };
 use crate::{
     config,
-    db::{Backend, Database},
+    db::{Backend, Database, IdGenerator},
     error::{Error, Result},
     live::{CommittedBatch, Publisher},
-    model::IdGenerator,
 };
 
 const RETRY_AFTER_S: u32 = 1;
@@ -58,7 +57,7 @@ pub struct Queue {
 /// The queue and the future that empties it.
 pub fn new(
     database: Database,
-    ids: Arc<IdGenerator>,
+    ids: IdGenerator,
     endpoints: EndpointIds,
     publisher: Publisher,
     settings: &config::Ingest,
@@ -173,7 +172,7 @@ impl GroupReader {
 #[derive(Debug)]
 pub struct Batcher {
     database: Database,
-    ids: Arc<IdGenerator>,
+    ids: IdGenerator,
     endpoints: EndpointIds,
     publisher: Publisher,
     publish_order: PublishOrder,
@@ -230,16 +229,18 @@ impl Batcher {
     async fn write_unguarded(&self, group: &mut [QueuedJob]) -> Result<Written> {
         let mut jobs: Vec<&mut Job> = group.iter_mut().map(|queued| &mut queued.job).collect();
         let endpoints = self.endpoints.resolve(&mut jobs).await?;
+        // Before the ids are made: ids of a later lease are then refused, never ids of an earlier one accepted.
+        let lease = self.ids.lease();
         let entries = jobs
             .into_iter()
             .zip(endpoints)
             .map(|(job, endpoints)| {
                 let job: &Job = job;
-                let first_id = self.ids.reserve(job.received_at, job.weight());
+                let first_id = self.ids.reserve(job.received_at, job.weight())?;
                 CommitEntry::new(job, first_id, endpoints)
             })
             .collect::<Result<Vec<_>>>()?;
-        write::group(self.database.backend(), &self.publish_order, &entries).await
+        write::group(self.database.backend(), &self.publish_order, lease, &entries).await
     }
 
     /// Answers and publishes a stored group. After a panic, callers that were not answered are told to retry: their rows

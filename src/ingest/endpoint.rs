@@ -18,10 +18,10 @@ use self::store::{EndpointPath, Lookup};
 use super::job::Job;
 use crate::{
     clock::Clock,
-    db::{Database, StatementLog},
+    db::{Database, IdGenerator, StatementLog},
     directory::reach::{self, PROJECT},
     error::Result,
-    model::{EndpointId, IdGenerator, Key, ProjectId},
+    model::{EndpointId, Key, ProjectId},
 };
 
 pub use self::store::OTHER_ENDPOINTS;
@@ -59,7 +59,7 @@ type SharedEndpoints = Arc<RwLock<ProjectEndpoints>>;
 #[derive(Clone, Debug)]
 pub struct EndpointIds {
     database: Database,
-    ids: Arc<IdGenerator>,
+    ids: IdGenerator,
     clock: Clock,
     /// Maximum number of endpoints per project, not counting [`OTHER_ENDPOINTS`].
     endpoints_max: usize,
@@ -67,7 +67,7 @@ pub struct EndpointIds {
 }
 
 impl EndpointIds {
-    pub fn new(database: Database, ids: Arc<IdGenerator>, clock: Clock, endpoints_max: usize) -> Self {
+    pub fn new(database: Database, ids: IdGenerator, clock: Clock, endpoints_max: usize) -> Self {
         Self { database, ids, clock, endpoints_max, cache: Arc::new(Cache::new(PROJECTS_MAX)) }
     }
 
@@ -107,11 +107,9 @@ impl EndpointIds {
             // OTHER_ENDPOINTS is always looked up: only under the database's lock it turns out whether the project is full.
             let names = names.iter().map(String::as_str).filter(|name| *name != OTHER_ENDPOINTS);
             let names = names.chain([OTHER_ENDPOINTS]);
-            paths.extend(names.map(|path| EndpointPath {
-                project: *project,
-                path,
-                id: EndpointId(self.ids.next(now)),
-            }));
+            for path in names {
+                paths.push(EndpointPath { project: *project, path, id: EndpointId(self.ids.next(now)?) });
+            }
         }
         let Lookup { found, full } = store::look_up(self.database.backend(), log, &paths, self.endpoints_max).await?;
         for (project, path, id) in found {

@@ -17,7 +17,10 @@ use super::{
     rollup::{self, RawRow, RollupPart},
 };
 use crate::{
-    db::Backend,
+    db::{
+        Backend,
+        lease::{self, Lease},
+    },
     error::{Error, Result},
     model::OrganizationId,
 };
@@ -56,9 +59,11 @@ trait Transaction: Send + Sized {
     fn insert_late(&mut self, part: i64, late: &[LateRow]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     /// Advances the sequences of organizations (ascending), writes the ledger, which finds receipts by key and rows by
-    /// sequence, and returns the last sequence of each organization.
+    /// sequence, and returns the last sequence of each organization. Advances and returns nothing if another instance has
+    /// taken the node of the lease.
     fn conclude(
         &mut self,
+        lease: Option<Lease>,
         steps: &[(i64, i64)],
         ledger: &[LedgerEntry<'_, '_>],
     ) -> impl Future<Output = sqlx::Result<Vec<(i64, i64)>>> + Send;
@@ -67,13 +72,18 @@ trait Transaction: Send + Sized {
 }
 
 /// Stores a group of entries in one transaction and returns when it is durable.
-pub async fn group(backend: &Backend, publish_order: &PublishOrder, entries: &[CommitEntry<'_>]) -> Result<Written> {
+pub async fn group(
+    backend: &Backend,
+    publish_order: &PublishOrder,
+    lease: Option<Lease>,
+    entries: &[CommitEntry<'_>],
+) -> Result<Written> {
     // Sorting and sketching happen before the transaction, so that it stays short: SQLite has one writer.
     let owners = KeyOwners::of(entries);
     let claiming = owners.in_lock_order(entries);
     let load = RowsAndParts::of(claiming.iter().copied());
     let log = entries.first().map(|entry| entry.job.log.clone()).unwrap_or_default();
-    let prepared = Prepared { entries, owners, claiming, load };
+    let prepared = Prepared { entries, owners, claiming, load, lease };
     match backend {
         Backend::Sqlite(pool) => prepared.write(sqlite::begin(pool, log).await?, publish_order).await,
         Backend::Postgres(pool) => prepared.write(postgres::begin(pool, log).await?, publish_order).await,
@@ -100,6 +110,8 @@ struct Prepared<'e, 'j> {
     owners: KeyOwners,
     claiming: Vec<&'e CommitEntry<'j>>,
     load: RowsAndParts<'e>,
+    /// The lease under which the ids were made.
+    lease: Option<Lease>,
 }
 
 impl Prepared<'_, '_> {
@@ -127,9 +139,10 @@ impl Prepared<'_, '_> {
         // An entry without rows and key is never read again.
         let keyed = empty.into_iter().filter(|entry| entry.job.key.is_some());
         ledger.extend(keyed.map(|entry| LedgerEntry { entry, behind: None }));
-        let last = if ledger.is_empty() { Vec::new() } else { transaction.conclude(&steps, &ledger).await? };
+        let last =
+            if ledger.is_empty() { Vec::new() } else { transaction.conclude(self.lease, &steps, &ledger).await? };
         if last.len() != steps.len() {
-            return Err(Error::internal("the database handed out no sequence"));
+            return Err(lease::lost());
         }
         transaction.commit().await.map_err(unconfirmed)?;
         let last = last.into_iter().collect();

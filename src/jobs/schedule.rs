@@ -20,7 +20,7 @@ use super::{
 use crate::{
     clock::Clock,
     config::Config,
-    db::Database,
+    db::{Database, lease::Renewal},
     ingest::Batcher,
     live::{Follower, changes, window},
 };
@@ -45,6 +45,12 @@ pub struct Parts {
 /// after all other jobs.
 pub fn write_path(batcher: Batcher) -> Job {
     Job::continuous("ingest commits", Each, |_| batcher.run())
+}
+
+/// Keeps the node of this instance, without which it writes nothing. It belongs to the write path too: it ends after the last
+/// commit.
+pub fn node_lease(renewal: Renewal) -> Job {
+    Job::continuous("node lease", Each, |stopping| renewal.run(stopping))
 }
 
 /// Creates partitions ahead of time.

@@ -11,11 +11,11 @@ use std::{
 
 use crate::{
     clock::Clock,
-    db::{Session, StatementLog},
+    db::{IdGenerator, Session, StatementLog},
     directory::{OrganizationFields, ProjectFields, ProjectStatus, organization, project},
     error::{Error, Result},
     ingest::{Candidate, Ingest, Mode, Submission},
-    model::{IdGenerator, Key, MetricType, OrganizationId, ProjectId, Scope, Timestamp},
+    model::{Key, MetricType, OrganizationId, ProjectId, Scope, Timestamp},
     random::Random,
 };
 
@@ -182,7 +182,7 @@ pub async fn own_project(scope: &Scope, db: &Session, ids: &IdGenerator, now: Ti
         return Ok(found);
     }
     let new = project::NewProject {
-        id: ProjectId(ids.next(now)),
+        id: ProjectId(ids.next(now)?),
         slug: Some(SLUG.to_owned()),
         name: "perfgraph server".to_owned(),
         status: ProjectStatus::Active,
@@ -201,7 +201,7 @@ async fn own_organization(scope: &Scope, db: &Session, ids: &IdGenerator, now: T
         return Ok(found);
     }
     let new = organization::NewOrganization {
-        id: OrganizationId(ids.next(now)),
+        id: OrganizationId(ids.next(now)?),
         slug: Some(SLUG.to_owned()),
         name: "perfgraph".to_owned(),
     };

@@ -30,6 +30,7 @@ mod clients {
 /// Connections, migrations and query plans.
 mod db {
     mod connections;
+    mod leases;
     mod migrations;
     mod query_plans;
 }

@@ -106,7 +106,7 @@ impl EmployeeMutation {
 async fn create(request: &RequestContext, input: CreateEmployeeInput) -> Result<Key<EmployeeId>> {
     let organization = named(NodeId::organization(&input.organization_id), "organizationId")?;
     let now = request.services.clock.now();
-    let id = EmployeeId(request.services.ids.next(now));
+    let id = EmployeeId(request.services.ids.next(now)?);
     let CreateEmployeeInput { name, email, department, salary, .. } = input;
     let new = NewEmployee { id, name, email, department, salary };
     employee::create(request.scope(), &request.writer(), organization, &[new], now).await?;

@@ -65,7 +65,7 @@ impl OrganizationMutation {
 
 async fn create(request: &RequestContext, input: CreateOrganizationInput) -> Result<OrganizationId> {
     let now = request.services.clock.now();
-    let id = OrganizationId(request.services.ids.next(now));
+    let id = OrganizationId(request.services.ids.next(now)?);
     let new = NewOrganization { id, slug: input.slug, name: input.name };
     organization::create(request.scope(), &request.writer(), new, now).await
 }

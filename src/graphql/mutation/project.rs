@@ -135,7 +135,7 @@ async fn create(request: &RequestContext, input: CreateProjectInput) -> Result<K
     let organization = named(NodeId::organization(&input.organization_id), "organizationId")?;
     let members = members(employees(request, "memberIds", &input.member_ids.unwrap_or_default())?);
     let now = request.services.clock.now();
-    let id = ProjectId(request.services.ids.next(now));
+    let id = ProjectId(request.services.ids.next(now)?);
     // Null has the same meaning as an omitted status.
     let status = input.status.map_or(directory::ProjectStatus::Active, Into::into);
     let new = NewProject { id, slug: input.slug, name: input.name, status, members };

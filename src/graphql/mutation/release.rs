@@ -36,7 +36,7 @@ async fn create(request: &RequestContext, input: CreateReleaseInput) -> Result<K
     let project = named(NodeId::project(&input.project_id), "projectId")?;
     let now = request.services.clock.now();
     let new = NewRelease {
-        id: ReleaseId(request.services.ids.next(now)),
+        id: ReleaseId(request.services.ids.next(now)?),
         version: input.version,
         version_bytes_max: request.services.ingest.release_version_bytes_max(),
         deployed_at: input.deployed_at.map(|at| at.0),

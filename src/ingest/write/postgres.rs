@@ -10,7 +10,7 @@ use sqlx::{PgPool, Postgres};
 use super::{LedgerEntry, RowsAndParts, count, times};
 use crate::{
     clock::Stopwatch,
-    db::StatementLog,
+    db::{Lease, StatementLog},
     ingest::{
         commit_group::{CommitEntry, LedgerKey, LedgerRow},
         late::LateRow,
@@ -48,7 +48,8 @@ static INSERT_TAGGED: LazyLock<String> = LazyLock::new(|| format!("{PARTS} {TAGG
 // An upsert rather than an update: it locks in the order of the arrays, and creates the row of a new organization. Entries
 // with a key are in the ledger since they were claimed; those without a key are inserted here.
 const CONCLUDE: &str = "WITH stream AS (INSERT INTO organization_stream (organization_id, last_seq) \
-    SELECT * FROM unnest($1::bigint[], $2::bigint[]) ON CONFLICT (organization_id) \
+    SELECT * FROM unnest($1::bigint[], $2::bigint[]) WHERE $20::smallint IS NULL \
+    OR EXISTS (SELECT FROM instance_node WHERE node = $20 AND epoch = $21) ON CONFLICT (organization_id) \
     DO UPDATE SET last_seq = organization_stream.last_seq + excluded.last_seq RETURNING organization_id, last_seq), \
     keyed AS (UPDATE ingest_batch SET seq = stream.last_seq - given.behind \
     FROM unnest($3::bigint[], $4::text[], $5::text[], $6::bigint[]) AS given (organization_id, source, idem_key, behind) \
@@ -167,6 +168,7 @@ impl super::Transaction for Transaction {
 
     async fn conclude(
         &mut self,
+        lease: Option<Lease>,
         steps: &[(i64, i64)],
         ledger: &[LedgerEntry<'_, '_>],
     ) -> sqlx::Result<Vec<(i64, i64)>> {
@@ -186,7 +188,10 @@ impl super::Transaction for Transaction {
             .bind(keyed.iter().map(|row| row.entry.key.as_ref()).collect::<Vec<_>>())
             .bind(column(&keyed, |row| row.behind));
         let entries: Vec<&CommitEntry<'_>> = free.iter().map(|row| row.entry).collect();
-        let conclude = bind_ledger!(conclude, entries).bind(column(&free, |row| row.behind));
+        let conclude = bind_ledger!(conclude, entries)
+            .bind(column(&free, |row| row.behind))
+            .bind(lease.map(|lease| lease.node))
+            .bind(lease.map(|lease| lease.epoch));
         let last: Vec<(i64, i64)> = conclude.fetch_all(&mut *self.inner).await?;
         self.log.add(CONCLUDE, ledger.len(), watch);
         Ok(last)

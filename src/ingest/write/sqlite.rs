@@ -9,7 +9,7 @@ use sqlx::{Arguments, Sqlite, SqlitePool, query::Query, sqlite::SqliteArguments}
 use super::{LedgerEntry, RowsAndParts, count, times};
 use crate::{
     clock::Stopwatch,
-    db::{StatementLog, json_array},
+    db::{Lease, StatementLog, json_array},
     ingest::{
         commit_group::{CommitEntry, LedgerKey, LedgerRow},
         late::LateRow,
@@ -24,9 +24,10 @@ const CLAIM: &str = "SELECT asked.value->>3 FROM json_each(?1) AS asked WHERE NO
 const EARLIER: &str = "SELECT organization_id, source, idem_key, seq, body_hash, n_accepted, rejections \
     FROM json_each(?1) AS asked CROSS JOIN ingest_batch \
     ON organization_id = asked.value->>0 AND source = asked.value->>1 AND idem_key = asked.value->>2";
-// Without `WHERE true` the parser would take ON CONFLICT for the ON of a join.
+// Without WHERE the parser would take ON CONFLICT for the ON of a join.
 const ADVANCE: &str = "INSERT INTO organization_stream (organization_id, last_seq) \
-    SELECT value->>0, value->>1 FROM json_each(?1) WHERE true ON CONFLICT (organization_id) \
+    SELECT value->>0, value->>1 FROM json_each(?1) WHERE ?2 IS NULL \
+    OR EXISTS (SELECT 1 FROM instance_node WHERE node = ?2 AND epoch = ?3) ON CONFLICT (organization_id) \
     DO UPDATE SET last_seq = organization_stream.last_seq + excluded.last_seq RETURNING organization_id, last_seq";
 const LEDGER_COLUMNS: &str = "organization_id, source, idem_key, seq, project_id, first_id, body_hash, n_accepted, \
     n_rejected, min_ts, max_ts, received_at, rejections";
@@ -151,10 +152,14 @@ impl super::Transaction for Transaction {
 
     async fn conclude(
         &mut self,
+        lease: Option<Lease>,
         steps: &[(i64, i64)],
         ledger: &[LedgerEntry<'_, '_>],
     ) -> sqlx::Result<Vec<(i64, i64)>> {
-        let last = if steps.is_empty() { Vec::new() } else { self.advance(steps).await? };
+        let last = if steps.is_empty() { Vec::new() } else { self.advance(lease, steps).await? };
+        if last.len() != steps.len() {
+            return Ok(last);
+        }
         let known = last.iter().copied().collect();
         self.insert_each(&LEDGER, ledger, |query, row| {
             let entry = row.entry;
@@ -193,10 +198,12 @@ impl Transaction {
         self.insert_each(&TAGGED_ROWS, rows, tagged).await
     }
 
-    async fn advance(&mut self, steps: &[(i64, i64)]) -> sqlx::Result<Vec<(i64, i64)>> {
+    async fn advance(&mut self, lease: Option<Lease>, steps: &[(i64, i64)]) -> sqlx::Result<Vec<(i64, i64)>> {
         let watch = Stopwatch::start();
         let last: Vec<(i64, i64)> = sqlx::query_as(ADVANCE)
             .bind(json_array(steps.iter().map(|step| json!(step))))
+            .bind(lease.map(|lease| lease.node))
+            .bind(lease.map(|lease| lease.epoch))
             .fetch_all(&mut *self.inner)
             .await?;
         self.log.add(ADVANCE, last.len(), watch);

@@ -22,7 +22,7 @@ const SALARIES: [Option<f64>; 5] = [Some(10.25), None, Some(30.5), Some(1e12), S
 async fn hire(server: &Server, world: &World) {
     let (scope, db, organization) = (Scope::everything(), server.database.writer(), world.organizations[0].key);
     let new = |(place, salary): (usize, &Option<f64>)| NewEmployee {
-        id: EmployeeId(server.app.core().ids.next(NOW)),
+        id: EmployeeId(server.app.core().ids.next(NOW).unwrap()),
         name: format!("New {place}"),
         email: format!("{place}@x"),
         department: if place < 2 { "A" } else { "B" }.to_owned(),

@@ -325,7 +325,7 @@ on_both_databases! {
         let organization = world.organizations[0].key;
         let (scope, db) = (Scope::everything(), server.database.writer());
         let new = |email: &str| NewEmployee {
-            id: EmployeeId(server.app.core().ids.next(NOW)),
+            id: EmployeeId(server.app.core().ids.next(NOW).unwrap()),
             name: "Ada".to_owned(),
             email: email.to_owned(),
             department: "Design".to_owned(),

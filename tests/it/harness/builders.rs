@@ -85,7 +85,7 @@ impl World {
 
     async fn organization(&mut self, core: &Core, number: usize) {
         let (scope, db, now) = (auth::server_scope(), core.database.writer(StatementLog::default()), core.clock.now());
-        let (id, name) = (OrganizationId(core.ids.next(now)), format!("Organization {number:02}"));
+        let (id, name) = (OrganizationId(core.ids.next(now).unwrap()), format!("Organization {number:02}"));
         let new =
             organization::NewOrganization { id, slug: Some(format!("organization-{number}")), name: name.clone() };
         organization::create(&scope, &db, new, now).await.unwrap();
@@ -101,7 +101,7 @@ impl World {
         let organization = self.newest();
         let departments = ["Engineering", "Operations", "Design"];
         let new = |number: usize| employee::NewEmployee {
-            id: EmployeeId(core.ids.next(now)),
+            id: EmployeeId(core.ids.next(now).unwrap()),
             name: format!("Employee {number:03}"),
             email: format!("employee.{number}@organization-{}.example", self.organizations.len()),
             department: departments[number % departments.len()].to_owned(),
@@ -126,7 +126,7 @@ impl World {
                 role: if place == 0 { "Lead" } else { "Member" }.to_owned(),
             };
             let new = project::NewProject {
-                id: ProjectId(core.ids.next(now)),
+                id: ProjectId(core.ids.next(now).unwrap()),
                 slug: Some(format!("project-{number}")),
                 name: name.clone(),
                 status: ProjectStatus::Active,

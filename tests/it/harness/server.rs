@@ -15,8 +15,8 @@ pub const NOW: Timestamp = Timestamp::from_millis(1_793_534_400_000);
 /// that run two test binaries at once.
 const SETTINGS: &str = "
 server.listen = '127.0.0.1:0'
-server.node = 0
 ";
+const NODE: &str = "server.node = 0\n";
 const PATIENT: &str = "database.acquire_timeout_ms = 10000\n";
 
 /// A server that listens. Dropped without [`Server::stop`] it ends with the test's runtime.
@@ -39,6 +39,11 @@ impl Server {
 
     /// A server with settings of its own, as lines of `perfgraph.toml` with dotted keys.
     pub async fn start(database: TestDatabase, clock: Clock, settings: &str) -> Self {
+        Self::start_with(database, clock, &format!("{NODE}{settings}")).await
+    }
+
+    /// The same with any node that is free, for several servers on one database.
+    pub async fn start_with(database: TestDatabase, clock: Clock, settings: &str) -> Self {
         let environment = [("DATABASE_URL".to_owned(), database.url.clone())];
         let patient = if settings.contains("acquire_timeout_ms") { "" } else { PATIENT };
         let toml = format!("{SETTINGS}{patient}{settings}\n");

@@ -1,18 +1,18 @@
 //! The write path: stored exactly once, acknowledged after COMMIT, bad rows named, commits shared.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use futures_util::future::join_all;
 use perfgraph::{
     clock::Clock,
     config,
-    db::{Backend, Database, StatementLog},
+    db::{Backend, Database, IdGenerator, StatementLog},
     entity::{endpoint, ingest_batch, metric_event, metric_rollup_part, organization, organization_stream, project},
     error::{Code, Error, Result},
     ingest::{Candidate, Ingest, Mode, OTHER_ENDPOINTS, Receipt, RejectionCode, Submission},
     live::Publisher,
     model::{
-        IdGenerator, Key, MetricType, OrganizationId, ProjectId, Role, Scope, Sketch, StreamCursor, Timestamp,
+        Key, MetricType, OrganizationId, ProjectId, Role, Scope, Sketch, StreamCursor, Timestamp,
         timestamp::MINUTE_MICROS,
     },
 };
@@ -78,7 +78,7 @@ fn parts(
     capacity: usize,
 ) -> (Ingest, perfgraph::ingest::Batcher, Publisher, Clock) {
     let (publisher, clock) = (Publisher::new(capacity), Clock::fixed(NOW));
-    let ids = Arc::new(IdGenerator::new(node));
+    let ids = IdGenerator::alone(node);
     let (ingest, batcher) = Ingest::new(database, ids, clock.clone(), publisher.clone(), settings);
     (ingest, batcher, publisher, clock)
 }

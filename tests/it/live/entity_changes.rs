@@ -169,7 +169,7 @@ on_both_databases! {
             let (scope, db) = (Scope::everything(), core.database.writer(StatementLog::default()));
             for round in 0..12 {
                 let of = world.organizations[(worker + round) % 2].key;
-                let id = EmployeeId(core.ids.next(NOW));
+                let id = EmployeeId(core.ids.next(NOW).unwrap());
                 let new = NewEmployee {
                     id,
                     name: format!("W{worker}"),

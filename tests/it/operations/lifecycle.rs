@@ -1,18 +1,18 @@
 //! Starts and stops when something is in the way: other instances, held locks, signals, panics, kills.
 
-use std::{fs::File, path::Path, process::Stdio, sync::Arc, time::Duration};
+use std::{fs::File, path::Path, process::Stdio, time::Duration};
 
 use futures_util::future::join_all;
 use perfgraph::{
     app::Core,
     clock::Clock,
     config::{self, Config, Overrides},
-    db::{Backend, Instance, instance::sqlite_file, migrate},
+    db::{Backend, IdGenerator, Instance, instance::sqlite_file, migrate},
     directory::{ProjectStatus, organization, project},
     error::{Code, Error, Result},
     ingest::Ingest,
     live::Publisher,
-    model::{IdGenerator, OrganizationId, ProjectId, Scope, Timestamp},
+    model::{OrganizationId, ProjectId, Scope, id::IdPlace},
 };
 use sqlx::{Connection, PgConnection, SqlitePool};
 use tokio::{
@@ -27,7 +27,7 @@ use crate::{
         process::{PATIENCE, Served, command, run},
         wait,
     },
-    ingest::batches::{candidate, submission},
+    ingest::batches::{NOW, candidate, submission},
 };
 
 fn config(database: &TestDatabase, settings: &str) -> Config {
@@ -36,26 +36,21 @@ fn config(database: &TestDatabase, settings: &str) -> Config {
     Config::from_sources(Some(&toml), &environment, &Overrides::default()).unwrap()
 }
 
-async fn claim(config: &Config) -> Result<Instance> {
-    Instance::claim(&config.database, config.server.node).await
+fn claim(config: &Config) -> Result<Instance> {
+    Instance::claim(&config.database, config.server.node)
 }
 
 async fn open(config: &Config) -> Result<Core> {
-    Core::open(config, Clock::system(), claim(config).await?).await
+    Core::open(config, Clock::system(), claim(config)?).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_that_start_at_once_on_a_fresh_postgres_all_do_and_differ() {
     let database = TestDatabase::unmigrated_postgres().await;
     let config = config(&database, "database.write_connections = 2");
-    let mut nodes: Vec<u8> = Vec::new();
-    let instances = join_all((0..6).map(|_| claim(&config))).await;
-    let opened = instances.into_iter().map(|instance| {
-        let instance = instance.unwrap();
-        nodes.push(instance.node());
-        Core::open(&config, Clock::system(), instance)
-    });
+    let opened = (0..6).map(|_| open(&config));
     let cores: Vec<Core> = join_all(opened).await.into_iter().map(Result::unwrap).collect();
+    let mut nodes: Vec<u8> = cores.iter().map(|core| core.ids.node()).collect();
     nodes.sort_unstable();
     nodes.dedup();
     assert_eq!(nodes.len(), 6, "{nodes:?}");
@@ -65,20 +60,20 @@ async fn servers_that_start_at_once_on_a_fresh_postgres_all_do_and_differ() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_configured_node_is_held_by_one_instance() {
     let database = TestDatabase::postgres().await;
-    let config = config(&database, "server.node = 7");
+    let config = config(&database, "server.node = 7\ndatabase.node_lease_ms = 1000");
     let first = open(&config).await.unwrap();
-    let refused = claim(&config).await.unwrap_err();
+    let refused = open(&config).await.err().unwrap();
     assert!(matches!(&refused, Error::Input { field, .. } if field == "server.node"), "{refused}");
     assert!(refused.to_string().contains("node 7 is held by another instance"), "{refused}");
     first.close().await;
-    claim(&config).await.unwrap().release().await;
+    open(&config).await.unwrap().close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_sqlite_file_is_one_process_alone() {
     let database = TestDatabase::sqlite().await;
     let folder = tempfile::tempdir().unwrap();
-    let held = claim(&config(&database, "")).await.unwrap();
+    let held = claim(&config(&database, "")).unwrap();
     for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["seed"]] {
         let mut command = command(folder.path(), arguments);
         command.env("DATABASE_URL", &database.url);
@@ -114,12 +109,11 @@ async fn a_signal_ends_a_start_that_waits() {
     is_stopped_while_it_waits(&database, "INT").await;
 }
 
-/// A reservation that ends exactly where the numbers do overflows: a panic inside of a commit, in test builds.
+/// A reservation beyond the last id there is: a panic inside of a commit, in test builds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_panics_costs_its_callers_only() {
-    const LAST_MILLISECOND: i64 = (1 << 49) - 1 + 1_704_067_200_000;
     let database = TestDatabase::sqlite().await;
-    let (scope, now) = (Scope::everything(), Timestamp::from_millis(LAST_MILLISECOND));
+    let (scope, now) = (Scope::everything(), NOW);
     let organization = OrganizationId(1);
     let new =
         organization::NewOrganization { id: organization, slug: Some("acme".to_owned()), name: "Acme".to_owned() };
@@ -133,7 +127,7 @@ async fn a_commit_that_panics_costs_its_callers_only() {
     };
     let project = project::create(&scope, &database.writer(), organization, new, now).await.unwrap();
     let settings = config::Ingest { rows_max: 16_384, ..config::Ingest::default() };
-    let ids = Arc::new(IdGenerator::new(0));
+    let ids = IdGenerator::alone_from(0, IdPlace::END.plus_ms(-1));
     let (ingest, batcher) = Ingest::new(database.database.clone(), ids, Clock::fixed(now), Publisher::new(8), settings);
     let batcher = tokio::spawn(batcher.run());
     let submit = async |rows: usize| {
@@ -143,7 +137,7 @@ async fn a_commit_that_panics_costs_its_callers_only() {
     };
     // One id for the endpoint, one set aside for the rest of them and one for the row: what is left is 16,381.
     assert_eq!(submit(1).await.unwrap().accepted, 1);
-    let fault = submit(16_381).await.unwrap_err();
+    let fault = submit(16_382).await.unwrap_err();
     assert_eq!(fault.code(), Code::InternalServerError, "{fault:?}");
     assert!(format!("{fault:?}").contains("panicked"), "{fault:?}");
     assert_eq!(submit(1).await.unwrap().accepted, 1);

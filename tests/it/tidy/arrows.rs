@@ -51,6 +51,7 @@ const ROOMS: &[Room] = &[
             "reports",
             "live",
             "db::Database",
+            "db::IdGenerator",
             "db::Session",
             "db::Statement",
             "db::StatementLog",
