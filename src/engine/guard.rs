@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn every_limit_names_itself() {
+    fn a_refusal_names_the_exceeded_limit() {
         let deep = format!("{{ {} id {} }}", "a {".repeat(12), "}".repeat(12));
         let many: Vec<_> = (0..51).map(|number| format!("fragment F{number} on Query {{ a }}")).collect();
         let many = format!("query Q {{ a }} {}", many.join(" "));
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_found_wherever_they_hide() {
+    fn sizes_in_defaults_and_fragments_are_counted() {
         for hidden in [
             "{ a(first: 100) { nodes { b(first: 100) { nodes { c } } } } }",
             // In the default of a variable.

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_passes() {
+    fn variables_of_the_declared_types_are_accepted() {
         for (declared, variables) in [
             ("$a: Int, $b: Int! = 3", json!({})),
             ("$a: Int, $b: [ID!]!", json!({ "a": null, "b": "one is a list of one", "unused": 1 })),
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named_by_its_place() {
+    fn an_invalid_variable_is_named_by_its_path() {
         let metric = json!({ "type": "DATABASE", "value": 1, "endpoint": "/" });
         let mut wrong = metric.clone();
         wrong["value"] = json!("fast");

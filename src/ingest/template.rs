@@ -152,7 +152,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn twice_is_once_and_nothing_grows_beyond_the_placeholders(
+        fn templates_are_idempotent_and_bounded_in_length(
             endpoint in "([A-Z]{3,6} )?(/?([a-f0-9]{1,20}|[a-z]{1,8}|[0-9]{1,12}|[-._~%:ä?#]{1,2}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})){0,8}"
         ) {
             let once = template(&endpoint).into_owned();
@@ -167,13 +167,13 @@ mod tests {
         }
 
         #[test]
-        fn anything_at_all_is_taken(endpoint in ".{0,40}") {
+        fn templates_of_any_text_are_idempotent(endpoint in ".{0,40}") {
             let once = template(&endpoint).into_owned();
             prop_assert_eq!(template(&once), once.as_str());
         }
 
         #[test]
-        fn two_ids_of_a_kind_are_one_endpoint(a in 0_u64.., b in 0_u64.., x in any::<u128>(), y in any::<u128>()) {
+        fn ids_of_the_same_kind_have_the_same_template(a in 0_u64.., b in 0_u64.., x in any::<u128>(), y in any::<u128>()) {
             let of = |id: String| template(&format!("/a/{id}")).into_owned();
             prop_assert_eq!(of(a.to_string()), of(b.to_string()));
             let uuid = |bits: u128| {

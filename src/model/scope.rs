@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tenant_sees_only_itself() {
+    fn a_scope_of_one_organization_sees_only_that_organization() {
         let scope = Scope::organization(OrganizationId(1), Role::Owner);
         assert!(scope.sees(OrganizationId(1)));
         assert!(!scope.sees(OrganizationId(2)));

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_passes() {
+    fn arguments_of_the_declared_types_are_accepted() {
         for text in [
             "query($n: Int, $s: String!) { employees(first: $n, filter: { name: { eq: $s }, and: [{ isActive: true }] }) { totalCount } }",
             "query($n: Int! = 3) { employees(first: $n) { totalCount } }",
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_beside_a_variable_is_checked_too() {
+    fn literals_beside_variables_are_checked() {
         for (text, expected) in [
             (
                 "query($o: ID!) { employees(filter: { organizationId: $o, naem: { eq: \"x\" } }) { totalCount } }",

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hash_is_that_of_every_other_tool() {
+    fn a_hash_equals_that_of_sha256sum() {
         // As `printf '{ viewer { role } }' | sha256sum` prints it.
         let hex = "f63c1d1d984628060baf66f876c2c675ee7a472f114e839c75f247e0cc7ba64f";
         let hash = DocumentHash::of("{ viewer { role } }");

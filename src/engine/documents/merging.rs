@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_with_several_selections_are_found_wherever_they_hide() {
+    fn keys_with_several_selections_are_found_in_fragments_and_types() {
         for merging in [
             "{ viewer { role } viewer { role } }",
             "{ employees { nodes { name } ...F } } fragment F on EmployeeConnection { nodes { email } }",

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_learned_is_trusted_afterwards() {
+    fn learned_documents_are_trusted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("trusted.jsonl");
         assert!(Trusted::open(TrustedMode::Only, &path).is_err());

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn text_inside_of_text_stays_as_it_is() {
+    fn nested_raw_text_is_not_escaped() {
         let inner = super::super::raw("[{\"a\":1}]".to_owned());
         assert_eq!(written(&value!({ "rows": (inner) })), "{\"rows\":[{\"a\":1}]}");
     }

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_the_callers_fault_stays_an_error() {
+    fn internal_errors_do_not_become_user_errors() {
         assert!(UserError::expected(Error::Timeout).is_err());
         assert!(UserError::expected(Error::internal("broken")).is_err());
         let forbidden = UserError::expected(Error::Forbidden("no".to_owned())).unwrap();

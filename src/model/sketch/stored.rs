@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_bytes_are_damage() {
+    fn invalid_bytes_are_reported_as_damage() {
         // No such gap, a digit of zero, a digit that is none, and a digit too few.
         for bytes in [&[TEXT, 0x81][..], &[TEXT, 0x61, MORE], &[TEXT, 0x61, 0x41], &[TEXT, 0x61]] {
             assert_eq!(Sketch::new().merge_encoded(bytes), Err(SketchError::Damaged), "{bytes:?}");

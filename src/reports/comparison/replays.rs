@@ -35,7 +35,7 @@ fn releases_without_a_change_get_no_verdict() {
 
 /// One endpoint of five is slowed down by a quarter for an hour, at twenty measurements a minute.
 #[test]
-fn a_quarter_slower_is_found() {
+fn a_slowdown_by_a_quarter_is_found() {
     let scene = Scene { slowed: 1, ..Scene::HOUR };
     for statistic in [Statistic::P95, Statistic::P50] {
         let score = played(&scene, statistic, 40);

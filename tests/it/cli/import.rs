@@ -137,7 +137,7 @@ on_both_databases! {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_imported_says_why() {
+async fn import_reports_the_reason_of_a_refusal() {
     let database = seeded(TestDatabase::sqlite().await).await;
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("old.log"), log(1, 500)).unwrap();

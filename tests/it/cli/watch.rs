@@ -66,7 +66,7 @@ async fn once_shows_a_table_and_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_watched_is_said_with_an_exit_code() {
+async fn watch_reports_invalid_arguments_with_an_exit_code() {
     let (server, _) = measured().await;
     let of = ["--project", "organization-1/project-1"];
     for (arguments, code, says) in [

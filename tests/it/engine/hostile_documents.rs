@@ -74,7 +74,7 @@ async fn every_hostile_document_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn what_tools_send_passes() {
+async fn documents_of_graphql_tools_are_accepted() {
     let server = Server::fixed(TestDatabase::sqlite().await).await;
     server.seed("organizations=1 employees=1").await;
     for (name, document) in corpus::harmless() {

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_written_snapshot_parses_to_the_same_content() {
         for given in [snapshot(&["SELECT 1"], &["SELECT 1"]), snapshot(&["A", "B"], &[]), snapshot(&[], &[])] {
             let read = Snapshot::parse(&given.render());
             assert_eq!((&read.answer, &read.statements), (&given.answer, &given.statements), "{}", given.render());
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn every_difference_is_one() {
+    fn a_different_answer_or_statement_fails_the_case() {
         let folder = tempfile::tempdir().unwrap();
         let case = folder.path().join("a.graphql");
         let outcome = Outcome { answer: "data: 1\n".to_owned(), statements: vec!["SELECT 1".to_owned()] };

@@ -215,7 +215,7 @@ on_both_databases! {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_page_of_another_place_reaches_nothing() {
+async fn requests_with_a_foreign_host_or_origin_are_refused() {
     let server = server().await;
     for host in ["example.com", "127.0.0.1.example.com", "localhost.example.com:80"] {
         let request = server.request(Method::POST, "/graphql").header("host", host);

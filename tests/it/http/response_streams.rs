@@ -217,7 +217,7 @@ async fn queries_and_mutations_are_one_event_and_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_begin_is_told_inside_the_stream() {
+async fn errors_at_the_start_are_sent_inside_the_stream() {
     let server = server("").await;
     for (query, code) in [
         ("{", "GRAPHQL_PARSE_FAILED"),
@@ -294,7 +294,7 @@ async fn a_stop_ends_streams_without_saying_that_they_are_complete() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_that_does_not_read_slows_nobody_and_misses_nothing() {
+async fn a_slow_reader_delays_no_other_and_misses_no_event() {
     let server = server("live.channel_batches_max = 4").await;
     let world = server.seed("organizations=1 projects=1").await;
     let after = commit(&server, &world, 0).await;

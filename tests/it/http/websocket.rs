@@ -121,7 +121,7 @@ async fn breaches_of_the_protocol_close_with_its_codes() {
 }
 
 #[tokio::test]
-async fn a_silent_newcomer_is_closed() {
+async fn a_socket_without_connection_init_is_closed() {
     let server = server("limits.connection_init_timeout_ms = 50").await;
     let mut socket = Socket::open(&server).await;
     assert_eq!(socket.closed().await, (4408, "Connection initialisation timeout".to_owned()));
@@ -138,7 +138,7 @@ async fn pings_are_answered_with_their_payload_also_before_the_introduction() {
 }
 
 #[tokio::test]
-async fn one_that_does_not_answer_two_pings_is_closed_and_one_that_does_is_not() {
+async fn a_socket_that_misses_two_pings_is_closed() {
     let server = server("server.ping_interval_ms = 50").await;
     let mut silent = Socket::acknowledged(&server).await;
     let mut pings = 0;
@@ -312,7 +312,7 @@ on_both_databases! {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_one_operation_concerns_its_id_alone() {
+async fn an_invalid_operation_fails_only_its_own_id() {
     let server = server("").await;
     let mut socket = Socket::acknowledged(&server).await;
     for (payload, field) in [

@@ -167,7 +167,7 @@ async fn rows_that_came_before_their_partition_move_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn instances_that_make_them_at_once_make_each_once() {
+async fn concurrent_instances_create_each_partition_once() {
     let database = TestDatabase::postgres().await;
     let instances = join_all((0..4).map(|_| database.reopen())).await;
     for passed in [0, 20, 40] {
@@ -205,7 +205,7 @@ async fn cut(database: &TestDatabase) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_interrupted_is_finished_by_the_next() {
+async fn an_interrupted_creation_is_finished_by_the_next_pass() {
     let database = TestDatabase::postgres().await;
     let (first, second) = (database.reopen().await, database.reopen().await);
     let clock = Clock::fixed(NOW);

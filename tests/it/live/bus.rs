@@ -185,7 +185,7 @@ async fn a_broker_that_is_killed_costs_a_second_and_nothing_else_and_is_found_ag
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn databases_that_share_a_broker_hear_nothing_of_each_other_and_lies_are_not_believed() {
+async fn databases_that_share_a_broker_are_separate_and_false_notices_are_ignored() {
     let broker = Broker::start().await;
     let bus = |name: &str| Arc::new(RedisBus::new(&broker.url(), name).unwrap()) as SharedBus;
     let (own, other) = (bus("own"), bus("other"));

@@ -253,7 +253,7 @@ async fn committed(database: &TestDatabase, project: ProjectId) -> Vec<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_dies_every_subscriber_sees_the_order_of_the_database() {
+async fn subscribers_see_the_commit_order_while_servers_fail() {
     let seed: u64 = rand::random();
     println!("seed {seed}");
     let mut rng = StdRng::seed_from_u64(seed);

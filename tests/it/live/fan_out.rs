@@ -363,7 +363,7 @@ async fn commit_large(server: &Server, world: &World, values: &[u32]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_that_never_reads_its_events_loses_its_place() {
+async fn a_stream_that_is_never_read_is_closed() {
     let server = server(TestDatabase::sqlite().await, "server.write_timeout_ms = 300\nlimits.streams_max = 1").await;
     let world = server.seed("organizations=1 projects=1").await;
     let connection = TcpSocket::new_v4().unwrap();

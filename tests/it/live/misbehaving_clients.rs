@@ -115,7 +115,7 @@ on_both_databases! {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_that_vanishes_while_much_is_sent_is_cut() {
+async fn a_client_that_vanishes_during_a_write_is_disconnected() {
     // Pings cannot tell: they would stand behind what it does not take.
     let server = server(TestDatabase::sqlite().await, "server.write_timeout_ms = 300\nlimits.sockets_max = 1").await;
     let world = server.seed("organizations=1 projects=1").await;
@@ -254,7 +254,7 @@ on_both_databases! {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_message_ends_its_own_socket_alone() {
+async fn an_invalid_message_closes_only_its_own_socket() {
     let server = server(TestDatabase::sqlite().await, "").await;
     let world = server.seed("organizations=1 projects=1").await;
     let after = commit(&server, &world, 1, 0, 1).await;

@@ -208,7 +208,7 @@ on_both_databases! {
 
 /// Two servers write and merge in one database; one is killed, and started again, while the other goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_servers_on_one_postgres_are_in_nobodys_way() {
+async fn two_servers_share_one_postgres_while_one_is_killed() {
     let (_, rng_seed) = plan();
     let mut rng = StdRng::seed_from_u64(rng_seed);
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];

@@ -48,7 +48,7 @@ async fn a_terminal_shows_a_bar_with_rate_and_time_left() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn elsewhere_a_line_comes_now_and_then() {
+async fn progress_without_a_terminal_is_printed_as_lines() {
     let database = seeded(TestDatabase::sqlite().await).await;
     let folder = tempfile::tempdir().unwrap();
     let mut command = import(&database, folder.path(), &["-", "--format", "ndjson", "--project", PROJECT]);

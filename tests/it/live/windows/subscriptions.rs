@@ -124,7 +124,7 @@ on_both_databases! {
 }
 
 #[tokio::test]
-async fn what_cannot_be_watched_has_its_code() {
+async fn invalid_window_subscriptions_are_refused_with_a_code() {
     let server = Server::fixed(TestDatabase::sqlite().await).await;
     let world = server.seed("organizations=1 projects=1").await;
     let organization = world.id("organization", 1);
