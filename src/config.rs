@@ -47,7 +47,7 @@ pub use self_monitoring::SelfMonitoring;
 pub use server::Server;
 
 use section::{Key, Section};
-use source::Given;
+use source::GivenSetting;
 
 /// All settings of the server, one struct per section.
 ///
@@ -159,7 +159,7 @@ impl Config {
         if problems.is_empty() { Ok(config) } else { Err(ConfigError::new(problems)) }
     }
 
-    fn set(&mut self, given: &Given, keys: &[Key]) -> Result<(), Problem> {
+    fn set(&mut self, given: &GivenSetting, keys: &[Key]) -> Result<(), Problem> {
         let replaced = self.sections_mut().into_iter().find_map(|section| section.set(&given.key, &given.raw));
         match replaced {
             Some(Ok(())) => Ok(()),

@@ -48,7 +48,7 @@ pub use groups::{GroupBy, GroupKey, Groups, Having, MetricGroup};
 pub use late::Late;
 pub use measurements::{MeasurementOrder, MeasurementPage, MeasurementPosition, MeasurementSortKey, Measurements};
 pub use parent::Parent;
-pub use question::{Projects, Question, StatusFilter, Want, until_now};
+pub use question::{Projects, Question, StatisticsNeeded, StatusFilter, until_now};
 pub use series::{Bucket, Series};
 pub use slowest::{EndpointStats, Slowest};
 pub use statistic::Statistic;

@@ -115,7 +115,8 @@ impl ImportRun {
         let mut signals = Signals::listen()?;
         let scope = auth::server_scope();
         core.ingest.admit(&scope, project).await.map_err(as_data)?;
-        let options = Options { source: SOURCE, mode: Mode::Partial, part_rows, rejected: RejectedIndexes::Kept };
+        let options =
+            Options { source: SOURCE, mode: Mode::Partial, part_rows, rejected: RejectedIndexes::RetainedSince };
         let mut bulk = Bulk::new(&scope, &core.ingest, options);
         loop {
             let record = tokio::select! {

@@ -7,7 +7,7 @@ use std::fs;
 
 use super::error::Problem;
 use super::section::Key;
-use super::source::{Given, Raw, Source};
+use super::source::{GivenSetting, RawValue, Source};
 
 const PREFIX: &str = "PERFGRAPH_";
 /// Conventional names set by hosting platforms. The prefixed name of the same key overrides them.
@@ -32,7 +32,7 @@ pub(super) fn variables(problems: &mut Vec<Problem>) -> Vec<(String, String)> {
 }
 
 /// The values of these variables with the paths of their keys. Later ones override earlier ones.
-pub(super) fn given(variables: &[(String, String)], keys: &[Key], problems: &mut Vec<Problem>) -> Vec<Given> {
+pub(super) fn given(variables: &[(String, String)], keys: &[Key], problems: &mut Vec<Problem>) -> Vec<GivenSetting> {
     let mut ours: Vec<_> = variables
         .iter()
         .filter(|(name, value)| is_ours(name) && !value.is_empty() && !is_service_link(name, value))
@@ -61,8 +61,8 @@ pub(super) fn given(variables: &[(String, String)], keys: &[Key], problems: &mut
     given
 }
 
-fn one(key: String, text: String, variable: &str) -> Given {
-    Given { key, raw: Raw::Text(text), source: Source::Environment(variable.to_owned()) }
+fn one(key: String, text: String, variable: &str) -> GivenSetting {
+    GivenSetting { key, raw: RawValue::Text(text), source: Source::Environment(variable.to_owned()) }
 }
 
 fn is_ours(name: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::source::Given;
+use super::source::GivenSetting;
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -50,9 +50,9 @@ impl Problem {
     }
 
     /// Appends the sources of the values, because any of four sources may have set them.
-    pub(super) fn name_sources(&mut self, given: &[Given]) {
+    pub(super) fn name_sources(&mut self, given: &[GivenSetting]) {
         let effective = |key: &String| given.iter().rev().find(|given| given.key == *key);
-        let places: Vec<_> = self.keys.iter().filter_map(effective).map(Given::place).collect();
+        let places: Vec<_> = self.keys.iter().filter_map(effective).map(GivenSetting::place).collect();
         if !places.is_empty() {
             self.sentence = format!("{} (set by {})", self.sentence, places.join(" and "));
         }

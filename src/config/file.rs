@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use super::Config;
 use super::error::Problem;
 use super::section::Key;
-use super::source::{Given, Raw, Source};
+use super::source::{GivenSetting, RawValue, Source};
 
 /// The file that is read from the working directory if no other is given.
 pub(super) const DEFAULT: &str = "perfgraph.toml";
@@ -25,7 +25,7 @@ pub(super) fn read(named: Option<&Path>) -> Result<Option<(String, String)>, Pro
 }
 
 /// All values of the file with the paths of their keys.
-pub(super) fn given(file: &str, text: &str, keys: &[Key], problems: &mut Vec<Problem>) -> Vec<Given> {
+pub(super) fn given(file: &str, text: &str, keys: &[Key], problems: &mut Vec<Problem>) -> Vec<GivenSetting> {
     let table = match text.parse::<Table>() {
         Ok(table) => table,
         Err(cause) => {
@@ -81,8 +81,8 @@ pub(super) fn commented(config: &Config) -> String {
     text
 }
 
-fn one(file: &str, key: String, value: Value) -> Given {
-    Given { key, raw: Raw::Value(value), source: Source::File(file.to_owned()) }
+fn one(file: &str, key: String, value: Value) -> GivenSetting {
+    GivenSetting { key, raw: RawValue::Value(value), source: Source::File(file.to_owned()) }
 }
 
 fn in_section(key: &Key, section: &str) -> bool {

@@ -3,7 +3,7 @@
 //! The macro keeps a setting in one place: its doc comment is also its comment in the default file, and its default is
 //! the same in the code and in the file.
 
-use super::source::Raw;
+use super::source::RawValue;
 
 /// One setting with its current value.
 pub(super) struct Key {
@@ -38,7 +38,7 @@ pub(super) trait Section {
     fn keys(&self) -> Vec<Key>;
 
     /// Replaces the setting with this path. `None`: there is no such setting. `Err`: the values it accepts.
-    fn set(&mut self, path: &str, raw: &Raw) -> Option<Result<(), &'static str>>;
+    fn set(&mut self, path: &str, raw: &RawValue) -> Option<Result<(), &'static str>>;
 }
 
 /// Generates the struct of a section.
@@ -91,7 +91,7 @@ macro_rules! section {
                 own.into_iter()$($(.chain($crate::config::section::Section::keys(&self.$part)))+)?.collect()
             }
 
-            fn set(&mut self, path: &str, raw: &$crate::config::source::Raw) -> Option<Result<(), &'static str>> {
+            fn set(&mut self, path: &str, raw: &$crate::config::source::RawValue) -> Option<Result<(), &'static str>> {
                 $(if $crate::config::section::path($name, $crate::config::section::key_name!($field $($key)?)) == path {
                     return Some($crate::config::setting::set(&mut self.$field, raw));
                 })+

@@ -11,7 +11,7 @@ use toml::Value;
 use super::database_url::DatabaseUrl;
 use super::origin::Origin;
 use super::section::Key;
-use super::source::Raw;
+use super::source::RawValue;
 
 /// The type of a setting.
 pub(super) trait Setting: Sized {
@@ -47,10 +47,10 @@ pub(super) fn key<T: Setting>(path: &str, comment: &'static [&'static str], valu
 ///
 /// # Errors
 /// The values that the setting accepts.
-pub(super) fn set<T: Setting>(slot: &mut T, raw: &Raw) -> Result<(), &'static str> {
+pub(super) fn set<T: Setting>(slot: &mut T, raw: &RawValue) -> Result<(), &'static str> {
     let read = match raw {
-        Raw::Text(text) => T::from_text(text),
-        Raw::Value(value) => T::from_value(value),
+        RawValue::Text(text) => T::from_text(text),
+        RawValue::Value(value) => T::from_value(value),
     };
     *slot = read.ok_or(T::EXPECTED)?;
     Ok(())

@@ -8,7 +8,7 @@ use super::section::Key;
 use super::suggest;
 
 /// A value before it is parsed as the type of its setting.
-pub(super) enum Raw {
+pub(super) enum RawValue {
     /// Text from the environment or a flag.
     Text(String),
     /// A typed value from the file.
@@ -26,29 +26,29 @@ pub(super) enum Source {
 }
 
 /// A value given for a key, which may be unknown.
-pub(super) struct Given {
+pub(super) struct GivenSetting {
     /// `section.name`.
     pub key: String,
     /// The value.
-    pub raw: Raw,
+    pub raw: RawValue,
     /// Its source.
     pub source: Source,
 }
 
 /// The values of the command line flags.
-pub(super) fn flags(overrides: &Overrides) -> Vec<Given> {
+pub(super) fn flags(overrides: &Overrides) -> Vec<GivenSetting> {
     let listen = overrides.listen.clone().map(|text| ("server.listen", "--listen", text));
     let url = overrides.database_url.as_ref();
     let url = url.map(|url| ("database.url", "--database-url", url.reveal().to_owned()));
-    let given = |(key, flag, text): (&str, _, _)| Given {
+    let given = |(key, flag, text): (&str, _, _)| GivenSetting {
         key: key.to_owned(),
-        raw: Raw::Text(text),
+        raw: RawValue::Text(text),
         source: Source::Flag(flag),
     };
     [listen, url].into_iter().flatten().map(given).collect()
 }
 
-impl Given {
+impl GivenSetting {
     /// The place to change: a key in a file, an environment variable, or a flag.
     pub fn place(&self) -> String {
         match &self.source {
@@ -80,7 +80,7 @@ impl Given {
     }
 }
 
-impl Raw {
+impl RawValue {
     fn describe(&self) -> String {
         match self {
             Self::Text(text) | Self::Value(Value::String(text)) => quoted(text),

@@ -27,11 +27,11 @@ const FILE_IS_TAKEN: &str = "another perfgraph process works on this SQLite file
 #[derive(Debug)]
 pub struct Instance {
     node: Option<u8>,
-    hold: Hold,
+    hold: NodeClaim,
 }
 
 #[derive(Debug)]
-enum Hold {
+enum NodeClaim {
     /// Open and locked; closing it unlocks.
     File { _locked: File },
     /// Others may work on the database too, or nobody else knows it.
@@ -46,14 +46,14 @@ impl Instance {
     pub fn claim(settings: &config::Database, node: Option<u8>) -> Result<Self> {
         let hold = match sqlite_file(settings.url.reveal())? {
             Some(file) => lock_file(&file)?,
-            None => Hold::Nothing,
+            None => NodeClaim::Nothing,
         };
         Ok(Self { node, hold })
     }
 
     /// On a database that nobody else can know, such as a file that is still to get its name.
     pub const fn alone(node: u8) -> Self {
-        Self { node: Some(node), hold: Hold::Nothing }
+        Self { node: Some(node), hold: NodeClaim::Nothing }
     }
 
     /// The node that is wanted.
@@ -82,7 +82,7 @@ pub fn beside(file: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-fn lock_file(file: &Path) -> Result<Hold> {
+fn lock_file(file: &Path) -> Result<NodeClaim> {
     // By its own name where it is reached through a link: two names must not make two locks.
     let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
     let name = beside(&file, ".lock");
@@ -90,7 +90,7 @@ fn lock_file(file: &Path) -> Result<Hold> {
         Error::input("database.url", format!("the lock file beside the database cannot be made: {error}"))
     })?;
     match locked.try_lock() {
-        Ok(()) => Ok(Hold::File { _locked: locked }),
+        Ok(()) => Ok(NodeClaim::File { _locked: locked }),
         Err(TryLockError::WouldBlock) => {
             Err(Error::Unavailable { message: FILE_IS_TAKEN, retry_after_s: 1, source: None })
         }

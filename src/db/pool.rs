@@ -18,13 +18,13 @@ use sqlx::{
 use super::{
     commit_notices::CommitNotices,
     readers::Readers,
-    session::{Asked, Connections, Session},
+    session::{Connections, Session, StatementCount},
     statement::StatementLog,
 };
 use crate::{
     config,
     error::{Error, Result},
-    model::{Kept, change::LogPosition},
+    model::{RetainedSince, change::LogPosition},
 };
 
 /// The page cache of each SQLite connection, in KiB (negative numbers). Small, because the page cache of the system serves
@@ -62,8 +62,8 @@ pub struct Database {
     read: Readers,
     pub(super) write: DatabaseConnection,
     file: Option<PathBuf>,
-    kept: Arc<RwLock<Kept>>,
-    asked: Asked,
+    kept: Arc<RwLock<RetainedSince>>,
+    asked: StatementCount,
     notices: CommitNotices<LogPosition>,
 }
 
@@ -115,8 +115,8 @@ impl Database {
             read: Readers::sqlite(read),
             write: SqlxSqliteConnector::from_sqlx_sqlite_pool(write),
             file: Some(file),
-            kept: Arc::new(RwLock::new(Kept::EVERYTHING)),
-            asked: Asked::default(),
+            kept: Arc::new(RwLock::new(RetainedSince::EVERYTHING)),
+            asked: StatementCount::default(),
             notices: CommitNotices::default(),
         })
     }
@@ -143,8 +143,8 @@ impl Database {
             read: Readers::postgres(read),
             write: SqlxPostgresConnector::from_sqlx_postgres_pool(write),
             file: None,
-            kept: Arc::new(RwLock::new(Kept::EVERYTHING)),
-            asked: Asked::default(),
+            kept: Arc::new(RwLock::new(RetainedSince::EVERYTHING)),
+            asked: StatementCount::default(),
             notices: CommitNotices::default(),
         })
     }
@@ -175,7 +175,7 @@ impl Database {
     }
 
     /// The bounds of retention that new sessions carry.
-    pub fn kept(&self) -> Kept {
+    pub fn kept(&self) -> RetainedSince {
         *self.kept.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -185,7 +185,7 @@ impl Database {
     }
 
     /// Sets the bounds of retention for new sessions.
-    pub fn set_kept(&self, kept: Kept) {
+    pub fn set_kept(&self, kept: RetainedSince) {
         *self.kept.write().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 

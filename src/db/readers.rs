@@ -44,20 +44,20 @@ struct Inner {
 
 #[derive(Debug)]
 enum Kind {
-    Sqlite(Stock<Sqlite>),
-    Postgres(Stock<Postgres>),
+    Sqlite(ConnectionStock<Sqlite>),
+    Postgres(ConnectionStock<Postgres>),
 }
 
 impl Readers {
     /// For an SQLite file.
     pub fn sqlite(pool: SqlitePool) -> Self {
-        let at_hand = Kind::Sqlite(Stock::new(pool.clone()));
+        let at_hand = Kind::Sqlite(ConnectionStock::new(pool.clone()));
         Self(Arc::new(Inner { pool: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool), at_hand }))
     }
 
     /// For a PostgreSQL server.
     pub fn postgres(pool: PgPool) -> Self {
-        let at_hand = Kind::Postgres(Stock::new(pool.clone()));
+        let at_hand = Kind::Postgres(ConnectionStock::new(pool.clone()));
         Self(Arc::new(Inner { pool: SqlxPostgresConnector::from_sqlx_postgres_pool(pool), at_hand }))
     }
 
@@ -89,7 +89,7 @@ impl Readers {
     }
 
     /// The pool itself, for as long as the guard beside it is kept.
-    pub fn pool(&self) -> (&DatabaseConnection, Waiting<'_>) {
+    pub fn pool(&self) -> (&DatabaseConnection, PoolWaiter<'_>) {
         (&self.0.pool, self.waiting())
     }
 
@@ -101,7 +101,7 @@ impl Readers {
         }
     }
 
-    fn waiting(&self) -> Waiting<'_> {
+    fn waiting(&self) -> PoolWaiter<'_> {
         match &self.0.at_hand {
             Kind::Sqlite(stock) => stock.waiting(),
             Kind::Postgres(stock) => stock.waiting(),
@@ -114,62 +114,63 @@ fn failed(error: sqlx::Error) -> DbErr {
 }
 
 /// A pool, and what was taken out of it and is not in use.
-struct Stock<DB: sqlx::Database> {
+struct ConnectionStock<DB: sqlx::Database> {
     pool: Pool<DB>,
     /// One permit for each connection: whoever has one finds a connection at hand or in the pool.
     room: Semaphore,
-    at_hand: Mutex<Vec<Held<DB>>>,
+    at_hand: Mutex<Vec<IdleConnection<DB>>>,
     /// Number of waiters for the pool. Changed before `at_hand` is looked at, which is why a connection that could serve them
     /// is never put there unnoticed.
     waiting: AtomicUsize,
 }
 
-struct Held<DB: sqlx::Database> {
+struct IdleConnection<DB: sqlx::Database> {
     connection: PoolConnection<DB>,
     since: Stopwatch,
 }
 
-/// A connection in use. Dropped without [`Taken::put_back`] it goes to the pool, which looks whether it still works.
-struct Taken<'a, DB: sqlx::Database> {
-    stock: &'a Stock<DB>,
+/// A connection in use. Dropped without [`LentConnection::put_back`] it goes to the pool, which looks whether it still
+/// works.
+struct LentConnection<'a, DB: sqlx::Database> {
+    stock: &'a ConnectionStock<DB>,
     connection: PoolConnection<DB>,
     since: Stopwatch,
     _permit: SemaphorePermit<'a>,
 }
 
 /// Somebody who waits for the pool.
-pub struct Waiting<'a>(&'a AtomicUsize);
+pub struct PoolWaiter<'a>(&'a AtomicUsize);
 
-impl Drop for Waiting<'_> {
+impl Drop for PoolWaiter<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-impl<DB: sqlx::Database> Stock<DB> {
+impl<DB: sqlx::Database> ConnectionStock<DB> {
     fn new(pool: Pool<DB>) -> Self {
         let connections = usize::try_from(pool.options().get_max_connections()).unwrap_or(usize::MAX);
         let room = Semaphore::new(connections.min(Semaphore::MAX_PERMITS));
         Self { pool, room, at_hand: Mutex::default(), waiting: AtomicUsize::new(0) }
     }
 
-    fn at_hand(&self) -> MutexGuard<'_, Vec<Held<DB>>> {
+    fn at_hand(&self) -> MutexGuard<'_, Vec<IdleConnection<DB>>> {
         self.at_hand.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn take(&self) -> Result<Taken<'_, DB>, DbErr> {
+    async fn take(&self) -> Result<LentConnection<'_, DB>, DbErr> {
         let permit = match self.room.try_acquire() {
             Ok(permit) => permit,
             Err(_) => self.permit().await.map_err(not_acquired)?,
         };
         // One that lay there for long may be dead by now: dropped, it goes to the pool, which finds that out.
         let at_hand = self.at_hand().pop().filter(|held| held.since.elapsed_ms() < AT_HAND_MS);
-        let Held { connection, since } = match at_hand {
+        let IdleConnection { connection, since } = match at_hand {
             Some(held) => held,
             // In a box of its own: connecting is rare and would make the future of every query ten times as large.
             None => Box::pin(self.acquire()).await.map_err(not_acquired)?,
         };
-        Ok(Taken { stock: self, connection, since, _permit: permit })
+        Ok(LentConnection { stock: self, connection, since, _permit: permit })
     }
 
     async fn permit(&self) -> sqlx::Result<SemaphorePermit<'_>> {
@@ -177,15 +178,15 @@ impl<DB: sqlx::Database> Stock<DB> {
         waited.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)
     }
 
-    async fn acquire(&self) -> sqlx::Result<Held<DB>> {
+    async fn acquire(&self) -> sqlx::Result<IdleConnection<DB>> {
         let _waiting = self.waiting();
-        Ok(Held { connection: self.pool.acquire().await?, since: Stopwatch::start() })
+        Ok(IdleConnection { connection: self.pool.acquire().await?, since: Stopwatch::start() })
     }
 
     /// Says that somebody waits for the pool, and gives back a connection that it can have.
-    fn waiting(&self) -> Waiting<'_> {
+    fn waiting(&self) -> PoolWaiter<'_> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
-        let waiting = Waiting(&self.waiting);
+        let waiting = PoolWaiter(&self.waiting);
         drop(self.at_hand().pop());
         waiting
     }
@@ -198,7 +199,7 @@ impl<DB: sqlx::Database> Stock<DB> {
     }
 }
 
-impl<DB: sqlx::Database> Stock<DB>
+impl<DB: sqlx::Database> ConnectionStock<DB>
 where
     SqlxValues: IntoArguments<DB>,
     QueryResult: From<DB::Row>,
@@ -228,14 +229,14 @@ where
     sqlx::query_with(AssertSqlSafe(statement.sql), SqlxValues(values))
 }
 
-impl<DB: sqlx::Database> Taken<'_, DB> {
+impl<DB: sqlx::Database> LentConnection<'_, DB> {
     /// Keeps the connection at hand after a query that ended well.
     fn put_back(self) {
         let Self { stock, connection, since, _permit: permit } = self;
         let mut at_hand = stock.at_hand();
         let is_wanted = stock.waiting.load(Ordering::SeqCst) > 0;
         if !is_wanted && since.elapsed_ms() < AT_HAND_MS && !stock.pool.is_closed() {
-            at_hand.push(Held { connection, since });
+            at_hand.push(IdleConnection { connection, since });
         }
         drop(at_hand);
         drop(permit);
@@ -250,7 +251,7 @@ fn not_acquired(error: sqlx::Error) -> DbErr {
     }
 }
 
-impl<DB: sqlx::Database> fmt::Debug for Stock<DB> {
+impl<DB: sqlx::Database> fmt::Debug for ConnectionStock<DB> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stock").field("at_hand", &self.at_hand().len()).finish_non_exhaustive()
     }

@@ -15,13 +15,13 @@ use sea_orm::{
 
 use super::{
     commit_notices::CommitNotices,
-    readers::{Readers, Waiting},
+    readers::{PoolWaiter, Readers},
     statement::StatementLog,
 };
 use crate::{
     clock::Stopwatch,
     error::{Error, Result},
-    model::{Kept, change::LogPosition},
+    model::{RetainedSince, change::LogPosition},
 };
 
 /// A connection (pool or transaction) with the log of the request that uses it.
@@ -29,16 +29,16 @@ use crate::{
 pub struct Logged<C> {
     inner: C,
     log: StatementLog,
-    kept: Kept,
-    asked: Asked,
+    kept: RetainedSince,
+    asked: StatementCount,
     notices: CommitNotices<LogPosition>,
 }
 
 /// The number of statements that sessions have sent; clones share the counter.
 #[derive(Clone, Debug, Default)]
-pub struct Asked(Arc<AtomicU64>);
+pub struct StatementCount(Arc<AtomicU64>);
 
-impl Asked {
+impl StatementCount {
     /// Number of statements so far.
     pub fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -65,15 +65,15 @@ impl<C> Logged<C> {
     pub const fn new(
         inner: C,
         log: StatementLog,
-        kept: Kept,
-        asked: Asked,
+        kept: RetainedSince,
+        asked: StatementCount,
         notices: CommitNotices<LogPosition>,
     ) -> Self {
         Self { inner, log, kept, asked, notices }
     }
 
     /// The bounds of retention when the session was created.
-    pub const fn kept(&self) -> Kept {
+    pub const fn kept(&self) -> RetainedSince {
         self.kept
     }
 
@@ -154,7 +154,7 @@ impl Transaction {
 
 impl Connections {
     /// The pool itself, for as long as the guard beside it is kept.
-    fn pool(&self) -> (&DatabaseConnection, Option<Waiting<'_>>) {
+    fn pool(&self) -> (&DatabaseConnection, Option<PoolWaiter<'_>>) {
         match self {
             Self::Read(readers) => {
                 let (pool, waiting) = readers.pool();

@@ -9,7 +9,7 @@ use sea_orm::sea_query::{Cond, Expr, ExprTrait, NullOrdering, Order, OrderedStat
 
 use super::order::{OrderField, SortKind, keys};
 use crate::model::{
-    order::{OrderBy, Position, Sort, SortValue},
+    order::{ListPosition, OrderBy, Sort, SortValue},
     page::{Direction, PageRequest},
 };
 
@@ -66,7 +66,7 @@ impl Keyset {
     }
 
     /// The condition for rows after this position.
-    pub(super) fn beyond(&self, position: &Position) -> Cond {
+    pub(super) fn beyond(&self, position: &ListPosition) -> Cond {
         let id = SortValue::Integer(position.id);
         let bounds: Vec<_> = self.columns.iter().zip(position.values.iter().chain([&id])).collect();
         if let Some(sort) = one_comparison(&bounds) {

@@ -21,7 +21,7 @@ use crate::{
     db::{Database, Session, StatementLog},
     entity::{organization, project},
     error::{Error, Result},
-    model::{Key, OrganizationId, ProblemKind, ProjectId, Reach, Role, Scope},
+    model::{Key, OrganizationId, ProblemKind, ProjectId, Role, Scope, VisibleOrganizations},
 };
 
 /// Time for which the status of a project is reused without another query.
@@ -104,7 +104,7 @@ pub(super) fn to_role(scope: &Scope, least: Role) -> Access {
 
 /// Narrows a statement to the scope; `organization` is the column of the organization.
 pub(super) fn narrow(select: &mut SelectStatement, scope: &Scope, organization: impl IntoColumnRef) {
-    if let Reach::Organization(own) = scope.reach() {
+    if let VisibleOrganizations::Organization(own) = scope.organizations() {
         select.and_where(Expr::col(organization).eq(own));
     }
 }

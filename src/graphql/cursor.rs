@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     model::{
         filter::Number,
-        order::{OrderBy, Position, Sort, SortValue},
+        order::{CommitPosition, OrderBy, Sort, SortValue},
     },
 };
 
@@ -67,7 +67,7 @@ pub fn of<N: Record>(order: &[OrderBy<N::OrderField>], row: &N) -> Result<String
 ///
 /// # Errors
 /// [`Error::Input`] with the argument if the text is not a cursor of such a list, or is one of another order.
-pub fn decode<F: OrderField>(argument: &'static str, cursor: &str, order: &[OrderBy<F>]) -> Result<Position> {
+pub fn decode<F: OrderField>(argument: &'static str, cursor: &str, order: &[OrderBy<F>]) -> Result<CommitPosition> {
     let order = keys(order);
     let refuse = || Error::input(argument, "is not a cursor of this list; use one from pageInfo or an edge unchanged");
     let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).map_err(|_| refuse())?;
@@ -93,10 +93,10 @@ fn write_header<F: OrderField>(bytes: &mut Vec<u8>, order: &[OrderBy<F>]) {
     }));
 }
 
-fn read<F: OrderField>(mut rest: &[u8], order: &[OrderBy<F>]) -> Option<Position> {
+fn read<F: OrderField>(mut rest: &[u8], order: &[OrderBy<F>]) -> Option<CommitPosition> {
     let values = order.iter().map(|key| value(&mut rest, key.field.kind())).collect::<Option<_>>()?;
     let id = i64::from_be_bytes(take(&mut rest)?);
-    rest.is_empty().then_some(Position { values, id })
+    rest.is_empty().then_some(CommitPosition { values, id })
 }
 
 fn value(rest: &mut &[u8], kind: SortKind) -> Option<SortValue> {
@@ -161,7 +161,7 @@ mod tests {
             let position = decode("after", &cursor(department, salary), &ORDER).unwrap();
             let salary = salary.map_or(SortValue::Unknown, |salary| SortValue::Number(Number(salary)));
             let values = vec![SortValue::Text(department.to_owned()), salary, SortValue::Integer(i64::MAX)];
-            assert_eq!(position, Position { values, id: -5 });
+            assert_eq!(position, CommitPosition { values, id: -5 });
         }
     }
 

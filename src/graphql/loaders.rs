@@ -39,7 +39,7 @@ use crate::{
 
 /// A row and the columns to read of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Asked<Id, Fields> {
+pub struct AskedRow<Id, Fields> {
     /// The row's id.
     pub id: Id,
     /// The columns to read.
@@ -77,7 +77,7 @@ pub struct AskedSample {
 
 /// A loader of this schema.
 pub type Loader<K, V> = loader::Loader<K, V, Source>;
-type ById<Id, Fields, Row> = Loader<Asked<Id, Fields>, Arc<Row>>;
+type ById<Id, Fields, Row> = Loader<AskedRow<Id, Fields>, Arc<Row>>;
 /// Pages of lists, by parent.
 pub type ByParent<Parent, C, F, Row> = Loader<AskedPage<Parent, C, F, <F as OrderField>::Fields>, Arc<Page<Row>>>;
 type Lists<Parent, N, Row = Arc<N>> = ByParent<Parent, <N as Record>::Condition, <N as Record>::OrderField, Row>;
@@ -170,7 +170,7 @@ impl Loaders {
         /// Reads all rows in one statement, with every column that any of them needs.
         macro_rules! by_id {
             ($load:path) => {
-                Loader::new(shared, |Source { scope, db, .. }, asked: Vec<Asked<_, _>>| {
+                Loader::new(shared, |Source { scope, db, .. }, asked: Vec<AskedRow<_, _>>| {
                     Box::pin(async move {
                         let (ids, fields) = union(asked.iter().map(|asked| (&asked.id, asked.fields)));
                         let found = $load(scope, db, &ids, fields).await?;

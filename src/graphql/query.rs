@@ -9,7 +9,7 @@ use async_graphql::{Context, ID, MergedObject, Object};
 
 use super::{
     context::request,
-    loaders::{Asked, AskedEmployeeStats},
+    loaders::{AskedEmployeeStats, AskedRow},
     node::NodeId,
     page::{self, PageArguments},
     plain_list::PlainListQuery,
@@ -85,7 +85,7 @@ impl DirectoryQuery {
                     let Some(id) = NodeId::organization(&id) else {
                         return Ok(None);
                     };
-                    let row = request.load_at_top(|loaders| &loaders.organization, Asked { id, fields }).await?;
+                    let row = request.load_at_top(|loaders| &loaders.organization, AskedRow { id, fields }).await?;
                     Ok(row.map(Organization).map(One))
                 }
                 (None, Some(slug)) => {
@@ -94,7 +94,7 @@ impl DirectoryQuery {
                         return Ok(None);
                     }
                     let row = request
-                        .load_at_top(|loaders| &loaders.organization_by_slug, Asked { id: slug, fields })
+                        .load_at_top(|loaders| &loaders.organization_by_slug, AskedRow { id: slug, fields })
                         .await?;
                     Ok(row.map(Organization).map(One))
                 }
@@ -149,7 +149,7 @@ impl DirectoryQuery {
             let Some(id) = NodeId::employee(&id) else {
                 return Ok(None);
             };
-            let asked = Asked { id, fields: selection::of_object(context.field()) };
+            let asked = AskedRow { id, fields: selection::of_object(context.field()) };
             Ok(request(context)?.load_at_top(|loaders| &loaders.employee, asked).await?.map(Employee).map(One))
         }
         .await
@@ -218,7 +218,7 @@ impl DirectoryQuery {
             let Some(id) = NodeId::project(&id) else {
                 return Ok(None);
             };
-            let asked = Asked { id, fields: selection::of_object(context.field()) };
+            let asked = AskedRow { id, fields: selection::of_object(context.field()) };
             Ok(request(context)?.load_at_top(|loaders| &loaders.project, asked).await?.map(Project).map(One))
         }
         .await
@@ -270,19 +270,19 @@ async fn node(context: &Context<'_>, id: &ID) -> Result<Option<Node>> {
     // A selection on an interface may contain fields of several types: each type reads those that it has.
     Ok(match NodeId::decode(id) {
         Some(NodeId::Organization(id)) => {
-            let asked = Asked { id, fields: selection::of_object(context.field()) };
+            let asked = AskedRow { id, fields: selection::of_object(context.field()) };
             loaders.organization.load(asked).await?.map(|row| Node::Organization(Organization(row)))
         }
         Some(NodeId::Employee(id)) => {
-            let asked = Asked { id, fields: selection::of_object(context.field()) };
+            let asked = AskedRow { id, fields: selection::of_object(context.field()) };
             loaders.employee.load(asked).await?.map(|row| Node::Employee(Employee(row)))
         }
         Some(NodeId::Project(id)) => {
-            let asked = Asked { id, fields: selection::of_object(context.field()) };
+            let asked = AskedRow { id, fields: selection::of_object(context.field()) };
             loaders.project.load(asked).await?.map(|row| Node::Project(Project(row)))
         }
         Some(NodeId::Release(id)) => {
-            let asked = Asked { id, fields: selection::of_object(context.field()) };
+            let asked = AskedRow { id, fields: selection::of_object(context.field()) };
             loaders.release.load(asked).await?.map(|row| Node::Release(Release(row)))
         }
         Some(NodeId::Metric(key)) => loaders.metric.load(key).await?.map(Node::Metric),

@@ -6,7 +6,7 @@ use async_graphql::{Context, ID, Object};
 
 use super::{
     context::{RequestContext, request},
-    loaders::Asked,
+    loaders::AskedRow,
     node::NodeId,
     selection,
     types::{self, comparison::ReleaseComparison, stats::Statistic},
@@ -95,6 +95,6 @@ async fn run(request: &RequestContext, id: Option<Key<ReleaseId>>, what: &'stati
 }
 
 async fn row(request: &RequestContext, id: Key<ReleaseId>, fields: ReleaseFields) -> Result<Arc<directory::Release>> {
-    let found = request.loaders().release.load(Asked { id, fields }).await?;
+    let found = request.loaders().release.load(AskedRow { id, fields }).await?;
     found.ok_or_else(|| Error::not_found("release"))
 }

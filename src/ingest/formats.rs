@@ -16,7 +16,7 @@ use self::{
     csv::Csv,
     json_array::JsonArray,
     lines::Lines,
-    record::{Fed, Framing, RecordBytes},
+    record::{FeedResult, Framing, RecordBytes},
 };
 use super::submission::FieldError;
 
@@ -91,8 +91,8 @@ impl<R: AsyncBufRead + Unpin + Send> RecordReader<R> {
                 (0, true)
             } else {
                 match self.framing.feed(chunk, &mut self.record)? {
-                    Fed::Incomplete => (chunk.len(), false),
-                    Fed::Complete(taken) => (taken, true),
+                    FeedResult::Incomplete => (chunk.len(), false),
+                    FeedResult::Complete(taken) => (taken, true),
                 }
             };
             if let Some(digest) = &mut self.digest {

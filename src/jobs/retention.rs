@@ -18,7 +18,7 @@ use crate::{
     db::Database,
     error::Result,
     live::changes,
-    model::{Kept, timestamp::DAY_MICROS},
+    model::{RetainedSince, timestamp::DAY_MICROS},
 };
 
 /// Number of consecutive passes that must find the bounds unchanged before data is removed. At one pass per 15 seconds, every
@@ -30,14 +30,14 @@ const UNCHANGED_PASSES: u32 = 4;
 pub struct Retention {
     database: Database,
     settings: config::Retention,
-    seen: Kept,
+    seen: RetainedSince,
     unchanged_passes: u32,
 }
 
 impl Retention {
     /// Starts without knowledge of earlier passes, so that the first removal follows after several passes.
     pub const fn new(database: Database, settings: config::Retention) -> Self {
-        Self { database, settings, seen: Kept::EVERYTHING, unchanged_passes: 0 }
+        Self { database, settings, seen: RetainedSince::EVERYTHING, unchanged_passes: 0 }
     }
 
     /// Removes expired idempotency keys, then publishes new bounds or, after enough passes, removes data before them.
@@ -49,7 +49,7 @@ impl Retention {
         let days_ago = |days: u32| clock.now().plus_micros(-i64::from(days) * DAY_MICROS);
         removal::batches_before(&self.database, days_ago(key_days)).await?;
         let published = bounds::load(&self.database).await?;
-        let wanted = published.later(Kept::days(clock.now(), raw_days, minute_days, hour_days));
+        let wanted = published.later(RetainedSince::days(clock.now(), raw_days, minute_days, hour_days));
         if wanted != published {
             bounds::publish(&self.database, wanted).await?;
             bounds::load(&self.database).await?;

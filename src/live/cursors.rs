@@ -13,7 +13,7 @@ use sea_orm::{ConnectionTrait, Statement};
 use crate::{
     db::{Database, StatementLog},
     error::{Error, Result},
-    model::{OrganizationId, Position, Positions, StreamCursor},
+    model::{CommitPosition, CommitPositions, OrganizationId, StreamCursor},
     random::Random,
 };
 
@@ -46,7 +46,7 @@ impl CursorPurpose {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenedCursor {
     /// The positions.
-    pub positions: Positions,
+    pub positions: CommitPositions,
     /// True for a submission's cursor, which has the position of one organization only.
     pub is_receipt: bool,
 }
@@ -89,10 +89,10 @@ impl Cursors {
     }
 
     /// Seals the positions of a stream.
-    pub fn seal(&self, purpose: CursorPurpose, positions: &Positions) -> String {
+    pub fn seal(&self, purpose: CursorPurpose, positions: &CommitPositions) -> String {
         let mut bytes = vec![VERSION];
         bytes.extend(purpose.0);
-        for (organization, Position { sequence, rows }) in positions.iter() {
+        for (organization, CommitPosition { sequence, rows }) in positions.iter() {
             put(&mut bytes, organization.0.cast_unsigned());
             put(&mut bytes, sequence.cast_unsigned());
             put(&mut bytes, u64::from(rows));
@@ -126,13 +126,13 @@ impl Cursors {
             let why = "is a cursor of another stream, filter or organization; use it with the stream and filter that it came from";
             return Err(refuse(why));
         }
-        let mut positions = Positions::default();
+        let mut positions = CommitPositions::default();
         while !rest.is_empty() {
             let mut number = || take(&mut rest).ok_or_else(|| refuse(NOT_A_CURSOR));
             let organization = OrganizationId(number()?.cast_signed());
             let sequence = number()?.cast_signed();
             let rows = u32::try_from(number()?).map_err(|_| refuse(NOT_A_CURSOR))?;
-            positions.set(organization, Position { sequence, rows });
+            positions.set(organization, CommitPosition { sequence, rows });
         }
         Ok(OpenedCursor { positions, is_receipt })
     }
@@ -186,17 +186,17 @@ mod tests {
         Cursors { key: [secret; blake3::KEY_LEN] }
     }
 
-    fn positions() -> Positions {
+    fn positions() -> CommitPositions {
         [(1_234_567_890_123, 77, 0), (4_611_686_018_427_387_904, i64::MAX, u32::MAX), (3, 1, 9)]
             .into_iter()
-            .map(|(organization, sequence, rows)| (OrganizationId(organization), Position { sequence, rows }))
+            .map(|(organization, sequence, rows)| (OrganizationId(organization), CommitPosition { sequence, rows }))
             .collect()
     }
 
     #[test]
     fn cursors_survive_sealing_and_are_short_for_one_organization() {
         let purpose = CursorPurpose::of("metricStream", "filter");
-        for positions in [Positions::default(), positions()] {
+        for positions in [CommitPositions::default(), positions()] {
             let text = cursors(1).seal(purpose, &positions);
             assert_eq!(cursors(1).unseal(purpose, &text).unwrap(), OpenedCursor { positions, is_receipt: false });
         }

@@ -6,7 +6,7 @@ use crate::{
     config,
     error::{Error, Result},
     model::{
-        OrganizationId, Position, Positions, RecordedMetric,
+        CommitPosition, CommitPositions, OrganizationId, RecordedMetric,
         timestamp::{duration_text, whole_micros},
     },
 };
@@ -57,9 +57,9 @@ impl StreamPacing {
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamEvent {
     /// The position at which the previous event ended.
-    pub from: Arc<Positions>,
+    pub from: Arc<CommitPositions>,
     /// The position after this event; a stream opened after it continues with the next row.
-    pub to: Arc<Positions>,
+    pub to: Arc<CommitPositions>,
     /// The matching rows; empty in a heartbeat.
     pub metrics: Vec<RecordedMetric>,
     /// The rows between the positions that could not be delivered.
@@ -72,9 +72,9 @@ pub struct StreamEvent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
     /// The start of the gap.
-    pub from: Positions,
+    pub from: CommitPositions,
     /// The end of the gap.
-    pub to: Positions,
+    pub to: CommitPositions,
     /// The number of measurements, if still known.
     pub missed: Option<u64>,
     /// The reason.
@@ -105,9 +105,9 @@ impl GapReason {
 pub(super) struct EventPacker {
     batch_max: usize,
     /// The end of the last event.
-    from: Arc<Positions>,
+    from: Arc<CommitPositions>,
     /// The position up to which all rows have been added.
-    at: Positions,
+    at: CommitPositions,
     metrics: Vec<RecordedMetric>,
     gap: Option<Gap>,
     full: VecDeque<StreamEvent>,
@@ -123,11 +123,11 @@ pub(super) struct CommitRows<I> {
     /// The matching rows, each with its index in the commit.
     pub matching: I,
     /// The position after these rows.
-    pub end: Position,
+    pub end: CommitPosition,
 }
 
 impl EventPacker {
-    pub fn new(start: Positions, batch_max: usize) -> Self {
+    pub fn new(start: CommitPositions, batch_max: usize) -> Self {
         Self {
             batch_max: batch_max.max(1),
             from: Arc::new(start.clone()),
@@ -139,7 +139,7 @@ impl EventPacker {
     }
 
     /// The position up to which all rows have been added.
-    pub const fn at(&self) -> &Positions {
+    pub const fn at(&self) -> &CommitPositions {
         &self.at
     }
 
@@ -149,7 +149,7 @@ impl EventPacker {
         for (ordinal, metric) in matching {
             self.metrics.push(metric);
             if self.metrics.len() >= self.batch_max {
-                self.at.set(organization, Position::inside(sequence, ordinal + 1, total));
+                self.at.set(organization, CommitPosition::inside(sequence, ordinal + 1, total));
                 let event = self.cut(false);
                 self.full.push_back(event);
             }
@@ -158,7 +158,7 @@ impl EventPacker {
     }
 
     /// Reports a gap from a position to the current one; `missed` is the number of rows, if known.
-    pub fn add_gap(&mut self, from: Positions, missed: Option<u64>) {
+    pub fn add_gap(&mut self, from: CommitPositions, missed: Option<u64>) {
         let to = self.at.clone();
         let empty = Gap { from, to: to.clone(), missed: Some(0), reason: GapReason::Retention };
         let gap = self.gap.get_or_insert(empty);

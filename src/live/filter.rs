@@ -7,7 +7,7 @@ use crate::{
     db::{Database, StatementLog},
     directory::reach::{self, ORGANIZATION, PROJECT},
     error::{Error, Result},
-    model::{Key, Measurement, MetricType, OrganizationId, ProjectId, Reach, Scope},
+    model::{Key, Measurement, MetricType, OrganizationId, ProjectId, Scope, VisibleOrganizations},
 };
 
 /// A filter of measurements. An empty list matches everything.
@@ -50,9 +50,9 @@ impl Filter {
             let projects = self.projects.iter().filter(|project| self.covers(**project));
             return Some(projects.map(|project| project.organization).collect());
         }
-        match (self.organization, scope.reach()) {
-            (Some(only), _) | (None, Reach::Organization(only)) => Some(BTreeSet::from([only])),
-            (None, Reach::Everything) => None,
+        match (self.organization, scope.organizations()) {
+            (Some(only), _) | (None, VisibleOrganizations::Organization(only)) => Some(BTreeSet::from([only])),
+            (None, VisibleOrganizations::Everything) => None,
         }
     }
 
@@ -96,8 +96,8 @@ impl Filter {
 /// The error for projects of several organizations. A caller who sees only one organization must not learn that the
 /// other projects exist.
 pub(super) fn several_organizations(scope: &Scope, message: &str) -> Error {
-    match scope.reach() {
-        Reach::Organization(_) => reach::unknown(PROJECT),
-        Reach::Everything => Error::input("filter.projectIds", message),
+    match scope.organizations() {
+        VisibleOrganizations::Organization(_) => reach::unknown(PROJECT),
+        VisibleOrganizations::Everything => Error::input("filter.projectIds", message),
     }
 }

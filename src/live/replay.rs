@@ -20,8 +20,8 @@ use crate::{
     entity::{endpoint, ingest_batch, metric_event, organization_stream},
     error::Result,
     model::{
-        Key, Measurement, MetricId, MetricType, OrganizationId, Position, Positions, ProjectId, Reach, RecordedMetric,
-        Scope, Timestamp,
+        CommitPosition, CommitPositions, Key, Measurement, MetricId, MetricType, OrganizationId, ProjectId,
+        RecordedMetric, Scope, Timestamp, VisibleOrganizations,
     },
 };
 
@@ -38,9 +38,9 @@ pub async fn last_sequences(
 ) -> Result<HashMap<OrganizationId, i64>> {
     use organization_stream::Column;
     let mut query = organization_stream::Entity::find();
-    match (organizations, scope.reach()) {
-        (None, Reach::Everything) => {}
-        (None, Reach::Organization(own)) => query = query.filter(Column::OrganizationId.eq(own)),
+    match (organizations, scope.organizations()) {
+        (None, VisibleOrganizations::Everything) => {}
+        (None, VisibleOrganizations::Organization(own)) => query = query.filter(Column::OrganizationId.eq(own)),
         (Some(organizations), _) => {
             let seen = organizations.iter().copied().filter(|organization| scope.sees(*organization));
             query = query.filter(Column::OrganizationId.is_in(seen));
@@ -131,7 +131,7 @@ struct ReplayedCommit {
     matching: Vec<(u32, RecordedMetric)>,
     /// The number of rows that retention removed, if known.
     missed: Option<u64>,
-    end: Position,
+    end: CommitPosition,
 }
 
 impl ReplayPage {
@@ -155,8 +155,8 @@ pub async fn page(
     database: &Database,
     filter: &Filter,
     organization: OrganizationId,
-    from: Position,
-    to: Position,
+    from: CommitPosition,
+    to: CommitPosition,
 ) -> Result<ReplayPage> {
     use ingest_batch::Column;
     if !scope.sees(organization) {
@@ -171,7 +171,7 @@ pub async fn page(
     let first = batches.first().and_then(|batch| batch.seq);
     if first != Some(from.sequence + 1) {
         // Sequences have no gaps, so retention has removed the ledger's older rows.
-        let end = first.map_or(to, |first| Position::after(first - 1));
+        let end = first.map_or(to, |first| CommitPosition::after(first - 1));
         let lost = ReplayedCommit { sequence: end.sequence, total: 0, matching: Vec::new(), missed: None, end };
         return Ok(ReplayPage { organization, commits: vec![lost] });
     }
@@ -194,7 +194,7 @@ pub async fn page(
             total: total(batch),
             matching: take_range(&mut rows, batch, range).filter_map(metric).collect(),
             missed: Some(missed.remove(&sequence).unwrap_or(0)),
-            end: Position::inside(sequence, range.end, total(batch)),
+            end: CommitPosition::inside(sequence, range.end, total(batch)),
         })
     });
     Ok(ReplayPage { organization, commits: commits.collect() })
@@ -204,7 +204,7 @@ pub async fn page(
 type CommitRange<'a> = (&'a ingest_batch::Model, Range<u32>);
 
 /// The rows of each commit between two positions, as many as make a page.
-fn ranges_between(batches: &[ingest_batch::Model], from: Position, to: Position) -> Vec<CommitRange<'_>> {
+fn ranges_between(batches: &[ingest_batch::Model], from: CommitPosition, to: CommitPosition) -> Vec<CommitRange<'_>> {
     let mut remaining = ROWS_MAX;
     let mut ranges = Vec::new();
     for batch in batches {
@@ -340,7 +340,7 @@ pub struct Replay {
     filter: Filter,
     packer: EventPacker,
     /// The end position of each organization that was not read completely.
-    ahead: VecDeque<(OrganizationId, Position)>,
+    ahead: VecDeque<(OrganizationId, CommitPosition)>,
     has_ended: bool,
 }
 
@@ -349,8 +349,8 @@ impl Replay {
         scope: &Scope,
         database: Database,
         filter: Filter,
-        from: Positions,
-        until: &Positions,
+        from: CommitPositions,
+        until: &CommitPositions,
         batch_max: usize,
     ) -> Self {
         let ahead = until.iter().filter(|(organization, to)| from.of(*organization) < *to).collect();

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     db::Database,
     error::{Error, Result},
-    model::{OrganizationId, Position, Positions, Scope},
+    model::{CommitPosition, CommitPositions, OrganizationId, Scope},
 };
 
 /// The sources of a stream.
@@ -40,7 +40,7 @@ pub async fn tail(
     source: StreamSource,
     filter: Filter,
     pacing: StreamPacing,
-) -> Result<(Arc<Positions>, impl Stream<Item = Result<StreamEvent>> + Send + 'static + use<>)> {
+) -> Result<(Arc<CommitPositions>, impl Stream<Item = Result<StreamEvent>> + Send + 'static + use<>)> {
     let StreamSource { database, publisher } = source;
     filter.check(scope, &database).await?;
     // Before the sequences are read: commits in between arrive here and are recognized by their sequence.
@@ -69,7 +69,7 @@ pub async fn replay(
     source: StreamSource,
     filter: Filter,
     after: OpenedCursor,
-    until: &Positions,
+    until: &CommitPositions,
     batch_max: usize,
 ) -> Result<impl Stream<Item = Result<StreamEvent>> + Send + 'static + use<>> {
     let StreamSource { database, .. } = source;
@@ -88,7 +88,7 @@ pub async fn replay(
         }
     }
     let is_ahead =
-        |known: &Positions| from.iter().any(|(organization, at)| at.touched() > known.of(organization).touched());
+        |known: &CommitPositions| from.iter().any(|(organization, at)| at.touched() > known.of(organization).touched());
     if is_ahead(until) && is_ahead(&last_positions(scope, &database, organizations.as_ref()).await?) {
         return Err(Error::input(
             "after",
@@ -103,7 +103,7 @@ async fn last_positions(
     scope: &Scope,
     database: &Database,
     organizations: Option<&BTreeSet<OrganizationId>>,
-) -> Result<Positions> {
+) -> Result<CommitPositions> {
     let last = last_sequences(scope, database, organizations).await?;
-    Ok(last.into_iter().map(|(organization, sequence)| (organization, Position::after(sequence))).collect())
+    Ok(last.into_iter().map(|(organization, sequence)| (organization, CommitPosition::after(sequence))).collect())
 }

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     db::Database,
     error::Result,
-    model::{OrganizationId, Position, Positions, Scope},
+    model::{CommitPosition, CommitPositions, OrganizationId, Scope},
 };
 
 /// Delay before a failed read is retried.
@@ -55,7 +55,7 @@ impl LiveTail {
         filter: Filter,
         organizations: Option<BTreeSet<OrganizationId>>,
         receiver: Receiver<Arc<CommittedBatch>>,
-        start: Positions,
+        start: CommitPositions,
         pacing: StreamPacing,
     ) -> Self {
         Self {
@@ -143,7 +143,7 @@ impl LiveTail {
         let is_covered = self.filter.covers(batch.project);
         let rows = (0..).zip(&batch.measurements).filter(|(_, row)| is_covered && self.filter.matches(row));
         let matching = rows.filter_map(|(ordinal, _)| Some((ordinal, batch.recorded(ordinal)?)));
-        let end = Position::after(sequence);
+        let end = CommitPosition::after(sequence);
         self.packer.add(CommitRows { organization, sequence, total: batch.rows(), matching, end });
     }
 
@@ -155,7 +155,7 @@ impl LiveTail {
             self.behind.extend(last);
         }
         if let Some((organization, to)) = self.behind.front().copied() {
-            let (from, to) = (self.packer.at().of(organization), Position::after(to));
+            let (from, to) = (self.packer.at().of(organization), CommitPosition::after(to));
             if from < to {
                 let page = replay::page(&self.scope, &self.database, &self.filter, organization, from, to).await?;
                 page.pack(&mut self.packer);

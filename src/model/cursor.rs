@@ -17,14 +17,14 @@ pub struct StreamCursor {
 
 /// The position of a stream in one organization. Positions are ordered like commits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position {
+pub struct CommitPosition {
     /// The last commit that was delivered completely.
     pub sequence: i64,
     /// The number of delivered rows of the next commit.
     pub rows: u32,
 }
 
-impl Position {
+impl CommitPosition {
     /// The position directly after a commit.
     pub const fn after(sequence: i64) -> Self {
         Self { sequence, rows: 0 }
@@ -43,18 +43,18 @@ impl Position {
 
 /// The position of a stream in each of its organizations. An organization without an entry is at the beginning.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Positions(BTreeMap<OrganizationId, Position>);
+pub struct CommitPositions(BTreeMap<OrganizationId, CommitPosition>);
 
-impl Positions {
+impl CommitPositions {
     /// The position in one organization.
-    pub fn of(&self, organization: OrganizationId) -> Position {
+    pub fn of(&self, organization: OrganizationId) -> CommitPosition {
         self.0.get(&organization).copied().unwrap_or_default()
     }
 
     /// Sets the position in one organization.
-    pub fn set(&mut self, organization: OrganizationId, position: Position) {
+    pub fn set(&mut self, organization: OrganizationId, position: CommitPosition) {
         // The beginning is not stored, so that equal positions compare equal.
-        if position == Position::default() {
+        if position == CommitPosition::default() {
             self.0.remove(&organization);
         } else {
             self.0.insert(organization, position);
@@ -67,7 +67,7 @@ impl Positions {
     }
 
     /// The positions after the beginning, by organization.
-    pub fn iter(&self) -> impl Iterator<Item = (OrganizationId, Position)> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = (OrganizationId, CommitPosition)> + '_ {
         self.0.iter().map(|(organization, position)| (*organization, *position))
     }
 
@@ -83,8 +83,8 @@ impl Positions {
     }
 }
 
-impl FromIterator<(OrganizationId, Position)> for Positions {
-    fn from_iter<I: IntoIterator<Item = (OrganizationId, Position)>>(places: I) -> Self {
+impl FromIterator<(OrganizationId, CommitPosition)> for CommitPositions {
+    fn from_iter<I: IntoIterator<Item = (OrganizationId, CommitPosition)>>(places: I) -> Self {
         let mut positions = Self::default();
         for (organization, position) in places {
             positions.set(organization, position);
@@ -93,9 +93,9 @@ impl FromIterator<(OrganizationId, Position)> for Positions {
     }
 }
 
-impl From<StreamCursor> for Positions {
+impl From<StreamCursor> for CommitPositions {
     fn from(cursor: StreamCursor) -> Self {
-        Self::from_iter([(cursor.organization, Position::after(cursor.sequence))])
+        Self::from_iter([(cursor.organization, CommitPosition::after(cursor.sequence))])
     }
 }
 
@@ -106,20 +106,22 @@ mod tests {
     #[test]
     fn positions_are_ordered_as_commits_and_rows_are() {
         let order = [
-            Position::default(),
-            Position::inside(1, 2, 5),
-            Position::inside(1, 5, 5),
-            Position::inside(2, 1, 2),
-            Position::after(2),
+            CommitPosition::default(),
+            CommitPosition::inside(1, 2, 5),
+            CommitPosition::inside(1, 5, 5),
+            CommitPosition::inside(2, 1, 2),
+            CommitPosition::after(2),
         ];
         assert!(order.is_sorted() && order.windows(2).all(|pair| pair[0] != pair[1]));
-        assert_eq!(order.map(Position::touched), [0, 1, 1, 2, 2]);
+        assert_eq!(order.map(CommitPosition::touched), [0, 1, 1, 2, 2]);
     }
 
     #[test]
     fn a_position_reaches_another_in_every_organization() {
         let [one, two] = [OrganizationId(1), OrganizationId(2)];
-        let at = |first, second| Positions::from_iter([(one, Position::after(first)), (two, Position::after(second))]);
+        let at = |first, second| {
+            CommitPositions::from_iter([(one, CommitPosition::after(first)), (two, CommitPosition::after(second))])
+        };
         assert!(at(2, 2).reaches(&at(2, 1)) && at(2, 2).reaches(&at(0, 0)) && at(0, 0).reaches(&at(0, 0)));
         assert!(!at(2, 2).reaches(&at(1, 3)) && !at(0, 0).reaches(&at(0, 1)));
         assert_eq!(at(0, 3).organizations(), 1);

@@ -50,7 +50,7 @@ pub enum SortValue<Text = String> {
 
 /// The position of a row in an ordered list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Position {
+pub struct ListPosition {
     /// The values for the sort keys.
     pub values: Vec<SortValue>,
     /// The id, which makes the order total.

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::{
     filter::Filter,
-    order::{OrderBy, Position},
+    order::{ListPosition, OrderBy},
 };
 
 /// Invalid arguments of a connection.
@@ -56,7 +56,7 @@ pub struct PageRequest {
     /// The direction.
     pub direction: Direction,
     /// The position after which the page begins.
-    pub beyond: Option<Position>,
+    pub beyond: Option<ListPosition>,
     /// The number of rows to skip first. The database reads them one by one, so this is for small tables only.
     pub skip: u64,
 }
@@ -95,8 +95,8 @@ impl PageRequest {
     /// # Errors
     /// [`PageError`] naming the argument: both ends at once, a size below 1 or above `size_max`.
     pub fn from_arguments(
-        (first, after): (Option<i32>, Option<Position>),
-        (last, before): (Option<i32>, Option<Position>),
+        (first, after): (Option<i32>, Option<ListPosition>),
+        (last, before): (Option<i32>, Option<ListPosition>),
         size_default: u32,
         size_max: u32,
     ) -> Result<Self, PageError> {
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn arguments_for_both_directions_are_refused_by_name() {
-        let row = || Some(Position { values: Vec::new(), id: 1 });
+        let row = || Some(ListPosition { values: Vec::new(), id: 1 });
         let ask = |forward, backward| PageRequest::from_arguments(forward, backward, 20, 100).unwrap_err().argument();
         assert_eq!(ask((Some(1), None), (Some(1), None)), "last");
         assert_eq!(ask((None, row()), (Some(1), row())), "last");

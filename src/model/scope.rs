@@ -19,34 +19,35 @@ pub enum Role {
 
 /// The organizations that a caller sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reach {
+pub enum VisibleOrganizations {
     /// All organizations: the development administrator and the server itself.
     Everything,
     /// One organization.
     Organization(OrganizationId),
 }
 
-/// The reach and the role of a caller. Rows outside of the reach are treated like rows that do not exist.
+/// The visible organizations and the role of a caller. Rows of other organizations are treated like rows that do
+/// not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Scope {
-    reach: Reach,
+    organizations: VisibleOrganizations,
     role: Role,
 }
 
 impl Scope {
     /// All organizations, as owner. Only for `auth` and tests.
     pub const fn everything() -> Self {
-        Self { reach: Reach::Everything, role: Role::Owner }
+        Self { organizations: VisibleOrganizations::Everything, role: Role::Owner }
     }
 
     /// One organization in a role. Only for `auth` and tests.
     pub const fn organization(id: OrganizationId, role: Role) -> Self {
-        Self { reach: Reach::Organization(id), role }
+        Self { organizations: VisibleOrganizations::Organization(id), role }
     }
 
     /// The organizations that the caller sees.
-    pub const fn reach(&self) -> Reach {
-        self.reach
+    pub const fn organizations(&self) -> VisibleOrganizations {
+        self.organizations
     }
 
     /// The role of the caller in them.
@@ -56,9 +57,9 @@ impl Scope {
 
     /// True when the caller sees rows of this organization.
     pub fn sees(&self, organization: OrganizationId) -> bool {
-        match self.reach {
-            Reach::Everything => true,
-            Reach::Organization(own) => own == organization,
+        match self.organizations {
+            VisibleOrganizations::Everything => true,
+            VisibleOrganizations::Organization(own) => own == organization,
         }
     }
 }

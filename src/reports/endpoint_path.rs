@@ -8,7 +8,7 @@ use sea_orm::{
 };
 
 use super::{
-    Stats, Want,
+    StatisticsNeeded, Stats,
     grouping::{Dimension, DimensionValues, Grouping},
     scoped::ScopedQuery,
     sql,
@@ -48,12 +48,12 @@ pub(super) fn with_path(groups: SelectStatement, grouping: &Grouping, columns: &
 pub(super) fn read(
     scoped: &ScopedQuery<'_>,
     grouping: &Grouping,
-    want: Want,
+    want: StatisticsNeeded,
     rows: &[QueryResult],
 ) -> Result<Vec<PathGroup>> {
     let figures = match want {
-        Want::Scalars => sql::TOTALS.len(),
-        Want::Percentiles => sql::CELLS.len(),
+        StatisticsNeeded::Scalars => sql::TOTALS.len(),
+        StatisticsNeeded::Percentiles => sql::CELLS.len(),
     };
     scoped.check_rows(rows.len())?;
     let mut indexes = HashMap::new();

@@ -13,7 +13,7 @@ use std::{
 use sea_orm::ConnectionTrait;
 
 use super::{
-    Question, Report, Statistic, Stats, Want,
+    Question, Report, Statistic, StatisticsNeeded, Stats,
     endpoint_path::{self, PathGroup},
     grouping::{Dimension, DimensionValues},
     parent::{MemberGroups, Parent, batches},
@@ -85,7 +85,7 @@ pub struct Groups {
     /// of them.
     pub groups_max: usize,
     /// The statistics that are fetched; includes percentiles when groups are sorted or filtered by one.
-    pub want: Want,
+    pub want: StatisticsNeeded,
 }
 
 /// A group and its statistics.
@@ -135,8 +135,12 @@ pub async fn by_parent(
         if !scoped.is_empty() {
             let statement = match want {
                 // No limit: with one, PostgreSQL reads the rows in the order of the groups instead of by type and time.
-                Want::Scalars => endpoint_path::with_path(sql::totals(&scoped, &grouping), &grouping, &sql::TOTALS),
-                Want::Percentiles => endpoint_path::with_path(sql::cells(&scoped, &grouping), &grouping, &sql::CELLS),
+                StatisticsNeeded::Scalars => {
+                    endpoint_path::with_path(sql::totals(&scoped, &grouping), &grouping, &sql::TOTALS)
+                }
+                StatisticsNeeded::Percentiles => {
+                    endpoint_path::with_path(sql::cells(&scoped, &grouping), &grouping, &sql::CELLS)
+                }
             };
             let rows = session.query_all(&statement).await?;
             let rows = endpoint_path::read(&scoped, &grouping, want, &rows)?;
@@ -191,7 +195,7 @@ impl Groups {
         first: i32,
         first_max: u32,
         groups_max: usize,
-        want: Want,
+        want: StatisticsNeeded,
     ) -> Result<Self> {
         let size = u32::try_from(first).ok().filter(|first| (1..=first_max).contains(first));
         let size =
@@ -214,9 +218,13 @@ impl Groups {
     }
 
     /// The statistics that are needed to filter, sort and show the groups.
-    fn want(&self) -> Want {
+    fn want(&self) -> StatisticsNeeded {
         let mut compared = self.having.iter().map(|having| having.statistic).chain([self.order]);
-        if compared.any(|statistic| statistic.percentile().is_some()) { Want::Percentiles } else { self.want }
+        if compared.any(|statistic| statistic.percentile().is_some()) {
+            StatisticsNeeded::Percentiles
+        } else {
+            self.want
+        }
     }
 
     fn chosen(&self, found: Gathered, by: &[Dimension]) -> Vec<MetricGroup> {

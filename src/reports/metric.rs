@@ -11,7 +11,7 @@ use crate::{
     db::Session,
     entity::{endpoint, metric_event},
     error::Result,
-    model::{Key, Measurement, MetricKey, MetricType, Reach, Scope, Timestamp},
+    model::{Key, Measurement, MetricKey, MetricType, Scope, Timestamp, VisibleOrganizations},
 };
 
 const EVENT: &str = "e";
@@ -46,7 +46,7 @@ pub async fn by_keys(scope: &Scope, session: &Session, keys: &[MetricKey]) -> Re
         .and_where(Expr::col(event(Column::Kind)).is_in(distinct(keys, |key| key.kind.code())))
         .and_where(Expr::col(event(Column::Ts)).is_in(distinct(keys, |key| key.timestamp)))
         .and_where(Expr::col(event(Column::Id)).is_in(distinct(keys, |key| key.id)));
-    if let Reach::Organization(own) = scope.reach() {
+    if let VisibleOrganizations::Organization(own) = scope.organizations() {
         select.and_where(Expr::col(event(Column::OrganizationId)).eq(own));
     }
     let mut found = HashMap::new();

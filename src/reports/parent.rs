@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Projects, Question, StatusFilter, Want,
+    Projects, Question, StatisticsNeeded, StatusFilter,
     conditions::ALTERNATIVES_MAX,
     grid::Buckets,
     grouping::{Dimension, DimensionValues, Grouping},
@@ -177,7 +177,7 @@ impl ParentBatch {
         &self,
         scope: &Scope,
         grouping: &Grouping,
-        want: Want,
+        want: StatisticsNeeded,
         session: &Session,
     ) -> Result<ScopedQuery<'_>> {
         let scoped = ScopedQuery::new(scope, &self.question, grouping, want, session)?;

@@ -6,7 +6,7 @@
 //! plan widens the window to the next coarser bucket that is retained, and says which window it answers.
 
 use crate::model::{
-    Kept, TimeRange, Timestamp,
+    RetainedSince, TimeRange, Timestamp,
     timestamp::{DAY_MICROS, FIVE_MINUTES_MICROS, HOUR_MICROS, MINUTE_MICROS},
 };
 
@@ -109,7 +109,7 @@ pub struct Plan {
 }
 
 /// Cuts a window into segments; `None` where none of the allowed tables retains any of it.
-pub fn plan(window: TimeRange, tables: TableChoice, kept: Kept) -> Option<Plan> {
+pub fn plan(window: TimeRange, tables: TableChoice, kept: RetainedSince) -> Option<Plan> {
     let ladder = match tables {
         TableChoice::Any => &LADDER[..],
         TableChoice::Aligned(width) => aligned(width),
@@ -145,18 +145,18 @@ fn aligned(width_micros: i64) -> &'static [Resolution] {
 }
 
 /// The coarsest table that can answer buckets of this length, and the time from which they can be answered.
-pub fn coarsest(width_micros: i64, kept: Kept) -> (Resolution, Timestamp) {
+pub fn coarsest(width_micros: i64, kept: RetainedSince) -> (Resolution, Timestamp) {
     let ladder = aligned(width_micros);
     (ladder.first().copied().unwrap_or(Resolution::Raw), any_since(ladder, kept))
 }
 
 /// The time from which one of these tables, or else the raw rows, is complete.
-fn any_since(ladder: &[Resolution], kept: Kept) -> Timestamp {
+fn any_since(ladder: &[Resolution], kept: RetainedSince) -> Timestamp {
     ladder.iter().map(|resolution| since(*resolution, kept)).min().unwrap_or(kept.raw)
 }
 
 /// The time from which a table is complete.
-pub const fn since(resolution: Resolution, kept: Kept) -> Timestamp {
+pub const fn since(resolution: Resolution, kept: RetainedSince) -> Timestamp {
     match resolution {
         Resolution::Raw => kept.raw,
         Resolution::Minute => kept.minutes,
@@ -167,7 +167,7 @@ pub const fn since(resolution: Resolution, kept: Kept) -> Timestamp {
 }
 
 /// The window with each end moved outward to a bucket bound of the finest table that is retained there.
-fn widened(window: TimeRange, kept: Kept) -> TimeRange {
+fn widened(window: TimeRange, kept: RetainedSince) -> TimeRange {
     let (from, to) = (window.from(), window.to());
     let from = from.floor(finest(from, kept).width_micros());
     let to = to.ceil(finest(to.plus_micros(-1), kept).width_micros());
@@ -175,14 +175,14 @@ fn widened(window: TimeRange, kept: Kept) -> TimeRange {
 }
 
 /// The finest table that retains this moment.
-fn finest(at: Timestamp, kept: Kept) -> Resolution {
+fn finest(at: Timestamp, kept: RetainedSince) -> Resolution {
     let finer = [(kept.raw, Resolution::Raw), (kept.minutes, Resolution::Minute), (kept.hours, Resolution::Hour)];
     finer.into_iter().find(|(since, _)| at >= *since).map_or(Resolution::Day, |(_, resolution)| resolution)
 }
 
 // Retention ends at the start of a day. So all of an edge, which is shorter than a day, is retained alike, and after widening
 // none of it needs a finer table than there is. Where five minutes are not complete, minutes are.
-fn cut((from, to): (Timestamp, Timestamp), ladder: &[Resolution], kept: Kept, segments: &mut Vec<Segment>) {
+fn cut((from, to): (Timestamp, Timestamp), ladder: &[Resolution], kept: RetainedSince, segments: &mut Vec<Segment>) {
     // An empty edge is no segment.
     let Ok(range) = TimeRange::new(from, to) else { return };
     let Some((&resolution, finer)) = ladder.split_first() else {
@@ -234,11 +234,11 @@ mod tests {
         ]
     }
 
-    fn kept() -> impl Strategy<Value = Kept> {
+    fn kept() -> impl Strategy<Value = RetainedSince> {
         let day = |day: i64| Timestamp::from_micros(day * DAY_MICROS);
         prop_oneof![
-            1 => Just(Kept::EVERYTHING),
-            3 => (-40..40_i64, 0..30_i64, 0..30_i64, 0..60_i64).prop_map(move |(raw, minutes, hours, later)| Kept {
+            1 => Just(RetainedSince::EVERYTHING),
+            3 => (-40..40_i64, 0..30_i64, 0..30_i64, 0..60_i64).prop_map(move |(raw, minutes, hours, later)| RetainedSince {
                 raw: day(raw),
                 minutes: day(raw - minutes),
                 five_minutes: day(raw - minutes + later),
@@ -331,14 +331,14 @@ mod tests {
         fn raw_only_is_one_raw_piece(from in from(), length in length()) {
             let window = range(from, length);
             let raw = Segment { resolution: Resolution::Raw, range: window };
-            let planned = plan(window, TableChoice::RawOnly, Kept::EVERYTHING);
+            let planned = plan(window, TableChoice::RawOnly, RetainedSince::EVERYTHING);
             prop_assert_eq!(planned, Some(Plan { covers: window, segments: vec![raw] }));
         }
     }
 
     #[test]
     fn the_ends_of_time_do_not_overflow() {
-        let recent = Kept::days(Timestamp::from_millis(1_790_000_000_000), 7, 14, 400);
+        let recent = RetainedSince::days(Timestamp::from_millis(1_790_000_000_000), 7, 14, 400);
         for (from, to) in [
             (i64::MIN, i64::MAX),
             (i64::MIN, i64::MIN + 1),
@@ -347,7 +347,7 @@ mod tests {
             (i64::MAX - RAW_BELOW_MICROS, i64::MAX),
         ] {
             let window = TimeRange::new(Timestamp::from_micros(from), Timestamp::from_micros(to)).unwrap();
-            let Plan { covers, segments } = plan(window, TableChoice::Any, Kept::EVERYTHING).unwrap();
+            let Plan { covers, segments } = plan(window, TableChoice::Any, RetainedSince::EVERYTHING).unwrap();
             assert_eq!((segments[0].range.from(), covers), (window.from(), window));
             plan(window, TableChoice::Any, recent).unwrap();
         }
@@ -362,11 +362,11 @@ mod tests {
         };
         let ragged = 92 * MINUTE_MICROS + 1;
         assert_eq!(
-            resolutions(ragged, 30 * DAY_MICROS, Kept::EVERYTHING),
+            resolutions(ragged, 30 * DAY_MICROS, RetainedSince::EVERYTHING),
             [Raw, Minute, FiveMinutes, Hour, Day, Hour, FiveMinutes, Minute, Raw, Part]
         );
-        assert_eq!(resolutions(0, 30 * DAY_MICROS, Kept::EVERYTHING), [Day, Part]);
-        let weeks = Kept::days(Timestamp::from_micros(30 * DAY_MICROS), 7, 14, 400);
+        assert_eq!(resolutions(0, 30 * DAY_MICROS, RetainedSince::EVERYTHING), [Day, Part]);
+        let weeks = RetainedSince::days(Timestamp::from_micros(30 * DAY_MICROS), 7, 14, 400);
         assert_eq!(resolutions(ragged, 29 * DAY_MICROS, weeks), [Hour, Day, Hour, FiveMinutes, Minute, Raw, Part]);
     }
 
@@ -374,7 +374,7 @@ mod tests {
     fn where_five_minutes_are_not_complete_minutes_answer() {
         use Resolution::{FiveMinutes, Minute, Part};
         let today = Timestamp::from_micros(DAY_MICROS);
-        let upgraded = Kept { five_minutes: today, ..Kept::EVERYTHING };
+        let upgraded = RetainedSince { five_minutes: today, ..RetainedSince::EVERYTHING };
         let resolutions = |from: i64| {
             let tables = TableChoice::Aligned(FIVE_MINUTES_MICROS);
             let plan = plan(range(from, HOUR_MICROS), tables, upgraded).unwrap();
@@ -384,6 +384,6 @@ mod tests {
         let both = [(Minute, yesterday), (FiveMinutes, today), (Part, yesterday)];
         assert_eq!(resolutions(yesterday.as_micros()), both);
         assert_eq!(resolutions(0), [(Minute, Timestamp::from_micros(0)), (Part, Timestamp::from_micros(0))]);
-        assert_eq!(coarsest(FIVE_MINUTES_MICROS, upgraded), (FiveMinutes, Kept::EVERYTHING.minutes));
+        assert_eq!(coarsest(FIVE_MINUTES_MICROS, upgraded), (FiveMinutes, RetainedSince::EVERYTHING.minutes));
     }
 }

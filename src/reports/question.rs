@@ -153,7 +153,7 @@ pub struct StatusFilter {
 
 /// The statistics that a report fetches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Want {
+pub enum StatisticsNeeded {
     /// Count, errors, sum, minimum and maximum: added up in the database, which returns one row per group.
     Scalars,
     /// Those and percentiles: the sketch of every rollup row is fetched and merged here.

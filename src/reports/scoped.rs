@@ -8,7 +8,7 @@ use sea_orm::{
 };
 
 use super::{
-    Accuracy, AnswerSource, Distribution, Question, Stats, Want,
+    Accuracy, AnswerSource, Distribution, Question, StatisticsNeeded, Stats,
     conditions::{self, ENDPOINT, M},
     grid::BucketGrid,
     grouping::Grouping,
@@ -19,8 +19,8 @@ use crate::{
     db::{Session, compare},
     error::{Error, Result},
     model::{
-        EndpointId, Kept, MetricType, Scope, Sketch, Tally, TimeRange, filter::TextFilter, sketch::RELATIVE_ERROR,
-        timestamp::duration_text,
+        EndpointId, MetricType, RetainedSince, Scope, Sketch, Tally, TimeRange, filter::TextFilter,
+        sketch::RELATIVE_ERROR, timestamp::duration_text,
     },
 };
 
@@ -46,11 +46,11 @@ impl<'a> ScopedQuery<'a> {
         scope: &Scope,
         question: &'a Question,
         grouping: &Grouping,
-        want: Want,
+        want: StatisticsNeeded,
         session: &Session,
     ) -> Result<Self> {
         let kept = session.kept();
-        let exact = question.exact.filter(|_| want == Want::Percentiles);
+        let exact = question.exact.filter(|_| want == StatisticsNeeded::Percentiles);
         let needs_raw = question.needs_raw() || grouping.is_raw() || exact.is_some();
         let tables = match grouping.buckets() {
             _ if needs_raw => TableChoice::RawOnly,
@@ -146,8 +146,8 @@ impl<'a> ScopedQuery<'a> {
     }
 
     /// Statistics without measurements.
-    pub(super) fn empty_stats(&self, want: Want) -> Stats {
-        let distribution = (want == Want::Percentiles).then(|| match self.exact {
+    pub(super) fn empty_stats(&self, want: StatisticsNeeded) -> Stats {
+        let distribution = (want == StatisticsNeeded::Percentiles).then(|| match self.exact {
             Some(_) => Distribution::Values(Vec::new()),
             None => Distribution::Sketch(Sketch::new()),
         });
@@ -177,24 +177,24 @@ impl<'a> ScopedQuery<'a> {
     }
 
     /// The accuracy of an answer for the whole window.
-    pub(super) fn accuracy(&self, want: Want) -> Accuracy {
+    pub(super) fn accuracy(&self, want: StatisticsNeeded) -> Accuracy {
         self.accuracy_of(self.plan.covers, self.question.window, want)
     }
 
     /// The accuracy of an answer for one bucket.
-    pub(super) fn accuracy_in(&self, bucket: TimeRange, want: Want) -> Accuracy {
+    pub(super) fn accuracy_in(&self, bucket: TimeRange, want: StatisticsNeeded) -> Accuracy {
         let covers = self.plan.covers.common(bucket).unwrap_or(bucket);
         self.accuracy_of(covers, self.question.window.common(bucket).unwrap_or(bucket), want)
     }
 
-    fn accuracy_of(&self, covers: TimeRange, asked: TimeRange, want: Want) -> Accuracy {
+    fn accuracy_of(&self, covers: TimeRange, asked: TimeRange, want: StatisticsNeeded) -> Accuracy {
         let inside = || self.segments().iter().filter(|segment| segment.range.common(covers).is_some());
         let source = match inside().filter(|segment| segment.resolution == Resolution::Raw).count() {
             0 => AnswerSource::Rollup,
             raw if raw == inside().count() => AnswerSource::Raw,
             _ => AnswerSource::Mixed,
         };
-        let has_values = want == Want::Scalars || self.exact.is_some();
+        let has_values = want == StatisticsNeeded::Scalars || self.exact.is_some();
         Accuracy {
             is_exact: has_values && covers == asked,
             covers,
@@ -276,7 +276,7 @@ impl<'a> ScopedQuery<'a> {
     }
 }
 
-fn not_kept(tables: TableChoice, kept: Kept) -> Error {
+fn not_kept(tables: TableChoice, kept: RetainedSince) -> Error {
     let message = match tables {
         TableChoice::Aligned(width) => {
             let (resolution, since) = coarsest(width, kept);

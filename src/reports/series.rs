@@ -8,7 +8,7 @@ use std::{
 use sea_orm::ConnectionTrait;
 
 use super::{
-    Question, Report, Stats, Want,
+    Question, Report, StatisticsNeeded, Stats,
     grid::Buckets,
     parent::{Parent, batches},
     sql,
@@ -25,7 +25,7 @@ pub struct Series {
     /// The length of the buckets.
     pub buckets: Buckets,
     /// The statistics that are fetched.
-    pub want: Want,
+    pub want: StatisticsNeeded,
 }
 
 /// The statistics of one bucket.

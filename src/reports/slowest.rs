@@ -11,7 +11,7 @@ use sea_orm::{
 };
 
 use super::{
-    Question, Report, Statistic, Stats, Want,
+    Question, Report, Statistic, StatisticsNeeded, Stats,
     endpoint_path::{self, PathGroup},
     grouping::{Dimension, DimensionValues, Grouping},
     parent::{MemberGroups, Parent, batches},
@@ -64,7 +64,7 @@ pub struct Slowest {
     /// The maximum number of endpoints, 1 to 100.
     pub limit: u32,
     /// The statistics that are fetched; includes percentiles when endpoints are ranked by one.
-    pub want: Want,
+    pub want: StatisticsNeeded,
 }
 
 impl Slowest {
@@ -75,7 +75,7 @@ impl Slowest {
     ///
     /// # Errors
     /// When `limit` is not 1 to 100.
-    pub fn new(rank_by: Statistic, limit: i32, want: Want) -> Result<Self> {
+    pub fn new(rank_by: Statistic, limit: i32, want: StatisticsNeeded) -> Result<Self> {
         let checked = u32::try_from(limit).ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
         let limit = checked.ok_or_else(|| out_of_range(limit))?;
         Ok(Self { rank_by, limit, want })
@@ -138,16 +138,19 @@ pub async fn by_parent(
     let mut answers = HashMap::with_capacity(parents.len());
     for batch in batches(question, parents) {
         let grouping = batch.grouping(Grouping::endpoints().by(), None);
-        let want = if rank_by.percentile().is_some() { Want::Percentiles } else { want };
+        let want = if rank_by.percentile().is_some() { StatisticsNeeded::Percentiles } else { want };
         let scoped = batch.scoped(scope, &grouping, want, session)?;
         let mut found = vec![Vec::new(); batch.parents().len()];
         if !scoped.is_empty() {
             let worst = rank_by.worst(scoped.kinds());
-            let by_figure = rank_by.in_sql("g").filter(|_| want == Want::Scalars);
+            let by_figure = rank_by.in_sql("g").filter(|_| want == StatisticsNeeded::Scalars);
             let (statement, want) = if let Some(value) = by_figure {
-                (ranked(&scoped, value, worst, limit, batch.by()), Want::Scalars)
+                (ranked(&scoped, value, worst, limit, batch.by()), StatisticsNeeded::Scalars)
             } else {
-                (endpoint_path::with_path(sql::cells(&scoped, &grouping), &grouping, &sql::CELLS), Want::Percentiles)
+                (
+                    endpoint_path::with_path(sql::cells(&scoped, &grouping), &grouping, &sql::CELLS),
+                    StatisticsNeeded::Percentiles,
+                )
             };
             let rows = session.query_all(&statement).await?;
             for PathGroup { group, path, stats } in endpoint_path::read(&scoped, &grouping, want, &rows)? {

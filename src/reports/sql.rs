@@ -12,7 +12,7 @@ use sea_orm::{
 };
 
 use super::{
-    Distribution, Stats, Want,
+    Distribution, StatisticsNeeded, Stats,
     conditions::M,
     grid::BucketGrid,
     grouping::{DimensionValues, Grouping, SLOT},
@@ -201,10 +201,10 @@ fn keys(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> SelectSt
 }
 
 /// The statement that fetches the statistics of each group. The scope must leave something to ask for.
-pub(super) fn statement(scoped: &ScopedQuery, grouping: &Grouping, want: Want) -> SelectStatement {
+pub(super) fn statement(scoped: &ScopedQuery, grouping: &Grouping, want: StatisticsNeeded) -> SelectStatement {
     match want {
-        Want::Scalars => totals(scoped, grouping),
-        Want::Percentiles => cells(scoped, grouping),
+        StatisticsNeeded::Scalars => totals(scoped, grouping),
+        StatisticsNeeded::Percentiles => cells(scoped, grouping),
     }
 }
 
@@ -212,7 +212,7 @@ pub(super) fn statement(scoped: &ScopedQuery, grouping: &Grouping, want: Want) -
 pub(super) fn read(
     scoped: &ScopedQuery<'_>,
     grouping: &Grouping,
-    want: Want,
+    want: StatisticsNeeded,
     rows: &[QueryResult],
 ) -> Result<HashMap<DimensionValues, Stats>> {
     scoped.check_rows(rows.len())?;
@@ -227,7 +227,7 @@ pub(super) fn read(
 }
 
 /// Adds one row of [`statement`]; its figures begin at column `first`.
-pub(super) fn add(stats: &mut Stats, row: &QueryResult, first: usize, want: Want) -> Result<()> {
+pub(super) fn add(stats: &mut Stats, row: &QueryResult, first: usize, want: StatisticsNeeded) -> Result<()> {
     // Without dimensions there is a row even without measurements, and its sums are NULL.
     let count = unsigned(column(row, first)?);
     let errors = unsigned(column(row, first + 1)?);
@@ -236,7 +236,7 @@ pub(super) fn add(stats: &mut Stats, row: &QueryResult, first: usize, want: Want
     let greatest: Option<f64> = column(row, first + 4)?;
     let figures = Tally::new(count, errors, sum.unwrap_or(0.0), least.zip(greatest), ());
     stats.tally.merge_with(&figures, |_, ()| ());
-    if want == Want::Percentiles {
+    if want == StatisticsNeeded::Percentiles {
         match &mut stats.tally.distribution {
             Some(Distribution::Values(values)) => values.extend(sum),
             Some(Distribution::Sketch(sketch)) => {

@@ -6,7 +6,7 @@ use crate::model::{Tally, sketch::Quantile};
 /// Statistics of a set of measurements, with their accuracy. Values are in the unit of their metric type.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stats {
-    /// The measurements, added up. The distribution is `None` unless [`Want::Percentiles`](super::Want::Percentiles) was
+    /// The measurements, added up. The distribution is `None` unless [`StatisticsNeeded::Percentiles`](super::StatisticsNeeded::Percentiles) was
     /// asked for.
     pub tally: Tally<Option<Distribution>>,
     /// Precision and provenance of the tally.

@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 use sea_orm::ConnectionTrait;
 
 use super::{
-    Question, Report, Stats, Want,
+    Question, Report, StatisticsNeeded, Stats,
     parent::{Parent, batches},
     sql,
 };
@@ -21,7 +21,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Totals {
     /// The statistics that are fetched.
-    pub want: Want,
+    pub want: StatisticsNeeded,
 }
 
 impl Report for Totals {
@@ -43,7 +43,7 @@ impl Report for Totals {
 ///
 /// # Errors
 /// When a condition of the question is invalid, or the database fails.
-pub async fn run(scope: &Scope, session: &Session, question: &Question, want: Want) -> Result<Stats> {
+pub async fn run(scope: &Scope, session: &Session, question: &Question, want: StatisticsNeeded) -> Result<Stats> {
     let mut answers = by_parent(scope, session, question, &[Parent::Question], want).await?;
     answers.remove(&Parent::Question).ok_or_else(|| Error::internal("a report left out its only parent"))
 }
@@ -60,7 +60,7 @@ pub async fn by_parent(
     session: &Session,
     question: &Question,
     parents: &[Parent],
-    want: Want,
+    want: StatisticsNeeded,
 ) -> Result<HashMap<Parent, Stats>> {
     let mut answers = HashMap::with_capacity(parents.len());
     for batch in batches(question, parents) {

@@ -10,7 +10,7 @@ use sea_orm::{
 use super::{Projects, union::union_all};
 use crate::{
     db::compare,
-    model::{Key, MetricType, OrganizationId, ProjectId, Reach, Scope},
+    model::{Key, MetricType, OrganizationId, ProjectId, Scope, VisibleOrganizations},
 };
 
 /// The projects of a question that the caller's scope reaches.
@@ -25,9 +25,9 @@ pub(super) enum VisibleProjects<'a> {
 
 impl<'a> VisibleProjects<'a> {
     pub(super) fn of(scope: &Scope, projects: &'a Projects) -> Self {
-        match (projects, scope.reach()) {
-            (Projects::All, Reach::Everything) => Self::Everything,
-            (Projects::All, Reach::Organization(own)) => Self::Organizations(vec![own]),
+        match (projects, scope.organizations()) {
+            (Projects::All, VisibleOrganizations::Everything) => Self::Everything,
+            (Projects::All, VisibleOrganizations::Organization(own)) => Self::Organizations(vec![own]),
             (Projects::Organizations(ids), _) => {
                 Self::Organizations(ids.iter().copied().filter(|id| scope.sees(*id)).collect())
             }

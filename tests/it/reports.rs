@@ -23,8 +23,8 @@ use perfgraph::{
         sketch::RELATIVE_ERROR, timestamp::MINUTE_MICROS,
     },
     reports::{
-        AnswerSource, EndpointKey, Parent, Projects, Question, Slowest, Statistic, Stats, Want, WorstSample, slowest,
-        totals, worst_sample,
+        AnswerSource, EndpointKey, Parent, Projects, Question, Slowest, Statistic, StatisticsNeeded, Stats,
+        WorstSample, slowest, totals, worst_sample,
     },
 };
 
@@ -56,7 +56,7 @@ fn scopes() -> [Scope; 3] {
     [Scope::everything(), Scope::organization(OURS, Role::Viewer), Scope::organization(THEIRS, Role::Owner)]
 }
 
-const fn slowest(rank_by: Statistic, limit: u32, want: Want) -> Slowest {
+const fn slowest(rank_by: Statistic, limit: u32, want: StatisticsNeeded) -> Slowest {
     Slowest { rank_by, limit, want }
 }
 
@@ -105,18 +105,18 @@ fn by_force(events: &[&Event], statistic: Statistic) -> Option<f64> {
     }
 }
 
-fn assert_matches(stats: &Stats, events: &[&Event], want: Want, question: &Question) {
+fn assert_matches(stats: &Stats, events: &[&Event], want: StatisticsNeeded, question: &Question) {
     assert_eq!(stats.tally.count, events.len() as u64, "{question:?}");
     let errors = events.iter().filter(|event| event.is_error()).count();
     assert_eq!(stats.tally.errors, errors as u64, "{question:?}");
     assert_eq!(
         stats.tally.distribution.as_ref().map(perfgraph::reports::Distribution::count),
         match want {
-            Want::Scalars => None,
-            Want::Percentiles => Some(stats.tally.count),
+            StatisticsNeeded::Scalars => None,
+            StatisticsNeeded::Percentiles => Some(stats.tally.count),
         }
     );
-    assert_eq!(stats.accuracy.is_exact, want == Want::Scalars || question.exact.is_some());
+    assert_eq!(stats.accuracy.is_exact, want == StatisticsNeeded::Scalars || question.exact.is_some());
     if let Some(distribution) = &stats.tally.distribution {
         distributions::assert_matches(distribution, stats, events, question);
     }
@@ -137,7 +137,7 @@ fn assert_matches(stats: &Stats, events: &[&Event], want: Want, question: &Quest
                 assert!(told.to_bits() == exact.to_bits(), "{statistic:?} {told} {exact} {question:?}");
             }
             (Some(told), Some(exact)) => assert!(is_close(told, exact), "{statistic:?} {told} {exact} {question:?}"),
-            (None, _) if want == Want::Scalars && statistic.percentile().is_some() => {}
+            (None, _) if want == StatisticsNeeded::Scalars && statistic.percentile().is_some() => {}
             (told, exact) => assert_eq!(told, exact, "{statistic:?} {question:?}"),
         }
     }
@@ -150,7 +150,7 @@ on_both_databases! {
         for (index, question) in questions(1, 150).into_iter().enumerate() {
             let scope = scopes()[index % 3];
             let events = world.matching(&scope, &question);
-            for want in [Want::Scalars, Want::Percentiles] {
+            for want in [StatisticsNeeded::Scalars, StatisticsNeeded::Percentiles] {
                 let session = database.database.reader(StatementLog::default());
                 let answer = totals::run(&scope, &session, &question, want).await.unwrap();
                 assert_matches(&answer, &events, want, &question);
@@ -167,7 +167,7 @@ on_both_databases! {
         let world = filled(&database).await;
         for (index, question) in questions(2, 40).into_iter().enumerate() {
             let scope = scopes()[index % 3];
-            for want in [Want::Scalars, Want::Percentiles] {
+            for want in [StatisticsNeeded::Scalars, StatisticsNeeded::Percentiles] {
                 for projects in [&world.projects[..1], &world.projects[..]] {
                     let session = database.reader();
                     let answers = totals::by_parent(&scope, &session, &question, &parents(projects), want).await.unwrap();
@@ -198,7 +198,7 @@ on_both_databases! {
         let question = Question::over(range(1, 100 * MINUTE_MICROS));
         let session = database.reader();
         let scope = Scope::everything();
-        for want in [Want::Scalars, Want::Percentiles] {
+        for want in [StatisticsNeeded::Scalars, StatisticsNeeded::Percentiles] {
             let answers = totals::by_parent(&scope, &session, &question, &parents(&projects), want).await.unwrap();
             assert_eq!(answers.len(), 999);
             assert_eq!(answers.values().filter(|stats| stats.tally.count > 0).count(), 1);
@@ -209,7 +209,7 @@ on_both_databases! {
         assert_eq!(worst_sample::by_endpoint(&scope, &session, &question, &keys).await.unwrap().len(), 1);
         assert_eq!(session.log().count(), 3 * 2);
         let question = Question { projects: Projects::Keys(projects), ..question };
-        let refused = totals::run(&scope, &session, &question, Want::Scalars).await.unwrap_err();
+        let refused = totals::run(&scope, &session, &question, StatisticsNeeded::Scalars).await.unwrap_err();
         assert!(refused.to_string().starts_with("projectIds: "), "{refused}");
     }
 }
@@ -227,10 +227,10 @@ on_both_databases! {
             writer.execute_unprepared(&format!("UPDATE metric_rollup_part SET {change}{blob}")).await.unwrap();
             let question = Question::over(range(0, 100 * MINUTE_MICROS));
             let (scope, session) = (Scope::everything(), database.reader());
-            totals::run(&scope, &session, &question, Want::Scalars).await.unwrap();
-            let fault = totals::run(&scope, &session, &question, Want::Percentiles).await.unwrap_err();
+            totals::run(&scope, &session, &question, StatisticsNeeded::Scalars).await.unwrap();
+            let fault = totals::run(&scope, &session, &question, StatisticsNeeded::Percentiles).await.unwrap_err();
             assert_eq!(fault.code(), Code::InternalServerError);
-            slowest::run(&scope, &session, &question, slowest(Statistic::P95, 10, Want::Scalars)).await.unwrap_err();
+            slowest::run(&scope, &session, &question, slowest(Statistic::P95, 10, StatisticsNeeded::Scalars)).await.unwrap_err();
         }
     }
 }
@@ -250,7 +250,7 @@ on_both_databases! {
         let world = filled(&database).await;
         for (index, question) in questions(3, 96).into_iter().enumerate() {
             let (scope, rank_by) = (scopes()[index % 3], STATISTICS[index % STATISTICS.len()]);
-            let want = if index % 2 == 0 { Want::Scalars } else { Want::Percentiles };
+            let want = if index % 2 == 0 { StatisticsNeeded::Scalars } else { StatisticsNeeded::Percentiles };
             let limit = [1, 3, 100][index / 3 % 3];
             let session = database.reader();
             let answer = slowest::run(&scope, &session, &question, slowest(rank_by, limit, want)).await.unwrap();
@@ -270,7 +270,7 @@ on_both_databases! {
             for (told, (value, key)) in answer.iter().zip(&expected) {
                 let events = &groups[&(told.project, *groups.keys().map(|(_, path)| path)
                     .find(|path| **path == told.endpoint).unwrap())];
-                let fetched = if rank_by.percentile().is_some() { Want::Percentiles } else { want };
+                let fetched = if rank_by.percentile().is_some() { StatisticsNeeded::Percentiles } else { want };
                 assert_matches(&told.stats, events, fetched, &question);
                 assert_eq!(told.endpoint_id, events[0].endpoint);
                 assert_eq!(Some(told.value), rank_by.of(&told.stats));
@@ -294,13 +294,13 @@ on_both_databases! {
         let question = Question::over(range(0, MINUTE_MICROS));
         for limit in [0, 101, u32::MAX] {
             let refused = slowest::run(
-                &Scope::everything(), &database.reader(), &question, slowest(Statistic::P95, limit, Want::Scalars),
+                &Scope::everything(), &database.reader(), &question, slowest(Statistic::P95, limit, StatisticsNeeded::Scalars),
             ).await.unwrap_err();
             assert!(refused.to_string().starts_with("first: "), "{refused}");
         }
         let zero_byte = TextFilter { contains: Some("a\0".to_owned()), ..TextFilter::default() };
         let question = Question { endpoint: Some(zero_byte), ..question };
-        let refused = totals::run(&Scope::everything(), &database.reader(), &question, Want::Scalars).await.unwrap_err();
+        let refused = totals::run(&Scope::everything(), &database.reader(), &question, StatisticsNeeded::Scalars).await.unwrap_err();
         assert!(refused.to_string().starts_with("endpoint: "), "{refused}");
     }
 }
@@ -354,14 +354,14 @@ on_both_databases! {
         filled(&database).await;
         let before = Question::over(range(-600 * MINUTE_MICROS, 500 * MINUTE_MICROS));
         let scope = Scope::everything();
-        for want in [Want::Scalars, Want::Percentiles] {
+        for want in [StatisticsNeeded::Scalars, StatisticsNeeded::Percentiles] {
             let answer = totals::run(&scope, &database.reader(), &before, want).await.unwrap();
             assert_eq!((answer.tally.count, answer.tally.errors), (0, 0));
             assert_eq!((answer.tally.min(), answer.tally.max(), answer.average(), answer.error_rate()), (None, None, None, None));
             assert_eq!(answer.percentile(50.0), None);
             assert_eq!(answer.accuracy.source, AnswerSource::Rollup);
         }
-        let answer = slowest::run(&scope, &database.reader(), &before, slowest(Statistic::P95, 10, Want::Scalars)).await.unwrap();
+        let answer = slowest::run(&scope, &database.reader(), &before, slowest(Statistic::P95, 10, StatisticsNeeded::Scalars)).await.unwrap();
         assert_eq!(answer, vec![]);
     }
 }
@@ -374,11 +374,11 @@ on_both_databases! {
         for projects in [Projects::Organizations(vec![THEIRS]), Projects::Keys(foreign.clone())] {
             let question = Question { projects, ..Question::over(range(-1, 500 * MINUTE_MICROS)) };
             let session = database.reader();
-            let answer = totals::run(&scope, &session, &question, Want::Percentiles).await.unwrap();
+            let answer = totals::run(&scope, &session, &question, StatisticsNeeded::Percentiles).await.unwrap();
             assert_eq!(answer.tally.count, 0);
             assert_eq!(
-                slowest::run(&scope, &session, &question, slowest(Statistic::Max, 100, Want::Scalars)).await.unwrap(), vec![]);
-            let answers = totals::by_parent(&scope, &session, &question, &parents(&foreign), Want::Scalars).await.unwrap();
+                slowest::run(&scope, &session, &question, slowest(Statistic::Max, 100, StatisticsNeeded::Scalars)).await.unwrap(), vec![]);
+            let answers = totals::by_parent(&scope, &session, &question, &parents(&foreign), StatisticsNeeded::Scalars).await.unwrap();
             assert!(answers.values().all(|stats| stats.tally.count == 0));
             let endpoints: Vec<_> = world.events.iter()
                 .filter(|event| event.project.organization == THEIRS)
@@ -390,7 +390,7 @@ on_both_databases! {
         }
         // The same ids exist on both sides; only ours are counted.
         let question = Question::over(range(0, 180 * MINUTE_MICROS));
-        let answer = totals::run(&scope, &database.reader(), &question, Want::Scalars).await.unwrap();
+        let answer = totals::run(&scope, &database.reader(), &question, StatisticsNeeded::Scalars).await.unwrap();
         let ours = world.events.iter().filter(|event| event.project.organization == OURS).count();
         assert_eq!(answer.tally.count, ours as u64);
     }
@@ -405,13 +405,18 @@ async fn both_databases_give_the_same_answers() {
     for question in questions(5, 60) {
         let mut answers = Vec::new();
         for database in [&sqlite, &postgres] {
-            let mut stats = totals::run(&scope, &database.reader(), &question, Want::Percentiles).await.unwrap();
+            let mut stats =
+                totals::run(&scope, &database.reader(), &question, StatisticsNeeded::Percentiles).await.unwrap();
             // Floats are added in another order.
             let sum = std::mem::take(&mut stats.tally.sum);
-            let slowest =
-                slowest::run(&scope, &database.reader(), &question, slowest(Statistic::P95, 10, Want::Scalars))
-                    .await
-                    .unwrap();
+            let slowest = slowest::run(
+                &scope,
+                &database.reader(),
+                &question,
+                slowest(Statistic::P95, 10, StatisticsNeeded::Scalars),
+            )
+            .await
+            .unwrap();
             let slowest: Vec<_> = slowest
                 .into_iter()
                 .map(|each| (each.project, each.endpoint, each.value, each.stats.tally.distribution.clone()))

@@ -21,7 +21,8 @@ use crate::{
     entity::{employee as table, organization, project, project_member},
     error::{Error, Result},
     model::{
-        Assignment, EmployeeId, Key, OrganizationId, ProblemKind, Problems, ProjectId, Reach, Role, Scope, Timestamp,
+        Assignment, EmployeeId, Key, OrganizationId, ProblemKind, Problems, ProjectId, Role, Scope, Timestamp,
+        VisibleOrganizations,
         change::{Change, EntityKey},
     },
 };
@@ -256,7 +257,7 @@ pub async fn update_all(
     values.extend(department.map(|department| (table::Column::Department.into_iden(), department.into())));
     values.extend(is_active.map(|is_active| (table::Column::IsActive.into_iden(), is_active.into())));
     let mut rows = filter::condition(scope, filter, Employee::TABLE)?;
-    if let Reach::Organization(own) = scope.reach() {
+    if let VisibleOrganizations::Organization(own) = scope.organizations() {
         rows = Condition::all().add(rows).add(Expr::col(table::Column::OrganizationId).eq(own));
     }
     let differs = values.iter().map(differs).fold(Condition::any(), Condition::add);

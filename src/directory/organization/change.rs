@@ -19,7 +19,7 @@ use crate::{
     entity::{ingest_batch, organization as table, organization_stream, project},
     error::{Error, Result},
     model::{
-        Assignment, OrganizationId, Problems, Reach, Role, Scope, Timestamp,
+        Assignment, OrganizationId, Problems, Role, Scope, Timestamp, VisibleOrganizations,
         change::{Change, EntityKey},
     },
 };
@@ -55,7 +55,7 @@ pub struct OrganizationChange {
 /// [`Error::Forbidden`] below owner of the whole installation, [`Error::Refused`] for invalid values and taken slugs.
 pub async fn create(scope: &Scope, db: &Session, new: NewOrganization, now: Timestamp) -> Result<OrganizationId> {
     // A tenant could not even see what it created.
-    if scope.role() < Role::Owner || scope.reach() != Reach::Everything {
+    if scope.role() < Role::Owner || scope.organizations() != VisibleOrganizations::Everything {
         return Err(Error::Forbidden("only an owner of the whole installation may create organizations".to_owned()));
     }
     let mut problems = Problems::default();

@@ -9,7 +9,7 @@ use crate::{
         error::{self, Phase},
         payload,
     },
-    model::Positions,
+    model::CommitPositions,
 };
 
 /// A response as JSON text.
@@ -29,9 +29,9 @@ pub struct EncodedResponse {
 #[derive(Clone, Debug)]
 pub struct EventSpan {
     /// The end of the event before.
-    pub from: Arc<Positions>,
+    pub from: Arc<CommitPositions>,
     /// The end.
-    pub to: Arc<Positions>,
+    pub to: Arc<CommitPositions>,
     /// The cursor of `from`.
     pub before: Arc<str>,
     /// The cursor of `to`.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::EventSpan;
-use crate::model::Positions;
+use crate::model::CommitPositions;
 
 /// The segment of a stream that an execution delivers.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub enum Segment {
         /// The cursor.
         after: Arc<str>,
         /// The end.
-        until: Arc<Positions>,
+        until: Arc<CommitPositions>,
     },
     /// One event that tells a slow subscriber what it skipped.
     Skipped {
@@ -47,7 +47,7 @@ pub enum StreamKind {
     /// Every event counts and has a position, after which the stream can resume.
     Resumable {
         /// The start of the live end.
-        start: Arc<Positions>,
+        start: Arc<CommitPositions>,
         /// The cursor of the start.
         cursor: Arc<str>,
         /// The treatment of events that a subscriber is too slow for.
@@ -96,7 +96,7 @@ impl Execution {
     }
 
     /// Reports the span of the event that is about to be resolved, and its number of rows.
-    pub fn mark(&self, from: &Arc<Positions>, to: &Arc<Positions>, cursor: &Arc<str>, rows: u64) {
+    pub fn mark(&self, from: &Arc<CommitPositions>, to: &Arc<CommitPositions>, cursor: &Arc<str>, rows: u64) {
         let mut progress = self.progress();
         let before = progress.cursor.replace(Arc::clone(cursor)).unwrap_or_else(|| Arc::clone(cursor));
         let (from, to, cursor) = (Arc::clone(from), Arc::clone(to), Arc::clone(cursor));

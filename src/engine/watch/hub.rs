@@ -18,7 +18,7 @@ use super::{
     EncodedResponse, Execution, Segment, Subscription, SubscriptionKey,
     shared::{Driver, SharedExecution, SharedReceiver, StreamPosition, contained},
 };
-use crate::{clock::Stopwatch, engine::error::Phase, error::Error, model::Positions};
+use crate::{clock::Stopwatch, engine::error::Phase, error::Error, model::CommitPositions};
 
 /// Limits on shared subscriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub struct Replay {
 
 impl Replay {
     /// The end; `None` after a failure.
-    pub fn end(&self) -> Option<(&Arc<Positions>, &Arc<str>)> {
+    pub fn end(&self) -> Option<(&Arc<CommitPositions>, &Arc<str>)> {
         let span = self.responses.last()?.span.as_ref()?;
         Some((&span.to, &span.cursor))
     }
@@ -148,7 +148,7 @@ impl Hub {
         &self,
         subscription: &Arc<Subscription>,
         segment: Segment,
-        until: Option<&Arc<Positions>>,
+        until: Option<&Arc<CommitPositions>>,
         execute: Execute<'_>,
     ) -> Arc<Replay> {
         let mut events = self.execute(subscription, Arc::new(Execution::new(segment)), execute);

@@ -19,7 +19,7 @@ use crate::{
     auth::Viewer,
     engine::{PreparedOperation, error::Phase},
     error::Error,
-    model::Positions,
+    model::CommitPositions,
 };
 
 /// The part that equal subscriptions share.
@@ -117,7 +117,7 @@ impl Backlog {
 #[derive(Clone, Debug)]
 pub struct StreamPosition {
     /// The position.
-    pub at: Arc<Positions>,
+    pub at: Arc<CommitPositions>,
     /// Its cursor.
     pub cursor: Arc<str>,
     /// The number of rows that the execution has delivered before.

@@ -9,7 +9,7 @@ use super::{
     EncodedResponse, Event, Overflow, Segment, StreamKind, Subscription,
     shared::{SharedReceiver, Stage, StreamPosition, started},
 };
-use crate::{engine::Engine, model::Positions};
+use crate::{engine::Engine, model::CommitPositions};
 
 /// One subscriber of a subscription.
 pub struct Subscriber {
@@ -23,7 +23,7 @@ pub struct Subscriber {
     /// Events to deliver before any other.
     pending: VecDeque<Arc<EncodedResponse>>,
     /// The position after the pending events.
-    at: Option<Arc<Positions>>,
+    at: Option<Arc<CommitPositions>>,
     /// The cursor of that position.
     cursor: Option<Arc<str>>,
     /// The number of rows that the shared execution had delivered there, if known.

@@ -22,7 +22,7 @@ use crate::{
         },
     },
     live::{self, CursorPurpose, StreamEvent, StreamPacing, StreamSource},
-    model::Positions,
+    model::CommitPositions,
 };
 
 /// The name that ties cursors to this stream.
@@ -192,7 +192,7 @@ struct Seal {
 }
 
 impl Seal {
-    fn text(&self, positions: &Positions) -> Arc<str> {
+    fn text(&self, positions: &CommitPositions) -> Arc<str> {
         self.request.services.cursors.seal(self.purpose, positions).into()
     }
 

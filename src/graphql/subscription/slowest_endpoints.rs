@@ -22,7 +22,7 @@ use crate::{
     },
     live::window::{LiveWindow, WindowRequest},
     model::{EndpointId, Key, MetricType},
-    reports::{self, Projects, Question, Slowest, Want, slowest},
+    reports::{self, Projects, Question, Slowest, StatisticsNeeded, slowest},
 };
 
 /// Subscription to the ranking of the slowest endpoints.
@@ -65,11 +65,12 @@ impl SlowestEndpointsSubscription {
     ) -> Result<impl Stream<Item = Result<Vec<EndpointStats>>> + 'a> {
         let request = Arc::clone(request(context)?);
         let first = spelling::either("", ("first", first), ("limit", limit))?.unwrap_or(Slowest::LIMIT_DEFAULT);
-        let Slowest { rank_by, limit, .. } = Slowest::new(rank_by.into(), first, Want::Scalars)?;
+        let Slowest { rank_by, limit, .. } = Slowest::new(rank_by.into(), first, StatisticsNeeded::Scalars)?;
         let asked = WindowRequest::ranking(filter::stream(filter)?, window.0, every.0);
         let field = context.field();
         let has_id = ["worstSample", "statusCode", "timestamp", "trend"].iter().any(|name| selection::has(field, name));
-        let want = if rank_by.percentile().is_some() { Want::Percentiles } else { stats::wants_in_stats(field) };
+        let want =
+            if rank_by.percentile().is_some() { StatisticsNeeded::Percentiles } else { stats::wants_in_stats(field) };
         let ranking = Ranking { rank_by, limit, kinds: asked.filter.kinds.clone(), want, has_id };
         let windows = request.services.windows.watch(request.scope(), asked).await?;
         request.execution()?.open(StreamKind::Snapshots);
@@ -89,7 +90,7 @@ struct Ranking {
     rank_by: reports::Statistic,
     limit: u32,
     kinds: Vec<MetricType>,
-    want: Want,
+    want: StatisticsNeeded,
     /// True if the worst measurement or the trend is selected: only they need the id of an endpoint.
     has_id: bool,
 }

@@ -30,7 +30,7 @@ pub enum AggregateSource {
 
 /// The subject of statistics: needed to count the late measurements among them.
 #[derive(Clone)]
-pub struct About {
+pub struct StatisticsSubject {
     /// The parent whose measurements were read.
     pub parent: Parent,
     /// The measurements that were asked for.
@@ -68,7 +68,7 @@ pub struct Accuracy {
     #[graphql(deprecation = "Use `end`.")]
     pub to: DateTime,
     #[graphql(skip)]
-    about: About,
+    about: StatisticsSubject,
     #[graphql(skip)]
     covers: TimeRange,
 }
@@ -90,7 +90,7 @@ impl Accuracy {
 
 impl Accuracy {
     /// The accuracy of statistics that were read at `as_of`.
-    pub fn new(accuracy: &reports::Accuracy, about: About, as_of: Timestamp) -> Self {
+    pub fn new(accuracy: &reports::Accuracy, about: StatisticsSubject, as_of: Timestamp) -> Self {
         Self {
             is_exact: accuracy.is_exact,
             relative_error_bound: accuracy.relative_error_bound,

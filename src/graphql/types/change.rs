@@ -7,7 +7,7 @@ use crate::{
     error::Result,
     graphql::{
         context::{RequestContext, request},
-        loaders::Asked,
+        loaders::AskedRow,
         selection, sizes,
     },
     model::{EmployeeId, Key, OrganizationId, ProjectId, ReleaseId},
@@ -52,7 +52,7 @@ macro_rules! payload {
             async fn $field(&self, context: &Context<'_>) -> Option<Result<$node>> {
                 let id = self.changed?;
                 async {
-                    let asked = Asked { id, fields: selection::of_object(context.field()) };
+                    let asked = AskedRow { id, fields: selection::of_object(context.field()) };
                     Ok(request(context)?.loaders().$field.load(asked).await?.map($node))
                 }
                 .await

@@ -8,7 +8,7 @@ use async_graphql::{
 };
 
 use super::{
-    accuracy::{About, Accuracy},
+    accuracy::{Accuracy, StatisticsSubject},
     groups::{GroupKeyValue, key_values},
     stats::Statistic,
 };
@@ -25,35 +25,35 @@ use crate::{
 pub struct Column<T>(Vec<T>);
 
 /// A scalar that converts to a response value.
-trait Cell: OutputType {
+trait ColumnValue: OutputType {
     fn value(&self) -> Value;
 }
 
-impl Cell for DateTime {
+impl ColumnValue for DateTime {
     fn value(&self) -> Value {
         self.to_value()
     }
 }
 
-impl Cell for Long {
+impl ColumnValue for Long {
     fn value(&self) -> Value {
         self.to_value()
     }
 }
 
-impl Cell for bool {
+impl ColumnValue for bool {
     fn value(&self) -> Value {
         Value::Boolean(*self)
     }
 }
 
-impl Cell for Option<f64> {
+impl ColumnValue for Option<f64> {
     fn value(&self) -> Value {
         self.map_or(Value::Null, |number| number.to_value())
     }
 }
 
-impl<T: Cell> OutputType for Column<T> {
+impl<T: ColumnValue> OutputType for Column<T> {
     fn type_name() -> Cow<'static, str> {
         <Vec<T> as OutputType>::type_name()
     }
@@ -67,7 +67,7 @@ impl<T: Cell> OutputType for Column<T> {
     }
 
     async fn resolve(&self, _: &ContextSelectionSet<'_>, _: &Positioned<Field>) -> ServerResult<Value> {
-        Ok(Value::List(self.0.iter().map(Cell::value).collect()))
+        Ok(Value::List(self.0.iter().map(ColumnValue::value).collect()))
     }
 }
 
@@ -81,7 +81,7 @@ pub struct SeriesColumns {
     /// The source of each bucket's statistics.
     pub filled: Vec<FilledBucket>,
     /// The subject of the statistics.
-    pub about: About,
+    pub about: StatisticsSubject,
     /// The accuracy of the whole series.
     pub accuracy: reports::Accuracy,
     /// The time of the request.

@@ -6,7 +6,7 @@ use async_graphql::{Context, Description, Enum, Object};
 
 use super::{
     Employee, Release,
-    accuracy::About,
+    accuracy::StatisticsSubject,
     filter::EmployeeFilter,
     stats::{MetricAggregate, Statistic},
 };
@@ -175,7 +175,7 @@ impl EndpointComparison {
         let window = stats.accuracy.covers;
         let (projects, kinds) = (Projects::Keys(vec![self.project]), vec![self.kind]);
         let question = Arc::new(Question { projects, kinds, ..Question::over(window) });
-        MetricAggregate::own(Arc::clone(stats), About { parent: Parent::Question, question }, self.as_of)
+        MetricAggregate::own(Arc::clone(stats), StatisticsSubject { parent: Parent::Question, question }, self.as_of)
     }
 }
 

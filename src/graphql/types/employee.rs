@@ -18,7 +18,7 @@ use crate::{
     error::Result,
     graphql::{
         context::request,
-        loaders::Asked,
+        loaders::AskedRow,
         node::NodeId,
         page::{self, PageArguments},
         scalars::DateTime,
@@ -76,7 +76,7 @@ impl Employee {
     /// The organization of the employee. Null only if reading it failed.
     async fn organization(&self, context: &Context<'_>) -> Option<Result<Organization>> {
         async {
-            let asked = Asked { id: self.0.key.organization, fields: selection::of_object(context.field()) };
+            let asked = AskedRow { id: self.0.key.organization, fields: selection::of_object(context.field()) };
             Ok(request(context)?.loaders().organization.load(asked).await?.map(Organization))
         }
         .await

@@ -6,7 +6,7 @@ use async_graphql::{Context, Description, Object};
 
 use super::{
     Employee, Project,
-    accuracy::About,
+    accuracy::StatisticsSubject,
     filter::EmployeeFilter,
     metric::Metric,
     reports,
@@ -18,7 +18,7 @@ use crate::{
     error::Result,
     graphql::{
         context::request,
-        loaders::{Asked, AskedPage, AskedSample},
+        loaders::{AskedPage, AskedRow, AskedSample},
         page::PageArguments,
         scalars::{DateTime, Duration},
         selection, sizes,
@@ -51,7 +51,7 @@ impl EndpointStats {
     /// The project of the endpoint. Null only if reading it failed.
     async fn project(&self, context: &Context<'_>) -> Option<Result<One<Project>>> {
         async {
-            let asked = Asked { id: self.row.project, fields: selection::of_object(context.field()) };
+            let asked = AskedRow { id: self.row.project, fields: selection::of_object(context.field()) };
             Ok(request(context)?.loaders().project.load(asked).await?.map(Project).map(One))
         }
         .await
@@ -65,7 +65,7 @@ impl EndpointStats {
 
     /// Statistics of the endpoint in the window of the ranking.
     async fn stats(&self) -> MetricAggregate {
-        let about = About { parent: self.row.as_parent(), question: Arc::clone(&self.question) };
+        let about = StatisticsSubject { parent: self.row.as_parent(), question: Arc::clone(&self.question) };
         MetricAggregate::own(Arc::clone(&self.row.stats), about, self.as_of)
     }
 

@@ -7,13 +7,13 @@ use crate::{
     error::Result,
     graphql::{
         context::request,
-        loaders::Asked,
+        loaders::AskedRow,
         node::NodeId,
         scalars::{Long, StreamCursor},
         selection, sizes,
     },
     live::{CursorPurpose, Cursors, changes::ChangeEvent},
-    model::{self, Position, change::EntityKey},
+    model::{self, CommitPosition, change::EntityKey},
 };
 
 /// The kind of a change.
@@ -70,7 +70,7 @@ pub struct EntityChange {
 impl EntityChange {
     fn place(&self, sequence: i64) -> StreamCursor {
         let organization = self.event.change.entity.organization();
-        let positions = [(organization, Position::after(sequence))].into_iter().collect();
+        let positions = [(organization, CommitPosition::after(sequence))].into_iter().collect();
         StreamCursor(self.cursors.seal(self.purpose, &positions).into())
     }
 }
@@ -104,15 +104,15 @@ impl EntityChange {
             // A selection may contain fields of several types: each type reads those that it has.
             Ok(match self.event.change.entity {
                 EntityKey::Organization(id) => {
-                    let asked = Asked { id, fields: selection::of_object(field) };
+                    let asked = AskedRow { id, fields: selection::of_object(field) };
                     loaders.organization.load(asked).await?.map(|row| Entity::Organization(Organization(row)))
                 }
                 EntityKey::Employee(id) => {
-                    let asked = Asked { id, fields: selection::of_object(field) };
+                    let asked = AskedRow { id, fields: selection::of_object(field) };
                     loaders.employee.load(asked).await?.map(|row| Entity::Employee(Employee(row)))
                 }
                 EntityKey::Project(id) => {
-                    let asked = Asked { id, fields: selection::of_object(field) };
+                    let asked = AskedRow { id, fields: selection::of_object(field) };
                     loaders.project.load(asked).await?.map(|row| Entity::Project(Project(row)))
                 }
             })

@@ -6,7 +6,7 @@ use async_graphql::{Context, Description, Enum, InputObject, Object, SimpleObjec
 
 use super::{
     Project,
-    accuracy::About,
+    accuracy::StatisticsSubject,
     filter::FloatFilter,
     metric::MetricType,
     order::OrderDirection,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    graphql::{context::request, loaders::Asked, node::NodeId, scalars::Duration, selection, sizes},
+    graphql::{context::request, loaders::AskedRow, node::NodeId, scalars::Duration, selection, sizes},
     model::{Timestamp, filter::NumberFilter},
     reports::{self, GroupKey, Question},
 };
@@ -130,7 +130,7 @@ impl MetricGroup {
             _ => None,
         })?;
         async {
-            let asked = Asked { id, fields: selection::of_object(context.field()) };
+            let asked = AskedRow { id, fields: selection::of_object(context.field()) };
             Ok(request(context)?.loaders().project.load(asked).await?.map(Project))
         }
         .await
@@ -156,7 +156,7 @@ impl MetricGroup {
 
     /// Statistics of the group over the whole window.
     async fn stats(&self) -> MetricAggregate {
-        let about = About { parent: self.group.parent.clone(), question: Arc::clone(&self.question) };
+        let about = StatisticsSubject { parent: self.group.parent.clone(), question: Arc::clone(&self.question) };
         MetricAggregate::own(Arc::clone(&self.group.stats), about, self.as_of)
     }
 

@@ -6,7 +6,7 @@ use super::{Project, Release};
 use crate::{
     engine::rows::One,
     error::Result,
-    graphql::{context::request, loaders::Asked, node::NodeId, scalars::DateTime, selection},
+    graphql::{context::request, loaders::AskedRow, node::NodeId, scalars::DateTime, selection},
     model::{self, Key, Measurement, MetricId, ProjectId, RecordedMetric},
 };
 
@@ -59,7 +59,7 @@ impl Metric {
     /// The project that the measurement was recorded for. Null only if reading it failed.
     async fn project(&self, context: &Context<'_>) -> Option<Result<One<Project>>> {
         async {
-            let asked = Asked { id: self.project, fields: selection::of_object(context.field()) };
+            let asked = AskedRow { id: self.project, fields: selection::of_object(context.field()) };
             Ok(request(context)?.loaders().project.load(asked).await?.map(Project).map(One))
         }
         .await
@@ -104,7 +104,7 @@ impl Metric {
         }
         async {
             let id = (self.project, self.measurement.release.clone());
-            let asked = Asked { id, fields: selection::of_object(context.field()) };
+            let asked = AskedRow { id, fields: selection::of_object(context.field()) };
             Ok(request(context)?.loaders().release_by_version.load(asked).await?.map(Release))
         }
         .await

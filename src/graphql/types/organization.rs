@@ -22,7 +22,7 @@ use crate::{
     error::{Error, Result},
     graphql::{
         context::request,
-        loaders::{Asked, AskedEmployeeStats},
+        loaders::{AskedEmployeeStats, AskedRow},
         node::NodeId,
         page::{self, PageArguments},
         scalars::DateTime,
@@ -197,7 +197,7 @@ pub(super) async fn write_of_rows(
     let ids: Vec<_> = ids.collect();
     let distinct: BTreeSet<_> = ids.iter().copied().collect();
     let (loaders, fields) = (request.loaders(), selection::of_object(first.field()));
-    let load = |id| loaders.organization.load(Asked { id, fields });
+    let load = |id| loaders.organization.load(AskedRow { id, fields });
     let Ok(found) = try_join_all(distinct.iter().copied().map(load)).await else { return Ok(None) };
     let found: Vec<_> = found.into_iter().flatten().map(Organization).collect();
     // Selections with nested objects are left to the library: a failure below belongs to one path only.

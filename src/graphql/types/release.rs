@@ -9,7 +9,7 @@ use crate::{
     directory,
     engine::rows::{Read, Row, Scalar},
     error::Result,
-    graphql::{context::request, loaders::Asked, node::NodeId, scalars::DateTime, selection},
+    graphql::{context::request, loaders::AskedRow, node::NodeId, scalars::DateTime, selection},
 };
 
 /// The values of a new release.
@@ -43,7 +43,7 @@ impl Release {
     /// The project of the release. Null only if reading it failed.
     async fn project(&self, context: &Context<'_>) -> Option<Result<Project>> {
         async {
-            let asked = Asked { id: self.0.project()?, fields: selection::of_object(context.field()) };
+            let asked = AskedRow { id: self.0.project()?, fields: selection::of_object(context.field()) };
             Ok(request(context)?.loaders().project.load(asked).await?.map(Project))
         }
         .await
@@ -69,7 +69,7 @@ impl Release {
     async fn author(&self, context: &Context<'_>) -> Option<Result<Employee>> {
         async {
             let Some(id) = self.0.author()? else { return Ok(None) };
-            let asked = Asked { id, fields: selection::of_object(context.field()) };
+            let asked = AskedRow { id, fields: selection::of_object(context.field()) };
             Ok(request(context)?.loaders().employee.load(asked).await?.map(Employee))
         }
         .await

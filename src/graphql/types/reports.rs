@@ -6,7 +6,7 @@ use async_graphql::{Context, Object};
 use futures_util::future::try_join_all;
 
 use super::{
-    accuracy::About,
+    accuracy::StatisticsSubject,
     columns::SeriesColumns,
     endpoint::EndpointStats,
     filter::{self, FloatFilter, MetricFilter},
@@ -28,7 +28,7 @@ use crate::{
     model::{filter::NumberFilter, order::Sort, page::PageRequest},
     reports::{
         self, Accuracy, Buckets, GroupBy, Groups, MeasurementOrder, Measurements, Parent, Question, Report, Series,
-        Slowest, Totals, Want, fill, slowest,
+        Slowest, StatisticsNeeded, Totals, fill, slowest,
     },
 };
 
@@ -162,7 +162,7 @@ impl Reports {
         let question = Arc::new(filter::question(request, filter).await?);
         let group_by = group_by.unwrap_or_default();
         let is_whole = group_by.is_empty();
-        let report = largest(request, group_by, first, Want::Scalars)?;
+        let report = largest(request, group_by, first, StatisticsNeeded::Scalars)?;
         let series: Vec<_> = if is_whole {
             vec![(Vec::new(), self.0.clone())]
         } else {
@@ -176,7 +176,7 @@ impl Reports {
             want: stats::wants_in_values(context.field()),
         };
         let columns = series.into_iter().map(async |(keys, parent)| {
-            let about = About { parent, question: Arc::clone(&question) };
+            let about = StatisticsSubject { parent, question: Arc::clone(&question) };
             let asked = about.clone();
             let buckets = load(request, |loaders| &loaders.metric_series, asked.parent, asked.question, report).await?;
             let filled = fill::fill(&buckets, fill.into(), request.as_of()).collect();
@@ -287,7 +287,7 @@ impl Reports {
 }
 
 /// The groups with the most measurements.
-fn largest(request: &RequestContext, by: Vec<MetricGroupKey>, first: i32, want: Want) -> Result<Groups> {
+fn largest(request: &RequestContext, by: Vec<MetricGroupKey>, first: i32, want: StatisticsNeeded) -> Result<Groups> {
     let limits = &request.services.limits;
     Groups::largest(by.into_iter().map(GroupBy::from), first, limits.page_size_max, limits.groups_max, want)
 }
@@ -302,11 +302,11 @@ pub async fn buckets(
     question: Arc<Question>,
     bucket: Duration,
     fill: GapFill,
-    want: Want,
+    want: StatisticsNeeded,
 ) -> Result<Vec<MetricBucket>> {
     let count_max = request.services.limits.buckets_max;
     let report = Series { buckets: Buckets { width_micros: bucket.0, count_max }, want };
-    let about = About { parent: parent.clone(), question: Arc::clone(&question) };
+    let about = StatisticsSubject { parent: parent.clone(), question: Arc::clone(&question) };
     let series = load(request, |loaders| &loaders.metric_series, parent, question, report).await?;
     Ok(series::buckets(&series, &about, fill, request.as_of()))
 }
@@ -317,7 +317,7 @@ async fn totals(
     question: Arc<Question>,
     report: Totals,
 ) -> Result<MetricAggregate> {
-    let about = About { parent: parent.clone(), question: Arc::clone(&question) };
+    let about = StatisticsSubject { parent: parent.clone(), question: Arc::clone(&question) };
     let stats = load(request, |loaders| &loaders.metric_stats, parent, question, report).await?;
     Ok(MetricAggregate::own(stats, about, request.as_of()))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Enum, SimpleObject};
 
-use super::{accuracy::About, stats::MetricAggregate};
+use super::{accuracy::StatisticsSubject, stats::MetricAggregate};
 use crate::{
     graphql::scalars::DateTime,
     model::Timestamp,
@@ -41,7 +41,7 @@ pub struct MetricBucket {
 }
 
 /// The buckets of a series, with gaps filled.
-pub fn buckets(series: &[Bucket], about: &About, how: GapFill, as_of: Timestamp) -> Vec<MetricBucket> {
+pub fn buckets(series: &[Bucket], about: &StatisticsSubject, how: GapFill, as_of: Timestamp) -> Vec<MetricBucket> {
     let filled = fill::fill(series, how.into(), as_of);
     let buckets = series.iter().zip(filled).map(|(bucket, filled)| MetricBucket {
         start: DateTime(bucket.range.from()),

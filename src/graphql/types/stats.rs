@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, Description, Enum, InputType, Object, SelectionField, SimpleObject};
 
 use super::{
-    accuracy::{About, Accuracy},
+    accuracy::{Accuracy, StatisticsSubject},
     metric::MetricType,
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
         selection, sizes, spelling,
     },
     model::{Timestamp, sketch::Quantile},
-    reports::{self, FilledBucket, HistogramBar, Stats, Want},
+    reports::{self, FilledBucket, HistogramBar, StatisticsNeeded, Stats},
 };
 
 /// The most percentiles in one field.
@@ -101,7 +101,7 @@ pub struct MetricAggregate {
     /// The statistics as they were read.
     pub stats: Arc<Stats>,
     /// The subject of the statistics.
-    pub about: About,
+    pub about: StatisticsSubject,
     /// The source of the statistics: read, or filled in.
     pub filled: FilledBucket,
     /// The time of the request.
@@ -110,7 +110,7 @@ pub struct MetricAggregate {
 
 impl MetricAggregate {
     /// Statistics as they were read.
-    pub const fn own(stats: Arc<Stats>, about: About, as_of: Timestamp) -> Self {
+    pub const fn own(stats: Arc<Stats>, about: StatisticsSubject, as_of: Timestamp) -> Self {
         Self { stats, about, filled: FilledBucket::Own, as_of }
     }
 
@@ -262,21 +262,23 @@ fn check(argument: &str, p: f64) -> Result<()> {
 }
 
 /// The statistics that a selection on an aggregate needs. Percentiles cost more, so they are read only if selected.
-pub fn wants(field: SelectionField<'_>) -> Want {
+pub fn wants(field: SelectionField<'_>) -> StatisticsNeeded {
     let asks = |name| selection::has(field, name);
     let hangs_on_distribution = ["percentile", "percentiles", "stddev", "histogram", "apdex"];
-    if hangs_on_distribution.into_iter().any(asks) { Want::Percentiles } else { Want::Scalars }
+    if hangs_on_distribution.into_iter().any(asks) { StatisticsNeeded::Percentiles } else { StatisticsNeeded::Scalars }
 }
 
 /// As [`wants`], for an aggregate in the field `stats` of the selected object.
-pub fn wants_in_stats(field: SelectionField<'_>) -> Want {
-    let percentiles =
-        field.selection_set().filter(|child| child.name() == "stats").any(|stats| wants(stats) == Want::Percentiles);
-    if percentiles { Want::Percentiles } else { Want::Scalars }
+pub fn wants_in_stats(field: SelectionField<'_>) -> StatisticsNeeded {
+    let percentiles = field
+        .selection_set()
+        .filter(|child| child.name() == "stats")
+        .any(|stats| wants(stats) == StatisticsNeeded::Percentiles);
+    if percentiles { StatisticsNeeded::Percentiles } else { StatisticsNeeded::Scalars }
 }
 
 /// As [`wants`], for columns of a `statistic`: percentiles, unless every column names another statistic.
-pub fn wants_in_values(field: SelectionField<'_>) -> Want {
+pub fn wants_in_values(field: SelectionField<'_>) -> StatisticsNeeded {
     let is_percentile = |child: SelectionField<'_>| {
         let arguments = child.arguments().unwrap_or_default();
         let named = arguments.into_iter().find(|(name, _)| name.as_str() == "statistic");
@@ -284,7 +286,7 @@ pub fn wants_in_values(field: SelectionField<'_>) -> Want {
         reports::Statistic::from(statistic.unwrap_or(Statistic::P95)).percentile().is_some()
     };
     let percentiles = field.selection_set().filter(|child| child.name() == "values").any(is_percentile);
-    if percentiles { Want::Percentiles } else { Want::Scalars }
+    if percentiles { StatisticsNeeded::Percentiles } else { StatisticsNeeded::Scalars }
 }
 
 /// Key statistics of one type of measurement, in its unit.

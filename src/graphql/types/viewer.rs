@@ -6,8 +6,8 @@ use super::{Employee, Organization};
 use crate::{
     auth,
     error::Result,
-    graphql::{context::request, loaders::Asked, selection},
-    model::{self, Reach},
+    graphql::{context::request, loaders::AskedRow, selection},
+    model::{self, VisibleOrganizations},
 };
 
 /// Permissions of a caller, in ascending order. Each role includes those before it.
@@ -44,10 +44,10 @@ impl Viewer {
     /// The only organization that the caller can access. Null if the caller can access all of them.
     async fn organization(&self, context: &Context<'_>) -> Option<Result<Organization>> {
         async {
-            let Reach::Organization(id) = self.0.scope().reach() else {
+            let VisibleOrganizations::Organization(id) = self.0.scope().organizations() else {
                 return Ok(None);
             };
-            let asked = Asked { id, fields: selection::of_object(context.field()) };
+            let asked = AskedRow { id, fields: selection::of_object(context.field()) };
             Ok(request(context)?.loaders().organization.load(asked).await?.map(Organization))
         }
         .await

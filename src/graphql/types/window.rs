@@ -6,7 +6,7 @@ use async_graphql::{Context, Description, Object, SelectionField};
 
 use super::{
     Project,
-    accuracy::About,
+    accuracy::StatisticsSubject,
     groups::{GroupKeyValue, MetricGroupKey},
     metric::MetricType,
     stats::{self, MetricAggregate},
@@ -16,14 +16,14 @@ use crate::{
     error::{Error, Result},
     graphql::{
         context::request,
-        loaders::Asked,
+        loaders::AskedRow,
         node::NodeId,
         scalars::{DateTime, StreamCursor},
         selection, sizes,
     },
     live::window::{self, GroupKey, WindowGroup},
     model::{Key, OrganizationId, ProjectId, Tally, TimeRange, sketch::RELATIVE_ERROR},
-    reports::{Accuracy, AnswerSource, Distribution, Parent, Question, Stats, Want},
+    reports::{Accuracy, AnswerSource, Distribution, Parent, Question, StatisticsNeeded, Stats},
 };
 
 /// The dimensions of a live window.
@@ -52,7 +52,7 @@ pub struct LiveWindow {
     /// The question that the window answers.
     pub question: Arc<Question>,
     /// The statistics that are selected.
-    pub want: Want,
+    pub want: StatisticsNeeded,
     /// The position of the window.
     pub cursor: StreamCursor,
 }
@@ -104,7 +104,7 @@ pub struct LiveGroup {
     window: Arc<window::LiveWindow>,
     question: Arc<Question>,
     place: usize,
-    want: Want,
+    want: StatisticsNeeded,
 }
 
 impl LiveGroup {
@@ -143,7 +143,8 @@ impl LiveGroup {
     async fn project(&self, context: &Context<'_>) -> Option<Result<One<Project>>> {
         let id: ProjectId = self.group()?.labels.project?;
         async {
-            let asked = Asked { id: Key::new(self.organization(), id), fields: selection::of_object(context.field()) };
+            let asked =
+                AskedRow { id: Key::new(self.organization(), id), fields: selection::of_object(context.field()) };
             Ok(request(context)?.loaders().project.load(asked).await?.map(Project).map(One))
         }
         .await
@@ -168,25 +169,25 @@ impl LiveGroup {
         let labels = self.group().map(|group| &group.labels);
         let project = labels.and_then(|labels| labels.project).map(|id| Key::new(self.organization(), id));
         let parent = Parent::of_series(project, labels.and_then(|labels| labels.kind));
-        let about = About { parent, question: Arc::clone(&self.question) };
+        let about = StatisticsSubject { parent, question: Arc::clone(&self.question) };
         MetricAggregate::own(Arc::new(stats), about, self.window.as_of)
     }
 }
 
 /// The figures of a live window as statistics of a report.
-pub fn figures_as_stats(figures: &Tally, want: Want, covers: TimeRange) -> Stats {
+pub fn figures_as_stats(figures: &Tally, want: StatisticsNeeded, covers: TimeRange) -> Stats {
     let mut tally = Tally::empty(None);
     tally.merge_with(figures, |distribution, sketch| {
-        *distribution = (want == Want::Percentiles).then(|| Distribution::Sketch(sketch.clone()));
+        *distribution = (want == StatisticsNeeded::Percentiles).then(|| Distribution::Sketch(sketch.clone()));
     });
     Stats {
         tally,
         accuracy: Accuracy {
-            is_exact: want == Want::Scalars,
+            is_exact: want == StatisticsNeeded::Scalars,
             covers,
             relative_error_bound: match want {
-                Want::Scalars => 0.0,
-                Want::Percentiles => RELATIVE_ERROR,
+                StatisticsNeeded::Scalars => 0.0,
+                StatisticsNeeded::Percentiles => RELATIVE_ERROR,
             },
             source: AnswerSource::Raw,
         },
@@ -194,8 +195,8 @@ pub fn figures_as_stats(figures: &Tally, want: Want, covers: TimeRange) -> Stats
 }
 
 /// The statistics that a selection on a window needs.
-pub fn wants(field: SelectionField<'_>) -> Want {
+pub fn wants(field: SelectionField<'_>) -> StatisticsNeeded {
     let groups = || field.selection_set().filter(|child| child.name() == "groups");
-    let percentiles = groups().any(|groups| stats::wants_in_stats(groups) == Want::Percentiles);
-    if percentiles { Want::Percentiles } else { Want::Scalars }
+    let percentiles = groups().any(|groups| stats::wants_in_stats(groups) == StatisticsNeeded::Percentiles);
+    if percentiles { StatisticsNeeded::Percentiles } else { StatisticsNeeded::Scalars }
 }

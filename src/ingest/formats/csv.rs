@@ -5,7 +5,7 @@ use csv_core::{ReadRecordResult, Reader};
 
 use super::{
     fields::{self, TextFields},
-    record::{Fed, Framing, ParsedRow, RECORD_BYTES_MAX, ReadError, RecordBytes},
+    record::{FeedResult, Framing, ParsedRow, RECORD_BYTES_MAX, ReadError, RecordBytes},
 };
 use crate::ingest::submission::FieldError;
 
@@ -49,7 +49,7 @@ impl Default for Csv {
 
 impl Csv {
     /// Reads up to the end of a record. An empty chunk means the end of the text.
-    fn read(&mut self, chunk: &[u8], record: &mut RecordBytes) -> Result<Fed, ReadError> {
+    fn read(&mut self, chunk: &[u8], record: &mut RecordBytes) -> Result<FeedResult, ReadError> {
         if std::mem::take(&mut self.is_handed_out) {
             record.clear();
             self.start_over();
@@ -66,7 +66,7 @@ impl Csv {
             self.value_bytes += written;
             self.end_count += ended;
             match result {
-                ReadRecordResult::InputEmpty | ReadRecordResult::End => return Ok(Fed::Incomplete),
+                ReadRecordResult::InputEmpty | ReadRecordResult::End => return Ok(FeedResult::Incomplete),
                 // The rest of the record overwrites the buffer: the record is rejected at its end.
                 ReadRecordResult::OutputFull => {
                     record.is_too_long = true;
@@ -83,7 +83,7 @@ impl Csv {
                 }
                 ReadRecordResult::Record => {
                     self.is_handed_out = true;
-                    return Ok(Fed::Complete(taken));
+                    return Ok(FeedResult::Complete(taken));
                 }
             }
         }
@@ -131,12 +131,12 @@ impl Csv {
 }
 
 impl Framing for Csv {
-    fn feed(&mut self, chunk: &[u8], record: &mut RecordBytes) -> Result<Fed, ReadError> {
+    fn feed(&mut self, chunk: &[u8], record: &mut RecordBytes) -> Result<FeedResult, ReadError> {
         self.read(chunk, record)
     }
 
     fn end(&mut self, record: &mut RecordBytes) -> Result<bool, ReadError> {
-        let is_complete = matches!(self.read(&[], record)?, Fed::Complete(_));
+        let is_complete = matches!(self.read(&[], record)?, FeedResult::Complete(_));
         if self.header.is_empty() {
             return Err(ReadError::Malformed("is empty; the first line of CSV names its columns".to_owned()));
         }

@@ -3,7 +3,7 @@
 
 use super::{
     fields,
-    record::{Fed, Framing, ParsedRow, ReadError, RecordBytes},
+    record::{FeedResult, Framing, ParsedRow, ReadError, RecordBytes},
 };
 use crate::ingest::submission::FieldError;
 
@@ -57,13 +57,13 @@ impl JsonArray {
 }
 
 impl Framing for JsonArray {
-    fn feed(&mut self, chunk: &[u8], record: &mut RecordBytes) -> Result<Fed, ReadError> {
+    fn feed(&mut self, chunk: &[u8], record: &mut RecordBytes) -> Result<FeedResult, ReadError> {
         for (at, byte) in chunk.iter().enumerate() {
             match self.position {
                 ArrayPosition::Inside => {
                     if let Some(position) = self.inside(*byte, record) {
                         self.position = position;
-                        return Ok(Fed::Complete(at + 1));
+                        return Ok(FeedResult::Complete(at + 1));
                     }
                 }
                 _ if byte.is_ascii_whitespace() => {}
@@ -89,7 +89,7 @@ impl Framing for JsonArray {
                 }
             }
         }
-        Ok(Fed::Incomplete)
+        Ok(FeedResult::Incomplete)
     }
 
     fn end(&mut self, _: &mut RecordBytes) -> Result<bool, ReadError> {

@@ -1,6 +1,6 @@
 //! Records that are lines. Empty lines are skipped.
 
-use super::record::{Fed, Framing, ParsedRow, ReadError, RecordBytes};
+use super::record::{FeedResult, Framing, ParsedRow, ReadError, RecordBytes};
 use crate::ingest::submission::FieldError;
 
 /// The framing of lines, with the function that parses one.
@@ -17,7 +17,7 @@ impl<F> Lines<F> {
 }
 
 impl<F: FnMut(&[u8]) -> Result<ParsedRow, FieldError> + Send> Framing for Lines<F> {
-    fn feed(&mut self, chunk: &[u8], record: &mut RecordBytes) -> Result<Fed, ReadError> {
+    fn feed(&mut self, chunk: &[u8], record: &mut RecordBytes) -> Result<FeedResult, ReadError> {
         if std::mem::take(&mut self.is_handed_out) {
             record.clear();
         }
@@ -29,11 +29,11 @@ impl<F: FnMut(&[u8]) -> Result<ParsedRow, FieldError> + Send> Framing for Lines<
                 record.clear();
             } else {
                 self.is_handed_out = true;
-                return Ok(Fed::Complete(taken));
+                return Ok(FeedResult::Complete(taken));
             }
         }
         record.push(&chunk[taken..]);
-        Ok(Fed::Incomplete)
+        Ok(FeedResult::Incomplete)
     }
 
     fn end(&mut self, record: &mut RecordBytes) -> Result<bool, ReadError> {

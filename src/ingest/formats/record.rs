@@ -53,7 +53,7 @@ impl RecordBytes {
 }
 
 /// The result of feeding a chunk of text to a [`Framing`].
-pub enum Fed {
+pub enum FeedResult {
     /// The whole chunk was consumed, and the record continues.
     Incomplete,
     /// This many bytes were consumed, and the record is complete.
@@ -63,7 +63,7 @@ pub enum Fed {
 /// Finds the boundaries of records in text that arrives in chunks, and parses complete records.
 pub trait Framing: Send {
     /// Consumes a chunk of text, up to the end of a record.
-    fn feed(&mut self, chunk: &[u8], record: &mut RecordBytes) -> Result<Fed, ReadError>;
+    fn feed(&mut self, chunk: &[u8], record: &mut RecordBytes) -> Result<FeedResult, ReadError>;
 
     /// Handles the end of the text. Returns whether it completes a record.
     fn end(&mut self, record: &mut RecordBytes) -> Result<bool, ReadError>;

@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, Statement};
 use crate::{
     db::{Database, StatementLog},
     error::Result,
-    model::{Kept, Timestamp},
+    model::{RetainedSince, Timestamp},
 };
 
 pub const RAW: &str = "metric_event";
@@ -17,11 +17,11 @@ pub const HOURS: &str = "metric_rollup_1h";
 ///
 /// # Errors
 /// The database fails.
-pub async fn load(database: &Database) -> Result<Kept> {
+pub async fn load(database: &Database) -> Result<RetainedSince> {
     let session = database.reader(StatementLog::default());
     let sql = "SELECT table_name, since FROM metric_kept";
     let rows = session.query_all_raw(Statement::from_string(session.get_database_backend(), sql)).await?;
-    let mut kept = Kept::EVERYTHING;
+    let mut kept = RetainedSince::EVERYTHING;
     for row in rows {
         let (table, since): (String, Timestamp) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
         match table.as_str() {
@@ -42,7 +42,7 @@ pub async fn load(database: &Database) -> Result<Kept> {
 ///
 /// # Errors
 /// The database fails.
-pub async fn publish(database: &Database, kept: Kept) -> Result<()> {
+pub async fn publish(database: &Database, kept: RetainedSince) -> Result<()> {
     let session = database.writer(StatementLog::default());
     let sql = "INSERT INTO metric_kept (table_name, since) VALUES ($1, $2), ($3, $4), ($5, $6), ($7, $8) \
                ON CONFLICT (table_name) DO UPDATE SET since = excluded.since \

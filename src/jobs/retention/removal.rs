@@ -12,7 +12,7 @@ use crate::{
     db::{Backend, Database, StatementLog},
     error::Result,
     jobs::partitions,
-    model::{Kept, Timestamp},
+    model::{RetainedSince, Timestamp},
 };
 
 /// Number of rows per transaction on SQLite, and of ledger rows per statement.
@@ -23,7 +23,7 @@ const CHUNK_ROWS: i64 = 5_000;
 ///
 /// # Errors
 /// The database fails. Rows that were removed until then stay removed.
-pub async fn metrics_before(database: &Database, kept: Kept) -> Result<()> {
+pub async fn metrics_before(database: &Database, kept: RetainedSince) -> Result<()> {
     for (table, column, since) in [
         (RAW, "ts", kept.raw),
         (MINUTES, "bucket", kept.minutes),

@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     live::filter::{Filter, several_organizations},
     model::{
-        Key, Measurement, MetricType, OrganizationId, ProjectId, Reach, Scope, StreamCursor,
+        Key, Measurement, MetricType, OrganizationId, ProjectId, Scope, StreamCursor, VisibleOrganizations,
         filter::Number,
         timestamp::{HOUR_MICROS, MINUTE_MICROS, SECOND_MICROS, duration_text, whole_micros},
     },
@@ -189,9 +189,9 @@ const fn greatest_common_divisor(mut a: i64, mut b: i64) -> i64 {
 
 /// The one organization that a filter covers.
 fn organization(scope: &Scope, filter: &Filter) -> Result<OrganizationId> {
-    let own = match scope.reach() {
-        Reach::Organization(own) => Some(own),
-        Reach::Everything => None,
+    let own = match scope.organizations() {
+        VisibleOrganizations::Organization(own) => Some(own),
+        VisibleOrganizations::Everything => None,
     };
     let first = filter.projects.first().map(|project| project.organization);
     let Some(organization) = filter.organization.or(first).or(own) else {

@@ -6,10 +6,10 @@ use perfgraph::{
     entity::project,
     jobs::retention,
     model::{
-        Kept, Scope, TimeRange, Timestamp,
+        RetainedSince, Scope, TimeRange, Timestamp,
         timestamp::{DAY_MICROS, FIVE_MINUTES_MICROS, HOUR_MICROS, MINUTE_MICROS},
     },
-    reports::{Buckets, Parent, Question, Series, Want, series},
+    reports::{Buckets, Parent, Question, Series, StatisticsNeeded, series},
 };
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, QueryOrder};
 
@@ -19,7 +19,7 @@ async fn up_down_up(database: TestDatabase) {
     migrate::up(&database.database, None).await.unwrap();
     assert_eq!(
         retention::load_bounds(&database.database).await.unwrap(),
-        Kept::EVERYTHING,
+        RetainedSince::EVERYTHING,
         "a new database holds all it ever will"
     );
     let status = migrate::status(&database.database).await.unwrap();
@@ -94,14 +94,17 @@ async fn minutes_stand_in_for_five_minutes(database: TestDatabase) {
         let before = Clock::system().now();
         migrate::up(&database.database, None).await.unwrap();
         let kept = retention::load_bounds(&database.database).await.unwrap();
-        assert_eq!(Kept { five_minutes: Kept::EVERYTHING.five_minutes, ..kept }, Kept::EVERYTHING);
+        assert_eq!(
+            RetainedSince { five_minutes: RetainedSince::EVERYTHING.five_minutes, ..kept },
+            RetainedSince::EVERYTHING
+        );
         let day_after_next = |now: Timestamp| now.floor(DAY_MICROS).plus_micros(2 * DAY_MICROS);
         assert!((day_after_next(before)..=day_after_next(Clock::system().now())).contains(&kept.five_minutes));
 
         let window = TimeRange::new(Timestamp::from_micros(0), Timestamp::from_micros(5 * DAY_MICROS)).unwrap();
         let question = Question::over(window);
         let buckets = Buckets { width_micros: FIVE_MINUTES_MICROS, count_max: 10_000 };
-        let ask = Series { buckets, want: Want::Scalars };
+        let ask = Series { buckets, want: StatisticsNeeded::Scalars };
         let session = database.reader();
         let scope = Scope::everything();
         let series = series::by_parent(&scope, &session, &question, &[Parent::Question], ask).await.unwrap();

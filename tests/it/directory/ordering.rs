@@ -14,7 +14,7 @@ use perfgraph::{
     model::{
         EmployeeId, Key, OrganizationId, Role, Scope,
         filter::Number,
-        order::{OrderBy, Position, Sort, SortValue},
+        order::{ListPosition, OrderBy, Sort, SortValue},
         page::{Direction, ListRequest, Page, PageRequest},
     },
 };
@@ -85,21 +85,21 @@ fn random_order<F: OrderField>(rng: &mut StdRng) -> Vec<OrderBy<F>> {
     fields.into_iter().map(|field| OrderBy { field, sort: sort(rng) }).collect()
 }
 
-fn position<N: Record>(order: &[OrderBy<N::OrderField>], row: &N, id: i64) -> Position {
+fn position<N: Record>(order: &[OrderBy<N::OrderField>], row: &N, id: i64) -> ListPosition {
     let owned = |value| match value {
         SortValue::Text(text) => SortValue::Text(str::to_owned(text)),
         SortValue::Unknown => SortValue::Unknown,
         SortValue::Integer(number) => SortValue::Integer(number),
         SortValue::Number(number) => SortValue::Number(number),
     };
-    Position { values: order.iter().map(|key| owned(key.field.value(row).unwrap())).collect(), id }
+    ListPosition { values: order.iter().map(|key| owned(key.field.value(row).unwrap())).collect(), id }
 }
 
 fn request<N: Record>(
     order: &[OrderBy<N::OrderField>],
     size: u32,
     direction: Direction,
-    beyond: Option<Position>,
+    beyond: Option<ListPosition>,
 ) -> ListOf<N> {
     ListRequest { filter: None, order: order.to_vec(), page: PageRequest { size, direction, beyond, skip: 0 } }
 }

@@ -19,7 +19,7 @@ use perfgraph::{
     model::{
         EmployeeId, Key, OrganizationId, ProjectId, ReleaseId, Role, Scope, Timestamp,
         filter::{Filter, Number, NumberFilter, TextFilter},
-        order::{OrderBy, Position, Sort, SortValue},
+        order::{ListPosition, OrderBy, Sort, SortValue},
         page::{Direction, ListRequest, PageRequest},
     },
 };
@@ -160,7 +160,7 @@ fn lists<C: Clone, F: OrderField>(
     let mut lists = Vec::new();
     for field in F::ALL {
         for sort in [Sort::Ascending, Sort::Descending] {
-            for beyond in [None, Some(Position { values: vec![value(*field)], id: 5_000 })] {
+            for beyond in [None, Some(ListPosition { values: vec![value(*field)], id: 5_000 })] {
                 let page = PageRequest { size: 20, direction: Direction::Forward, beyond, skip: 0 };
                 let order = vec![OrderBy { field: *field, sort }];
                 lists.push(ListRequest { filter: filter.cloned().map(Into::into), order, page });
@@ -194,7 +194,7 @@ async fn ask_projects(scope: &Scope, db: &Session, list: &ListOf<Project>) {
 async fn ask_what_only_the_root_asks(scope: &Scope, db: &Session, organizations: &[OrganizationId]) {
     let by = |field| OrderBy { field, sort: Sort::Ascending };
     let keys = vec![by(EmployeeOrderField::Department), by(EmployeeOrderField::Name)];
-    let beyond = Position { values: vec![SortValue::Text("M".to_owned()); 2], id: 5_000 };
+    let beyond = ListPosition { values: vec![SortValue::Text("M".to_owned()); 2], id: 5_000 };
     for (skip, beyond) in [(40, None), (0, Some(beyond))] {
         let page = PageRequest { size: 20, direction: Direction::Forward, beyond, skip };
         // Over all tenants only single keys have an index.
@@ -222,7 +222,7 @@ async fn ask_what_only_the_root_asks(scope: &Scope, db: &Session, organizations:
 
 /// The releases of projects, and when they ran.
 async fn ask_releases(scope: &Scope, db: &Session, projects: &[Key<ProjectId>]) {
-    let place = Position { values: vec![SortValue::Integer(50)], id: 5_000 };
+    let place = ListPosition { values: vec![SortValue::Integer(50)], id: 5_000 };
     for (direction, beyond) in
         [(Direction::Forward, None), (Direction::Forward, Some(place.clone())), (Direction::Backward, Some(place))]
     {

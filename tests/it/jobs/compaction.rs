@@ -8,7 +8,7 @@ use perfgraph::{
     error::{Error, Result},
     jobs::compaction,
     model::{Key, ProjectId, Scope, TimeRange, Timestamp, timestamp::MINUTE_MICROS},
-    reports::{Projects, Question, Stats, Want, totals},
+    reports::{Projects, Question, StatisticsNeeded, Stats, totals},
 };
 use rand::{SeedableRng, rngs::StdRng};
 
@@ -24,7 +24,7 @@ async fn ask(database: &Database, project: Key<ProjectId>) -> Stats {
     let window = TimeRange::new(NOW.plus_micros(-600 * MINUTE_MICROS), NOW.plus_micros(MINUTE_MICROS)).unwrap();
     let question = Question { projects: Projects::Keys(vec![project]), ..Question::over(window) };
     let session = database.reader(StatementLog::default());
-    totals::run(&Scope::everything(), &session, &question, Want::Percentiles).await.unwrap()
+    totals::run(&Scope::everything(), &session, &question, StatisticsNeeded::Percentiles).await.unwrap()
 }
 
 /// Later than everything that the tests write: no minute is too young.

@@ -15,7 +15,7 @@ use perfgraph::{
         Scope, TimeRange, Timestamp,
         timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
     },
-    reports::{Question, Stats, StatusFilter, Want, totals},
+    reports::{Question, StatisticsNeeded, Stats, StatusFilter, totals},
 };
 use sea_orm::{ConnectionTrait, EntityTrait, PaginatorTrait};
 
@@ -33,7 +33,7 @@ const LOOKS: usize = 5;
 async fn ask(database: &TestDatabase, from: Timestamp, micros: i64) -> Stats {
     let window = TimeRange::new(from, from.plus_micros(micros)).unwrap();
     let session = database.reader();
-    totals::run(&Scope::everything(), &session, &Question::over(window), Want::Scalars).await.unwrap()
+    totals::run(&Scope::everything(), &session, &Question::over(window), StatisticsNeeded::Scalars).await.unwrap()
 }
 
 /// Raw rows, minutes, five minutes, hours and days. PostgreSQL drops a partition of hours when all of its 32 days are over,
@@ -171,7 +171,7 @@ on_both_databases! {
             let window = TimeRange::new(day(from), day(to)).unwrap();
             let status = Some(StatusFilter { eq: Some(200), ..StatusFilter::default() });
             let question = Question { status, ..Question::over(window) };
-            totals::run(&Scope::everything(), &database.reader(), &question, Want::Scalars).await
+            totals::run(&Scope::everything(), &database.reader(), &question, StatisticsNeeded::Scalars).await
         };
         let answer = ask(5, 0).await.unwrap();
         assert_eq!((answer.tally.count, answer.accuracy.is_exact), (8, false));

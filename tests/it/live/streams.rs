@@ -10,7 +10,8 @@ use perfgraph::{
     jobs::retention,
     live::{Filter, Gap, GapReason, OpenedCursor, StreamEvent, StreamPacing, StreamSource, stream},
     model::{
-        Kept, Key, MetricType, OrganizationId, Position, Positions, ProjectId, RecordedMetric, Role, Scope,
+        CommitPosition, CommitPositions, Key, MetricType, OrganizationId, ProjectId, RecordedMetric, RetainedSince,
+        Role, Scope,
         timestamp::{DAY_MICROS, HOUR_MICROS},
     },
 };
@@ -37,7 +38,12 @@ fn source(database: &TestDatabase, rig: &Rig) -> StreamSource {
     StreamSource { database: database.database.clone(), publisher: rig.publisher.clone() }
 }
 
-async fn tail(database: &TestDatabase, rig: &Rig, filter: Filter, pacing: StreamPacing) -> (Arc<Positions>, Events) {
+async fn tail(
+    database: &TestDatabase,
+    rig: &Rig,
+    filter: Filter,
+    pacing: StreamPacing,
+) -> (Arc<CommitPositions>, Events) {
     let (start, events) = stream::tail(&Scope::everything(), source(database, rig), filter, pacing).await.unwrap();
     (start, Box::pin(events))
 }
@@ -50,8 +56,8 @@ async fn replay(
     database: &TestDatabase,
     rig: &Rig,
     filter: Filter,
-    after: &Positions,
-    until: &Positions,
+    after: &CommitPositions,
+    until: &CommitPositions,
     batch_max: usize,
 ) -> Vec<StreamEvent> {
     let after = OpenedCursor { positions: after.clone(), is_receipt: false };
@@ -61,7 +67,7 @@ async fn replay(
 }
 
 /// What a client sees that resumes: the stretch up to where the tail begins, and the tail.
-pub async fn resumed(database: &TestDatabase, rig: &Rig, filter: Filter, after: &Positions) -> Events {
+pub async fn resumed(database: &TestDatabase, rig: &Rig, filter: Filter, after: &CommitPositions) -> Events {
     let (start, tail) = tail(database, rig, filter.clone(), PACING).await;
     let missed = replay(database, rig, filter, after, &start, PACING.batch_max).await;
     Box::pin(futures_util::stream::iter(missed.into_iter().map(Ok)).chain(tail))
@@ -70,7 +76,7 @@ pub async fn resumed(database: &TestDatabase, rig: &Rig, filter: Filter, after: 
 /// The next `rows` rows; a stream that falls silent before is a failure, and so is one whose events do not join.
 pub async fn receive(events: &mut Events, rows: usize) -> Vec<RecordedMetric> {
     let mut received = Vec::new();
-    let mut at: Option<Arc<Positions>> = None;
+    let mut at: Option<Arc<CommitPositions>> = None;
     while received.len() < rows {
         let event = tokio::time::timeout(Duration::from_secs(20), events.next()).await;
         let event = event.unwrap_or_else(|_| panic!("silent after {} of {rows}", received.len())).unwrap().unwrap();
@@ -100,8 +106,8 @@ fn of(organization: OrganizationId) -> Filter {
     Filter { organization: Some(organization), ..Filter::default() }
 }
 
-fn at(organization: OrganizationId, sequence: i64, rows: u32) -> Positions {
-    Positions::from_iter([(organization, Position { sequence, rows })])
+fn at(organization: OrganizationId, sequence: i64, rows: u32) -> CommitPositions {
+    CommitPositions::from_iter([(organization, CommitPosition { sequence, rows })])
 }
 
 /// The ids of an organization's rows in the order of its commits, as the ledger has it.
@@ -235,7 +241,7 @@ on_both_databases! {
             assert!(last.caught_up && last.to == *until && read[0].from == *from);
             let between = |metric: &&RecordedMetric| {
                 let place = all.iter().position(|one| one.id == metric.id).unwrap();
-                let delivered = |place: &Arc<Positions>| {
+                let delivered = |place: &Arc<CommitPositions>| {
                     let events = live_events.iter().take_while(|event| place.reaches(&event.to));
                     events.map(|event| event.metrics.len()).sum::<usize>()
                 };
@@ -295,7 +301,7 @@ on_both_databases! {
             opened.err().map(|error| (error.code(), error.to_string()))
         };
         let try_after = async |filter: Filter, after: OpenedCursor| {
-            let until = Positions::default();
+            let until = CommitPositions::default();
             let opened = stream::replay(&scope, source(&database, &rig), filter, after, &until, 9).await;
             opened.err().map(|error| error.code())
         };
@@ -361,7 +367,7 @@ on_both_databases! {
             }
             rig.submit(submission(project, ages.into_iter().map(aged).collect())).await.unwrap();
         }
-        let kept = Kept::days(NOW, 3, 30, 300);
+        let kept = RetainedSince::days(NOW, 3, 30, 300);
         retention::publish_bounds(&database.database, kept).await.unwrap();
         retention::load_bounds(&database.database).await.unwrap();
         let filter = Filter { projects: vec![ACME], ..Filter::default() };
@@ -369,7 +375,7 @@ on_both_databases! {
         // Published bounds are as good as a removal, and the removal changes nothing.
         for _ in 0..2 {
             for batch_max in [1, 2, 100] {
-                let read = replay(&database, &rig, filter.clone(), &Positions::default(), &end, batch_max).await;
+                let read = replay(&database, &rig, filter.clone(), &CommitPositions::default(), &end, batch_max).await;
                 let gaps: Vec<&Gap> = read.iter().filter_map(|event| event.gap.as_ref()).collect();
                 assert!(gaps.iter().all(|gap| gap.reason == GapReason::Retention && !gap.reason.is_recoverable()));
                 assert_eq!(gaps.iter().map(|gap| gap.missed.unwrap()).sum::<u64>(), gone as u64, "{gaps:?}");
@@ -412,7 +418,7 @@ on_both_databases! {
         let (start, mut events) = tail(&database, &rig, filter.clone(), pacing).await;
         rig.submit(submission(ACME_SECOND, vec![candidate(1.0)])).await.unwrap();
         let mut at = start;
-        while at.of(ACME.organization) < Position::after(1) {
+        while at.of(ACME.organization) < CommitPosition::after(1) {
             let event = events.next().await.unwrap().unwrap();
             assert!(event.metrics.is_empty() && event.caught_up && event.from == at);
             at = event.to;

@@ -45,7 +45,7 @@ fn asked(rng: &mut StdRng) -> Groups {
         sort: *[Sort::Ascending, Sort::Descending].choose(rng).unwrap(),
         first: *[1, 4, 10_000].choose(rng).unwrap(),
         groups_max: 10_000,
-        want: *[Want::Scalars, Want::Percentiles].choose(rng).unwrap(),
+        want: *[StatisticsNeeded::Scalars, StatisticsNeeded::Percentiles].choose(rng).unwrap(),
     }
 }
 
@@ -112,7 +112,7 @@ on_both_databases! {
             sort: Sort::Descending,
             first: 10_000,
             groups_max: 24,
-            want: Want::Scalars,
+            want: StatisticsNeeded::Scalars,
         };
         let (scope, session) = (Scope::everything(), database.reader());
         let parents = [Parent::Question];
@@ -120,13 +120,13 @@ on_both_databases! {
         let ranks: Vec<_> = answer[&Parent::Question].iter().map(|group| Statistic::P99.of(&group.stats).unwrap()).collect();
         assert_eq!(ranks.len(), 24);
         assert!(ranks.is_sorted_by(|a, b| a >= b), "{ranks:?}");
-        for want in [Want::Scalars, Want::Percentiles] {
+        for want in [StatisticsNeeded::Scalars, StatisticsNeeded::Percentiles] {
             let fewer = Groups { groups_max: 23, having: vec![], order: Statistic::Count, want, ..all.clone() };
             let refused = groups::by_parent(&scope, &session, &question, &parents, &fewer).await.unwrap_err();
             assert!(refused.to_string().starts_with("groupBy: makes more than 23 groups"), "{refused}");
         }
         let none: Arc<str> = "".into();
-        let named = Groups { by: vec![GroupBy::Name], having: vec![], groups_max: 10, want: Want::Scalars, ..all };
+        let named = Groups { by: vec![GroupBy::Name], having: vec![], groups_max: 10, want: StatisticsNeeded::Scalars, ..all };
         let answer = groups::by_parent(&scope, &session, &question, &parents, &named).await.unwrap();
         assert!(answer[&Parent::Question].iter().any(|group| group.keys == [GroupKey::Name(Arc::clone(&none))]));
         assert!(answer[&Parent::Question].iter().all(|group| group.stats.accuracy.source == AnswerSource::Raw));

@@ -109,7 +109,7 @@ on_both_databases! {
             let question = Question { exact: Some(100_000), ..question };
             let events = world.matching(&scope, &question);
             let session = database.reader();
-            let stats = totals::run(&scope, &session, &question, Want::Percentiles).await.unwrap();
+            let stats = totals::run(&scope, &session, &question, StatisticsNeeded::Percentiles).await.unwrap();
             assert!(session.log().count() <= 1);
             assert!(stats.accuracy.is_exact && stats.accuracy.relative_error_bound == 0.0);
             for p in [0.0, 50.0, 95.0, 99.9, 100.0] {
@@ -124,10 +124,10 @@ on_both_databases! {
             }
             if events.len() > 1 {
                 let few = Question { exact: Some(u32::try_from(events.len()).unwrap() - 1), ..question.clone() };
-                let refused = totals::run(&scope, &session, &few, Want::Percentiles).await.unwrap_err().to_string();
+                let refused = totals::run(&scope, &session, &few, StatisticsNeeded::Percentiles).await.unwrap_err().to_string();
                 assert!(refused.starts_with("filter.exact: the answer would be read from more than"), "{refused}");
                 // What is exact in any case needs no single measurements.
-                assert!(totals::run(&scope, &session, &few, Want::Scalars).await.unwrap().accuracy.is_exact);
+                assert!(totals::run(&scope, &session, &few, StatisticsNeeded::Scalars).await.unwrap().accuracy.is_exact);
             }
         }
     }

@@ -10,8 +10,8 @@ use perfgraph::{
     },
     reports::{
         Buckets, EndpointKey, GroupBy, Groups, MeasurementOrder, Measurements, Parent, Projects, Question, Series,
-        Slowest, Statistic, StatusFilter, Want, comparison, groups, late, measurements, metric, series, slowest,
-        totals, worst_sample,
+        Slowest, Statistic, StatisticsNeeded, StatusFilter, comparison, groups, late, measurements, metric, series,
+        slowest, totals, worst_sample,
     },
 };
 use sqlx::{AssertSqlSafe, Executor, Row};
@@ -121,7 +121,7 @@ async fn plan(database: &TestDatabase, sql: &str) -> Vec<String> {
     }
 }
 
-fn groups_by(by: Vec<GroupBy>, want: Want) -> Groups {
+fn groups_by(by: Vec<GroupBy>, want: StatisticsNeeded) -> Groups {
     let (order, sort) = (Statistic::Count, Sort::Descending);
     Groups { by, having: vec![], order, sort, first: 10, groups_max: 100_000, want }
 }
@@ -136,11 +136,13 @@ async fn ask_groups(scope: &Scope, session: &Session, question: &Question) {
         vec![GroupBy::Project, GroupBy::Endpoint],
         vec![GroupBy::Type, GroupBy::Name, GroupBy::StatusCode, GroupBy::Release],
     ] {
-        let asked = groups_by(by, Want::Scalars);
+        let asked = groups_by(by, StatisticsNeeded::Scalars);
         let found = groups::by_parent(scope, session, question, &[Parent::Question], &asked).await.unwrap();
         let found: Vec<_> = found[&Parent::Question].iter().map(|group| group.parent.clone()).collect();
         let buckets = Buckets { width_micros: DAY_MICROS, count_max: 100_000 };
-        series::by_parent(scope, session, question, &found, Series { buckets, want: Want::Scalars }).await.unwrap();
+        series::by_parent(scope, session, question, &found, Series { buckets, want: StatisticsNeeded::Scalars })
+            .await
+            .unwrap();
     }
 }
 
@@ -233,7 +235,7 @@ on_both_databases! {
         let scope = Scope::everything();
         let parents: Vec<_> = own.iter().copied().map(Parent::Project).collect();
         let organizations = [OrganizationId(1), ORGANIZATION].map(Parent::Organization);
-        let ranking = Slowest { rank_by: Statistic::Max, limit: 3, want: Want::Scalars };
+        let ranking = Slowest { rank_by: Statistic::Max, limit: 3, want: StatisticsNeeded::Scalars };
         let ranking = slowest::run(&scope, &session, &everything, ranking).await.unwrap();
         let trends: Vec<_> = ranking.iter().map(perfgraph::reports::EndpointStats::as_parent).collect();
         for projects in [
@@ -253,7 +255,7 @@ on_both_databases! {
                     Question { endpoint: Some(path), ..plain.clone() },
                     Question { status: Some(status), ..plain },
                 ] {
-                    for want in [Want::Scalars, Want::Percentiles] {
+                    for want in [StatisticsNeeded::Scalars, StatisticsNeeded::Percentiles] {
                         totals::run(&scope, &session, &question, want).await.unwrap();
                         totals::by_parent(&scope, &session, &question, &parents, want).await.unwrap();
                         totals::by_parent(&scope, &session, &question, &organizations, want).await.unwrap();

@@ -62,7 +62,7 @@ on_both_databases! {
                 let question = Question { window: window(&mut rng), exact, ..question };
                 let scope = scopes()[index % 3];
                 let events = world.matching(&scope, &question);
-                for want in [Want::Scalars, Want::Percentiles] {
+                for want in [StatisticsNeeded::Scalars, StatisticsNeeded::Percentiles] {
                     let session = database.database.reader(StatementLog::default());
                     let answer = totals::run(&scope, &session, &question, want).await.unwrap();
                     assert_matches(&answer, &events, want, &question);
@@ -71,7 +71,7 @@ on_both_databases! {
                     *sources.entry(format!("{:?}", answer.accuracy.source)).or_insert(0) += events.len().min(1);
                 }
                 let session = database.reader();
-                let ranked = slowest(Statistic::Max, 100, Want::Percentiles);
+                let ranked = slowest(Statistic::Max, 100, StatisticsNeeded::Percentiles);
                 let answer = slowest::run(&scope, &session, &question, ranked).await.unwrap();
                 series::assert_series_and_trends(&world, &session, &scope, &question, &answer, &mut rng).await;
                 groups::assert_groups(&world, &session, &scope, &question, &mut rng).await;
@@ -79,7 +79,7 @@ on_both_databases! {
                 for endpoint in answer {
                     let path = expected.keys().find(|key| (key.0, key.1) == (endpoint.project, endpoint.endpoint.as_str()));
                     let events = path.copied().and_then(|key| expected.remove(&key)).unwrap();
-                    assert_matches(&endpoint.stats, &events, Want::Percentiles, &question);
+                    assert_matches(&endpoint.stats, &events, StatisticsNeeded::Percentiles, &question);
                 }
                 assert!(expected.is_empty(), "{question:?}");
             }

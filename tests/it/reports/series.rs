@@ -53,7 +53,7 @@ pub async fn assert_series(
     (parents, events): (&[Parent], &[Vec<&Event>]),
     rng: &mut StdRng,
 ) {
-    let want = *[Want::Scalars, Want::Percentiles].choose(rng).unwrap();
+    let want = *[StatisticsNeeded::Scalars, StatisticsNeeded::Percentiles].choose(rng).unwrap();
     let series = Series { buckets: Buckets { width_micros: width(rng, question), count_max: COUNT_MAX }, want };
     let before = session.log().count();
     let answers = series::by_parent(scope, session, question, parents, series).await.unwrap();
@@ -102,7 +102,7 @@ on_both_databases! {
         for (index, question) in questions(6, 40).into_iter().enumerate() {
             let scope = scopes()[index % 3];
             let session = database.reader();
-            let endpoints = slowest::run(&scope, &session, &question, slowest(Statistic::Count, 100, Want::Scalars));
+            let endpoints = slowest::run(&scope, &session, &question, slowest(Statistic::Count, 100, StatisticsNeeded::Scalars));
             let endpoints = endpoints.await.unwrap();
             assert_series_and_trends(&world, &session, &scope, &question, &endpoints, &mut rng).await;
         }
@@ -114,7 +114,7 @@ on_both_databases! {
         let world = filled(&database).await;
         for (index, question) in questions(7, 24).into_iter().enumerate() {
             let scope = scopes()[index % 3];
-            let want = if index % 2 == 0 { Want::Scalars } else { Want::Percentiles };
+            let want = if index % 2 == 0 { StatisticsNeeded::Scalars } else { StatisticsNeeded::Percentiles };
             let ranked = slowest(STATISTICS[index % STATISTICS.len()], [1, 2, 100][index % 3], want);
             let organizations: Vec<_> = [OURS, THEIRS].map(Parent::Organization).into();
             for parents in [organizations, parents(&world.projects)] {
@@ -144,14 +144,14 @@ on_both_databases! {
         let question = Question::over(range(0, 10 * HOUR_MICROS));
         let buckets = Buckets { width_micros: 1_000_000, count_max: COUNT_MAX };
         let refused = series::by_parent(
-            &scope, &database.reader(), &question, &[Parent::Question], Series { buckets, want: Want::Scalars },
+            &scope, &database.reader(), &question, &[Parent::Question], Series { buckets, want: StatisticsNeeded::Scalars },
         ).await.unwrap_err().to_string();
         assert!(refused.starts_with("bucket: buckets of PT1S make 36000 of this window, and at most 400"), "{refused}");
         // The first is cut by the window, the last too: both say so.
         let question = Question::over(range(30_000_000, HOUR_MICROS));
         let buckets = Buckets { width_micros: HOUR_MICROS / 2, count_max: COUNT_MAX };
         let answer = series::by_parent(
-            &scope, &database.reader(), &question, &[Parent::Question], Series { buckets, want: Want::Scalars },
+            &scope, &database.reader(), &question, &[Parent::Question], Series { buckets, want: StatisticsNeeded::Scalars },
         ).await.unwrap();
         let buckets: Vec<_> = answer[&Parent::Question].iter().map(|bucket| {
             (bucket.range.from(), bucket.is_whole, bucket.stats.accuracy.source, bucket.stats.accuracy.is_exact)

@@ -5,7 +5,8 @@ use perfgraph::{
     db::Backend,
     model::{Key, MetricType, ProjectId, Role, Scope, Sketch, sketch::bin_of, timestamp::MINUTE_MICROS},
     reports::{
-        Buckets, Distribution, Parent, Question, Series, Slowest, Statistic, Stats, Want, series, slowest, totals,
+        Buckets, Distribution, Parent, Question, Series, Slowest, Statistic, StatisticsNeeded, Stats, series, slowest,
+        totals,
     },
 };
 use sqlx::{AssertSqlSafe, Executor};
@@ -70,15 +71,15 @@ on_both_databases! {
         let kinds = vec![MetricType::ApiResponse];
         let question = Question { kinds, ..Question::over(range(0, 3 * MINUTE_MICROS)) };
         let session = database.reader();
-        let ask = Slowest { rank_by: Statistic::P95, limit: 1, want: Want::Percentiles };
+        let ask = Slowest { rank_by: Statistic::P95, limit: 1, want: StatisticsNeeded::Percentiles };
         let endpoints = slowest::run(&scope, &session, &question, ask).await.unwrap();
         assert_holds(&endpoints[0].stats, 4, 2);
 
-        let all = totals::run(&scope, &session, &question, Want::Percentiles).await.unwrap();
+        let all = totals::run(&scope, &session, &question, StatisticsNeeded::Percentiles).await.unwrap();
         assert_holds(&all, 4, 2);
 
         let buckets = Buckets { width_micros: MINUTE_MICROS, count_max: 10 };
-        let asked = Series { buckets, want: Want::Percentiles };
+        let asked = Series { buckets, want: StatisticsNeeded::Percentiles };
         let minutes = series::by_parent(&scope, &session, &question, &[Parent::Question], asked).await.unwrap();
         let minutes: Vec<_> = minutes[&Parent::Question].iter().collect();
         assert_eq!(minutes.len(), 3);

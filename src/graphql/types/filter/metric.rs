@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Result},
     graphql::{
         context::RequestContext,
-        loaders::Asked,
+        loaders::AskedRow,
         node::NodeId,
         scalars::{DateTime, Duration},
         spelling,
@@ -198,7 +198,7 @@ async fn of_release(request: &RequestContext, question: Question, id: &ID) -> Re
     let release = match NodeId::release(id) {
         Some(id) => {
             let fields = ReleaseFields::PROJECT | ReleaseFields::VERSION;
-            request.loaders().release.load(Asked { id, fields }).await?
+            request.loaders().release.load(AskedRow { id, fields }).await?
         }
         None => None,
     };

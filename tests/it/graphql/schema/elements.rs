@@ -15,11 +15,11 @@ pub struct Element {
     pub of_type: String,
     pub default: Option<String>,
     pub is_deprecated: bool,
-    pub place: Place,
+    pub place: ElementKind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum ElementKind {
     Type,
     Field,
     Argument,
@@ -45,7 +45,7 @@ fn is_deprecated(directives: &[Positioned<ConstDirective>]) -> bool {
     directives.iter().any(|directive| directive.node.name.node == "deprecated")
 }
 
-fn input(path: String, value: &InputValueDefinition, place: Place) -> Element {
+fn input(path: String, value: &InputValueDefinition, place: ElementKind) -> Element {
     Element {
         path,
         description: text(value.description.as_ref()),
@@ -60,7 +60,7 @@ fn field(elements: &mut Vec<Element>, of: &str, field: &FieldDefinition) {
     let path = format!("{of}.{}", field.name.node);
     let arguments = field.arguments.iter().map(|argument| {
         let path = format!("{path}({})", argument.node.name.node);
-        input(path, &argument.node, Place::Argument)
+        input(path, &argument.node, ElementKind::Argument)
     });
     elements.extend(arguments);
     elements.push(Element {
@@ -69,7 +69,7 @@ fn field(elements: &mut Vec<Element>, of: &str, field: &FieldDefinition) {
         of_type: field.ty.node.to_string(),
         default: None,
         is_deprecated: is_deprecated(&field.directives),
-        place: Place::Field,
+        place: ElementKind::Field,
     });
 }
 
@@ -89,12 +89,12 @@ pub fn all() -> Vec<Element> {
             TypeSystemDefinition::Schema(_) => {}
             TypeSystemDefinition::Directive(directive) => {
                 let path = format!("@{}", directive.node.name.node);
-                elements.push(bare(path, text(directive.node.description.as_ref()), false, Place::Directive));
+                elements.push(bare(path, text(directive.node.description.as_ref()), false, ElementKind::Directive));
             }
             TypeSystemDefinition::Type(of) => {
                 let of = of.node;
                 let name = of.name.node.to_string();
-                elements.push(bare(name.clone(), text(of.description.as_ref()), false, Place::Type));
+                elements.push(bare(name.clone(), text(of.description.as_ref()), false, ElementKind::Type));
                 match &of.kind {
                     TypeKind::Scalar | TypeKind::Union(_) => {}
                     TypeKind::Object(object) => {
@@ -106,14 +106,11 @@ pub fn all() -> Vec<Element> {
                     TypeKind::Enum(values) => elements.extend(values.values.iter().map(|value| {
                         let path = format!("{name}.{}", value.node.value.node);
                         let is_deprecated = is_deprecated(&value.node.directives);
-                        bare(path, text(value.node.description.as_ref()), is_deprecated, Place::EnumValue)
+                        bare(path, text(value.node.description.as_ref()), is_deprecated, ElementKind::EnumValue)
                     })),
-                    TypeKind::InputObject(object) => elements.extend(
-                        object
-                            .fields
-                            .iter()
-                            .map(|one| input(format!("{name}.{}", one.node.name.node), &one.node, Place::InputField)),
-                    ),
+                    TypeKind::InputObject(object) => elements.extend(object.fields.iter().map(|one| {
+                        input(format!("{name}.{}", one.node.name.node), &one.node, ElementKind::InputField)
+                    })),
                 }
             }
         }

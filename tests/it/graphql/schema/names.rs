@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::elements::{self, Element, Place};
+use super::elements::{self, Element, ElementKind};
 use crate::harness::server::repository;
 
 /// The elements with current names that break a rule.
@@ -38,7 +38,9 @@ fn one_word_for_one_thing() {
 fn mutations_take_one_input_and_answer_a_payload() {
     let all = elements::all();
     let mut mutations = 0;
-    for field in all.iter().filter(|element| element.place == Place::Field && element.path.starts_with("Mutation.")) {
+    for field in
+        all.iter().filter(|element| element.place == ElementKind::Field && element.path.starts_with("Mutation."))
+    {
         mutations += 1;
         assert!(named_type(field).ends_with("Payload"), "{}", field.path);
         let start = format!("{}(", field.path);
@@ -57,7 +59,7 @@ fn lists_of_conditions_are_plural() {
         let of = element.path.split('.').next().unwrap_or_default();
         // Operators on one value are words of their own.
         let is_operator = ["StringFilter", "IntFilter", "FloatFilter"].contains(&of);
-        element.place == Place::InputField
+        element.place == ElementKind::InputField
             && of.ends_with("Filter")
             && !is_operator
             && !["and", "or"].contains(&element.name())
@@ -85,14 +87,14 @@ fn counts_of_rows_are_long() {
     let is_wrong = |element: &Element| {
         ["count", "counts", "totalCount", "missed", "total"].contains(&element.name()) && named_type(element) != "Long"
     };
-    let fields = |element: &Element| element.place == Place::Field && is_wrong(element);
+    let fields = |element: &Element| element.place == ElementKind::Field && is_wrong(element);
     assert_eq!(breaking(fields), Vec::<String>::new());
 }
 
 #[test]
 fn nothing_required_is_deprecated() {
     let all = elements::all();
-    let is_input = |element: &&Element| matches!(element.place, Place::Argument | Place::InputField);
+    let is_input = |element: &&Element| matches!(element.place, ElementKind::Argument | ElementKind::InputField);
     let deprecated: Vec<_> = all.iter().filter(|element| element.is_deprecated).collect();
     assert!(deprecated.len() > 30, "{}", deprecated.len());
     let required = deprecated.into_iter().filter(is_input).filter(|element| element.of_type.ends_with('!'));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use perfgraph::model::timestamp::duration_micros;
 
-use super::elements::{self, Element, Place};
+use super::elements::{self, Element, ElementKind};
 
 /// Words that begin a riddle instead of a name.
 const VAGUE: [&str; 9] = ["what", "who", "whose", "whom", "where", "whether", "how", "when", "whoever"];
@@ -35,7 +35,7 @@ fn descriptions_name_the_thing_first() {
 #[test]
 fn descriptions_are_sentences_of_some_length() {
     let is_wrong = |element: &Element| {
-        let is_sentence = element.place == Place::Directive || element.description.ends_with('.');
+        let is_sentence = element.place == ElementKind::Directive || element.description.ends_with('.');
         element.description.len() < CHARACTERS_MIN || !is_sentence
     };
     assert_eq!(breaking(is_wrong), Vec::<String>::new());
@@ -56,7 +56,7 @@ fn defaults_are_described_as_they_are() {
         element
             .default
             .as_ref()
-            .is_some_and(|default| element.place != Place::Directive && !says(&element.description, default))
+            .is_some_and(|default| element.place != ElementKind::Directive && !says(&element.description, default))
     };
     assert_eq!(breaking(is_wrong), Vec::<String>::new());
 }
@@ -64,7 +64,7 @@ fn defaults_are_described_as_they_are() {
 #[test]
 fn sizes_of_lists_say_their_range_and_default() {
     let is_size = |element: &Element| {
-        element.place == Place::Argument
+        element.place == ElementKind::Argument
             && matches!(element.name(), "first" | "last" | "pageSize" | "maxBatch" | "maxBuckets")
     };
     let is_wrong = |element: &Element| {
@@ -85,7 +85,7 @@ fn arguments_of_connections_are_described_alike() {
         // Those with both directions: measurements are paged forward only, and ordered by time.
         all.iter().any(|element| element.path == format!("{field}(before)"))
     };
-    for element in all.iter().filter(|element| element.place == Place::Argument && is_connection(&element.path)) {
+    for element in all.iter().filter(|element| element.place == ElementKind::Argument && is_connection(&element.path)) {
         let same = texts.entry(element.name().to_owned()).or_default();
         same.entry(element.description.clone()).or_default().push(element.path.clone());
     }

@@ -8,7 +8,7 @@ use super::{Timestamp, timestamp::DAY_MICROS};
 /// Never moves back. A finer resolution is never retained longer than a coarser one, except that rollups per five minutes may
 /// begin later than rollups per minute, which then replace them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct RetainedSince {
     /// Single measurements.
     pub raw: Timestamp,
     /// Rollups per minute.
@@ -19,7 +19,7 @@ pub struct Kept {
     pub hours: Timestamp,
 }
 
-impl Kept {
+impl RetainedSince {
     /// Nothing was removed.
     pub const EVERYTHING: Self = {
         let start = Timestamp::from_micros(i64::MIN);
