@@ -1,7 +1,5 @@
 //! Builds all parts of the server in order and closes them in reverse. The only file that knows all of them.
 
-mod settings;
-
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
@@ -25,7 +23,7 @@ use crate::{
         lease::{LeaseSettings, Renewal},
         migrate,
     },
-    engine::{self, Engine, watch},
+    engine::{self, Engine, documents::Trusted, watch},
     error::{Error, Result},
     graphql::{Services, schema},
     http::{
@@ -45,8 +43,6 @@ use crate::{
     },
     random::Random,
 };
-
-use settings::trusted;
 
 /// Maximum time for jobs to end after the last request was answered. These three timeouts together stay below five seconds,
 /// because process managers kill servers some time after the drain timeout.
@@ -192,7 +188,7 @@ impl App {
         let [leaving, draining, stopping] = std::array::from_fn(|_| CancellationToken::new());
         let sockets = Arc::new(Semaphore::new(config.limits.sockets_max as usize));
         let tasks = TaskTracker::new();
-        let trusted = trusted(config)?;
+        let trusted = Trusted::configured(&config.graphql)?;
         let (windows, runner) = Windows::new(&config.live, core.database.clone(), core.clock.clone(), &core.publisher);
         let changes = ChangeSignal::default();
         let relay = ChangeRelay::new(
@@ -247,6 +243,7 @@ impl App {
             cursors: core.cursors.clone(),
             database: core.database.clone(),
             config: Arc::clone(&shared_config),
+            random: core.random.clone(),
             recorder,
             leaving: leaving.clone(),
             draining: draining.clone(),

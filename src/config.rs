@@ -10,6 +10,7 @@ mod database_url;
 mod environment;
 mod error;
 mod file;
+mod raw;
 mod section;
 mod setting;
 mod source;
@@ -45,6 +46,7 @@ pub use origin::Origin;
 pub use retention::Retention;
 pub use self_monitoring::SelfMonitoring;
 pub use server::Server;
+pub use source::Overrides;
 
 use section::{Key, Section};
 use source::GivenSetting;
@@ -75,15 +77,6 @@ pub struct Config {
     pub graphql: Graphql,
     /// Log output.
     pub log: Log,
-}
-
-/// Settings given as command line flags; they take precedence over all other sources.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Overrides {
-    /// `--listen`: replaces `server.listen`.
-    pub listen: Option<String>,
-    /// `--database-url`: replaces `database.url`.
-    pub database_url: Option<DatabaseUrl>,
 }
 
 impl Config {

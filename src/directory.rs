@@ -13,6 +13,7 @@ mod row;
 mod slug;
 mod status;
 
+pub mod cursor;
 pub mod employee;
 pub mod filter;
 pub mod membership;

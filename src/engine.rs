@@ -15,6 +15,7 @@ pub mod payload;
 pub mod request;
 pub mod rows;
 pub mod schema;
+pub mod spelling;
 pub mod variables;
 pub mod watch;
 

@@ -3,7 +3,6 @@
 //! The `engine` room executes it.
 
 pub mod context;
-pub mod cursor;
 pub mod loaders;
 pub mod mutation;
 pub mod node;
@@ -15,7 +14,6 @@ pub mod scalars;
 pub mod schema;
 pub mod selection;
 pub mod sizes;
-mod spelling;
 pub mod subscription;
 pub mod types;
 

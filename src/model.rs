@@ -10,6 +10,7 @@ pub mod id;
 pub mod metric;
 pub mod order;
 pub mod page;
+pub mod page_cursor;
 pub mod problem;
 pub mod retained_since;
 pub mod scope;

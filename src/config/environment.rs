@@ -6,8 +6,9 @@ use std::env;
 use std::fs;
 
 use super::error::Problem;
+use super::raw::RawValue;
 use super::section::Key;
-use super::source::{GivenSetting, RawValue, Source};
+use super::source::{GivenSetting, Source};
 
 const PREFIX: &str = "PERFGRAPH_";
 /// Conventional names set by hosting platforms. The prefixed name of the same key overrides them.

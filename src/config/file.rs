@@ -8,8 +8,9 @@ use toml::{Table, Value};
 
 use super::Config;
 use super::error::Problem;
+use super::raw::RawValue;
 use super::section::Key;
-use super::source::{GivenSetting, RawValue, Source};
+use super::source::{GivenSetting, Source};
 
 /// The file that is read from the working directory if no other is given.
 pub(super) const DEFAULT: &str = "perfgraph.toml";

@@ -3,7 +3,7 @@
 //! The macro keeps a setting in one place: its doc comment is also its comment in the default file, and its default is
 //! the same in the code and in the file.
 
-use super::source::RawValue;
+use super::raw::RawValue;
 
 /// One setting with its current value.
 pub(super) struct Key {
@@ -91,7 +91,7 @@ macro_rules! section {
                 own.into_iter()$($(.chain($crate::config::section::Section::keys(&self.$part)))+)?.collect()
             }
 
-            fn set(&mut self, path: &str, raw: &$crate::config::source::RawValue) -> Option<Result<(), &'static str>> {
+            fn set(&mut self, path: &str, raw: &$crate::config::raw::RawValue) -> Option<Result<(), &'static str>> {
                 $(if $crate::config::section::path($name, $crate::config::section::key_name!($field $($key)?)) == path {
                     return Some($crate::config::setting::set(&mut self.$field, raw));
                 })+

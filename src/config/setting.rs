@@ -10,8 +10,8 @@ use toml::Value;
 
 use super::database_url::DatabaseUrl;
 use super::origin::Origin;
+use super::raw::RawValue;
 use super::section::Key;
-use super::source::RawValue;
 
 /// The type of a setting.
 pub(super) trait Setting: Sized {

@@ -1,19 +1,10 @@
 //! A configured value and its source, so that a problem can name the place to change.
 
-use toml::Value;
-
-use super::Overrides;
+use super::database_url::DatabaseUrl;
 use super::error::Problem;
+use super::raw::RawValue;
 use super::section::Key;
 use super::suggest;
-
-/// A value before it is parsed as the type of its setting.
-pub(super) enum RawValue {
-    /// Text from the environment or a flag.
-    Text(String),
-    /// A typed value from the file.
-    Value(Value),
-}
 
 /// The source of a value.
 pub(super) enum Source {
@@ -33,6 +24,15 @@ pub(super) struct GivenSetting {
     pub raw: RawValue,
     /// Its source.
     pub source: Source,
+}
+
+/// Settings given as command line flags; they take precedence over all other sources.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `--listen`: replaces `server.listen`.
+    pub listen: Option<String>,
+    /// `--database-url`: replaces `database.url`.
+    pub database_url: Option<DatabaseUrl>,
 }
 
 /// The values of the command line flags.
@@ -80,29 +80,7 @@ impl GivenSetting {
     }
 }
 
-impl RawValue {
-    fn describe(&self) -> String {
-        match self {
-            Self::Text(text) | Self::Value(Value::String(text)) => quoted(text),
-            Self::Value(Value::Boolean(value)) => value.to_string(),
-            Self::Value(Value::Integer(number)) => number.to_string(),
-            Self::Value(Value::Float(number)) => number.to_string(),
-            Self::Value(Value::Datetime(time)) => time.to_string(),
-            Self::Value(Value::Array(_)) => "a list".to_owned(),
-            Self::Value(Value::Table(_)) => "a table".to_owned(),
-        }
-    }
-}
-
 /// The environment variable that sets a key.
 pub(super) fn variable_for(key: &str) -> String {
     format!("PERFGRAPH_{}", key.replace('.', "__").to_uppercase())
-}
-
-fn quoted(text: &str) -> String {
-    const SHOWN_CHARACTERS_MAX: usize = 60;
-    match text.char_indices().nth(SHOWN_CHARACTERS_MAX) {
-        Some((end, _)) => format!("{:?}...", &text[..end]),
-        None => format!("{text:?}"),
-    }
 }

@@ -18,7 +18,7 @@ use quick_cache::{Weighter, sync::Cache};
 
 pub use document::{Document, DocumentOperation, canonical};
 pub use hash::{DocumentHash, HashError};
-pub use trusted::{Trusted, TrustedDocumentsError, TrustedMode};
+pub use trusted::{Trusted, TrustedDocumentsError};
 
 use super::{
     error, guard,

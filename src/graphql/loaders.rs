@@ -10,9 +10,8 @@ use std::{collections::HashMap, hash::Hash, ops::BitOr, sync::Arc};
 
 pub use employee_stats::AskedEmployeeStats;
 use employee_stats::StatisticsLoader;
-pub use report::{AskedReport, Reported};
+pub use report::{Reported, answer};
 
-use super::types::Metric;
 use crate::{
     config::Limits,
     db::Session,
@@ -150,7 +149,7 @@ pub struct Loaders {
     /// The worst measurements of endpoints.
     pub worst_sample: Loader<AskedSample, WorstSample>,
     /// Measurements by key.
-    pub metric: Loader<MetricKey, Metric>,
+    pub metric: Loader<MetricKey, Measurement>,
 }
 
 /// The scope and the database that the loaders of a request read.
@@ -286,12 +285,8 @@ async fn worst_samples(Source { scope, db, .. }: &Source, asked: Vec<AskedSample
     Ok(samples)
 }
 
-async fn metrics(Source { scope, db, .. }: &Source, keys: Vec<MetricKey>) -> Result<Vec<Option<Metric>>> {
-    let found = reports::metric::by_keys(scope, db, &keys).await?;
-    let metric = |(key, found): (&MetricKey, Option<Measurement>)| {
-        found.map(|measurement| Metric { id: key.id, project: key.project, measurement })
-    };
-    Ok(keys.iter().zip(in_order(&keys, found)).map(metric).collect())
+async fn metrics(Source { scope, db, .. }: &Source, keys: Vec<MetricKey>) -> Result<Vec<Option<Measurement>>> {
+    Ok(in_order(&keys, reports::metric::by_keys(scope, db, &keys).await?))
 }
 
 /// The distinct ids and the union of the columns. Ids are sorted, so that equal requests send equal statements.

@@ -6,7 +6,6 @@ use async_graphql::Context;
 
 use super::{
     context::request,
-    cursor,
     loaders::{AskedPage, ByParent, Loaders},
     selection::{self, FieldSet},
     types::filter::nested::{self, Conditions},
@@ -14,6 +13,7 @@ use super::{
 use crate::{
     config::Limits,
     directory::{
+        cursor,
         filter::Condition,
         order::{OrderField, keys},
     },

@@ -16,7 +16,8 @@ use super::{
     release_query::ReleaseQuery,
     selection, sizes,
     types::{
-        Employee, EmployeeConnection, Node, Organization, OrganizationConnection, Project, ProjectConnection, Release,
+        Employee, EmployeeConnection, Metric, Node, Organization, OrganizationConnection, Project, ProjectConnection,
+        Release,
         connection::Total,
         employee_stats::{self, EmployeeAggregate},
         filter::{EmployeeFilter, OrganizationFilter, ProjectFilter, nested},
@@ -285,7 +286,10 @@ async fn node(context: &Context<'_>, id: &ID) -> Result<Option<Node>> {
             let asked = AskedRow { id, fields: selection::of_object(context.field()) };
             loaders.release.load(asked).await?.map(|row| Node::Release(Release(row)))
         }
-        Some(NodeId::Metric(key)) => loaders.metric.load(key).await?.map(Node::Metric),
+        Some(NodeId::Metric(key)) => {
+            let metric = |measurement| Metric { id: key.id, project: key.project, measurement };
+            loaders.metric.load(key).await?.map(metric).map(Node::Metric)
+        }
         None => None,
     })
 }

@@ -36,7 +36,7 @@ impl ReleaseQuery {
         )]
         baseline_id: Option<ID>,
         #[graphql(desc = "The id of the release to judge.")] candidate_id: ID,
-        #[graphql(name = "type", desc = "The type of measurement to compare.")] kind: types::metric::MetricType,
+        #[graphql(name = "type", desc = "The type of measurement to compare.")] kind: types::metric_type::MetricType,
         #[graphql(
             desc = "The statistic to compare: a percentile, `AVERAGE` or `ERROR_RATE`; others are an error. Defaults \
                     to `P95`.",

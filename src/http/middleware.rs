@@ -19,7 +19,7 @@ use super::{
     state::HttpState,
     trace::{TRACERESPONSE, Trace},
 };
-use crate::{clock::Stopwatch, error::Error};
+use crate::{clock::Stopwatch, error::Error, random::Random};
 
 /// Identifies a request in the log and in the response.
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -51,7 +51,7 @@ fn is_own_host(state: &HttpState, headers: &HeaderMap) -> bool {
 /// Assigns a request id, logs the request and records its duration.
 async fn observe(state: &HttpState, request: Request, next: Next) -> Response {
     let watch = Stopwatch::start();
-    let id = request_id(&request);
+    let id = request_id(&request, &state.random);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let peer = caller::peer(request.extensions()).map(tracing::field::display);
@@ -62,7 +62,7 @@ async fn observe(state: &HttpState, request: Request, next: Next) -> Response {
         response.headers_mut().insert(REQUEST_ID.clone(), value);
     }
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if let Some(value) = trace.and_then(|trace| trace.response()) {
+    if let Some(value) = trace.and_then(|trace| trace.response(&state.random)) {
         response.headers_mut().insert(TRACERESPONSE.clone(), value);
     }
     if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
@@ -101,14 +101,14 @@ fn thousandths(ms: f64) -> String {
     format!("{}.{:03}", micros / 1_000, micros % 1_000)
 }
 
-fn request_id(request: &Request) -> String {
+fn request_id(request: &Request, random: &Random) -> String {
     let given = request.headers().get(&REQUEST_ID).and_then(|value| value.to_str().ok());
     // The id is written to the log, so only letters, digits and hyphens are accepted.
     match given.filter(|id| {
         !id.is_empty() && id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     }) {
         Some(id) => id.to_owned(),
-        None => format!("{:016x}", rand::random::<u64>()),
+        None => format!("{:016x}", random.number()),
     }
 }
 

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config, db::Database, engine::Engine, ingest::Ingest, jobs::self_monitoring::Recorder, live::Cursors,
+    random::Random,
 };
 
 /// A handle to the shared state. Each layer clones it for each request, so a clone is one reference count.
@@ -40,6 +41,8 @@ pub struct SharedState {
     pub database: Database,
     /// The settings of the server.
     pub config: Arc<Config>,
+    /// Ids of requests and of spans.
+    pub random: Random,
     /// Records handled requests as measurements.
     pub recorder: Recorder,
     /// Cancelled when load balancers should stop sending requests.

@@ -2,6 +2,8 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::random::Random;
+
 /// The request header.
 const TRACEPARENT: &str = "traceparent";
 /// The response header.
@@ -33,8 +35,8 @@ impl Trace {
     }
 
     /// The response header: the trace id and a new span id for this request.
-    pub fn response(&self) -> Option<HeaderValue> {
-        let span = rand::random::<u64>().max(1);
+    pub fn response(&self, random: &Random) -> Option<HeaderValue> {
+        let span = random.number().max(1);
         HeaderValue::from_str(&format!("00-{}-{span:016x}-{}", self.id, self.flags)).ok()
     }
 }
@@ -56,7 +58,8 @@ mod tests {
         let id = "0af7651916cd43dd8448eb211c80319c";
         let trace = read("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").unwrap();
         assert_eq!(trace.id, id);
-        let response = trace.response().unwrap();
+        let response = trace.response(&Random::seeded(1)).unwrap();
+        assert_eq!(response, trace.response(&Random::seeded(1)).unwrap());
         assert!(response.to_str().unwrap().starts_with(&format!("00-{id}-")) && response.as_bytes().ends_with(b"-01"));
         assert!(read("01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more").is_some());
         for wrong in [

@@ -4,6 +4,8 @@
 //! time of the last row that the page may need, and only rows up to it are read. In the order of values, the whole window is
 //! read.
 
+pub mod cursor;
+
 use std::{collections::HashMap, sync::Arc};
 
 use sea_orm::{

@@ -205,6 +205,19 @@ pub fn rank(
     endpoints
 }
 
+/// Sets the ids of endpoints that are known by project and path only, as in the measurements that a stream pushes.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn identify(scope: &Scope, session: &Session, rows: &mut [EndpointStats]) -> Result<()> {
+    let named: Vec<_> = rows.iter().map(|row| (row.project, row.endpoint.clone())).collect();
+    let ids = endpoint_ids(scope, session, &named).await?;
+    for (row, named) in rows.iter_mut().zip(&named) {
+        row.endpoint_id = ids.get(named).copied().unwrap_or(EndpointId::ALL);
+    }
+    Ok(())
+}
+
 /// Looks up the ids of endpoints by project and path in one statement. Endpoints that do not exist or lie outside of the
 /// scope are left out.
 ///

@@ -1,19 +1,38 @@
 //! The statistics of a set of measurements, and what follows from them. Pure.
 
-use super::{Accuracy, BoundedValue, Distribution};
-use crate::model::{Tally, sketch::Quantile};
+use super::{Accuracy, AnswerSource, BoundedValue, Distribution, StatisticsNeeded};
+use crate::model::{
+    Tally, TimeRange,
+    sketch::{Quantile, RELATIVE_ERROR},
+};
 
 /// Statistics of a set of measurements, with their accuracy. Values are in the unit of their metric type.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stats {
-    /// The measurements, added up. The distribution is `None` unless [`StatisticsNeeded::Percentiles`](super::StatisticsNeeded::Percentiles) was
-    /// asked for.
+    /// The measurements, added up. The distribution is `None` unless
+    /// [`StatisticsNeeded::Percentiles`](super::StatisticsNeeded::Percentiles) was asked for.
     pub tally: Tally<Option<Distribution>>,
     /// Precision and provenance of the tally.
     pub accuracy: Accuracy,
 }
 
 impl Stats {
+    /// The statistics of measurements that are added up already, from raw measurements of a window.
+    pub fn of_tally(added_up: &Tally, needed: StatisticsNeeded, covers: TimeRange) -> Self {
+        let needs_percentiles = needed == StatisticsNeeded::Percentiles;
+        let mut tally = Tally::empty(None);
+        tally.merge_with(added_up, |distribution, sketch| {
+            *distribution = needs_percentiles.then(|| Distribution::Sketch(sketch.clone()));
+        });
+        let accuracy = Accuracy {
+            is_exact: !needs_percentiles,
+            covers,
+            relative_error_bound: if needs_percentiles { RELATIVE_ERROR } else { 0.0 },
+            source: AnswerSource::Raw,
+        };
+        Self { tally, accuracy }
+    }
+
     /// The arithmetic mean; `None` without measurements.
     pub fn average(&self) -> Option<f64> {
         #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]

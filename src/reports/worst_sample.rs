@@ -22,7 +22,7 @@ use super::{
 use crate::{
     db::Session,
     error::Result,
-    model::{EndpointId, Key, MetricId, MetricType, OrganizationId, ProjectId, Scope, Timestamp},
+    model::{EndpointId, Key, Measurement, MetricId, MetricType, OrganizationId, ProjectId, Scope, Timestamp},
 };
 
 /// An endpoint of a project.
@@ -51,6 +51,21 @@ pub struct WorstSample {
     pub name: String,
     /// The release version; empty if it is unknown.
     pub release: String,
+}
+
+impl WorstSample {
+    /// The measurement itself; a sample does not know the path of its endpoint.
+    pub fn measurement(self, endpoint: String) -> Measurement {
+        Measurement {
+            kind: self.kind,
+            value: self.value,
+            endpoint,
+            status: self.status.unwrap_or(0),
+            timestamp: self.timestamp,
+            name: self.name,
+            release: self.release,
+        }
+    }
 }
 
 /// The columns of a measurement, in the order in which they are read.

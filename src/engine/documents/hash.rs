@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -23,7 +24,7 @@ impl DocumentHash {
 
 impl fmt::Display for DocumentHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{}", HEXLOWER.encode_display(&self.0))
     }
 }
 
@@ -38,17 +39,10 @@ impl FromStr for DocumentHash {
 
     fn from_str(hex: &str) -> Result<Self, HashError> {
         let mut bytes = [0; 32];
-        let digits = hex.as_bytes();
-        if digits.len() != 2 * bytes.len() {
+        if HEXLOWER_PERMISSIVE.decode_len(hex.len()) != Ok(bytes.len()) {
             return Err(HashError);
         }
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| HashError)?;
-            if !pair.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-                return Err(HashError);
-            }
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| HashError)?;
-        }
+        HEXLOWER_PERMISSIVE.decode_mut(hex.as_bytes(), &mut bytes).map_err(|_| HashError)?;
         Ok(Self(bytes))
     }
 }

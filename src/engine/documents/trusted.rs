@@ -17,18 +17,10 @@ use serde_json::json;
 use thiserror::Error;
 
 use super::DocumentHash;
-
-/// The treatment of documents that are not in the file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TrustedMode {
-    /// They run.
-    #[default]
-    Off,
-    /// They run, and are added to the file.
-    Learn,
-    /// They are refused.
-    Only,
-}
+use crate::{
+    config::{self, TrustedDocuments},
+    error,
+};
 
 /// A file of trusted documents cannot be used.
 #[derive(Debug, Error)]
@@ -54,7 +46,7 @@ pub enum TrustedDocumentsError {
 
 /// Trusted documents by name and by hash.
 pub struct Trusted {
-    mode: TrustedMode,
+    mode: TrustedDocuments,
     by_name: HashMap<String, Arc<str>>,
     by_hash: HashMap<DocumentHash, Arc<str>>,
     learned: Option<Mutex<Learned>>,
@@ -72,21 +64,36 @@ const LEARNED_MAX: usize = 10_000;
 impl Trusted {
     /// Every document is trusted.
     pub fn everything() -> Self {
-        Self { mode: TrustedMode::Off, by_name: HashMap::new(), by_hash: HashMap::new(), learned: None }
+        Self { mode: TrustedDocuments::Off, by_name: HashMap::new(), by_hash: HashMap::new(), learned: None }
+    }
+
+    /// The trusted documents that the settings ask for.
+    ///
+    /// # Errors
+    /// [`error::Error::Input`] when the file cannot be opened or read.
+    pub fn configured(settings: &config::Graphql) -> error::Result<Self> {
+        let mode = settings.trusted_documents;
+        if mode == TrustedDocuments::Off {
+            return Ok(Self::everything());
+        }
+        let trusted = Self::open(mode, Path::new(&settings.trusted_documents_file));
+        trusted.map_err(|cause| error::Error::input("graphql.trusted_documents_file", cause.to_string()))
     }
 
     /// Reads the file. Learning creates a missing one.
     ///
     /// # Errors
     /// [`TrustedDocumentsError`] when it cannot be opened or read.
-    pub fn open(mode: TrustedMode, path: &Path) -> Result<Self, TrustedDocumentsError> {
+    pub fn open(mode: TrustedDocuments, path: &Path) -> Result<Self, TrustedDocumentsError> {
         let opened = |source| TrustedDocumentsError::Open { path: path.to_owned(), source };
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if mode == TrustedMode::Learn && error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) if mode == TrustedDocuments::Learn && error.kind() == std::io::ErrorKind::NotFound => {
+                String::new()
+            }
             Err(error) => return Err(opened(error)),
         };
-        let read = if mode == TrustedMode::Learn { lines(&text) } else { parse(&text) };
+        let read = if mode == TrustedDocuments::Learn { lines(&text) } else { parse(&text) };
         let entries = read.ok_or_else(|| TrustedDocumentsError::Format { path: path.to_owned() })?;
         let mut trusted = Self { mode, ..Self::everything() };
         for (id, body) in entries {
@@ -94,7 +101,7 @@ impl Trusted {
             trusted.by_hash.insert(DocumentHash::of(&body), Arc::clone(&body));
             trusted.by_name.insert(id, body);
         }
-        if mode == TrustedMode::Learn {
+        if mode == TrustedDocuments::Learn {
             let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(opened)?;
             if !text.is_empty() && !text.ends_with('\n') {
                 writeln!(file).map_err(opened)?;
@@ -107,7 +114,7 @@ impl Trusted {
 
     /// The document may run.
     pub fn admits(&self, hash: DocumentHash) -> bool {
-        self.mode != TrustedMode::Only || self.by_hash.contains_key(&hash)
+        self.mode != TrustedDocuments::Only || self.by_hash.contains_key(&hash)
     }
 
     /// The text with this hash.
@@ -210,16 +217,16 @@ mod tests {
     fn learned_documents_are_trusted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("trusted.jsonl");
-        assert!(Trusted::open(TrustedMode::Only, &path).is_err());
+        assert!(Trusted::open(TrustedDocuments::Only, &path).is_err());
         let hash = DocumentHash::of(TEXT);
         for _ in 0..2 {
-            let learning = Trusted::open(TrustedMode::Learn, &path).unwrap();
+            let learning = Trusted::open(TrustedDocuments::Learn, &path).unwrap();
             assert!(learning.admits(DocumentHash::of("anything")));
             learning.learn(hash, TEXT);
             learning.learn(hash, TEXT);
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 1);
-        let only = Trusted::open(TrustedMode::Only, &path).unwrap();
+        let only = Trusted::open(TrustedDocuments::Only, &path).unwrap();
         assert!(only.admits(hash) && !only.admits(DocumentHash::of("anything")));
         assert_eq!(only.by_name(&format!("sha256:{hash}")).as_deref(), Some(TEXT));
         assert_eq!(only.by_hash(hash).as_deref(), Some(TEXT));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Loader, Shared, Source, group, in_order, place};
 use crate::{
-    error::Result,
+    error::{Error, Result},
     reports::{Parent, Question, Report},
 };
 
@@ -21,6 +21,20 @@ pub struct AskedReport<R> {
 
 /// A loader of a report's answers.
 pub type Reported<R> = Loader<AskedReport<R>, <R as Report>::Answer>;
+
+/// The answer of a report about a parent.
+///
+/// # Errors
+/// When the report cannot answer.
+pub async fn answer<R: Report>(
+    loader: &Reported<R>,
+    parent: Parent,
+    question: Arc<Question>,
+    report: R,
+) -> Result<R::Answer> {
+    let answer = loader.load(AskedReport { parent, question, report }).await?;
+    answer.ok_or_else(|| Error::internal("a report left out one of those it was asked about"))
+}
 
 pub(super) fn report<R: Report>(shared: &Arc<Shared<Source>>) -> Reported<R> {
     Loader::new(shared, |source, asked| Box::pin(run(source, asked)))

@@ -2,14 +2,14 @@
 
 use async_graphql::{Context, ID, MaybeUndefined, Object};
 
-use super::{assignment, named};
+use super::arguments::{assignment, named};
 use crate::{
     directory::employee::{self, EmployeeChange, EmployeesChange, NewEmployee},
+    engine::spelling,
     error::Result,
     graphql::{
         context::{RequestContext, request},
         node::NodeId,
-        spelling,
         types::{
             change::{BulkUpdatePayload, DeletePayload, EmployeePayload},
             filter::{EmployeeFilter, nested},

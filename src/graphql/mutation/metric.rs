@@ -3,11 +3,11 @@
 use async_graphql::{Context, ID, Object};
 
 use crate::{
+    engine::spelling,
     error::{Error, Result},
     graphql::{
         context::request,
         node::NodeId,
-        spelling,
         types::{
             ingest::{IngestMetricsInput, IngestMetricsPayload, IngestMode, MetricInput},
             user_error::UserError,

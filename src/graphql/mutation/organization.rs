@@ -2,14 +2,14 @@
 
 use async_graphql::{Context, ID, Object};
 
-use super::{assignment, named};
+use super::arguments::{assignment, named};
 use crate::{
     directory::organization::{self, NewOrganization, OrganizationChange},
+    engine::spelling,
     error::Result,
     graphql::{
         context::{RequestContext, request},
         node::NodeId,
-        spelling,
         types::{
             change::{DeletePayload, OrganizationPayload},
             input::{CreateOrganizationInput, DeleteOrganizationInput, UpdateOrganizationInput},

@@ -2,18 +2,18 @@
 
 use async_graphql::{Context, ID, Object};
 
-use super::{assignment, employees, members, named};
+use super::arguments::{assignment, employees, members, named};
 use crate::{
     directory::{
         self,
         project::{self, NewProject, ProjectChange},
         team,
     },
+    engine::spelling,
     error::Result,
     graphql::{
         context::{RequestContext, request},
         node::NodeId,
-        spelling,
         types::{
             change::{DeletePayload, ProjectPayload},
             input::{

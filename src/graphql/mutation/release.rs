@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, Object};
 
-use super::named;
+use super::arguments::named;
 use crate::{
     directory::release::{self, NewRelease},
     error::Result,

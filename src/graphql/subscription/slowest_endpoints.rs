@@ -7,22 +7,21 @@ use tokio_stream::{Stream, StreamExt};
 
 use crate::{
     db::StatementLog,
-    engine::watch::StreamKind,
+    engine::{spelling, watch::StreamKind},
     error::Result,
     graphql::{
         context::{RequestContext, request},
         scalars::Duration,
-        selection, sizes, spelling,
+        selection, sizes,
         types::{
             endpoint::EndpointStats,
             filter::{self, StreamFilter},
             stats::{self, Statistic},
-            window::figures_as_stats,
         },
     },
     live::window::{LiveWindow, WindowRequest},
     model::{EndpointId, Key, MetricType},
-    reports::{self, Projects, Question, Slowest, StatisticsNeeded, slowest},
+    reports::{self, Projects, Question, Slowest, StatisticsNeeded, Stats, slowest},
 };
 
 /// Subscription to the ranking of the slowest endpoints.
@@ -102,13 +101,14 @@ impl Ranking {
                 project: Key::new(window.cursor.organization, group.labels.project?),
                 endpoint_id: EndpointId::ALL,
                 endpoint: group.endpoint.clone()?,
-                stats: Arc::new(figures_as_stats(&group.tally, self.want, window.range)),
+                stats: Arc::new(Stats::of_tally(&group.tally, self.want, window.range)),
                 value: 0.0,
             })
         });
         let mut rows = slowest::rank(rows.collect(), self.rank_by, &self.kinds, self.limit);
         if self.has_id {
-            identify(request, &mut rows).await?;
+            let session = request.services.database.reader(StatementLog::default());
+            slowest::identify(request.scope(), &session, &mut rows).await?;
         }
         let projects = Projects::Organizations(vec![window.cursor.organization]);
         let question = Arc::new(Question { projects, kinds: self.kinds.clone(), ..Question::over(window.range) });
@@ -116,15 +116,4 @@ impl Ranking {
             rows.into_iter().map(|row| EndpointStats { row, question: Arc::clone(&question), as_of: window.as_of });
         Ok(found.collect())
     }
-}
-
-/// Fills in the ids of endpoints: batches carry only their paths.
-async fn identify(request: &RequestContext, rows: &mut [reports::EndpointStats]) -> Result<()> {
-    let named: Vec<_> = rows.iter().map(|row| (row.project, row.endpoint.clone())).collect();
-    let session = request.services.database.reader(StatementLog::default());
-    let ids = slowest::endpoint_ids(request.scope(), &session, &named).await?;
-    for (row, named) in rows.iter_mut().zip(&named) {
-        row.endpoint_id = ids.get(named).copied().unwrap_or(EndpointId::ALL);
-    }
-    Ok(())
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use async_graphql::{ComplexObject, Context, Enum, SimpleObject};
 
 use crate::{
-    error::{Error, Result},
+    error::Result,
     graphql::{
         context::request,
-        loaders::AskedReport,
+        loaders,
         scalars::{DateTime, Long},
     },
     model::{TimeRange, Timestamp},
@@ -81,9 +81,8 @@ impl Accuracy {
     /// included. Counts are kept for 400 days by default.
     async fn late_dropped(&self, context: &Context<'_>) -> Result<Long> {
         let (parent, question) = late::about(&self.about.parent, &self.about.question);
-        let asked = AskedReport { parent, question: Arc::new(question), report: Late };
-        let days = request(context)?.loaders().late.load(asked).await?;
-        let days = days.ok_or_else(|| Error::internal("a report left out one of those it was asked about"))?;
+        let loaders = request(context)?.loaders();
+        let days = loaders::answer(&loaders.late, parent, Arc::new(question), Late).await?;
         Ok(days.touched_by(self.covers).into())
     }
 }

@@ -106,7 +106,7 @@ macro_rules! connection {
                 row: &$row,
             ) -> $crate::error::Result<String> {
                 let of: fn(&$row) -> &$crate::directory::$noun = $of;
-                $crate::graphql::cursor::of(&list.order, of(row))
+                $crate::directory::cursor::of(&list.order, of(row))
             }
         }
 

@@ -9,8 +9,7 @@ use super::{
     accuracy::StatisticsSubject,
     filter::EmployeeFilter,
     metric::Metric,
-    reports,
-    series::{GapFill, MetricBucket},
+    series::{self, GapFill, MetricBucket},
     stats::{self, MetricAggregate},
 };
 use crate::{
@@ -23,7 +22,7 @@ use crate::{
         scalars::{DateTime, Duration},
         selection, sizes,
     },
-    model::{Measurement, Timestamp},
+    model::Timestamp,
     reports::{EndpointKey, EndpointStats as Row, Question, WorstSample},
 };
 
@@ -81,15 +80,7 @@ impl EndpointStats {
             Ok(self.sample(context).await?.map(|sample| Metric {
                 id: sample.id,
                 project: self.row.project,
-                measurement: Measurement {
-                    kind: sample.kind,
-                    value: sample.value,
-                    endpoint: self.row.endpoint.clone(),
-                    status: sample.status.unwrap_or(0),
-                    timestamp: sample.timestamp,
-                    name: sample.name,
-                    release: sample.release,
-                },
+                measurement: sample.measurement(self.row.endpoint.clone()),
             }))
         }
         .await
@@ -113,7 +104,7 @@ impl EndpointStats {
     ) -> Result<Vec<MetricBucket>> {
         let (parent, question) = (self.row.as_parent(), Arc::clone(&self.question));
         let want = stats::wants_in_stats(context.field());
-        reports::buckets(request(context)?, parent, question, bucket, fill, want).await
+        series::load(request(context)?, parent, question, bucket, fill, want).await
     }
 
     /// HTTP status of the worst measurement. Null if it has none, or if it is no longer kept.

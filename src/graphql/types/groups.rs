@@ -8,10 +8,9 @@ use super::{
     Project,
     accuracy::StatisticsSubject,
     filter::FloatFilter,
-    metric::MetricType,
+    metric_type::MetricType,
     order::OrderDirection,
-    reports::buckets,
-    series::{GapFill, MetricBucket},
+    series::{self, GapFill, MetricBucket},
     stats::{self, MetricAggregate, Statistic},
 };
 use crate::{
@@ -177,6 +176,6 @@ impl MetricGroup {
         };
         let want = stats::wants_in_stats(context.field());
         let (parent, question) = (self.group.parent.clone(), Arc::clone(&self.question));
-        buckets(request(context)?, parent, question, bucket, fill, want).await
+        series::load(request(context)?, parent, question, bucket, fill, want).await
     }
 }

@@ -3,7 +3,7 @@
 use async_graphql::{Enum, ID, InputObject, SimpleObject};
 
 use super::{
-    metric::MetricType,
+    metric_type::MetricType,
     user_error::{UserError, UserErrorCode},
 };
 use crate::{

@@ -2,7 +2,7 @@
 
 use async_graphql::{ID, InputObject, MaybeUndefined};
 
-use super::{filter::EmployeeFilter, project::ProjectStatus};
+use super::{filter::EmployeeFilter, project_status::ProjectStatus};
 use crate::graphql::scalars::DateTime;
 
 /// The values of a new organization.

@@ -6,9 +6,8 @@ use async_graphql::{Description, Enum, InputObject, Object, SimpleObject};
 
 use super::{connection::PageInfo, metric::Metric, order::OrderDirection};
 use crate::{
-    graphql::cursor::metric::encode,
     model::order::Sort,
-    reports::{self, MeasurementOrder, MeasurementPage},
+    reports::{self, MeasurementOrder, MeasurementPage, measurements::cursor},
 };
 
 /// A field that measurements can be sorted by.
@@ -56,7 +55,7 @@ pub struct MetricEdge {
 impl MetricConnection {
     fn cursor(&self, place: usize) -> Option<String> {
         let (key, measurement) = self.page.rows.get(place)?;
-        Some(encode(self.order, self.sort, self.order.position(key, measurement)))
+        Some(cursor::encode(self.order, self.sort, self.order.position(key, measurement)))
     }
 
     fn metrics(&self) -> impl Iterator<Item = Metric> {

@@ -1,30 +1,14 @@
-//! A measurement, its type and its id.
+//! A measurement and its id.
 
-use async_graphql::{Context, Description, Enum, ID, Object};
+use async_graphql::{Context, Description, ID, Object};
 
-use super::{Project, Release};
+use super::{Project, Release, metric_type::MetricType};
 use crate::{
     engine::rows::One,
     error::Result,
     graphql::{context::request, loaders::AskedRow, node::NodeId, scalars::DateTime, selection},
     model::{self, Key, Measurement, MetricId, ProjectId, RecordedMetric},
 };
-
-/// The type of a measurement, which determines its unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[graphql(remote = "model::MetricType")]
-pub enum MetricType {
-    /// Time until a page was usable, in milliseconds.
-    PageLoad,
-    /// Time until an API responded, in milliseconds.
-    ApiResponse,
-    /// Duration of a database query, in milliseconds.
-    Database,
-    /// Share of cache lookups that were hits, in percent (0 to 100). Higher is better.
-    CacheHit,
-    /// Any other measurement, in a unit chosen by the sender.
-    Custom,
-}
 
 /// A recorded measurement. Measurements never change; corrections are new measurements.
 #[derive(Clone, Description)]

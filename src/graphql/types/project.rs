@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Description, Enum, ID, Object, ServerResult, resolver_utils::EnumType};
+use async_graphql::{Context, Description, ID, Object, ServerResult};
 
 use super::{
     Organization, ReleaseConnection, TeamConnection, connection,
@@ -10,6 +10,7 @@ use super::{
     filter::EmployeeFilter,
     order::{EmployeeOrder, order},
     organization,
+    project_status::{ProjectStatus, status_word},
     reports::Reports,
 };
 use crate::{
@@ -27,18 +28,6 @@ use crate::{
     model::page::ListRequest,
     reports::Parent,
 };
-
-/// The status of a project.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[graphql(remote = "directory::ProjectStatus")]
-pub enum ProjectStatus {
-    /// The project is in use.
-    Active,
-    /// The project is not in use for now. A label for clients: new measurements are still recorded.
-    Paused,
-    /// The project is kept for reading. New measurements are rejected.
-    Archived,
-}
 
 /// A monitored service of an organization, with its members and the measurements recorded for it.
 #[derive(Clone, Description)]
@@ -253,12 +242,6 @@ impl Row for Project {
             _ => Ok(None),
         }
     }
-}
-
-/// The name of a status in the schema.
-fn status_word(status: directory::ProjectStatus) -> &'static str {
-    let status = ProjectStatus::from(status);
-    ProjectStatus::items().iter().find(|item| item.value == status).map_or("", |item| item.name)
 }
 
 connection::connection! {

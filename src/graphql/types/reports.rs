@@ -12,23 +12,23 @@ use super::{
     filter::{self, FloatFilter, MetricFilter},
     groups::{self, GroupOrder, HavingInput, MetricGroup, MetricGroupKey},
     measurements::{MetricConnection, MetricOrder},
-    metric::MetricType,
+    metric_type::MetricType,
     series::{self, GapFill, MetricBucket},
     stats::{self, MetricAggregate, PerformanceSummary, Statistic},
 };
 use crate::{
+    engine::spelling,
     error::{Error, Result},
     graphql::{
         context::{RequestContext, request},
-        cursor::metric,
-        loaders::{AskedReport, Loaders, Reported},
+        loaders::answer,
         scalars::Duration,
-        sizes, spelling,
+        sizes,
     },
     model::{filter::NumberFilter, order::Sort, page::PageRequest},
     reports::{
-        self, Accuracy, Buckets, GroupBy, Groups, MeasurementOrder, Measurements, Parent, Question, Report, Series,
-        Slowest, StatisticsNeeded, Totals, fill, slowest,
+        self, Accuracy, Buckets, GroupBy, Groups, MeasurementOrder, Measurements, Parent, Question, Series, Slowest,
+        StatisticsNeeded, Totals, fill, measurements::cursor, slowest,
     },
 };
 
@@ -81,7 +81,7 @@ impl Reports {
         let request = request(context)?;
         let question = Arc::new(filter::question(request, filter).await?);
         let want = stats::wants_in_stats(context.field());
-        buckets(request, self.0.clone(), question, bucket, fill, want).await
+        series::load(request, self.0.clone(), question, bucket, fill, want).await
     }
 
     /// Statistics per group, for any combination of project, type, name, endpoint, status code and release.
@@ -118,8 +118,7 @@ impl Reports {
             sort: order_by.map_or(Sort::Descending, |order| order.direction.into()),
             ..largest(request, group_by, first, stats::wants_in_stats(context.field()))?
         };
-        let found =
-            load(request, |loaders| &loaders.metric_groups, self.0.clone(), Arc::clone(&question), report).await?;
+        let found = answer(&request.loaders().metric_groups, self.0.clone(), Arc::clone(&question), report).await?;
         let group = |group: &reports::MetricGroup| MetricGroup {
             group: group.clone(),
             question: Arc::clone(&question),
@@ -167,7 +166,7 @@ impl Reports {
             vec![(Vec::new(), self.0.clone())]
         } else {
             let asked = (self.0.clone(), Arc::clone(&question));
-            let found = load(request, |loaders| &loaders.metric_groups, asked.0, asked.1, report).await?;
+            let found = answer(&request.loaders().metric_groups, asked.0, asked.1, report).await?;
             found.iter().map(|group| (group.keys.clone(), group.parent.clone())).collect()
         };
         let count_max = request.services.limits.buckets_max / series.len().max(1);
@@ -178,7 +177,7 @@ impl Reports {
         let columns = series.into_iter().map(async |(keys, parent)| {
             let about = StatisticsSubject { parent, question: Arc::clone(&question) };
             let asked = about.clone();
-            let buckets = load(request, |loaders| &loaders.metric_series, asked.parent, asked.question, report).await?;
+            let buckets = answer(&request.loaders().metric_series, asked.parent, asked.question, report).await?;
             let filled = fill::fill(&buckets, fill.into(), request.as_of()).collect();
             let accuracy = Accuracy::of_all(buckets.iter().map(|bucket| &bucket.stats.accuracy))
                 .ok_or_else(|| Error::internal("a series without buckets"))?;
@@ -212,7 +211,7 @@ impl Reports {
         let first = spelling::either("", ("first", first), ("limit", limit))?.unwrap_or(Slowest::LIMIT_DEFAULT);
         let report = Slowest::new(rank_by.into(), first, stats::wants_in_stats(context.field()))?;
         let question = Arc::new(question);
-        let rows = load(request, |loaders| &loaders.slowest, self.0.clone(), Arc::clone(&question), report).await?;
+        let rows = answer(&request.loaders().slowest, self.0.clone(), Arc::clone(&question), report).await?;
         let row =
             |row: &reports::EndpointStats| EndpointStats { row: row.clone(), question: Arc::clone(&question), as_of };
         Ok(rows.iter().map(row).collect())
@@ -252,12 +251,12 @@ impl Reports {
         if value.iter().flat_map(NumberFilter::numbers).any(|number| !number.0.is_finite()) {
             return Err(Error::input("value", "compares with a number that is not finite"));
         }
-        let after = after.map(|cursor| metric::decode(&cursor, order, sort)).transpose()?;
+        let after = after.map(|text| cursor::decode(&text, order, sort)).transpose()?;
         let limits = &request.services.limits;
         let size =
             PageRequest::from_arguments((first, None), (None, None), limits.page_size_default, limits.page_size_max)?;
         let report = Measurements { value, order, sort, after, first: size.size };
-        let page = load(request, |loaders| &loaders.metrics, self.0.clone(), question, report).await?;
+        let page = answer(&request.loaders().metrics, self.0.clone(), question, report).await?;
         Ok(MetricConnection { page, order, sort, has_previous: after.is_some() })
     }
 
@@ -292,25 +291,6 @@ fn largest(request: &RequestContext, by: Vec<MetricGroupKey>, first: i32, want: 
     Groups::largest(by.into_iter().map(GroupBy::from), first, limits.page_size_max, limits.groups_max, want)
 }
 
-/// The buckets of a parent's series.
-///
-/// # Errors
-/// When the report cannot answer.
-pub async fn buckets(
-    request: &RequestContext,
-    parent: Parent,
-    question: Arc<Question>,
-    bucket: Duration,
-    fill: GapFill,
-    want: StatisticsNeeded,
-) -> Result<Vec<MetricBucket>> {
-    let count_max = request.services.limits.buckets_max;
-    let report = Series { buckets: Buckets { width_micros: bucket.0, count_max }, want };
-    let about = StatisticsSubject { parent: parent.clone(), question: Arc::clone(&question) };
-    let series = load(request, |loaders| &loaders.metric_series, parent, question, report).await?;
-    Ok(series::buckets(&series, &about, fill, request.as_of()))
-}
-
 async fn totals(
     request: &RequestContext,
     parent: Parent,
@@ -318,17 +298,6 @@ async fn totals(
     report: Totals,
 ) -> Result<MetricAggregate> {
     let about = StatisticsSubject { parent: parent.clone(), question: Arc::clone(&question) };
-    let stats = load(request, |loaders| &loaders.metric_stats, parent, question, report).await?;
+    let stats = answer(&request.loaders().metric_stats, parent, question, report).await?;
     Ok(MetricAggregate::own(stats, about, request.as_of()))
-}
-
-async fn load<R: Report>(
-    request: &RequestContext,
-    loader: impl Fn(&Loaders) -> &Reported<R>,
-    parent: Parent,
-    question: Arc<Question>,
-    report: R,
-) -> Result<R::Answer> {
-    let answer = loader(&request.loaders()).load(AskedReport { parent, question, report }).await?;
-    answer.ok_or_else(|| Error::internal("a report left out one of those it was asked about"))
 }

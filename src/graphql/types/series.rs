@@ -6,9 +6,14 @@ use async_graphql::{Enum, SimpleObject};
 
 use super::{accuracy::StatisticsSubject, stats::MetricAggregate};
 use crate::{
-    graphql::scalars::DateTime,
+    error::Result,
+    graphql::{
+        context::RequestContext,
+        loaders::answer,
+        scalars::{DateTime, Duration},
+    },
     model::Timestamp,
-    reports::{self, Bucket, fill},
+    reports::{self, Bucket, Buckets, Parent, Question, Series, StatisticsNeeded, fill},
 };
 
 /// Treatment of buckets without measurements. Their counts stay zero, and buckets that have not begun are not filled.
@@ -40,8 +45,26 @@ pub struct MetricBucket {
     pub stats: MetricAggregate,
 }
 
-/// The buckets of a series, with gaps filled.
-pub fn buckets(series: &[Bucket], about: &StatisticsSubject, how: GapFill, as_of: Timestamp) -> Vec<MetricBucket> {
+/// The buckets of a parent's series, with gaps filled.
+///
+/// # Errors
+/// When the report cannot answer.
+pub async fn load(
+    request: &RequestContext,
+    parent: Parent,
+    question: Arc<Question>,
+    bucket: Duration,
+    fill: GapFill,
+    want: StatisticsNeeded,
+) -> Result<Vec<MetricBucket>> {
+    let count_max = request.services.limits.buckets_max;
+    let report = Series { buckets: Buckets { width_micros: bucket.0, count_max }, want };
+    let about = StatisticsSubject { parent: parent.clone(), question: Arc::clone(&question) };
+    let series = answer(&request.loaders().metric_series, parent, question, report).await?;
+    Ok(buckets(&series, &about, fill, request.as_of()))
+}
+
+fn buckets(series: &[Bucket], about: &StatisticsSubject, how: GapFill, as_of: Timestamp) -> Vec<MetricBucket> {
     let filled = fill::fill(series, how.into(), as_of);
     let buckets = series.iter().zip(filled).map(|(bucket, filled)| MetricBucket {
         start: DateTime(bucket.range.from()),

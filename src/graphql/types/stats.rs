@@ -6,13 +6,14 @@ use async_graphql::{Context, Description, Enum, InputType, Object, SelectionFiel
 
 use super::{
     accuracy::{Accuracy, StatisticsSubject},
-    metric::MetricType,
+    metric_type::MetricType,
 };
 use crate::{
+    engine::spelling,
     error::{Error, Result},
     graphql::{
         scalars::{Duration, Long},
-        selection, sizes, spelling,
+        selection, sizes,
     },
     model::{Timestamp, sketch::Quantile},
     reports::{self, FilledBucket, HistogramBar, StatisticsNeeded, Stats},

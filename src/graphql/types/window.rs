@@ -8,7 +8,7 @@ use super::{
     Project,
     accuracy::StatisticsSubject,
     groups::{GroupKeyValue, MetricGroupKey},
-    metric::MetricType,
+    metric_type::MetricType,
     stats::{self, MetricAggregate},
 };
 use crate::{
@@ -22,8 +22,8 @@ use crate::{
         selection, sizes,
     },
     live::window::{self, GroupKey, WindowGroup},
-    model::{Key, OrganizationId, ProjectId, Tally, TimeRange, sketch::RELATIVE_ERROR},
-    reports::{Accuracy, AnswerSource, Distribution, Parent, Question, StatisticsNeeded, Stats},
+    model::{Key, OrganizationId, ProjectId, Tally},
+    reports::{Parent, Question, StatisticsNeeded, Stats},
 };
 
 /// The dimensions of a live window.
@@ -165,32 +165,12 @@ impl LiveGroup {
     /// Statistics of the group in the window.
     async fn stats(&self) -> MetricAggregate {
         let figures = self.group().map_or_else(Tally::default, |group| group.tally.clone());
-        let stats = figures_as_stats(&figures, self.want, self.window.range);
+        let stats = Stats::of_tally(&figures, self.want, self.window.range);
         let labels = self.group().map(|group| &group.labels);
         let project = labels.and_then(|labels| labels.project).map(|id| Key::new(self.organization(), id));
         let parent = Parent::of_series(project, labels.and_then(|labels| labels.kind));
         let about = StatisticsSubject { parent, question: Arc::clone(&self.question) };
         MetricAggregate::own(Arc::new(stats), about, self.window.as_of)
-    }
-}
-
-/// The figures of a live window as statistics of a report.
-pub fn figures_as_stats(figures: &Tally, want: StatisticsNeeded, covers: TimeRange) -> Stats {
-    let mut tally = Tally::empty(None);
-    tally.merge_with(figures, |distribution, sketch| {
-        *distribution = (want == StatisticsNeeded::Percentiles).then(|| Distribution::Sketch(sketch.clone()));
-    });
-    Stats {
-        tally,
-        accuracy: Accuracy {
-            is_exact: want == StatisticsNeeded::Scalars,
-            covers,
-            relative_error_bound: match want {
-                StatisticsNeeded::Scalars => 0.0,
-                StatisticsNeeded::Percentiles => RELATIVE_ERROR,
-            },
-            source: AnswerSource::Raw,
-        },
     }
 }
 

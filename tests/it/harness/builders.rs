@@ -5,10 +5,10 @@ use perfgraph::{
     auth,
     db::StatementLog,
     directory::{
-        EmployeeOrderField, OrganizationOrderField, ProjectOrderField, ProjectStatus, employee, order::OrderField,
-        organization, project, team,
+        EmployeeOrderField, OrganizationOrderField, ProjectOrderField, ProjectStatus, cursor, employee,
+        order::OrderField, organization, project, team,
     },
-    graphql::{cursor, node::NodeId},
+    graphql::node::NodeId,
     ingest::{Candidate, Mode, Submission},
     model::{
         EmployeeId, Key, MetricType, OrganizationId, ProjectId, StreamCursor, Timestamp, order::SortValue,

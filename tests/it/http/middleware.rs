@@ -14,7 +14,8 @@ use perfgraph::{
         state::{HttpState, SharedState},
     },
     jobs::self_monitoring::Recorder,
-    model::id::IdPlace,
+    model::{Timestamp, id::IdPlace},
+    random::Random,
 };
 use reqwest::{Method, StatusCode};
 use sea_orm::ConnectionTrait;
@@ -241,6 +242,7 @@ async fn a_panic_costs_one_answer() {
         cursors: core.cursors.clone(),
         database: core.database.clone(),
         config: Arc::clone(&config),
+        random: Random::seeded(1),
         recorder: Recorder::disabled(core.clock.clone()),
         leaving: CancellationToken::new(),
         draining: CancellationToken::new(),
@@ -253,11 +255,14 @@ async fn a_panic_costs_one_answer() {
     let stop = CancellationToken::new();
     let running = tokio::spawn(listener::serve(listener, guarded(routes, state), config, stop.clone()));
     let client = client();
+    let ids = Random::seeded(1);
     for _ in 0..2 {
         let reply = send(client.get(format!("http://{address}/panic"))).await;
+        assert_eq!(reply.header("x-request-id"), format!("{:016x}", ids.number()));
         assert_eq!((reply.status.as_u16(), reply.error().0.as_str()), (500, "INTERNAL_SERVER_ERROR"));
-        assert!(!reply.text.contains("planted") && !reply.header("x-request-id").is_empty(), "{}", reply.text);
-        assert_eq!(send(client.get(format!("http://{address}/fine"))).await.text, "fine");
+        assert!(!reply.text.contains("planted"), "{}", reply.text);
+        let fine = send(client.get(format!("http://{address}/fine"))).await;
+        assert_eq!((fine.text.as_str(), fine.header("x-request-id")), ("fine", &*format!("{:016x}", ids.number())));
     }
     stop.cancel();
     timeout(PATIENCE, running).await.expect("idle connections end at once").unwrap();

@@ -38,6 +38,7 @@ const ROOMS: &[Room] = &[
             "model",
             "error",
             "clock",
+            "random",
             "config",
         ],
     },

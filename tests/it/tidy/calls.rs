@@ -40,8 +40,7 @@ const CALLS: &[Call] = &[
             ("StdRng", "from_rng"),
         ],
         methods: &[],
-        // The ids of requests and spans only have to differ: nothing depends on which they are.
-        only_in: &["src/random", "src/http/middleware", "src/http/trace"],
+        only_in: &["src/random"],
         fix: "take a source of random numbers, which tests can repeat",
     },
     Call {

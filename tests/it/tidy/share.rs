@@ -8,7 +8,7 @@ use super::{
 };
 
 /// The largest room's share of the lines outside of tests, in percent.
-const PERCENT_MAX: usize = 19;
+const PERCENT_MAX: usize = 18;
 
 fn lines_by_room<'a>(sources: &[&'a Source]) -> BTreeMap<&'a str, usize> {
     let mut lines = BTreeMap::new();

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     directory::filter::{EmployeeCondition, OrganizationCondition, ProjectCondition},
     error::Result,
-    graphql::{node::NodeId, types::project::ProjectStatus},
+    graphql::{node::NodeId, types::project_status::ProjectStatus},
     model::filter::Filter,
 };
 

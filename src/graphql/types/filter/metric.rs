@@ -5,14 +5,14 @@ use async_graphql::{ID, InputObject, OneofObject};
 use super::{IntFilter, StringFilter};
 use crate::{
     directory::ReleaseFields,
+    engine::spelling,
     error::{Error, Result},
     graphql::{
         context::RequestContext,
         loaders::AskedRow,
         node::NodeId,
         scalars::{DateTime, Duration},
-        spelling,
-        types::metric::MetricType,
+        types::metric_type::MetricType,
     },
     live,
     model::{self, Key, OrganizationId, ProjectId, TimeRange},

@@ -1,27 +1,18 @@
-//! Cursors: opaque texts that contain an order and the position of a row in it.
-//!
-//! A cursor of another order or type is refused. A checksum at the end detects a cursor that was cut or altered by
-//! accident. Cursors are not secret and need no signature: a forged cursor is only another position in a list that the
-//! caller may read.
+//! Cursors of the directory's lists: opaque texts that contain an order and the position of a row in it. A cursor of
+//! another order or list is refused.
 
-pub mod metric;
-
-use data_encoding::BASE64URL_NOPAD;
-
+use super::{
+    Record, RecordKey,
+    order::{OrderField, SortKind, keys},
+};
 use crate::{
-    directory::{
-        Record, RecordKey,
-        order::{OrderField, SortKind, keys},
-    },
     error::{Error, Result},
     model::{
         filter::Number,
-        order::{CommitPosition, OrderBy, Sort, SortValue},
+        order::{ListPosition, OrderBy, Sort, SortValue},
+        page_cursor::{VERSION, from_text, take, to_text},
     },
 };
-
-const VERSION: u8 = 1;
-const CHECKSUM_BYTES: usize = 4;
 
 /// The cursor of the row with this id. `value` returns the row's value of a field.
 ///
@@ -51,8 +42,7 @@ pub fn encode<'a, F: OrderField>(
         }
     }
     bytes.extend(id.to_be_bytes());
-    bytes.extend(checksum(&bytes));
-    Ok(BASE64URL_NOPAD.encode(&bytes))
+    Ok(to_text(bytes))
 }
 
 /// The cursor of a row.
@@ -67,17 +57,16 @@ pub fn of<N: Record>(order: &[OrderBy<N::OrderField>], row: &N) -> Result<String
 ///
 /// # Errors
 /// [`Error::Input`] with the argument if the text is not a cursor of such a list, or is one of another order.
-pub fn decode<F: OrderField>(argument: &'static str, cursor: &str, order: &[OrderBy<F>]) -> Result<CommitPosition> {
+pub fn decode<F: OrderField>(argument: &'static str, cursor: &str, order: &[OrderBy<F>]) -> Result<ListPosition> {
     let order = keys(order);
     let refuse = || Error::input(argument, "is not a cursor of this list; use one from pageInfo or an edge unchanged");
-    let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).map_err(|_| refuse())?;
-    let (body, sum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or_else(refuse)?;
-    if *sum != checksum(body) || !body.starts_with(&[VERSION, F::LIST]) {
+    let content = from_text(cursor).ok_or_else(refuse)?;
+    if !content.starts_with(&[VERSION, F::LIST]) {
         return Err(refuse());
     }
     let mut expected = Vec::new();
     write_header(&mut expected, order);
-    let Some(rest) = body.strip_prefix(expected.as_slice()) else {
+    let Some(rest) = content.strip_prefix(expected.as_slice()) else {
         let message = "is a cursor of another order; page on with the orderBy that it came from, or from the start";
         return Err(Error::input(argument, message));
     };
@@ -93,10 +82,10 @@ fn write_header<F: OrderField>(bytes: &mut Vec<u8>, order: &[OrderBy<F>]) {
     }));
 }
 
-fn read<F: OrderField>(mut rest: &[u8], order: &[OrderBy<F>]) -> Option<CommitPosition> {
+fn read<F: OrderField>(mut rest: &[u8], order: &[OrderBy<F>]) -> Option<ListPosition> {
     let values = order.iter().map(|key| value(&mut rest, key.field.kind())).collect::<Option<_>>()?;
     let id = i64::from_be_bytes(take(&mut rest)?);
-    rest.is_empty().then_some(CommitPosition { values, id })
+    rest.is_empty().then_some(ListPosition { values, id })
 }
 
 fn value(rest: &mut &[u8], kind: SortKind) -> Option<SortValue> {
@@ -119,18 +108,6 @@ fn value(rest: &mut &[u8], kind: SortKind) -> Option<SortValue> {
             _ => None,
         },
     }
-}
-
-fn take<const BYTES: usize>(rest: &mut &[u8]) -> Option<[u8; BYTES]> {
-    let (taken, behind) = rest.split_first_chunk()?;
-    *rest = behind;
-    Some(*taken)
-}
-
-/// FNV-1a. Detects accidents only, and is cheap enough for every edge.
-fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {
-    let hash = bytes.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-    hash.to_be_bytes()
 }
 
 #[cfg(test)]
@@ -161,7 +138,7 @@ mod tests {
             let position = decode("after", &cursor(department, salary), &ORDER).unwrap();
             let salary = salary.map_or(SortValue::Unknown, |salary| SortValue::Number(Number(salary)));
             let values = vec![SortValue::Text(department.to_owned()), salary, SortValue::Integer(i64::MAX)];
-            assert_eq!(position, CommitPosition { values, id: -5 });
+            assert_eq!(position, ListPosition { values, id: -5 });
         }
     }
 

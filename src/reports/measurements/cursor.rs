@@ -1,12 +1,14 @@
 //! Cursors of lists of measurements: an order and the position of a measurement in it.
 
-use data_encoding::BASE64URL_NOPAD;
-
-use super::{CHECKSUM_BYTES, VERSION, checksum, take};
+use super::{MeasurementOrder, MeasurementPosition, MeasurementSortKey};
 use crate::{
     error::{Error, Result},
-    model::{MetricId, Timestamp, filter::Number, order::Sort},
-    reports::{MeasurementOrder, MeasurementPosition, MeasurementSortKey},
+    model::{
+        MetricId, Timestamp,
+        filter::Number,
+        order::Sort,
+        page_cursor::{VERSION, from_text, take, to_text},
+    },
 };
 
 /// Distinguishes these cursors from those of other lists, which are numbered from zero.
@@ -29,8 +31,7 @@ pub fn encode(order: MeasurementOrder, sort: Sort, place: MeasurementPosition) -
         MeasurementSortKey::Value(value) => value.0.to_bits().to_be_bytes(),
     });
     bytes.extend(place.id.0.to_be_bytes());
-    bytes.extend(checksum(&bytes));
-    BASE64URL_NOPAD.encode(&bytes)
+    to_text(bytes)
 }
 
 /// The position that a cursor names in an order.
@@ -39,12 +40,11 @@ pub fn encode(order: MeasurementOrder, sort: Sort, place: MeasurementPosition) -
 /// [`Error::Input`] if the text is not a cursor of such a list, or is one of another order.
 pub fn decode(cursor: &str, order: MeasurementOrder, sort: Sort) -> Result<MeasurementPosition> {
     let refuse = || Error::input("after", "is not a cursor of this list; use one from pageInfo or an edge unchanged");
-    let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).map_err(|_| refuse())?;
-    let (body, sum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or_else(refuse)?;
-    if *sum != checksum(body) || !body.starts_with(&[VERSION, LIST]) {
+    let content = from_text(cursor).ok_or_else(refuse)?;
+    if !content.starts_with(&[VERSION, LIST]) {
         return Err(refuse());
     }
-    let Some(mut rest) = body.strip_prefix(&header(order, sort)) else {
+    let Some(mut rest) = content.strip_prefix(&header(order, sort)) else {
         let message = "is a cursor of another order; page on with the orderBy that it came from, or from the start";
         return Err(Error::input("after", message));
     };

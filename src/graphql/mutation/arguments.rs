@@ -1,0 +1,42 @@
+//! Arguments that several mutations take: decoded ids, changes of nullable values, new members.
+
+use async_graphql::{ID, MaybeUndefined};
+
+use crate::{
+    directory::{
+        reach::{self, Subject},
+        team,
+    },
+    error::{Error, Result},
+    graphql::{context::RequestContext, node::NodeId},
+    model::{Assignment, EmployeeId, Key, ProblemKind},
+};
+
+/// The decoded id, or a `NOT_FOUND` problem that names the field.
+pub(super) fn named<T>(found: Option<T>, field: &str) -> Result<T> {
+    found.ok_or_else(|| reach::unknown(Subject::Field(field)))
+}
+
+/// The change of a nullable value: absent keeps it, null clears it.
+pub(super) fn assignment<T>(value: MaybeUndefined<T>) -> Assignment<T> {
+    match value {
+        MaybeUndefined::Undefined => Assignment::Keep,
+        MaybeUndefined::Null => Assignment::Clear,
+        MaybeUndefined::Value(value) => Assignment::Set(value),
+    }
+}
+
+/// The decoded ids of employees, by position; `None` where an id is not that of an employee.
+pub(super) fn employees(request: &RequestContext, field: &str, ids: &[ID]) -> Result<Vec<Option<Key<EmployeeId>>>> {
+    let limit = request.services.limits.team_change_max;
+    if ids.len() > limit {
+        let message = format!("has {} ids, the limit is {limit}: send them in several calls", ids.len());
+        return Err(Error::refused(ProblemKind::TooLarge, field, message));
+    }
+    Ok(ids.iter().map(NodeId::employee).collect())
+}
+
+/// New members with the default role.
+pub(super) fn members(employees: Vec<Option<Key<EmployeeId>>>) -> Vec<team::NewMember> {
+    employees.into_iter().map(|employee| team::NewMember { employee, role: team::ROLE.to_owned() }).collect()
+}
