@@ -27,7 +27,7 @@ const FILE_IS_TAKEN: &str = "another perfgraph process works on this SQLite file
 #[derive(Debug)]
 pub struct Instance {
     node: Option<u8>,
-    hold: NodeClaim,
+    _claim: NodeClaim,
 }
 
 #[derive(Debug)]
@@ -44,16 +44,16 @@ impl Instance {
     /// # Errors
     /// Another process holds the SQLite file, or the URL is invalid.
     pub fn claim(settings: &config::Database, node: Option<u8>) -> Result<Self> {
-        let hold = match sqlite_file(settings.url.reveal())? {
+        let claim = match sqlite_file(settings.url.reveal())? {
             Some(file) => lock_file(&file)?,
             None => NodeClaim::Nothing,
         };
-        Ok(Self { node, hold })
+        Ok(Self { node, _claim: claim })
     }
 
     /// On a database that nobody else can know, such as a file that is still to get its name.
     pub const fn alone(node: u8) -> Self {
-        Self { node: Some(node), hold: NodeClaim::Nothing }
+        Self { node: Some(node), _claim: NodeClaim::Nothing }
     }
 
     /// The node that is wanted.

@@ -14,7 +14,7 @@ use perfgraph::{
         state::{HttpState, SharedState},
     },
     jobs::self_monitoring::Recorder,
-    model::{Timestamp, id::IdPlace},
+    model::id::IdPlace,
     random::Random,
 };
 use reqwest::{Method, StatusCode};
