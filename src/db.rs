@@ -15,6 +15,7 @@ pub mod pool;
 mod readers;
 pub mod session;
 pub mod statement;
+pub mod sum;
 
 pub use column::column;
 pub use error::is_rolled_back;

@@ -12,9 +12,11 @@ pub mod order;
 pub mod page;
 pub mod page_cursor;
 pub mod problem;
+pub mod rank;
 pub mod retained_since;
 pub mod scope;
 pub mod sketch;
+pub mod sum;
 pub mod tally;
 pub mod timestamp;
 
@@ -26,5 +28,6 @@ pub use problem::{Problem, ProblemKind, Problems};
 pub use retained_since::RetainedSince;
 pub use scope::{Role, Scope, VisibleOrganizations};
 pub use sketch::Sketch;
+pub use sum::Sum;
 pub use tally::{StoredTally, Tally};
 pub use timestamp::{TimeRange, Timestamp};

@@ -136,7 +136,7 @@ mod tests {
             .iter()
             .map(|RollupPart { bucket, endpoint, tally, .. }| {
                 let extremes = tally.min().zip(tally.max()).unwrap();
-                (*bucket, *endpoint, tally.count, tally.errors, tally.sum, extremes.0, extremes.1)
+                (*bucket, *endpoint, tally.count, tally.errors, tally.sum.value(), extremes.0, extremes.1)
             })
             .collect();
         assert_eq!(

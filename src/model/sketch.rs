@@ -1,4 +1,4 @@
-//! A mergeable quantile sketch with a guaranteed relative error of 1 %.
+//! A mergeable sketch of a distribution with a guaranteed relative error of 1 %.
 //!
 //! `DDSketch` (Masson, Rim, Lee: "`DDSketch`: A Fast and Fully-Mergeable Quantile Sketch with Relative-Error Guarantees",
 //! VLDB 2019). Own code because the bin number is also a column of every raw row: both databases group by the very
@@ -6,9 +6,13 @@
 
 mod stored;
 
+use std::sync::LazyLock;
+
+use super::rank::nearest_rank;
+
 pub use stored::SketchError;
 
-/// The guaranteed relative error of every quantile: 1 %.
+/// The guaranteed relative error of every percentile: 1 %.
 pub const RELATIVE_ERROR: f64 = 0.01;
 
 /// The largest value that can be recorded; far above any latency (31 years in milliseconds) or percentage.
@@ -20,8 +24,26 @@ const BIN_MIN: i16 = -700;
 /// Values below `GAMMA^-701` (8e-7, less than a nanosecond in milliseconds) count as zero.
 const ZERO_BIN: i16 = BIN_MIN - 1;
 const BIN_MAX: i16 = 1_400;
+const BINS: usize = BIN_MAX.abs_diff(ZERO_BIN) as usize + 1;
 
-/// The bin of a value that passed validation (finite, not negative, at most [`VALUE_MAX`]).
+/// The upper bound of every bin, from the lowest. A table, so that the bounds by which values are sorted into bins are those
+/// that answers name, to the last bit.
+static UPPER_BOUNDS: LazyLock<[f64; BINS]> = LazyLock::new(|| {
+    let mut bounds = [0.0; BINS];
+    for (bin, bound) in (i32::from(ZERO_BIN)..).zip(&mut bounds) {
+        *bound = GAMMA.powi(bin);
+    }
+    bounds
+});
+
+/// The largest value of a bin. Bins beyond the known ones have the bound of the last one.
+fn upper_bound(bin: i16) -> f64 {
+    UPPER_BOUNDS[usize::from(bin.clamp(ZERO_BIN, BIN_MAX).abs_diff(ZERO_BIN))]
+}
+
+/// The bin of a value that passed validation (finite, not negative, at most [`VALUE_MAX`]): the lowest one whose upper bound
+/// is not below the value. Rows of earlier versions may be one bin off where
+/// a value is within 1e-12 of a bound: the logarithm alone placed them, and it rounds.
 pub fn bin_of(value: f64) -> i16 {
     if value <= 0.0 {
         return ZERO_BIN;
@@ -30,7 +52,14 @@ pub fn bin_of(value: f64) -> i16 {
     // The clamp keeps the number inside i16, so the cast cannot wrap.
     #[expect(clippy::cast_possible_truncation, reason = "clamped to the range of bins just before")]
     let bin = bin.clamp(f64::from(ZERO_BIN), f64::from(BIN_MAX)) as i16;
-    bin
+    // The logarithm rounds, so beside a bound it names the neighbour.
+    if bin > ZERO_BIN && value <= upper_bound(bin - 1) {
+        bin - 1
+    } else if bin < BIN_MAX && value > upper_bound(bin) {
+        bin + 1
+    } else {
+        bin
+    }
 }
 
 /// The width of a bin on the logarithmic scale: bin `n` ends at `n` times this.
@@ -38,7 +67,7 @@ pub fn bin_width() -> f64 {
     GAMMA.ln()
 }
 
-/// An estimated quantile with guaranteed bounds of the true value.
+/// An estimated percentile with guaranteed bounds of the true value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quantile {
     /// Within [`RELATIVE_ERROR`] of the true value.
@@ -110,7 +139,7 @@ impl Sketch {
         let count = count.min(*recorded);
         *recorded -= count;
         self.total -= count;
-        // Empty bins at the ends would slow down every quantile.
+        // Empty bins at the ends would slow down every percentile.
         while self.counts.last() == Some(&0) {
             self.counts.pop();
         }
@@ -132,22 +161,20 @@ impl Sketch {
         (self.first_bin..).zip(self.counts.iter().copied()).filter(|(_, count)| *count > 0)
     }
 
-    /// The quantile `q` in 0..=1 (the value of rank `floor(q * (count - 1))`), or `None` without values.
-    pub fn quantile(&self, q: f64) -> Option<Quantile> {
-        if self.total == 0 {
+    /// The `p`-th percentile (0 to 100): the value of the [`nearest_rank`]. `None` without values.
+    pub fn percentile(&self, p: f64) -> Option<Quantile> {
+        self.at_rank(nearest_rank(p, self.total))
+    }
+
+    /// The value of a rank, counted from 1 in ascending order; `None` if there are fewer values.
+    pub fn at_rank(&self, rank: u64) -> Option<Quantile> {
+        if rank == 0 {
             return None;
         }
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a rank among up to 2^53 values; q is clamped, so the product is neither negative nor too large"
-        )]
-        let rank = (q.clamp(0.0, 1.0) * (self.total - 1) as f64) as u64;
         let mut seen = 0_u64;
         for (offset, count) in (0_i16..).zip(&self.counts) {
             seen = seen.saturating_add(*count);
-            if seen > rank {
+            if seen >= rank {
                 return Some(Self::of_bin(self.first_bin + offset));
             }
         }
@@ -166,15 +193,15 @@ impl Sketch {
     /// The upper bound of the bin that lies `above` bins above `bin`.
     pub fn upper_bound(bin: i16, above: usize) -> f64 {
         let above = i16::try_from(above).unwrap_or(i16::MAX);
-        Self::of_bin(bin.saturating_add(above).min(BIN_MAX)).upper
+        upper_bound(bin.saturating_add(above))
     }
 
     fn of_bin(bin: i16) -> Quantile {
+        let upper = upper_bound(bin);
         if bin == ZERO_BIN {
-            return Quantile { value: 0.0, lower: 0.0, upper: GAMMA.powi(i32::from(ZERO_BIN)) };
+            return Quantile { value: 0.0, lower: 0.0, upper };
         }
-        let upper = GAMMA.powi(i32::from(bin));
-        Quantile { value: 2.0 * upper / (GAMMA + 1.0), lower: upper / GAMMA, upper }
+        Quantile { value: 2.0 * upper / (GAMMA + 1.0), lower: upper_bound(bin - 1), upper }
     }
 
     fn index_for(&mut self, bin: i16) -> usize {
@@ -219,14 +246,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_quantile_is_within_one_percent(mut values in vec(value(), 1..400), q in 0.0..=1.0_f64) {
-            let estimate = sketch(&values).quantile(q).unwrap();
+        fn every_percentile_is_within_one_percent_and_its_bounds(mut values in vec(value(), 1..400), p in 0..=100_usize) {
+            #[expect(clippy::cast_precision_loss, reason = "a small number")]
+            let estimate = sketch(&values).percentile(p as f64).unwrap();
             values.sort_by(f64::total_cmp);
-            #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank")]
-            let exact = values[(q * (values.len() - 1) as f64) as usize];
-            let slack = exact * 1e-9 + 1e-12;
-            prop_assert!((estimate.value - exact).abs() <= exact * RELATIVE_ERROR + slack, "{estimate:?} for {exact}");
-            prop_assert!(estimate.lower <= exact + slack && exact <= estimate.upper + slack);
+            let exact = values[(p * values.len()).div_ceil(100).max(1) - 1];
+            prop_assert!((estimate.value - exact).abs() <= exact * RELATIVE_ERROR * (1.0 + 1e-12), "{estimate:?} for {exact}");
+            prop_assert!(estimate.lower <= exact && exact <= estimate.upper, "{estimate:?} for {exact}");
         }
 
         #[test]
@@ -248,7 +274,7 @@ mod tests {
                 both.remove(bin_of(*value), 1);
             }
             prop_assert_eq!(both.encode(), sketch(&a).encode());
-            prop_assert_eq!(both.quantile(0.95), sketch(&a).quantile(0.95));
+            prop_assert_eq!(both.percentile(95.0), sketch(&a).percentile(95.0));
             both.remove(3, 1_000);
             prop_assert!(both.count() <= u64::try_from(a.len()).unwrap());
         }
@@ -261,7 +287,23 @@ mod tests {
 
     #[test]
     fn an_empty_sketch_has_no_quantile_and_zeros_count() {
-        assert_eq!(Sketch::new().quantile(0.5), None);
-        assert_eq!(sketch(&[0.0, -0.0, 1e-300]).quantile(0.5).map(|quantile| quantile.value), Some(0.0));
+        assert_eq!(Sketch::new().percentile(50.0), None);
+        assert_eq!(sketch(&[0.0, -0.0, 1e-300]).percentile(50.0).map(|quantile| quantile.value), Some(0.0));
+    }
+
+    #[test]
+    fn values_beside_a_bound_lie_in_their_bin() {
+        for bin in BIN_MIN..BIN_MAX {
+            let bound = upper_bound(bin);
+            assert_eq!([bound.next_down(), bound, bound.next_up()].map(bin_of), [bin, bin, bin + 1]);
+        }
+    }
+
+    #[test]
+    fn the_95th_of_ten_is_the_largest() {
+        let mut values = vec![1.0; 9];
+        values.push(1_000.0);
+        let told = |p| sketch(&values).percentile(p).map(|quantile| quantile.upper).unwrap();
+        assert_eq!([told(90.0), told(95.0)].map(bin_of), [1.0, 1_000.0].map(bin_of));
     }
 }

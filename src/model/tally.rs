@@ -4,15 +4,15 @@
 //! window, an answer of a report. They differ in how they hold the distribution of the values, which is the type parameter.
 
 use super::{
-    Measurement, Sketch,
+    Measurement, Sketch, Sum,
     metric::ERROR_STATUS_MIN,
     sketch::{SketchError, bin_of},
 };
 
 /// A set of measurements, added up. `D` holds the distribution of their values.
 ///
-/// Merging is commutative and associative, and an empty tally changes nothing. Counts and extremes are exact. The sum is
-/// a floating-point sum: the order of additions changes its last bits.
+/// Merging is commutative and associative, and an empty tally changes nothing. Counts and extremes are exact. The sum
+/// carries its rounding errors along, see [`Sum`]; a stored one is rounded once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tally<D = Sketch> {
     /// Number of measurements.
@@ -20,7 +20,7 @@ pub struct Tally<D = Sketch> {
     /// Number of measurements with an error status ([`ERROR_STATUS_MIN`] or above).
     pub errors: u64,
     /// Sum of the values, in the unit of their metric type.
-    pub sum: f64,
+    pub sum: Sum,
     // Infinite while the tally is empty, so that merging needs no branch.
     min: f64,
     max: f64,
@@ -33,7 +33,7 @@ pub type StoredTally = Tally<Vec<u8>>;
 
 impl<D> Tally<D> {
     /// A tally with known figures. `extremes` are the smallest and the largest value.
-    pub const fn new(count: u64, errors: u64, sum: f64, extremes: Option<(f64, f64)>, distribution: D) -> Self {
+    pub const fn new(count: u64, errors: u64, sum: Sum, extremes: Option<(f64, f64)>, distribution: D) -> Self {
         let (min, max) = match extremes {
             Some(extremes) => extremes,
             None => (f64::INFINITY, f64::NEG_INFINITY),
@@ -43,7 +43,7 @@ impl<D> Tally<D> {
 
     /// A tally without measurements: the identity of merging, with an empty distribution.
     pub const fn empty(distribution: D) -> Self {
-        Self::new(0, 0, 0.0, None, distribution)
+        Self::new(0, 0, Sum::ZERO, None, distribution)
     }
 
     /// The smallest value, in the unit of its metric type; `None` without measurements.
@@ -56,12 +56,28 @@ impl<D> Tally<D> {
         (self.min <= self.max).then_some(self.max)
     }
 
+    /// The arithmetic mean, in the unit of its metric type; `None` without measurements.
+    ///
+    /// It lies between the smallest and the largest value: the sum and the quotient are rounded, so the mean of equal values
+    /// could otherwise pass them. Only the answer is bounded and not the sum, so merged tallies have the mean of all their
+    /// measurements.
+    pub fn mean(&self) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+        let mean = (self.count > 0).then(|| self.sum.value() / self.count as f64)?;
+        Some(self.bounded(mean))
+    }
+
+    /// The nearest value between the extremes. Not `clamp`, which panics where a damaged row has them swapped.
+    pub fn bounded(&self, value: f64) -> f64 {
+        if self.min <= self.max { value.max(self.min).min(self.max) } else { value }
+    }
+
     /// Merges the figures of another tally into this one. `merge` does the same for the distributions; its result is
     /// returned.
     pub fn merge_with<E, R>(&mut self, other: &Tally<E>, merge: impl FnOnce(&mut D, &E) -> R) -> R {
         self.count = self.count.saturating_add(other.count);
         self.errors = self.errors.saturating_add(other.errors);
-        self.sum += other.sum;
+        self.sum.merge(other.sum);
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
         merge(&mut self.distribution, &other.distribution)
@@ -78,7 +94,7 @@ impl<D> Tally<D> {
     pub fn add_figures(&mut self, value: f64, status: i16) {
         self.count += 1;
         self.errors += u64::from(status >= ERROR_STATUS_MIN);
-        self.sum += value;
+        self.sum.add(value);
         self.min = self.min.min(value);
         self.max = self.max.max(value);
     }
@@ -131,7 +147,7 @@ impl StoredTally {
     /// A tally from the columns of a rollup row: `n`, `n_err`, `sum`, `min`, `max`, `sketch`.
     pub fn from_columns((n, n_err, sum, min, max, sketch): (i64, i64, f64, f64, f64, Vec<u8>)) -> Self {
         let unsigned = |count: i64| u64::try_from(count).unwrap_or(0);
-        Self::new(unsigned(n), unsigned(n_err), sum, Some((min, max)), sketch)
+        Self::new(unsigned(n), unsigned(n_err), Sum::of(sum), Some((min, max)), sketch)
     }
 }
 
@@ -196,31 +212,35 @@ mod tests {
         }
 
         #[test]
-        fn a_tally_knows_its_measurements(a in measurements(), p in 0.0..=1.0_f64) {
+        fn a_tally_knows_its_measurements(a in measurements(), p in 0..=100_usize) {
             let known = tally(&a);
             let mut values: Vec<f64> = a.iter().map(|(value, _)| *value).collect();
             values.sort_by(f64::total_cmp);
             prop_assert_eq!(known.count, u64::try_from(a.len()).unwrap());
             prop_assert_eq!(known.distribution.count(), known.count);
             prop_assert_eq!(known.errors, u64::try_from(a.iter().filter(|(_, status)| *status >= 400).count()).unwrap());
-            prop_assert!(known.sum.total_cmp(&values.iter().fold(0.0, |sum, value| sum + value)).is_eq());
+            prop_assert_eq!(known.sum, Sum::of(values.iter().fold(0.0, |sum, value| sum + value)));
             prop_assert_eq!((known.min(), known.max()), (values.first().copied(), values.last().copied()));
-            let Some(last) = values.len().checked_sub(1) else { return Ok(()) };
-            #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank")]
-            let exact = values[(p * last as f64) as usize];
-            let estimate = known.distribution.quantile(p).unwrap().value;
+            if values.is_empty() {
+                return Ok(());
+            }
+            let exact = values[(p * values.len()).div_ceil(100).max(1) - 1];
+            #[expect(clippy::cast_precision_loss, reason = "a small number")]
+            let estimate = known.distribution.percentile(p as f64).unwrap().value;
             prop_assert!((estimate - exact).abs() <= exact * RELATIVE_ERROR * (1.0 + 1e-9), "{estimate} for {exact}");
         }
 
         #[test]
-        fn sums_of_any_values_differ_in_their_last_bits_at_most(
+        fn sums_and_means_of_any_values_do_not_depend_on_their_order(
             a in vec(0.0..1e12_f64, 0..60), b in vec(0.0..1e12_f64, 0..60),
         ) {
             let of = |values: &[f64]| tally(&values.iter().map(|value| (*value, 0)).collect::<Vec<_>>());
             let (there, back) = (merged(of(&a), &of(&b)), merged(of(&b), &of(&a)));
-            prop_assert_eq!(there.sum.to_bits(), back.sum.to_bits(), "commutative without rounding");
-            let all = of(&[a, b].concat()).sum;
-            prop_assert!((there.sum - all).abs() <= all * 1e-12, "{} for {all}", there.sum);
+            prop_assert_eq!(there.sum, back.sum);
+            let all = of(&[a, b].concat());
+            prop_assert_eq!(there.sum, all.sum);
+            prop_assert_eq!(there.mean().map(f64::to_bits), all.mean().map(f64::to_bits));
+            prop_assert!(all.mean().is_none_or(|mean| all.min() <= Some(mean) && Some(mean) <= all.max()));
         }
 
         #[test]
@@ -230,10 +250,19 @@ mod tests {
             prop_assert_eq!(stored(known), stored(merged(tally(&a), &tally(&b))));
             let row = stored(tally(&a));
             if let (Some(min), Some(max)) = (row.min(), row.max()) {
-                let columns = (row.n(), row.n_err(), row.sum, min, max, row.distribution.clone());
+                let columns = (row.n(), row.n_err(), row.sum.value(), min, max, row.distribution.clone());
                 prop_assert_eq!(StoredTally::from_columns(columns), row);
             }
         }
+    }
+
+    #[test]
+    fn the_mean_of_equal_values_is_that_value() {
+        for (value, count) in [(0.1, 3), (0.1, 10), (1.81, 1_448), (5e-324, 7), (1e12, 9), (0.0, 2)] {
+            let equal = tally(&vec![(value, 0); count]);
+            assert_eq!(equal.mean().map(f64::to_bits), Some(value.to_bits()), "{count} times {value}");
+        }
+        assert_eq!(tally(&[]).mean(), None);
     }
 
     #[test]

@@ -53,30 +53,27 @@ impl Distribution {
         }
     }
 
-    /// The value of rank `floor(q * (count - 1))` with `q` in 0..=1; `None` without values.
-    pub fn quantile(&self, q: f64) -> Option<Quantile> {
+    /// The value of a rank, counted from 1 in ascending order; `None` if there are fewer values.
+    pub fn at_rank(&self, rank: u64) -> Option<Quantile> {
         match self {
-            Self::Sketch(sketch) => sketch.quantile(q),
+            Self::Sketch(sketch) => sketch.at_rank(rank),
             Self::Values(values) => {
-                let last = self.count().checked_sub(1)?;
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "q is clamped, so the rank is neither negative nor too large"
-                )]
-                let rank = (q.clamp(0.0, 1.0) * float(last)) as usize;
-                values.get(rank).map(|value| Quantile { value: *value, lower: *value, upper: *value })
+                let place = usize::try_from(rank.checked_sub(1)?).ok()?;
+                values.get(place).map(|value| Quantile { value: *value, lower: *value, upper: *value })
             }
         }
     }
 
     /// The population standard deviation; `None` without values. From bins its error is at most 1.01 % of the root mean
-    /// square, because each value moves by at most that share of itself.
+    /// square, because each value moves by at most that share of itself. `bounded` moves the estimate of a bin between the
+    /// extremes, which keeps the deviation below half their distance.
     ///
     /// Computed around the mean: a sum of squares cancels where values are large and close.
-    pub fn deviation(&self) -> Option<f64> {
+    pub fn deviation(&self, bounded: impl Fn(f64) -> f64) -> Option<f64> {
         let weighted: Vec<(f64, f64)> = match self {
-            Self::Sketch(sketch) => sketch.bounded_bins().map(|(_, bin, count)| (bin.value, float(count))).collect(),
+            Self::Sketch(sketch) => {
+                sketch.bounded_bins().map(|(_, bin, count)| (bounded(bin.value), float(count))).collect()
+            }
             Self::Values(values) => values.iter().map(|value| (*value, 1.0)).collect(),
         };
         let count: f64 = weighted.iter().map(|(_, weight)| weight).sum();
@@ -195,6 +192,10 @@ mod tests {
         (Distribution::Sketch(sketch), Distribution::Values(values))
     }
 
+    fn deviation(distribution: &Distribution) -> Option<f64> {
+        distribution.deviation(|value| value)
+    }
+
     fn value() -> impl Strategy<Value = f64> {
         prop_oneof![
             4 => (-5.0..9.0_f64).prop_map(|exponent| 10_f64.powf(exponent)),
@@ -210,7 +211,7 @@ mod tests {
         ) {
             let (bins, exact) = both(values.clone());
             let square = values.iter().map(|value| value * value).sum::<f64>() / float(exact.count());
-            let off = (bins.deviation().unwrap() - exact.deviation().unwrap()).abs();
+            let off = (deviation(&bins).unwrap() - deviation(&exact).unwrap()).abs();
             prop_assert!(off <= square.sqrt() * RELATIVE_ERROR / (1.0 - RELATIVE_ERROR) + 1e-6, "{off}");
 
             let (told, truth) = (bins.apdex(threshold).unwrap(), exact.apdex(threshold).unwrap());
@@ -239,13 +240,13 @@ mod tests {
     #[test]
     fn close_values_far_from_zero_keep_their_deviation() {
         let (_, exact) = both(vec![1e9, 1e9 + 1.0, 1e9 + 2.0]);
-        assert!((exact.deviation().unwrap() - (2.0_f64 / 3.0).sqrt()).abs() < 1e-6);
+        assert!((deviation(&exact).unwrap() - (2.0_f64 / 3.0).sqrt()).abs() < 1e-6);
     }
 
     #[test]
     fn an_empty_distribution_has_no_statistics() {
         for nothing in [Distribution::Sketch(Sketch::new()), Distribution::Values(Vec::new())] {
-            assert_eq!((nothing.deviation(), nothing.apdex(1.0), nothing.quantile(0.5)), (None, None, None));
+            assert_eq!((deviation(&nothing), nothing.apdex(1.0), nothing.at_rank(1)), (None, None, None));
             assert_eq!(nothing.histogram(10), vec![]);
         }
     }

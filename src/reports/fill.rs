@@ -59,7 +59,7 @@ impl FilledBucket {
 mod tests {
     use super::*;
     use crate::{
-        model::{Tally, TimeRange},
+        model::{Sum, Tally, TimeRange},
         reports::{Accuracy, AnswerSource},
     };
 
@@ -69,7 +69,7 @@ mod tests {
         let accuracy =
             Accuracy { is_exact: true, covers: range, relative_error_bound: 0.0, source: AnswerSource::Rollup };
         let extremes = (count > 0).then_some((5.0, 5.0));
-        let stats = Stats { tally: Tally::new(count, 0, 0.0, extremes, None), accuracy };
+        let stats = Stats { tally: Tally::new(count, 0, Sum::ZERO, extremes, None), accuracy };
         Bucket { range, is_whole: true, stats: Arc::new(stats) }
     }
 

@@ -21,9 +21,9 @@ use super::{
     union::union_all,
 };
 use crate::{
-    db::{column, list},
+    db::{column, list, sum::sum},
     error::{Error, Result},
-    model::{Tally, metric::ERROR_STATUS_MIN, timestamp::MINUTE_MICROS},
+    model::{Sum, Tally, metric::ERROR_STATUS_MIN, timestamp::MINUTE_MICROS},
 };
 
 /// The columns of totals, after those of the grouping.
@@ -40,7 +40,8 @@ const EDGE_MICROS: i64 = MINUTE_MICROS;
 
 /// Totals: one row per group.
 pub(super) fn totals(scoped: &ScopedQuery, grouping: &Grouping) -> SelectStatement {
-    added_up(union_all(scoped.segments().iter().map(|&segment| each(scoped, grouping, segment))), grouping)
+    let rows = scoped.segments().iter().map(|&segment| each(scoped, grouping, segment));
+    added_up(scoped.backend(), union_all(rows), grouping)
 }
 
 /// Cells: totals with lists of sketches and bins, in one or several rows per group, whichever costs less. An exact answer
@@ -62,7 +63,7 @@ pub(super) fn cells(scoped: &ScopedQuery, grouping: &Grouping) -> SelectStatemen
     if scoped.backend() != DbBackend::Sqlite || grouping.buckets().is_some() {
         return cells;
     }
-    let mut groups = added_up(cells, grouping);
+    let mut groups = added_up(scoped.backend(), cells, grouping);
     for name in LISTS {
         groups.expr_as(list::joined(&format!("{INNER}.{name}")), name);
     }
@@ -80,13 +81,13 @@ fn cells_of(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> Sele
         // So few rows that counting them per bin costs more.
         (Resolution::Raw, true) if segment.range.length_micros() <= EDGE_MICROS => {
             *singles = list::gathered::<i16>(backend, bin);
-            counted(keys(scoped, grouping, segment), grouping)
+            counted(scoped.backend(), keys(scoped, grouping, segment), grouping)
         }
         (Resolution::Raw, true) => {
             *bins = list::gathered::<i16>(backend, &format!("{INNER}.bin"));
             *counts = list::gathered::<i64>(backend, &format!("{INNER}.n"));
             let mut rows = per_bin(scoped, grouping, segment);
-            added_up(rows.column((M, "bin")).take(), grouping)
+            added_up(backend, rows.column((M, "bin")).take(), grouping)
         }
         (Resolution::Raw, false) => {
             *bins = list::single::<i16>(backend, bin);
@@ -95,7 +96,7 @@ fn cells_of(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> Sele
         }
         (_, true) => {
             *sketches = list::gathered::<Vec<u8>>(backend, sketch);
-            summed(keys(scoped, grouping, segment), M, grouping)
+            summed(backend, keys(scoped, grouping, segment), M, grouping)
         }
         (_, false) => {
             *sketches = list::single::<Vec<u8>>(backend, sketch);
@@ -148,37 +149,37 @@ fn each(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> SelectSt
 
 /// The totals of raw rows per group and bin.
 fn per_bin(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> SelectStatement {
-    counted(keys(scoped, grouping, segment), grouping).group_by_col((M, "bin")).take()
+    counted(scoped.backend(), keys(scoped, grouping, segment), grouping).group_by_col((M, "bin")).take()
 }
 
 /// The totals of raw rows per group.
-fn counted(mut rows: SelectStatement, grouping: &Grouping) -> SelectStatement {
+fn counted(backend: DbBackend, mut rows: SelectStatement, grouping: &Grouping) -> SelectStatement {
     let value = || Expr::col((M, "value"));
     rows.expr_as(Expr::cust("COUNT(*)"), "n")
         .expr_as(Expr::cust(format!("COUNT(*) FILTER (WHERE m.status >= {ERROR_STATUS_MIN})")), "n_err")
-        .expr_as(value().sum(), "sum")
+        .expr_as(sum(backend, "m.value"), "sum")
         .expr_as(value().min(), "min")
         .expr_as(value().max(), "max");
     grouped(rows, M, grouping)
 }
 
 /// The totals of rows with totals per group.
-fn summed(mut rows: SelectStatement, table: &'static str, grouping: &Grouping) -> SelectStatement {
+fn summed(backend: DbBackend, mut rows: SelectStatement, table: &'static str, grouping: &Grouping) -> SelectStatement {
     let column = |name: &'static str| Expr::col((table, name));
     // PostgreSQL adds integers up to a NUMERIC.
     rows.expr_as(column("n").sum().cast_as("BIGINT"), "n")
         .expr_as(column("n_err").sum().cast_as("BIGINT"), "n_err")
-        .expr_as(column("sum").sum(), "sum")
+        .expr_as(sum(backend, &format!("{table}.sum")), "sum")
         .expr_as(column("min").min(), "min")
         .expr_as(column("max").max(), "max");
     grouped(rows, table, grouping)
 }
 
 /// The totals of the rows of a subquery per group.
-fn added_up(rows: SelectStatement, grouping: &Grouping) -> SelectStatement {
+fn added_up(backend: DbBackend, rows: SelectStatement, grouping: &Grouping) -> SelectStatement {
     let mut groups = Query::select();
     groups.columns(grouping.names().map(|name| (INNER, name))).from_subquery(rows, INNER);
-    summed(groups, INNER, grouping)
+    summed(backend, groups, INNER, grouping)
 }
 
 /// Groups rows by their dimensions. The finest dimension comes first, so that a database that sorts seldom compares the
@@ -234,7 +235,7 @@ pub(super) fn add(stats: &mut Stats, row: &QueryResult, first: usize, want: Stat
     let sum: Option<f64> = column(row, first + 2)?;
     let least: Option<f64> = column(row, first + 3)?;
     let greatest: Option<f64> = column(row, first + 4)?;
-    let figures = Tally::new(count, errors, sum.unwrap_or(0.0), least.zip(greatest), ());
+    let figures = Tally::new(count, errors, Sum::of(sum.unwrap_or(0.0)), least.zip(greatest), ());
     stats.tally.merge_with(&figures, |_, ()| ());
     if want == StatisticsNeeded::Percentiles {
         match &mut stats.tally.distribution {

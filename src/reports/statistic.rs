@@ -1,6 +1,6 @@
 //! The statistics that answers are ranked, filtered and compared by, and the end of a ranking that is the worst.
 
-use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::sea_query::{Expr, ExprTrait, Func};
 
 use super::Stats;
 use crate::model::MetricType;
@@ -72,7 +72,7 @@ impl Statistic {
             Self::Average => stats.average(),
             Self::Min => stats.tally.min(),
             Self::Max => stats.tally.max(),
-            Self::Sum => Some(stats.tally.sum),
+            Self::Sum => Some(stats.tally.sum.value()),
             Self::ErrorRate => stats.error_rate(),
             Self::P50 | Self::P75 | Self::P90 | Self::P95 | Self::P99 | Self::P999 => {
                 self.percentile().and_then(|p| stats.percentile(p)).map(|quantile| quantile.value)
@@ -93,7 +93,11 @@ impl Statistic {
         let column = |name: &'static str| Expr::col((table, name));
         match self {
             Self::Count => Some(column("n")),
-            Self::Average => Some(column("sum").div(column("n"))),
+            // Between the extremes, like the mean of a tally, so that ties are the same ones.
+            Self::Average => {
+                let mean = Func::greatest([column("sum").div(column("n")), column("min")]);
+                Some(Func::least([mean.into(), column("max")]).into())
+            }
             Self::Min => Some(column("min")),
             Self::Max => Some(column("max")),
             Self::Sum => Some(column("sum")),

@@ -3,6 +3,7 @@
 use super::{Accuracy, AnswerSource, BoundedValue, Distribution, StatisticsNeeded};
 use crate::model::{
     Tally, TimeRange,
+    rank::nearest_rank,
     sketch::{Quantile, RELATIVE_ERROR},
 };
 
@@ -33,10 +34,9 @@ impl Stats {
         Self { tally, accuracy }
     }
 
-    /// The arithmetic mean; `None` without measurements.
+    /// The arithmetic mean, see [`Tally::mean`]; `None` without measurements.
     pub fn average(&self) -> Option<f64> {
-        #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-        (self.tally.count > 0).then(|| self.tally.sum / self.tally.count as f64)
+        self.tally.mean()
     }
 
     /// The share of measurements with an error status, 0 to 1; `None` without measurements.
@@ -45,13 +45,21 @@ impl Stats {
         (self.tally.count > 0).then(|| self.tally.errors as f64 / self.tally.count as f64)
     }
 
-    /// The `p`-th percentile (0 to 100) with its guaranteed bounds; `None` without measurements or without a distribution.
+    /// The `p`-th percentile (0 to 100): the value of the [`nearest_rank`], with guaranteed bounds. The first and the last rank
+    /// are the exact extremes, and no estimate passes these. `None` without measurements or without a distribution.
     pub fn percentile(&self, p: f64) -> Option<Quantile> {
-        let quantile = self.tally.distribution.as_ref()?.quantile(p / 100.0)?;
+        let distribution = self.tally.distribution.as_ref()?;
         let (min, max) = (self.tally.min()?, self.tally.max()?);
-        // The extremes are exact, so no estimate passes them. Not `clamp`: it panics where min > max.
-        let inside = |value: f64| value.max(min).min(max);
-        Some(Quantile { value: inside(quantile.value), lower: inside(quantile.lower), upper: inside(quantile.upper) })
+        let (rank, count) = (nearest_rank(p, distribution.count()), distribution.count());
+        let exactly = |value| Quantile { value, lower: value, upper: value };
+        match distribution.at_rank(rank)? {
+            _ if rank == 1 => Some(exactly(min)),
+            _ if rank == count => Some(exactly(max)),
+            Quantile { value, lower, upper } => {
+                let [value, lower, upper] = [value, lower, upper].map(|value| self.tally.bounded(value));
+                Some(Quantile { value, lower, upper })
+            }
+        }
     }
 
     /// The population standard deviation, see [`Distribution::deviation`].
@@ -60,7 +68,7 @@ impl Stats {
         if self.tally.min() == self.tally.max() {
             return self.tally.min().map(|_| 0.0);
         }
-        self.tally.distribution.as_ref()?.deviation()
+        self.tally.distribution.as_ref()?.deviation(|value| self.tally.bounded(value))
     }
 
     /// The Apdex score for a threshold in the unit of the values, see [`Distribution::apdex`].

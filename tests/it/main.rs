@@ -75,6 +75,7 @@ mod http {
 mod ingest {
     mod backpressure;
     pub mod batches;
+    mod doubles;
     mod faults;
     pub mod http_api;
     mod late_rows;

@@ -25,7 +25,7 @@ const TEAMS: &str = "SELECT organization_id, project_id, id, name, email FROM ( 
 const ORGANIZATIONS: &str = "SELECT id, name FROM organization WHERE id = ANY($1)";
 /// From raw rows: without rollups there is nothing else.
 const SUMMARY: &str = "SELECT COUNT(*), AVG(value), MIN(value), MAX(value), \
-    PERCENTILE_CONT(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY value) FROM metric_event \
+    PERCENTILE_DISC(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY value) FROM metric_event \
     WHERE organization_id = $1 AND project_id = $2 AND kind = 1 AND ts >= $3 AND ts < $4";
 const DEPARTMENTS: &str = "SELECT department, COUNT(*), COUNT(*) FILTER (WHERE is_active), COUNT(salary), SUM(salary) \
     FROM employee WHERE organization_id = $1 GROUP BY department ORDER BY department";

@@ -7,13 +7,13 @@ use crate::{Outcome, cpu, databases::Direct};
 const RUNS: u32 = 3;
 
 const POSTGRES_SUMMARY: &str = "SELECT COUNT(*), AVG(value), MIN(value), MAX(value), \
-    PERCENTILE_CONT(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY value) FROM metric_event \
+    PERCENTILE_DISC(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY value) FROM metric_event \
     WHERE organization_id = $1 AND project_id = $2 AND kind = 1 AND ts >= $3 AND ts < $4";
 const POSTGRES_HOURLY: &str = "SELECT ts / 3600000000, COUNT(*), AVG(value), \
-    PERCENTILE_CONT(0.95) WITHIN GROUP (ORDER BY value) FROM metric_event \
+    PERCENTILE_DISC(0.95) WITHIN GROUP (ORDER BY value) FROM metric_event \
     WHERE organization_id = $1 AND project_id = $2 AND kind = 1 AND ts >= $3 AND ts < $4 GROUP BY 1 ORDER BY 1";
 const POSTGRES_SLOWEST: &str = "SELECT e.path, g.* FROM (SELECT endpoint_id, COUNT(*), AVG(value), \
-    PERCENTILE_CONT(0.95) WITHIN GROUP (ORDER BY value) AS p95 FROM metric_event \
+    PERCENTILE_DISC(0.95) WITHIN GROUP (ORDER BY value) AS p95 FROM metric_event \
     WHERE organization_id = $1 AND project_id IN (SELECT id FROM project WHERE organization_id = $1 AND $2 > 0) \
     AND kind = 1 AND ts >= $3 AND ts < $4 GROUP BY 1 ORDER BY p95 DESC LIMIT 10) g \
     JOIN endpoint e ON e.organization_id = $1 AND e.id = g.endpoint_id";

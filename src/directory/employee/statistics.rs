@@ -13,14 +13,14 @@ use sqlx::{Decode, Postgres, Sqlite};
 
 use super::Employee;
 use crate::{
-    db::{Session, column},
+    db::{Session, column, sum::sum_text},
     directory::{
         filter::EmployeeFilter,
         keyset::LISTED,
         record::{keep, seen},
     },
     error::{Error, Result},
-    model::{OrganizationId, Role, Scope},
+    model::{OrganizationId, Role, Scope, Sum},
 };
 
 bitflags! {
@@ -42,7 +42,7 @@ bitflags! {
 
 impl StatisticsFields {
     /// The figures that reveal salaries.
-    const PAY: Self = Self::SALARIES.union(Self::LOWEST).union(Self::HIGHEST);
+    pub const PAY: Self = Self::SALARIES.union(Self::LOWEST).union(Self::HIGHEST);
 }
 
 /// Figures of a set of employees. Those that were not requested are zero or `None`.
@@ -55,7 +55,7 @@ pub struct EmployeeFigures {
     /// The number of known salaries.
     pub salaries: i64,
     /// The sum of the known salaries; `None` if none is known or the caller may not see salaries.
-    pub sum: Option<f64>,
+    pub sum: Option<Sum>,
     /// The lowest salary.
     pub lowest: Option<f64>,
     /// The highest salary.
@@ -63,21 +63,29 @@ pub struct EmployeeFigures {
 }
 
 impl EmployeeFigures {
-    /// The average of the known salaries.
+    /// The average of the known salaries. Never beyond the lowest and the highest of them, if these were requested as well:
+    /// the sum and the quotient are rounded.
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53 employees")]
     pub fn average(&self) -> Option<f64> {
-        self.sum.filter(|_| self.salaries > 0).map(|sum| sum / self.salaries as f64)
+        let average = self.sum.filter(|_| self.salaries > 0)?.value() / self.salaries as f64;
+        let raised = self.lowest.map_or(average, |lowest| average.max(lowest));
+        Some(self.highest.map_or(raised, |highest| raised.min(highest)))
     }
 
     fn add(&mut self, other: &Self) {
-        let either = |one: Option<f64>, other: Option<f64>, both: fn(f64, f64) -> f64| match (one, other) {
-            (Some(one), Some(other)) => Some(both(one, other)),
-            (one, other) => one.or(other),
-        };
+        fn either<T>(one: Option<T>, other: Option<T>, both: fn(T, T) -> T) -> Option<T> {
+            match (one, other) {
+                (Some(one), Some(other)) => Some(both(one, other)),
+                (one, other) => one.or(other),
+            }
+        }
         self.count += other.count;
         self.active += other.active;
         self.salaries += other.salaries;
-        self.sum = either(self.sum, other.sum, |one, other| one + other);
+        self.sum = either(self.sum, other.sum, |mut one, other| {
+            one.merge(other);
+            one
+        });
         self.lowest = either(self.lowest, other.lowest, f64::min);
         self.highest = either(self.highest, other.highest, f64::max);
     }
@@ -165,11 +173,11 @@ struct StatisticsRow {
     figures: EmployeeFigures,
 }
 
-/// The columns of the figures in reading order. The number of employees is always included.
+/// The columns of the figures in reading order. The number of employees is always included. `{sum}` is the sum of salaries.
 const FIGURES: [(StatisticsFields, &str); 5] = [
     (StatisticsFields::empty(), "COUNT(*)"),
     (StatisticsFields::ACTIVE, "SUM(CASE WHEN is_active THEN 1 ELSE 0 END)"),
-    (StatisticsFields::SALARIES, "COUNT(salary), SUM(salary)"),
+    (StatisticsFields::SALARIES, "COUNT(salary), {sum}"),
     (StatisticsFields::LOWEST, "MIN(salary)"),
     (StatisticsFields::HIGHEST, "MAX(salary)"),
 ];
@@ -195,7 +203,8 @@ async fn read(
     }
     // As text, because it is the same for every call, and an expression tree would be rendered each time.
     let figures = FIGURES.iter().filter(|(field, _)| shown.contains(*field)).map(|(_, sql)| *sql);
-    select.expr(Expr::cust(figures.collect::<Vec<_>>().join(", ")));
+    let figures = figures.collect::<Vec<_>>().join(", ");
+    select.expr(Expr::cust(figures.replace("{sum}", &sum_text(db.get_database_backend(), "salary"))));
     let rows = db.query_all(&select).await?;
     Ok(rows.iter().map(|row| StatisticsRow::read(row, organizations.is_some(), shown)).collect())
 }
@@ -211,7 +220,7 @@ impl StatisticsRow {
         }
         if shown.contains(StatisticsFields::SALARIES) {
             figures.salaries = columns.next()?;
-            figures.sum = columns.next()?;
+            figures.sum = columns.next::<Option<f64>>()?.map(Sum::of);
         }
         if shown.contains(StatisticsFields::LOWEST) {
             figures.lowest = columns.next()?;

@@ -92,12 +92,13 @@ impl ReleaseComparison {
         self.statistic
     }
 
-    /// The statistic of all endpoints together in the baseline. Null with insufficient data.
+    /// The statistic of all endpoints together in the baseline. Percentiles are interpolated next to the nearest rank, within
+    /// 2.1 %; `stats` of an endpoint has the percentiles themselves. Null with insufficient data.
     async fn baseline_value(&self) -> Option<f64> {
         self.of_whole(|change| change.baseline)
     }
 
-    /// The statistic of all endpoints together in the candidate. Null with insufficient data.
+    /// The statistic of all endpoints together in the candidate, as in `baselineValue`. Null with insufficient data.
     async fn candidate_value(&self) -> Option<f64> {
         self.of_whole(|change| change.candidate)
     }

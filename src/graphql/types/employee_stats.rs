@@ -8,6 +8,7 @@ use crate::{
     directory::employee::{EmployeeFigures, EmployeeStatistics, StatisticsFields},
     engine::rows::{Read, Row, Rows, Scalar, write_columns, write_list},
     graphql::{scalars::Long, sizes},
+    model::Sum,
 };
 
 /// Aggregate statistics of employees. Salary statistics are null for callers below the role `ADMIN`, and if no salary
@@ -49,7 +50,7 @@ impl EmployeeAggregate {
 
     /// Sum of the known salaries. Null if none is known, and for callers below the role `ADMIN`.
     async fn sum_salary(&self) -> Option<f64> {
-        self.0.total.sum
+        self.0.total.sum.map(Sum::value)
     }
 
     /// Statistics per department, ordered by department. More than 1,000 departments are an error.
@@ -100,7 +101,7 @@ impl Row for EmployeeAggregate {
             "averageSalary" => |one, _| Ok(Scalar::number(one.0.total.average())),
             "minSalary" => |one, _| Ok(Scalar::number(one.0.total.lowest)),
             "maxSalary" => |one, _| Ok(Scalar::number(one.0.total.highest)),
-            "sumSalary" => |one, _| Ok(Scalar::number(one.0.total.sum)),
+            "sumSalary" => |one, _| Ok(Scalar::number(one.0.total.sum.map(Sum::value))),
             _ => return None,
         })
     }
@@ -134,10 +135,12 @@ pub fn wants(field: SelectionField<'_>) -> StatisticsFields {
         wanted
             | match child.name() {
                 "activeCount" | "inactiveCount" => StatisticsFields::ACTIVE,
-                "averageSalary" | "sumSalary" => StatisticsFields::SALARIES,
+                // No average passes the extremes.
+                "averageSalary" => StatisticsFields::PAY,
+                "sumSalary" => StatisticsFields::SALARIES,
                 "minSalary" => StatisticsFields::LOWEST,
                 "maxSalary" => StatisticsFields::HIGHEST,
-                "byDepartment" => StatisticsFields::DEPARTMENTS | (wants(child) & StatisticsFields::SALARIES),
+                "byDepartment" => StatisticsFields::DEPARTMENTS | (wants(child) & StatisticsFields::PAY),
                 _ => StatisticsFields::default(),
             }
     })

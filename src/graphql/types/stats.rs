@@ -38,7 +38,8 @@ pub enum Statistic {
     Max,
     /// Sum of the values.
     Sum,
-    /// Median, the 50th percentile.
+    /// Median, the 50th percentile. All percentiles are by nearest rank: the smallest measured value that at least this
+    /// share of the measurements do not exceed.
     P50,
     /// 75th percentile.
     P75,
@@ -61,9 +62,9 @@ pub struct PercentileValue {
     pub p: f64,
     /// Estimated value, within `accuracy.relativeErrorBound`. Null without measurements.
     pub value: Option<f64>,
-    /// Guaranteed lower bound of the true percentile. Null without measurements.
+    /// Guaranteed lower bound of the true percentile; the minimum at the first rank. Null without measurements.
     pub lower: Option<f64>,
-    /// Guaranteed upper bound of the true percentile. Null without measurements.
+    /// Guaranteed upper bound of the true percentile; the maximum at the last rank. Null without measurements.
     pub upper: Option<f64>,
 }
 
@@ -145,7 +146,7 @@ impl MetricAggregate {
         self.stats.tally.count.into()
     }
 
-    /// Average value. Null without measurements.
+    /// Average value, never below `min` or above `max`. Null without measurements.
     async fn average(&self) -> Option<f64> {
         self.figure(Stats::average)
     }
@@ -162,7 +163,7 @@ impl MetricAggregate {
 
     /// Sum of the values. Null without measurements.
     async fn sum(&self) -> Option<f64> {
-        self.figure(|stats| (stats.tally.count > 0).then_some(stats.tally.sum))
+        self.figure(|stats| (stats.tally.count > 0).then(|| stats.tally.sum.value()))
     }
 
     /// Number of measurements with a status of 400 or above.
@@ -175,7 +176,9 @@ impl MetricAggregate {
         self.figure(Stats::error_rate)
     }
 
-    /// The p-th percentile: an estimate within `accuracy.relativeErrorBound`. Null without measurements.
+    /// The p-th percentile by nearest rank: the smallest measured value that at least p percent of the measurements do not
+    /// exceed. An estimate within `accuracy.relativeErrorBound`. The first and the last rank are exact, so 0 is the
+    /// minimum and 100 the maximum. Digits of `p` after the twelfth decimal place do not count. Null without measurements.
     async fn percentile(
         &self,
         #[graphql(desc = "The percentile to return, for example 95. An error unless it is from 0 to 100.")] p: f64,
@@ -188,7 +191,7 @@ impl MetricAggregate {
         .transpose()
     }
 
-    /// Several percentiles at once, each with guaranteed bounds, in the order of `ps`.
+    /// Several percentiles at once, as in `percentile`, each with guaranteed bounds, in the order of `ps`.
     #[graphql(directive = sizes::Assumed::apply(1))]
     async fn percentiles(
         &self,

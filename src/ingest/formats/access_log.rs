@@ -143,13 +143,14 @@ fn milliseconds(text: &str, unit: TimeUnit) -> Option<f64> {
     if !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return None;
     }
-    let number: f64 = text.parse().ok()?;
-    Some(match unit {
-        TimeUnit::Detect if text.contains('.') => number * 1_000.0,
-        TimeUnit::Detect | TimeUnit::Microseconds => number / 1_000.0,
-        TimeUnit::Seconds => number * 1_000.0,
-        TimeUnit::Milliseconds => number,
-    })
+    let exponent = match unit {
+        TimeUnit::Detect if text.contains('.') => "e3",
+        TimeUnit::Detect | TimeUnit::Microseconds => "e-3",
+        TimeUnit::Seconds => "e3",
+        TimeUnit::Milliseconds => "",
+    };
+    // Moves the decimal point instead of multiplying, which would make 1.001 s 1000.9999999999999 ms.
+    format!("{text}{exponent}").parse().ok()
 }
 
 #[cfg(test)]
@@ -171,9 +172,12 @@ mod tests {
             (" 512 \"-\" \"curl/8\" 1 request_time=0.250", 250.0),
             (" - \"-\" \"curl/8\" 250000", 250.0),
             (" 512 1500", 1.5),
+            (" 512 \"-\" \"curl/8\" 1.001", 1_001.0),
+            (" 512 \"-\" \"curl/8\" 0.0001", 0.1),
+            (" 512 1234567", 1_234.567),
         ] {
             let candidate = read(&format!("{HEAD}{rest}")).unwrap();
-            assert!((candidate.value - value).abs() < 1e-9, "{rest}: {}", candidate.value);
+            assert_eq!(candidate.value.to_bits(), f64::to_bits(value), "{rest}: {}", candidate.value);
             assert_eq!((candidate.status, candidate.timestamp), (Some(200), Some(moment)));
             assert_eq!(candidate.endpoint, "GET /orders/17?x=\\\"y\\\"");
         }

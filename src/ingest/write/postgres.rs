@@ -130,7 +130,7 @@ impl super::Transaction for Transaction {
             .bind(part)
             .bind(column(parts, |row| row.tally.n()))
             .bind(column(parts, |row| row.tally.n_err()))
-            .bind(column(parts, |row| row.tally.sum))
+            .bind(column(parts, |row| row.tally.sum.value()))
             .bind(column(parts, |row| row.tally.min()))
             .bind(column(parts, |row| row.tally.max()))
             .bind(parts.iter().map(|row| row.tally.distribution.as_slice()).collect::<Vec<_>>())

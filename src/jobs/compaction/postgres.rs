@@ -81,7 +81,7 @@ impl super::Transaction for Transaction {
             .bind(column(&rows, |row| row.endpoint))
             .bind(column(&rows, |row| row.tally.n()))
             .bind(column(&rows, |row| row.tally.n_err()))
-            .bind(column(&rows, |row| row.tally.sum))
+            .bind(column(&rows, |row| row.tally.sum.value()))
             .bind(column(&rows, |row| row.tally.min()))
             .bind(column(&rows, |row| row.tally.max()))
             .bind(rows.iter().map(|row| row.tally.distribution.as_slice()).collect::<Vec<_>>())

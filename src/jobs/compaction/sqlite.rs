@@ -56,7 +56,7 @@ impl super::Transaction for Transaction {
                     .bind(row.endpoint)
                     .bind(row.tally.n())
                     .bind(row.tally.n_err())
-                    .bind(row.tally.sum)
+                    .bind(row.tally.sum.value())
                     .bind(row.tally.min())
                     .bind(row.tally.max())
                     .bind(row.tally.distribution.clone())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use sea_orm::{
-    QueryResult,
+    ConnectionTrait, DbBackend, QueryResult,
     sea_query::{Alias, CaseStatement, Expr, ExprTrait, IntoTableRef, Query, SelectStatement, UnionType},
 };
 
@@ -18,9 +18,9 @@ use super::{
 };
 use crate::{
     config,
-    db::{Database, StatementLog},
+    db::{Database, StatementLog, sum::sum},
     error::{Error, Result},
-    model::{MetricType, ProjectId, metric::ERROR_STATUS_MIN},
+    model::{MetricType, ProjectId, Sum, metric::ERROR_STATUS_MIN},
 };
 
 const M: &str = "m";
@@ -52,7 +52,7 @@ pub struct WindowSnapshot {
 /// [`Error::Limit`] for a window with too many groups or slots, and when the database cannot answer.
 pub async fn read(database: &Database, request: &SnapshotRequest, settings: &config::Live) -> Result<WindowSnapshot> {
     let session = database.reader(StatementLog::default());
-    let statement = statement(&request.query, request.range.first);
+    let statement = statement(session.get_database_backend(), &request.query, request.range.first);
     let mut rows = std::pin::pin!(session.stream(&statement).await?);
     let mut snapshot = WindowSnapshot { sequence: 0, groups: WindowGroups::default() };
     while let Some(row) = rows.try_next().await? {
@@ -79,18 +79,18 @@ fn read_row(query: &WindowQuery, row: &QueryResult, count: u32) -> Result<(i64, 
     let errors = u64::try_from(row.try_get_by_index::<i64>(7)?).unwrap_or(0);
     let extremes = (row.try_get_by_index(9)?, row.try_get_by_index(10)?);
     let bin = row.try_get_by_index(5)?;
-    let tally = BinTally::new(u64::from(count), errors, row.try_get_by_index(8)?, Some(extremes), bin);
+    let tally = BinTally::new(u64::from(count), errors, Sum::of(row.try_get_by_index(8)?), Some(extremes), bin);
     Ok((row.try_get_by_index(0)?, labels, row.try_get_by_index(4)?, tally))
 }
 
 /// One row per slot, group and bin, and one with the last commit, whose count is 0.
-fn statement(query: &WindowQuery, first_slot: i64) -> SelectStatement {
-    let mut rows = measurements(query, first_slot);
+fn statement(backend: DbBackend, query: &WindowQuery, first_slot: i64) -> SelectStatement {
+    let mut rows = measurements(backend, query, first_slot);
     rows.union(UnionType::All, last_commit(query));
     rows
 }
 
-fn measurements(query: &WindowQuery, first_slot: i64) -> SelectStatement {
+fn measurements(backend: DbBackend, query: &WindowQuery, first_slot: i64) -> SelectStatement {
     let width = query.slot_width();
     let column = |name: &'static str| Expr::col((M, name));
     // A literal, because a parameter in GROUP BY is not the same as that in SELECT.
@@ -118,7 +118,7 @@ fn measurements(query: &WindowQuery, first_slot: i64) -> SelectStatement {
         .group_by_col((M, "bin"))
         .expr(Expr::cust("COUNT(*)"))
         .expr(is_error.sum())
-        .expr(column("value").sum())
+        .expr(sum(backend, "m.value"))
         .expr(column("value").min())
         .expr(column("value").max())
         .from_as(Alias::new("metric_event"), M)

@@ -22,6 +22,8 @@ const BEYOND_MIN: f64 = 20.0;
 const BEYOND_INDEPENDENT_MIN: f64 = 10.0;
 /// The minimum number of minutes with measurements: two for each batch.
 const MINUTES_MIN: usize = 2 * BATCHES_MIN;
+/// The rounding error of a share, which is far below the share of one measurement.
+const SHARE_SLACK: f64 = 1e-14;
 /// The minimum number of measurements.
 const COUNT_MIN: u64 = 100;
 
@@ -66,10 +68,12 @@ impl Estimate {
         if count < COUNT_MIN || minutes.len() < MINUTES_MIN {
             return None;
         }
+        let mut all = Tally::default();
+        minutes.iter().for_each(|minute| all.merge(minute));
         match statistic {
-            Statistic::Average => Some(mean(&minutes, float(count))),
+            Statistic::Average => Some(mean(&minutes, &all)),
             Statistic::ErrorRate => Some(rate(&minutes, float(count))),
-            _ => percentile(&minutes, float(count), statistic.percentile()? / 100.0),
+            _ => percentile(&minutes, &all, statistic.percentile()? / 100.0),
         }
     }
 
@@ -124,11 +128,11 @@ impl Estimate {
     }
 }
 
-fn mean(minutes: &[&Tally], count: f64) -> Estimate {
-    let mean = minutes.iter().map(|minute| minute.sum).sum::<f64>() / count;
+fn mean(minutes: &[&Tally], all: &Tally) -> Estimate {
+    let (mean, count) = (all.mean().unwrap_or_default(), float(all.count));
     let scale = if mean > 0.0 { mean.recip() } else { 0.0 };
     // The ratio of two sums over minutes, linearised (Cochran, "Sampling Techniques", 1977, chapter 6).
-    let deviation = |minute: &&Tally| (minute.sum - mean * float(minute.count)) * scale / count;
+    let deviation = |minute: &&Tally| (minute.sum.value() - mean * float(minute.count)) * scale / count;
     Estimate {
         value: mean,
         log: mean.ln().max(zero_log()),
@@ -154,21 +158,19 @@ fn rate(minutes: &[&Tally], count: f64) -> Estimate {
     }
 }
 
-fn percentile(minutes: &[&Tally], count: f64, share: f64) -> Option<Estimate> {
+fn percentile(minutes: &[&Tally], all: &Tally, share: f64) -> Option<Estimate> {
+    let count = float(all.count);
     let beyond = count * (1.0 - share).min(share);
     if beyond < BEYOND_MIN {
         return None;
     }
-    let mut all = Sketch::new();
-    for minute in minutes {
-        all.merge(&minute.distribution);
-    }
-    let curve = CumulativeShare::of(&all);
+    let curve = CumulativeShare::of(&all.distribution);
     let log = curve.at(share);
     let deviations: Vec<_> =
         minutes.iter().map(|minute| (below(&minute.distribution, log) - share * float(minute.count)) / count).collect();
     Some(Estimate {
-        value: if log > zero_log() { log.exp() } else { 0.0 },
+        // Interpolated within the bin of the nearest rank, whose bounds may lie beyond the extremes.
+        value: all.bounded(if log > zero_log() { log.exp() } else { 0.0 }),
         log,
         deviations,
         variance: share * (1.0 - share) / count,
@@ -214,11 +216,12 @@ impl CumulativeShare {
         if share <= 0.0 {
             return f64::NEG_INFINITY;
         }
-        let index = self.ends.partition_point(|(_, end)| *end < share);
+        // 99.9 / 100 is above 999 / 1000: without the slack the rank would be the next one, in a bin that may lie far above.
+        let index = self.ends.partition_point(|(_, end)| *end < share - SHARE_SLACK);
         let before = index.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0.0, |(_, end)| *end);
         match self.ends.get(index) {
             Some((bin, end)) if share < 1.0 => {
-                (f64::from(*bin) - 1.0 + (share - before) / (end - before)) * sketch::bin_width()
+                (f64::from(*bin) - 1.0 + ((share - before) / (end - before)).min(1.0)) * sketch::bin_width()
             }
             _ => f64::INFINITY,
         }
@@ -233,6 +236,8 @@ const fn float(count: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Sum;
+
     /// Minutes of a hundred values each, from 1 to 100 times `factor`; every tenth failed.
     fn minutes(count: i64, factor: f64) -> Minutes {
         let minute = || {
@@ -284,7 +289,7 @@ mod tests {
     /// By hand, Wilson's limits of 10 in 100 are 0.0552 and 0.1744 at 95 %.
     #[test]
     fn limits_of_rates_are_wilsons() {
-        let minute = |errors| Tally::new(5, errors, 0.0, None, Sketch::new());
+        let minute = |errors| Tally::new(5, errors, Sum::ZERO, None, Sketch::new());
         let hundred: Minutes = (0..20).map(|at| (at, minute(u64::from(at % 2 == 0)))).collect();
         let (low, high) = Estimate::of(&hundred, Statistic::ErrorRate).unwrap().limits(1.959_964);
         assert!((low.exp() - 0.0552).abs() < 1e-4 && (high.exp() - 0.1744).abs() < 1e-4, "{low} {high}");

@@ -253,7 +253,7 @@ pub fn verdict(change: &Change, q_value: f64, worst: WorstValue) -> Verdict {
 #[expect(clippy::float_cmp, reason = "zero and one are exact")]
 mod tests {
     use super::*;
-    use crate::model::{Sketch, Tally};
+    use crate::model::{Sketch, Sum, Tally};
 
     fn change(ratio: f64) -> Change {
         Change { baseline: 1.0, candidate: ratio, ratio, ratio_low: 0.9, ratio_high: 1.1, p_value: 0.0 }
@@ -285,7 +285,7 @@ mod tests {
             let mut sketch = Sketch::new();
             sketch.record(sketch::bin_of(value), 20);
             let errors = u64::from(at.is_multiple_of(7) && at / 7 < failed);
-            Tally::new(20, errors, 20.0 * value, Some((value, value)), sketch)
+            Tally::new(20, errors, Sum::of(20.0 * value), Some((value, value)), sketch)
         };
         (0..60).map(|at| (i64::try_from(at).unwrap_or_default(), minute(at))).collect()
     }

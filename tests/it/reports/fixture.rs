@@ -6,7 +6,7 @@ use perfgraph::{
     db::Session,
     entity::{endpoint, metric_event, metric_rollup_part, organization, project},
     model::{
-        EndpointId, Key, MetricId, MetricType, OrganizationId, ProjectId, Scope, Sketch, TimeRange, Timestamp,
+        EndpointId, Key, MetricId, MetricType, OrganizationId, ProjectId, Scope, Sketch, Sum, TimeRange, Timestamp,
         filter::TextFilter, metric::ERROR_STATUS_MIN, sketch::bin_of, timestamp::MINUTE_MICROS,
     },
     reports::{Parent, Projects, Question, StatusFilter},
@@ -207,7 +207,9 @@ fn parts(events: &[Event]) -> Vec<metric_rollup_part::Model> {
     let part =
         |((project, kind, bucket, endpoint_id, part), events): ((Key<ProjectId>, MetricType, _, _, _), Vec<&Event>)| {
             let mut sketch = Sketch::new();
+            let mut sum = Sum::ZERO;
             for event in &events {
+                sum.add(event.value);
                 sketch.record(bin_of(event.value), 1);
             }
             metric_rollup_part::Model {
@@ -219,7 +221,7 @@ fn parts(events: &[Event]) -> Vec<metric_rollup_part::Model> {
                 part,
                 n: i64::try_from(events.len()).unwrap(),
                 n_err: i64::try_from(events.iter().filter(|event| event.is_error()).count()).unwrap(),
-                sum: events.iter().map(|event| event.value).sum(),
+                sum: sum.value(),
                 min: events.iter().map(|event| event.value).fold(f64::INFINITY, f64::min),
                 max: events.iter().map(|event| event.value).fold(0.0, f64::max),
                 sketch: sketch.encode(),
