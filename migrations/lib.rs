@@ -26,6 +26,7 @@ mod m0015_stream_secret;
 mod m0016_metric_late;
 mod m0017_five_minutes;
 mod m0018_instance_node;
+mod m0019_retention_state;
 
 use change::{Change, Named};
 
@@ -71,5 +72,6 @@ pub fn all() -> Vec<Migration> {
         Migration::of::<m0016_metric_late::Migration>(),
         Migration::of::<m0017_five_minutes::Migration>(),
         Migration::of::<m0018_instance_node::Migration>(),
+        Migration::of::<m0019_retention_state::Migration>(),
     ]
 }

@@ -27,7 +27,8 @@ const MINUTES_PER_HOUR: u64 = 60;
 const MINUTES_PER_DAY: u64 = 24 * MINUTES_PER_HOUR;
 
 /// Keys for which 0 is a valid value. Any other limit or timeout of 0 would refuse every request.
-const MAY_BE_ZERO: [&str; 5] = [
+const MAY_BE_ZERO: [&str; 6] = [
+    "retention.clock_settle_hours",
     "server.drain_delay_ms",
     "server.drain_timeout_ms",
     "ingest.time_window_future_minutes",

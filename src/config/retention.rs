@@ -18,5 +18,9 @@ section! {
         /// measurements are refused as too old, unless they carry no time or are imported. A stream that resumes from an
         /// older cursor reports a gap.
         key_days: u32 = 14,
+        /// Hours for which a clock that jumped by more than a day must run evenly before data is removed by it. The clock is
+        /// compared with the database's, with the time since the last removal and with the newest data; until it is believed,
+        /// nothing is removed. 0: the clock of this machine is always believed.
+        clock_settle_hours: u32 = 24,
     }
 }

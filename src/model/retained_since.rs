@@ -5,7 +5,7 @@ use super::{Timestamp, timestamp::DAY_MICROS};
 
 /// The first moment that each resolution retains, always the start of a day. Daily rollups are retained forever.
 ///
-/// Never moves back. A finer resolution is never retained longer than a coarser one, except that rollups per five minutes may
+/// Moves back only where a wrong clock put it into the future. A finer resolution is never retained longer than a coarser one, except that rollups per five minutes may
 /// begin later than rollups per minute, which then replace them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetainedSince {
@@ -30,6 +30,27 @@ impl RetainedSince {
     pub fn days(now: Timestamp, raw: u32, minutes: u32, hours: u32) -> Self {
         let since = |days: u32| now.plus_micros(-i64::from(days) * DAY_MICROS).floor(DAY_MICROS);
         Self { raw: since(raw), minutes: since(minutes), five_minutes: since(minutes), hours: since(hours) }
+    }
+
+    /// The same time for every resolution.
+    pub const fn since(time: Timestamp) -> Self {
+        Self { raw: time, minutes: time, five_minutes: time, hours: time }
+    }
+
+    /// True if a resolution begins after `now`. Rollups per five minutes do so for a day or two after they are introduced.
+    pub fn is_after(&self, now: Timestamp) -> bool {
+        self.raw > now || self.minutes > now || self.hours > now
+    }
+
+    /// The earlier time for each resolution.
+    #[must_use]
+    pub fn earlier(self, other: Self) -> Self {
+        Self {
+            raw: self.raw.min(other.raw),
+            minutes: self.minutes.min(other.minutes),
+            five_minutes: self.five_minutes.min(other.five_minutes),
+            hours: self.hours.min(other.hours),
+        }
     }
 
     /// The later time for each resolution: removed rows do not return when a setting is raised.

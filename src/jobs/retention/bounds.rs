@@ -43,10 +43,23 @@ pub async fn load(database: &Database) -> Result<RetainedSince> {
 /// # Errors
 /// The database fails.
 pub async fn publish(database: &Database, kept: RetainedSince) -> Result<()> {
+    store(database, kept, "WHERE excluded.since > metric_kept.since").await
+}
+
+/// Publishes bounds that may be earlier than the published ones.
+///
+/// # Errors
+/// The database fails.
+pub async fn replace(database: &Database, kept: RetainedSince) -> Result<()> {
+    store(database, kept, "").await
+}
+
+async fn store(database: &Database, kept: RetainedSince, condition: &str) -> Result<()> {
     let session = database.writer(StatementLog::default());
-    let sql = "INSERT INTO metric_kept (table_name, since) VALUES ($1, $2), ($3, $4), ($5, $6), ($7, $8) \
-               ON CONFLICT (table_name) DO UPDATE SET since = excluded.since \
-               WHERE excluded.since > metric_kept.since";
+    let sql = format!(
+        "INSERT INTO metric_kept (table_name, since) VALUES ($1, $2), ($3, $4), ($5, $6), ($7, $8) \
+         ON CONFLICT (table_name) DO UPDATE SET since = excluded.since {condition}"
+    );
     let values = [(RAW, kept.raw), (MINUTES, kept.minutes), (FIVE_MINUTES, kept.five_minutes), (HOURS, kept.hours)];
     let values = values.into_iter().flat_map(|(table, since)| [table.into(), since.as_micros().into()]);
     let statement = Statement::from_sql_and_values(session.get_database_backend(), sql, values);

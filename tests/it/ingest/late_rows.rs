@@ -180,7 +180,7 @@ on_both_databases! {
         rig.submit(submission(GLOBEX, vec![at(back(8))])).await.unwrap();
         assert_eq!(rows(&database).await.len(), 6);
         // Whoever else does the same at the same time takes nothing away, and adds nothing.
-        let days = config::Retention { raw_days: 2, minute_days: 4, hour_days: 15, change_days: 30, key_days: 8 };
+        let days = config::Retention { raw_days: 2, minute_days: 4, hour_days: 15, change_days: 30, key_days: 8, clock_settle_hours: 0 };
         let second = database.reopen().await;
         let looks = [&database.database, &second].map(async |database| {
             let mut retention = Retention::new(database.clone(), days.clone());

@@ -25,8 +25,14 @@ use crate::{
     on_both_databases,
 };
 
-const DAYS: config::Retention =
-    config::Retention { raw_days: 2, minute_days: 4, hour_days: 6, change_days: 30, key_days: 8 };
+const DAYS: config::Retention = config::Retention {
+    raw_days: 2,
+    minute_days: 4,
+    hour_days: 6,
+    change_days: 30,
+    key_days: 8,
+    clock_settle_hours: 0,
+};
 /// Looks after which the rows are gone: one publishes, the others find it published.
 const LOOKS: usize = 5;
 
@@ -113,7 +119,7 @@ on_both_databases! {
         let all = ask(&database, day(7), 7 * DAY_MICROS).await;
         assert_eq!((all.tally.count, all.accuracy.is_exact), (28, true));
         // A longer setting brings nothing back, and nobody believes that it does.
-        let days = config::Retention { raw_days: 6, minute_days: 7, hour_days: 9, change_days: 30, key_days: 400 };
+        let days = config::Retention { raw_days: 6, minute_days: 7, hour_days: 9, change_days: 30, key_days: 400, clock_settle_hours: 0 };
         let mut longer = Retention::new(database.reopen().await, days);
         for _ in 0..2 * LOOKS {
             longer.pass(&clock).await.unwrap();
@@ -212,5 +218,111 @@ on_both_databases! {
         let mut events = crate::live::streams::resumed(&database, &rig, filter, &first.cursor.unwrap().into()).await;
         let event = events.next().await.unwrap().unwrap();
         assert_eq!(event.gap.unwrap().reason, GapReason::Retention);
+    }
+}
+
+const CAREFUL: config::Retention = config::Retention { clock_settle_hours: 24, ..DAYS };
+const YEAR_MICROS: i64 = 365 * DAY_MICROS;
+
+/// What retention remembers when it last believed a clock, so that a database that nobody has served yet has a past.
+async fn remember_clock(database: &TestDatabase, at: Timestamp) {
+    let sql = format!("INSERT INTO retention_state VALUES ('clock', {})", at.as_micros());
+    database.writer().execute_unprepared(&sql).await.unwrap();
+}
+
+/// The clock of PostgreSQL cannot be set, so the day of the data is today.
+async fn filled_today(database: &TestDatabase) -> Timestamp {
+    let now = Clock::system().now();
+    let today = now.floor(DAY_MICROS);
+    let rig = Rig::new(database).await;
+    rig.clock.set(now);
+    let rows = (0..6).map(|number| {
+        let mut row = candidate(f64::from(number));
+        row.timestamp = Some(today.plus_micros(-i64::from(number) * DAY_MICROS - HOUR_MICROS));
+        row
+    });
+    let mut keyed = submission(ACME, rows.collect());
+    keyed.idempotency_key = Some("one".to_owned());
+    rig.submit(keyed).await.unwrap();
+    compaction::round(&database.database, now).await.unwrap();
+    now
+}
+
+on_both_databases! {
+    /// For four passes a minute, and as long as it likes.
+    async fn a_server_a_year_ahead_removes_nothing(database: TestDatabase) {
+        let now = filled_today(&database).await;
+        let clock = Clock::fixed(now);
+        let before = counts(&database).await;
+        let ledger = async || ingest_batch::Entity::find().count(&database.reader()).await.unwrap();
+        let mut running = Retention::new(database.database.clone(), CAREFUL);
+        running.pass(&clock).await.unwrap();
+        let kept = retention::load_bounds(&database.database).await.unwrap();
+        assert_eq!(kept.raw, now.floor(DAY_MICROS).plus_micros(-2 * DAY_MICROS));
+        clock.set(now.plus_micros(YEAR_MICROS));
+        // One that was running, one that starts with the wrong clock.
+        let mut started = Retention::new(database.reopen().await, CAREFUL);
+        for _ in 0..2 * LOOKS {
+            running.pass(&clock).await.unwrap();
+            started.pass(&clock).await.unwrap();
+        }
+        assert_eq!((counts(&database).await, ledger().await), (before, 1));
+        assert_eq!(retention::load_bounds(&database.database).await.unwrap(), kept);
+        // The clock is right again, and everything goes on where it was.
+        clock.set(now);
+        for _ in 0..LOOKS {
+            running.pass(&clock).await.unwrap();
+        }
+        assert_eq!(retention::load_bounds(&database.database).await.unwrap(), kept);
+        assert_eq!((counts(&database).await[0], ledger().await), (2, 1));
+    }
+}
+
+on_both_databases! {
+    async fn bounds_of_a_wrong_clock_go_back(database: TestDatabase) {
+        let now = filled_today(&database).await;
+        let (today, clock) = (now.floor(DAY_MICROS), Clock::fixed(now));
+        let ahead = now.plus_micros(YEAR_MICROS);
+        // Published with a setting that believes everything, and not yet removed.
+        let mut blind = Retention::new(database.database.clone(), DAYS);
+        blind.pass(&Clock::fixed(ahead)).await.unwrap();
+        assert!(retention::load_bounds(&database.database).await.unwrap().raw > now);
+        let before = counts(&database).await;
+        let mut careful = Retention::new(database.database.clone(), CAREFUL);
+        careful.pass(&clock).await.unwrap();
+        let kept = retention::load_bounds(&database.database).await.unwrap();
+        assert_eq!(kept.raw, today.plus_micros(-2 * DAY_MICROS), "all that was there is there");
+        assert_eq!(counts(&database).await, before);
+        // Published and removed: complete from today on, which is asked at once and not in a year.
+        let mut blind = Retention::new(database.database.clone(), DAYS);
+        for _ in 0..LOOKS + 1 {
+            blind.pass(&Clock::fixed(ahead)).await.unwrap();
+        }
+        assert_eq!(counts(&database).await[0], 0);
+        for _ in 0..2 {
+            careful.pass(&clock).await.unwrap();
+        }
+        let kept = retention::load_bounds(&database.database).await.unwrap();
+        assert_eq!((kept.raw, kept.minutes, kept.hours), (today, today, today));
+    }
+}
+
+on_both_databases! {
+    /// Off for longer than a day: nothing is removed until the clock has run evenly for long enough, or an operator says so.
+    async fn a_start_after_a_long_time_removes_nothing_at_first(database: TestDatabase) {
+        let now = filled_today(&database).await;
+        let clock = Clock::fixed(now);
+        remember_clock(&database, now.plus_micros(-30 * DAY_MICROS)).await;
+        let before = counts(&database).await;
+        let mut careful = Retention::new(database.database.clone(), CAREFUL);
+        for _ in 0..LOOKS {
+            careful.pass(&clock).await.unwrap();
+        }
+        assert_eq!(counts(&database).await, before);
+        let mut told = Retention::new(database.database.clone(), DAYS);
+        for _ in 0..LOOKS {
+            told.pass(&clock).await.unwrap();
+        }
+        assert_eq!(counts(&database).await[0], 2);
     }
 }
