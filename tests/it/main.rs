@@ -102,6 +102,7 @@ mod live {
 /// Starting, stopping, and failures of processes and disks.
 mod operations {
     pub mod crash;
+    mod instances;
     mod lifecycle;
     mod outages;
     mod signals;
