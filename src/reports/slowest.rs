@@ -223,7 +223,7 @@ pub async fn identify(scope: &Scope, session: &Session, rows: &mut [EndpointStat
 ///
 /// # Errors
 /// When the database cannot answer.
-pub async fn endpoint_ids(
+async fn endpoint_ids(
     scope: &Scope,
     session: &Session,
     endpoints: &[(Key<ProjectId>, String)],

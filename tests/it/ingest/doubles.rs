@@ -100,7 +100,8 @@ async fn sent(server: &Server, world: &World, texts: &[(String, f64)]) {
 /// Follows a list to its end and returns the printed values by name, as they stand in the text.
 async fn printed(server: &Server, project: &str) -> HashMap<String, String> {
     let query = "query ($ids: [ID!], $after: String) {
-        metrics(first: 100, after: $after, filter: { projectIds: $ids, endpoint: { eq: \"variables\" } }) {
+        metrics(first: 100, after: $after, filter: { projectIds: $ids, endpoint: { eq: \"variables\" },
+            time: { between: { start: \"2026-11-01T11:00:00Z\", end: \"2026-11-01T13:00:00Z\" } } }) {
             nodes { name value } pageInfo { endCursor hasNextPage }
         }
     }";

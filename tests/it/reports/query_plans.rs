@@ -155,8 +155,6 @@ async fn ask_by_name(scope: &Scope, session: &Session, own: &[Key<ProjectId>]) {
         id: MetricId(second),
     };
     metric::by_keys(scope, session, &[key(2), key(22), key(42)]).await.unwrap();
-    let paths: Vec<_> = own.iter().map(|project| (*project, format!("/e/{}", project.id.0))).collect();
-    slowest::endpoint_ids(scope, session, &paths).await.unwrap();
     for statistic in [Statistic::P95, Statistic::Average, Statistic::ErrorRate] {
         let question = comparison::ComparisonQuestion {
             project: own[0],
@@ -236,7 +234,8 @@ on_both_databases! {
         let parents: Vec<_> = own.iter().copied().map(Parent::Project).collect();
         let organizations = [OrganizationId(1), ORGANIZATION].map(Parent::Organization);
         let ranking = Slowest { rank_by: Statistic::Max, limit: 3, want: StatisticsNeeded::Scalars };
-        let ranking = slowest::run(&scope, &session, &everything, ranking).await.unwrap();
+        let mut ranking = slowest::run(&scope, &session, &everything, ranking).await.unwrap();
+        slowest::identify(&scope, &session, &mut ranking).await.unwrap();
         let trends: Vec<_> = ranking.iter().map(perfgraph::reports::EndpointStats::as_parent).collect();
         for projects in [
             Projects::All, Projects::Organizations(vec![ORGANIZATION]), Projects::Keys(own.clone()), Projects::Keys(several),
