@@ -60,7 +60,9 @@ mod tests {
 
     fn sum(terms: &[f64]) -> Sum {
         let mut sum = Sum::ZERO;
-        terms.iter().for_each(|term| sum.add(*term));
+        for term in terms {
+            sum.add(*term);
+        }
         sum
     }
 

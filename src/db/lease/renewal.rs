@@ -61,7 +61,7 @@ pub struct Renewal {
 enum Store {
     Sqlite(SqlitePool),
     /// A connection of its own, so that renewals never wait for the pool. Opened again when it fails.
-    Postgres(PgConnectOptions, Option<PgConnection>),
+    Postgres(Box<PgConnectOptions>, Option<PgConnection>),
 }
 
 /// A node that was taken, with its places.
@@ -82,7 +82,7 @@ impl Renewal {
             Backend::Postgres(pool) => {
                 let limit = attempt(settings.lasts).max(settings.patience).as_millis().to_string();
                 let options = (*pool.connect_options()).clone().application_name("perfgraph node");
-                Store::Postgres(options.options([("statement_timeout", limit.as_str())]), None)
+                Store::Postgres(Box::new(options.options([("statement_timeout", limit.as_str())])), None)
             }
         };
         let Taken { lease, block, validity } = match &mut store {
@@ -147,14 +147,12 @@ impl Renewal {
                 if self.generator.places_left(now) > SPAN_MS_SQLITE / 2 {
                     return Ok(());
                 }
-                match sqlite::renew(pool, lease, end).await? {
-                    Some(end) => self.generator.extend(end, Validity::Endless),
+                let Some(end) = sqlite::renew(pool, lease, end).await? else {
                     // Taking it again would only take it from the process that has the file now.
-                    None => {
-                        self.generator.lose();
-                        return Err(Error::internal("another process has taken this SQLite file"));
-                    }
-                }
+                    self.generator.lose();
+                    return Err(Error::internal("another process has taken this SQLite file"));
+                };
+                self.generator.extend(end, Validity::Endless);
                 Ok(())
             }
             Store::Postgres(options, connection) => {
@@ -239,7 +237,7 @@ fn attempt(lease: Duration) -> Duration {
 
 /// The time for which a lease is relied on: a fifth less than the database grants, for statements that are under way.
 fn relied_on(lease: Duration) -> Duration {
-    lease - lease / 5
+    lease * 4 / 5
 }
 
 async fn connected<'c>(

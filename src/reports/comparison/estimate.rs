@@ -69,7 +69,9 @@ impl Estimate {
             return None;
         }
         let mut all = Tally::default();
-        minutes.iter().for_each(|minute| all.merge(minute));
+        for minute in &minutes {
+            all.merge(minute);
+        }
         match statistic {
             Statistic::Average => Some(mean(&minutes, &all)),
             Statistic::ErrorRate => Some(rate(&minutes, float(count))),

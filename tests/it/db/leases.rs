@@ -65,7 +65,7 @@ on_both_databases! {
 
 on_both_databases! {
     async fn an_upgraded_database_remembers_the_ids_it_has(database: TestDatabase) {
-        let id = (1_000_000_000_i64 << 22) | (3 << 14) | 77;
+        let id = (1_000_000_000_i64 << 22) | (3 << 14) | 0x4d;
         let session = database.writer();
         for statement in [
             "DROP TABLE instance_node".to_owned(),

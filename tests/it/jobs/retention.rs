@@ -295,7 +295,7 @@ on_both_databases! {
         assert_eq!(counts(&database).await, before);
         // Published and removed: complete from today on, which is asked at once and not in a year.
         let mut blind = Retention::new(database.database.clone(), DAYS);
-        for _ in 0..LOOKS + 1 {
+        for _ in 0..=LOOKS {
             blind.pass(&Clock::fixed(ahead)).await.unwrap();
         }
         assert_eq!(counts(&database).await[0], 0);

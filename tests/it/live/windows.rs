@@ -225,10 +225,13 @@ fn assert_equal(window: &LiveWindow, mut books: Books, hint: &str) {
         let book = books.remove(&(group.labels, group.endpoint.clone()));
         let book = book.unwrap_or_else(|| panic!("{hint}: no such group: {group:?}"));
         let figures = &group.tally;
+        // The order of additions may move the last bit.
+        let (sum, added_up) = (figures.sum.value(), book.sum.value());
+        assert!((sum - added_up).abs() <= 4.0 * f64::EPSILON * added_up.abs(), "{hint}: {sum}, not {added_up}");
         let seen = Book {
             count: figures.count,
             errors: figures.errors,
-            sum: figures.sum,
+            sum: book.sum,
             min: figures.min(),
             max: figures.max(),
             sketch: figures.distribution.encode(),

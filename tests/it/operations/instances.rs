@@ -99,15 +99,13 @@ async fn stored(database: &TestDatabase) -> Vec<f64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_instances_survive_cuts_restarts_and_clocks_that_jump() {
     let seed = rand::random();
-    #[expect(clippy::print_stdout, reason = "shown when the test fails, so that the run can be repeated")]
-    {
-        println!("rng seed {seed}");
-    }
+    // Shown when the test fails, so that the run can be repeated.
+    println!("rng seed {seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     let mut cluster = Cluster::start().await;
     let clocks: Vec<Clock> = (0..3).map(|_| Clock::fixed(Clock::system().now())).collect();
     let settings = "self_monitoring.enabled = false\ndatabase.node_lease_ms = 3000\ndatabase.write_connections = 2\n\
-                    ingest.time_window_past_hours = 100000\nretention.clock_settle_hours = 24";
+                    retention.clock_settle_hours = 24";
     let mut servers = Vec::new();
     for clock in &clocks {
         servers.push(Server::start_with(TestDatabase::at(&cluster.url).await, clock.clone(), settings).await);

@@ -247,7 +247,7 @@ async fn asked(database: TestDatabase, samples: &[Vec<f64>]) -> Answers {
 async fn figures_are_exact_and_equal_on_both_databases() {
     let samples = samples();
     let (sqlite, postgres) = (TestDatabase::sqlite().await, TestDatabase::postgres().await);
-    let (sqlite, postgres) = join(asked(sqlite, &samples), asked(postgres, &samples)).await;
+    let (sqlite, postgres) = join(Box::pin(asked(sqlite, &samples)), Box::pin(asked(postgres, &samples))).await;
     assert_eq!(sqlite.len(), 7 * SAMPLES);
     for (key, stats) in &sqlite {
         // Projects have other ids. Sums are compared to the last bit.

@@ -9,9 +9,9 @@ use perfgraph::{
         order::Sort, timestamp::DAY_MICROS,
     },
     reports::{
-        Buckets, EndpointKey, GroupBy, Groups, MeasurementOrder, Measurements, Parent, Projects, Question, Series,
-        Slowest, Statistic, StatisticsNeeded, StatusFilter, comparison, groups, late, measurements, metric, series,
-        slowest, totals, worst_sample,
+        Buckets, EndpointKey, EndpointStats, GroupBy, Groups, MeasurementOrder, Measurements, Parent, Projects,
+        Question, Series, Slowest, Statistic, StatisticsNeeded, StatusFilter, comparison, groups, late, measurements,
+        metric, series, slowest, totals, worst_sample,
     },
 };
 use sqlx::{AssertSqlSafe, Executor, Row};
@@ -147,7 +147,7 @@ async fn ask_groups(scope: &Scope, session: &Session, question: &Question) {
 }
 
 /// Single measurements, endpoints and releases, by what names them.
-async fn ask_by_name(scope: &Scope, session: &Session, own: &[Key<ProjectId>]) {
+async fn ask_by_name(scope: &Scope, session: &Session, own: &[Key<ProjectId>], ranking: &mut [EndpointStats]) {
     let key = |second: i64| MetricKey {
         project: own[0],
         kind: MetricType::ApiResponse,
@@ -155,6 +155,7 @@ async fn ask_by_name(scope: &Scope, session: &Session, own: &[Key<ProjectId>]) {
         id: MetricId(second),
     };
     metric::by_keys(scope, session, &[key(2), key(22), key(42)]).await.unwrap();
+    slowest::identify(scope, session, ranking).await.unwrap();
     for statistic in [Statistic::P95, Statistic::Average, Statistic::ErrorRate] {
         let question = comparison::ComparisonQuestion {
             project: own[0],
@@ -235,8 +236,7 @@ on_both_databases! {
         let organizations = [OrganizationId(1), ORGANIZATION].map(Parent::Organization);
         let ranking = Slowest { rank_by: Statistic::Max, limit: 3, want: StatisticsNeeded::Scalars };
         let mut ranking = slowest::run(&scope, &session, &everything, ranking).await.unwrap();
-        slowest::identify(&scope, &session, &mut ranking).await.unwrap();
-        let trends: Vec<_> = ranking.iter().map(perfgraph::reports::EndpointStats::as_parent).collect();
+        let trends: Vec<_> = ranking.iter().map(EndpointStats::as_parent).collect();
         for projects in [
             Projects::All, Projects::Organizations(vec![ORGANIZATION]), Projects::Keys(own.clone()), Projects::Keys(several),
         ] {
@@ -293,7 +293,7 @@ on_both_databases! {
             assert_no_full_scan(&plan(&database, &sql).await, &sql);
         }
         let named = database.database.reader(StatementLog::default());
-        ask_by_name(&scope, &named, &own).await;
+        ask_by_name(&scope, &named, &own, &mut ranking).await;
         let mut statements: Vec<_> = named.log().statements().into_iter().map(|statement| statement.sql).collect();
         statements.sort_unstable();
         statements.dedup();
