@@ -11,7 +11,7 @@ use crate::model::{
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stats {
     /// The measurements, added up. The distribution is `None` unless
-    /// [`StatisticsNeeded::Percentiles`](super::StatisticsNeeded::Percentiles) was asked for.
+    /// [`StatisticsNeeded::Percentiles`] was asked for.
     pub tally: Tally<Option<Distribution>>,
     /// Precision and provenance of the tally.
     pub accuracy: Accuracy,
