@@ -115,8 +115,7 @@ impl ImportRun {
         let mut signals = Signals::listen()?;
         let scope = auth::server_scope();
         core.ingest.admit(&scope, project).await.map_err(as_data)?;
-        let options =
-            Options { source: SOURCE, mode: Mode::Partial, part_rows, rejected: RejectedIndexes::RetainedSince };
+        let options = Options { source: SOURCE, mode: Mode::Partial, part_rows, rejected: RejectedIndexes::Kept };
         let mut bulk = Bulk::new(&scope, &core.ingest, options);
         loop {
             let record = tokio::select! {

@@ -27,15 +27,8 @@ const FILE_IS_TAKEN: &str = "another perfgraph process works on this SQLite file
 #[derive(Debug)]
 pub struct Instance {
     node: Option<u8>,
-    _claim: NodeClaim,
-}
-
-#[derive(Debug)]
-enum NodeClaim {
-    /// Open and locked; closing it unlocks.
-    File { _locked: File },
-    /// Others may work on the database too, or nobody else knows it.
-    Nothing,
+    /// Open and locked, for SQLite; closing it unlocks. Others may work on a PostgreSQL database, too.
+    _locked: Option<File>,
 }
 
 impl Instance {
@@ -44,16 +37,14 @@ impl Instance {
     /// # Errors
     /// Another process holds the SQLite file, or the URL is invalid.
     pub fn claim(settings: &config::Database, node: Option<u8>) -> Result<Self> {
-        let claim = match sqlite_file(settings.url.reveal())? {
-            Some(file) => lock_file(&file)?,
-            None => NodeClaim::Nothing,
-        };
-        Ok(Self { node, _claim: claim })
+        let file = sqlite_file(settings.url.reveal())?;
+        let locked = file.map(|file| lock_file(&file)).transpose()?;
+        Ok(Self { node, _locked: locked })
     }
 
     /// On a database that nobody else can know, such as a file that is still to get its name.
     pub const fn alone(node: u8) -> Self {
-        Self { node: Some(node), _claim: NodeClaim::Nothing }
+        Self { node: Some(node), _locked: None }
     }
 
     /// The node that is wanted.
@@ -82,7 +73,7 @@ pub fn beside(file: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-fn lock_file(file: &Path) -> Result<NodeClaim> {
+fn lock_file(file: &Path) -> Result<File> {
     // By its own name where it is reached through a link: two names must not make two locks.
     let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
     let name = beside(&file, ".lock");
@@ -90,7 +81,7 @@ fn lock_file(file: &Path) -> Result<NodeClaim> {
         Error::input("database.url", format!("the lock file beside the database cannot be made: {error}"))
     })?;
     match locked.try_lock() {
-        Ok(()) => Ok(NodeClaim::File { _locked: locked }),
+        Ok(()) => Ok(locked),
         Err(TryLockError::WouldBlock) => {
             Err(Error::Unavailable { message: FILE_IS_TAKEN, retry_after_s: 1, source: None })
         }

@@ -253,6 +253,6 @@ fn not_acquired(error: sqlx::Error) -> DbErr {
 
 impl<DB: sqlx::Database> fmt::Debug for ConnectionStock<DB> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stock").field("at_hand", &self.at_hand().len()).finish_non_exhaustive()
+        f.debug_struct("ConnectionStock").field("at_hand", &self.at_hand().len()).finish_non_exhaustive()
     }
 }

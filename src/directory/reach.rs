@@ -3,31 +3,26 @@
 //!
 //! An organization or project outside of the scope is reported exactly like one that does not exist.
 
+mod statuses;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
 };
 
-use quick_cache::sync::Cache;
 use sea_orm::{
     EntityTrait, QuerySelect,
     sea_query::{Cond, Expr, ExprTrait, IntoColumnRef, Query, SelectStatement},
 };
 
+use self::statuses::Statuses;
 use super::{page, status::ProjectStatus};
 use crate::{
-    clock::Stopwatch,
     db::{Database, Session, StatementLog},
     entity::{organization, project},
     error::{Error, Result},
     model::{Key, OrganizationId, ProblemKind, ProjectId, Role, Scope, VisibleOrganizations},
 };
-
-/// Time for which the status of a project is reused without another query.
-const STATUS_LIFETIME: Duration = Duration::from_secs(5);
-/// Projects whose status is cached.
-const STATUSES_MAX: usize = 10_000;
 
 /// Access of a caller to an organization or project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,26 +171,18 @@ pub async fn projects(scope: &Scope, db: &Session, projects: &BTreeSet<Key<Proje
     Ok(if all_exist { Access::Granted } else { Access::Unknown })
 }
 
-/// The status of a project.
-#[derive(Clone, Copy, Debug)]
-struct ReadStatus {
-    status: ProjectStatus,
-    /// Started before the status was read.
-    since: Stopwatch,
-}
-
 /// Projects as targets of metrics. Clones share a cache of statuses; a missing project is not cached, so a new project
 /// accepts metrics at once.
 #[derive(Clone, Debug)]
 pub struct MetricTargets {
     database: Database,
-    statuses: Arc<Cache<Key<ProjectId>, ReadStatus>>,
+    statuses: Arc<Statuses>,
 }
 
 impl MetricTargets {
     /// Starts with an empty cache.
     pub fn new(database: Database) -> Self {
-        Self { database, statuses: Arc::new(Cache::new(STATUSES_MAX)) }
+        Self { database, statuses: Arc::default() }
     }
 
     /// Access to a project for writing metrics. One statement, none while the status is cached.
@@ -217,20 +204,18 @@ impl MetricTargets {
     /// Removes a project that the caller changed from the cache.
     pub fn forget(&self, scope: &Scope, project: Key<ProjectId>) {
         if scope.sees(project.organization) {
-            self.statuses.remove(&project);
+            self.statuses.forget(project);
         }
     }
 
     async fn status(&self, project: Key<ProjectId>, log: &StatementLog) -> Result<Option<ProjectStatus>> {
-        if let Some(read) = self.statuses.get(&project)
-            && read.since.elapsed() < STATUS_LIFETIME
-        {
-            return Ok(Some(read.status));
+        if let Some(known) = self.statuses.get(project) {
+            return Ok(Some(known));
         }
-        let since = Stopwatch::start();
+        let reading = self.statuses.begin();
         let status = self.read_status(project, log).await?;
         if let Some(status) = status {
-            self.statuses.insert(project, ReadStatus { status, since });
+            self.statuses.keep(project, status, reading);
         }
         Ok(status)
     }

@@ -78,7 +78,7 @@ pub enum RejectedIndexes {
     /// Not kept, so a source of invalid rows takes no memory.
     Discarded,
     /// Kept until [`Bulk::take_rejected`], to be called after each part.
-    RetainedSince,
+    Kept,
 }
 
 /// The buffered rows of one project, up to the size of a part.
@@ -141,7 +141,7 @@ impl<'a> Bulk<'a> {
 
     /// Rejects a row.
     pub fn reject(&mut self, index: u64, error: FieldError) {
-        if self.options.rejected == RejectedIndexes::RetainedSince {
+        if self.options.rejected == RejectedIndexes::Kept {
             self.rejected_indexes.push(index);
         }
         self.summary.reject(index, error);

@@ -42,8 +42,8 @@ fn upper_bound(bin: i16) -> f64 {
 }
 
 /// The bin of a value that passed validation (finite, not negative, at most [`VALUE_MAX`]): the lowest one whose upper bound
-/// is not below the value. Rows of earlier versions may be one bin off where
-/// a value is within 1e-12 of a bound: the logarithm alone placed them, and it rounds.
+/// is not below the value. Rows of earlier versions may be one bin off where a value is within 1e-12 of a bound: the
+/// logarithm alone placed them, and it rounds.
 pub fn bin_of(value: f64) -> i16 {
     if value <= 0.0 {
         return ZERO_BIN;

@@ -132,7 +132,7 @@ impl Renewal {
         }
     }
 
-    /// What is left of a connection that failed may answer with what an earlier statement asked for.
+    /// Drops a connection that failed: its next answer could belong to an earlier statement.
     fn disconnect(&mut self) {
         if let Store::Postgres(_, connection) = &mut self.store {
             *connection = None;

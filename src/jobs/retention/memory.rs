@@ -1,4 +1,4 @@
-//! What retention remembers in the database, and the readings that it compares the clock with.
+//! The memory of retention in the database, and the readings that it compares the clock with.
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 

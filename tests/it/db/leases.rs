@@ -106,7 +106,7 @@ fn assert_unavailable(reply: &Reply) {
 }
 
 on_both_databases! {
-    /// What another instance does when it takes the node: from this moment on, nothing that was prepared before is stored.
+    /// Takes the node as another instance does: from this moment on, nothing that was prepared before is stored.
     async fn a_commit_under_a_lost_lease_stores_nothing(database: TestDatabase) {
         let (server, world) = server(database).await;
         assert_eq!(ingest(&server, &world, "a").await.data()["ingestMetrics"]["accepted"], 1);

@@ -224,7 +224,7 @@ on_both_databases! {
 const CAREFUL: config::Retention = config::Retention { clock_settle_hours: 24, ..DAYS };
 const YEAR_MICROS: i64 = 365 * DAY_MICROS;
 
-/// What retention remembers when it last believed a clock, so that a database that nobody has served yet has a past.
+/// Stores the time at which retention last believed a clock, so that a database that nobody has served yet has a past.
 async fn remember_clock(database: &TestDatabase, at: Timestamp) {
     let sql = format!("INSERT INTO retention_state VALUES ('clock', {})", at.as_micros());
     database.writer().execute_unprepared(&sql).await.unwrap();

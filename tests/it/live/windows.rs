@@ -225,7 +225,7 @@ fn assert_equal(window: &LiveWindow, mut books: Books, hint: &str) {
         let book = books.remove(&(group.labels, group.endpoint.clone()));
         let book = book.unwrap_or_else(|| panic!("{hint}: no such group: {group:?}"));
         let figures = &group.tally;
-        // The order of additions may move the last bit.
+        // A window that begins with stored measurements reads a sum per slot from the database, which is rounded.
         let (sum, added_up) = (figures.sum.value(), book.sum.value());
         assert!((sum - added_up).abs() <= 4.0 * f64::EPSILON * added_up.abs(), "{hint}: {sum}, not {added_up}");
         let seen = Book {

@@ -98,7 +98,7 @@ async fn a_log_pipe_that_nobody_reads_stops_neither_requests_nor_the_stop() {
     drop(stderr);
 }
 
-/// Whoever reads the log may also go away.
+/// The reader of the log may also go away.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_pipe_that_is_closed_stops_nothing() {
     let database = TestDatabase::sqlite().await;
