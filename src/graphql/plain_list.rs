@@ -29,8 +29,8 @@ pub struct PlainListQuery;
 
 #[Object]
 impl PlainListQuery {
-    /// Lists employees by page number, for tables that jump to any page. A page costs as much as all pages before it:
-    /// use `employees` for long lists.
+    /// Lists employees by page number, for tables that jump to any page. Reading a page costs as much as reading all
+    /// pages up to it: use `employees` for long lists.
     #[graphql(directive = sizes::NumberedPage::apply())]
     async fn employees_page(
         &self,

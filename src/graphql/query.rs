@@ -31,7 +31,8 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Entry points for reading data. A caller reads only organizations within its own scope.
+/// Entry points for reading data. The caller's scope is the organizations that the caller can access; nothing outside
+/// of it can be read.
 #[derive(Default, MergedObject)]
 pub struct Query(DirectoryQuery, PlainListQuery, Reports, ReleaseQuery);
 

@@ -24,8 +24,8 @@ pub struct ReleaseQuery;
 
 #[Object]
 impl ReleaseQuery {
-    /// Compares a statistic between two releases of a project, minute by minute: up to 24 hours from the start of the
-    /// candidate, with the same number of minutes, but at least 60, at the end of the baseline. An error if one of the
+    /// Compares a statistic between two releases of a project, minute by minute. Reads up to 24 hours from the start of
+    /// the candidate, and as many minutes, but at least 60, before the end of the baseline. An error if one of the
     /// releases never ran, or if its minutes are no longer kept (14 days by default).
     async fn compare_releases(
         &self,

@@ -57,8 +57,9 @@ impl EmployeeMutation {
         )]
         input: Option<UpdateEmployeesInput>,
         #[graphql(
-            desc = "The employees to change. `INVALID` without a condition that selects employees: `not`, `ne` and \
-                    empty texts only exclude. In an `or`, each filter needs such a condition.",
+            desc = "The employees to change. At least one condition must select employees; otherwise the result is \
+                    `INVALID`. `not`, `ne`, and an empty `startsWith` or `contains` do not count, because they may \
+                    match every employee. In an `or`, each filter needs such a condition.",
             deprecation = "Use `input`."
         )]
         filter: Option<EmployeeFilter>,

@@ -48,7 +48,7 @@ impl MetricMutation {
     }
 }
 
-/// The input field that a fault of the write path concerns, where the fault does not name one.
+/// The input field that a fault of the write path concerns, if the fault does not name one.
 fn field(fault: &Error) -> Option<Vec<String>> {
     let name = match fault {
         Error::NotFound { .. } => "projectId",

@@ -49,7 +49,7 @@ impl EntityChangedSubscription {
         watch(request(context)?, ChangeFilter { organization, entity: None, kinds }, after).await
     }
 
-    /// Streams every change of the organization itself: its fields and its counters. The stream ends when the
+    /// Streams every change of the organization itself, including changes of `employeeCount`. The stream ends when the
     /// organization is deleted.
     #[graphql(directive = sizes::Resumed::apply())]
     async fn organization_updated<'a>(

@@ -52,8 +52,9 @@ pub struct StreamGap {
     pub start: StreamCursor,
     /// Position after the last missing measurement. Resume here to skip the gap.
     pub end: StreamCursor,
-    /// Number of missing measurements. With the reason `RETENTION`, an upper bound that counts all removed measurements
-    /// of the selected projects, whatever the other conditions. Null if unknown (after 14 days by default).
+    /// Number of missing measurements. With the reason `RETENTION`, an upper bound: it counts all removed measurements
+    /// of the selected projects, including those that the filter would not match. Null if unknown (after 14 days by
+    /// default).
     pub missed: Option<Long>,
     /// Reason for the gap.
     pub reason: GapReason,

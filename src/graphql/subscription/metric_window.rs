@@ -46,9 +46,9 @@ impl MetricWindowSubscription {
         filter: StreamFilter,
         #[graphql(desc = "Length of the window, for example `PT5M` (up to `PT24H`).")] window: Duration,
         #[graphql(
-            desc = "Interval between two windows, from `PT0.5S` up to the length of the window (default `PT1S`). \
-                    Choose one that divides `window` into at most 600 parts, such as `PT6S` for one hour. More \
-                    exactly, an error if `window / gcd(window, every)` exceeds 600.",
+            desc = "Interval between two windows, from `PT0.5S` up to the length of the window (default `PT1S`). An \
+                    error if `window / gcd(window, every)` exceeds 600. An interval that divides `window` into at \
+                    most 600 parts is always allowed, such as `PT6S` for one hour.",
             default_with = "Duration(WindowRequest::EVERY_DEFAULT)"
         )]
         every: Duration,

@@ -48,9 +48,9 @@ impl SlowestEndpointsSubscription {
         )]
         window: Duration,
         #[graphql(
-            desc = "Interval between two rankings, from `PT0.5S` up to the length of the window (default `PT2S`). \
-                    Choose one that divides `window` into at most 600 parts, such as `PT6S` for one hour. More \
-                    exactly, an error if `window / gcd(window, every)` exceeds 600.",
+            desc = "Interval between two rankings, from `PT0.5S` up to the length of the window (default `PT2S`). An \
+                    error if `window / gcd(window, every)` exceeds 600. An interval that divides `window` into at \
+                    most 600 parts is always allowed, such as `PT6S` for one hour.",
             default_with = "Duration(WindowRequest::RANKING_EVERY_DEFAULT)"
         )]
         every: Duration,

@@ -33,7 +33,7 @@ pub enum AggregateSource {
 pub struct StatisticsSubject {
     /// The parent whose measurements were read.
     pub parent: Parent,
-    /// The measurements that were asked for.
+    /// The requested measurements.
     pub question: Arc<Question>,
 }
 
@@ -49,9 +49,9 @@ pub struct Accuracy {
     /// computed. Measured values below 0.0000008 count as zero.
     pub relative_error_bound: f64,
     /// Start of the window that this answer covers, inclusive. Earlier than requested, by less than a minute, an hour
-    /// or a day, if only rollups of that length are kept. Later than requested if no data that could answer is kept
-    /// before it. By default raw measurements are kept for 7 days, rollups per minute for 14 days and per hour for 400
-    /// days; rollups per day are kept forever.
+    /// or a day, if only rollups of that length are kept. Later than requested if the data for the older part of the
+    /// window is no longer kept. By default raw measurements are kept for 7 days, rollups per minute for 14 days and
+    /// per hour for 400 days; rollups per day are kept forever.
     pub start: DateTime,
     /// End of the window that this answer covers, exclusive. Later than requested, by less than a minute, an hour or a
     /// day, if only rollups of that length are kept.
@@ -75,10 +75,10 @@ pub struct Accuracy {
 
 #[ComplexObject]
 impl Accuracy {
-    /// Number of measurements of this window that were rejected as too old. Counted per UTC day, project and type: an
-    /// upper bound for shorter windows and for filters with other conditions. Calls with `mode: ATOMIC` are not
-    /// counted, and a retry without an idempotency key counts again. Measurements more than 400 days old are not
-    /// included. Counts are kept for 400 days by default.
+    /// Number of measurements of this window that were rejected as too old. Counted per UTC day, project and type, so
+    /// it is an upper bound if the window is not whole days or the filter has other conditions. Calls with `mode:
+    /// ATOMIC` are not counted, and a retry without an idempotency key counts again. Measurements more than 400 days
+    /// old are not included. Counts are kept for 400 days by default.
     async fn late_dropped(&self, context: &Context<'_>) -> Result<Long> {
         let (parent, question) = late::about(&self.about.parent, &self.about.question);
         let loaders = request(context)?.loaders();

@@ -39,7 +39,7 @@ macro_rules! payload {
             /// Wraps the result of a change.
             ///
             /// # Errors
-            /// What a caller cannot put right.
+            /// Failures other than user errors, such as an unavailable database.
             pub fn new(request: &RequestContext, changed: Result<$key>) -> Result<Self> {
                 let (changed, user_errors) = outcome(request, changed)?;
                 Ok(Self { changed, user_errors })
@@ -110,7 +110,7 @@ impl DeletePayload {
     /// Result of a deletion.
     ///
     /// # Errors
-    /// What a caller cannot put right.
+    /// Failures other than user errors, such as an unavailable database.
     pub fn new(request: &RequestContext, deleted: Result<()>, id: ID) -> Result<Self> {
         let (deleted, user_errors) = outcome(request, deleted)?;
         Ok(Self { deleted_id: deleted.map(|()| id), user_errors })
@@ -131,7 +131,7 @@ impl BulkUpdatePayload {
     /// Wraps the result of a bulk update.
     ///
     /// # Errors
-    /// What a caller cannot put right.
+    /// Failures other than user errors, such as an unavailable database.
     pub fn new(request: &RequestContext, changed: Result<u64>) -> Result<Self> {
         let (changed, user_errors) = outcome(request, changed)?;
         Ok(Self { affected: i32::try_from(changed.unwrap_or(0)).unwrap_or(i32::MAX), user_errors })

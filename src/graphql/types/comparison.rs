@@ -32,8 +32,9 @@ pub enum Verdict {
     Improved,
     /// No significant difference, or one below 5 %.
     NoChange,
-    /// One of the releases has fewer than 20 minutes with measurements, fewer than 100 measurements, or fewer than 20
-    /// on either side of the compared percentile. More are needed if the measurements of a minute vary together.
+    /// Too little data for a verdict. Each release needs at least 20 minutes with measurements, 100 measurements and,
+    /// for a percentile, 20 measurements on either side of it. More are needed if the measurements of a minute depend
+    /// on each other.
     InsufficientData,
 }
 
@@ -92,8 +93,8 @@ impl ReleaseComparison {
         self.statistic
     }
 
-    /// The statistic of all endpoints together in the baseline. Percentiles are interpolated next to the nearest rank, within
-    /// 2.1 %; `stats` of an endpoint has the percentiles themselves. Null with insufficient data.
+    /// The statistic of all endpoints together in the baseline. A percentile is interpolated and within 2.1 % of the
+    /// percentile by nearest rank, which the statistics of each endpoint return. Null with insufficient data.
     async fn baseline_value(&self) -> Option<f64> {
         self.of_whole(|change| change.baseline)
     }
@@ -133,7 +134,8 @@ impl ReleaseComparison {
         FALSE_DISCOVERY_RATE
     }
 
-    /// The endpoints with these verdicts, largest change first. Covers the 200 endpoints with the most measurements.
+    /// The compared endpoints with one of the `verdicts`, largest change first. Only the 200 endpoints with the most
+    /// measurements are compared.
     #[graphql(directive = sizes::FirstOrOne::apply())]
     async fn endpoints(
         &self,
@@ -219,8 +221,8 @@ impl EndpointComparison {
         self.one.change.and_then(|change| finite(change.ratio_high))
     }
 
-    /// The p-value of the change, corrected for the number of compared endpoints (0 to 1). The change is reported if it
-    /// is at most `falseDiscoveryRate`. 1 for changes below 5 %. Null with insufficient data.
+    /// The p-value of the change, corrected for the number of compared endpoints (0 to 1). The change is reported if
+    /// `qValue` is at most `falseDiscoveryRate`. 1 for changes below 5 %. Null with insufficient data.
     async fn q_value(&self) -> Option<f64> {
         self.one.q_value
     }

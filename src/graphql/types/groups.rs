@@ -89,7 +89,7 @@ pub fn key_values(keys: &[GroupKey]) -> Vec<GroupKeyValue> {
 /// The conditions on groups, from their input.
 ///
 /// # Errors
-/// [`Error::Input`] for a number that no figure can be compared with.
+/// [`Error::Input`] for a number that is not finite.
 pub fn having(conditions: Option<Vec<HavingInput>>) -> Result<Vec<reports::Having>> {
     let condition = |condition: HavingInput| {
         let value = NumberFilter::from(condition.value);
@@ -159,8 +159,8 @@ impl MetricGroup {
         MetricAggregate::own(Arc::clone(&self.group.stats), about, self.as_of)
     }
 
-    /// Statistics of the group over time. The argument `bucket` of `metricGroups` is the length of the buckets; without
-    /// it, this field is an error.
+    /// Statistics of the group over time, in buckets of the length given by the argument `bucket` of `metricGroups`. An
+    /// error without that argument.
     #[graphql(directive = sizes::Assumed::apply(1))]
     async fn buckets(
         &self,

@@ -45,7 +45,7 @@ pub struct MetricInput {
     /// Name of one of several measurements of the endpoint, such as `LCP` of a page. At most 200 bytes.
     pub name: Option<String>,
     /// Version of the measured software, such as `1.4.2`: the `version` of a release, which may be created before or
-    /// after. At most 200 bytes.
+    /// after the measurement. At most 200 bytes.
     pub release_version: Option<String>,
     /// The former name of `releaseVersion`.
     #[graphql(deprecation = "Use `releaseVersion`.")]
@@ -92,7 +92,8 @@ pub struct IngestMetricsPayload {
     pub rejected: Vec<RejectedMetric>,
     /// True if the idempotency key was used before. Nothing was recorded again.
     pub is_duplicate: bool,
-    /// Position of the organization's metric streams after this call. Null if nothing was recorded.
+    /// Position in the metric streams of the organization after these measurements. Pass it as `after` to
+    /// `metricStream` or `metricWindow`. Null if no measurement was accepted.
     pub cursor: Option<StreamCursor>,
     /// Reasons why the whole call was rejected. Empty after a success.
     #[graphql(directive = sizes::Assumed::apply(1))]

@@ -144,12 +144,13 @@ pub struct RemoveProjectMembersInput {
     pub employee_ids: Vec<ID>,
 }
 
-/// The employees to change and their new values. An omitted value stays unchanged; `INVALID` if both are omitted, or if
-/// one is null.
+/// The employees to change and their new values. Omitted values stay unchanged. `INVALID` if `isActive` and
+/// `department` are both omitted, or if one of them is null.
 #[derive(Clone, Debug, InputObject)]
 pub struct UpdateEmployeesInput {
-    /// The employees to change. `INVALID` without a condition that selects employees: `not`, `ne` and empty texts only
-    /// exclude. In an `or`, each filter needs such a condition.
+    /// The employees to change. At least one condition must select employees; otherwise the result is `INVALID`. `not`,
+    /// `ne`, and an empty `startsWith` or `contains` do not count, because they may match every employee. In an `or`,
+    /// each filter needs such a condition.
     pub filter: EmployeeFilter,
     /// True if the employees still work for the organization. Unchanged if omitted.
     pub is_active: MaybeUndefined<bool>,

@@ -44,8 +44,8 @@ impl Default for Reports {
 
 #[Object]
 impl Reports {
-    /// Aggregate statistics of all measurements that match the filter, in one result. Select types of one unit with
-    /// `types`: otherwise milliseconds and percentages are mixed.
+    /// Aggregate statistics of all measurements that match the filter, in one result. Restrict `types` to measurement
+    /// types that share a unit; otherwise the result mixes milliseconds and percentages.
     async fn metric_stats(
         &self,
         context: &Context<'_>,
@@ -128,8 +128,8 @@ impl Reports {
         Ok(found.iter().map(group).collect())
     }
 
-    /// Statistics over time in columnar form, for charts: one series for each group, those with the most measurements
-    /// first. All series have the same buckets. More than 10,000 buckets in all series together are an error.
+    /// Statistics over time in columnar form, for charts: one series for each group, sorted by number of measurements,
+    /// largest first. All series have the same buckets. More than 10,000 buckets in all series together are an error.
     #[graphql(directive = sizes::Series::apply(), directive = sizes::BucketColumns::apply(), directive = sizes::FilterWindow::apply())]
     async fn metric_columns(
         &self,
@@ -186,9 +186,9 @@ impl Reports {
         try_join_all(columns).await
     }
 
-    /// Ranks endpoints, worst first: those with the highest value of `rankBy`. If the filter selects `CACHE_HIT` alone,
-    /// the lowest value is the worst, except by `COUNT`, `SUM` and `ERROR_RATE`. Without `types` in the filter, the
-    /// types that measure time are ranked: `PAGE_LOAD`, `API_RESPONSE` and `DATABASE`.
+    /// Ranks endpoints, worst first. The worst endpoint has the highest value of the statistic `rankBy`, or the lowest
+    /// if `types` is `[CACHE_HIT]` and the statistic is not `COUNT`, `SUM` or `ERROR_RATE`. If the filter has no
+    /// `types`, the types that measure time are ranked: `PAGE_LOAD`, `API_RESPONSE` and `DATABASE`.
     #[graphql(directive = sizes::Ranking::apply(), directive = sizes::FilterWindow::apply())]
     async fn slowest_endpoints(
         &self,
@@ -217,8 +217,8 @@ impl Reports {
         Ok(rows.iter().map(row).collect())
     }
 
-    /// Lists raw measurements, latest first by default. They are kept for 7 days by default: a list leaves out the
-    /// older part of the window, and a window that is older as a whole is an error.
+    /// Lists raw measurements, latest first by default. Raw measurements are kept for 7 days by default. Older parts of
+    /// the window are left out; an error if the whole window is older.
     #[graphql(directive = sizes::ForwardConnection::apply())]
     async fn metrics(
         &self,

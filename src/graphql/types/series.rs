@@ -16,15 +16,17 @@ use crate::{
     reports::{self, Bucket, Buckets, Parent, Question, Series, StatisticsNeeded, fill},
 };
 
-/// Treatment of buckets without measurements. Their counts stay zero, and buckets that have not begun are not filled.
+/// Treatment of buckets without measurements. The count of such a bucket stays zero. Buckets that have not begun are
+/// not filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "reports::GapFill")]
 pub enum GapFill {
-    /// Their statistics are null.
+    /// The statistics of buckets without measurements are null.
     Null,
-    /// Their statistics are zero.
+    /// The statistics of buckets without measurements are zero.
     Zero,
-    /// They repeat the statistics of the last bucket with measurements. Null before the first of those.
+    /// Buckets without measurements repeat the statistics of the last bucket with measurements. Null before the first
+    /// bucket with measurements.
     Previous,
 }
 

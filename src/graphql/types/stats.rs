@@ -62,16 +62,18 @@ pub struct PercentileValue {
     pub p: f64,
     /// Estimated value, within `accuracy.relativeErrorBound`. Null without measurements.
     pub value: Option<f64>,
-    /// Guaranteed lower bound of the true percentile; the minimum at the first rank. Null without measurements.
+    /// Guaranteed lower bound of the true percentile. Equal to `value` if the percentile is exact. Null without
+    /// measurements.
     pub lower: Option<f64>,
-    /// Guaranteed upper bound of the true percentile; the maximum at the last rank. Null without measurements.
+    /// Guaranteed upper bound of the true percentile. Equal to `value` if the percentile is exact. Null without
+    /// measurements.
     pub upper: Option<f64>,
 }
 
 /// A range of values and the number of measurements in it.
 #[derive(SimpleObject)]
 pub struct HistogramBucket {
-    /// Lower bound of the range, exclusive. A range from zero includes zeros.
+    /// Lower bound of the range: exclusive, but inclusive if it is 0.
     pub lower: f64,
     /// Upper bound of the range, inclusive.
     pub upper: f64,
@@ -176,9 +178,9 @@ impl MetricAggregate {
         self.figure(Stats::error_rate)
     }
 
-    /// The p-th percentile by nearest rank: the smallest measured value that at least p percent of the measurements do not
-    /// exceed. An estimate within `accuracy.relativeErrorBound`. The first and the last rank are exact, so 0 is the
-    /// minimum and 100 the maximum. Digits of `p` after the twelfth decimal place do not count. Null without measurements.
+    /// The p-th percentile by nearest rank: the smallest measured value that at least p percent of the measurements do
+    /// not exceed. An estimate within `accuracy.relativeErrorBound`. Exact at the lowest and the highest rank, so 0 is
+    /// the minimum and 100 the maximum. `p` is rounded to 12 decimal places. Null without measurements.
     async fn percentile(
         &self,
         #[graphql(desc = "The percentile to return, for example 95. An error unless it is from 0 to 100.")] p: f64,

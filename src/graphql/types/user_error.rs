@@ -54,7 +54,7 @@ impl UserError {
     /// The user errors of a fault, or the fault itself if the caller cannot fix it.
     ///
     /// # Errors
-    /// The fault, where it is the server's.
+    /// The fault, if the server caused it.
     pub fn expected(fault: Error) -> Result<Vec<Self>> {
         let (code, field) = match &fault {
             Error::Refused(Problems(problems)) => return Ok(problems.iter().map(Self::from).collect()),

@@ -16,11 +16,13 @@ use crate::{
 pub enum Role {
     /// Reads everything except salaries.
     Viewer,
-    /// Also records measurements and creates releases.
+    /// Has the permissions of `VIEWER`. Also records measurements and creates releases.
     Member,
-    /// Also reads salaries, manages employees and projects, and updates the organization.
+    /// Has the permissions of `MEMBER`. Also reads salaries, manages employees and projects, and updates the
+    /// organization.
     Admin,
-    /// Also deletes the organization. With access to all organizations, also creates organizations.
+    /// Has the permissions of `ADMIN`. Also deletes the organization and, with access to all organizations, creates
+    /// organizations.
     Owner,
 }
 

@@ -29,7 +29,7 @@ use crate::{
 /// The dimensions of a live window.
 ///
 /// # Errors
-/// For what is not known of the measurements that pass by.
+/// [`Error::Input`] for a dimension that live windows do not have.
 pub fn group_by(keys: Vec<MetricGroupKey>) -> Result<Vec<GroupKey>> {
     let key = |key| match key {
         MetricGroupKey::Project => Ok(GroupKey::Project),
@@ -43,8 +43,8 @@ pub fn group_by(keys: Vec<MetricGroupKey>) -> Result<Vec<GroupKey>> {
     keys.into_iter().map(key).collect()
 }
 
-/// A state of a sliding window. Contains exactly the measurements that were committed up to `cursor` and happened
-/// between `start` and `end`.
+/// The state of a sliding window at one moment. It counts exactly the matching measurements that were committed up to
+/// `cursor` and have a timestamp between `start` and `end`.
 #[derive(Description)]
 pub struct LiveWindow {
     /// The window as it was computed.
@@ -59,7 +59,8 @@ pub struct LiveWindow {
 
 #[Object(use_type_description)]
 impl LiveWindow {
-    /// Position of this window: it counts every commit up to here and none after.
+    /// Position in the metric stream: the window counts every matching measurement committed up to here, and none
+    /// committed later.
     async fn cursor(&self) -> StreamCursor {
         self.cursor.clone()
     }
@@ -74,18 +75,20 @@ impl LiveWindow {
         DateTime(self.window.range.to())
     }
 
-    /// Number of times that this window, with the same `end`, was pushed before. Late measurements revise a window.
+    /// Number of times that the window with this `end` was pushed before. A window is pushed again when late
+    /// measurements change it, and once when it becomes final.
     async fn revision(&self) -> i32 {
         i32::try_from(self.window.revision).unwrap_or(i32::MAX)
     }
 
-    /// True if late measurements no longer revise this window: from 5 seconds after `end` on. Always false if `every`
-    /// is 4 seconds or less, because the next window comes first.
+    /// True if late measurements no longer change this window, which is the case from 5 seconds after `end` on. Always
+    /// false if `every` is at most 4.75 seconds: the next window then replaces this one before it is final.
     async fn is_final(&self) -> bool {
         self.window.is_final
     }
 
-    /// The groups with measurements, in the order of their dimension values. Without `groupBy`, always one group.
+    /// The groups with measurements, sorted by project, type, status code and endpoint. A window without `groupBy`
+    /// always has one group, even without measurements.
     #[graphql(directive = sizes::Assumed::apply(1))]
     async fn groups(&self) -> Vec<LiveGroup> {
         let group = |place| LiveGroup {

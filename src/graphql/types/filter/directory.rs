@@ -71,7 +71,7 @@ pub struct ProjectFilter {
     pub organization_id: Option<ID>,
     /// The id of an employee who is a member of the project. An unknown id matches nothing.
     pub member_id: Option<ID>,
-    /// Status of the project.
+    /// Matches projects with this status.
     pub status: Option<ProjectStatus>,
     /// Conditions on the name.
     pub name: Option<StringFilter>,

@@ -53,8 +53,8 @@ pub enum TimeRangeInput {
 }
 
 /// Conditions on measurements. All given conditions must hold. `statusCode`, `names`, `releaseVersions` and `releaseId`
-/// are known for raw measurements only, which are kept for 7 days by default: with one of them, an answer leaves out
-/// the older part of the window (see `Accuracy.start`), and a window that is older as a whole is an error.
+/// need raw measurements, which are kept for 7 days by default. With one of them, older parts of the window are left
+/// out (see `Accuracy.start`); an error if the whole window is older.
 #[derive(Clone, Debug, InputObject)]
 pub struct MetricFilter {
     /// Time window of the measurements. Defaults to the last 24 hours.
@@ -140,12 +140,12 @@ async fn while_it_ran(request: &RequestContext, id: &ID) -> Result<TimeRange> {
 
 /// The question of a filter; without a filter, all measurements of the last 24 hours.
 ///
-/// Windows until now end with the request's moment or its minute. Releases that are named are loaded with those of all
-/// siblings.
+/// Windows that end now end at the time of the request or with its minute. Named releases are loaded in one batch with
+/// those of sibling fields.
 ///
 /// # Errors
-/// [`Error::Input`] naming the condition that makes no sense, [`Error::NotFound`] for a window of a release that is not
-/// there, or when the database cannot answer.
+/// [`Error::Input`] naming the invalid condition, [`Error::NotFound`] for the window of an unknown release, or the
+/// error of the database.
 pub async fn question(request: &RequestContext, filter: Option<MetricFilter>) -> Result<Question> {
     let Some(filter) = filter else {
         return Ok(Question::recent(request.as_of()));

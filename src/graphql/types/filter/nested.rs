@@ -12,7 +12,8 @@ use crate::{
 /// The filter of an input.
 ///
 /// # Errors
-/// [`Error::Input`] naming what is nested too deep, too much or not comparable.
+/// [`Error::Input`] naming the condition that is nested too deep, exceeds the number of conditions or cannot be
+/// compared.
 pub fn filter<I: Conditions>(input: I, limits: &Limits) -> Result<Filter<I::Condition>> {
     let mut reader = Reader {
         path: "filter".to_owned(),
