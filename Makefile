@@ -1,4 +1,4 @@
-# The verbs of this project. Long steps live in scripts/, so that a line here can be read aloud.
+# The commands of this project. Longer steps are in scripts/.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -11,7 +11,7 @@ REPLAYS ?= 2000
 CRASH_SEED ?=
 BATCHES ?= 2000
 
-help: ## list the verbs
+help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: ## build what is missing and serve on 127.0.0.1:8000
@@ -43,7 +43,7 @@ simulate: ## run the long simulations: failing streams (BATCHES=2000), verdicts 
 	TEST_POSTGRES_URL="$$(cat target/test-postgres.url)" FAILOVER_BATCHES=$(BATCHES) \
 		cargo test --test it -- live::failover:: --nocapture
 
-fix: ## repair what the machine can: clippy's suggestions, then the format
+fix: ## apply clippy's suggestions, then format
 	cargo clippy --fix --allow-dirty --allow-staged --workspace --all-targets
 	cargo fmt --all
 
@@ -52,7 +52,7 @@ lint: ## format, clippy and documentation, warnings are errors
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
-# Through a second file: a failed build must not leave an empty schema behind.
+# Writes a second file first: a failed build must not leave an empty schema behind.
 schema: ## write schema.graphql from the code
 	cargo run -- schema print > schema.graphql.new || { rm -f schema.graphql.new; exit 1; }
 	mv schema.graphql.new schema.graphql
@@ -60,16 +60,16 @@ schema: ## write schema.graphql from the code
 seed: ## fill the configured database (SIZE=small|medium|large RNG_SEED=1)
 	cargo run --release -- seed --size $(SIZE) --rng-seed $(RNG_SEED)
 
-# A durable server: figures taken without fsync would flatter us.
-bench: ## measure, as ratios beside hand-written endpoints (release build)
+# A durable server, because without fsync the results would be too good.
+bench: ## measure the ratio to hand-written endpoints (release build)
 	@trap '[ "$${KEEP_POSTGRES:-}" = 1 ] || scripts/test-teardown' EXIT; \
 	scripts/test-setup durable; \
 	export TEST_POSTGRES_URL="$$(cat target/test-postgres.url)"; \
 	cargo bench --bench load --bench live --bench verdicts && cargo bench --bench load -- volume
 
-# The folder's time is what scripts/test-setup compares the sources with.
+# scripts/test-setup compares the sources with the modification time of this folder.
 web: ## build the web bundle: GraphiQL
 	cd web && npm ci --no-audit --no-fund && npm run build && touch dist
 
-ci: ## what the build machine runs: lint and test
+ci: ## run the checks of the build machine: lint and test
 	.ci/run

@@ -24,9 +24,9 @@ section! {
         statement_timeout ("statement_timeout_ms"): Duration = Duration::from_secs(10),
         /// Applies missing migrations when the server starts. If false, they are applied with `perfgraph migrate up`.
         migrate_on_start: bool = true,
-        /// PostgreSQL only: time for which an instance holds its node, the number in the ids that it makes. It renews this lease
-        /// three times as often; an instance that cannot refuses to write until the database answers again. After a crash the
-        /// number is free when the lease has ended. 1000 to 600000.
+        /// PostgreSQL only: time for which an instance holds its node, the number in the ids that it makes. The
+        /// instance renews this lease whenever a third of it has passed. If it cannot, it refuses writes until the
+        /// database answers again. After a crash the number is free once the lease has ended. 1000 to 600000.
         node_lease ("node_lease_ms"): Duration = Duration::from_secs(15),
         /// PostgreSQL only: days for which partitions are created in advance. At most 366.
         partition_days_ahead: u32 = 3,

@@ -20,7 +20,7 @@ section! {
         part_rows: usize = 5_000,
         /// Bytes of an endpoint. At most 2000.
         endpoint_bytes_max: usize = 500,
-        /// Bytes of a measurement's `name` and of its `release`. At most 2000.
+        /// Bytes of a measurement's name and of its release version. At most 2000.
         tag_bytes_max: usize = 200,
         /// Replaces ids in the paths of `API_RESPONSE` and `PAGE_LOAD` by `:id` and drops the query string, so that
         /// `/orders/17?page=2` is stored as `/orders/:id`.

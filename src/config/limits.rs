@@ -57,7 +57,7 @@ section! {
         buckets_max: usize = 10_000,
         /// Groups that grouped measurements may form, whether or not all of them are returned.
         groups_max: usize = 10_000,
-        /// Measurements that a filter with `exact: true` may read.
+        /// Measurements that a filter with `isExact: true` may read.
         exact_rows_max: u32 = 200_000,
         /// Subscriptions and other operations in progress on one WebSocket.
         subscriptions_per_socket_max: usize = 50,

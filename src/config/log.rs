@@ -11,8 +11,8 @@ section! {
         filter: String = String::from("info"),
         /// `text` for reading, or `json` (one object per line) for log collectors.
         format: LogFormat = LogFormat::Text,
-        /// Bytes of log lines that wait for a reader of standard error. Lines beyond are dropped and counted, because a pipe
-        /// that nobody reads must not stop requests.
+        /// Bytes of log lines that wait for a reader of standard error. Further lines are dropped and counted, so that
+        /// a pipe without a reader does not stop requests.
         queue_bytes_max: usize = 1_048_576,
     }
 }

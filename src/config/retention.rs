@@ -11,8 +11,8 @@ section! {
         minute_days: u32 = 14,
         /// Days for which rollups per hour and counts of late measurements are kept.
         hour_days: u32 = 400,
-        /// Days for which changes of organizations, employees, projects and releases are kept. A subscription to changes
-        /// can resume without a gap for as long.
+        /// Days for which changes of organizations, employees, projects and releases are kept. A subscription to
+        /// changes can resume from a cursor of this time without a gap.
         change_days: u32 = 30,
         /// Days for which idempotency keys and stream cursors are kept. A later retry counts as a new request: its
         /// measurements are refused as too old, unless they carry no time or are imported. A stream that resumes from an

@@ -1,6 +1,6 @@
-//! Conditions on a column as SQL that means the same on both databases and can use an index where one serves.
+//! SQL conditions on a column that have the same result on both databases and use an index where one helps.
 //!
-//! Text is compared without LIKE, which ignores case on one of the databases and gives `%` and `_` a meaning.
+//! Text is compared without LIKE, which ignores case on SQLite and treats `%` and `_` as wildcards.
 
 use sea_orm::{
     DbBackend,
@@ -29,15 +29,15 @@ pub fn text(column: &Expr, filter: &TextFilter) -> Cond {
         }
     }
     if let Some(part) = filter.contains.as_deref().filter(|part| !part.is_empty()) {
-        // Portable, and minds the case: what contains the part is shorter without it.
+        // Portable and case-sensitive: removing the part changes exactly the texts that contain it.
         let without = Func::cust("REPLACE").args([column(), Expr::val(part), Expr::val("")]);
         all = all.add(column().ne(without));
     }
     all
 }
 
-/// The condition of a filter on a number column. Null matches no condition: the result is false, never unknown, so that "not"
-/// is its opposite.
+/// The condition of a filter on a number column. A null number never matches: the result is false instead of unknown,
+/// so that NOT inverts it.
 pub fn number(column: &Expr, filter: &NumberFilter) -> Cond {
     let column = || column.clone();
     let all = Cond::all()
@@ -49,8 +49,8 @@ pub fn number(column: &Expr, filter: &NumberFilter) -> Cond {
     if all.is_empty() { all } else { all.add(column().is_not_null()) }
 }
 
-/// Tests whether a column holds one of the ids that a statement returns, by an index. PostgreSQL gets them as an array:
-/// planned as a join, a report that asks this of each of its pieces takes longer to plan than to answer.
+/// Tests whether a column holds one of the ids that a statement returns, using an index. PostgreSQL gets the ids as an
+/// array: with joins, a report with this condition in each part of its statement takes longer to plan than to execute.
 pub fn among(backend: DbBackend, column: Expr, ids: SelectStatement) -> Expr {
     match backend {
         DbBackend::Postgres => column.eq(PgFunc::any(Func::cust("ARRAY").arg(ids))),
@@ -58,9 +58,8 @@ pub fn among(backend: DbBackend, column: Expr, ids: SelectStatement) -> Expr {
     }
 }
 
-/// Tests whether a key is in the result of a statement, for rows that were found otherwise. PostgreSQL is told that it need
-/// not look for a join (which IS TRUE does): where it underrates how many keys there are, it would begin with them and
-/// walk through the rows once for each.
+/// Tests whether a key is in the result of a statement, for rows that other conditions select. IS TRUE keeps PostgreSQL
+/// from planning a join: if it underestimates the number of keys, it would scan the rows once for each key.
 pub fn sifted(backend: DbBackend, key: Expr, keys: SelectStatement) -> Expr {
     let is_in = key.in_subquery(keys);
     match backend {
@@ -69,7 +68,7 @@ pub fn sifted(backend: DbBackend, key: Expr, keys: SelectStatement) -> Expr {
     }
 }
 
-/// The first text, by bytes, after all that begin with `prefix`; `None` when there is none.
+/// The first text in byte order after all texts that begin with `prefix`. `None` if there is no such text.
 fn end_of_prefix(prefix: &str) -> Option<String> {
     let mut end = prefix.to_owned();
     while let Some(last) = end.pop() {

@@ -60,12 +60,13 @@ fn is_transient(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
-        // What a PostgreSQL server that is going down says to somebody who connects is not what the driver expects.
+        // A PostgreSQL server that is shutting down answers new connections with a message that the driver does not
+        // expect.
         | sqlx::Error::Protocol(_)
         | sqlx::Error::Tls(_) => true,
         sqlx::Error::Database(cause) => cause.code().is_some_and(|code| {
             if cause.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
-                // The primary result code is the low byte: 5 busy, 6 locked, 10 a read or write that failed, 13 disk full.
+                // The primary result code is the low byte: 5 busy, 6 locked, 10 failed read or write, 13 disk full.
                 code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13))
             } else {
                 ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class))

@@ -1,5 +1,5 @@
-//! Many values in one column, because a database hands over one row for more than what the row holds: an array on
-//! PostgreSQL, text on SQLite, which has none.
+//! Lists of values in one column: an array on PostgreSQL, text on SQLite, which has no arrays. Returning a row costs a
+//! database more than the values in it, so many values are returned in few rows.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub trait Listed: Sized {
         column.to_owned()
     }
 
-    /// Parses that text.
+    /// Parses the text of one item.
     fn parse(text: &str) -> Option<Self>;
 }
 
@@ -40,8 +40,8 @@ impl Listed for i64 {
 /// The ASCII control character that marks the start of text.
 const START_OF_TEXT: char = '\u{2}';
 
-/// Bytes that begin with `START_OF_TEXT` must be ASCII without NULs and spaces, and are listed as they are. Others are
-/// listed in hexadecimal digits, which takes twice the room.
+/// Bytes that begin with `START_OF_TEXT` must be ASCII without NULs and spaces, and are listed unchanged. Other bytes
+/// are listed in hexadecimal digits, which take twice the space.
 impl Listed for Vec<u8> {
     const TYPE: &'static str = "BYTEA";
 
@@ -55,8 +55,8 @@ impl Listed for Vec<u8> {
     }
 }
 
-/// The values of a column in the rows of a group, none of which may be NULL; NULL where there is no row. Lists of the same
-/// rows are in the same order.
+/// The list of a column's values in a group of rows. No value may be NULL. Without rows, the list is NULL. Lists of
+/// several columns over the same rows are in the same order.
 pub fn gathered<T: Listed>(backend: DbBackend, column: &str) -> Expr {
     Expr::cust(match backend {
         DbBackend::Postgres => format!("ARRAY_AGG({column})"),
@@ -64,7 +64,7 @@ pub fn gathered<T: Listed>(backend: DbBackend, column: &str) -> Expr {
     })
 }
 
-/// The only value of a column in a row that is no group.
+/// The list that contains only the column's value, for a row outside of groups.
 pub fn single<T: Listed>(backend: DbBackend, column: &str) -> Expr {
     Expr::cust(match backend {
         DbBackend::Postgres => format!("ARRAY[{column}]"),
@@ -80,15 +80,15 @@ pub fn none<T: Listed>(backend: DbBackend) -> Expr {
     })
 }
 
-/// One list of those in a column, for SQLite: arrays of different lengths are not joined by PostgreSQL.
+/// Concatenates the lists in a column, for SQLite. PostgreSQL cannot join arrays of different lengths.
 pub fn joined(column: &str) -> Expr {
     Expr::cust(format!("GROUP_CONCAT({column}, ' ')"))
 }
 
-/// Reads a list: nothing where there is NULL. Types are compared as little as by [`super::column()`].
+/// Reads a list; NULL is the empty list. Like [`super::column()`], it does not check the type.
 ///
 /// # Errors
-/// The column does not exist, or is not such a list.
+/// The column does not exist, or does not hold a list.
 pub fn read<T>(row: &QueryResult, index: usize) -> Result<Vec<T>, DbErr>
 where
     T: Listed,

@@ -1,9 +1,8 @@
-//! Connections for queries, which stay at hand between two queries.
+//! Connections for queries, which stay outside of the pool between two queries.
 //!
-//! The pool asks a connection for a sign of life each time that it gets it back. For a small query that is a second round
-//! trip, and on SQLite a second time that the connection's thread is woken: an eighth of what a small request costs. Here
-//! the pool gets a connection back once a minute, when somebody waits for the pool itself, and whenever a query did not
-//! end well.
+//! The pool pings each connection that is returned to it. For a small query this is a second round trip, and on SQLite
+//! a second wake-up of the connection's thread: an eighth of the cost of a small request. Here a connection is returned
+//! to the pool once a minute, when a caller waits for the pool itself, and after a query that failed or was cancelled.
 
 use std::{
     fmt,
@@ -29,10 +28,10 @@ use tokio::{
 
 use crate::clock::Stopwatch;
 
-/// Time for which a connection is used before it returns to the pool, which closes old and dead connections.
+/// Time for which a connection is reused before it returns to the pool, which closes old and dead connections.
 const AT_HAND_MS: f64 = 60_000.0;
 
-/// The pool of queries with the connections at hand.
+/// The pool for queries and the idle connections outside of it.
 #[derive(Clone, Debug)]
 pub struct Readers(Arc<Inner>);
 
@@ -49,24 +48,24 @@ enum Kind {
 }
 
 impl Readers {
-    /// For an SQLite file.
+    /// The readers of an SQLite file.
     pub fn sqlite(pool: SqlitePool) -> Self {
         let at_hand = Kind::Sqlite(ConnectionStock::new(pool.clone()));
         Self(Arc::new(Inner { pool: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool), at_hand }))
     }
 
-    /// For a PostgreSQL server.
+    /// The readers of a PostgreSQL server.
     pub fn postgres(pool: PgPool) -> Self {
         let at_hand = Kind::Postgres(ConnectionStock::new(pool.clone()));
         Self(Arc::new(Inner { pool: SqlxPostgresConnector::from_sqlx_postgres_pool(pool), at_hand }))
     }
 
-    /// Which database it is.
+    /// The kind of the database.
     pub fn backend(&self) -> DbBackend {
         self.0.pool.get_database_backend()
     }
 
-    /// All rows of an answer.
+    /// Executes a statement and returns all rows.
     pub async fn all(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         match &self.0.at_hand {
             Kind::Sqlite(stock) => stock.all(statement).await,
@@ -74,7 +73,7 @@ impl Readers {
         }
     }
 
-    /// The first row of an answer.
+    /// Executes a statement and returns its first row, if there is one.
     pub async fn one(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         match &self.0.at_hand {
             Kind::Sqlite(stock) => stock.one(statement).await,
@@ -82,13 +81,13 @@ impl Readers {
         }
     }
 
-    /// The rows of an answer as they come, on a connection that the stream has for itself.
+    /// Streams the rows of a statement, on a connection that no other query uses meanwhile.
     pub async fn stream(&self, statement: Statement) -> Result<QueryStream, DbErr> {
         let _waiting = self.waiting();
         self.0.pool.stream_raw(statement).await
     }
 
-    /// The pool itself, for as long as the guard beside it is kept.
+    /// The pool itself. While the guard is held, connections return to the pool after each query.
     pub fn pool(&self) -> (&DatabaseConnection, PoolWaiter<'_>) {
         (&self.0.pool, self.waiting())
     }
@@ -113,14 +112,14 @@ fn failed(error: sqlx::Error) -> DbErr {
     DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))
 }
 
-/// A pool, and what was taken out of it and is not in use.
+/// A pool and the idle connections outside of it.
 struct ConnectionStock<DB: sqlx::Database> {
     pool: Pool<DB>,
-    /// One permit for each connection: whoever has one finds a connection at hand or in the pool.
+    /// One permit for each connection. Its holder finds a connection in `at_hand` or in the pool.
     room: Semaphore,
     at_hand: Mutex<Vec<IdleConnection<DB>>>,
-    /// Number of waiters for the pool. Changed before `at_hand` is looked at, which is why a connection that could serve them
-    /// is never put there unnoticed.
+    /// Number of callers that wait for the pool. It changes before `at_hand` is read, so no connection that could serve
+    /// a waiting caller stays in `at_hand`.
     waiting: AtomicUsize,
 }
 
@@ -129,8 +128,8 @@ struct IdleConnection<DB: sqlx::Database> {
     since: Stopwatch,
 }
 
-/// A connection in use. Dropped without [`LentConnection::put_back`] it goes to the pool, which looks whether it still
-/// works.
+/// A connection in use. If it is dropped without [`LentConnection::put_back`], it returns to the pool, which checks
+/// that it still works.
 struct LentConnection<'a, DB: sqlx::Database> {
     stock: &'a ConnectionStock<DB>,
     connection: PoolConnection<DB>,
@@ -138,7 +137,7 @@ struct LentConnection<'a, DB: sqlx::Database> {
     _permit: SemaphorePermit<'a>,
 }
 
-/// Somebody who waits for the pool.
+/// A caller that waits for the pool.
 pub struct PoolWaiter<'a>(&'a AtomicUsize);
 
 impl Drop for PoolWaiter<'_> {
@@ -163,11 +162,11 @@ impl<DB: sqlx::Database> ConnectionStock<DB> {
             Ok(permit) => permit,
             Err(_) => self.permit().await.map_err(not_acquired)?,
         };
-        // One that lay there for long may be dead by now: dropped, it goes to the pool, which finds that out.
+        // A connection that was idle for longer may be dead. Dropping it returns it to the pool, which checks it.
         let at_hand = self.at_hand().pop().filter(|held| held.since.elapsed_ms() < AT_HAND_MS);
         let IdleConnection { connection, since } = match at_hand {
             Some(held) => held,
-            // In a box of its own: connecting is rare and would make the future of every query ten times as large.
+            // Boxed: connecting is rare and would make the future of every query ten times as large.
             None => Box::pin(self.acquire()).await.map_err(not_acquired)?,
         };
         Ok(LentConnection { stock: self, connection, since, _permit: permit })
@@ -183,7 +182,7 @@ impl<DB: sqlx::Database> ConnectionStock<DB> {
         Ok(IdleConnection { connection: self.pool.acquire().await?, since: Stopwatch::start() })
     }
 
-    /// Says that somebody waits for the pool, and gives back a connection that it can have.
+    /// Registers a caller that waits for the pool, and returns an idle connection to the pool for it.
     fn waiting(&self) -> PoolWaiter<'_> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let waiting = PoolWaiter(&self.waiting);
@@ -220,7 +219,7 @@ where
     }
 }
 
-/// A statement as the driver takes it.
+/// Converts a statement for the driver.
 fn query<DB: sqlx::Database>(statement: Statement) -> Query<'static, DB, SqlxValues>
 where
     SqlxValues: IntoArguments<DB>,
@@ -230,7 +229,7 @@ where
 }
 
 impl<DB: sqlx::Database> LentConnection<'_, DB> {
-    /// Keeps the connection at hand after a query that ended well.
+    /// Keeps the connection for the next query, after a query that succeeded.
     fn put_back(self) {
         let Self { stock, connection, since, _permit: permit } = self;
         let mut at_hand = stock.at_hand();

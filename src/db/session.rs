@@ -1,4 +1,4 @@
-//! Connections that log what passes through them, so that every request knows its own statements.
+//! Connections that log their statements, so that the statements of each request are known.
 
 use std::sync::{
     Arc,
@@ -61,7 +61,7 @@ pub enum Connections {
 pub type Transaction = Logged<DatabaseTransaction>;
 
 impl<C> Logged<C> {
-    /// Logs what passes through `inner` to `log`.
+    /// Logs the statements sent through `inner` to `log`.
     pub const fn new(
         inner: C,
         log: StatementLog,
@@ -115,8 +115,8 @@ impl Session {
         Ok(rows.map_err(Error::from))
     }
 
-    /// The same to write in. On SQLite it takes the write lock at once: what it reads first could otherwise be outdated
-    /// when it comes to write, and the database refuses that.
+    /// Starts a transaction for writing. On SQLite it takes the write lock at once: otherwise the data that it reads
+    /// first could change before it writes, and the database would refuse the write.
     ///
     /// # Errors
     /// No connection is available, or another process holds SQLite's write lock.
@@ -153,7 +153,7 @@ impl Transaction {
 }
 
 impl Connections {
-    /// The pool itself, for as long as the guard beside it is kept.
+    /// The pool itself. While the guard is held, connections for queries return to the pool after each query.
     fn pool(&self) -> (&DatabaseConnection, Option<PoolWaiter<'_>>) {
         match self {
             Self::Read(readers) => {

@@ -11,7 +11,7 @@ pub struct Statement {
     pub sql: String,
     /// Number of rows read or changed.
     pub rows: u64,
-    /// Milliseconds until the answer was complete.
+    /// Milliseconds until all rows were received.
     pub elapsed_ms: f64,
 }
 

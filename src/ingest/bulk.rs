@@ -34,7 +34,7 @@ pub struct Summary {
     pub rejected: u64,
     /// The first rejected rows, at most 100.
     pub errors: Vec<RowError>,
-    /// Whether rows were accepted and an earlier call had stored all of them.
+    /// True if rows were accepted and an earlier call had stored all of them.
     pub duplicate: bool,
     /// The position of the organization's stream after the last accepted row.
     pub cursor: Option<StreamCursor>,
@@ -68,11 +68,11 @@ pub struct Options {
     pub mode: Mode,
     /// Number of rows per part.
     pub part_rows: usize,
-    /// Whether the indexes of all rejected rows are kept.
+    /// The handling of the indexes of rejected rows.
     pub rejected: RejectedIndexes,
 }
 
-/// Whether the indexes of rejected rows are kept beyond those that the summary lists.
+/// The handling of the indexes of rejected rows beyond those that the summary lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RejectedIndexes {
     /// Not kept, so a source of invalid rows takes no memory.
@@ -134,7 +134,7 @@ impl<'a> Bulk<'a> {
         std::mem::take(&mut self.rejected_indexes)
     }
 
-    /// Whether a part is complete, so that [`Self::store`] must be called before the next row.
+    /// True if a part is complete, so that [`Self::store`] must be called before the next row.
     pub const fn is_full(&self) -> bool {
         matches!(self.options.mode, Mode::Partial) && self.pending_rows >= self.options.part_rows
     }

@@ -57,7 +57,7 @@ pub struct Receipt {
     pub accepted: u32,
     /// The rows that were not stored, by index.
     pub rejected: Vec<Rejection>,
-    /// Whether the idempotency key had been used before.
+    /// True if the idempotency key had been used before.
     pub duplicate: bool,
     /// The position of the last stored row. A stream opened after it continues with the next row.
     pub cursor: Option<StreamCursor>,

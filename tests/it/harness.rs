@@ -1,5 +1,5 @@
-//! What every behaviour test stands on: a database of its own on both engines, a real server on top of it, builders for
-//! what stands in it, and case files with their snapshots.
+//! The basis of all behaviour tests: a database per test on both engines, a real server, builders that fill the
+//! database, and case files with their snapshots.
 
 pub mod books;
 pub mod broker;
@@ -22,7 +22,7 @@ pub use database::TestDatabase;
 pub use node::NodeClient;
 pub use server::{Reply, Server};
 
-/// Writes one behaviour as two tests, `sqlite` and `postgres`, in a module of the behaviour's name.
+/// Defines two tests of one behaviour, `sqlite` and `postgres`, in a module named after the behaviour.
 #[macro_export]
 macro_rules! on_both_databases {
     ($(#[$meta:meta])* async fn $name:ident($database:ident: TestDatabase) $body:block) => {

@@ -1,4 +1,4 @@
-//! Whether what stands in a database is consistent: the ledger, the raw rows and the rollups say the same.
+//! Checks that the data in a database is consistent: the ledger, the raw rows and the rollups must agree.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use super::TestDatabase;
 /// Organization, project, type, bucket, endpoint.
 type Series = (i64, i64, i16, i64, i64);
 
-/// The levels of rollups, and how much time a row of each covers.
+/// The levels of rollups, and the length of time that a row of each covers.
 pub const LEVELS: [(&str, i64); 4] = [
     ("metric_rollup_1m", MINUTE_MICROS),
     ("metric_rollup_5m", FIVE_MINUTES_MICROS),
@@ -33,10 +33,10 @@ struct Cell {
     sketch: Sketch,
 }
 
-/// Fails where a batch of the ledger has not exactly its rows, or a rollup is not the aggregation of the raw rows.
-/// Answers the ledger: key and number of rows.
+/// Fails if a batch of the ledger does not have exactly its rows, or if a rollup is not the aggregation of the raw
+/// rows. Returns the ledger: the number of rows by key.
 pub async fn check(database: &TestDatabase) -> BTreeMap<String, i64> {
-    // One snapshot: compaction goes on meanwhile, and a part read here must not be read again where it was merged.
+    // One snapshot: compaction runs meanwhile, and a part must not be read a second time as a merged row.
     let session = database.reader().begin().await.unwrap();
     if session.get_database_backend() == DbBackend::Postgres {
         session.execute_unprepared("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").await.unwrap();
@@ -52,14 +52,14 @@ pub async fn check(database: &TestDatabase) -> BTreeMap<String, i64> {
 
     let parts = rows_in(&session, "metric_rollup_part").await;
     for (table, width) in LEVELS {
-        // What is not merged yet stands in the parts, of every level the same.
+        // Parts that are not merged yet belong to every level.
         let rolled = rows_in(&session, table).await.into_iter().chain(parts.iter().cloned());
         check_level(&events, rolled, width);
     }
     batches.into_iter().map(|batch| (batch.idem_key, i64::from(batch.n_accepted))).collect()
 }
 
-/// All rows of a rollup: they have the columns of a part.
+/// All rows of a rollup table, which has the columns of a part.
 pub async fn rows(database: &TestDatabase, table: &str) -> Vec<metric_rollup_part::Model> {
     rows_in(&database.reader(), table).await
 }

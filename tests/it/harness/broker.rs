@@ -1,4 +1,4 @@
-//! A broker of a test's own: Redis on a free port, without a file, ended with the test or before.
+//! A Redis broker that belongs to one test: on a free port, without a file, stopped at the end of the test.
 
 use std::{net::TcpListener, process::Stdio};
 
@@ -26,7 +26,7 @@ impl Broker {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Starts it, again perhaps, and waits until it takes connections.
+    /// Starts the broker, also after [`Self::kill`], and waits until it accepts connections.
     pub async fn begin(&mut self) {
         let port = self.port.to_string();
         let mut command = Command::new("redis-server");
@@ -37,7 +37,7 @@ impl Broker {
         wait::until("the broker takes connections", is_open).await;
     }
 
-    /// Ends it without a word.
+    /// Kills the broker without a shutdown.
     pub async fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().await.unwrap();

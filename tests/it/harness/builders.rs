@@ -1,4 +1,5 @@
-//! Fills a database through the rooms, like any client: the same seed on the same clock makes the same ids and names.
+//! Fills a database through the rooms, like any client. The same seed at the same time generates the same ids and
+//! names.
 
 use perfgraph::{
     app::Core,
@@ -16,17 +17,17 @@ use perfgraph::{
     },
 };
 
-/// How much of everything: `organizations=1 employees=20 projects=20 members=8`, as the head of a case says it.
+/// The amount of data, from text like `organizations=1 employees=20 projects=20 members=8` in the head of a case.
 #[derive(Clone, Debug, Default)]
 pub struct Seed {
     pub organizations: usize,
-    /// In each organization.
+    /// Employees of each organization.
     pub employees: usize,
-    /// In each organization.
+    /// Projects of each organization.
     pub projects: usize,
-    /// Of each project.
+    /// Members of each project.
     pub members: usize,
-    /// Of each project, one a minute back from now.
+    /// Measurements of each project, one per minute before now.
     pub metrics: usize,
 }
 
@@ -49,20 +50,20 @@ impl Seed {
     }
 }
 
-/// A row that was made: its key and the name that lists are ordered by.
+/// A created row: its key and the name that lists are ordered by.
 #[derive(Clone, Debug)]
 pub struct Named<K> {
     pub key: K,
     pub name: String,
 }
 
-/// What stands in the database.
+/// The data in the database.
 #[derive(Debug, Default)]
 pub struct World {
     pub organizations: Vec<Named<OrganizationId>>,
     pub employees: Vec<Named<Key<EmployeeId>>>,
     pub projects: Vec<Named<Key<ProjectId>>>,
-    /// After the last metrics.
+    /// The position after the last measurements.
     pub cursor: Option<StreamCursor>,
 }
 
@@ -113,7 +114,7 @@ impl World {
         self.employees.extend(made);
     }
 
-    /// The team of each project starts one person further on, so that teams differ and overlap.
+    /// The members of each project start one person further on, so that the teams differ and overlap.
     async fn projects(&mut self, core: &Core, count: usize, members: usize) {
         let (scope, db, now) = (auth::server_scope(), core.database.writer(StatementLog::default()), core.clock.now());
         let organization = self.newest();
@@ -138,7 +139,7 @@ impl World {
         self.projects.extend(made);
     }
 
-    /// What `{{noun.number}}` in a case stands for: the id as clients see it.
+    /// The value of `{{noun.number}}` in a case: the id as clients see it.
     pub fn id(&self, noun: &str, number: usize) -> String {
         let at = number - 1;
         let node = match noun {
@@ -150,7 +151,7 @@ impl World {
         node.encode().0
     }
 
-    /// What `{{noun.number.cursor}}` stands for: the place in a list.
+    /// The value of `{{noun.number.cursor}}` in a case: the cursor of the item in its list.
     pub fn page_cursor(&self, noun: &str, number: usize) -> String {
         let at = number - 1;
         match noun {
@@ -168,8 +169,8 @@ fn by_name<F: OrderField>(name: &str, id: i64) -> String {
     cursor::encode::<F>(&[], id, |_| Ok(SortValue::Text(name))).unwrap()
 }
 
-/// One a minute back from now: three types in turn over three endpoints, every seventh with an error where it has a
-/// status at all.
+/// One measurement per minute before now: three types in turn over three endpoints. Every seventh is an error if its
+/// type has a status.
 pub fn metrics(now: Timestamp, count: usize) -> Vec<Candidate> {
     const SHAPES: [(MetricType, &str); 3] = [
         (MetricType::ApiResponse, "GET /orders/:id"),

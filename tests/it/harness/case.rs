@@ -8,8 +8,8 @@
 //! # variables: {"id": "{{employee.3}}"}
 //! # statements: 2
 //! ```
-//! `statements: sqlite 8, postgres 9` where the databases differ. `{{employee.3}}` is the id of the third employee made,
-//! `{{employee.3.cursor}}` its place in a list, `{{metric}}` the id of the newest metric.
+//! `statements: sqlite 8, postgres 9` if the databases differ. `{{employee.3}}` is the id of the third employee
+//! created, `{{employee.3.cursor}}` its cursor in a list, `{{metric}}` the id of the newest measurement.
 
 use std::{fmt::Write, path::PathBuf};
 
@@ -23,10 +23,10 @@ use sea_orm::{EntityTrait, QueryOrder};
 
 use super::{Server, World, server::send, snapshot::Outcome, sql};
 
-/// A case as its file says it.
+/// A case, read from its file.
 pub struct Case {
     pub file: PathBuf,
-    /// As the head says it.
+    /// The amount of data, from the head.
     pub seed: String,
     variables: String,
     statements: String,
@@ -49,21 +49,21 @@ impl Case {
         let given = |wanted: &str| head.iter().find(|(key, _)| *key == wanted).map(|(_, value)| (*value).to_owned());
         let needed = |key: &str| given(key).unwrap_or_else(|| panic!("{name}: the head lacks `# {key}: `"));
         assert!(!needed("goal").trim().is_empty(), "{name}: says no goal");
-        // The only viewer there is without authentication; the word is there so that cases need not change later.
+        // Without authentication this is the only viewer. The head names it so that cases need not change later.
         assert_eq!(needed("viewer"), "administrator", "{name}: no such viewer");
         let (seed, statements) = (needed("seed"), needed("statements"));
         let variables = given("variables").unwrap_or_else(|| "{}".to_owned());
         Self { file, seed, variables, statements, document }
     }
 
-    /// How many statements the head allows on this database.
+    /// The number of statements that the head states for this database.
     pub fn statements(&self, database: &str) -> usize {
         let of_database = self.statements.split(',').find_map(|part| part.trim().strip_prefix(database));
         let count = of_database.unwrap_or(&self.statements).trim();
         count.parse().unwrap_or_else(|_| panic!("{}: `{count}` is not a number of statements", self.file.display()))
     }
 
-    /// Sends the operation to a server over what the seed says.
+    /// Sends the operation to a server whose database has been filled.
     pub async fn run(&self, server: &Server, world: &World) -> Outcome {
         let variables = self.filled(&self.variables, server, world).await;
         let variables: serde_json::Value = serde_json::from_str(&variables)
@@ -83,7 +83,7 @@ impl Case {
     async fn filled(&self, text: &str, server: &Server, world: &World) -> String {
         let mut filled = String::new();
         let mut rest = text;
-        // Without a dot inside it is no placeholder but two braces of a document or of JSON.
+        // Braces without a dot inside are no placeholder but belong to the document or to JSON.
         while let Some((before, inside)) = rest.split_once("{{") {
             let (name, after) =
                 inside.split_once("}}").unwrap_or_else(|| panic!("{}: {{{{ without }}}}", self.file.display()));
@@ -117,7 +117,7 @@ async fn newest_metric(server: &Server) -> String {
     NodeId::Metric(key).encode().0
 }
 
-/// Read as the library's own values, which keep the order of keys.
+/// Parsed into the values of the GraphQL library, which keep the order of keys.
 fn outcome(body: &str, is_mutation: bool) -> Outcome {
     let Ok(Value::Object(mut body)) = serde_json::from_str(body) else { panic!("not a JSON object: {body}") };
     let mut answer = String::new();
@@ -130,7 +130,7 @@ fn outcome(body: &str, is_mutation: bool) -> Outcome {
     let statements = explained.into_json().unwrap()["db"]["sql"].as_array().unwrap().clone();
     let sql = statements.iter().map(|statement| sql::normalised(statement["sql"].as_str().unwrap()));
     let mut statements: Vec<_> = sql.collect();
-    // The fields of a query are resolved at once, so their statements come in any order. A mutation's have one.
+    // The fields of a query are resolved concurrently, so their statements have no order. Those of a mutation have one.
     if !is_mutation {
         statements.sort();
     }

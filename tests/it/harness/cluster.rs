@@ -1,4 +1,4 @@
-//! A PostgreSQL of one test's own, to be killed: its own folder, its own port.
+//! A PostgreSQL server that one test may kill, with a folder and a port of its own.
 
 use std::{
     net::TcpListener,
@@ -19,11 +19,11 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Makes a cluster and starts it. It is as durable as a kill of its processes asks for.
+    /// Creates a cluster and starts it. It survives a kill of its processes, not a crash of the machine.
     pub async fn start() -> Self {
         let programs = programs();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        // Made by whoever runs the server, who is not root.
+        // Created by the user that runs the server, which refuses to run as root.
         let made = run(as_server(Path::new("mktemp"), &["-d", "/tmp/perfgraph-cluster-XXXXXX"])).await;
         let folder = PathBuf::from(made.stdout.trim());
         assert!(folder.is_absolute(), "{made:?}");
@@ -41,7 +41,7 @@ impl Cluster {
         self.folder.join("data").display().to_string()
     }
 
-    /// Starts the server, which recovers what a kill left behind.
+    /// Starts the server, which recovers from a kill.
     pub async fn start_again(&self) {
         let options = format!(
             "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=100",
@@ -54,16 +54,16 @@ impl Cluster {
         assert_eq!(ended.code, Some(0), "{ended:?} {:?}", std::fs::read_to_string(&log));
     }
 
-    /// Kills the server with all its processes, and answers when they are gone.
+    /// Kills the server with all its processes, and returns when they are gone.
     pub async fn kill(&mut self) {
         let pid = self.pid().expect("the server runs");
         kill(pid);
         wait::until("the processes of the database end", async || relatives(pid).next().is_none()).await;
-        // A process that nobody has asked about yet would still count as running.
+        // `pg_ctl` would take a killed process that is still in the process table for a running server.
         std::fs::remove_file(self.folder.join("data/postmaster.pid")).unwrap();
     }
 
-    /// The first line of the file that a running server keeps.
+    /// The process id: the first line of a file that exists while the server runs.
     fn pid(&self) -> Option<u32> {
         let file = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).ok()?;
         file.lines().next()?.trim().parse().ok()
@@ -79,13 +79,13 @@ impl Drop for Cluster {
     }
 }
 
-/// A process and its children, as far as they still do something.
+/// A process and its children, without zombies.
 fn relatives(pid: u32) -> impl Iterator<Item = u32> {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     processes.filter_map(move |entry| {
         let own: u32 = entry.file_name().to_str()?.parse().ok()?;
         let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-        // Behind the name, which stands in brackets: state and parent.
+        // The name is in parentheses; state and parent follow it.
         let (_, rest) = stat.rsplit_once(") ")?;
         let (state, rest) = rest.split_once(' ')?;
         let parent: u32 = rest.split(' ').next()?.parse().ok()?;
@@ -93,13 +93,13 @@ fn relatives(pid: u32) -> impl Iterator<Item = u32> {
     })
 }
 
-/// Ends a server and its children at once.
+/// Kills a server and its children.
 fn kill(pid: u32) {
     let all = relatives(pid).map(|one| one.to_string());
     drop(std::process::Command::new("kill").args(["-s", "KILL"]).args(all).stderr(Stdio::null()).status());
 }
 
-/// A program run by somebody who may run a PostgreSQL: not root.
+/// A command that runs as a user who may run PostgreSQL: not as root.
 fn as_server(program: &Path, arguments: &[&str]) -> Command {
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
     let mut command = if is_root {

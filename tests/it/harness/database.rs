@@ -1,6 +1,7 @@
 //! A migrated database per test: an SQLite file copied from a template, or a PostgreSQL database cloned from one.
 //!
-//! A PostgreSQL database goes when the next test asks for one; what a run leaves behind goes at the start of the next run.
+//! A PostgreSQL database is dropped when the next test creates one. Databases that a run leaves behind are dropped when
+//! the next run starts.
 
 use std::{
     path::{Path, PathBuf},
@@ -28,24 +29,25 @@ use super::{server::NOW, timer::Timer};
 static SQLITE_TEMPLATE: OnceCell<(TempDir, PathBuf)> = OnceCell::const_new();
 static POSTGRES_TEMPLATE: OnceCell<String> = OnceCell::const_new();
 static PARTITIONED_TEMPLATE: OnceCell<String> = OnceCell::const_new();
-/// Once, and before anything is made: what carries our own process id then is of an earlier process of that id.
+/// Runs once, before any database is created: a database with the id of this process was left behind by an earlier
+/// process with the same id.
 static SWEPT: OnceCell<()> = OnceCell::const_new();
 static NEXT: AtomicU32 = AtomicU32::new(0);
 /// PostgreSQL databases whose test is over.
 static FINISHED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 const PREFIX: &str = "perfgraph_test_";
 
-/// Where a database lives, and that it goes with its test.
+/// The storage of a database, which is removed with the test.
 enum Home {
     Folder(#[expect(dead_code, reason = "removes the folder when it is dropped")] TempDir),
     Server(String),
-    /// A server that somebody else takes down.
+    /// A server that the test stops itself.
     Elsewhere,
 }
 
 impl Drop for Home {
     fn drop(&mut self) {
-        // Dropping a database needs a connection, and this may run inside of a runtime: the next test does it.
+        // Dropping a database needs a connection, and this code may run inside of a runtime: the next test drops it.
         if let Self::Server(name) = self {
             FINISHED.lock().unwrap_or_else(PoisonError::into_inner).push(std::mem::take(name));
         }
@@ -89,7 +91,7 @@ impl TestDatabase {
         Self::created(&format!("TEMPLATE {}", template().await)).await
     }
 
-    /// The same with the partitions that servers whose clock stands at [`NOW`] would each make first.
+    /// A migrated database with the partitions that a server whose clock is at [`NOW`] would create first.
     pub async fn postgres_with_partitions() -> Self {
         let template = PARTITIONED_TEMPLATE
             .get_or_init(|| async {
@@ -126,7 +128,7 @@ impl TestDatabase {
         }
     }
 
-    /// The same on SQLite.
+    /// An empty SQLite database without any table, for tests of the migrations themselves.
     pub async fn unmigrated_sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = sqlite_url(&folder.path().join("perfgraph.sqlite"));
@@ -138,7 +140,7 @@ impl TestDatabase {
         }
     }
 
-    /// A database on a server of the test's own, migrated.
+    /// A migrated database on a server that belongs to the test.
     pub async fn at(url: &str) -> Self {
         let database = Database::open(&options(url)).await.unwrap();
         migrate::up(&database, None).await.unwrap();
@@ -150,18 +152,18 @@ impl TestDatabase {
         Database::open(&options(&self.url)).await.unwrap()
     }
 
-    /// A session whose statements nobody counts.
+    /// A session for writing. Its log of statements is not read.
     pub fn writer(&self) -> perfgraph::db::Session {
         self.database.writer(StatementLog::default())
     }
 
-    /// A session that reads, and its log.
+    /// A session for reading.
     pub fn reader(&self) -> perfgraph::db::Session {
         self.database.reader(StatementLog::default())
     }
 }
 
-/// The defaults with more patience, because tests share a busy machine.
+/// The defaults with longer timeouts, because tests share a busy machine.
 pub fn options(url: &str) -> config::Database {
     config::Database {
         url: url.into(),
@@ -175,7 +177,7 @@ fn sqlite_url(file: &Path) -> String {
     format!("sqlite://{}", file.display())
 }
 
-/// The private PostgreSQL that `scripts/test-setup` started: a test without it fails, it never skips.
+/// The private PostgreSQL that `scripts/test-setup` started. Without it a test fails and is never skipped.
 fn server() -> PgConnectOptions {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-postgres.url");
     let url = std::env::var("TEST_POSTGRES_URL").or_else(|_| std::fs::read_to_string(&file)).unwrap_or_else(|_| {
@@ -203,7 +205,7 @@ async fn template() -> &'static str {
         .await
 }
 
-/// Cursors of streams look alike in every test database, so that snapshots can show them.
+/// The same secret in every test database makes the cursors of streams equal, so that snapshots can show them.
 async fn know_secret(database: &Database) {
     let session = database.writer(StatementLog::default());
     let zero = if session.get_database_backend() == DbBackend::Postgres { "'\\x00'" } else { "x'00'" };
@@ -211,7 +213,7 @@ async fn know_secret(database: &Database) {
     session.execute_unprepared(&insert).await.unwrap();
 }
 
-/// FORCE: what a test left running has nothing to lose.
+/// FORCE ends connections that a test left open.
 fn drop_database(name: &String) -> String {
     format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 }
@@ -230,7 +232,7 @@ async fn admin(statements: &[String]) {
     connection.close().await.unwrap();
 }
 
-/// Drops what processes left that are no more; another run on the same server keeps its own.
+/// Drops the databases of processes that have ended. Another run on the same server keeps its own.
 async fn sweep() {
     let mut connection = connect().await;
     let names: Vec<String> =

@@ -1,18 +1,18 @@
-//! A lock that another process holds in the database: whoever needs it has to wait, as behind a migration or a backup.
+//! A lock that another process holds in the database. Statements that need it wait, as during a migration or a backup.
 
 use perfgraph::db::Backend;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 
 use super::TestDatabase;
 
-/// Released by [`Held::release`], or with the test.
+/// A lock that is held until [`Held::release`] or the end of the test.
 pub enum Held {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
 impl Held {
-    /// Lets nobody write to a table; on SQLite, which has one lock, to none. Whoever reads does not notice.
+    /// Blocks writes to a table; on SQLite, which has one lock, to all tables. Reads are not blocked.
     pub async fn against_writers(database: &TestDatabase, table: &str) -> Self {
         match database.database.backend() {
             Backend::Sqlite(_) => {
@@ -24,7 +24,7 @@ impl Held {
         }
     }
 
-    /// Lets nobody even read a table, which only PostgreSQL knows.
+    /// Blocks reads of a table as well. PostgreSQL only.
     pub async fn against_everybody(database: &TestDatabase, table: &str) -> Self {
         Self::Postgres(locked(database, table, "ACCESS EXCLUSIVE").await)
     }
@@ -44,7 +44,7 @@ async fn locked(database: &TestDatabase, table: &str, mode: &str) -> PgConnectio
     connection
 }
 
-/// How many statements wait for a lock in this PostgreSQL database.
+/// The number of statements that wait for a lock in this PostgreSQL database.
 pub async fn waiting(database: &TestDatabase) -> i64 {
     let Backend::Postgres(pool) = database.database.backend() else { unreachable!() };
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";

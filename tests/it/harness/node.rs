@@ -1,5 +1,5 @@
-//! The programs of `tests/clients`, which Node runs: some assert for themselves, some print one line of JSON for
-//! everything that happens to them.
+//! Runs the programs of `tests/clients` in Node.js. Some check their results themselves; others print one line of JSON
+//! for each event.
 
 use std::process::Stdio;
 
@@ -22,9 +22,9 @@ fn command(script: &str, arguments: &[String]) -> Command {
     command
 }
 
-/// Runs `tests/clients/<script>` to its end, which must be a good one. Answers what it printed.
+/// Runs `tests/clients/<script>` to its end and fails unless it succeeds. Returns its output.
 pub async fn run(script: &str, arguments: &[String]) -> String {
-    // Some are several clients in turn, or a browser.
+    // Twice the time, because some scripts run several clients in turn, or a browser.
     let ended = process::run_within(2 * PATIENCE, command(script, arguments)).await;
     let missing = if ended.stderr.contains("ERR_MODULE_NOT_FOUND") { MISSING } else { "" };
     assert!(ended.code == Some(0), "{script}: {:?}\n{}\n{}{missing}", ended.code, ended.stdout, ended.stderr);
@@ -33,7 +33,7 @@ pub async fn run(script: &str, arguments: &[String]) -> String {
 
 const MISSING: &str = "(a package is missing? run `make test`, or `npm ci` in tests/clients)";
 
-/// A running script, and its lines.
+/// A running script and the lines of its output.
 pub struct NodeClient {
     child: Child,
     pub lines: Lines<BufReader<ChildStdout>>,
@@ -49,7 +49,7 @@ impl NodeClient {
         Self { child, lines }
     }
 
-    /// The next line, or nothing at the end.
+    /// The next line. `None` at the end.
     pub async fn line(&mut self) -> Option<Value> {
         let line = timeout(PATIENCE, self.lines.next_line()).await.expect("the client says something in time").unwrap();
         line.map(|line| serde_json::from_str(&line).unwrap())

@@ -9,10 +9,10 @@ use tokio::{
     time::timeout,
 };
 
-/// Longer than anything takes on a busy machine.
+/// A timeout longer than any step takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How a command ended.
+/// The exit code and the output of a command.
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
@@ -20,7 +20,7 @@ pub struct Ended {
     pub stderr: String,
 }
 
-/// A command with nothing of the caller's environment but the path: settings of whoever runs the tests are not ours.
+/// A command with an empty environment, because the settings of the person who runs the tests must not apply.
 pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_perfgraph"));
     command.args(arguments).current_dir(folder).env_clear().stdin(Stdio::null()).kill_on_drop(true);
@@ -43,21 +43,21 @@ pub async fn run_within(patience: Duration, mut command: Command) -> Ended {
 pub struct Served {
     child: Child,
     lines: UnboundedReceiver<String>,
-    /// As it printed it: `127.0.0.1:40001`.
+    /// The address that it printed, such as `127.0.0.1:40001`.
     pub address: String,
 }
 
 impl Served {
-    /// Starts a server and waits until it says where it listens.
+    /// Starts a server and waits until it prints its address.
     #[expect(clippy::print_stderr, reason = "what a server complains about explains why a test failed")]
     pub async fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
         let (sender, lines) = unbounded_channel();
-        // Read to the end whoever listens: a full pipe would stop the server.
+        // Read to the end even without a receiver: a full pipe would stop the server.
         tokio::spawn(async move {
             while let Ok(Some(line)) = stderr.next_line().await {
-                // Shown where a test fails, or is watched.
+                // Printed only if the test fails or runs with `--nocapture`.
                 if line.contains("ERROR") {
                     eprintln!("the server: {line}");
                 }
@@ -70,7 +70,7 @@ impl Served {
         served
     }
 
-    /// What it says up to and with the line that has `part` in it.
+    /// The lines of the log up to and including the first that contains `part`.
     pub async fn lines_until(&mut self, part: &str) -> Vec<String> {
         let mut said = Vec::new();
         loop {
@@ -89,7 +89,7 @@ impl Served {
         format!("http://{}{path}", self.address)
     }
 
-    /// The memory that the system has given to it.
+    /// The resident memory of the process.
     pub fn resident_kib(&self) -> u64 {
         let pid = self.child.id().expect("the server still runs");
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -104,7 +104,7 @@ impl Served {
         assert!(status.success(), "kill -s {name} {pid}");
     }
 
-    /// Waits for the end: the exit code, or nothing when a signal ended it.
+    /// Waits for the end and returns the exit code. `None` if a signal ended the process.
     pub async fn ended(mut self) -> Option<i32> {
         timeout(PATIENCE, self.child.wait()).await.expect("the server ends in time").unwrap().code()
     }

@@ -1,4 +1,4 @@
-//! The real server, in this process, on a free port, over a test's own database; and an HTTP client for it.
+//! The real server, in this process, on a free port, with a database of its own; and an HTTP client for it.
 
 use std::path::PathBuf;
 
@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 
 use super::{Seed, TestDatabase, World};
 
-/// Where fixed clocks stand: 2026-11-01T12:00:00Z.
+/// The time of fixed clocks: 2026-11-01T12:00:00Z.
 pub const NOW: Timestamp = Timestamp::from_millis(1_793_534_400_000);
 
-/// The node of the server's ids is fixed, or no snapshot could show an id. Waiting long for a connection is for machines
-/// that run two test binaries at once.
+/// The node in the server's ids is fixed, because snapshots show ids. The timeout for a connection is long, because
+/// machines may run two test binaries at once.
 const SETTINGS: &str = "
 server.listen = '127.0.0.1:0'
 ";
 const NODE: &str = "server.node = 0\n";
 const PATIENT: &str = "database.acquire_timeout_ms = 10000\n";
 
-/// A server that listens. Dropped without [`Server::stop`] it ends with the test's runtime.
+/// A running server. If it is dropped without [`Server::stop`], it ends with the runtime of the test.
 pub struct Server {
     pub app: App,
     pub database: TestDatabase,
@@ -27,22 +27,22 @@ pub struct Server {
 }
 
 impl Server {
-    /// How many statements the server has sent so far, but for those that write metrics.
+    /// The number of statements that the server has sent, except for those that write metrics.
     pub fn database_statements(&self) -> u64 {
         self.app.core().database.statements()
     }
 
-    /// A server whose clock stands at [`NOW`], and which does not measure itself.
+    /// A server whose clock is fixed at [`NOW`] and which does not record its own requests.
     pub async fn fixed(database: TestDatabase) -> Self {
         Self::start(database, Clock::fixed(NOW), "self_monitoring.enabled = false").await
     }
 
-    /// A server with settings of its own, as lines of `perfgraph.toml` with dotted keys.
+    /// A server with these settings: lines of `perfgraph.toml` with dotted keys.
     pub async fn start(database: TestDatabase, clock: Clock, settings: &str) -> Self {
         Self::start_with(database, clock, &format!("{NODE}{settings}")).await
     }
 
-    /// The same with any node that is free, for several servers on one database.
+    /// Like [`Self::start`], with any free node, for several servers on one database.
     pub async fn start_with(database: TestDatabase, clock: Clock, settings: &str) -> Self {
         let environment = [("DATABASE_URL".to_owned(), database.url.clone())];
         let patient = if settings.contains("acquire_timeout_ms") { "" } else { PATIENT };
@@ -52,7 +52,7 @@ impl Server {
         Self { app, database, client: client() }
     }
 
-    /// Fills the database by its builders.
+    /// Fills the database with the builders.
     pub async fn seed(&self, seed: &str) -> World {
         World::build(self.app.core(), &Seed::parse(seed)).await
     }
@@ -73,12 +73,12 @@ impl Server {
         send(self.request(Method::GET, path)).await
     }
 
-    /// A POST to `/graphql` with any body.
+    /// Sends a POST to `/graphql` with any body.
     pub async fn post(&self, content_type: &str, body: impl Into<reqwest::Body>) -> Reply {
         send(self.request(Method::POST, "/graphql").header("content-type", content_type).body(body)).await
     }
 
-    /// An operation as most clients send it.
+    /// Sends an operation as most clients do.
     pub async fn graphql(&self, query: &str, variables: Value) -> Reply {
         let body = json!({ "query": query, "variables": variables }).to_string();
         self.post("application/json", body).await
@@ -90,7 +90,7 @@ impl Server {
     }
 }
 
-/// An answer, read to its end.
+/// A response, read to its end.
 #[derive(Debug)]
 pub struct Reply {
     pub status: StatusCode,
@@ -107,7 +107,7 @@ impl Reply {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.text))
     }
 
-    /// The data of an answer without errors.
+    /// The data of a response without errors.
     #[track_caller]
     pub fn data(&self) -> Value {
         let mut body = self.json();
@@ -131,12 +131,12 @@ pub async fn send(request: RequestBuilder) -> Reply {
     Reply { status, headers, text: response.text().await.unwrap() }
 }
 
-/// Shows answers as they come over the wire.
+/// A client that returns bodies as they are sent, without decompression.
 pub fn client() -> reqwest::Client {
     builder().no_gzip().no_brotli().no_zstd().build().unwrap()
 }
 
-/// A proxy in the environment of whoever runs the tests is none of theirs.
+/// A client that ignores a proxy in the environment of the person who runs the tests.
 pub fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none())
 }

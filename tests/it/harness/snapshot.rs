@@ -1,4 +1,4 @@
-//! Snapshots of cases: the answer, and the statements that it took, for both databases in one file.
+//! Snapshots of cases: the response and its SQL statements, for both databases in one file.
 //!
 //! A difference leaves `NAME.snap.new` beside the snapshot; `UPDATE_SNAPSHOTS=1` writes the snapshot itself.
 
@@ -13,24 +13,24 @@ use super::sql;
 
 const BOTH: &str = "both databases";
 
-/// What came of a case on one database.
+/// The result of a case on one database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// Pretty JSON.
+    /// The response as indented JSON.
     pub answer: String,
-    /// As [`sql::broken`] writes them.
+    /// The statements, formatted by [`sql::broken`].
     pub statements: Vec<String>,
 }
 
-/// What stands in a file.
+/// The content of a snapshot file.
 #[derive(Clone, Debug, Default)]
 struct Snapshot {
     answer: String,
-    /// By database; the same twice where they do not differ.
+    /// The statements by database, stored for both even if they are equal.
     statements: HashMap<String, Vec<String>>,
 }
 
-/// What this run proposes: the two databases are run by two tests, and each knows only its own half.
+/// The snapshots that this run proposes. Each database is tested separately, so each test knows only its half.
 static PROPOSED: Mutex<Option<HashMap<PathBuf, Snapshot>>> = Mutex::new(None);
 
 impl Snapshot {
@@ -80,7 +80,7 @@ impl Snapshot {
     }
 }
 
-/// What is wrong with an outcome, in words, or nothing.
+/// Describes the difference between an outcome and its snapshot. `None` if there is no difference.
 pub fn compare(case: &Path, database: &str, outcome: &Outcome) -> Option<String> {
     let (file, news) = (case.with_extension("snap"), case.with_extension("snap.new"));
     let kept = std::fs::read_to_string(&file).ok().as_deref().map(Snapshot::parse);
@@ -91,7 +91,7 @@ pub fn compare(case: &Path, database: &str, outcome: &Outcome) -> Option<String>
     });
     if is_same {
         if !proposed.contains_key(&file) {
-            // Of an earlier run; mostly there is none.
+            // Left by an earlier run; usually the file does not exist.
             drop(std::fs::remove_file(news));
         }
         return None;
@@ -111,12 +111,12 @@ pub fn compare(case: &Path, database: &str, outcome: &Outcome) -> Option<String>
     answer
 }
 
-/// How the person who runs the tests says yes.
+/// True if the person who runs the tests accepts all differences.
 fn wants_update() -> bool {
     std::env::var("UPDATE_SNAPSHOTS").is_ok_and(|value| value == "1")
 }
 
-/// The lines that are in one of the two only: enough to see what changed, the file has the rest.
+/// The lines that only one of the texts has. They show the change; the file has the rest.
 fn differences(old: &str, new: &str) -> String {
     const SHOWN_MAX: usize = 40;
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! A WebSocket client of graphql-transport-ws, frame by frame: what the real clients hide.
+//! A WebSocket client of graphql-transport-ws that shows single frames, which real clients hide.
 
 use futures_util::{
     SinkExt, StreamExt,
@@ -13,16 +13,16 @@ use tokio_tungstenite::{
 
 use super::process::PATIENCE;
 
-/// What a server says to a subscriber.
+/// A message from a server to a subscriber.
 #[derive(Debug)]
 pub enum Said {
-    /// An answer.
+    /// A response.
     Next(Value),
     /// The operation could not begin.
     Error(Value),
-    /// The operation is over.
+    /// The operation has ended.
     Complete,
-    /// The socket is over, with a code and a reason where the server had time for that.
+    /// The socket is closed, with the code and the reason if the server sent them.
     Closed(Option<(u16, String)>),
 }
 
@@ -41,7 +41,7 @@ type Frames = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub type Sender = SplitSink<Frames, Message>;
 pub type Receiver = SplitStream<Frames>;
 
-/// A socket that has introduced itself.
+/// A socket after `connection_init`.
 pub struct Socket(Frames);
 
 impl Socket {
@@ -50,7 +50,7 @@ impl Socket {
         Self::over(TcpStream::connect(address).await?, url).await
     }
 
-    /// Over a connection of the test's own.
+    /// Opens a socket over an existing connection.
     pub async fn over(stream: TcpStream, url: &str) -> Result<Self, Error> {
         stream.set_nodelay(true)?;
         let mut request = url.into_client_request()?;
@@ -74,7 +74,7 @@ impl Socket {
         self.0.send(Message::text(message.to_string())).await
     }
 
-    /// The connection below, for tests that read it byte by byte or not at all.
+    /// The connection of the socket, for tests that read single bytes or nothing.
     pub fn into_connection(self) -> TcpStream {
         match self.0.into_inner() {
             MaybeTlsStream::Plain(connection) => connection,
@@ -82,12 +82,12 @@ impl Socket {
         }
     }
 
-    /// Both directions by themselves, for tests that go on sending whatever comes.
+    /// Both directions of the socket, for tests that send without waiting for messages.
     pub fn into_halves(self) -> (Sender, Receiver) {
         self.0.split()
     }
 
-    /// What the server says next, but for signs of life.
+    /// The next message except for pings.
     pub async fn next(&mut self) -> Said {
         timeout(PATIENCE, self.said()).await.expect("the server says something in time")
     }
@@ -102,7 +102,7 @@ impl Socket {
                         "error" => return Said::Error(message["payload"].take()),
                         "complete" => return Said::Complete,
                         "ping" => {
-                            // One that hangs up meanwhile is heard of by the next frame.
+                            // If the server hangs up meanwhile, the next frame shows it.
                             let _ = self.say(&json!({ "type": "pong" })).await;
                         }
                         other => panic!("{other}"),

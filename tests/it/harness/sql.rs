@@ -1,5 +1,5 @@
-//! SQL as snapshots show it: the same text on both databases wherever the statement is the same, and one clause per line,
-//! so that a difference shows the clause that changed. Text in quotes stays as it is.
+//! SQL in the form of snapshots: equal statements have the same text on both databases, and each clause is on its own
+//! line, so that a difference shows the changed clause. Quoted text stays unchanged.
 
 use std::iter::once;
 
@@ -29,12 +29,13 @@ const CLAUSES: [&str; 23] = [
     "WHERE",
     "WINDOW",
 ];
-/// Words that a clause's word belongs to: `INNER JOIN`, `DELETE FROM`, `IS DISTINCT FROM`.
+/// Words that belong to the following word of a clause: `INNER JOIN`, `DELETE FROM`, `IS DISTINCT FROM`.
 const PREFIXES: [&str; 8] = ["CROSS", "DELETE", "DISTINCT", "FULL", "INNER", "LEFT", "OUTER", "RIGHT"];
-/// Words that make a pair of parentheses a statement of its own. In all others (calls, windows, lists) nothing breaks.
+/// Words that begin a statement in parentheses. Other parentheses (calls, windows, lists) are not broken into lines.
 const STATEMENTS: [&str; 5] = ["DELETE", "INSERT", "SELECT", "UPDATE", "WITH"];
 
-/// One line: spaces for all white space, `?` for every placeholder, and one of them for a list of them.
+/// One line, with one space for any white space, `?` for every placeholder, and a single `?` for a list of
+/// placeholders.
 pub fn normalised(sql: &str) -> String {
     let mut text = String::new();
     for token in tokens(sql) {
@@ -56,7 +57,7 @@ pub fn normalised(sql: &str) -> String {
 pub fn broken(sql: &str) -> String {
     let tokens: Vec<_> = tokens(sql).collect();
     let mut lines = Lines(String::new());
-    // One entry for each open parenthesis: whether it holds a statement.
+    // One entry for each open parenthesis: true if it holds a statement.
     let mut open = Vec::new();
     let mut before = "";
     for (place, token) in tokens.iter().enumerate() {
@@ -95,7 +96,7 @@ pub fn broken(sql: &str) -> String {
 struct Lines(String);
 
 impl Lines {
-    /// Begins a line, unless nothing stands on the last one.
+    /// Begins a line, unless the last one is empty.
     fn begin(&mut self, depth: usize) {
         let kept = self.0.trim_end_matches(' ').len();
         self.0.truncate(kept);
@@ -123,7 +124,7 @@ fn begins_clause(tokens: &[&str]) -> bool {
     })
 }
 
-/// White space, text in quotes, placeholders, words, and single characters of everything else: together the whole text.
+/// Splits text into white space, quoted text, placeholders, words, and single other characters.
 fn tokens(sql: &str) -> impl Iterator<Item = &str> {
     let mut rest = sql;
     std::iter::from_fn(move || {

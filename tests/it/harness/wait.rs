@@ -1,4 +1,4 @@
-//! Waiting in tests: for a condition, with a deadline. Only this file of the tests sleeps, as `tidy::waits` checks.
+//! Waits for conditions in tests, with a deadline. Only this file of the tests sleeps, as `tidy::waits` checks.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::process::PATIENCE;
 /// Waits until the condition holds.
 ///
 /// # Panics
-/// After [`PATIENCE`], with what was waited for.
+/// After [`PATIENCE`]; the message names the condition.
 pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     until_some(what, async || holds().await.then_some(())).await;
 }
@@ -17,7 +17,7 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 /// Waits until there is a value.
 ///
 /// # Panics
-/// After [`PATIENCE`], with what was waited for.
+/// After [`PATIENCE`]; the message names the condition.
 pub async fn until_some<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let found = async {
         loop {
@@ -30,12 +30,12 @@ pub async fn until_some<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
     timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("waited for {PATIENCE:?} in vain: {what}"))
 }
 
-/// The pause between two looks, for loops that also do something in each turn.
+/// The pause between two checks, for loops that also act in each turn.
 pub async fn step() {
     sleep(Duration::from_millis(5)).await;
 }
 
-/// A pause whose length is part of what is tested. The reason says why nothing can be waited for instead.
+/// A pause whose length is part of the test. The reason says why there is no condition to wait for.
 pub async fn fixed(length: Duration, reason: &str) {
     assert!(!reason.is_empty());
     sleep(length).await;
