@@ -52,8 +52,8 @@ shorthand! {
 }
 
 shorthand! {
-    /// A page by number, whose items stand in `items`.
-    NumberedPage() = list_size(None, Some(names(&["pageSize"])), Some(names(&["items"])), None)
+    /// A page by number, with its rows in `nodes`, or in its deprecated spelling `items`.
+    NumberedPage() = list_size(None, Some(names(&["pageSize"])), Some(names(&["nodes", "items"])), None)
 }
 
 shorthand! {

@@ -33,19 +33,40 @@ impl EmployeePage {
         let asked = AskedCount { parent: (), filter: self.list.filter.clone() };
         Ok(request(context)?.loaders().employee_count.load(asked).await?.unwrap_or(0))
     }
-}
 
-#[Object(use_type_description)]
-impl EmployeePage {
-    /// The employees on this page. Empty after the last page.
-    async fn items(&self, context: &Context<'_>) -> Result<Rows<Employee>> {
+    async fn pages_counted(&self, context: &Context<'_>) -> Result<i32> {
+        let size = u64::from(self.list.page.size).max(1);
+        Ok(i32::try_from(self.count(context).await?.div_ceil(size)).unwrap_or(i32::MAX))
+    }
+
+    async fn rows(&self, context: &Context<'_>) -> Result<Rows<Employee>> {
         let fields = selection::of_object(context.field());
         let asked = AskedPage { parent: (), list: Arc::clone(&self.list), fields };
         let page = request(context)?.loaders().employees.load(asked).await?.unwrap_or_default();
         Ok(page.rows.iter().map(|row| Employee(Arc::clone(row))).collect())
     }
+}
+
+#[Object(use_type_description)]
+impl EmployeePage {
+    /// The employees on this page. Empty after the last page.
+    async fn nodes(&self, context: &Context<'_>) -> Result<Rows<Employee>> {
+        self.rows(context).await
+    }
+
+    /// The former name of `nodes`.
+    #[graphql(deprecation = "Use `nodes`.")]
+    async fn items(&self, context: &Context<'_>) -> Result<Rows<Employee>> {
+        self.rows(context).await
+    }
 
     /// Number of employees on all pages. Counted only if selected.
+    async fn total_count(&self, context: &Context<'_>) -> Result<Long> {
+        Ok(self.count(context).await?.into())
+    }
+
+    /// The former name of `totalCount`.
+    #[graphql(deprecation = "Use `totalCount`.")]
     async fn total(&self, context: &Context<'_>) -> Result<Long> {
         Ok(self.count(context).await?.into())
     }
@@ -61,8 +82,13 @@ impl EmployeePage {
     }
 
     /// Number of pages. Counted only if selected.
+    async fn page_count(&self, context: &Context<'_>) -> Result<i32> {
+        self.pages_counted(context).await
+    }
+
+    /// The former name of `pageCount`.
+    #[graphql(deprecation = "Use `pageCount`.")]
     async fn pages(&self, context: &Context<'_>) -> Result<i32> {
-        let size = u64::from(self.list.page.size).max(1);
-        Ok(i32::try_from(self.count(context).await?.div_ceil(size)).unwrap_or(i32::MAX))
+        self.pages_counted(context).await
     }
 }

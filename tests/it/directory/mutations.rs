@@ -291,11 +291,11 @@ on_both_databases! {
         let created = json!({ "project": { "status": "ACTIVE" } });
         assert_eq!((&data["literal"], &data["variable"]), (&created, &created));
         let query = "query ($page: Int) {
-            literal: employeesPage(page: null, pageSize: null) { page total }
-            variable: employeesPage(page: $page) { page total }
+            literal: employeesPage(page: null, pageSize: null) { page totalCount }
+            variable: employeesPage(page: $page) { page totalCount }
         }";
         let data = server.graphql(query, json!({ "page": null })).await.data();
-        let first = json!({ "page": 1, "total": 1 });
+        let first = json!({ "page": 1, "totalCount": 1 });
         assert_eq!((&data["literal"], &data["variable"]), (&first, &first));
     }
 }

@@ -328,13 +328,13 @@ on_both_databases! {
         let server = Server::fixed(database).await;
         let world = server.seed("organizations=2 employees=5").await;
         let query = "query ($page: Int, $size: Int, $order: [EmployeeOrder!]) {
-            employeesPage(page: $page, pageSize: $size, orderBy: $order) { items { name } total pages }
+            employeesPage(page: $page, pageSize: $size, orderBy: $order) { nodes { name } totalCount pageCount }
         }";
         let whole = server.graphql(query, json!({ "page": 1, "size": 100 })).await.data();
-        assert_eq!((&whole["employeesPage"]["total"], &whole["employeesPage"]["pages"]), (&json!(10), &json!(1)));
+        assert_eq!((&whole["employeesPage"]["totalCount"], &whole["employeesPage"]["pageCount"]), (&json!(10), &json!(1)));
         let last = server.graphql(query, json!({ "page": 4, "size": 3 })).await.data();
-        assert_eq!(last["employeesPage"]["items"].as_array().unwrap().len(), 1);
-        assert_eq!(last["employeesPage"]["pages"], 4);
+        assert_eq!(last["employeesPage"]["nodes"].as_array().unwrap().len(), 1);
+        assert_eq!(last["employeesPage"]["pageCount"], 4);
         for (variables, field) in [
             (json!({ "page": 0 }), "page"),
             (json!({ "page": -1 }), "page"),

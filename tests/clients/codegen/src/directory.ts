@@ -9,9 +9,9 @@ const client = new ApolloClient({ cache: new InMemoryCache(), link: new HttpLink
 export const EmployeesGrid = graphql(/* GraphQL */ `
   query EmployeesGrid($page: Int!, $filter: EmployeeFilter, $orderBy: [EmployeeOrder!]) {
     employeesPage(page: $page, pageSize: 50, filter: $filter, orderBy: $orderBy) {
-      items { id name department }
-      total
-      pages
+      nodes { id name department }
+      totalCount
+      pageCount
     }
   }
 `);
@@ -35,7 +35,7 @@ export async function grid(page: number): Promise<string> {
   const variables: EmployeesGridQueryVariables = { page, filter, orderBy };
   const { data } = await client.query({ query: EmployeesGrid, variables });
   const found = data?.employeesPage;
-  return `${found?.items.map(({ name }) => name).join(', ')} (${page} of ${found?.pages}, ${found?.total} people)`;
+  return `${found?.nodes.map(({ name }) => name).join(', ')} (${page} of ${found?.pageCount}, ${found?.totalCount} people)`;
 }
 
 // @ts-expect-error: nothing is ordered by that
