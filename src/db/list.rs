@@ -1,5 +1,5 @@
 //! Lists of values in one column: an array on PostgreSQL, text on SQLite, which has no arrays. Returning a row costs a
-//! database more than the values in it, so many values are returned in few rows.
+//! database more than the values in it, so a few rows carry many values.
 
 use std::sync::Arc;
 

@@ -25,7 +25,8 @@ const QUERIES: [&str; 4] = [
                              exact: true, releases: [\"\"] }) {
          accuracy { from to } histogram { from to } percentiles(p: [50]) { value } }
        metricColumns(filter: { time: { last: \"PT1H\" } }, bucket: \"PT30M\") { complete } }",
-    "{ projects(orderBy: [{ field: TEAM_SIZE }]) { nodes { teamSize team(first: 1) { nodes { name } } } } }",
+    "{ projects(orderBy: [{ field: TEAM_SIZE }]) { nodes { teamSize team(first: 1) { nodes { name } } } }
+       employeesPage(pageSize: 1) { items { id } total pages } }",
 ];
 
 /// Mutations in the deprecated spellings.
