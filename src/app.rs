@@ -28,6 +28,7 @@ use crate::{
     graphql::{Services, schema},
     http::{
         self,
+        in_flight::InFlight,
         state::{HttpState, SharedState},
     },
     ingest::Ingest,
@@ -244,13 +245,15 @@ impl App {
             database: core.database.clone(),
             config: Arc::clone(&shared_config),
             random: core.random.clone(),
+            in_flight: InFlight::new(config.limits.bodies_bytes_max),
             recorder,
             leaving: leaving.clone(),
             draining: draining.clone(),
             sockets: Arc::clone(&sockets),
             streams: Arc::new(Semaphore::new(config.limits.streams_max as usize)),
         }));
-        let server = spawn(http::listener::serve(listener, router, shared_config, draining.clone()));
+        let server =
+            spawn(http::listener::serve(listener, router, shared_config, Arc::clone(&sockets), draining.clone()));
         Ok(Self {
             address,
             engine,

@@ -9,6 +9,7 @@ mod cors;
 mod fault;
 pub mod graphql;
 pub mod health;
+pub mod in_flight;
 pub mod ingest_api;
 pub mod listener;
 mod media_type;

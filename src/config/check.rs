@@ -243,6 +243,11 @@ fn orders_of_sizes(Config { limits, ingest, .. }: &Config) -> Vec<Order> {
             "a transaction, which takes its rows from the queue, would never reach its size",
         ),
         (
+            amount("limits.body_bytes_max", limits.body_bytes_max),
+            amount("limits.bodies_bytes_max", limits.bodies_bytes_max),
+            "the largest body would never find room",
+        ),
+        (
             document(),
             amount("limits.body_bytes_max", limits.body_bytes_max),
             "the longest documents would not fit into a body",

@@ -17,6 +17,9 @@ section! {
         body_bytes_max: usize = 5_242_880,
         /// Bytes of a body for `/ingest/v1/metrics`, both compressed and decompressed.
         ingest_body_bytes_max: u64 = 5_242_880,
+        /// Bytes of bodies in memory, over all requests, counted as they arrive. Beyond it a client that has sent nothing for
+        /// a second is refused first, then others: with status 503, to be sent again. At least `body_bytes_max`.
+        bodies_bytes_max: usize = 20_971_520,
         /// Bytes of a GraphQL document without its variables. At most `body_bytes_max` and `websocket_message_bytes_max`.
         document_bytes_max: usize = 32_768,
         /// Tokens (names, values, punctuation) of a document.
@@ -61,6 +64,9 @@ section! {
         exact_rows_max: u32 = 200_000,
         /// Subscriptions and other operations in progress on one WebSocket.
         subscriptions_per_socket_max: usize = 50,
+        /// Open connections of clients, WebSockets included; fewer if the system allows fewer open files. Beyond it the
+        /// connection that has been idle for longest is closed; if none is idle, new ones get status 503.
+        connections_max: u32 = 24_000,
         /// Open WebSockets.
         sockets_max: u32 = 10_000,
         /// Open streams over HTTP (server-sent events, multipart).

@@ -16,14 +16,18 @@ use crate::{
     error::Error,
 };
 
-/// The response for a fault, with this status.
+/// The response for a fault, with this status, and with `Retry-After` if the server is unavailable.
 pub fn response(fault: &Error, status: StatusCode) -> Response {
-    json(status, media_type::JSON, body(fault))
+    with_retry_after(json(status, media_type::JSON, body(fault)), fault)
 }
 
-/// The response for a fault, with the status of its code and with `Retry-After` if the server is unavailable.
+/// The response for a fault, with the status of its code.
 pub fn response_by_code(fault: &Error) -> Response {
-    let mut response = response(fault, status(fault));
+    response(fault, status(fault))
+}
+
+/// Adds `Retry-After` if the fault says when to come back.
+pub fn with_retry_after(mut response: Response, fault: &Error) -> Response {
     if let Error::Unavailable { retry_after_s, .. } = fault {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_s));
     }

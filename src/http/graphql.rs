@@ -44,8 +44,9 @@ pub async fn post(State(state): State<HttpState>, caller: Caller, headers: Heade
         return format.refuse(&fault, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
     let limits = &state.config.limits;
-    let bytes = match request_body::read(body, limits.body_bytes_max).await {
-        Ok(bytes) => bytes,
+    // The variables that are made of the bytes last as long as the request.
+    let (bytes, _held) = match request_body::read(&state.in_flight, body, limits.body_bytes_max).await {
+        Ok(received) => received,
         Err((status, fault)) => return format.refuse(&fault, status),
     };
     let explain = match Explain::from_headers(&headers) {

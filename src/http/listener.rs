@@ -1,8 +1,12 @@
 //! Accepts connections until the server drains, bounds each of them, and waits for all of them at the end.
 
-use std::{io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+mod idle;
+mod open_files;
 
-use axum::{Router, extract::ConnectInfo};
+use std::{convert::Infallible, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+
+use axum::{Router, extract::ConnectInfo, response::Response};
+use futures_util::{FutureExt, future::BoxFuture};
 use hyper::{
     Request,
     body::Incoming,
@@ -14,15 +18,27 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    io::AsyncWrite,
+    io::{AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Semaphore,
     task::JoinSet,
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use idle::{IdleConnections, Presence};
+
+/// The response to a client for which there is no place.
+const FULL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// Timeout for writing this response.
+const REFUSED_WITHIN: Duration = Duration::from_millis(10);
+
+/// Time for which a new connection waits for the end of one that makes its place.
+const CLOSED_WITHIN: Duration = Duration::from_millis(100);
 
 /// Pause after an error of `accept`, for instance when the process has no file descriptor left.
 const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(100);
@@ -30,12 +46,20 @@ const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(100);
 type BoundedStream<S> = Pin<Box<TimeoutWriter<S>>>;
 type Connection = UpgradeableConnection<TokioIo<BoundedStream<TcpStream>>, ConnectionService>;
 
-/// Serves connections until `draining` is cancelled, then finishes the requests in progress.
-pub async fn serve(listener: TcpListener, router: Router, config: Arc<Config>, draining: CancellationToken) {
+/// Serves connections until `draining` is cancelled, then finishes the requests in progress. `sockets` has a permit for each
+/// WebSocket that may still be opened.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    config: Arc<Config>,
+    sockets: Arc<Semaphore>,
+    draining: CancellationToken,
+) {
     let Config { server, limits, .. } = &*config;
     let mut protocol = http1::Builder::new();
     protocol.timer(TokioTimer::new()).header_read_timeout(server.idle_timeout).max_buf_size(limits.header_bytes_max);
     let router = TowerToHyperService::new(router);
+    let mut places = Places::new(&config, sockets);
     // Dropped with this future, so no connection outlives the server.
     let mut connections = JoinSet::new();
     loop {
@@ -46,10 +70,17 @@ pub async fn serve(listener: TcpListener, router: Router, config: Arc<Config>, d
         };
         match accepted {
             Ok((stream, peer)) => {
+                // What has ended by now no longer takes a place.
+                while connections.try_join_next().is_some() {}
+                if !places.make_one(&mut connections).await {
+                    refuse(stream).await;
+                    continue;
+                }
                 let stream = TokioIo::new(bounded(without_delay(stream), server.write_timeout));
-                let service = ConnectionService { router: router.clone(), peer };
+                let presence = places.idle.enter();
+                let service = ConnectionService { router: router.clone(), peer, presence: presence.clone() };
                 let connection = protocol.serve_connection(stream, service);
-                connections.spawn(run(connection.with_upgrades(), draining.clone()));
+                connections.spawn(run(connection.with_upgrades(), presence, draining.clone()));
             }
             Err(error) => pause(&error).await,
         }
@@ -58,30 +89,101 @@ pub async fn serve(listener: TcpListener, router: Router, config: Arc<Config>, d
     while connections.join_next().await.is_some() {}
 }
 
+/// Tells a client that there is no place for it. One that does not take the answer at once gets none.
+async fn refuse(mut stream: TcpStream) {
+    let _ = timeout(REFUSED_WITHIN, stream.write_all(FULL)).await;
+}
+
+/// The places for connections.
+struct Places {
+    max: usize,
+    idle: IdleConnections,
+    sockets: Arc<Semaphore>,
+    sockets_max: usize,
+    /// The log says once that the places are taken, until a tenth of them is free again.
+    is_told: bool,
+}
+
+impl Places {
+    fn new(config: &Config, sockets: Arc<Semaphore>) -> Self {
+        open_files::raise_limit();
+        let database = config.database.read_connections.saturating_add(config.database.write_connections);
+        Self {
+            max: open_files::connections_max(config.limits.connections_max, database),
+            idle: IdleConnections::default(),
+            sockets_max: sockets.available_permits(),
+            sockets,
+            is_told: false,
+        }
+    }
+
+    /// Returns whether there is a place for another connection. An idle one makes it.
+    async fn make_one(&mut self, connections: &mut JoinSet<()>) -> bool {
+        if self.taken(connections) < self.max {
+            self.is_told &= self.taken(connections) >= self.max - self.max / 10;
+            return true;
+        }
+        if !self.is_told {
+            self.is_told = true;
+            tracing::warn!(
+                connections = self.taken(connections),
+                "all connections are taken (limits.connections_max): idle ones are closed"
+            );
+        }
+        if !self.idle.close_one() {
+            return false;
+        }
+        // Those that are told to close may still write their last response.
+        while self.taken(connections) >= self.max + open_files::closing_max(self.max) {
+            if !matches!(timeout(CLOSED_WITHIN, connections.join_next()).await, Ok(Some(_))) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn taken(&self, connections: &JoinSet<()>) -> usize {
+        connections.len() + self.sockets_max.saturating_sub(self.sockets.available_permits())
+    }
+}
+
 /// The service of one connection: the router, with the address of the peer attached to each request.
 struct ConnectionService {
     router: TowerToHyperService<Router>,
     peer: SocketAddr,
+    presence: Presence,
 }
 
 impl Service<Request<Incoming>> for ConnectionService {
-    type Response = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Response;
-    type Error = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Error;
-    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(ConnectInfo(self.peer));
-        self.router.call(request)
+        let busy = self.presence.begin();
+        self.router.call(request).map(move |response| response.map(|response| idle::until_sent(response, busy))).boxed()
     }
 }
 
-/// Serves a connection. When the server drains, it ends after the request in progress.
-async fn run(connection: Connection, draining: CancellationToken) {
+/// Serves a connection. When the server drains or needs its place, it ends after the request in progress.
+async fn run(connection: Connection, presence: Presence, draining: CancellationToken) {
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
+        // First, so that a request that has arrived is handled.
+        biased;
         ended = connection.as_mut() => ended,
-        () = draining.cancelled() => {
+        is_draining = async {
+            tokio::select! {
+                () = draining.cancelled() => true,
+                () = presence.closing().cancelled() => false,
+            }
+        } => {
             connection.as_mut().graceful_shutdown();
+            // The library waits for the rest of a head that has begun, and nobody is to wait for that.
+            if !is_draining && presence.is_new() {
+                return;
+            }
             connection.await
         }
     };
@@ -118,7 +220,7 @@ async fn pause(error: &io::Error) {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::io::{AsyncReadExt, duplex};
 
     use super::*;
 

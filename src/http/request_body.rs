@@ -1,9 +1,9 @@
 //! Parses the body of a GraphQL request. Errors name the property that is wrong.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use axum::{
-    body::Body,
+    body::{Body, HttpBody},
     http::{HeaderMap, StatusCode},
 };
 use serde::{
@@ -13,7 +13,10 @@ use serde::{
 use serde_json::{Map, Value, value::RawValue};
 use serde_path_to_error::Segment;
 
-use super::media_type;
+use super::{
+    in_flight::{Broken, Held, InFlight, no_room},
+    media_type,
+};
 use crate::{
     engine::Request,
     error::{Error, Result},
@@ -24,20 +27,38 @@ pub fn is_json(headers: &HeaderMap) -> bool {
     media_type::of_body(headers).as_deref() == Some("application/json")
 }
 
-/// Reads a whole body of at most `limit` bytes.
+/// Reads a whole body of at most `limit` bytes. The room that it takes is held for as long as the second part of the answer.
 ///
 /// # Errors
-/// The status and the fault: 413 if the body exceeds the limit, 400 if the client disconnected early.
-pub async fn read(body: Body, limit: usize) -> Result<bytes::Bytes, (StatusCode, Error)> {
-    axum::body::to_bytes(body, limit).await.map_err(|error| {
-        let cause = std::error::Error::source(&error);
-        if cause.is_some_and(|cause| cause.is::<axum::Error>() || cause.to_string().contains("length limit")) {
-            let message = format!("the maximum is {limit} bytes (limits.body_bytes_max); send less per request");
-            (StatusCode::PAYLOAD_TOO_LARGE, Error::input("body", message))
-        } else {
-            (StatusCode::BAD_REQUEST, Error::input("body", "ended before it was complete"))
+/// The status and the fault: 413 if the body exceeds the limit, 400 if the client disconnected early, 503 if there is no room.
+pub async fn read(in_flight: &Arc<InFlight>, body: Body, limit: usize) -> Result<(Vec<u8>, Held), (StatusCode, Error)> {
+    let declared = body.size_hint().exact();
+    if declared.is_some_and(|bytes| bytes > u64::try_from(limit).unwrap_or(u64::MAX)) {
+        return Err(too_large(limit));
+    }
+    let mut body = in_flight.collect(body);
+    let mut whole = Vec::new();
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(|broken| match broken {
+            Broken::Early => (StatusCode::BAD_REQUEST, Error::input("body", broken.to_string())),
+            Broken::NoRoom => (StatusCode::SERVICE_UNAVAILABLE, no_room()),
+        })?;
+        if whole.len() + piece.len() > limit {
+            return Err(too_large(limit));
         }
-    })
+        if whole.capacity() - whole.len() < piece.len() {
+            // Not at once for all that is declared, and never for more.
+            let rest = declared.unwrap_or(u64::MAX).saturating_sub(whole.len() as u64);
+            whole.reserve_exact(piece.len().max(whole.len().min(usize::try_from(rest).unwrap_or(usize::MAX))));
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok((whole, body.held()))
+}
+
+fn too_large(limit: usize) -> (StatusCode, Error) {
+    let message = format!("the maximum is {limit} bytes (limits.body_bytes_max); send less per request");
+    (StatusCode::PAYLOAD_TOO_LARGE, Error::input("body", message))
 }
 
 /// Converts the properties of a JSON object to a request. Unknown properties are ignored.

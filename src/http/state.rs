@@ -5,6 +5,7 @@ use std::{ops::Deref, sync::Arc};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::in_flight::InFlight;
 use crate::{
     config::Config, db::Database, engine::Engine, ingest::Ingest, jobs::self_monitoring::Recorder, live::Cursors,
     random::Random,
@@ -43,6 +44,8 @@ pub struct SharedState {
     pub config: Arc<Config>,
     /// Ids of requests and of spans.
     pub random: Random,
+    /// The bytes of bodies in memory.
+    pub in_flight: Arc<InFlight>,
     /// Records handled requests as measurements.
     pub recorder: Recorder,
     /// Cancelled when load balancers should stop sending requests.

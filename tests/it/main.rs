@@ -64,8 +64,10 @@ mod graphql {
 
 /// The protocols: GraphQL over HTTP, event streams, WebSockets, and what surrounds every request.
 mod http {
+    mod connections;
     mod graphql;
     mod middleware;
+    mod request_bodies;
     mod response_streams;
     mod websocket;
     mod websocket_clients;

@@ -57,7 +57,7 @@ impl ReplyFormat {
 
     /// The response for a fault that prevents the execution.
     pub fn refuse(self, fault: &Error, status: StatusCode) -> Response {
-        self.json(status, fault::body(fault))
+        fault::with_retry_after(self.json(status, fault::body(fault)), fault)
     }
 
     /// The response for a request that is JSON, but not a GraphQL request.

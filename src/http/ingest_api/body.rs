@@ -6,17 +6,17 @@ use async_compression::{
     tokio::bufread::{GzipDecoder, ZstdDecoder},
     zstd::DParameter,
 };
-use axum::{
-    body::Body,
-    http::{HeaderMap, header},
-};
-use futures_util::StreamExt;
+use axum::http::{HeaderMap, header};
+use futures_util::stream;
 use thiserror::Error;
 use tokio::io::{AsyncBufRead, BufReader};
 use tokio_util::io::StreamReader;
 
 use crate::{
-    http::media_type,
+    http::{
+        in_flight::{Broken, CountedBody},
+        media_type,
+    },
     ingest::formats::{Format, ReadError},
 };
 
@@ -68,14 +68,17 @@ pub fn encoding(headers: &HeaderMap) -> Option<Encoding> {
 struct TooManyBytes(u64);
 
 /// The decoded bytes of a body whose encoded bytes are limited to `bytes_max`.
-pub fn decoded(body: Body, encoding: Encoding, bytes_max: u64) -> Pin<Box<dyn AsyncBufRead + Send>> {
-    let mut bytes = 0;
-    let pieces = body.into_data_stream().map(move |piece| {
-        let piece = piece.map_err(io::Error::other)?;
-        bytes += u64::try_from(piece.len()).unwrap_or(u64::MAX);
-        if bytes > bytes_max { Err(io::Error::other(TooManyBytes(bytes_max))) } else { Ok(piece) }
+pub fn decoded(body: CountedBody, encoding: Encoding, bytes_max: u64) -> Pin<Box<dyn AsyncBufRead + Send>> {
+    let pieces = stream::unfold((body, 0), move |(mut body, mut bytes)| async move {
+        let piece = body.next().await?;
+        bytes += piece.as_ref().map_or(0, |piece| u64::try_from(piece.len()).unwrap_or(u64::MAX));
+        let piece = match piece {
+            Ok(_) if bytes > bytes_max => Err(io::Error::other(TooManyBytes(bytes_max))),
+            piece => piece.map_err(io::Error::other),
+        };
+        Some((piece, (body, bytes)))
     });
-    let encoded = StreamReader::new(pieces);
+    let encoded = StreamReader::new(Box::pin(pieces));
     match encoding {
         Encoding::Identity => Box::pin(encoded),
         Encoding::Gzip => {
@@ -100,6 +103,12 @@ pub fn is_too_large(broken: &ReadError) -> bool {
     }
 }
 
+/// True if reading failed because the body gave way to others.
+pub fn is_without_room(broken: &ReadError) -> bool {
+    let ReadError::Source(error) = broken else { return false };
+    matches!(error.get_ref().and_then(|cause| cause.downcast_ref()), Some(Broken::NoRoom))
+}
+
 fn is_caused_by<E: std::error::Error + 'static>(error: &io::Error) -> bool {
     error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<E>)
 }
@@ -107,7 +116,7 @@ fn is_caused_by<E: std::error::Error + 'static>(error: &io::Error) -> bool {
 /// The message for a body that could not be read to its end.
 pub fn message(broken: &ReadError, encoding: Encoding) -> String {
     match broken {
-        ReadError::Source(error) if is_caused_by::<axum::Error>(error) => "ended before it was complete".to_owned(),
+        ReadError::Source(error) if is_caused_by::<Broken>(error) => "ended before it was complete".to_owned(),
         ReadError::Source(_) if encoding == Encoding::Gzip => "is not complete and valid gzip".to_owned(),
         ReadError::Source(_) if encoding == Encoding::Zstd => {
             format!("is not complete and valid zstd with a window of at most {} MiB", (1 << ZSTD_WINDOW_LOG_MAX) >> 20)

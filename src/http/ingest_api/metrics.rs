@@ -19,7 +19,13 @@ use crate::{
     config::Config,
     error::Error,
     graphql::node::NodeId,
-    http::{caller::Caller, fault, origin, state::HttpState},
+    http::{
+        caller::Caller,
+        fault,
+        in_flight::{Held, no_room},
+        origin,
+        state::HttpState,
+    },
     ingest::{
         self, FieldError, Mode,
         bulk::{Bulk, Options, RejectedIndexes},
@@ -33,6 +39,8 @@ pub const PATH: &str = "/ingest/v1/metrics";
 
 /// The source recorded in the ledger.
 const SOURCE: &str = "bulk";
+/// Room for parsed rows is taken in steps of this many bytes.
+const COUNTED_BYTES: usize = 64 * 1_024;
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const ENCODINGS: HeaderValue = HeaderValue::from_static("gzip, zstd");
 
@@ -155,13 +163,15 @@ impl MetricsRequest {
             fault.log();
             return fault::response_by_code(&fault);
         }
+        let body = state.in_flight.stream(body);
+        let held = body.held();
         let source = body::decoded(body, self.encoding, bytes_max);
         let records = RecordReader::new(source, self.format, bytes_max);
         let rejected = RejectedIndexes::Discarded;
         let options = Options { source: SOURCE, mode: self.mode, part_rows: state.config.ingest.part_rows, rejected };
         let mut bulk = Bulk::new(caller.viewer.scope(), &state.ingest, options);
         let cursors = &state.cursors;
-        match self.take(records, &mut bulk, &state.config).await {
+        match self.take(records, &mut bulk, &held, &state.config).await {
             Ok(()) => summary::complete(bulk.summary(), cursors),
             Err(Interruption { fault, status }) => {
                 fault.log();
@@ -175,11 +185,14 @@ impl MetricsRequest {
         &self,
         mut records: RecordReader<R>,
         bulk: &mut Bulk<'_>,
+        held: &Held,
         config: &Config,
     ) -> Result<(), Interruption> {
         let mut deadline = pin!(sleep(config.server.ingest_body_timeout));
         let key = self.key.as_deref();
         let mut index = 0;
+        // Bytes of rows for which no room is taken yet.
+        let mut uncounted = 0;
         loop {
             // The timeout applies to receiving the body, not to storing its parts.
             let record = tokio::select! {
@@ -194,8 +207,15 @@ impl MetricsRequest {
                 Err(broken) => return Err(self.broken(&broken, config.limits.ingest_body_bytes_max)),
             }
             index += 1;
+            uncounted += size_of::<ParsedRow>() + records.raw().len();
+            if uncounted >= COUNTED_BYTES {
+                held.grow(uncounted).await.map_err(|_| no_room())?;
+                uncounted = 0;
+            }
             if bulk.is_full() {
                 bulk.store(key).await?;
+                held.release();
+                uncounted = 0;
             }
         }
         if index == 0 {
@@ -223,6 +243,9 @@ impl MetricsRequest {
     fn broken(&self, broken: &ReadError, bytes_max: u64) -> Interruption {
         if body::is_too_large(broken) {
             return Interruption { fault: too_large(bytes_max), status: StatusCode::PAYLOAD_TOO_LARGE };
+        }
+        if body::is_without_room(broken) {
+            return no_room().into();
         }
         let fault = Error::input("body", body::message(broken, self.encoding));
         Interruption { fault, status: StatusCode::BAD_REQUEST }

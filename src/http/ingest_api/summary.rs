@@ -53,12 +53,8 @@ pub fn complete(summary: &Summary, cursors: &Cursors) -> Response {
 /// The response if the body was not read to its end. The rows that the summary counts as accepted are stored.
 pub fn interrupted(summary: &Summary, cursors: &Cursors, fault: &Error, status: StatusCode) -> Response {
     let message = fault.to_string();
-    let mut response =
-        respond(status, summary, cursors, Some(ErrorBody { code: fault.code().as_str(), message: &message }));
-    if let Error::Unavailable { retry_after_s, .. } = fault {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_s));
-    }
-    response
+    let error = ErrorBody { code: fault.code().as_str(), message: &message };
+    fault::with_retry_after(respond(status, summary, cursors, Some(error)), fault)
 }
 
 /// The status of a fault of the write path.

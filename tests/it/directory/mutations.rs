@@ -41,7 +41,7 @@ fn failure(code: &str, field: &str) -> Vec<(String, String)> {
 
 on_both_databases! {
     async fn names_of_any_size_are_refused_and_never_repeated(database: TestDatabase) {
-        let settings = "self_monitoring.enabled = false\nlimits.body_bytes_max = 50000000";
+        let settings = "self_monitoring.enabled = false\nlimits.body_bytes_max = 50000000\nlimits.bodies_bytes_max = 50000000";
         let server = Server::start(database, Clock::fixed(NOW), settings).await;
         let world = server.seed("organizations=1").await;
         let new = |name: String, email: String| {

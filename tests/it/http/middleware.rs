@@ -9,6 +9,7 @@ use perfgraph::{
     config::Config,
     db::StatementLog,
     http::{
+        in_flight::InFlight,
         listener,
         router::guarded,
         state::{HttpState, SharedState},
@@ -236,6 +237,7 @@ async fn a_panic_costs_one_answer() {
     let server = server("").await;
     let core = server.app.core();
     let config = Arc::new(Config::default());
+    let sockets = Arc::new(Semaphore::new(1));
     let state = HttpState::new(SharedState {
         engine: server.app.engine().clone(),
         ingest: core.ingest.clone(),
@@ -243,17 +245,18 @@ async fn a_panic_costs_one_answer() {
         database: core.database.clone(),
         config: Arc::clone(&config),
         random: Random::seeded(1),
+        in_flight: InFlight::new(config.limits.bodies_bytes_max),
         recorder: Recorder::disabled(core.clock.clone()),
         leaving: CancellationToken::new(),
         draining: CancellationToken::new(),
-        sockets: Arc::new(Semaphore::new(1)),
+        sockets: Arc::clone(&sockets),
         streams: Arc::new(Semaphore::new(1)),
     });
     let routes = Router::new().route("/panic", get(planted)).route("/fine", get(|| async { "fine" }));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let running = tokio::spawn(listener::serve(listener, guarded(routes, state), config, stop.clone()));
+    let running = tokio::spawn(listener::serve(listener, guarded(routes, state), config, sockets, stop.clone()));
     let client = client();
     let ids = Random::seeded(1);
     for _ in 0..2 {
