@@ -1,7 +1,7 @@
-//! Directives by which a schema declares the cost of its fields and the resumption of its subscriptions.
+//! Directives by which a schema declares the cost of its fields, the resumption of its subscriptions and its filters.
 //!
-//! A schema applies them to field definitions; `schema/declarations.rs` reads them back from the schema's text. `@listSize`
-//! follows the draft of the IBM cost directives, where one exists for the purpose.
+//! A schema applies them to field definitions, and `@conditions` to input types; `schema/` reads them back from the
+//! schema's text. `@listSize` follows the draft of the IBM cost directives, where one exists for the purpose.
 
 use async_graphql::TypeDirective;
 
@@ -65,3 +65,10 @@ pub fn resumable(
     replayed: bool,
 ) {
 }
+
+/// Declares that the fields of an input type are conditions, which select what an operation reads or changes. Leaving a
+/// condition out selects more, so a null is never taken for it: null is an error wherever a condition stands. A variable
+/// without a value leaves the condition out in a query or a subscription, and is an error in a mutation, where the type
+/// itself must not be null either.
+#[TypeDirective(location = "InputObject", name = "conditions")]
+pub fn conditions() {}

@@ -4,6 +4,7 @@
 //! not send the text. A document is not secret and grants no rights; the caller's scope decides what it reads.
 
 mod arguments;
+pub mod conditions;
 mod document;
 mod hash;
 mod merging;
@@ -126,10 +127,11 @@ impl Documents {
         self.validator.check(&parsed)?;
         let refuse_at = |error, code| Box::new(error::refuse_as(error, code));
         omissions::check(&parsed).map_err(|error| refuse_at(error, Code::GraphqlValidationFailed))?;
-        arguments::check(&self.types, &parsed).map_err(|error| refuse_at(error, Code::BadUserInput))?;
+        let conditions = arguments::check(&self.types, &parsed);
+        let conditions = conditions.map_err(|error| refuse_at(error, Code::BadUserInput))?;
         let merges = merging::merges(&self.types, &parsed);
         let merges = merges.map_err(|error| refuse_at(error, Code::GraphqlValidationFailed))?;
-        let document = Arc::new(Document::new(parsed, text, merges));
+        let document = Arc::new(Document::new(parsed, text, conditions, merges));
         self.trusted.learn(hash, text);
         self.known.insert(hash, Arc::clone(&document));
         Ok(document)

@@ -121,13 +121,16 @@ fn set_code(error: &mut ServerError, code: Code) {
     extensions(error).set("code", code.as_str());
 }
 
+/// Names the argument that an error is about, as `extensions.field`.
+pub(super) fn name_field(error: &mut ServerError, field: &str) {
+    let mut field = field.to_owned();
+    shorten(&mut field);
+    extensions(error).set("field", field);
+}
+
 fn add_details(error: &mut ServerError, fault: &Error) {
     match fault {
-        Error::Input { field, .. } => {
-            let mut field = field.clone();
-            shorten(&mut field);
-            extensions(error).set("field", field);
-        }
+        Error::Input { field, .. } => name_field(error, field),
         Error::Limit { actual, limit, .. } => {
             extensions(error).set("actual", *actual);
             extensions(error).set("limit", *limit);

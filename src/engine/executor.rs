@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     contexts::{ContextFactory, ResolverContext},
-    documents::{Document, Documents, Trusted},
+    documents::{Document, Documents, Trusted, conditions},
     error::{self, Phase},
     guard,
     operation::{Cost, Method, OperationStream, Outcome, PreparedOperation},
@@ -262,6 +262,7 @@ impl Engine {
             return Err(refuse(no_such_operation(operation_name.as_deref(), &document)));
         };
         variables::coerce(types, definition, &mut variables).map_err(refuse)?;
+        conditions::check(operation.kind, &operation.conditions, &variables).map_err(refuse)?;
         let requested = guard::cost(types, document.parsed(), definition, &variables, limits).map_err(refuse)?;
         let cost = Cost { requested, limit: limits.cost_max };
         let (kind, has_one_root, name) = (operation.kind, operation.has_one_root, operation.label.clone());

@@ -11,8 +11,8 @@ use thiserror::Error;
 pub use declarations::{ListSize, Path as WindowPath, Resumption, SlicingArgument, TimeBuckets, TimeWindow};
 pub(in crate::engine) use executable::Purpose;
 pub use executable::{Executable, SchemaSource};
-pub(in crate::engine) use types::InputType;
 pub use types::{FieldDefinition, InputField, ObjectFields, ScalarRule, SchemaTypes, named};
+pub(in crate::engine) use types::{InputObject, InputType};
 
 /// A schema that the engine does not execute.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

@@ -10,10 +10,13 @@ use std::fmt::{self, Write};
 
 use async_graphql::{
     Value, Variables,
-    parser::types::{BaseType, OperationDefinition, Type},
+    parser::types::{BaseType, OperationDefinition, OperationType, Type},
 };
 
-use super::schema::{InputType, SchemaTypes};
+use super::{
+    documents::conditions::{NULL_CONDITION, Place},
+    schema::{InputType, SchemaTypes},
+};
 use crate::error::{Error, Result};
 pub use absent::drop_absent;
 
@@ -85,12 +88,15 @@ pub fn coerce(types: &SchemaTypes, operation: &OperationDefinition, variables: &
 }
 
 fn check(types: &SchemaTypes, operation: &OperationDefinition, variables: &Variables) -> Result<()> {
+    let checker = VariableCheck { types, kind: operation.ty };
     for definition in &operation.variable_definitions {
         let definition = &definition.node;
         let (name, wanted) = (&definition.name.node, &definition.var_type.node);
         let path = ValuePath::Variable(name);
         match variables.get(name) {
-            Some(value) => check_value(types, wanted, value, path)?,
+            // A null variable is checked where it is used.
+            Some(Value::Null) if wanted.nullable => {}
+            Some(value) => checker.value(wanted, value, path, Place::Elsewhere)?,
             None if wanted.nullable || definition.default_value.is_some() => {}
             None => return path.refuse(format!("is missing; the operation needs a value of type {wanted}")),
         }
@@ -98,56 +104,65 @@ fn check(types: &SchemaTypes, operation: &OperationDefinition, variables: &Varia
     Ok(())
 }
 
-fn check_value(types: &SchemaTypes, wanted: &Type, value: &Value, path: ValuePath<'_>) -> Result<()> {
-    match (value, &wanted.base) {
-        (Value::Null, _) if wanted.nullable => Ok(()),
-        (Value::Null, _) => path.refuse(format!("must be a value of type {wanted}, not null")),
-        (Value::List(items), BaseType::List(item)) => {
-            let mut items = items.iter().enumerate();
-            items.try_for_each(|(index, value)| check_value(types, item, value, ValuePath::Item(&path, index)))
-        }
-        // A single value stands for a list of one.
-        (value, BaseType::List(item)) => check_value(types, item, value, path),
-        (value, BaseType::Named(name)) => check_named(types, name, value, path),
-    }
+/// Checks the values of one operation's variables.
+struct VariableCheck<'a> {
+    types: &'a SchemaTypes,
+    kind: OperationType,
 }
 
-fn check_named(types: &SchemaTypes, name: &str, value: &Value, path: ValuePath<'_>) -> Result<()> {
-    match types.get(name) {
-        // Validation has refused a variable of another type.
-        None => Ok(()),
-        Some(InputType::Scalar(scalar)) => match scalar.refuses(value) {
+impl VariableCheck<'_> {
+    fn value(&self, wanted: &Type, value: &Value, path: ValuePath<'_>, place: Place) -> Result<()> {
+        match (value, &wanted.base) {
+            (Value::Null, _) if !wanted.nullable => path.refuse(format!("must be a value of type {wanted}, not null")),
+            (Value::Null, _) if place.refuses_null(self.kind, self.types, wanted) => path.refuse(NULL_CONDITION),
+            (Value::Null, _) => Ok(()),
+            (Value::List(items), BaseType::List(item)) => {
+                let mut items = items.iter().enumerate();
+                items.try_for_each(|(index, value)| self.value(item, value, ValuePath::Item(&path, index), place))
+            }
+            // A single value stands for a list of one.
+            (value, BaseType::List(item)) => self.value(item, value, path, place),
+            (value, BaseType::Named(name)) => self.named(name, value, path),
+        }
+    }
+
+    fn named(&self, name: &str, value: &Value, path: ValuePath<'_>) -> Result<()> {
+        match self.types.get(name) {
+            // Validation has refused a variable of another type.
             None => Ok(()),
-            Some(expected) => path.refuse(format!("must be {expected}, not {}", ValuePreview(value))),
-        },
-        Some(InputType::Enum(values)) => match value {
-            Value::String(text) if values.iter().any(|one| one == text) => Ok(()),
-            Value::Enum(name) if values.iter().any(|one| one == name) => Ok(()),
-            other => path.refuse(format!("must be one of {}, not {}", values.join(", "), ValuePreview(other))),
-        },
-        Some(InputType::Object(object)) => {
-            let Value::Object(given) = value else {
-                return path.refuse(format!("must be an object of type {name}, not {}", ValuePreview(value)));
-            };
-            for (field, value) in given {
-                let Some(known) = object.fields.iter().find(|known| known.name == field.as_str()) else {
-                    let close = object.closest(field);
-                    let advice = close.map_or_else(String::new, |close| format!("; did you mean {close}?"));
-                    return ValuePath::Field(&path, field).refuse(format!("is no field of {name}{advice}"));
+            Some(InputType::Scalar(scalar)) => match scalar.refuses(value) {
+                None => Ok(()),
+                Some(expected) => path.refuse(format!("must be {expected}, not {}", ValuePreview(value))),
+            },
+            Some(InputType::Enum(values)) => match value {
+                Value::String(text) if values.iter().any(|one| one == text) => Ok(()),
+                Value::Enum(name) if values.iter().any(|one| one == name) => Ok(()),
+                other => path.refuse(format!("must be one of {}, not {}", values.join(", "), ValuePreview(other))),
+            },
+            Some(InputType::Object(object)) => {
+                let Value::Object(given) = value else {
+                    return path.refuse(format!("must be an object of type {name}, not {}", ValuePreview(value)));
                 };
-                check_value(types, &known.wanted, value, ValuePath::Field(&path, field))?;
-            }
-            for known in object.fields.iter().filter(|known| known.is_required()) {
-                if !given.contains_key(known.name.as_str()) {
-                    let missing = format!("is missing; {name} needs a value of type {}", known.wanted);
-                    return ValuePath::Field(&path, &known.name).refuse(missing);
+                for (field, value) in given {
+                    let Some(known) = object.fields.iter().find(|known| known.name == field.as_str()) else {
+                        let close = object.closest(field);
+                        let advice = close.map_or_else(String::new, |close| format!("; did you mean {close}?"));
+                        return ValuePath::Field(&path, field).refuse(format!("is no field of {name}{advice}"));
+                    };
+                    self.value(&known.wanted, value, ValuePath::Field(&path, field), Place::inside(object))?;
                 }
+                for known in object.fields.iter().filter(|known| known.is_required()) {
+                    if !given.contains_key(known.name.as_str()) {
+                        let missing = format!("is missing; {name} needs a value of type {}", known.wanted);
+                        return ValuePath::Field(&path, &known.name).refuse(missing);
+                    }
+                }
+                if object.is_one_of && (given.len() != 1 || given.values().any(|value| *value == Value::Null)) {
+                    let names: Vec<_> = object.fields.iter().map(|field| field.name.as_str()).collect();
+                    return path.refuse(format!("must give exactly one of {}", names.join(", ")));
+                }
+                Ok(())
             }
-            if object.is_one_of && (given.len() != 1 || given.values().any(|value| *value == Value::Null)) {
-                let names: Vec<_> = object.fields.iter().map(|field| field.name.as_str()).collect();
-                return path.refuse(format!("must give exactly one of {}", names.join(", ")));
-            }
-            Ok(())
         }
     }
 }

@@ -49,6 +49,7 @@ mod directory {
 /// Execution of GraphQL, without the nouns of the schema.
 mod engine {
     mod batches;
+    mod conditions;
     mod documents;
     mod hostile_documents;
     mod row_text;

@@ -14,27 +14,36 @@ use async_graphql::{
 };
 use async_graphql_value::Value;
 
-use super::super::schema::{InputField, InputType, SchemaTypes};
+use super::{
+    super::{
+        error,
+        schema::{InputField, InputType, SchemaTypes},
+    },
+    conditions::{ConditionVariable, NULL_CONDITION, Place},
+};
 
-/// Checks the arguments of every operation and of the fragments that it reaches.
+/// Checks the arguments of every operation and of the fragments that it reaches. Returns for each operation, in their
+/// order, the variables that stand for conditions, whose values each request checks.
 ///
 /// # Errors
 /// The first argument that does not fit, with its position.
-pub fn check(types: &SchemaTypes, document: &ExecutableDocument) -> Result<(), ServerError> {
+pub fn check(types: &SchemaTypes, document: &ExecutableDocument) -> Result<Vec<Vec<ConditionVariable>>, ServerError> {
+    let mut found = Vec::new();
     for (_, operation) in document.operations.iter() {
         let operation = &operation.node;
-        let mut check = ArgumentCheck { types, document, operation, visited: HashSet::new() };
+        let mut check = ArgumentCheck { types, document, operation, visited: HashSet::new(), conditions: Vec::new() };
         for definition in &operation.variable_definitions {
             if let Some(default) = &definition.node.default_value {
                 let value = default.node.clone().into_value();
                 let path = format!("${}", definition.node.name.node);
-                check.value(&definition.node.var_type.node, false, &value, &path, default.pos)?;
+                check.value(&definition.node.var_type.node, false, &value, (&path, default.pos), Place::Elsewhere)?;
             }
         }
         check.directives(&operation.directives)?;
         check.selection_set(types.root(operation.ty), &operation.selection_set.node)?;
+        found.push(check.conditions);
     }
-    Ok(())
+    Ok(found)
 }
 
 struct ArgumentCheck<'a> {
@@ -42,6 +51,7 @@ struct ArgumentCheck<'a> {
     document: &'a ExecutableDocument,
     operation: &'a OperationDefinition,
     visited: HashSet<&'a str>,
+    conditions: Vec<ConditionVariable>,
 }
 
 impl<'a> ArgumentCheck<'a> {
@@ -79,7 +89,7 @@ impl<'a> ArgumentCheck<'a> {
         self.selection_set(&known.output_name, &field.selection_set.node)
     }
 
-    fn directives(&self, directives: &'a [Positioned<Directive>]) -> Result<(), ServerError> {
+    fn directives(&mut self, directives: &'a [Positioned<Directive>]) -> Result<(), ServerError> {
         directives.iter().try_for_each(|directive| {
             let (name, given) = (&directive.node.name.node, &directive.node.arguments);
             let known = self.types.directive(name);
@@ -95,34 +105,58 @@ impl<'a> ArgumentCheck<'a> {
     }
 
     fn arguments(
-        &self,
+        &mut self,
         known: &[InputField],
         given: &[(Positioned<Name>, Positioned<Value>)],
     ) -> Result<(), ServerError> {
         for (name, value) in given {
             if let Some(argument) = known.iter().find(|one| one.name == name.node.as_str()) {
-                self.value(&argument.wanted, argument.default.is_some(), &value.node, &argument.name, value.pos)?;
+                let place = (argument.name.as_str(), value.pos);
+                self.value(&argument.wanted, argument.default.is_some(), &value.node, place, Place::Elsewhere)?;
             }
         }
         Ok(())
     }
 
-    fn value(&self, wanted: &Type, has_default: bool, value: &Value, path: &str, pos: Pos) -> Result<(), ServerError> {
+    fn value(
+        &mut self,
+        wanted: &Type,
+        has_default: bool,
+        value: &Value,
+        (path, pos): (&str, Pos),
+        place: Place,
+    ) -> Result<(), ServerError> {
         match (value, &wanted.base) {
-            (Value::Variable(name), _) => self.variable(wanted, has_default, name, path, pos),
+            (Value::Variable(name), _) => {
+                self.variable(wanted, has_default, name, path, pos)?;
+                if place.refuses_null(self.operation.ty, self.types, wanted) {
+                    self.condition(name, path);
+                }
+                Ok(())
+            }
+            (Value::Null, _) if place.refuses_null(self.operation.ty, self.types, wanted) => {
+                Err(refuse(path, pos, NULL_CONDITION))
+            }
             (Value::Null, _) if wanted.nullable => Ok(()),
             (Value::Null, _) => Err(refuse(path, pos, &format!("must be a value of type {wanted}, not null"))),
-            (Value::List(items), BaseType::List(item)) => items
-                .iter()
-                .enumerate()
-                .try_for_each(|(index, value)| self.value(item, false, value, &format!("{path}[{index}]"), pos)),
-            (value, BaseType::List(item)) => self.value(item, false, value, path, pos),
+            (Value::List(items), BaseType::List(item)) => items.iter().enumerate().try_for_each(|(index, value)| {
+                self.value(item, false, value, (&format!("{path}[{index}]"), pos), place)
+            }),
+            (value, BaseType::List(item)) => self.value(item, false, value, (path, pos), place),
             (value, BaseType::Named(name)) => self.named(name, value, path, pos),
         }
     }
 
-    fn named(&self, name: &str, value: &Value, path: &str, pos: Pos) -> Result<(), ServerError> {
-        match self.types.get(name) {
+    /// Notes a variable that stands for a condition, if it can be null.
+    fn condition(&mut self, name: &Name, path: &str) {
+        if self.declared(name).is_some_and(|(declared, _)| declared.nullable) {
+            self.conditions.push(ConditionVariable { name: name.clone(), path: path.into() });
+        }
+    }
+
+    fn named(&mut self, name: &str, value: &Value, path: &str, pos: Pos) -> Result<(), ServerError> {
+        let types = self.types;
+        match types.get(name) {
             None => Ok(()),
             Some(InputType::Scalar(scalar)) => {
                 let literal = match value {
@@ -142,6 +176,7 @@ impl<'a> ArgumentCheck<'a> {
                 let Value::Object(given) = value else {
                     return Err(refuse(path, pos, &format!("must be an object of type {name}")));
                 };
+                let place = Place::inside(object);
                 for (field, value) in given {
                     let Some(known) = object.fields.iter().find(|known| known.name == field.as_str()) else {
                         let close = object.closest(field);
@@ -149,7 +184,7 @@ impl<'a> ArgumentCheck<'a> {
                         return Err(refuse(&format!("{path}.{field}"), pos, &format!("is no field of {name}{advice}")));
                     };
                     let inner = format!("{path}.{field}");
-                    self.value(&known.wanted, known.default.is_some(), value, &inner, pos)?;
+                    self.value(&known.wanted, known.default.is_some(), value, (&inner, pos), place)?;
                 }
                 let missing =
                     object.fields.iter().find(|known| known.is_required() && !given.contains_key(&*known.name));
@@ -210,7 +245,9 @@ fn fits_base(declared: &BaseType, wanted: &BaseType) -> bool {
 }
 
 fn refuse(path: &str, pos: Pos, what: &str) -> ServerError {
-    ServerError::new(format!("{path}: {what}"), Some(pos))
+    let mut refused = ServerError::new(format!("{path}: {what}"), Some(pos));
+    error::name_field(&mut refused, path);
+    refused
 }
 
 #[cfg(test)]
@@ -221,7 +258,7 @@ mod tests {
 
     fn checked(text: &str) -> String {
         let document = parse_query(text).unwrap();
-        check(&SchemaTypes::of_this_server(), &document).map_or_else(|error| error.message, |()| "fits".to_owned())
+        check(&SchemaTypes::of_this_server(), &document).map_or_else(|error| error.message, |_| "fits".to_owned())
     }
 
     #[test]

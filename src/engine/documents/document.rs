@@ -5,6 +5,7 @@ use async_graphql::{
     parser::types::{ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet},
 };
 
+use super::conditions::ConditionVariable;
 use crate::engine::guard;
 
 /// A document within limits and valid.
@@ -28,6 +29,8 @@ pub struct DocumentOperation {
     pub label: Option<String>,
     /// It has one root field and no root fragments.
     pub has_one_root: bool,
+    /// The variables that stand for conditions and can be null.
+    pub conditions: Vec<ConditionVariable>,
     name: Option<Name>,
 }
 
@@ -35,14 +38,17 @@ pub struct DocumentOperation {
 const BYTES_PER_TEXT_BYTE: usize = 80;
 
 impl Document {
-    /// A document that passed the guard and validation. `merges` says that values have to be merged.
-    pub fn new(parsed: ExecutableDocument, text: &str, merges: bool) -> Self {
-        let operations = parsed.operations.iter().map(|(name, operation)| DocumentOperation {
-            kind: operation.node.ty,
-            label: name.map(|name| format!("{} {name}", operation.node.ty)),
-            has_one_root: has_one_root(&operation.node.selection_set.node),
-            name: name.cloned(),
-        });
+    /// A document that passed the guard and validation. `conditions` are the variables that stand for conditions, for
+    /// each operation in their order. `merges` says that values have to be merged.
+    pub fn new(parsed: ExecutableDocument, text: &str, conditions: Vec<Vec<ConditionVariable>>, merges: bool) -> Self {
+        let operations =
+            parsed.operations.iter().zip(conditions).map(|((name, operation), conditions)| DocumentOperation {
+                kind: operation.node.ty,
+                label: name.map(|name| format!("{} {name}", operation.node.ty)),
+                has_one_root: has_one_root(&operation.node.selection_set.node),
+                conditions,
+                name: name.cloned(),
+            });
         let operations = operations.collect();
         let introspects = introspects(&parsed);
         Self { parsed, operations, text_bytes: text.len(), canonical: canonical(text), merges, introspects }
@@ -130,7 +136,9 @@ mod tests {
     use super::*;
 
     fn document(text: &str) -> Document {
-        Document::new(parse_query(text).unwrap(), text, false)
+        let parsed = parse_query(text).unwrap();
+        let conditions = vec![Vec::new(); parsed.operations.iter().count()];
+        Document::new(parsed, text, conditions, false)
     }
 
     #[test]

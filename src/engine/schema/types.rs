@@ -58,6 +58,8 @@ pub(in crate::engine) enum InputType {
 pub(in crate::engine) struct InputObject {
     pub fields: Vec<InputField>,
     pub is_one_of: bool,
+    /// `@conditions`: its fields select what an operation reads or changes.
+    pub are_conditions: bool,
 }
 
 /// An argument or a field of an input object.
@@ -195,6 +197,11 @@ impl SchemaTypes {
         self.objects.get(parent)?.get(name)
     }
 
+    /// The fields of the input type, without its lists, are conditions.
+    pub(in crate::engine) fn has_conditions(&self, wanted: &Type) -> bool {
+        matches!(self.get(named(wanted)), Some(InputType::Object(object)) if object.are_conditions)
+    }
+
     /// The type of the root fields of an operation.
     pub fn root(&self, kind: OperationType) -> &str {
         match kind {
@@ -273,8 +280,8 @@ impl InputType {
                 Self::Enum(values.values.iter().map(|value| value.node.value.node.to_string()).collect())
             }
             TypeKind::InputObject(object) => {
-                let is_one_of = definition.directives.iter().any(|directive| directive.node.name.node == "oneOf");
-                Self::Object(InputObject::of(object, is_one_of))
+                let has = |name: &str| definition.directives.iter().any(|one| one.node.name.node == name);
+                Self::Object(InputObject::of(object, has("oneOf"), has("conditions")))
             }
             _ => return Ok(None),
         }))
@@ -282,8 +289,9 @@ impl InputType {
 }
 
 impl InputObject {
-    fn of(object: &InputObjectType, is_one_of: bool) -> Self {
-        Self { fields: object.fields.iter().map(|field| InputField::of(&field.node)).collect(), is_one_of }
+    fn of(object: &InputObjectType, is_one_of: bool, are_conditions: bool) -> Self {
+        let fields = object.fields.iter().map(|field| InputField::of(&field.node)).collect();
+        Self { fields, is_one_of, are_conditions }
     }
 
     /// The field that a misspelt name most likely means.

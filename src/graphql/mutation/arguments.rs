@@ -8,8 +8,8 @@ use crate::{
         team,
     },
     error::{Error, Result},
-    graphql::{context::RequestContext, node::NodeId},
-    model::{Assignment, EmployeeId, Key, ProblemKind},
+    graphql::{context::RequestContext, node::NodeId, scalars::DateTime},
+    model::{Assignment, EmployeeId, Key, ProblemKind, Timestamp},
 };
 
 /// The decoded id, or a `NOT_FOUND` problem that names the field.
@@ -23,6 +23,18 @@ pub(super) fn assignment<T>(value: MaybeUndefined<T>) -> Assignment<T> {
         MaybeUndefined::Undefined => Assignment::Keep,
         MaybeUndefined::Null => Assignment::Clear,
         MaybeUndefined::Value(value) => Assignment::Set(value),
+    }
+}
+
+/// The time of an optimistic lock. Null would lift the lock without a word.
+pub(super) fn lock(if_updated_at: MaybeUndefined<DateTime>) -> Result<Option<Timestamp>> {
+    match if_updated_at {
+        MaybeUndefined::Undefined => Ok(None),
+        MaybeUndefined::Value(time) => Ok(Some(time.0)),
+        MaybeUndefined::Null => {
+            let message = "cannot be null; leave it out to overwrite other changes";
+            Err(Error::refused(ProblemKind::Invalid, "ifUpdatedAt", message))
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID, MaybeUndefined, Object};
 
-use super::arguments::{assignment, named};
+use super::arguments::{assignment, lock, named};
 use crate::{
     directory::employee::{self, EmployeeChange, EmployeesChange, NewEmployee},
     engine::spelling,
@@ -122,7 +122,7 @@ async fn update(request: &RequestContext, input: UpdateEmployeeInput) -> Result<
         department: assignment(input.department),
         salary: assignment(input.salary),
         is_active: assignment(input.is_active),
-        if_updated_at: input.if_updated_at.map(|time| time.0),
+        if_updated_at: lock(input.if_updated_at)?,
     };
     employee::update(request.scope(), &request.writer(), id, change, request.services.clock.now()).await?;
     Ok(id)

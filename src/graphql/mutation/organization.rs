@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID, Object};
 
-use super::arguments::{assignment, named};
+use super::arguments::{assignment, lock, named};
 use crate::{
     directory::organization::{self, NewOrganization, OrganizationChange},
     engine::spelling,
@@ -75,7 +75,7 @@ async fn update(request: &RequestContext, input: UpdateOrganizationInput) -> Res
     let change = OrganizationChange {
         name: assignment(input.name),
         is_active: assignment(input.is_active),
-        if_updated_at: input.if_updated_at.map(|time| time.0),
+        if_updated_at: lock(input.if_updated_at)?,
     };
     organization::update(request.scope(), &request.writer(), id, change, request.services.clock.now()).await?;
     Ok(id)

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID, Object};
 
-use super::arguments::{assignment, employees, members, named};
+use super::arguments::{assignment, employees, lock, members, named};
 use crate::{
     directory::{
         self,
@@ -149,8 +149,7 @@ async fn update(request: &RequestContext, input: UpdateProjectInput) -> Result<K
         Assignment::Clear => Assignment::Clear,
         Assignment::Keep => Assignment::Keep,
     };
-    let if_updated_at = input.if_updated_at.map(|time| time.0);
-    let change = ProjectChange { name: assignment(input.name), status, if_updated_at };
+    let change = ProjectChange { name: assignment(input.name), status, if_updated_at: lock(input.if_updated_at)? };
     project::update(request.scope(), &request.writer(), id, change, request.services.clock.now()).await?;
     request.services.ingest.forget(request.scope(), id);
     Ok(id)

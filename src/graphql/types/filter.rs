@@ -9,10 +9,14 @@ use async_graphql::InputObject;
 pub use directory::{EmployeeFilter, OrganizationFilter, ProjectFilter};
 pub use metric::{MetricFilter, StreamFilter, question, stream};
 
-use crate::model::filter::{self, Number};
+use crate::{
+    engine::directives,
+    model::filter::{self, Number},
+};
 
 /// Conditions on a string, compared byte by byte: case-sensitive. All given conditions must hold.
 #[derive(Clone, Debug, Default, InputObject)]
+#[graphql(directive = directives::conditions::apply())]
 pub struct StringFilter {
     /// Equal to this value.
     pub eq: Option<String>,
@@ -29,6 +33,7 @@ pub struct StringFilter {
 
 /// Conditions on an integer. All given conditions must hold.
 #[derive(Clone, Debug, Default, InputObject)]
+#[graphql(directive = directives::conditions::apply())]
 pub struct IntFilter {
     /// Equal to this value.
     pub eq: Option<i32>,
@@ -47,6 +52,7 @@ pub struct IntFilter {
 
 /// Conditions on a number. All given conditions must hold. A null number meets none of them.
 #[derive(Clone, Copy, Debug, Default, InputObject)]
+#[graphql(directive = directives::conditions::apply())]
 pub struct FloatFilter {
     /// Equal to this value.
     pub eq: Option<f64>,

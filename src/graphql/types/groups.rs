@@ -14,6 +14,7 @@ use super::{
     stats::{self, MetricAggregate, Statistic},
 };
 use crate::{
+    engine::directives,
     error::{Error, Result},
     graphql::{context::request, loaders::AskedRow, node::NodeId, scalars::Duration, selection, sizes},
     model::{Timestamp, filter::NumberFilter},
@@ -52,6 +53,7 @@ pub struct GroupKeyValue {
 
 /// Keeps groups whose statistic matches. A null statistic, such as the average of no measurements, never matches.
 #[derive(Clone, Copy, Debug, InputObject)]
+#[graphql(directive = directives::conditions::apply())]
 pub struct HavingInput {
     /// The statistic to compare.
     pub statistic: Statistic,

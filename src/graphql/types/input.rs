@@ -25,8 +25,8 @@ pub struct UpdateOrganizationInput {
     /// True if the organization is in use. A label for clients: false restricts nothing.
     pub is_active: MaybeUndefined<bool>,
     /// Optimistic lock: pass `updatedAt` exactly as read, with microseconds. If the object has changed since, nothing
-    /// is written and the result is a `CONFLICT`. Without it, the update overwrites other changes.
-    pub if_updated_at: Option<DateTime>,
+    /// is written and the result is a `CONFLICT`. Without it, the update overwrites other changes; null is `INVALID`.
+    pub if_updated_at: MaybeUndefined<DateTime>,
 }
 
 /// The values of a new employee.
@@ -63,8 +63,8 @@ pub struct UpdateEmployeeInput {
     /// True if the person still works for the organization.
     pub is_active: MaybeUndefined<bool>,
     /// Optimistic lock: pass `updatedAt` exactly as read, with microseconds. If the object has changed since, nothing
-    /// is written and the result is a `CONFLICT`. Without it, the update overwrites other changes.
-    pub if_updated_at: Option<DateTime>,
+    /// is written and the result is a `CONFLICT`. Without it, the update overwrites other changes; null is `INVALID`.
+    pub if_updated_at: MaybeUndefined<DateTime>,
 }
 
 /// The values of a new project.
@@ -94,8 +94,8 @@ pub struct UpdateProjectInput {
     /// New status of the project.
     pub status: MaybeUndefined<ProjectStatus>,
     /// Optimistic lock: pass `updatedAt` exactly as read, with microseconds. If the object has changed since, nothing
-    /// is written and the result is a `CONFLICT`. Without it, the update overwrites other changes.
-    pub if_updated_at: Option<DateTime>,
+    /// is written and the result is a `CONFLICT`. Without it, the update overwrites other changes; null is `INVALID`.
+    pub if_updated_at: MaybeUndefined<DateTime>,
 }
 
 /// The organization to delete.

@@ -311,7 +311,6 @@ on_both_databases! {
             (json!({ "or": [{}, { "or": [] }] }), 10),
             (json!({ "name": {} }), 10),
             (json!({ "name": { "in": [] } }), 0),
-            (json!({ "name": null, "not": null, "and": null }), 10),
             (json!({ "salary": {} }), 10),
             (json!({ "organizationId": organization }), 5),
             (json!({ "projectId": project }), 2),

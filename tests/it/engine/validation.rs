@@ -121,6 +121,7 @@ async fn every_difference_to_the_independent_implementation_occurs() {
     let schema = schema();
     let texts = [
         "{ metricStats(filter: { time: { last: \"an hour\" } }) { count } }",
+        "{ employees(filter: { isActive: null }) { totalCount } }",
         "{ metricStats(filter: { time: {} }) { count } }",
         "{ employees(filter: { isActive: true, isActive: true }) { totalCount } }",
         "query($a: [ID!]) { node(id: 1) { id } nodes(ids: [$a]) { id } }",

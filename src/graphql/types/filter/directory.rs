@@ -8,13 +8,16 @@ use super::{
 };
 use crate::{
     directory::filter::{EmployeeCondition, OrganizationCondition, ProjectCondition},
+    engine::directives,
     error::Result,
     graphql::{node::NodeId, types::project_status::ProjectStatus},
     model::filter::Filter,
 };
 
-/// Conditions on organizations. All given conditions must hold; an empty filter matches every organization.
+/// Conditions on organizations. All given conditions must hold; an empty filter matches every organization. A condition
+/// that is null is an error; leave it out instead.
 #[derive(Clone, Debug, Default, InputObject)]
+#[graphql(directive = directives::conditions::apply())]
 pub struct OrganizationFilter {
     /// Matches if all of these filters match. An empty list always matches. At most 8 levels of `and`, `or` and `not`,
     /// and 200 conditions in the whole filter.
@@ -30,8 +33,10 @@ pub struct OrganizationFilter {
 }
 
 /// Conditions on employees. All given conditions must hold; an empty filter matches every employee. An unknown id
-/// matches nothing.
+/// matches nothing. A condition that is null is an error; leave it out instead. A condition whose variable has no value
+/// counts as left out in a query, and is an error in a mutation.
 #[derive(Clone, Debug, Default, InputObject)]
+#[graphql(directive = directives::conditions::apply())]
 pub struct EmployeeFilter {
     /// Matches if all of these filters match. An empty list always matches. At most 8 levels of `and`, `or` and `not`,
     /// and 200 conditions in the whole filter.
@@ -57,8 +62,9 @@ pub struct EmployeeFilter {
 }
 
 /// Conditions on projects. All given conditions must hold; an empty filter matches every project. An unknown id matches
-/// nothing.
+/// nothing. A condition that is null is an error; leave it out instead.
 #[derive(Clone, Debug, Default, InputObject)]
+#[graphql(directive = directives::conditions::apply())]
 pub struct ProjectFilter {
     /// Matches if all of these filters match. An empty list always matches. At most 8 levels of `and`, `or` and `not`,
     /// and 200 conditions in the whole filter.

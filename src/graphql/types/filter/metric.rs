@@ -5,7 +5,7 @@ use async_graphql::{ID, InputObject, OneofObject};
 use super::{IntFilter, StringFilter};
 use crate::{
     directory::ReleaseFields,
-    engine::spelling,
+    engine::{directives, spelling},
     error::{Error, Result},
     graphql::{
         context::RequestContext,
@@ -21,6 +21,7 @@ use crate::{
 
 /// A window of time with explicit bounds.
 #[derive(Clone, Copy, Debug, InputObject)]
+#[graphql(directive = directives::conditions::apply())]
 pub struct TimeInterval {
     /// Start of the window, inclusive. Required, unless the deprecated `from` is given.
     pub start: Option<DateTime>,
@@ -36,7 +37,7 @@ pub struct TimeInterval {
 
 /// A window of time, given in exactly one of these ways.
 #[derive(Clone, Debug, OneofObject)]
-#[graphql(name = "TimeRange")]
+#[graphql(name = "TimeRange", directive = directives::conditions::apply())]
 pub enum TimeRangeInput {
     /// A window that ends now, for example `PT24H`. A window of one hour or more consists of whole minutes: its length
     /// is rounded up, and the current minute is included.
@@ -52,10 +53,11 @@ pub enum TimeRangeInput {
     Release(ID),
 }
 
-/// Conditions on measurements. All given conditions must hold. `statusCode`, `names`, `releaseVersions` and `releaseId`
-/// need raw measurements, which are kept for 7 days by default. With one of them, older parts of the window are left
-/// out (see `Accuracy.start`); an error if the whole window is older.
+/// Conditions on measurements. All given conditions must hold; one that is null is an error. `statusCode`, `names`,
+/// `releaseVersions` and `releaseId` need raw measurements, which are kept for 7 days by default. With one of them,
+/// older parts of the window are left out (see `Accuracy.start`); an error if the whole window is older.
 #[derive(Clone, Debug, InputObject)]
+#[graphql(directive = directives::conditions::apply())]
 pub struct MetricFilter {
     /// Time window of the measurements. Defaults to the last 24 hours.
     pub time: Option<TimeRangeInput>,
@@ -91,9 +93,10 @@ pub struct MetricFilter {
     pub exact: Option<bool>,
 }
 
-/// Conditions on the measurements of a stream or of a live window. All given conditions must hold. An unknown id is an
-/// error with the code `NOT_FOUND`.
+/// Conditions on the measurements of a stream or of a live window. All given conditions must hold; one that is null is
+/// an error. An unknown id is an error with the code `NOT_FOUND`.
 #[derive(Clone, Debug, InputObject)]
+#[graphql(directive = directives::conditions::apply())]
 pub struct StreamFilter {
     /// Ids of projects that the measurements were recorded for. Defaults to all projects, also for an empty list. An
     /// error if one is not a project of `organizationId`.

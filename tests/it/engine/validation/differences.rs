@@ -32,6 +32,11 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
+        name: "null in the place of a condition",
+        reason: "the schema forbids it by @conditions, which is no directive of the specification",
+        is_met: |_, _, verdicts| we_refuse(verdicts, |ours| ours.contains("is a condition ")),
+    },
+    Difference {
         name: "@oneOf",
         reason: "apollo-compiler does not know it",
         is_met: |_, _, verdicts| {
