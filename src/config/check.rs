@@ -13,6 +13,8 @@ use super::{Config, DatabaseUrl, LiveBus, TrustedDocuments};
 const INGEST_ROWS_CEILING: usize = 16_384;
 /// SQLite limits expressions to 1,000 levels, and each condition of a disjunction adds one.
 const FILTER_CONDITIONS_CEILING: usize = 800;
+/// The JSON library reads no deeper.
+const REQUEST_DEPTH_CEILING: usize = 127;
 /// PostgreSQL refuses index entries of more than about 2,700 bytes; endpoints are unique by path and releases by version.
 const ENDPOINT_BYTES_CEILING: usize = 2_000;
 /// The smallest buffer that the HTTP library accepts for the head of a request.
@@ -82,6 +84,12 @@ fn ceilings(Config { limits, ingest, .. }: &Config) -> Vec<Problem> {
     let index = "longer values do not fit into an index of the database";
     let ceilings = [
         ("limits.ingest_rows_max", rows_max, INGEST_ROWS_CEILING, "the rows of one call share a range of ids"),
+        (
+            "limits.request_depth_max",
+            limits.request_depth_max,
+            REQUEST_DEPTH_CEILING,
+            "the reader of JSON follows no deeper",
+        ),
         (
             "limits.filter_conditions_max",
             limits.filter_conditions_max,

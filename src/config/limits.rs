@@ -9,17 +9,27 @@ use super::section::section;
 section! {
     /// Limits of one request or connection. A request beyond a limit is refused before it reaches the database.
     "limits" => Limits {
-        /// Bytes of a request's head, that is its request line and headers. At least 8192. At most 100 headers are
-        /// accepted. Beyond either the status is 431.
+        /// Bytes of a request's head, that is its request line and headers, with one space in front of each value. At least
+        /// 8192. At most 100 headers are accepted. Beyond either the status is 431.
         header_bytes_max: usize = 65_536,
         /// Bytes of a request's body. The default has room for 10,000 measurements in one mutation. Documents have their own
         /// limit.
         body_bytes_max: usize = 5_242_880,
+        /// Values (objects, lists, texts, numbers, true, false and null) in the JSON of a request, over all operations of a
+        /// batch. They are counted before any of them is read. The default has room for 10,000 measurements in one mutation.
+        request_values_max: usize = 100_000,
+        /// Depth of nested objects and lists in the JSON of a request. At most 127.
+        request_depth_max: usize = 64,
         /// Bytes of a body for `/ingest/v1/metrics`, both compressed and decompressed.
         ingest_body_bytes_max: u64 = 5_242_880,
         /// Bytes of bodies in memory, over all requests, counted as they arrive. Beyond it a client that has sent nothing for
         /// a second is refused first, then others: with status 503, to be sent again. At least `body_bytes_max`.
         bodies_bytes_max: usize = 20_971_520,
+        /// Rows of a body for `/ingest/v1/metrics` that may be refused. Beyond it, the rest of the body is counted and not
+        /// stored.
+        ingest_refused_rows_max: u64 = 10_000,
+        /// Members (gzip) or frames (zstd) of an encoded body for `/ingest/v1/metrics`.
+        ingest_body_members_max: u32 = 1_000,
         /// Bytes of a GraphQL document without its variables. At most `body_bytes_max` and `websocket_message_bytes_max`.
         document_bytes_max: usize = 32_768,
         /// Tokens (names, values, punctuation) of a document.

@@ -138,6 +138,13 @@ fn all_problems_are_reported_together_with_their_sources() {
 }
 
 #[test]
+fn json_nests_no_deeper_than_its_reader_follows() {
+    assert_eq!(read("limits.request_depth_max = 127", &[]).unwrap().limits.request_depth_max, 127);
+    let problems = problems("limits.request_depth_max = 128", &[]);
+    assert!(problems[0].starts_with("limits.request_depth_max is 128; the maximum is 127, because"), "{problems:?}");
+}
+
+#[test]
 fn origins_are_lists_of_origins_without_paths() {
     let config = read("[server]\npublic_origins = ['https://Perf.example.com:443', 'http://a:1']", &[]).unwrap();
     let texts: Vec<_> = config.server.public_origins.iter().map(super::Origin::as_str).collect();

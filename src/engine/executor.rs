@@ -261,7 +261,7 @@ impl Engine {
         let Some((operation, definition)) = document.operation(operation_name.as_deref()) else {
             return Err(refuse(no_such_operation(operation_name.as_deref(), &document)));
         };
-        variables::coerce(types, definition, &mut variables).map_err(refuse)?;
+        variables::coerce(types, definition, limits.filter_conditions_max, &mut variables).map_err(refuse)?;
         conditions::check(operation.kind, &operation.conditions, &variables).map_err(refuse)?;
         let requested = guard::cost(types, document.parsed(), definition, &variables, limits).map_err(refuse)?;
         let cost = Cost { requested, limit: limits.cost_max };

@@ -4,6 +4,7 @@
 
 mod declarations;
 mod executable;
+mod nesting;
 mod types;
 
 use thiserror::Error;
@@ -11,6 +12,7 @@ use thiserror::Error;
 pub use declarations::{ListSize, Path as WindowPath, Resumption, SlicingArgument, TimeBuckets, TimeWindow};
 pub(in crate::engine) use executable::Purpose;
 pub use executable::{Executable, SchemaSource};
+pub(in crate::engine) use nesting::Nesting;
 pub use types::{FieldDefinition, InputField, ObjectFields, ScalarRule, SchemaTypes, named};
 pub(in crate::engine) use types::{InputObject, InputType};
 

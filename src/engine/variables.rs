@@ -5,6 +5,7 @@
 //! variables, so each variable is checked once by itself.
 
 mod absent;
+mod nesting;
 
 use std::fmt::{self, Write};
 
@@ -71,12 +72,20 @@ impl fmt::Display for ValuePreview<'_> {
     }
 }
 
-/// Checks the variables of one operation and fills in absent ones from their defaults. The library applies a default where
-/// a variable is an argument, and not where it decides about `@include`.
+/// Checks the variables of one operation, drops those that it does not declare, and fills in absent ones from their
+/// defaults. The library applies a default where a variable is an argument, and not where it decides about `@include`.
 ///
 /// # Errors
-/// [`Error::Input`] with the path of the first value that does not fit.
-pub fn coerce(types: &SchemaTypes, operation: &OperationDefinition, variables: &mut Variables) -> Result<()> {
+/// [`Error::Input`] with the path of the first value that does not fit, or of a variable that nests more than
+/// `filters_max` filters.
+pub fn coerce(
+    types: &SchemaTypes,
+    operation: &OperationDefinition,
+    filters_max: usize,
+    variables: &mut Variables,
+) -> Result<()> {
+    variables.retain(|name, _| operation.variable_definitions.iter().any(|one| one.node.name.node == *name));
+    nesting::check(types, operation, filters_max, variables)?;
     check(types, operation, variables)?;
     for definition in &operation.variable_definitions {
         let (name, default) = (&definition.node.name.node, &definition.node.default_value);

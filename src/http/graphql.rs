@@ -53,7 +53,7 @@ pub async fn post(State(state): State<HttpState>, caller: Caller, headers: Heade
         Ok(explain) => explain,
         Err(fault) => return format.malformed(&fault),
     };
-    match request_body::content(&bytes, limits.batch_operations_max) {
+    match request_body::content(&bytes, limits) {
         Ok(Content::One(request)) => execute(&state, caller, explain, formats, Method::Post, *request).await,
         Ok(Content::Batch(_)) if formats.media_type.is_none() => {
             format.malformed(&Error::input("body", "must be one operation, not a batch, if the response is a stream"))
@@ -110,15 +110,15 @@ pub async fn get(
         ..GraphqlRequest::default()
     };
     if let Some(text) = parameters.variables.filter(|text| !text.is_empty()) {
-        match request_body::parse(text.as_bytes()) {
+        match request_body::property("variables", &text, &state.config.limits) {
             Ok(variables) => request.variables = variables,
-            Err(_) => return format.malformed(&Error::input("variables", "must be a JSON object")),
+            Err(fault) => return format.malformed(&fault),
         }
     }
     if let Some(text) = parameters.extensions.filter(|text| !text.is_empty()) {
-        match request_body::parse(text.as_bytes()) {
+        match request_body::property("extensions", &text, &state.config.limits) {
             Ok(extensions) => request.extensions = extensions,
-            Err(_) => return format.malformed(&Error::input("extensions", "must be a JSON object")),
+            Err(fault) => return format.malformed(&fault),
         }
     }
     if !request.names_a_document() {

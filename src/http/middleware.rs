@@ -29,6 +29,14 @@ static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Passes a request to its handler if its host is allowed.
 pub async fn guard(State(state): State<HttpState>, request: Request, next: Next) -> Response {
+    let head_max = state.config.limits.header_bytes_max;
+    if head_bytes(&request) > head_max {
+        let message = format!("the maximum is {head_max} bytes (limits.header_bytes_max); send shorter headers");
+        let mut response =
+            fault::response(&Error::input("headers", message), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        return response;
+    }
     if !is_own_host(&state, request.headers()) {
         let fault = Error::Forbidden(
             "the header Host must be a local name (localhost, 127.0.0.1, [::1]) or the host of one of \
@@ -38,6 +46,24 @@ pub async fn guard(State(state): State<HttpState>, request: Request, next: Next)
         return fault::response_by_code(&fault);
     }
     observe(&state, request, next).await
+}
+
+/// The bytes of a request's head: its first line and its headers. The buffer of the HTTP library ends a head much later,
+/// because it grows by doubling. White space around values that the library has removed is not counted.
+fn head_bytes(request: &Request) -> usize {
+    /// A space, a space, `HTTP/1.1` and the end of the line.
+    const FIRST_LINE: usize = 12;
+    /// A colon, a space and the end of the line.
+    const HEADER_LINE: usize = 4;
+    /// The empty line.
+    const END: usize = 2;
+    let uri = request.uri();
+    let scheme = uri.scheme_str().map_or(0, |scheme| scheme.len() + "://".len());
+    let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
+    let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
+    let headers = request.headers().iter();
+    let headers: usize = headers.map(|(name, value)| name.as_str().len() + value.len() + HEADER_LINE).sum();
+    request.method().as_str().len() + scheme + authority + path + FIRST_LINE + headers + END
 }
 
 /// True if the request is meant for this server. Without authentication every caller is an administrator, so a web page

@@ -1,5 +1,7 @@
 //! Parses the body of a GraphQL request. Errors name the property that is wrong.
 
+pub mod scan;
+
 use std::{fmt, sync::Arc};
 
 use axum::{
@@ -18,6 +20,7 @@ use super::{
     media_type,
 };
 use crate::{
+    config::Limits,
     engine::Request,
     error::{Error, Result},
 };
@@ -92,10 +95,11 @@ pub enum Malformed {
 ///
 /// # Errors
 /// [`Malformed`] naming the property. An error of one member of a batch is returned in the place of that member.
-pub fn content(bytes: &[u8], batch_operations_max: usize) -> Result<Content, Malformed> {
+pub fn content(bytes: &[u8], limits: &Limits) -> Result<Content, Malformed> {
+    scan::check(bytes, limits).map_err(Malformed::Request)?;
     // Serde would read an array as the properties of one request in their order.
     if bytes.trim_ascii_start().first() == Some(&b'[') {
-        return batch(bytes, batch_operations_max).map(Content::Batch);
+        return batch(bytes, limits.batch_operations_max).map(Content::Batch);
     }
     let request = one(bytes).map_err(|fault| {
         if serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
@@ -183,11 +187,20 @@ impl<'de> Visitor<'de> for Members {
     }
 }
 
+/// Parses a property of a request that came as JSON text of its own.
+///
+/// # Errors
+/// [`Error::Limit`] if it holds too many values, and [`Error::Input`] if it is no JSON object.
+pub fn property<T: DeserializeOwned>(name: &'static str, text: &str, limits: &Limits) -> Result<T> {
+    scan::check(text.as_bytes(), limits)?;
+    parse(text.as_bytes()).map_err(|_| Error::input(name, "must be a JSON object"))
+}
+
 /// Parses JSON. On failure it is parsed again to find the path of the property that is wrong.
 ///
 /// # Errors
 /// [`Error::Input`] with the path of the property, or with the position in the text.
-pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|first| {
         let mut reader = serde_json::Deserializer::from_slice(bytes);
         match serde_path_to_error::deserialize::<_, T>(&mut reader) {

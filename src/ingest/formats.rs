@@ -74,8 +74,22 @@ impl<R: AsyncBufRead + Unpin + Send> RecordReader<R> {
     /// # Errors
     /// Reading cannot go on.
     pub async fn next(&mut self) -> Result<Option<Result<ParsedRow, FieldError>>, ReadError> {
+        Ok(self.advance().await?.then(|| self.complete()))
+    }
+
+    /// Reads to the end without parsing, and counts the records. Text that cannot be read ends the count.
+    pub async fn count_rest(&mut self) -> u64 {
+        let mut count = 0;
+        while let Ok(true) = self.advance().await {
+            count += 1;
+        }
+        count
+    }
+
+    /// Reads the bytes of the next record; false at the end of the text.
+    async fn advance(&mut self) -> Result<bool, ReadError> {
         if self.is_over {
-            return Ok(None);
+            return Ok(false);
         }
         if !self.is_begun {
             self.is_begun = true;
@@ -86,7 +100,7 @@ impl<R: AsyncBufRead + Unpin + Send> RecordReader<R> {
             let (taken, is_complete) = if chunk.is_empty() {
                 self.is_over = true;
                 if !self.framing.end(&mut self.record)? {
-                    return Ok(None);
+                    return Ok(false);
                 }
                 (0, true)
             } else {
@@ -105,7 +119,7 @@ impl<R: AsyncBufRead + Unpin + Send> RecordReader<R> {
                 return Err(ReadError::TooLarge(self.bytes_max));
             }
             if is_complete {
-                return Ok(Some(self.complete()));
+                return Ok(true);
             }
         }
     }

@@ -65,8 +65,10 @@ mod graphql {
 
 /// The protocols: GraphQL over HTTP, event streams, WebSockets, and what surrounds every request.
 mod http {
+    mod byte_limits;
     mod connections;
     mod graphql;
+    mod memory_bombs;
     mod middleware;
     mod request_bodies;
     mod response_streams;

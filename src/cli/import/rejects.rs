@@ -8,6 +8,9 @@ use std::{
 
 use crate::{cli::failure::Failure, ingest::formats::Format};
 
+/// Bytes of rows after which a part ends early. A part of common rows has a tenth of them.
+const PART_BYTES: usize = 16 * 1_024 * 1_024;
+
 /// Collects refused rows.
 pub struct Rejects {
     file: Option<(PathBuf, BufWriter<File>)>,
@@ -17,6 +20,8 @@ pub struct Rejects {
     held: Vec<Vec<u8>>,
     first: u64,
     rows: usize,
+    /// The bytes of these rows.
+    bytes: usize,
     has_header: bool,
 }
 
@@ -30,20 +35,30 @@ impl Rejects {
             ))
         });
         let is_json_array = format == Format::JsonArray;
-        Ok(Self { file: file.transpose()?, is_json_array, held: Vec::new(), first: 0, rows: 0, has_header: false })
+        Ok(Self {
+            file: file.transpose()?,
+            is_json_array,
+            held: Vec::new(),
+            first: 0,
+            rows: 0,
+            bytes: 0,
+            has_header: false,
+        })
     }
 
     /// Adds the next row.
     pub fn hold(&mut self, raw: &[u8]) {
         self.rows += 1;
+        self.bytes += raw.len();
         if self.file.is_some() {
             self.held.push(raw.to_vec());
         }
     }
 
-    /// True if a whole part was read, including refused rows.
+    /// True if a whole part was read, including refused rows. The bytes end a part too, whether or not refused rows are
+    /// kept: a second run must find the parts of the first.
     pub const fn is_full(&self, part_rows: usize) -> bool {
-        self.rows >= part_rows
+        self.rows >= part_rows || self.bytes >= PART_BYTES
     }
 
     /// Writes the refused rows of the current part and starts the next one.
@@ -68,7 +83,7 @@ impl Rejects {
     /// Starts the next part.
     pub fn forget(&mut self) {
         self.first += u64::try_from(self.rows).unwrap_or(0);
-        self.rows = 0;
+        (self.rows, self.bytes) = (0, 0);
         self.held.clear();
     }
 
@@ -102,4 +117,26 @@ fn line(file: &mut impl Write, raw: &[u8], is_json_array: bool) -> io::Result<()
 
 fn fault(file: &Path, error: &io::Error) -> Failure {
     Failure::Data(format!("{} cannot be written: {error}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_ends_by_its_rows_or_by_its_bytes() {
+        let mut rejects = Rejects::create(None, Format::Ndjson).unwrap();
+        let is_full_after = |rejects: &mut Rejects, row: &[u8]| {
+            let count = (1..).find(|_| {
+                rejects.hold(row);
+                rejects.is_full(5_000)
+            });
+            rejects.forget();
+            count
+        };
+        assert_eq!(is_full_after(&mut rejects, b"{}"), Some(5_000));
+        assert_eq!(is_full_after(&mut rejects, &[b'x'; 65_536]), Some(256));
+        assert_eq!(is_full_after(&mut rejects, b"{}"), Some(5_000), "the next part counts from zero");
+        assert!(rejects.held.is_empty(), "rows are kept only for a file");
+    }
 }

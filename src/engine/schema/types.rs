@@ -13,7 +13,11 @@ use async_graphql::{
     },
 };
 
-use super::{SchemaError, declarations::Declarations};
+use super::{
+    SchemaError,
+    declarations::Declarations,
+    nesting::{self, Nesting},
+};
 
 /// The fields of an object or interface, by name.
 pub type ObjectFields = HashMap<String, FieldDefinition>;
@@ -60,6 +64,7 @@ pub(in crate::engine) struct InputObject {
     pub is_one_of: bool,
     /// `@conditions`: its fields select what an operation reads or changes.
     pub are_conditions: bool,
+    pub nesting: Nesting,
 }
 
 /// An argument or a field of an input object.
@@ -114,6 +119,7 @@ impl SchemaTypes {
             }
         }
         types.size_lists()?;
+        nesting::find(&mut types.inputs);
         Ok(types)
     }
 
@@ -291,7 +297,7 @@ impl InputType {
 impl InputObject {
     fn of(object: &InputObjectType, is_one_of: bool, are_conditions: bool) -> Self {
         let fields = object.fields.iter().map(|field| InputField::of(&field.node)).collect();
-        Self { fields, is_one_of, are_conditions }
+        Self { fields, is_one_of, are_conditions, nesting: Nesting::default() }
     }
 
     /// The field that a misspelt name most likely means.

@@ -1,5 +1,7 @@
 //! The body of an ingest request: its format, its encoding, and its bytes, counted and decoded while they arrive.
 
+mod members;
+
 use std::{io, pin::Pin};
 
 use async_compression::{
@@ -12,7 +14,9 @@ use thiserror::Error;
 use tokio::io::{AsyncBufRead, BufReader};
 use tokio_util::io::StreamReader;
 
+use self::members::{Members, TooManyMembers};
 use crate::{
+    config::Limits,
     http::{
         in_flight::{Broken, CountedBody},
         media_type,
@@ -67,8 +71,9 @@ pub fn encoding(headers: &HeaderMap) -> Option<Encoding> {
 #[error("is larger than {0} bytes")]
 struct TooManyBytes(u64);
 
-/// The decoded bytes of a body whose encoded bytes are limited to `bytes_max`.
-pub fn decoded(body: CountedBody, encoding: Encoding, bytes_max: u64) -> Pin<Box<dyn AsyncBufRead + Send>> {
+/// The decoded bytes of a body whose encoded bytes and members are limited.
+pub fn decoded(body: CountedBody, encoding: Encoding, limits: &Limits) -> Pin<Box<dyn AsyncBufRead + Send>> {
+    let (bytes_max, members_max) = (limits.ingest_body_bytes_max, limits.ingest_body_members_max);
     let pieces = stream::unfold((body, 0), move |(mut body, mut bytes)| async move {
         let piece = body.next().await?;
         bytes += piece.as_ref().map_or(0, |piece| u64::try_from(piece.len()).unwrap_or(u64::MAX));
@@ -82,14 +87,13 @@ pub fn decoded(body: CountedBody, encoding: Encoding, bytes_max: u64) -> Pin<Box
     match encoding {
         Encoding::Identity => Box::pin(encoded),
         Encoding::Gzip => {
-            let mut decoder = GzipDecoder::new(encoded);
-            decoder.multiple_members(true);
-            Box::pin(BufReader::with_capacity(BUFFER_BYTES, decoder))
+            let members = Members::new(encoded, members_max, GzipDecoder::new);
+            Box::pin(BufReader::with_capacity(BUFFER_BYTES, members))
         }
         Encoding::Zstd => {
-            let mut decoder = ZstdDecoder::with_params(encoded, &[DParameter::window_log_max(ZSTD_WINDOW_LOG_MAX)]);
-            decoder.multiple_members(true);
-            Box::pin(BufReader::with_capacity(BUFFER_BYTES, decoder))
+            let decoder =
+                |encoded| ZstdDecoder::with_params(encoded, &[DParameter::window_log_max(ZSTD_WINDOW_LOG_MAX)]);
+            Box::pin(BufReader::with_capacity(BUFFER_BYTES, Members::new(encoded, members_max, decoder)))
         }
     }
 }
@@ -117,6 +121,7 @@ fn is_caused_by<E: std::error::Error + 'static>(error: &io::Error) -> bool {
 pub fn message(broken: &ReadError, encoding: Encoding) -> String {
     match broken {
         ReadError::Source(error) if is_caused_by::<Broken>(error) => "ended before it was complete".to_owned(),
+        ReadError::Source(error) if is_caused_by::<TooManyMembers>(error) => error.to_string(),
         ReadError::Source(_) if encoding == Encoding::Gzip => "is not complete and valid gzip".to_owned(),
         ReadError::Source(_) if encoding == Encoding::Zstd => {
             format!("is not complete and valid zstd with a window of at most {} MiB", (1 << ZSTD_WINDOW_LOG_MAX) >> 20)

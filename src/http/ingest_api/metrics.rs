@@ -165,7 +165,7 @@ impl MetricsRequest {
         }
         let body = state.in_flight.stream(body);
         let held = body.held();
-        let source = body::decoded(body, self.encoding, bytes_max);
+        let source = body::decoded(body, self.encoding, &state.config.limits);
         let records = RecordReader::new(source, self.format, bytes_max);
         let rejected = RejectedIndexes::Discarded;
         let options = Options { source: SOURCE, mode: self.mode, part_rows: state.config.ingest.part_rows, rejected };
@@ -212,6 +212,16 @@ impl MetricsRequest {
                 held.grow(uncounted).await.map_err(|_| no_room())?;
                 uncounted = 0;
             }
+            let refused_max = config.limits.ingest_refused_rows_max;
+            if bulk.summary().rejected > refused_max {
+                // Counted by their boundaries alone, in the time that is left for the body.
+                let rest = tokio::select! {
+                    biased;
+                    rest = records.count_rest() => rest,
+                    () = &mut deadline => return Err(too_slow()),
+                };
+                return Err(too_many_refused(refused_max, rest));
+            }
             if bulk.is_full() {
                 bulk.store(key).await?;
                 held.release();
@@ -250,6 +260,14 @@ impl MetricsRequest {
         let fault = Error::input("body", body::message(broken, self.encoding));
         Interruption { fault, status: StatusCode::BAD_REQUEST }
     }
+}
+
+fn too_many_refused(limit: u64, rest: u64) -> Interruption {
+    let message = format!(
+        "has more than {limit} refused rows (limits.ingest_refused_rows_max); the {rest} rows behind them were not read. \
+         Correct the rows and send the body again"
+    );
+    Interruption { fault: Error::input("body", message), status: StatusCode::BAD_REQUEST }
 }
 
 fn too_slow() -> Interruption {

@@ -23,7 +23,7 @@ use crate::{
     },
     error::{Error, Result},
     http::{
-        request_body,
+        request_body::{self, scan},
         state::HttpState,
         streams::{self, StreamItem},
     },
@@ -127,6 +127,11 @@ impl Connection {
 
     async fn receive(&mut self, frame: Message) -> Flow {
         self.missed_pings = 0;
+        if let Message::Text(text) = &frame
+            && let Err(fault) = scan::check(text.as_bytes(), &self.state.config.limits)
+        {
+            return Flow::Break(Some(CloseReason::Malformed(fault.to_string())));
+        }
         let incoming = match message::read(frame) {
             Ok(Received::Message(incoming)) => incoming,
             Ok(Received::Control) => return Flow::Continue(()),

@@ -64,7 +64,20 @@ fn fault(text: &str) -> FieldError {
         fault.unwrap_or_else(|| (String::new(), "there is more than one value in the row".to_owned()));
     let named = message.split('`').nth(1).filter(|_| field == "." && message.contains("field `"));
     let field = named.map_or(field.trim_matches(['.', '?']).to_owned(), str::to_owned);
-    FieldError::new(field, message)
+    FieldError::new(shortened(&field, NAME_SHOWN_MAX), shortened(&message, MESSAGE_SHOWN_MAX))
+}
+
+/// Characters of the name of a field that an error shows; no known name is longer.
+const NAME_SHOWN_MAX: usize = 60;
+/// Characters of a message that an error shows. Messages of the JSON library quote names and texts of the row.
+const MESSAGE_SHOWN_MAX: usize = 300;
+
+/// The beginning of a text, so that the errors of a body are not as large as the body.
+fn shortened(text: &str, characters_max: usize) -> String {
+    match text.char_indices().nth(characters_max) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 fn kind<'de, D: Deserializer<'de>>(from: D) -> Result<MetricType, D::Error> {
@@ -182,4 +195,26 @@ fn time(text: &str) -> Result<Timestamp, FieldError> {
 
 fn quoted(text: &str) -> String {
     format!("`{}`", text.chars().take(64).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_short_whatever_the_row_is() {
+        let long = "ä".repeat(20_000);
+        for row in [
+            format!(r#"{{"{long}":1}}"#),
+            format!(r#"{{"type":"CUSTOM","value":"{long}","endpoint":"/"}}"#),
+            format!(r#"{{"type":"{long}"}}"#),
+            format!(r#"{{"type":"CUSTOM","value":1,"endpoint":"/","timestamp":"{long}"}}"#),
+            format!("{{{long}"),
+        ] {
+            let FieldError { field, message } = from_json(row.as_bytes()).unwrap_err();
+            assert!(field.len() < 200 && message.len() < 1_000, "{field}: {message}");
+        }
+        let texts = TextFields { kind: Some("CUSTOM"), value: Some(&long), ..TextFields::default() };
+        assert!(from_texts(texts).unwrap_err().message.len() < 1_000);
+    }
 }

@@ -10,7 +10,7 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    harness::{Server, TestDatabase, builders, node, process::PATIENCE, server::NOW},
+    harness::{Server, TestDatabase, builders, node, process::PATIENCE, server::NOW, wait::until},
     on_both_databases,
 };
 
@@ -295,10 +295,36 @@ async fn too_many_sockets_and_too_large_messages_are_refused() {
     }
     only.say(json!({ "type": "ping", "payload": { "text": "x".repeat(60_000) } })).await;
     assert_eq!(only.hear().await["type"], "pong", "what is large but within the limit is taken");
-    // The server hangs up before it has taken all of it in.
-    let _ = only.0.send(Message::text("x".repeat(5_000_000))).await;
+    let sized = |bytes: usize| {
+        let ping = json!({ "type": "ping" }).to_string();
+        Message::text(format!("{ping}{}", " ".repeat(bytes - ping.len())))
+    };
+    only.0.send(sized(65_536)).await.unwrap();
+    assert_eq!(only.hear().await["type"], "pong");
+    only.0.send(sized(65_537)).await.unwrap();
     assert_eq!(only.closed().await, (1009, "Message too large: the maximum is 65536 bytes".to_owned()));
+    drop(only);
+    until("the socket is free", async || Socket::with_headers(&server, &protocol).await.is_ok()).await;
     assert_eq!(server.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_values_and_the_depth_of_a_message_are_limited() {
+    let server = server("limits.request_values_max = 100\nlimits.request_depth_max = 10").await;
+    // The message, its type, its payload and the list.
+    let values = |values: usize| json!({ "type": "ping", "payload": { "x": vec![1; values - 4] } });
+    let depth = |levels: usize| {
+        let nested = (2..levels).fold(json!(1), |inner, _| json!([inner]));
+        json!({ "type": "ping", "payload": { "x": nested } })
+    };
+    for (fits, exceeds) in [(values(100), values(101)), (depth(10), depth(11))] {
+        let mut socket = Socket::acknowledged(&server).await;
+        socket.say(fits).await;
+        assert_eq!(socket.hear().await["type"], "pong");
+        socket.say(exceeds).await;
+        let (code, reason) = socket.closed().await;
+        assert!(code == 4400 && reason.contains("the maximum is"), "{code} {reason}");
+    }
 }
 
 on_both_databases! {

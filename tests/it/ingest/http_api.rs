@@ -1,7 +1,10 @@
 //! `POST /ingest/v1/metrics`: formats and encodings, rows that are refused, bodies that break, keys that make it all
 //! repeatable.
 
-use std::fmt::Write as _;
+use std::{
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
 
 use async_compression::tokio::write::{GzipEncoder, ZstdEncoder};
 use perfgraph::{clock::Clock, entity::metric_event, graphql::node::NodeId};
@@ -231,6 +234,52 @@ on_both_databases! {
         // Only bad rows are a bad request; a hundred of them are named.
         let reply = ndjson("{}\n".repeat(250)).send(&server, &world).await;
         assert_eq!((counts(&reply), reply.json()["errors"].as_array().unwrap().len()), ((400, 0, 250), 100));
+        books::check(&server.database).await;
+    }
+}
+
+on_both_databases! {
+    async fn refused_rows_beyond_the_limit_are_only_counted(database: TestDatabase) {
+        let (server, world) = server(database, "limits.ingest_refused_rows_max = 100").await;
+        for (refused, expected) in [(100, (200, 5, 100)), (101, (400, 0, 101))] {
+            let bad = "{}\n".repeat(refused);
+            let reply = ndjson(format!("{bad}{}", rows(0..5))).send(&server, &world).await;
+            assert_eq!(counts(&reply), expected, "{}", reply.text);
+            let message = "has more than 100 refused rows (limits.ingest_refused_rows_max); the 5 rows behind them were not read";
+            assert_eq!(reply.text.contains(message), refused > 100, "{}", reply.text);
+        }
+        // As many as fit into a body take no longer than reading it.
+        let start = Instant::now();
+        let reply = ndjson("{}\n".repeat(1_700_000)).send(&server, &world).await;
+        assert!(counts(&reply) == (400, 0, 101) && reply.text.contains("the 1699899 rows behind them"), "{}", reply.text);
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        books::check(&server.database).await;
+    }
+}
+
+on_both_databases! {
+    async fn a_body_has_few_compressed_members(database: TestDatabase) {
+        let (server, world) = server(database, "limits.ingest_body_members_max = 10").await;
+        let (row, nothing) = (rows(0..1), "");
+        for (encoding, members) in [
+            ("gzip", [gzip(row.as_bytes()).await, gzip(nothing.as_bytes()).await]),
+            ("zstd", [zstd(row.as_bytes()).await, zstd(nothing.as_bytes()).await]),
+        ] {
+            let [row, empty] = members;
+            let body = |empty_members: usize| [row.clone(), empty.repeat(empty_members)].concat();
+            let reply = Body { encoding: Some(encoding), ..ndjson(body(9)) }.send(&server, &world).await;
+            assert_eq!(counts(&reply), (200, 1, 0), "{}", reply.text);
+            for above in [10, 200_000] {
+                let start = Instant::now();
+                let reply = Body { encoding: Some(encoding), ..ndjson(body(above)) }.send(&server, &world).await;
+                assert_eq!(counts(&reply).0, 400, "{}", reply.text);
+                assert!(reply.text.contains("has more than 10 compressed members"), "{}", reply.text);
+                assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+            }
+            let rows = [row.clone(), row.clone(), row.clone()].concat();
+            let reply = Body { encoding: Some(encoding), ..ndjson(rows) }.send(&server, &world).await;
+            assert_eq!(counts(&reply), (200, 3, 0), "{}", reply.text);
+        }
         books::check(&server.database).await;
     }
 }
