@@ -183,17 +183,16 @@ impl CountedBody {
     /// # Errors
     /// The body ends early, gives way to others, or finds no room for the piece.
     pub async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
-        let piece = match self.stream.next().now_or_never() {
-            Some(piece) => piece?,
-            None => {
-                let place = Place::take(&self.held.in_flight, &self.held, self.waited, &self.ended);
-                let piece = tokio::select! {
-                    piece = self.stream.next() => piece?,
-                    () = self.ended.cancelled() => return Some(Err(Broken::NoRoom)),
-                };
-                self.waited += place.since.elapsed();
-                piece
-            }
+        let piece = if let Some(piece) = self.stream.next().now_or_never() {
+            piece?
+        } else {
+            let place = Place::take(&self.held.in_flight, &self.held, self.waited, &self.ended);
+            let piece = tokio::select! {
+                piece = self.stream.next() => piece?,
+                () = self.ended.cancelled() => return Some(Err(Broken::NoRoom)),
+            };
+            self.waited += place.since.elapsed();
+            piece
         };
         let Ok(piece) = piece else { return Some(Err(Broken::Early)) };
         self.arrived += piece.len();
