@@ -1,5 +1,7 @@
 //! Builds all parts of the server in order and closes them in reverse. The only file that knows all of them.
 
+pub mod checking;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
@@ -92,10 +94,10 @@ impl Core {
     pub async fn open_with(
         config: &Config,
         clock: Clock,
-        instance: Instance,
+        mut instance: Instance,
         settings: &config::Ingest,
     ) -> Result<Self> {
-        let database = Database::open(&config.database).await?;
+        let database = instance.open(&config.database).await?;
         if config.database.migrate_on_start {
             migrate::up(&database, None).await?;
         } else {
@@ -128,12 +130,13 @@ impl Core {
         if !self.batcher.ended(QUEUE_TIMEOUT).await {
             tracing::error!("queued metrics were not written in time; their callers got no acknowledgement");
         }
+        let mut instance = self.instance;
         let close = async {
             // After the last commit, and before the pool closes that SQLite gives the node back through.
             self.renewing.disarm().cancel();
             self.renewal.ended(CLOSE_TIMEOUT).await;
-            self.database.close().await;
-            drop(self.instance);
+            instance.close(&self.database).await;
+            drop(instance);
         };
         if timeout(CLOSE_TIMEOUT, close).await.is_err() {
             tracing::warn!("the database connections did not close in time");
@@ -169,23 +172,28 @@ impl App {
     /// If a part cannot start. Parts started before it stop with the process.
     pub async fn start(config: &Config, clock: Clock) -> Result<Self> {
         let instance = Instance::claim(&config.database, config.server.node)?;
-        Self::start_as(instance, config, clock).await
+        Self::start_as(instance, None, config, clock).await
     }
 
-    /// Like [`App::start`], with an instance that was claimed already.
+    /// Like [`App::start`], with an instance that was claimed already, and the listener if there is one.
     ///
     /// # Errors
     /// As [`App::start`].
-    pub async fn start_as(instance: Instance, config: &Config, clock: Clock) -> Result<Self> {
+    pub async fn start_as(
+        instance: Instance,
+        listener: Option<TcpListener>,
+        config: &Config,
+        clock: Clock,
+    ) -> Result<Self> {
         let core = Core::open(config, clock, instance).await?;
-        Self::serve(config, core).await
+        Self::serve(config, core, listener).await
     }
 
-    /// Starts to listen with an open core.
+    /// Starts to listen with an open core, on a listener that is there already or on the configured address.
     ///
     /// # Errors
     /// If the address is in use, or the server's own project cannot be created.
-    pub async fn serve(config: &Config, core: Core) -> Result<Self> {
+    pub async fn serve(config: &Config, core: Core, listener: Option<TcpListener>) -> Result<Self> {
         let [leaving, draining, stopping] = std::array::from_fn(|_| CancellationToken::new());
         let sockets = Arc::new(Semaphore::new(config.limits.sockets_max as usize));
         let tasks = TaskTracker::new();
@@ -233,9 +241,10 @@ impl App {
             own_metrics,
         };
         let jobs = schedule::jobs(config, parts).into_iter().map(|job| job.start(&stopping)).collect();
-        let listener = TcpListener::bind(config.server.listen).await.map_err(|error| {
-            Error::input("server.listen", format!("cannot listen on {}: {error}", config.server.listen))
-        })?;
+        let listener = match listener {
+            Some(listener) => listener,
+            None => checking::listen(config.server.listen).await?,
+        };
         let address = listener.local_addr().map_err(Error::internal)?;
         let shared_config = Arc::new(config.clone());
         let router = http::router(HttpState::new(SharedState {

@@ -1,8 +1,8 @@
 //! The command line: one file per command.
 //!
 //! Data goes to standard output, messages go to standard error. Exit codes: 0 success, 1 internal error, 2 usage error, 65
-//! invalid data, 69 unavailable (a database that does not respond, or an SQLite file that another process uses), 78 invalid
-//! configuration, 130 interrupted.
+//! invalid data or a damaged SQLite file, 69 unavailable (a database that does not respond, or an SQLite file that another
+//! process uses), 78 invalid configuration, 130 interrupted.
 
 pub mod arguments;
 mod config;

@@ -6,6 +6,7 @@ mod column;
 mod commit_notices;
 pub mod compare;
 pub mod error;
+pub mod file;
 pub mod instance;
 mod json;
 pub mod lease;

@@ -21,6 +21,7 @@ pub mod router;
 pub mod state;
 pub mod streams;
 mod trace;
+pub mod waiting;
 pub mod websocket;
 
 pub use router::router;

@@ -9,7 +9,7 @@ use std::{
 use thiserror::Error;
 
 use super::log_queue::LogQueue;
-use crate::{config::ConfigError, error};
+use crate::{config::ConfigError, db::file::fault::is_damage, error};
 
 /// A failed command.
 #[derive(Debug, Error)]
@@ -44,8 +44,9 @@ impl Failure {
         match self {
             // Input that a part refuses at startup comes from the configuration.
             Self::Config(_) | Self::Part(error::Error::Input { .. }) => ConfigError::EXIT_CODE,
-            Self::Part(error::Error::Unavailable { .. }) | Self::Unavailable(_) => 69,
             Self::Data(_) => 65,
+            Self::Part(error::Error::Unavailable { source: Some(cause), .. }) if is_damage(cause) => 65,
+            Self::Part(error::Error::Unavailable { .. }) | Self::Unavailable(_) => 69,
             Self::Interrupted(_) => 130,
             Self::Part(_) | Self::Internal(_) => 1,
         }

@@ -16,7 +16,8 @@ use crate::{
     config::Config,
     db::{
         StatementLog,
-        instance::{Instance, SAMPLE_NODE, beside, sqlite_file},
+        file::beside::beside,
+        instance::{Instance, SAMPLE_NODE, sqlite_file},
     },
     directory::{self, Organization},
     error::Error,

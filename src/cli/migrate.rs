@@ -3,13 +3,23 @@
 use super::{arguments::Migrate, failure::Failure};
 use crate::{
     config::Config,
-    db::{Database, migrate},
+    db::{Database, Instance, migrate},
+    error::Error,
 };
 
-/// Applies, reverts or lists migrations.
+/// Applies, reverts or lists migrations. An SQLite file is changed only while no other process works on it; the list can be
+/// read beside a server.
 #[expect(clippy::print_stdout, reason = "data goes to standard output")]
 pub async fn run(config: &Config, command: &Migrate) -> Result<(), Failure> {
-    let database = Database::open(&config.database).await?;
+    let mut instance = match Instance::claim(&config.database, config.server.node) {
+        Err(Error::Unavailable { .. }) if matches!(command, Migrate::Status) => None,
+        claimed => Some(claimed?),
+    };
+    let database = match &mut instance {
+        Some(instance) => instance.open(&config.database).await?,
+        // The process that holds the file has checked it.
+        None => Database::open(&config.database).await?,
+    };
     match command {
         Migrate::Up { steps } => migrate::up(&database, *steps).await?,
         Migrate::Down { steps } => migrate::down(&database, Some(*steps)).await?,
@@ -18,6 +28,9 @@ pub async fn run(config: &Config, command: &Migrate) -> Result<(), Failure> {
     for change in migrate::status(&database).await? {
         println!("{} {}", if change.is_applied { "applied" } else { "missing" }, change.name);
     }
-    database.close().await;
+    match &mut instance {
+        Some(instance) => instance.close(&database).await,
+        None => database.close().await,
+    }
     Ok(())
 }

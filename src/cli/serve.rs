@@ -1,7 +1,12 @@
 //! `perfgraph serve`: fills an empty SQLite database with sample data, applies migrations, and serves until a signal.
 
 use super::{failure::Failure, first_look, log_queue::LogQueue, signals::Signals};
-use crate::{app::App, clock::Clock, config::Config, db::Instance};
+use crate::{
+    app::{App, checking},
+    clock::Clock,
+    config::Config,
+    db::Instance,
+};
 
 /// Serves until SIGINT, SIGTERM or SIGHUP, then drains.
 pub async fn run(config: &Config, log: &LogQueue) -> Result<(), Failure> {
@@ -24,10 +29,11 @@ pub async fn run(config: &Config, log: &LogQueue) -> Result<(), Failure> {
 }
 
 async fn start(config: &Config) -> Result<App, Failure> {
-    let instance = Instance::claim(&config.database, config.server.node)?;
+    let mut instance = Instance::claim(&config.database, config.server.node)?;
+    let listener = checking::until_checked(&mut instance, config).await?;
     // The instance holds its lock, so no other process fills the same file.
     first_look::fill_if_empty(config).await?;
-    Ok(App::start_as(instance, config, Clock::system()).await?)
+    Ok(App::start_as(instance, listener, config, Clock::system()).await?)
 }
 
 /// Shown to the person who started the server, whatever the log filter is.

@@ -29,7 +29,8 @@ const MINUTES_PER_HOUR: u64 = 60;
 const MINUTES_PER_DAY: u64 = 24 * MINUTES_PER_HOUR;
 
 /// Keys for which 0 is a valid value. Any other limit or timeout of 0 would refuse every request.
-const MAY_BE_ZERO: [&str; 6] = [
+const MAY_BE_ZERO: [&str; 7] = [
+    "database.check_bytes_max",
     "retention.clock_settle_hours",
     "server.drain_delay_ms",
     "server.drain_timeout_ms",

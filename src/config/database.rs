@@ -20,6 +20,9 @@ section! {
         acquire_timeout ("acquire_timeout_ms"): Duration = Duration::from_secs(1),
         /// SQLite only: timeout of a statement for a lock on the file that another process holds.
         busy_timeout ("busy_timeout_ms"): Duration = Duration::from_secs(5),
+        /// SQLite only: a file of up to this many bytes is checked for damage at every start. A larger one is checked if it was
+        /// not closed cleanly; the server listens meanwhile, and `/readyz` and all requests are answered with 503.
+        check_bytes_max: u64 = 67_108_864,
         /// PostgreSQL only: timeout after which the database cancels a statement.
         statement_timeout ("statement_timeout_ms"): Duration = Duration::from_secs(10),
         /// Applies missing migrations when the server starts. If false, they are applied with `perfgraph migrate up`.

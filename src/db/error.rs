@@ -2,12 +2,21 @@
 
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
+use super::file::fault::{DAMAGED, DAMAGED_RETRY_AFTER_S, damage_in, driver_error, fault_in};
 use crate::error::{Cause, Error};
 
 const RETRY_AFTER_S: u32 = 1;
 
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
+        if let Some(cause) = driver_error(&error) {
+            if let Some(fault) = fault_in(cause) {
+                return fault.clone().into();
+            }
+            if damage_in(cause).is_some() {
+                return damaged(error);
+            }
+        }
         let transient = match &error {
             DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
             DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
@@ -27,8 +36,20 @@ impl From<DbErr> for Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        if is_transient(&error) { unavailable(error) } else { Self::internal(error) }
+        if let Some(fault) = fault_in(&error) {
+            fault.clone().into()
+        } else if damage_in(&error).is_some() {
+            damaged(error)
+        } else if is_transient(&error) {
+            unavailable(error)
+        } else {
+            Self::internal(error)
+        }
     }
+}
+
+fn damaged(source: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::Unavailable { message: DAMAGED, retry_after_s: DAMAGED_RETRY_AFTER_S, source: Some(Cause::new(source)) }
 }
 
 fn unavailable(source: impl std::error::Error + Send + Sync + 'static) -> Error {

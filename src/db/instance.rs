@@ -1,16 +1,19 @@
 //! The right of an instance to work on a database, before it is opened.
 //!
-//! An SQLite file is one instance's alone, held by a lock on a file beside it, which goes with the process, however it ends. A
+//! An SQLite file is one instance's alone, held by locks on it (`file/lock`), which go with the process, however it ends. A
 //! PostgreSQL database is shared. The node, the number in the ids of an instance, is taken after the migrations (`lease`).
 
 use std::{
-    fs::{self, File, TryLockError},
     path::{Path, PathBuf},
     str::FromStr,
 };
 
 use sqlx::sqlite::SqliteConnectOptions;
 
+use super::{
+    file::{check, lock::FileLocks},
+    pool::Database,
+};
 use crate::{
     config,
     error::{Error, Result},
@@ -19,16 +22,19 @@ use crate::{
 /// The node of sample data, so that the same plan makes the same ids; a server takes it only when it is told to.
 pub const SAMPLE_NODE: u8 = 0;
 
-/// The error for an SQLite file that another process uses.
-const FILE_IS_TAKEN: &str = "another perfgraph process works on this SQLite file: stop it first, or use PostgreSQL, \
-     which any number of instances can share";
-
 /// The right to work on a database, held until it is dropped.
 #[derive(Debug)]
 pub struct Instance {
     node: Option<u8>,
-    /// Open and locked, for SQLite; closing it unlocks. Others may work on a PostgreSQL database, too.
-    _locked: Option<File>,
+    /// `None` on PostgreSQL, where others may work on the database too, and for a file that nobody else knows.
+    file: Option<ClaimedFile>,
+}
+
+/// An SQLite file that this process alone may open. It is checked once, before that.
+#[derive(Debug)]
+struct ClaimedFile {
+    locks: FileLocks,
+    is_checked: bool,
 }
 
 impl Instance {
@@ -38,18 +44,73 @@ impl Instance {
     /// Another process holds the SQLite file, or the URL is invalid.
     pub fn claim(settings: &config::Database, node: Option<u8>) -> Result<Self> {
         let file = sqlite_file(settings.url.reveal())?;
-        let locked = file.map(|file| lock_file(&file)).transpose()?;
-        Ok(Self { node, _locked: locked })
+        let locks = file.map(|file| FileLocks::claim(&file)).transpose()?;
+        Ok(Self { node, file: locks.map(|locks| ClaimedFile { locks, is_checked: false }) })
     }
 
     /// On a database that nobody else can know, such as a file that is still to get its name.
     pub const fn alone(node: u8) -> Self {
-        Self { node: Some(node), _locked: None }
+        Self { node: Some(node), file: None }
     }
 
     /// The node that is wanted.
     pub const fn node(&self) -> Option<u8> {
         self.node
+    }
+
+    /// Length in bytes of an SQLite file that must be checked and is larger than `at_once`.
+    pub fn long_check(&self, at_once: u64) -> Option<u64> {
+        self.due_check(at_once).map(|(_, bytes)| bytes).filter(|bytes| *bytes > at_once)
+    }
+
+    /// Checks the SQLite file, unless that was done: a file of up to `at_once` bytes always, a larger one if the last process
+    /// did not close it cleanly, or if it was changed or moved here since.
+    ///
+    /// # Errors
+    /// The file is damaged or cannot be read.
+    pub async fn check_file(&mut self, at_once: u64) -> Result<()> {
+        if let Some((file, _)) = self.due_check(at_once) {
+            check::run(file).await?;
+        }
+        if let Some(file) = &mut self.file {
+            file.is_checked = true;
+        }
+        Ok(())
+    }
+
+    /// The file to check, and its length.
+    fn due_check(&self, at_once: u64) -> Option<(&Path, u64)> {
+        let ClaimedFile { locks, is_checked: false } = self.file.as_ref()? else { return None };
+        let bytes = check::bytes(locks.file());
+        (bytes > 0 && (bytes <= at_once || !locks.is_clean())).then_some((locks.file(), bytes))
+    }
+
+    /// Opens the database. Before that an SQLite file is checked as by [`Instance::check_file`] and no longer counts as cleanly
+    /// closed; after it the files that opening made are locked too.
+    ///
+    /// # Errors
+    /// The file is damaged or another process holds it, or the database cannot be reached.
+    pub async fn open(&mut self, settings: &config::Database) -> Result<Database> {
+        self.check_file(settings.check_bytes_max).await?;
+        if let Some(file) = &mut self.file {
+            file.locks.begin()?;
+        }
+        let database = Database::open(settings).await?;
+        if let Some(file) = &mut self.file {
+            file.locks.extend()?;
+        }
+        Ok(database)
+    }
+
+    /// Closes the database. An SQLite file that is in its place and undamaged counts as cleanly closed from then on, so that
+    /// the next start need not check it if it is large.
+    pub async fn close(&mut self, database: &Database) {
+        // Before the log is removed, which is one of the files to look for.
+        let is_sound = database.file_watch().look().is_ok();
+        database.close().await;
+        if let (true, Some(file)) = (is_sound, &mut self.file) {
+            file.locks.end();
+        }
     }
 }
 
@@ -64,27 +125,4 @@ pub fn sqlite_file(url: &str) -> Result<Option<PathBuf>> {
     let options =
         SqliteConnectOptions::from_str(url).map_err(|error| Error::input("database.url", error.to_string()))?;
     Ok(Some(options.get_filename().to_path_buf()))
-}
-
-/// A file beside the database's: `perfgraph.sqlite` and `.lock` make `perfgraph.sqlite.lock`.
-pub fn beside(file: &Path, ending: &str) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
-}
-
-fn lock_file(file: &Path) -> Result<File> {
-    // By its own name where it is reached through a link: two names must not make two locks.
-    let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
-    let name = beside(&file, ".lock");
-    let locked = File::create(&name).map_err(|error| {
-        Error::input("database.url", format!("the lock file beside the database cannot be made: {error}"))
-    })?;
-    match locked.try_lock() {
-        Ok(()) => Ok(locked),
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::Unavailable { message: FILE_IS_TAKEN, retry_after_s: 1, source: None })
-        }
-        Err(TryLockError::Error(error)) => Err(Error::internal(error)),
-    }
 }

@@ -11,7 +11,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, Transac
 use sqlx::{Connection, PgConnection};
 
 use super::{
-    instance::beside,
+    file::beside::beside,
     pool::{Backend, Database},
 };
 use crate::error::{Error, Result};

@@ -3,20 +3,23 @@
 //! SQLite allows one writer; its readers see the last commit (WAL).
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     str::FromStr,
     sync::{Arc, PoisonError, RwLock},
 };
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector};
 use sqlx::{
-    Connection, PgPool, SqlitePool,
+    ConnectOptions, Connection, PgPool, SqliteConnection, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+use tokio::sync::Mutex;
+
 use super::{
     commit_notices::CommitNotices,
+    file::{FileWatch, fault::FileFault},
     readers::Readers,
     session::{Connections, Session, StatementCount},
     statement::StatementLog,
@@ -55,6 +58,10 @@ fn reader_count(configured: u32) -> u32 {
     configured.min(processors.max(2))
 }
 
+/// A connection to an SQLite file that stays open for as long as the database. Without it, SQLite would remove the
+/// write-ahead log whenever the pools have closed their idle connections, and make another one later.
+type Keeper = Arc<Mutex<Option<SqliteConnection>>>;
+
 /// The open database.
 #[derive(Clone, Debug)]
 pub struct Database {
@@ -62,6 +69,8 @@ pub struct Database {
     read: Readers,
     pub(super) write: DatabaseConnection,
     file: Option<PathBuf>,
+    watch: FileWatch,
+    keeper: Keeper,
     kept: Arc<RwLock<RetainedSince>>,
     asked: StatementCount,
     notices: CommitNotices<LogPosition>,
@@ -94,6 +103,9 @@ impl Database {
         let write = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(settings.acquire_timeout)
+            // Connecting anew could find another file at this path.
+            .idle_timeout(None)
+            .max_lifetime(None)
             // No network can have failed in between, and a ping would wake the connection's thread.
             .test_before_acquire(false)
             // On a full disk SQLite rolls back by itself. The driver's own ROLLBACK then fails, and the driver would refuse
@@ -104,6 +116,13 @@ impl Database {
             })
             .connect_with(connect.clone())
             .await?;
+        // A file that is taken away is not made anew.
+        let connect = connect.create_if_missing(false);
+        write.set_connect_options(connect.clone());
+        let mut keeper = connect.clone().pragma("cache_size", READ_CACHE).connect().await?;
+        // A connection opens the log with its first query.
+        sqlx::query("SELECT count(*) FROM sqlite_master").fetch_one(&mut keeper).await?;
+        let watch = FileWatch::begin(&file)?;
         let read = SqlitePoolOptions::new()
             .max_connections(reader_count(settings.read_connections))
             .acquire_timeout(settings.acquire_timeout)
@@ -112,9 +131,11 @@ impl Database {
             .await?;
         Ok(Self {
             backend: Backend::Sqlite(write.clone()),
-            read: Readers::sqlite(read),
+            read: Readers::sqlite(read, watch.clone()),
             write: SqlxSqliteConnector::from_sqlx_sqlite_pool(write),
             file: Some(file),
+            watch,
+            keeper: Arc::new(Mutex::new(Some(keeper))),
             kept: Arc::new(RwLock::new(RetainedSince::EVERYTHING)),
             asked: StatementCount::default(),
             notices: CommitNotices::default(),
@@ -143,6 +164,8 @@ impl Database {
             read: Readers::postgres(read),
             write: SqlxPostgresConnector::from_sqlx_postgres_pool(write),
             file: None,
+            watch: FileWatch::default(),
+            keeper: Keeper::default(),
             kept: Arc::new(RwLock::new(RetainedSince::EVERYTHING)),
             asked: StatementCount::default(),
             notices: CommitNotices::default(),
@@ -155,18 +178,41 @@ impl Database {
     }
 
     /// The SQLite file; `None` on PostgreSQL.
-    pub const fn file(&self) -> Option<&PathBuf> {
-        self.file.as_ref()
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// The state of the SQLite file; on PostgreSQL it finds nothing.
+    pub const fn file_watch(&self) -> &FileWatch {
+        &self.watch
+    }
+
+    /// Looks whether the SQLite file is where it was opened. If not, writes the log back: all that was acknowledged is then
+    /// in the file itself, wherever it is now, and a copy in its place finds no log that belongs to another file.
+    pub async fn look_after_file(&self) {
+        if !matches!(self.watch.look(), Err(FileFault::Away { .. })) {
+            return;
+        }
+        if let Some(keeper) = &mut *self.keeper.lock().await
+            && let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_optional(keeper).await
+        {
+            tracing::warn!(%error, "the write-ahead log could not be written back");
+        }
     }
 
     /// A session for queries that logs to `log`.
     pub fn reader(&self, log: StatementLog) -> Session {
-        Session::new(Connections::Read(self.read.clone()), log, self.kept(), self.asked.clone(), self.notices.clone())
+        self.session(Connections::Read(self.read.clone()), log)
     }
 
     /// A session for writes that logs to `log`.
     pub fn writer(&self, log: StatementLog) -> Session {
-        Session::new(Connections::Write(self.write.clone()), log, self.kept(), self.asked.clone(), self.notices.clone())
+        self.session(Connections::Write(self.write.clone()), log)
+    }
+
+    fn session(&self, connections: Connections, log: StatementLog) -> Session {
+        let (asked, notices, watch) = (self.asked.clone(), self.notices.clone(), self.watch.clone());
+        Session::new(connections, log, self.kept(), asked, notices, watch)
     }
 
     /// The positions of change logs that transactions of this process announce from now on.
@@ -189,11 +235,12 @@ impl Database {
         *self.kept.write().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 
-    /// Checks that the database is reachable.
+    /// Checks that the database is reachable, and an SQLite file where it was opened.
     ///
     /// # Errors
-    /// The database cannot be reached.
+    /// The database cannot be reached, or the file is away or damaged.
     pub async fn ping(&self) -> Result<()> {
+        self.watch.look()?;
         let (pool, _waiting) = self.read.pool();
         pool.execute_unprepared("SELECT 1").await?;
         Ok(())
@@ -204,5 +251,10 @@ impl Database {
         self.read.close().await;
         // A pool that fails to close ends with the process.
         let _ = self.write.clone().close().await;
+        // SQLite writes the log back when its last connection closes, but not if the file is away.
+        self.look_after_file().await;
+        if let Some(keeper) = self.keeper.lock().await.take() {
+            let _ = keeper.close().await;
+        }
     }
 }

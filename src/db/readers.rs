@@ -26,6 +26,7 @@ use tokio::{
     time::timeout,
 };
 
+use super::file::FileWatch;
 use crate::clock::Stopwatch;
 
 /// Time for which a connection is reused before it returns to the pool, which closes old and dead connections.
@@ -39,6 +40,7 @@ pub struct Readers(Arc<Inner>);
 struct Inner {
     pool: DatabaseConnection,
     at_hand: Kind,
+    file: FileWatch,
 }
 
 #[derive(Debug)]
@@ -49,15 +51,16 @@ enum Kind {
 
 impl Readers {
     /// The readers of an SQLite file.
-    pub fn sqlite(pool: SqlitePool) -> Self {
-        let at_hand = Kind::Sqlite(ConnectionStock::new(pool.clone()));
-        Self(Arc::new(Inner { pool: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool), at_hand }))
+    pub fn sqlite(pool: SqlitePool, file: FileWatch) -> Self {
+        let at_hand = Kind::Sqlite(ConnectionStock::new(pool.clone(), file.clone()));
+        Self(Arc::new(Inner { pool: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool), at_hand, file }))
     }
 
     /// The readers of a PostgreSQL server.
     pub fn postgres(pool: PgPool) -> Self {
-        let at_hand = Kind::Postgres(ConnectionStock::new(pool.clone()));
-        Self(Arc::new(Inner { pool: SqlxPostgresConnector::from_sqlx_postgres_pool(pool), at_hand }))
+        let file = FileWatch::default();
+        let at_hand = Kind::Postgres(ConnectionStock::new(pool.clone(), file.clone()));
+        Self(Arc::new(Inner { pool: SqlxPostgresConnector::from_sqlx_postgres_pool(pool), at_hand, file }))
     }
 
     /// The kind of the database.
@@ -83,6 +86,7 @@ impl Readers {
 
     /// Streams the rows of a statement, on a connection that no other query uses meanwhile.
     pub async fn stream(&self, statement: Statement) -> Result<QueryStream, DbErr> {
+        self.0.file.look()?;
         let _waiting = self.waiting();
         self.0.pool.stream_raw(statement).await
     }
@@ -121,6 +125,8 @@ struct ConnectionStock<DB: sqlx::Database> {
     /// Number of callers that wait for the pool. It changes before `at_hand` is read, so no connection that could serve
     /// a waiting caller stays in `at_hand`.
     waiting: AtomicUsize,
+    /// Looked at before connecting: the path may lead to another file by now.
+    file: FileWatch,
 }
 
 struct IdleConnection<DB: sqlx::Database> {
@@ -147,10 +153,10 @@ impl Drop for PoolWaiter<'_> {
 }
 
 impl<DB: sqlx::Database> ConnectionStock<DB> {
-    fn new(pool: Pool<DB>) -> Self {
+    fn new(pool: Pool<DB>, file: FileWatch) -> Self {
         let connections = usize::try_from(pool.options().get_max_connections()).unwrap_or(usize::MAX);
         let room = Semaphore::new(connections.min(Semaphore::MAX_PERMITS));
-        Self { pool, room, at_hand: Mutex::default(), waiting: AtomicUsize::new(0) }
+        Self { pool, room, at_hand: Mutex::default(), waiting: AtomicUsize::new(0), file }
     }
 
     fn at_hand(&self) -> MutexGuard<'_, Vec<IdleConnection<DB>>> {
@@ -178,6 +184,7 @@ impl<DB: sqlx::Database> ConnectionStock<DB> {
     }
 
     async fn acquire(&self) -> sqlx::Result<IdleConnection<DB>> {
+        self.file.look()?;
         let _waiting = self.waiting();
         Ok(IdleConnection { connection: self.pool.acquire().await?, since: Stopwatch::start() })
     }

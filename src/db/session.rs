@@ -15,6 +15,7 @@ use sea_orm::{
 
 use super::{
     commit_notices::CommitNotices,
+    file::FileWatch,
     readers::{PoolWaiter, Readers},
     statement::StatementLog,
 };
@@ -32,6 +33,7 @@ pub struct Logged<C> {
     kept: RetainedSince,
     asked: StatementCount,
     notices: CommitNotices<LogPosition>,
+    file: FileWatch,
 }
 
 /// The number of statements that sessions have sent; clones share the counter.
@@ -68,8 +70,9 @@ impl<C> Logged<C> {
         kept: RetainedSince,
         asked: StatementCount,
         notices: CommitNotices<LogPosition>,
+        file: FileWatch,
     ) -> Self {
-        Self { inner, log, kept, asked, notices }
+        Self { inner, log, kept, asked, notices, file }
     }
 
     /// The bounds of retention when the session was created.
@@ -85,6 +88,14 @@ impl<C> Logged<C> {
     fn record(&self, sql: String, rows: usize, watch: Stopwatch) {
         self.asked.0.fetch_add(1, Ordering::Relaxed);
         self.log.add(sql, rows, watch);
+    }
+
+    /// Remembers damage of the file that a statement met.
+    fn noted<T>(&self, answer: Result<T, DbErr>) -> Result<T, DbErr> {
+        if let Err(error) = &answer {
+            self.file.note_orm(error);
+        }
+        answer
     }
 }
 
@@ -105,6 +116,7 @@ impl Session {
         &self,
         statement: &SelectStatement,
     ) -> Result<impl Stream<Item = Result<QueryResult>> + Send + '_> {
+        self.file.admits()?;
         let query = self.inner.get_database_backend().build(statement);
         let (sql, watch) = (query.sql.clone(), Stopwatch::start());
         let rows = match &self.inner {
@@ -112,7 +124,11 @@ impl Session {
             Connections::Write(pool) => pool.stream_raw(query).await?,
         };
         self.record(sql, 0, watch);
-        Ok(rows.map_err(Error::from))
+        let file = self.file.clone();
+        Ok(rows.map_err(move |error| {
+            file.note_orm(&error);
+            Error::from(error)
+        }))
     }
 
     /// Starts a transaction for writing. On SQLite it takes the write lock at once: otherwise the data that it reads
@@ -129,9 +145,11 @@ impl Session {
     }
 
     async fn begin_with(&self, options: TransactionOptions) -> Result<Transaction> {
+        self.file.look()?;
         let (pool, _waiting) = self.inner.pool();
-        let transaction = pool.begin_with_options(options).await?;
-        Ok(Logged::new(transaction, self.log.clone(), self.kept(), self.asked.clone(), self.notices.of_transaction()))
+        let transaction = self.noted(pool.begin_with_options(options).await)?;
+        let (log, asked, notices) = (self.log.clone(), self.asked.clone(), self.notices.of_transaction());
+        Ok(Logged::new(transaction, log, self.kept(), asked, notices, self.file.clone()))
     }
 }
 
@@ -139,10 +157,12 @@ impl Transaction {
     /// Makes everything done in this transaction durable.
     ///
     /// # Errors
-    /// The database refuses the commit, and nothing is stored.
+    /// The database refuses the commit, and nothing is stored; or its file was taken away, and it is stored where nobody
+    /// may find it.
     pub async fn commit(self) -> Result<()> {
-        self.inner.commit().await?;
-        self.notices.send();
+        let Self { inner, notices, file, .. } = self;
+        file.confirm(inner.commit().await.map_err(Error::from))?;
+        notices.send();
         Ok(())
     }
 
@@ -207,7 +227,8 @@ impl<C: ConnectionTrait + Send> ConnectionTrait for Logged<C> {
 
     async fn execute_raw(&self, query: Query) -> Result<ExecResult, DbErr> {
         let (sql, watch) = (query.sql.clone(), Stopwatch::start());
-        let answer = self.inner.execute_raw(query).await;
+        self.file.look()?;
+        let answer = self.noted(self.inner.execute_raw(query).await);
         let rows = answer.as_ref().map_or(0, ExecResult::rows_affected);
         self.record(sql, usize::try_from(rows).unwrap_or(usize::MAX), watch);
         answer
@@ -215,21 +236,24 @@ impl<C: ConnectionTrait + Send> ConnectionTrait for Logged<C> {
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         let watch = Stopwatch::start();
-        let answer = self.inner.execute_unprepared(sql).await;
+        self.file.look()?;
+        let answer = self.noted(self.inner.execute_unprepared(sql).await);
         self.record(sql.to_owned(), 0, watch);
         answer
     }
 
     async fn query_one_raw(&self, query: Query) -> Result<Option<QueryResult>, DbErr> {
         let (sql, watch) = (query.sql.clone(), Stopwatch::start());
-        let answer = self.inner.query_one_raw(query).await;
+        self.file.admits()?;
+        let answer = self.noted(self.inner.query_one_raw(query).await);
         self.record(sql, usize::from(matches!(answer, Ok(Some(_)))), watch);
         answer
     }
 
     async fn query_all_raw(&self, query: Query) -> Result<Vec<QueryResult>, DbErr> {
         let (sql, watch) = (query.sql.clone(), Stopwatch::start());
-        let answer = self.inner.query_all_raw(query).await;
+        self.file.admits()?;
+        let answer = self.noted(self.inner.query_all_raw(query).await);
         self.record(sql, answer.as_ref().map_or(0, Vec::len), watch);
         answer
     }

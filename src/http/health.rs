@@ -14,8 +14,8 @@ pub async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: returns 200 while the database responds, the lease of this instance holds and the server is not stopping,
-/// otherwise 503.
+/// `GET /readyz`: returns 200 while the database responds, its SQLite file is in its place and undamaged, the lease of this
+/// instance holds and the server is not stopping, otherwise 503.
 pub async fn ready(State(state): State<HttpState>) -> Response {
     if state.leaving.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
@@ -28,7 +28,11 @@ pub async fn ready(State(state): State<HttpState>) -> Response {
         Ok(()) => "ready\n".into_response(),
         Err(error) => {
             tracing::warn!(%error, "the readiness probe could not reach the database");
-            (StatusCode::SERVICE_UNAVAILABLE, "the database does not respond\n").into_response()
+            let reason = match state.database.file_watch().admits() {
+                Err(fault) => fault.message(),
+                Ok(()) => "the database does not respond",
+            };
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response()
         }
     }
 }

@@ -226,7 +226,14 @@ impl Batcher {
         caught.unwrap_or_else(|panic| Err(Error::internal(format!("a commit panicked: {}", panic_message(&*panic)))))
     }
 
+    /// Acknowledges only what is in a file that the next start finds.
     async fn write_unguarded(&self, group: &mut [QueuedJob]) -> Result<Written> {
+        let file = self.database.file_watch();
+        file.look()?;
+        file.confirm(self.write_checked(group).await)
+    }
+
+    async fn write_checked(&self, group: &mut [QueuedJob]) -> Result<Written> {
         let mut jobs: Vec<&mut Job> = group.iter_mut().map(|queued| &mut queued.job).collect();
         let endpoints = self.endpoints.resolve(&mut jobs).await?;
         // Before the ids are made: ids of a later lease are then refused, never ids of an earlier one accepted.

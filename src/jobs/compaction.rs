@@ -90,15 +90,21 @@ pub async fn round(database: &Database, until: Timestamp) -> Result<usize> {
         if parts.is_empty() {
             return Ok(total);
         }
-        let is_ours = match database.backend() {
-            Backend::Sqlite(pool) => merge(Some(sqlite::begin(pool).await?), &parts).await?,
-            Backend::Postgres(pool) => merge(postgres::begin(pool).await?, &parts).await?,
-        };
+        let is_ours = merge_once(database, &parts).await;
+        let is_ours = database.file_watch().confirm(is_ours)?;
         if !is_ours {
             return Ok(total);
         }
         total += parts.len();
         last = parts.into_iter().next_back();
+    }
+}
+
+async fn merge_once(database: &Database, parts: &[RollupPart]) -> Result<bool> {
+    database.file_watch().look()?;
+    match database.backend() {
+        Backend::Sqlite(pool) => merge(Some(sqlite::begin(pool).await?), parts).await,
+        Backend::Postgres(pool) => merge(postgres::begin(pool).await?, parts).await,
     }
 }
 

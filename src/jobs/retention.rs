@@ -122,7 +122,9 @@ impl Retention {
             // Not before what this clock wants, even if other bounds were published.
             let before = published.earlier(wanted);
             memory::remember_removed(&self.database, removed.later(before)).await?;
-            removal::metrics_before(&self.database, before).await?;
+            let file = self.database.file_watch();
+            file.look()?;
+            file.confirm(removal::metrics_before(&self.database, before).await)?;
             changes::remove_before(&self.database, days_ago(change_days)).await?;
         }
         // Counted after the removal, so that a failed removal is retried.

@@ -69,9 +69,26 @@ pub fn partitions(database: Database, clock: Clock, days: Days) -> Job {
     )
 }
 
+/// Looks after the SQLite file while nobody writes.
+fn watch_file(database: Database) -> Job {
+    Job::periodic(
+        "database file",
+        Each,
+        Schedule {
+            period: Duration::from_secs(1),
+            first_pass: AfterPeriod,
+            on_stop: Interrupt,
+            on_failure: "a file that was taken away is noticed by the next write only",
+        },
+        database,
+        |database| database.look_after_file().map(Ok).boxed(),
+    )
+}
+
 /// The jobs of a server. They end when the server stops, after the last request was answered.
 pub fn jobs(config: &Config, parts: Parts) -> Vec<Job> {
     let Parts { database, clock, follower, changes, windows, own_metrics } = parts;
+    let file = database.file().is_some().then(|| watch_file(database.clone()));
     let mut jobs = vec![
         partitions(database.clone(), clock.clone(), Days::from(config)),
         Job::periodic(
@@ -103,6 +120,7 @@ pub fn jobs(config: &Config, parts: Parts) -> Vec<Job> {
         Job::continuous("changes", Each, |stopping| changes.run(stopping)),
         Job::continuous("live windows", Each, |stopping| windows.run(stopping)),
     ];
+    jobs.extend(file);
     jobs.extend(own_metrics.map(|own_metrics| {
         Job::periodic(
             "self-monitoring",

@@ -107,10 +107,12 @@ mod live {
 /// Starting, stopping, and failures of processes and disks.
 mod operations {
     pub mod crash;
+    mod damaged_files;
     mod instances;
     mod lifecycle;
     mod outages;
     mod signals;
+    mod taken_files;
 }
 
 /// Releases: markers, tags of measurements, and comparisons.

@@ -10,6 +10,7 @@ use super::{IdGenerator, Lease, State, Validity, postgres, sqlite};
 use crate::{
     clock::{Clock, Stopwatch},
     db::{
+        file::FileWatch,
         instance::SAMPLE_NODE,
         pool::{Backend, Database},
     },
@@ -59,7 +60,7 @@ pub struct Renewal {
 
 #[derive(Debug)]
 enum Store {
-    Sqlite(SqlitePool),
+    Sqlite(SqlitePool, FileWatch),
     /// A connection of its own, so that renewals never wait for the pool. Opened again when it fails.
     Postgres(Box<PgConnectOptions>, Option<PgConnection>),
 }
@@ -78,7 +79,7 @@ impl Renewal {
     /// Another instance holds the node, or the database fails.
     pub async fn begin(database: &Database, clock: Clock, settings: LeaseSettings) -> Result<(IdGenerator, Self)> {
         let mut store = match database.backend() {
-            Backend::Sqlite(pool) => Store::Sqlite(pool.clone()),
+            Backend::Sqlite(pool) => Store::Sqlite(pool.clone(), database.file_watch().clone()),
             Backend::Postgres(pool) => {
                 let limit = attempt(settings.lasts).max(settings.patience).as_millis().to_string();
                 let options = (*pool.connect_options()).clone().application_name("perfgraph node");
@@ -86,7 +87,7 @@ impl Renewal {
             }
         };
         let Taken { lease, block, validity } = match &mut store {
-            Store::Sqlite(pool) => on_sqlite(pool, settings, clock.now()).await?,
+            Store::Sqlite(pool, _) => on_sqlite(pool, settings, clock.now()).await?,
             Store::Postgres(options, connection) => wait_for_node(options, connection, settings, &clock).await?,
         };
         tracing::debug!(node = lease.node, epoch = lease.epoch, "the node of this instance was taken");
@@ -127,7 +128,7 @@ impl Renewal {
 
     fn period(&self) -> Duration {
         match self.store {
-            Store::Sqlite(_) => PERIOD_SQLITE,
+            Store::Sqlite(..) => PERIOD_SQLITE,
             Store::Postgres(..) => self.settings.lasts / 3,
         }
     }
@@ -142,11 +143,12 @@ impl Renewal {
     async fn pass(&mut self) -> Result<()> {
         let now = self.clock.now();
         match &mut self.store {
-            Store::Sqlite(pool) => {
+            Store::Sqlite(pool, file) => {
                 let (Some(lease), end) = self.generator.wanted(now, SPAN_MS_SQLITE) else { return Ok(()) };
                 if self.generator.places_left(now) > SPAN_MS_SQLITE / 2 {
                     return Ok(());
                 }
+                file.look()?;
                 let Some(end) = sqlite::renew(pool, lease, end).await? else {
                     // Taking it again would only take it from the process that has the file now.
                     self.generator.lose();
@@ -186,7 +188,10 @@ impl Renewal {
         let (Some(lease), next) = self.generator.lose() else { return };
         let release = async {
             match &mut self.store {
-                Store::Sqlite(pool) => sqlite::release(pool, lease, next).await,
+                Store::Sqlite(pool, file) => {
+                    file.look()?;
+                    sqlite::release(pool, lease, next).await
+                }
                 Store::Postgres(options, connection) => {
                     postgres::release(connected(options, connection).await?, lease, next).await
                 }

@@ -21,6 +21,7 @@ use tokio::{
     time::timeout,
 };
 
+use super::crash::prepared;
 use crate::{
     harness::{
         Server, TestDatabase, held,
@@ -74,15 +75,48 @@ async fn an_sqlite_file_is_one_process_alone() {
     let database = TestDatabase::sqlite().await;
     let folder = tempfile::tempdir().unwrap();
     let held = claim(&config(&database, "")).unwrap();
-    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["seed"]] {
+    let ended = async |arguments: &[&str]| {
         let mut command = command(folder.path(), arguments);
         command.env("DATABASE_URL", &database.url);
-        let ended = run(command).await;
-        assert_eq!(ended.code, Some(69), "{ended:?}");
+        run(command).await
+    };
+    std::fs::write(folder.path().join("rows.ndjson"), "{}\n").unwrap();
+    let writing: [&[&str]; 5] = [
+        &["serve", "--listen", "127.0.0.1:0"],
+        &["seed"],
+        &["import", "rows.ndjson", "--project", "acme/shop"],
+        &["migrate", "up"],
+        &["migrate", "down"],
+    ];
+    for arguments in writing {
+        let ended = ended(arguments).await;
+        assert_eq!(ended.code, Some(69), "{arguments:?} {ended:?}");
         assert!(ended.stderr.contains("another perfgraph process works on this SQLite file"), "{ended:?}");
     }
+    let listed = ended(&["migrate", "status"]).await;
+    assert!(listed.code == Some(0) && !listed.stdout.contains("missing"), "reading is allowed: {listed:?}");
     drop(held);
     open(&config(&database, "")).await.unwrap().close().await;
+}
+
+/// The lock on the file already proves that nobody else has the node, so nobody waits for the end of a lease.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_server_on_sqlite_gets_its_node_back_at_once() {
+    let (database, _) = prepared(TestDatabase::sqlite().await).await;
+    let folder = tempfile::tempdir().unwrap();
+    for epoch in 1..=3_i64 {
+        let mut serve = command(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
+        // Longer than the patience of the test.
+        serve.env("DATABASE_URL", &database.url).env("PERFGRAPH_DATABASE__NODE_LEASE_MS", "300000");
+        serve.env("PERFGRAPH_SERVER__NODE", "7").env("PERFGRAPH_SELF_MONITORING__ENABLED", "false");
+        let served = Served::start(serve).await;
+        served.signal("KILL").await;
+        assert_eq!(served.ended().await, None);
+        let Backend::Sqlite(pool) = database.database.backend() else { unreachable!() };
+        let held: i64 =
+            sqlx::query_scalar("SELECT epoch FROM instance_node WHERE node = 7").fetch_one(pool).await.unwrap();
+        assert_eq!(held, epoch);
+    }
 }
 
 /// Starts a server that waits for the migrations' lock, and signals it there.
