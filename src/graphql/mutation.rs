@@ -11,8 +11,8 @@ mod release;
 
 use async_graphql::MergedObject;
 
-/// Entry points for writing data. Expected failures are returned as `userErrors`, with nothing written; a caller
-/// without the required role gets `FORBIDDEN`.
+/// Entry points for writing data. Expected failures are returned as `userErrors`, with nothing written. A missing role
+/// is one of them: `FORBIDDEN`, or `NOT_FOUND` in `ingestMetrics`. Other failures are GraphQL errors.
 #[derive(Default, MergedObject)]
 pub struct Mutation(
     organization::OrganizationMutation,

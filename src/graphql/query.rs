@@ -118,8 +118,8 @@ impl DirectoryQuery {
         )]
         first: Option<i32>,
         #[graphql(
-            desc = "Returns only items after this cursor. Take it from a page of the same list in the same order; \
-                    other cursors are an error."
+            desc = "Returns only items after this cursor. Take it from a page of the same list with the same order \
+                    and filter. A cursor of another list or order is an error."
         )]
         after: Option<String>,
         #[graphql(
@@ -128,8 +128,8 @@ impl DirectoryQuery {
         )]
         last: Option<i32>,
         #[graphql(
-            desc = "Returns only items before this cursor. Take it from a page of the same list in the same order; \
-                    other cursors are an error."
+            desc = "Returns only items before this cursor. Take it from a page of the same list with the same order \
+                    and filter. A cursor of another list or order is an error."
         )]
         before: Option<String>,
         #[graphql(desc = "Returns only items that match this filter.")] filter: Option<OrganizationFilter>,
@@ -169,8 +169,8 @@ impl DirectoryQuery {
         )]
         first: Option<i32>,
         #[graphql(
-            desc = "Returns only items after this cursor. Take it from a page of the same list in the same order; \
-                    other cursors are an error."
+            desc = "Returns only items after this cursor. Take it from a page of the same list with the same order \
+                    and filter. A cursor of another list or order is an error."
         )]
         after: Option<String>,
         #[graphql(
@@ -179,8 +179,8 @@ impl DirectoryQuery {
         )]
         last: Option<i32>,
         #[graphql(
-            desc = "Returns only items before this cursor. Take it from a page of the same list in the same order; \
-                    other cursors are an error."
+            desc = "Returns only items before this cursor. Take it from a page of the same list with the same order \
+                    and filter. A cursor of another list or order is an error."
         )]
         before: Option<String>,
         #[graphql(desc = "Returns only items that match this filter.")] filter: Option<EmployeeFilter>,
@@ -238,8 +238,8 @@ impl DirectoryQuery {
         )]
         first: Option<i32>,
         #[graphql(
-            desc = "Returns only items after this cursor. Take it from a page of the same list in the same order; \
-                    other cursors are an error."
+            desc = "Returns only items after this cursor. Take it from a page of the same list with the same order \
+                    and filter. A cursor of another list or order is an error."
         )]
         after: Option<String>,
         #[graphql(
@@ -248,8 +248,8 @@ impl DirectoryQuery {
         )]
         last: Option<i32>,
         #[graphql(
-            desc = "Returns only items before this cursor. Take it from a page of the same list in the same order; \
-                    other cursors are an error."
+            desc = "Returns only items before this cursor. Take it from a page of the same list with the same order \
+                    and filter. A cursor of another list or order is an error."
         )]
         before: Option<String>,
         #[graphql(desc = "Returns only items that match this filter.")] filter: Option<ProjectFilter>,

@@ -68,7 +68,7 @@ pub(super) fn check(question: &Question) -> Result<()> {
     if let Some(codes) = question.status.as_ref().and_then(|filter| filter.one_of.as_ref()) {
         count("statusCode", codes.len())?;
     }
-    for (field, texts) in [("names", &question.names), ("releases", &question.releases)] {
+    for (field, texts) in [("names", &question.names), ("releaseVersions", &question.releases)] {
         let texts = texts.as_deref().unwrap_or_default();
         count(field, texts.len())?;
         if texts.iter().any(|text| text.contains('\0')) {

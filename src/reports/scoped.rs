@@ -60,7 +60,7 @@ impl<'a> ScopedQuery<'a> {
         let plan = plan(question.window, tables, kept).ok_or_else(|| not_kept(tables, kept))?;
         if exact.is_some() && plan.covers != question.window {
             let message = format!("exact answers need single measurements, which are kept since {}", kept.raw);
-            return Err(Error::input("filter.exact", message));
+            return Err(Error::input("filter.isExact", message));
         }
         let grid = grouping.buckets().map(|buckets| buckets.over(plan.covers)).transpose()?;
         Ok(Self { grid, exact, ..Self::planned(scope, question, plan, session)? })
@@ -165,7 +165,7 @@ impl<'a> ScopedQuery<'a> {
                     "the answer would be read from more than {most} single measurements; ask about fewer, or take the \
                      estimate, which is off by 1 % at most"
                 );
-                Err(Error::input("filter.exact", message))
+                Err(Error::input("filter.isExact", message))
             }
             _ => Ok(()),
         }

@@ -127,7 +127,7 @@ mod tests {
     fn a_part_ends_by_its_rows_or_by_its_bytes() {
         let mut rejects = Rejects::create(None, Format::Ndjson).unwrap();
         let is_full_after = |rejects: &mut Rejects, row: &[u8]| {
-            let count = (1..).find(|_| {
+            let count = (1..=10_000).find(|_| {
                 rejects.hold(row);
                 rejects.is_full(5_000)
             });
@@ -135,7 +135,7 @@ mod tests {
             count
         };
         assert_eq!(is_full_after(&mut rejects, b"{}"), Some(5_000));
-        assert_eq!(is_full_after(&mut rejects, &[b'x'; 65_536]), Some(256));
+        assert_eq!(is_full_after(&mut rejects, &vec![b'x'; 65_536]), Some(256));
         assert_eq!(is_full_after(&mut rejects, b"{}"), Some(5_000), "the next part counts from zero");
         assert!(rejects.held.is_empty(), "rows are kept only for a file");
     }

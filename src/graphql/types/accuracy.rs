@@ -46,7 +46,7 @@ pub struct Accuracy {
     /// statistics are exact for the window from `start` to `end`.
     pub is_exact: bool,
     /// Maximum relative error of a percentile, for example 0.01 for 1 %. Zero if percentiles are exact, or if none was
-    /// computed. Measured values below 0.0000008 count as zero.
+    /// computed. Estimates count measured values up to 0.0000008, in the unit of the measurement, as zero.
     pub relative_error_bound: f64,
     /// Start of the window that this answer covers, inclusive. Earlier than requested, by less than a minute, an hour
     /// or a day, if only rollups of that length are kept. Later than requested if the data for the older part of the

@@ -71,21 +71,21 @@ macro_rules! payload {
 payload! {
     /// Result of a change of an organization.
     OrganizationPayload,
-    /// The organization after the change. Null if nothing was written.
+    /// The organization after the call, also if there was nothing to change. Null after a failure: see `userErrors`.
     organization: Organization(OrganizationId)
 }
 
 payload! {
     /// Result of a change of an employee.
     EmployeePayload,
-    /// The employee after the change. Null if nothing was written.
+    /// The employee after the call, also if there was nothing to change. Null after a failure: see `userErrors`.
     employee: Employee(Key<EmployeeId>)
 }
 
 payload! {
     /// Result of a change of a project or its members.
     ProjectPayload,
-    /// The project after the change. Null if nothing was written.
+    /// The project after the call, also if there was nothing to change. Null after a failure: see `userErrors`.
     project: Project(Key<ProjectId>)
 }
 

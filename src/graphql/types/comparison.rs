@@ -93,13 +93,14 @@ impl ReleaseComparison {
         self.statistic
     }
 
-    /// The statistic of all endpoints together in the baseline. A percentile is interpolated and within 2.1 % of the
-    /// percentile by nearest rank, which the statistics of each endpoint return. Null with insufficient data.
+    /// Value of `statistic` in the baseline, over all endpoints: in the unit of the measurements, or 0 to 1 for
+    /// `ERROR_RATE`. A percentile is interpolated, within 2.1 % of the percentile by nearest rank, so it can differ from
+    /// `MetricAggregate.percentile`. Null with insufficient data.
     async fn baseline_value(&self) -> Option<f64> {
         self.of_whole(|change| change.baseline)
     }
 
-    /// The statistic of all endpoints together in the candidate, as in `baselineValue`. Null with insufficient data.
+    /// Value of `statistic` in the candidate, over all endpoints, as in `baselineValue`. Null with insufficient data.
     async fn candidate_value(&self) -> Option<f64> {
         self.of_whole(|change| change.candidate)
     }

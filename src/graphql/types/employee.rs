@@ -94,8 +94,8 @@ impl Employee {
         )]
         first: Option<i32>,
         #[graphql(
-            desc = "Returns only items after this cursor. Take it from a page of the same list in the same order; \
-                    other cursors are an error."
+            desc = "Returns only items after this cursor. Take it from a page of the same list with the same order \
+                    and filter. A cursor of another list or order is an error."
         )]
         after: Option<String>,
         #[graphql(
@@ -104,8 +104,8 @@ impl Employee {
         )]
         last: Option<i32>,
         #[graphql(
-            desc = "Returns only items before this cursor. Take it from a page of the same list in the same order; \
-                    other cursors are an error."
+            desc = "Returns only items before this cursor. Take it from a page of the same list with the same order \
+                    and filter. A cursor of another list or order is an error."
         )]
         before: Option<String>,
         #[graphql(desc = "Returns only items that match this filter.")] filter: Option<ProjectFilter>,

@@ -46,7 +46,8 @@ pub struct ChangeGap {
     pub start: StreamCursor,
     /// Position after the last missing change. Resume here to skip the gap.
     pub end: StreamCursor,
-    /// Number of missing changes in the whole organization, filtered or not.
+    /// Number of missing changes of the whole organization, including changes that the subscription would not have
+    /// delivered.
     pub missed: Long,
     /// The former name of `start`.
     #[graphql(deprecation = "Use `start`.")]

@@ -15,7 +15,7 @@ use crate::{
     live::Cursors,
 };
 
-/// Treatment of valid measurements if others are rejected. Defaults to `PARTIAL`.
+/// The rule for the valid measurements of a call if others are rejected. `PARTIAL` stores them, `ATOMIC` stores nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "ingest::Mode")]
 pub enum IngestMode {
@@ -62,7 +62,8 @@ pub struct IngestMetricsInput {
     /// Key that makes retries safe: a repeated key stores nothing and returns the first result. 1 to 200 bytes, unique
     /// within the organization; remembered for 14 days by default. `CONFLICT` if it was used for other measurements.
     pub idempotency_key: Option<String>,
-    /// Treatment of valid measurements if others are rejected. Defaults to `PARTIAL`.
+    /// The rule for the valid measurements of the call if others are rejected: `PARTIAL` stores them, `ATOMIC` stores
+    /// nothing. Defaults to `PARTIAL`.
     #[graphql(default_with = "IngestMode::Partial")]
     pub mode: IngestMode,
 }

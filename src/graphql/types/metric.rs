@@ -81,7 +81,8 @@ impl Metric {
         Some(&*self.measurement.release).filter(|release| !release.is_empty())
     }
 
-    /// The release with this version. Null if there is no such release, or if the sender gave no version.
+    /// The release of the project with the version `releaseVersion`. Null if there is no such release, or if the sender
+    /// gave no version.
     async fn release(&self, context: &Context<'_>) -> Option<Result<Release>> {
         if self.measurement.release.is_empty() {
             return None;

@@ -85,8 +85,8 @@ impl Organization {
         )]
         first: Option<i32>,
         #[graphql(
-            desc = "Returns only items after this cursor. Take it from a page of the same list in the same order; \
-                    other cursors are an error."
+            desc = "Returns only items after this cursor. Take it from a page of the same list with the same order \
+                    and filter. A cursor of another list or order is an error."
         )]
         after: Option<String>,
         #[graphql(
@@ -95,8 +95,8 @@ impl Organization {
         )]
         last: Option<i32>,
         #[graphql(
-            desc = "Returns only items before this cursor. Take it from a page of the same list in the same order; \
-                    other cursors are an error."
+            desc = "Returns only items before this cursor. Take it from a page of the same list with the same order \
+                    and filter. A cursor of another list or order is an error."
         )]
         before: Option<String>,
         #[graphql(desc = "Returns only items that match this filter.")] filter: Option<EmployeeFilter>,
@@ -124,8 +124,8 @@ impl Organization {
         )]
         first: Option<i32>,
         #[graphql(
-            desc = "Returns only items after this cursor. Take it from a page of the same list in the same order; \
-                    other cursors are an error."
+            desc = "Returns only items after this cursor. Take it from a page of the same list with the same order \
+                    and filter. A cursor of another list or order is an error."
         )]
         after: Option<String>,
         #[graphql(
@@ -134,8 +134,8 @@ impl Organization {
         )]
         last: Option<i32>,
         #[graphql(
-            desc = "Returns only items before this cursor. Take it from a page of the same list in the same order; \
-                    other cursors are an error."
+            desc = "Returns only items before this cursor. Take it from a page of the same list with the same order \
+                    and filter. A cursor of another list or order is an error."
         )]
         before: Option<String>,
         #[graphql(desc = "Returns only items that match this filter.")] filter: Option<ProjectFilter>,

@@ -98,8 +98,8 @@ impl Project {
         )]
         first: Option<i32>,
         #[graphql(
-            desc = "Returns only items after this cursor. Take it from a page of the same list in the same order; \
-                    other cursors are an error."
+            desc = "Returns only items after this cursor. Take it from a page of the same list with the same order \
+                    and filter. A cursor of another list or order is an error."
         )]
         after: Option<String>,
         #[graphql(
@@ -108,8 +108,8 @@ impl Project {
         )]
         last: Option<i32>,
         #[graphql(
-            desc = "Returns only items before this cursor. Take it from a page of the same list in the same order; \
-                    other cursors are an error."
+            desc = "Returns only items before this cursor. Take it from a page of the same list with the same order \
+                    and filter. A cursor of another list or order is an error."
         )]
         before: Option<String>,
         #[graphql(desc = "Returns only items that match this filter.")] filter: Option<EmployeeFilter>,
@@ -134,8 +134,8 @@ impl Project {
         )]
         first: Option<i32>,
         #[graphql(
-            desc = "Returns only items after this cursor. Take it from a page of the same list in the same order; \
-                    other cursors are an error."
+            desc = "Returns only items after this cursor. Take it from a page of the same list with the same order \
+                    and filter. A cursor of another list or order is an error."
         )]
         after: Option<String>,
         #[graphql(
@@ -144,8 +144,8 @@ impl Project {
         )]
         last: Option<i32>,
         #[graphql(
-            desc = "Returns only items before this cursor. Take it from a page of the same list in the same order; \
-                    other cursors are an error."
+            desc = "Returns only items before this cursor. Take it from a page of the same list with the same order \
+                    and filter. A cursor of another list or order is an error."
         )]
         before: Option<String>,
         #[graphql(desc = "Returns only items that match this filter.")] filter: Option<EmployeeFilter>,
@@ -170,8 +170,8 @@ impl Project {
         )]
         first: Option<i32>,
         #[graphql(
-            desc = "Returns only items after this cursor. Take it from a page of the same list in the same order; \
-                    other cursors are an error."
+            desc = "Returns only items after this cursor. Take it from a page of the same list with the same order \
+                    and filter. A cursor of another list or order is an error."
         )]
         after: Option<String>,
         #[graphql(
@@ -180,8 +180,8 @@ impl Project {
         )]
         last: Option<i32>,
         #[graphql(
-            desc = "Returns only items before this cursor. Take it from a page of the same list in the same order; \
-                    other cursors are an error."
+            desc = "Returns only items before this cursor. Take it from a page of the same list with the same order \
+                    and filter. A cursor of another list or order is an error."
         )]
         before: Option<String>,
     ) -> Result<ReleaseConnection> {

@@ -49,9 +49,8 @@ impl Reports {
     async fn metric_stats(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The measurements to aggregate. Defaults to all of the last 24 hours.")] filter: Option<
-            MetricFilter,
-        >,
+        #[graphql(desc = "The measurements to aggregate. Defaults to all; `time` defaults to the last 24 hours.")]
+        filter: Option<MetricFilter>,
     ) -> Result<MetricAggregate> {
         let request = request(context)?;
         let question = Arc::new(filter::question(request, filter).await?);
@@ -65,9 +64,8 @@ impl Reports {
     async fn metric_series(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The measurements to aggregate. Defaults to all of the last 24 hours.")] filter: Option<
-            MetricFilter,
-        >,
+        #[graphql(desc = "The measurements to aggregate. Defaults to all; `time` defaults to the last 24 hours.")]
+        filter: Option<MetricFilter>,
         #[graphql(
             desc = "Length of a bucket, for example `PT1M`, `PT1H` or `P1D`. More than 10,000 buckets are an error."
         )]
@@ -89,9 +87,8 @@ impl Reports {
     async fn metric_groups(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The measurements to aggregate. Defaults to all of the last 24 hours.")] filter: Option<
-            MetricFilter,
-        >,
+        #[graphql(desc = "The measurements to aggregate. Defaults to all; `time` defaults to the last 24 hours.")]
+        filter: Option<MetricFilter>,
         #[graphql(
             desc = "Dimensions to group by, for example `[PROJECT, ENDPOINT]`. An empty list returns one group of all \
                     measurements. More than 10,000 groups are an error."
@@ -134,9 +131,8 @@ impl Reports {
     async fn metric_columns(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The measurements to aggregate. Defaults to all of the last 24 hours.")] filter: Option<
-            MetricFilter,
-        >,
+        #[graphql(desc = "The measurements to aggregate. Defaults to all; `time` defaults to the last 24 hours.")]
+        filter: Option<MetricFilter>,
         #[graphql(
             desc = "Length of a bucket, for example `PT1M`, `PT1H` or `P1D`. More than 10,000 buckets are an error."
         )]
@@ -195,9 +191,8 @@ impl Reports {
         context: &Context<'_>,
         #[graphql(desc = "Returns at most this many endpoints (1 to 100; default 10).")] first: Option<i32>,
         #[graphql(desc = "The former name of `first`.", deprecation = "Use `first`.")] limit: Option<i32>,
-        #[graphql(desc = "The measurements to read. Defaults to all of the last 24 hours.")] filter: Option<
-            MetricFilter,
-        >,
+        #[graphql(desc = "The measurements to read. Defaults to all; `time` defaults to the last 24 hours.")]
+        filter: Option<MetricFilter>,
         #[graphql(
             desc = "Statistic to rank by. Every statistic is allowed. Defaults to `P95`.",
             default_with = "Statistic::P95"
@@ -225,13 +220,12 @@ impl Reports {
         context: &Context<'_>,
         #[graphql(desc = "Returns at most this many measurements (1 to 100; default 20).")] first: Option<i32>,
         #[graphql(
-            desc = "Returns only items after this cursor. Take it from a page of the same list in the same order; \
-                    other cursors are an error."
+            desc = "Returns only items after this cursor. Take it from a page of the same list with the same order \
+                    and filter. A cursor of another list or order is an error."
         )]
         after: Option<String>,
-        #[graphql(desc = "The measurements to read. Defaults to all of the last 24 hours.")] filter: Option<
-            MetricFilter,
-        >,
+        #[graphql(desc = "The measurements to read. Defaults to all; `time` defaults to the last 24 hours.")]
+        filter: Option<MetricFilter>,
         #[graphql(
             desc = "Returns only measurements with a value that meets these conditions. Slow for long windows: it may \
                     read every measurement."
@@ -271,8 +265,8 @@ impl Reports {
         kind: Option<MetricType>,
         #[graphql(desc = "The former name of `type`.", deprecation = "Use `type`.")] metric_type: Option<MetricType>,
         #[graphql(
-            desc = "The measurements to aggregate. Defaults to all of the last 24 hours. An error if it contains \
-                    `types`."
+            desc = "The measurements to aggregate. Defaults to all; `time` defaults to the last 24 hours. An error if it \
+                    contains `types`."
         )]
         filter: Option<MetricFilter>,
     ) -> Result<PerformanceSummary> {

@@ -102,7 +102,7 @@ mod tests {
             (r#"{"a":[true,null,-1.5e3,"x"],"b":{"c":{}}}"#, 8, 3),
             (" [ 1 , 2 ] ", 3, 1),
             (r#"["a:b,{}[]","\\\"[",""]"#, 4, 1),
-            (r#"[{},{},[[]]]"#, 5, 3),
+            ("[{},{},[[]]]", 5, 3),
         ] {
             assert!(check(json.as_bytes(), &limits(values, depth)).is_ok(), "{json}");
             let above = check(json.as_bytes(), &limits(values - 1, depth)).unwrap_err();

@@ -72,7 +72,7 @@ fn counted() -> Vec<Bomb> {
         graphql(name, answer, json!({ "query": query, "variables": variables }).to_string())
     };
     let texts: Vec<_> = (0..99_000).map(|number| format!("text {number}")).collect();
-    let many = |field: &str| (0..20).map(|number| format!("a{number}: {field} ")).collect::<String>();
+    let many = |field: &str| (0..20).map(|number| format!("a{number}: {field} ")).collect::<Vec<_>>().concat();
     let ids = format!("query($x: [ID!]!) {{ {} }}", many("nodes(ids: $x) { id }"));
     let values = format!(
         "query($x: [String!]) {{ {} }}",

@@ -37,7 +37,7 @@ async fn begun(address: &str, path: &str, headers: &str, declared: usize) -> Tcp
 async fn held_back(server: &Server) -> TcpStream {
     let address = server.app.address().to_string();
     let mut client = begun(&address, "/graphql", "content-type: application/json", DECLARED).await;
-    client.write_all(&[b' '; SENT]).await.unwrap();
+    client.write_all(&vec![b' '; SENT]).await.unwrap();
     client
 }
 
@@ -156,7 +156,7 @@ async fn many_bodies_that_are_held_back_cost_bounded_memory() {
     let sent = (0..BODIES).map(async |_| {
         let mut client = begun(&served.address, "/graphql", "content-type: application/json", BYTES).await;
         for _ in 0..BYTES / 100_000 - 1 {
-            if client.write_all(&[b' '; 100_000]).await.is_err() {
+            if client.write_all(&vec![b' '; 100_000]).await.is_err() {
                 break;
             }
         }

@@ -61,8 +61,8 @@ pub enum TimeRangeInput {
 pub struct MetricFilter {
     /// Time window of the measurements. Defaults to the last 24 hours.
     pub time: Option<TimeRangeInput>,
-    /// Ids of projects that the measurements were recorded for. Defaults to all projects. Unknown ids match
-    /// nothing, and an empty list matches nothing.
+    /// Ids of projects that the measurements were recorded for, at most 500. Defaults to all projects. Unknown ids
+    /// match nothing, and an empty list matches nothing.
     pub project_ids: Option<Vec<ID>>,
     /// The id of the organization that the measurements were recorded in. An unknown id matches nothing.
     pub organization_id: Option<ID>,
@@ -70,13 +70,13 @@ pub struct MetricFilter {
     pub types: Option<Vec<MetricType>>,
     /// Conditions on the path of the endpoint.
     pub endpoint: Option<StringFilter>,
-    /// Conditions on the HTTP status; 0 stands for no status. Known for raw measurements only (7 days by default).
+    /// Conditions on the HTTP status; 0 stands for no status. Needs raw measurements (kept for 7 days by default).
     pub status_code: Option<IntFilter>,
-    /// Names of the measurements. `""` matches measurements without a name; an empty list matches nothing. Known for
-    /// raw measurements only (7 days by default).
+    /// Names of the measurements, at most 500. Defaults to all. `""` matches measurements without a name; an empty list
+    /// matches nothing. Needs raw measurements (kept for 7 days by default).
     pub names: Option<Vec<String>>,
-    /// Release versions of the measurements. `""` matches measurements without a version; an empty list matches
-    /// nothing. Known for raw measurements only (7 days by default).
+    /// Release versions of the measurements, at most 500. Defaults to all. `""` matches measurements without a version;
+    /// an empty list matches nothing. Needs raw measurements (kept for 7 days by default).
     pub release_versions: Option<Vec<String>>,
     /// True for exact percentiles, standard deviations, histograms and Apdex scores, computed from raw measurements.
     /// Defaults to false. An error for more than 200,000 measurements, and for a window that begins before raw

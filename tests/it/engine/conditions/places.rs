@@ -168,7 +168,8 @@ fn around(schema: &Schema, path: &Path<'_>) -> (Around, Value) {
     let (mut before, mut after) = (String::new(), String::new());
     for (within, step) in &path[1..] {
         let (others, _) = siblings(schema, within.unwrap(), Some(&step.name));
-        let others: String = others.iter().map(|(name, literal)| format!("{name}: {literal}, ")).collect();
+        let others: Vec<String> = others.iter().map(|(name, literal)| format!("{name}: {literal}, ")).collect();
+        let others = others.concat();
         before = format!("{before}{{ {others}{}: ", step.name);
         after.push_str(" }");
     }
