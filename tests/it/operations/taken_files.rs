@@ -90,6 +90,9 @@ async fn assert_books(mut database: TestDatabase, writers: &[Writer]) {
     assert_nothing_lost(&database, writers).await;
 }
 
+/// The ending of the victim's name, and how it is taken.
+type Way<'a> = (&'a str, &'a dyn Fn(&Path));
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_acknowledged_into_a_file_that_was_taken_away() {
     let (database, file, mut writers) = closed().await;
@@ -105,8 +108,7 @@ async fn nothing_is_acknowledged_into_a_file_that_was_taken_away() {
         fs::remove_file(victim).unwrap();
         fs::write(victim, b"").unwrap();
     };
-    let ways: [(&str, &dyn Fn(&Path)); 5] =
-        [("", &remove), ("", &copy), ("", &recreate), ("-wal", &remove), ("-shm", &copy)];
+    let ways: [Way<'_>; 5] = [("", &remove), ("", &copy), ("", &recreate), ("-wal", &remove), ("-shm", &copy)];
     for (ending, take) in ways {
         write(&served, &mut writers[0]).await.expect("all is well");
         let victim = if ending.is_empty() { file.clone() } else { beside(&file, ending) };
