@@ -18,6 +18,7 @@ mod conditions;
 pub mod distribution;
 mod endpoint_path;
 pub mod fill;
+mod gather;
 pub mod grid;
 mod grouping;
 pub mod groups;

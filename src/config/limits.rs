@@ -46,8 +46,11 @@ section! {
         directives_max: usize = 20,
         /// Fields of an operation.
         fields_max: usize = 2_000,
-        /// Cost of an operation: the sum of its fields, each multiplied by the sizes of the lists that contain it.
+        /// Cost of an operation: the sum of its fields, each multiplied by the sizes of the lists that contain it, and of the
+        /// measurements that are read for them (`@reads` in the schema).
         cost_max: u64 = 5_000,
+        /// Cost of all operations of a batch together. Operations beyond it are refused. At least `cost_max`.
+        batch_cost_max: u64 = 10_000,
         /// Bytes of parsed and validated documents in the cache, which also serves persisted queries. 0 disables both.
         document_cache_bytes_max: u64 = 16_777_216,
         /// Operations in one request (a JSON array). 0 or 1 refuses arrays.

@@ -205,6 +205,11 @@ impl Database {
         self.session(Connections::Read(self.read.clone()), log)
     }
 
+    /// A session for the queries of one request, which use half of the connections at once at most.
+    pub fn reader_for_request(&self, log: StatementLog) -> Session {
+        self.session(Connections::Read(self.read.for_one_request()), log)
+    }
+
     /// A session for writes that logs to `log`.
     pub fn writer(&self, log: StatementLog) -> Session {
         self.session(Connections::Write(self.write.clone()), log)

@@ -12,6 +12,7 @@ use std::{
     },
 };
 
+use futures_util::TryStreamExt;
 use sea_orm::{
     ConnAcquireErr, DatabaseConnection, DbBackend, DbErr, QueryResult, QueryStream, RuntimeErr, SqlxPostgresConnector,
     SqlxSqliteConnector, Statement, StreamTrait, Values,
@@ -27,14 +28,18 @@ use tokio::{
 };
 
 use super::file::FileWatch;
-use crate::clock::Stopwatch;
+use crate::{clock::Stopwatch, error};
 
 /// Time for which a connection is reused before it returns to the pool, which closes old and dead connections.
 const AT_HAND_MS: f64 = 60_000.0;
 
 /// The pool for queries and the idle connections outside of it.
 #[derive(Clone, Debug)]
-pub struct Readers(Arc<Inner>);
+pub struct Readers {
+    inner: Arc<Inner>,
+    /// The connections that the queries of one request may use at once; `None` for the server's own queries.
+    turns: Option<Arc<Semaphore>>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -53,24 +58,45 @@ impl Readers {
     /// The readers of an SQLite file.
     pub fn sqlite(pool: SqlitePool, file: FileWatch) -> Self {
         let at_hand = Kind::Sqlite(ConnectionStock::new(pool.clone(), file.clone()));
-        Self(Arc::new(Inner { pool: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool), at_hand, file }))
+        Self::new(Inner { pool: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool), at_hand, file })
     }
 
     /// The readers of a PostgreSQL server.
     pub fn postgres(pool: PgPool) -> Self {
         let file = FileWatch::default();
         let at_hand = Kind::Postgres(ConnectionStock::new(pool.clone(), file.clone()));
-        Self(Arc::new(Inner { pool: SqlxPostgresConnector::from_sqlx_postgres_pool(pool), at_hand, file }))
+        Self::new(Inner { pool: SqlxPostgresConnector::from_sqlx_postgres_pool(pool), at_hand, file })
+    }
+
+    fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner), turns: None }
+    }
+
+    /// The same connections for one request, whose queries take turns on half of them. Without turns, a request with twenty
+    /// slow reports would wait for its own connections until the timeout, and so would everybody else.
+    pub fn for_one_request(&self) -> Self {
+        let connections = match &self.inner.at_hand {
+            Kind::Sqlite(stock) => stock.connections(),
+            Kind::Postgres(stock) => stock.connections(),
+        };
+        Self { inner: Arc::clone(&self.inner), turns: Some(Arc::new(Semaphore::new((connections / 2).max(1)))) }
+    }
+
+    /// Waits for the request's turn, in the order in which its queries came. The timeout of the request bounds the wait.
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed.
+        self.turns.as_ref()?.acquire().await.ok()
     }
 
     /// The kind of the database.
     pub fn backend(&self) -> DbBackend {
-        self.0.pool.get_database_backend()
+        self.inner.pool.get_database_backend()
     }
 
     /// Executes a statement and returns all rows.
     pub async fn all(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        match &self.0.at_hand {
+        let _turn = self.turn().await;
+        match &self.inner.at_hand {
             Kind::Sqlite(stock) => stock.all(statement).await,
             Kind::Postgres(stock) => stock.all(statement).await,
         }
@@ -78,34 +104,49 @@ impl Readers {
 
     /// Executes a statement and returns its first row, if there is one.
     pub async fn one(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        match &self.0.at_hand {
+        let _turn = self.turn().await;
+        match &self.inner.at_hand {
             Kind::Sqlite(stock) => stock.one(statement).await,
             Kind::Postgres(stock) => stock.one(statement).await,
         }
     }
 
+    /// Passes the rows of an answer to `take` as they come, so that no more than one of them is in memory. An error of `take`
+    /// ends the query.
+    pub async fn each(
+        &self,
+        statement: Statement,
+        take: impl FnMut(&QueryResult) -> error::Result<()> + Send,
+    ) -> error::Result<()> {
+        let _turn = self.turn().await;
+        match &self.inner.at_hand {
+            Kind::Sqlite(stock) => stock.each(statement, take).await,
+            Kind::Postgres(stock) => stock.each(statement, take).await,
+        }
+    }
+
     /// Streams the rows of a statement, on a connection that no other query uses meanwhile.
     pub async fn stream(&self, statement: Statement) -> Result<QueryStream, DbErr> {
-        self.0.file.look()?;
+        self.inner.file.look()?;
         let _waiting = self.waiting();
-        self.0.pool.stream_raw(statement).await
+        self.inner.pool.stream_raw(statement).await
     }
 
     /// The pool itself. While the guard is held, connections return to the pool after each query.
     pub fn pool(&self) -> (&DatabaseConnection, PoolWaiter<'_>) {
-        (&self.0.pool, self.waiting())
+        (&self.inner.pool, self.waiting())
     }
 
     /// Closes the pool and waits until every connection is back.
     pub async fn close(&self) {
-        match &self.0.at_hand {
+        match &self.inner.at_hand {
             Kind::Sqlite(stock) => stock.close().await,
             Kind::Postgres(stock) => stock.close().await,
         }
     }
 
     fn waiting(&self) -> PoolWaiter<'_> {
-        match &self.0.at_hand {
+        match &self.inner.at_hand {
             Kind::Sqlite(stock) => stock.waiting(),
             Kind::Postgres(stock) => stock.waiting(),
         }
@@ -154,9 +195,14 @@ impl Drop for PoolWaiter<'_> {
 
 impl<DB: sqlx::Database> ConnectionStock<DB> {
     fn new(pool: Pool<DB>, file: FileWatch) -> Self {
-        let connections = usize::try_from(pool.options().get_max_connections()).unwrap_or(usize::MAX);
-        let room = Semaphore::new(connections.min(Semaphore::MAX_PERMITS));
-        Self { pool, room, at_hand: Mutex::default(), waiting: AtomicUsize::new(0), file }
+        let stock =
+            Self { pool, room: Semaphore::new(0), at_hand: Mutex::default(), waiting: AtomicUsize::new(0), file };
+        stock.room.add_permits(stock.connections());
+        stock
+    }
+
+    fn connections(&self) -> usize {
+        usize::try_from(self.pool.options().get_max_connections()).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)
     }
 
     fn at_hand(&self) -> MutexGuard<'_, Vec<IdleConnection<DB>>> {
@@ -218,6 +264,35 @@ where
         Ok(rows.into_iter().map(QueryResult::from).collect())
     }
 
+    async fn each(
+        &self,
+        statement: Statement,
+        mut take: impl FnMut(&QueryResult) -> error::Result<()> + Send,
+    ) -> error::Result<()> {
+        let noted = |error| {
+            self.file.note_orm(&error);
+            error
+        };
+        let mut taken = self.take().await.map_err(noted)?;
+        let mut rows = query(statement).fetch(&mut *taken.connection);
+        let ended = loop {
+            match rows.try_next().await.map_err(failed).map_err(noted)? {
+                None => break Ok(()),
+                Some(row) => {
+                    if let Err(error) = take(&QueryResult::from(row)) {
+                        break Err(error);
+                    }
+                }
+            }
+        };
+        drop(rows);
+        match ended {
+            Ok(()) => taken.put_back(),
+            Err(_) => taken.break_off(),
+        }
+        ended
+    }
+
     async fn one(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         let mut taken = self.take().await?;
         let row = query(statement).fetch_optional(&mut *taken.connection).await.map_err(failed)?;
@@ -236,6 +311,11 @@ where
 }
 
 impl<DB: sqlx::Database> LentConnection<'_, DB> {
+    /// Closes the connection in the middle of an answer. Before another query the driver would read the rest of the answer.
+    fn break_off(self) {
+        drop(self.connection.detach());
+    }
+
     /// Keeps the connection for the next query, after a query that succeeded.
     fn put_back(self) {
         let Self { stock, connection, since, _permit: permit } = self;

@@ -108,6 +108,44 @@ impl Session {
         self.begin_with(TransactionOptions::default()).await
     }
 
+    /// Sends a query and passes its rows to `take` as they come, so that the answer is never in memory as a whole. An error
+    /// of `take` ends the query.
+    ///
+    /// # Errors
+    /// That of `take`, or the database fails.
+    pub async fn each(
+        &self,
+        statement: &SelectStatement,
+        mut take: impl FnMut(&QueryResult) -> Result<()> + Send,
+    ) -> Result<()> {
+        self.file.admits()?;
+        let query = self.inner.get_database_backend().build(statement);
+        let (sql, watch, mut rows) = (query.sql.clone(), Stopwatch::start(), 0);
+        let counted = |row: &QueryResult| {
+            rows += 1;
+            take(row)
+        };
+        let ended = match &self.inner {
+            Connections::Read(readers) => readers.each(query, counted).await,
+            Connections::Write(pool) => self.each_of(pool, query, counted).await,
+        };
+        self.record(sql, rows, watch);
+        ended
+    }
+
+    async fn each_of(
+        &self,
+        pool: &DatabaseConnection,
+        query: Query,
+        mut take: impl FnMut(&QueryResult) -> Result<()> + Send,
+    ) -> Result<()> {
+        let mut rows = self.noted(pool.stream_raw(query).await)?;
+        while let Some(row) = self.noted(rows.try_next().await)? {
+            take(&row)?;
+        }
+        Ok(())
+    }
+
     /// Sends a statement and streams its rows, for results that are too large to buffer.
     ///
     /// # Errors

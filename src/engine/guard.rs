@@ -80,10 +80,10 @@ pub fn cost(
     let cost = CostCalculator::new(types, document, operation, variables, limits).cost();
     if cost > limits.cost_max {
         return Err(Error::Limit {
-            what: "the cost of the operation (fields times the sizes of the lists they stand in)",
+            what: "the cost of the operation (fields times the sizes of the lists they stand in, and measurements read)",
             actual: cost,
             limit: limits.cost_max,
-            advice: "ask for smaller pages or fewer fields",
+            advice: "ask for smaller pages, fewer fields or fewer reports",
         });
     }
     Ok(cost)
@@ -168,13 +168,17 @@ mod tests {
             @listSize(slicingArguments: ["limit"], groupingArgument: "groupBy")
             @timeBuckets(argument: "step", bucketsPerItem: 20)
             @timeWindow(lengths: ["filter.time.last"])
+        grouped(filter: Filter, by: [Key!], limit: Int = 20): [Item]
+            @listSize(slicingArguments: ["limit"])
+            @timeWindow(lengths: ["filter.time.last"], default: "PT24H")
+            @reads(weight: 5, groups: "by", single: ["filter.status"], singleKeys: ["NAME"], exact: ["filter.exact"])
         leaf: Int
     "#;
 
     fn types() -> SchemaTypes {
         let sdl = format!(
             "type Query {{ {FIELDS} }} type Item {{ {FIELDS} }} type Page {{ nodes: [Item] count: Int }}
-            type Numbered {{ items: [Item] }} input Filter {{ time: Time }}
+            type Numbered {{ items: [Item] }} input Filter {{ time: Time status: Int exact: Boolean }} enum Key {{ TYPE NAME }}
             input Time {{ last: String from: String to: String }}"
         );
         SchemaTypes::read(&sdl, &[]).unwrap()
@@ -304,6 +308,36 @@ mod tests {
         let sized = "query($n: Int, $ids: [ID!]) { a(first: $n) { nodes { leaf } } byIds(ids: $ids) { leaf } }";
         let variables = serde_json::json!({ "n": 2, "ids": [1, 2, 3] });
         assert_eq!(costs(sized, variables).unwrap(), (1 + 2 * 2) + (1 + 3));
+    }
+
+    #[test]
+    fn the_reading_of_measurements_counts_once() {
+        let list = |inner: &str| format!("{{ a(first: 10) {{ nodes {{ grouped{inner} {{ leaf }} }} }} }}");
+        // The list of ten, and in each item `nodes`, the report and its twenty groups.
+        let fields = 1 + 10 * (1 + 1 + 20);
+        for (document, reading) in [
+            ("".to_owned(), 5),
+            ("(by: [])".to_owned(), 5),
+            ("(by: TYPE)".to_owned(), 5 + 100),
+            ("(by: [TYPE, NAME])".to_owned(), 5 + 100 + 25),
+            ("(filter: { status: 500 })".to_owned(), 5 + 25),
+            ("(filter: { status: null, exact: false })".to_owned(), 5),
+            ("(filter: { status: 500, time: { last: \"P7D\" } })".to_owned(), 5 + 169),
+            ("(filter: { exact: true })".to_owned(), 5 + 25 + 200),
+            ("(filter: { exact: true }, by: [TYPE])".to_owned(), 5 + 100 + 25 + 200),
+        ] {
+            assert_eq!(costs(&list(&document), serde_json::json!({})).unwrap(), fields + reading, "{document}");
+        }
+        let twice = "{ one: grouped { leaf } two: grouped { ...F } } fragment F on Item { grouped(by: TYPE) { leaf } }";
+        assert_eq!(costs(twice, serde_json::json!({})).unwrap(), (1 + 20 + 5) + (1 + 20 * 21 + 5 + 105));
+        let document = "query($by: [Key!], $key: Key!, $exact: Boolean = true, $filter: Filter) {
+            a: grouped(by: $by) { leaf } b: grouped(by: [$key]) { leaf } c: grouped(filter: { exact: $exact }) { leaf }
+            d: grouped(filter: $filter) { leaf } }";
+        let variables = serde_json::json!({ "by": ["NAME"], "key": "TYPE", "filter": { "status": 1, "exact": null } });
+        assert_eq!(
+            costs(document, variables).unwrap(),
+            4 * 21 + (5 + 100 + 25) + (5 + 100) + (5 + 25 + 200) + (5 + 25)
+        );
     }
 
     #[test]

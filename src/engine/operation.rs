@@ -49,7 +49,7 @@ pub struct Outcome {
 /// The cost of an operation, computed before it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
-    /// Fields, each multiplied by the sizes of the lists that contain it.
+    /// Fields, each multiplied by the sizes of the lists that contain it, and the measurements that are read.
     pub requested: u64,
     /// The maximum.
     pub limit: u64,
@@ -111,6 +111,11 @@ impl PreparedOperation {
     /// The operation is a subscription.
     pub fn is_subscription(&self) -> bool {
         self.kind == OperationType::Subscription
+    }
+
+    /// The cost of the operation.
+    pub const fn cost(&self) -> Cost {
+        self.cost
     }
 
     /// The operation is a mutation.

@@ -9,7 +9,7 @@ mod types;
 
 use thiserror::Error;
 
-pub use declarations::{ListSize, Path as WindowPath, Resumption, SlicingArgument, TimeBuckets, TimeWindow};
+pub use declarations::{ListSize, Path as ArgumentPath, Reading, Resumption, SlicingArgument, TimeBuckets, TimeWindow};
 pub(in crate::engine) use executable::Purpose;
 pub use executable::{Executable, SchemaSource};
 pub(in crate::engine) use nesting::Nesting;

@@ -82,7 +82,7 @@ impl RequestContext {
     /// A context with fresh loaders.
     pub fn new(viewer: Viewer, services: Arc<Services>, has_one_root: bool) -> Self {
         let log = StatementLog::default();
-        let session = services.database.reader(log.clone());
+        let session = services.database.reader_for_request(log.clone());
         let loaded = RwLock::new(Loaded::new(&viewer, &session, &services));
         Self { viewer, services, log, execution: None, session, loaded, has_one_root }
     }
@@ -147,7 +147,7 @@ impl RequestContext {
 
     /// Drops loaded values, so that the next event of a subscription reads current rows.
     pub fn renew_loaders(&self) {
-        self.reload(&self.services.database.reader(StatementLog::default()));
+        self.reload(&self.services.database.reader_for_request(StatementLog::default()));
     }
 
     fn reload(&self, session: &Session) {

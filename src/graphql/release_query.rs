@@ -8,7 +8,7 @@ use super::{
     context::{RequestContext, request},
     loaders::AskedRow,
     node::NodeId,
-    selection,
+    selection, sizes,
     types::{self, comparison::ReleaseComparison, stats::Statistic},
 };
 use crate::{
@@ -27,6 +27,7 @@ impl ReleaseQuery {
     /// Compares a statistic between two releases of a project, minute by minute. Reads up to 24 hours from the start of
     /// the candidate, and as many minutes, but at least 60, before the end of the baseline. An error if one of the
     /// releases never ran, or if its minutes are no longer kept (14 days by default).
+    #[graphql(directive = sizes::Reads::apply(150))]
     async fn compare_releases(
         &self,
         context: &Context<'_>,

@@ -7,7 +7,7 @@ use async_graphql::{
     registry::{MetaDirectiveInvocation, Registry, location_traits::Directive_At_FIELD_DEFINITION},
 };
 
-use crate::engine::directives::{list_size, resumable, time_buckets, time_window};
+use crate::engine::directives::{list_size, reads, resumable, time_buckets, time_window};
 use crate::reports::Slowest;
 
 /// Defines a unit type that applies a directive with fixed or few arguments.
@@ -36,6 +36,13 @@ macro_rules! shorthand {
         }
     };
 }
+
+/// The conditions of a filter that rollups do not know.
+const SINGLE: [&str; 5] =
+    ["filter.statusCode", "filter.names", "filter.releaseVersions", "filter.releases", "filter.releaseId"];
+/// The dimensions that rollups do not know.
+const SINGLE_KEYS: [&str; 3] = ["NAME", "STATUS_CODE", "RELEASE"];
+const EXACT: [&str; 2] = ["filter.isExact", "filter.exact"];
 
 fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
@@ -110,6 +117,27 @@ shorthand! {
 shorthand! {
     /// The sliding window of the argument `window`.
     LiveWindow() = time_window(vec!["window".to_owned()], None, None, None)
+}
+
+shorthand! {
+    /// Statistics of the measurements that a `filter` selects.
+    Statistics(weight: i32) = reads(weight, None, Some(names(&SINGLE)), None, Some(names(&EXACT)))
+}
+
+shorthand! {
+    /// Statistics of groups by the dimensions in `groupBy`.
+    GroupStatistics(weight: i32) =
+        reads(weight, Some("groupBy".to_owned()), Some(names(&SINGLE)), Some(names(&SINGLE_KEYS)), Some(names(&EXACT)))
+}
+
+shorthand! {
+    /// Pages of single measurements, found by index unless a condition has to be looked at row by row.
+    Rows(weight: i32) = reads(weight, None, Some(names(&[&["value"][..], &SINGLE].concat())), None, None)
+}
+
+shorthand! {
+    /// Statistics of something that other fields have selected.
+    Reads(weight: i32) = reads(weight, None, None, None, None)
 }
 
 shorthand! {

@@ -59,7 +59,8 @@ pub async fn post(State(state): State<HttpState>, caller: Caller, headers: Heade
             format.malformed(&Error::input("body", "must be one operation, not a batch, if the response is a stream"))
         }
         Ok(Content::Batch(members)) => {
-            let mut answers = batch::run(&state.engine, caller.viewer, members).await;
+            let cost_max = limits.batch_cost_max.max(limits.cost_max);
+            let mut answers = batch::run(&state.engine, caller.viewer, members, cost_max).await;
             let database = answers.first().map(database_work);
             if let Some(first) = answers.first_mut() {
                 explain.apply(first);

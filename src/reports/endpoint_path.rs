@@ -1,19 +1,11 @@
 //! Groups with the paths of their endpoints. No I/O.
 
-use std::collections::HashMap;
-
-use sea_orm::{
-    QueryResult,
-    sea_query::{Expr, ExprTrait, IntoTableRef, Query, SelectStatement},
-};
+use sea_orm::sea_query::{Expr, ExprTrait, IntoTableRef, Query, SelectStatement};
 
 use super::{
-    StatisticsNeeded, Stats,
+    Stats,
     grouping::{Dimension, DimensionValues, Grouping},
-    scoped::ScopedQuery,
-    sql,
 };
-use crate::error::Result;
 
 /// A group of a statement with the path of its endpoint.
 pub(super) struct PathGroup {
@@ -23,7 +15,8 @@ pub(super) struct PathGroup {
     pub stats: Stats,
 }
 
-fn has_path(grouping: &Grouping) -> bool {
+/// True if the rows of a statement have the path of an endpoint as their last column.
+pub(super) fn has_path(grouping: &Grouping) -> bool {
     grouping.by().contains(&Dimension::Endpoint)
 }
 
@@ -42,35 +35,4 @@ pub(super) fn with_path(groups: SelectStatement, grouping: &Grouping, columns: &
         .and_where(Expr::col(("e", "organization_id")).equals(("g", "organization_id")))
         .and_where(Expr::col(("e", "id")).equals(("g", "endpoint_id")));
     select
-}
-
-/// Adds up the rows of a statement of [`with_path`] per group.
-pub(super) fn read(
-    scoped: &ScopedQuery<'_>,
-    grouping: &Grouping,
-    want: StatisticsNeeded,
-    rows: &[QueryResult],
-) -> Result<Vec<PathGroup>> {
-    let figures = match want {
-        StatisticsNeeded::Scalars => sql::TOTALS.len(),
-        StatisticsNeeded::Percentiles => sql::CELLS.len(),
-    };
-    scoped.check_rows(rows.len())?;
-    let mut indexes = HashMap::new();
-    let mut found: Vec<PathGroup> = Vec::new();
-    for row in rows {
-        let (group, first) = DimensionValues::of(row, grouping)?;
-        let index = *indexes.entry(group.clone()).or_insert(found.len());
-        if index == found.len() {
-            let path = if has_path(grouping) { row.try_get_by_index(first + figures)? } else { String::new() };
-            found.push(PathGroup { group, path, stats: scoped.empty_stats(want) });
-        }
-        if let Some(known) = found.get_mut(index) {
-            sql::add(&mut known.stats, row, first, want)?;
-        }
-    }
-    for known in &mut found {
-        known.stats.sort();
-    }
-    Ok(found)
 }

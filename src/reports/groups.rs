@@ -6,15 +6,14 @@
 
 use std::{
     cmp::Ordering,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, btree_map::Entry},
     sync::Arc,
 };
-
-use sea_orm::ConnectionTrait;
 
 use super::{
     Question, Report, Statistic, StatisticsNeeded, Stats,
     endpoint_path::{self, PathGroup},
+    gather,
     grouping::{Dimension, DimensionValues},
     parent::{MemberGroups, Parent, batches},
     sql,
@@ -142,21 +141,16 @@ pub async fn by_parent(
                     endpoint_path::with_path(sql::cells(&scoped, &grouping), &grouping, &sql::CELLS)
                 }
             };
-            let rows = session.query_all(&statement).await?;
-            let rows = endpoint_path::read(&scoped, &grouping, want, &rows)?;
-            if rows.len() > groups.groups_max {
-                let message = format!(
-                    "makes more than {} groups; group by less, or ask about fewer measurements",
-                    groups.groups_max
-                );
-                return Err(Error::input("groupBy", message));
-            }
+            let most = Some(groups.groups_max);
+            let rows = gather::by_path(session, &statement, &scoped, &grouping, want, most).await?;
             for row in rows.into_iter().filter(|row| row.stats.tally.count > 0) {
-                for index in batch.of(&row.group) {
-                    if let Some(groups_of_one) = found.get_mut(*index) {
-                        gather(groups_of_one, &row, &groups.by);
-                    }
+                let Some(keys) = groups.by.iter().map(|by| by.key(&row)).collect::<Option<Vec<_>>>() else { continue };
+                let PathGroup { group, stats, .. } = row;
+                let Some((last, others)) = batch.of(&group).split_last() else { continue };
+                for index in others {
+                    add(&mut found, *index, keys.clone(), group.clone(), stats.clone());
                 }
+                add(&mut found, *last, keys, group.clone(), stats);
             }
         }
         for (parent, found) in batch.parents().iter().zip(found) {
@@ -169,15 +163,16 @@ pub async fn by_parent(
 /// The rows and the statistics of each group, by its dimension values.
 type Gathered = BTreeMap<Vec<GroupKey>, (Vec<DimensionValues>, Stats)>;
 
-fn gather(found: &mut Gathered, row: &PathGroup, by: &[GroupBy]) {
-    let Some(keys) = by.iter().map(|by| by.key(row)).collect::<Option<Vec<_>>>() else { return };
-    found
-        .entry(keys)
-        .and_modify(|(rows, stats)| {
-            rows.push(row.group.clone());
-            stats.merge(&row.stats);
-        })
-        .or_insert_with(|| (vec![row.group.clone()], row.stats.clone()));
+fn add(found: &mut [Gathered], parent: usize, keys: Vec<GroupKey>, group: DimensionValues, more: Stats) {
+    match found.get_mut(parent).map(|groups_of_one| groups_of_one.entry(keys)) {
+        Some(Entry::Occupied(mut known)) => {
+            let (rows, stats) = known.get_mut();
+            rows.push(group);
+            stats.merge(&more);
+        }
+        Some(Entry::Vacant(free)) => drop(free.insert((vec![group], more))),
+        None => {}
+    }
 }
 
 impl Groups {

@@ -5,13 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use sea_orm::ConnectionTrait;
-
 use super::{
-    Question, Report, StatisticsNeeded, Stats,
+    Question, Report, StatisticsNeeded, Stats, gather,
     grid::Buckets,
     parent::{Parent, batches},
-    sql,
 };
 use crate::{
     db::Session,
@@ -73,8 +70,7 @@ pub async fn by_parent(
         let grid = scoped.grid().ok_or_else(|| Error::internal("a series without buckets"))?;
         let mut found: HashMap<(usize, i64), Stats> = HashMap::new();
         if !scoped.is_empty() {
-            let rows = session.query_all(&sql::statement(&scoped, &grouping, series.want)).await?;
-            for (group, stats) in sql::read(&scoped, &grouping, series.want, &rows)? {
+            for (group, stats) in gather::by_group(session, &scoped, &grouping, series.want).await? {
                 for index in batch.of(&group) {
                     match found.entry((*index, group.slot)) {
                         Entry::Occupied(mut known) => known.get_mut().merge(&stats),

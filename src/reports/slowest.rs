@@ -13,6 +13,7 @@ use sea_orm::{
 use super::{
     Question, Report, Statistic, StatisticsNeeded, Stats,
     endpoint_path::{self, PathGroup},
+    gather,
     grouping::{Dimension, DimensionValues, Grouping},
     parent::{MemberGroups, Parent, batches},
     scoped::ScopedQuery,
@@ -152,8 +153,8 @@ pub async fn by_parent(
                     StatisticsNeeded::Percentiles,
                 )
             };
-            let rows = session.query_all(&statement).await?;
-            for PathGroup { group, path, stats } in endpoint_path::read(&scoped, &grouping, want, &rows)? {
+            let groups = gather::by_path(session, &statement, &scoped, &grouping, want, None).await?;
+            for PathGroup { group, path, stats } in groups {
                 let endpoint = EndpointStats {
                     project: group.project_key(),
                     endpoint_id: EndpointId(group.endpoint),

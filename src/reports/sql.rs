@@ -4,8 +4,6 @@
 //! (from raw rows), because merging sketches here costs a fifteenth of merging them in SQL. Both are one statement, and so
 //! one snapshot: a compaction at the same time cannot make a row count twice.
 
-use std::collections::HashMap;
-
 use sea_orm::{
     DbBackend, QueryResult,
     sea_query::{Alias, CaseStatement, Expr, ExprTrait, Query, SelectStatement},
@@ -15,7 +13,7 @@ use super::{
     Distribution, StatisticsNeeded, Stats,
     conditions::M,
     grid::BucketGrid,
-    grouping::{DimensionValues, Grouping, SLOT},
+    grouping::{Grouping, SLOT},
     plan::{EndpointRows, Resolution, Segment},
     scoped::ScopedQuery,
     union::union_all,
@@ -207,24 +205,6 @@ pub(super) fn statement(scoped: &ScopedQuery, grouping: &Grouping, want: Statist
         StatisticsNeeded::Scalars => totals(scoped, grouping),
         StatisticsNeeded::Percentiles => cells(scoped, grouping),
     }
-}
-
-/// Adds up the rows of [`statement`] per group.
-pub(super) fn read(
-    scoped: &ScopedQuery<'_>,
-    grouping: &Grouping,
-    want: StatisticsNeeded,
-    rows: &[QueryResult],
-) -> Result<HashMap<DimensionValues, Stats>> {
-    scoped.check_rows(rows.len())?;
-    let mut groups = HashMap::new();
-    for row in rows {
-        let (group, first) = DimensionValues::of(row, grouping)?;
-        let stats = groups.entry(group).or_insert_with(|| scoped.empty_stats(want));
-        add(stats, row, first, want)?;
-    }
-    groups.values_mut().for_each(Stats::sort);
-    Ok(groups)
 }
 
 /// Adds one row of [`statement`]; its figures begin at column `first`.

@@ -4,12 +4,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use sea_orm::ConnectionTrait;
-
 use super::{
-    Question, Report, StatisticsNeeded, Stats,
+    Question, Report, StatisticsNeeded, Stats, gather,
     parent::{Parent, batches},
-    sql,
 };
 use crate::{
     db::Session,
@@ -68,8 +65,7 @@ pub async fn by_parent(
         let scoped = batch.scoped(scope, &grouping, want, session)?;
         let mut found = vec![scoped.empty_stats(want); batch.parents().len()];
         if !scoped.is_empty() {
-            let rows = session.query_all(&sql::statement(&scoped, &grouping, want)).await?;
-            for (group, stats) in sql::read(&scoped, &grouping, want, &rows)? {
+            for (group, stats) in gather::by_group(session, &scoped, &grouping, want).await? {
                 for index in batch.of(&group) {
                     if let Some(known) = found.get_mut(*index) {
                         known.merge(&stats);

@@ -6,6 +6,7 @@ mod current_minute;
 mod distributions;
 mod exact_reference;
 mod fixture;
+mod group_bombs;
 mod groups;
 mod metric_lists;
 mod query_plans;

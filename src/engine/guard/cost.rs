@@ -1,32 +1,45 @@
-//! The cost of an operation: its fields, each multiplied by the sizes of the lists that contain it, as the schema declares
-//! them. Each fragment is computed once per window of time, so the work is linear in the document.
+//! The cost of an operation: its fields, each multiplied by the sizes of the lists that contain it, and the measurements
+//! that are read for it, as the schema declares them. Each fragment is computed once per window of time, so the work is
+//! linear in the document.
 
-use std::{collections::HashMap, convert::Infallible};
+mod given;
+
+use std::collections::HashMap;
 
 use async_graphql::{
-    Name, Value as ConstValue, Variables,
+    Variables,
     parser::types::{ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet},
 };
-use async_graphql_value::Value;
+
+use self::given::{Arguments, Given};
 
 use crate::{
     config::Limits,
     engine::schema::{
-        FieldDefinition, ListSize, ObjectFields, SchemaTypes, SlicingArgument, TimeBuckets, TimeWindow, WindowPath,
+        ArgumentPath, FieldDefinition, ListSize, ObjectFields, Reading, SchemaTypes, SlicingArgument, TimeBuckets,
+        TimeWindow,
     },
     model::{
         Timestamp,
-        timestamp::{MINUTE_MICROS, duration_micros},
+        timestamp::{HOUR_MICROS, MINUTE_MICROS, duration_micros},
     },
 };
 
 /// Reports round a window of this length or more to whole minutes.
 const WHOLE_MINUTES_FROM_MICROS: i64 = 60 * MINUTE_MICROS;
 
+/// The groups that cost one.
+const GROUPS_PER_COST: u64 = 100;
+/// The measurements of an exact answer that cost one.
+const EXACT_ROWS_PER_COST: u64 = 1_000;
+
 /// The cost of a selection set.
 #[derive(Clone, Copy, Default)]
 struct Selected {
+    /// The fields, multiplied by the sizes of lists inside of it.
     cost: u64,
+    /// The reading of measurements, which one statement does for all objects around it.
+    reading: u64,
     /// It selects the items of a page.
     has_items: bool,
 }
@@ -36,10 +49,12 @@ pub struct CostCalculator<'a> {
     types: &'a SchemaTypes,
     document: &'a ExecutableDocument,
     operation: &'a OperationDefinition,
-    variables: &'a Variables,
+    arguments: Arguments<'a>,
     page_size_default: u64,
     page_size_max: u64,
     buckets_max: u64,
+    groups_max: u64,
+    exact_rows_max: u64,
     /// The length of the window of time that contains the current selection, in microseconds.
     window: Option<i64>,
     fragments: HashMap<(&'a str, Option<i64>), Selected>,
@@ -58,10 +73,12 @@ impl<'a> CostCalculator<'a> {
             types,
             document,
             operation,
-            variables,
+            arguments: Arguments::new(operation, variables),
             page_size_default: u64::from(limits.page_size_default),
             page_size_max: u64::from(limits.page_size_max),
             buckets_max: u64::try_from(limits.buckets_max).unwrap_or(u64::MAX),
+            groups_max: u64::try_from(limits.groups_max).unwrap_or(u64::MAX),
+            exact_rows_max: u64::from(limits.exact_rows_max),
             window: None,
             fragments: HashMap::new(),
         }
@@ -70,7 +87,8 @@ impl<'a> CostCalculator<'a> {
     /// The cost of the operation.
     pub fn cost(&mut self) -> u64 {
         let root = self.types.object(self.types.root(self.operation.ty));
-        self.selection_set(root, &self.operation.selection_set.node).cost
+        let Selected { cost, reading, .. } = self.selection_set(root, &self.operation.selection_set.node);
+        cost.saturating_add(reading)
     }
 
     fn selection_set(&mut self, parent: Option<&'a ObjectFields>, set: &'a SelectionSet) -> Selected {
@@ -86,6 +104,7 @@ impl<'a> CostCalculator<'a> {
             };
             Selected {
                 cost: total.cost.saturating_add(selected.cost),
+                reading: total.reading.saturating_add(selected.reading),
                 has_items: total.has_items || selected.has_items,
             }
         })
@@ -95,10 +114,10 @@ impl<'a> CostCalculator<'a> {
         let set = &field.selection_set.node;
         // A field without selections costs one, and so does introspection, which reads no data.
         if set.items.is_empty() {
-            return Selected { cost: 1, has_items: false };
+            return Selected { cost: 1, ..Selected::default() };
         }
         let Some(known) = parent.and_then(|fields| fields.get(field.name.node.as_str())) else {
-            return Selected { cost: 1, has_items: false };
+            return Selected { cost: 1, ..Selected::default() };
         };
         let outer = self.window;
         if let Some(window) = &known.declarations.time_window {
@@ -106,8 +125,34 @@ impl<'a> CostCalculator<'a> {
         }
         let inner = self.selection_set(self.types.object(&known.output_name), set);
         let size = self.list_size(known, field, inner.has_items);
+        let reading = known.declarations.reading.as_ref().map_or(0, |reading| self.reading(reading, field));
         self.window = outer;
-        Selected { cost: inner.cost.saturating_mul(size).saturating_add(1), has_items: known.is_sized_by_parent }
+        Selected {
+            cost: inner.cost.saturating_mul(size).saturating_add(1),
+            reading: inner.reading.saturating_add(reading),
+            has_items: known.is_sized_by_parent,
+        }
+    }
+
+    /// The cost of the measurements that a field reads.
+    fn reading(&self, declared: &'a Reading, field: &'a Field) -> u64 {
+        let given = |path: &'a ArgumentPath| self.arguments.given(field, path, &path.fields);
+        let is_on = |path: &'a ArgumentPath| given(path).is_some_and(Given::is_true);
+        let is_exact = declared.exact.iter().any(is_on);
+        let keys = declared.groups.as_ref().map(|path| self.arguments.names(given(path))).unwrap_or_default();
+        let is_single = is_exact
+            || declared.single.iter().any(|path| given(path).is_some())
+            || declared.single_keys.iter().any(|single| keys.contains(&single.as_str()));
+        let hours = self.window.map_or(1, |window| u64::try_from(window / HOUR_MICROS + 1).unwrap_or(0));
+        [
+            (true, declared.weight),
+            (!keys.is_empty(), self.groups_max / GROUPS_PER_COST),
+            (is_single, hours),
+            (is_exact, self.exact_rows_max / EXACT_ROWS_PER_COST),
+        ]
+        .into_iter()
+        .filter(|(counts, _)| *counts)
+        .fold(0, |sum: u64, (_, cost)| sum.saturating_add(cost))
     }
 
     fn fragment(&mut self, name: &str) -> Selected {
@@ -124,7 +169,7 @@ impl<'a> CostCalculator<'a> {
     }
 
     /// The number of items that the cost counts for a field.
-    fn list_size(&self, known: &FieldDefinition, field: &Field, has_items: bool) -> u64 {
+    fn list_size(&self, known: &'a FieldDefinition, field: &'a Field, has_items: bool) -> u64 {
         let declared = &known.declarations;
         let items = declared.list_size.as_ref().map(|list| self.items(list, field, has_items));
         match (&declared.time_buckets, items) {
@@ -137,9 +182,8 @@ impl<'a> CostCalculator<'a> {
         }
     }
 
-    fn items(&self, list: &ListSize, field: &Field, has_items: bool) -> u64 {
-        let is_given = |name: &String| !matches!(self.argument(field, name), None | Some(ConstValue::Null));
-        if list.grouping_argument.as_ref().is_some_and(|name| !is_given(name)) {
+    fn items(&self, list: &'a ListSize, field: &'a Field, has_items: bool) -> u64 {
+        if list.grouping_argument.as_ref().is_some_and(|name| self.arguments.argument(field, name).is_none()) {
             return 1;
         }
         let given = list.slicing_arguments.iter().find_map(|argument| self.sliced(field, argument));
@@ -153,28 +197,20 @@ impl<'a> CostCalculator<'a> {
     }
 
     /// The size that an argument gives, if it has a value.
-    fn sliced(&self, field: &Field, argument: &SlicingArgument) -> Option<u64> {
-        let value = match &field.get_argument(&argument.name)?.node {
-            Value::Variable(name) => self.variable(name)?,
-            Value::List(items) if argument.is_list => return u64::try_from(items.len()).ok(),
-            Value::Number(number) => return if argument.is_list { Some(1) } else { number.as_u64() },
-            _ => return argument.is_list.then_some(1),
-        };
-        match value {
-            ConstValue::List(items) if argument.is_list => u64::try_from(items.len()).ok(),
-            _ if argument.is_list => Some(1),
-            ConstValue::Null => None,
-            // The resolver refuses a negative number; until then it counts as the largest page.
-            ConstValue::Number(number) => number.as_u64().or(Some(self.page_size_max)),
-            _ => Some(self.page_size_max),
+    fn sliced(&self, field: &'a Field, argument: &SlicingArgument) -> Option<u64> {
+        let given = self.arguments.argument(field, &argument.name)?;
+        if argument.is_list {
+            return Some(given.length());
         }
+        // The resolver refuses a negative number; until then it counts as the largest page.
+        Some(given.number().unwrap_or(self.page_size_max))
     }
 
     /// The number of buckets that the current window touches. One that makes no sense counts as one: its resolver refuses.
-    fn buckets(&self, declared: Option<&TimeBuckets>, field: &Field) -> u64 {
+    fn buckets(&self, declared: Option<&'a TimeBuckets>, field: &'a Field) -> u64 {
         let count = || {
-            let Some(ConstValue::String(bucket)) = self.argument(field, &declared?.argument) else { return None };
-            let buckets = self.window? / duration_micros(&bucket).ok()?;
+            let bucket = self.arguments.argument(field, &declared?.argument)?.text()?;
+            let buckets = self.window? / duration_micros(bucket).ok()?;
             // The ends of a window may lie inside a bucket.
             u64::try_from(buckets.saturating_add(1)).ok()
         };
@@ -182,62 +218,25 @@ impl<'a> CostCalculator<'a> {
     }
 
     /// The length of the window that the arguments of a field select. `None` for values that its resolver refuses.
-    fn window_length(&self, window: &TimeWindow, field: &Field) -> Option<i64> {
+    fn window_length(&self, window: &'a TimeWindow, field: &'a Field) -> Option<i64> {
         let (starts, ends) = &window.bounds;
-        let arguments: HashMap<&str, ConstValue> = window
-            .lengths
-            .iter()
-            .chain(starts)
-            .chain(ends)
-            .filter_map(|path| {
-                let given = self.argument(field, &path.argument).filter(|value| *value != ConstValue::Null);
-                Some((path.argument.as_str(), given.or_else(|| path.default.clone())?))
-            })
-            .collect();
-        let value = |argument: &str, fields: &[String]| {
-            fields.iter().try_fold(arguments.get(argument)?, |value, name| match value {
-                ConstValue::Object(fields) => fields.get(name.as_str()),
-                _ => None,
-            })
-        };
         // What holds the length: the argument itself, or the innermost input object on the path to it.
-        let holder = |path: &WindowPath| {
+        let holder = |path: &'a ArgumentPath| {
             let fields = path.fields.split_last().map_or(&[][..], |(_, outer)| outer);
-            value(&path.argument, fields).filter(|value| **value != ConstValue::Null)
+            self.arguments.given(field, path, fields)
         };
         if window.lengths.iter().all(|path| holder(path).is_none()) {
             return window.default_micros;
         }
-        let text = |path: &WindowPath| match value(&path.argument, &path.fields) {
-            Some(ConstValue::String(text)) => Some(text),
-            _ => None,
-        };
+        let text = |path: &'a ArgumentPath| self.arguments.given(field, path, &path.fields)?.text();
         if let Some(length) = window.lengths.iter().find_map(text) {
             return duration_micros(length).ok().map(whole_minutes);
         }
-        let moment = |paths: &[WindowPath]| {
+        let moment = |paths: &'a [ArgumentPath]| {
             let text = paths.iter().find_map(text)?;
             text.parse::<Timestamp>().ok().map(Timestamp::as_micros)
         };
         Some(moment(ends)?.saturating_sub(moment(starts)?))
-    }
-
-    /// The value of an argument with variables filled in; a variable without value is null.
-    fn argument(&self, field: &Field, name: &str) -> Option<ConstValue> {
-        let value = &field.get_argument(name)?.node;
-        let known = |name: Name| Ok::<_, Infallible>(self.variable(&name).cloned().unwrap_or_default());
-        let Ok(value) = value.clone().into_const_with(known);
-        Some(value)
-    }
-
-    /// The value of a variable, or its default in this operation.
-    fn variable(&self, name: &str) -> Option<&ConstValue> {
-        let given = self.variables.iter().find(|(given, _)| given.as_str() == name).map(|(_, value)| value);
-        given.or_else(|| {
-            let mut definitions = self.operation.variable_definitions.iter();
-            let defined = definitions.find(|one| one.node.name.node.as_str() == name)?;
-            defined.node.default_value.as_ref().map(|value| &value.node)
-        })
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Declarations {
     pub time_buckets: Option<TimeBuckets>,
     /// `@timeWindow`.
     pub time_window: Option<TimeWindow>,
+    /// `@reads`.
+    pub reading: Option<Reading>,
     /// `@resumable`.
     pub resumption: Option<Resumption>,
 }
@@ -59,6 +61,20 @@ pub struct TimeWindow {
     pub default_micros: Option<i64>,
 }
 
+/// The measurements that a field reads.
+pub struct Reading {
+    /// The cost of reading.
+    pub weight: u64,
+    /// The argument with the dimensions of groups.
+    pub groups: Option<Path>,
+    /// Paths to conditions that only single measurements can answer.
+    pub single: Vec<Path>,
+    /// Dimensions that only single measurements have.
+    pub single_keys: Vec<String>,
+    /// Paths to the switch for exact answers.
+    pub exact: Vec<Path>,
+}
+
 /// A path from an argument to a value inside of it.
 pub struct Path {
     /// The argument.
@@ -92,6 +108,7 @@ impl Declarations {
                 "listSize" => declarations.list_size = Some(reader("listSize").list_size()?),
                 "timeBuckets" => declarations.time_buckets = Some(reader("timeBuckets").time_buckets()?),
                 "timeWindow" => declarations.time_window = Some(reader("timeWindow").time_window()?),
+                "reads" => declarations.reading = Some(reader("reads").reading()?),
                 "resumable" => declarations.resumption = Some(reader("resumable").resumption()?),
                 _ => {}
             }
@@ -150,6 +167,16 @@ impl Reader<'_> {
             None => None,
         };
         Ok(TimeWindow { lengths: self.paths("lengths")?, bounds: (start, end), default_micros })
+    }
+
+    fn reading(&self) -> Result<Reading, SchemaError> {
+        Ok(Reading {
+            weight: self.count("weight")?.ok_or_else(|| self.wrong("weight", "given"))?,
+            groups: self.text("groups")?.map(|name| self.path(&name)).transpose()?,
+            single: self.paths("single")?,
+            single_keys: self.texts("singleKeys")?,
+            exact: self.paths("exact")?,
+        })
     }
 
     fn resumption(&self) -> Result<Resumption, SchemaError> {

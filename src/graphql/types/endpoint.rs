@@ -75,6 +75,7 @@ impl EndpointStats {
 
     /// Worst measurement of the endpoint in the window. Null if raw measurements of that time are no longer kept (7
     /// days by default).
+    #[graphql(directive = sizes::Reads::apply(5))]
     async fn worst_sample(&self, context: &Context<'_>) -> Option<Result<Metric>> {
         async {
             Ok(self.sample(context).await?.map(|sample| Metric {
@@ -88,7 +89,7 @@ impl EndpointStats {
     }
 
     /// Statistics of the endpoint over time: one item for each bucket that overlaps the window, in order of time.
-    #[graphql(directive = sizes::Buckets::apply())]
+    #[graphql(directive = sizes::Buckets::apply(), directive = sizes::Reads::apply(5))]
     async fn trend(
         &self,
         context: &Context<'_>,

@@ -163,7 +163,7 @@ impl MetricGroup {
 
     /// Statistics of the group over time, in buckets of the length given by the argument `bucket` of `metricGroups`. An
     /// error without that argument.
-    #[graphql(directive = sizes::Assumed::apply(1))]
+    #[graphql(directive = sizes::Assumed::apply(1), directive = sizes::Reads::apply(5))]
     async fn buckets(
         &self,
         context: &Context<'_>,

@@ -46,6 +46,7 @@ impl Default for Reports {
 impl Reports {
     /// Aggregate statistics of all measurements that match the filter, in one result. Restrict `types` to measurement
     /// types that share a unit; otherwise the result mixes milliseconds and percentages.
+    #[graphql(directive = sizes::Statistics::apply(5), directive = sizes::FilterWindow::apply())]
     async fn metric_stats(
         &self,
         context: &Context<'_>,
@@ -60,7 +61,7 @@ impl Reports {
 
     /// Statistics over time: one item for each bucket that overlaps the window, in order of time. A long window costs
     /// little more than a short one with the same number of buckets.
-    #[graphql(directive = sizes::Buckets::apply(), directive = sizes::FilterWindow::apply())]
+    #[graphql(directive = sizes::Buckets::apply(), directive = sizes::Statistics::apply(5), directive = sizes::FilterWindow::apply())]
     async fn metric_series(
         &self,
         context: &Context<'_>,
@@ -83,7 +84,11 @@ impl Reports {
     }
 
     /// Statistics per group, for any combination of project, type, name, endpoint, status code and release.
-    #[graphql(directive = sizes::Sliced::apply("first"), directive = sizes::FilterWindow::apply())]
+    #[graphql(
+        directive = sizes::Sliced::apply("first"),
+        directive = sizes::GroupStatistics::apply(5),
+        directive = sizes::FilterWindow::apply()
+    )]
     async fn metric_groups(
         &self,
         context: &Context<'_>,
@@ -127,7 +132,12 @@ impl Reports {
 
     /// Statistics over time in columnar form, for charts: one series for each group, sorted by number of measurements,
     /// largest first. All series have the same buckets. More than 10,000 buckets in all series together are an error.
-    #[graphql(directive = sizes::Series::apply(), directive = sizes::BucketColumns::apply(), directive = sizes::FilterWindow::apply())]
+    #[graphql(
+        directive = sizes::Series::apply(),
+        directive = sizes::BucketColumns::apply(),
+        directive = sizes::GroupStatistics::apply(5),
+        directive = sizes::FilterWindow::apply()
+    )]
     async fn metric_columns(
         &self,
         context: &Context<'_>,
@@ -185,7 +195,7 @@ impl Reports {
     /// Ranks endpoints, worst first. The worst endpoint has the highest value of the statistic `rankBy`, or the lowest
     /// if `types` is `[CACHE_HIT]` and the statistic is not `COUNT`, `SUM` or `ERROR_RATE`. If the filter has no
     /// `types`, the types that measure time are ranked: `PAGE_LOAD`, `API_RESPONSE` and `DATABASE`.
-    #[graphql(directive = sizes::Ranking::apply(), directive = sizes::FilterWindow::apply())]
+    #[graphql(directive = sizes::Ranking::apply(), directive = sizes::Statistics::apply(50), directive = sizes::FilterWindow::apply())]
     async fn slowest_endpoints(
         &self,
         context: &Context<'_>,
@@ -214,7 +224,7 @@ impl Reports {
 
     /// Lists raw measurements, latest first by default. Raw measurements are kept for 7 days by default. Older parts of
     /// the window are left out; an error if the whole window is older.
-    #[graphql(directive = sizes::ForwardConnection::apply())]
+    #[graphql(directive = sizes::ForwardConnection::apply(), directive = sizes::Rows::apply(5), directive = sizes::FilterWindow::apply())]
     async fn metrics(
         &self,
         context: &Context<'_>,
@@ -255,6 +265,7 @@ impl Reports {
     }
 
     /// Key statistics of one type of measurement.
+    #[graphql(directive = sizes::Statistics::apply(5), directive = sizes::FilterWindow::apply())]
     async fn performance_summary(
         &self,
         context: &Context<'_>,

@@ -15,14 +15,17 @@ use crate::{
 /// others.
 ///
 /// Adjacent queries share one set of loaders. A mutation waits for all members before it and runs alone; members after it
-/// load again and see its changes. The first answer carries the statements of the whole batch.
-pub async fn run(engine: &Engine, viewer: Viewer, members: Vec<Result<Request, Error>>) -> Vec<Outcome> {
+/// load again and see its changes. The first answer carries the statements of the whole batch. The members together may
+/// cost `cost_max`; those beyond it are refused.
+pub async fn run(engine: &Engine, viewer: Viewer, members: Vec<Result<Request, Error>>, cost_max: u64) -> Vec<Outcome> {
     let mut run = BatchRun { engine, viewer, contexts: Vec::new(), pending: Vec::new(), answers: Vec::new() };
+    let mut cost = 0;
     for member in members {
         let prepared = match member {
             Ok(request) => engine.prepare(Method::Post, request),
             Err(fault) => Err(Box::new(Outcome::refused(None, refuse(&fault)))),
         };
+        let prepared = prepared.and_then(|operation| within(&mut cost, cost_max, operation));
         match prepared {
             Ok(mutation) if mutation.is_mutation() => {
                 run.flush().await;
@@ -41,6 +44,22 @@ pub async fn run(engine: &Engine, viewer: Viewer, members: Vec<Result<Request, E
         first.statements = contexts.iter().flat_map(|context| context.statements()).collect();
     }
     answers
+}
+
+/// Adds the cost of an operation to that of the operations before it.
+fn within(cost: &mut u64, cost_max: u64, operation: PreparedOperation) -> Result<PreparedOperation, Box<Outcome>> {
+    let sum = cost.saturating_add(operation.cost().requested);
+    if sum > cost_max {
+        let fault = Error::Limit {
+            what: "the cost of the operations of the batch up to this one",
+            actual: sum,
+            limit: cost_max,
+            advice: "send it in another batch (limits.batch_cost_max)",
+        };
+        return Err(Box::new(Outcome::refused(None, refuse(&fault))));
+    }
+    *cost = sum;
+    Ok(operation)
 }
 
 struct BatchRun<'a> {

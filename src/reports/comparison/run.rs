@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use sea_orm::{
-    ConnectionTrait, QueryResult,
+    QueryResult,
     sea_query::{Alias, Expr, ExprTrait, Order, Query, SelectStatement},
 };
 
@@ -73,25 +73,35 @@ pub async fn run(
     }
     let windows = windows::of(question, session.kept().minutes, limits.minutes_max)?;
     let mut endpoints: BTreeMap<i64, EndpointMinutes> = BTreeMap::new();
-    for row in session.query_all(&cells(question, windows, limits)).await? {
+    let add = |row: &QueryResult| {
         let endpoint: i64 = row.try_get_by_index(0)?;
-        endpoints.entry(endpoint).or_default().add(&row)?;
-    }
-    let whole = endpoints.remove(&EndpointId::ALL.0).unwrap_or_default();
-    Ok(judged(question, windows, &whole, endpoints.into_values().collect()))
+        endpoints.entry(endpoint).or_default().add(row)
+    };
+    session.each(&cells(question, windows, limits), add).await?;
+    let observed = |minutes: EndpointMinutes| minutes.observed(windows, question.statistic);
+    let whole = observed(endpoints.remove(&EndpointId::ALL.0).unwrap_or_default())?;
+    let endpoints = endpoints.into_values().map(observed).collect::<Result<Vec<_>>>()?;
+    Ok(judged(question, whole.change, endpoints))
 }
 
-/// The minutes of an endpoint: baseline, candidate.
+/// The minutes of an endpoint as they are stored, each by its start: baseline, candidate. A decoded sketch takes many times
+/// as much memory, so the minutes of one endpoint at a time are decoded.
 #[derive(Default)]
 struct EndpointMinutes {
     path: String,
-    minutes: [Minutes; 2],
+    stored: [Vec<(i64, StoredTally)>; 2],
+}
+
+/// The measurements of an endpoint.
+struct Observed {
+    path: String,
+    stats: [Stats; 2],
+    change: Option<Change>,
 }
 
 impl EndpointMinutes {
     fn add(&mut self, row: &QueryResult) -> Result<()> {
         let side = usize::from(row.try_get_by_index::<i32>(1)? != 0);
-        let minute = self.minutes[side].entry(row.try_get_by_index(2)?).or_default();
         let stored = StoredTally::from_columns((
             row.try_get_by_index(3)?,
             row.try_get_by_index(4)?,
@@ -100,26 +110,42 @@ impl EndpointMinutes {
             row.try_get_by_index(7)?,
             row.try_get_by_index(8)?,
         ));
-        minute.merge_stored(&stored).map_err(Error::internal)?;
+        self.stored[side].push((row.try_get_by_index(2)?, stored));
         if let Some(path) = row.try_get_by_index::<Option<String>>(9)? {
             self.path = path;
         }
         Ok(())
     }
 
-    fn stats(&self, side: usize, window: TimeRange) -> Stats {
-        let mut tally = Tally::default();
-        self.minutes[side].values().for_each(|minute| tally.merge(minute));
-        let sketch = std::mem::take(&mut tally.distribution);
-        Stats {
-            tally: tally.with_distribution(Some(Distribution::Sketch(sketch))),
-            accuracy: Accuracy {
-                is_exact: false,
-                covers: window,
-                relative_error_bound: RELATIVE_ERROR,
-                source: AnswerSource::Rollup,
-            },
-        }
+    fn observed(self, windows: [TimeRange; 2], statistic: Statistic) -> Result<Observed> {
+        let [baseline, candidate] = self.stored;
+        let sides = [minutes(baseline)?, minutes(candidate)?];
+        let change = judge::change(&sides[0], &sides[1], statistic);
+        let stats = [stats(&sides[0], windows[0]), stats(&sides[1], windows[1])];
+        Ok(Observed { path: self.path, stats, change })
+    }
+}
+
+fn minutes(stored: Vec<(i64, StoredTally)>) -> Result<Minutes> {
+    let mut minutes = Minutes::new();
+    for (start, stored) in stored {
+        minutes.entry(start).or_default().merge_stored(&stored).map_err(Error::internal)?;
+    }
+    Ok(minutes)
+}
+
+fn stats(minutes: &Minutes, window: TimeRange) -> Stats {
+    let mut tally = Tally::default();
+    minutes.values().for_each(|minute| tally.merge(minute));
+    let sketch = std::mem::take(&mut tally.distribution);
+    Stats {
+        tally: tally.with_distribution(Some(Distribution::Sketch(sketch))),
+        accuracy: Accuracy {
+            is_exact: false,
+            covers: window,
+            relative_error_bound: RELATIVE_ERROR,
+            source: AnswerSource::Rollup,
+        },
     }
 }
 
@@ -177,31 +203,21 @@ fn cells(question: &ComparisonQuestion, windows: [TimeRange; 2], limits: &Compar
 }
 
 /// The verdicts on all endpoints, controlled together for false discoveries.
-fn judged(
-    question: &ComparisonQuestion,
-    windows: [TimeRange; 2],
-    whole: &EndpointMinutes,
-    endpoints: Vec<EndpointMinutes>,
-) -> Comparison {
-    let change = |observed: &EndpointMinutes| {
-        let [baseline, candidate] = &observed.minutes;
-        judge::change(baseline, candidate, question.statistic)
-    };
+fn judged(question: &ComparisonQuestion, whole: Option<Change>, endpoints: Vec<Observed>) -> Comparison {
     let worst = question.statistic.worst(&[question.kind]);
-    let changes: Vec<Option<Change>> = std::iter::once(whole).chain(&endpoints).map(change).collect();
+    let changes: Vec<_> = std::iter::once(whole).chain(endpoints.iter().map(|endpoint| endpoint.change)).collect();
     let mut verdicts = verdicts(&changes, worst).into_iter();
     let (whole_verdict, _) = verdicts.next().unwrap_or((Verdict::InsufficientData, None));
     let mut compared: Vec<_> = endpoints
         .into_iter()
-        .zip(changes.iter().skip(1))
         .zip(verdicts)
-        .map(|((observed, change), (verdict, q_value))| EndpointComparison {
+        .map(|(Observed { path, stats: [baseline, candidate], change }, (verdict, q_value))| EndpointComparison {
+            endpoint: path,
             verdict,
-            baseline: Arc::new(observed.stats(0, windows[0])),
-            candidate: Arc::new(observed.stats(1, windows[1])),
-            change: *change,
+            baseline: Arc::new(baseline),
+            candidate: Arc::new(candidate),
+            change,
             q_value,
-            endpoint: observed.path,
         })
         .collect();
     let size = |one: &EndpointComparison| one.change.map_or(0.0, |change| change.ratio.ln().abs());
@@ -210,11 +226,7 @@ fn judged(
     });
     let all = || std::iter::once(whole_verdict).chain(compared.iter().map(|one| one.verdict));
     let verdict = [Verdict::Regressed, Verdict::Improved].into_iter().find(|verdict| all().any(|one| one == *verdict));
-    Comparison {
-        verdict: verdict.unwrap_or(whole_verdict),
-        whole: changes.first().copied().flatten(),
-        endpoints: compared,
-    }
+    Comparison { verdict: verdict.unwrap_or(whole_verdict), whole, endpoints: compared }
 }
 
 /// A verdict for each change, with its q-value if there is a change.

@@ -6,6 +6,7 @@ use futures_util::{StreamExt, future::join_all};
 use perfgraph::{
     config,
     db::{Database, Session, StatementLog},
+    error::Error,
 };
 use sea_orm::{
     ConnectionTrait, DbBackend, Statement,
@@ -97,6 +98,73 @@ on_both_databases! {
             assert!(session.query_all_raw(wrong).await.is_err());
             assert_eq!(timeout(PATIENCE, ask(&session)).await.unwrap(), 1);
         }
+    }
+}
+
+on_both_databases! {
+    async fn the_queries_of_one_request_leave_connections_to_others(database: TestDatabase) {
+        let settings = config::Database {
+            url: database.url.as_str().into(),
+            read_connections: 4,
+            acquire_timeout: Duration::from_millis(500),
+            ..config::Database::default()
+        };
+        let database = Database::open(&settings).await.unwrap();
+        let (request, other) = (database.reader_for_request(StatementLog::default()), database.reader(StatementLog::default()));
+        let sql = match request.get_database_backend() {
+            DbBackend::Sqlite => {
+                "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 400000) SELECT COUNT(*) FROM n"
+            }
+            _ => "SELECT pg_sleep(0.3)",
+        };
+        let slow = || request.query_one_raw(Statement::from_string(request.get_database_backend(), sql));
+        // Together they take far longer than anybody waits for a connection.
+        let slow = join_all((0..20).map(|_| slow()));
+        let beside = async {
+            while request.log().count() < 20 {
+                assert_eq!(ask(&other).await, 1);
+                tokio::task::yield_now().await;
+            }
+        };
+        let (answers, ()) = timeout(PATIENCE, async { tokio::join!(slow, beside) }).await.unwrap();
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    }
+}
+
+on_both_databases! {
+    async fn rows_are_passed_on_as_they_come_and_an_error_ends_the_query(database: TestDatabase) {
+        let database = narrow(&database, 1).await;
+        let session = database.reader(StatementLog::default());
+        let numbers = match session.get_database_backend() {
+            DbBackend::Sqlite => {
+                "(WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1000000) SELECT x FROM n)"
+            }
+            _ => "(SELECT CAST(x AS BIGINT) AS x FROM generate_series(1, 1000000) AS g (x))",
+        };
+        let numbers = |below: i64| {
+            let mut select = Query::select();
+            select.expr(Expr::cust(format!("n.x FROM {numbers} AS n WHERE n.x < {below}"))).take()
+        };
+        for _ in 0..3 {
+            let mut sum = 0;
+            let add = |row: &sea_orm::QueryResult| {
+                sum += row.try_get_by_index::<i64>(0)?;
+                Ok(())
+            };
+            session.each(&numbers(101), add).await.unwrap();
+            assert_eq!(sum, 5_050);
+            let mut seen = 0;
+            let third = |_: &sea_orm::QueryResult| {
+                seen += 1;
+                if seen == 3 { Err(Error::input("rows", "enough")) } else { Ok(()) }
+            };
+            let refused = timeout(PATIENCE, session.each(&numbers(i64::MAX), third)).await.unwrap();
+            assert!(matches!(refused, Err(Error::Input { .. })) && seen == 3, "{refused:?}");
+            assert_eq!(session.log().statements().last().unwrap().rows, 3);
+            // The only connection is there again, or another in its place.
+            assert_eq!(timeout(PATIENCE, ask(&session)).await.unwrap(), 1);
+        }
+        timeout(PATIENCE, database.close()).await.unwrap();
     }
 }
 

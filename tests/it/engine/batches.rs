@@ -48,6 +48,27 @@ on_both_databases! {
 }
 
 on_both_databases! {
+    async fn members_share_what_a_batch_may_cost(database: TestDatabase) {
+        let settings = "self_monitoring.enabled = false\nlimits.cost_max = 10\nlimits.batch_cost_max = 25";
+        let server = Server::start(database, Clock::fixed(NOW), settings).await;
+        let organizations = |first: usize| query(&format!("{{ organizations(first: {first}) {{ totalCount }} }}"));
+        // A field in a list of `first`, and the list.
+        let outcomes = async |sizes: &[usize]| {
+            let members: Vec<_> = sizes.iter().map(|first| organizations(*first)).collect();
+            let answers = batch(&server, &Value::from(members)).await.json();
+            let outcome = |answer: &Value| answer["errors"][0]["message"].as_str().unwrap_or("answered").to_owned();
+            answers.as_array().unwrap().iter().map(outcome).collect::<Vec<_>>()
+        };
+        assert_eq!(outcomes(&[9, 9, 4]).await, ["answered"; 3]);
+        let refused = outcomes(&[9, 10, 9, 5, 4]).await;
+        assert!(refused[1].contains("the maximum is 10"), "{refused:?}");
+        let beyond = "the cost of the operations of the batch up to this one is 26; the maximum is 25: send it in another \
+                      batch (limits.batch_cost_max)";
+        assert_eq!([&refused[0], &refused[2], &refused[3], &refused[4]], ["answered", "answered", beyond, "answered"]);
+    }
+}
+
+on_both_databases! {
     async fn a_broken_member_answers_its_own_error(database: TestDatabase) {
         let server = Server::fixed(database).await;
         let nothing = json!({ "query": "query($n: Int!) { organizations(first: $n) { totalCount } }", "variables": { "n": "x" } });
