@@ -25,6 +25,7 @@ use crate::{
         lease::{LeaseSettings, Renewal},
         migrate,
     },
+    directory::organization,
     engine::{self, Engine, documents::Trusted, watch},
     error::{Error, Result},
     graphql::{Services, schema},
@@ -105,6 +106,11 @@ impl Core {
         }
         partitions::ensure(&database, &clock, config.into()).await?;
         retention::load_bounds(&database).await?;
+        // Reports and streams leave this organization out, so its id is known before the first of them.
+        let session = database.reader(StatementLog::default());
+        if let Some(own) = organization::find_own(&auth::server_scope(), &session).await? {
+            database.set_own_organization(own);
+        }
         let lease = LeaseSettings {
             node: instance.node(),
             lasts: config.database.node_lease,
@@ -333,6 +339,7 @@ async fn own_metrics(config: &Config, core: &Core) -> Result<(Recorder, Option<O
     let scope = auth::server_scope();
     let session = database.writer(StatementLog::default());
     let project = self_monitoring::own_project(&scope, &session, ids, clock.now()).await?;
+    database.set_own_organization(project.organization);
     let requests_max = config.self_monitoring.requests_per_operation_max;
     let (recorder, inbox) = Recorder::new(clock.clone(), random.clone(), requests_max);
     Ok((recorder, Some(OwnMetrics { inbox, scope, ingest: ingest.clone(), project })))

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::section::section;
 
 section! {
-    /// Measurements of the requests that the server handles, stored in the project `perfgraph/perfgraph`.
+    /// Measurements of the requests that the server handles, stored in the project `perfgraph/perfgraph`. Reports and
+    /// streams leave them out, unless they name this project or its organization.
     "self_monitoring" => SelfMonitoring {
         /// Records requests.
         enabled: bool = true,

@@ -5,7 +5,10 @@
 use std::{
     path::{Path, PathBuf},
     str::FromStr,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector};
@@ -27,7 +30,7 @@ use super::{
 use crate::{
     config,
     error::{Error, Result},
-    model::{RetainedSince, change::LogPosition},
+    model::{OrganizationId, RetainedSince, change::LogPosition},
 };
 
 /// The page cache of each SQLite connection, in KiB (negative numbers). Small, because the page cache of the system serves
@@ -72,6 +75,7 @@ pub struct Database {
     watch: FileWatch,
     keeper: Keeper,
     kept: Arc<RwLock<RetainedSince>>,
+    own_organization: Arc<AtomicI64>,
     asked: StatementCount,
     notices: CommitNotices<LogPosition>,
 }
@@ -137,6 +141,7 @@ impl Database {
             watch,
             keeper: Arc::new(Mutex::new(Some(keeper))),
             kept: Arc::new(RwLock::new(RetainedSince::EVERYTHING)),
+            own_organization: Arc::new(AtomicI64::new(OrganizationId::OWN.0)),
             asked: StatementCount::default(),
             notices: CommitNotices::default(),
         })
@@ -167,6 +172,7 @@ impl Database {
             watch: FileWatch::default(),
             keeper: Keeper::default(),
             kept: Arc::new(RwLock::new(RetainedSince::EVERYTHING)),
+            own_organization: Arc::new(AtomicI64::new(OrganizationId::OWN.0)),
             asked: StatementCount::default(),
             notices: CommitNotices::default(),
         })
@@ -217,7 +223,7 @@ impl Database {
 
     fn session(&self, connections: Connections, log: StatementLog) -> Session {
         let (asked, notices, watch) = (self.asked.clone(), self.notices.clone(), self.watch.clone());
-        Session::new(connections, log, self.kept(), asked, notices, watch)
+        Session::new(connections, log, self.kept(), self.own_organization(), asked, notices, watch)
     }
 
     /// The positions of change logs that transactions of this process announce from now on.
@@ -228,6 +234,16 @@ impl Database {
     /// The bounds of retention that new sessions carry.
     pub fn kept(&self) -> RetainedSince {
         *self.kept.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The organization for the server's own metrics, whether it was created already or not.
+    pub fn own_organization(&self) -> OrganizationId {
+        OrganizationId(self.own_organization.load(Ordering::Relaxed))
+    }
+
+    /// Sets the organization for the server's own metrics, where it has another id than [`OrganizationId::OWN`].
+    pub fn set_own_organization(&self, id: OrganizationId) {
+        self.own_organization.store(id.0, Ordering::Relaxed);
     }
 
     /// Number of statements that all sessions of this database have sent.

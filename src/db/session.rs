@@ -22,7 +22,7 @@ use super::{
 use crate::{
     clock::Stopwatch,
     error::{Error, Result},
-    model::{RetainedSince, change::LogPosition},
+    model::{OrganizationId, RetainedSince, change::LogPosition},
 };
 
 /// A connection (pool or transaction) with the log of the request that uses it.
@@ -31,6 +31,7 @@ pub struct Logged<C> {
     inner: C,
     log: StatementLog,
     kept: RetainedSince,
+    own_organization: OrganizationId,
     asked: StatementCount,
     notices: CommitNotices<LogPosition>,
     file: FileWatch,
@@ -68,16 +69,22 @@ impl<C> Logged<C> {
         inner: C,
         log: StatementLog,
         kept: RetainedSince,
+        own_organization: OrganizationId,
         asked: StatementCount,
         notices: CommitNotices<LogPosition>,
         file: FileWatch,
     ) -> Self {
-        Self { inner, log, kept, asked, notices, file }
+        Self { inner, log, kept, own_organization, asked, notices, file }
     }
 
     /// The bounds of retention when the session was created.
     pub const fn kept(&self) -> RetainedSince {
         self.kept
+    }
+
+    /// The organization for the server's own metrics, whether it was created already or not.
+    pub const fn own_organization(&self) -> OrganizationId {
+        self.own_organization
     }
 
     /// The statements of this request.
@@ -187,7 +194,7 @@ impl Session {
         let (pool, _waiting) = self.inner.pool();
         let transaction = self.noted(pool.begin_with_options(options).await)?;
         let (log, asked, notices) = (self.log.clone(), self.asked.clone(), self.notices.of_transaction());
-        Ok(Logged::new(transaction, log, self.kept(), asked, notices, self.file.clone()))
+        Ok(Logged::new(transaction, log, self.kept(), self.own_organization(), asked, notices, self.file.clone()))
     }
 }
 

@@ -1,12 +1,14 @@
 //! Organizations: the tenants.
 
 mod change;
+mod own;
 
 use std::collections::HashMap;
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 
-pub use change::{NewOrganization, OWN_SLUG, OrganizationChange, create, delete, update};
+pub use change::{NewOrganization, OrganizationChange, create, delete, update};
+pub use own::{OWN_SLUG, find_own};
 
 use super::{
     employee::Employee,

@@ -1,5 +1,5 @@
 //! Self-monitoring: requests to the server become metrics of a project of its own, through the same write path as all
-//! metrics, so that a fresh server has real numbers to show.
+//! metrics. Reports and streams that do not name this project or its organization leave them out.
 //!
 //! Of a frequent operation only a uniform sample is stored, which suffices for percentiles, so that a busy server does not
 //! spend its time writing about itself.
@@ -12,7 +12,7 @@ use std::{
 use crate::{
     clock::Clock,
     db::{IdGenerator, Session, StatementLog},
-    directory::{OrganizationFields, ProjectFields, ProjectStatus, organization, project},
+    directory::{ProjectFields, ProjectStatus, organization, project},
     error::{Error, Result},
     ingest::{Candidate, Ingest, Mode, Submission},
     model::{Key, MetricType, OrganizationId, ProjectId, Scope, Timestamp},
@@ -173,7 +173,7 @@ fn candidate(endpoint: &str, served: Served) -> Candidate {
 /// # Errors
 /// The database fails.
 pub async fn own_project(scope: &Scope, db: &Session, ids: &IdGenerator, now: Timestamp) -> Result<Key<ProjectId>> {
-    let organization = own_organization(scope, db, ids, now).await?;
+    let organization = own_organization(scope, db, now).await?;
     let find = async || {
         let found = project::by_slug(scope, db, organization, SLUG, ProjectFields::empty()).await?;
         Ok(found.map(|found| found.key))
@@ -191,17 +191,13 @@ pub async fn own_project(scope: &Scope, db: &Session, ids: &IdGenerator, now: Ti
     unless_taken(project::create(scope, db, organization, new, now).await, find).await
 }
 
-async fn own_organization(scope: &Scope, db: &Session, ids: &IdGenerator, now: Timestamp) -> Result<OrganizationId> {
-    let find = async || {
-        let found =
-            organization::by_slugs(scope, db, &[SLUG.to_owned()], OrganizationFields::empty()).await?.remove(SLUG);
-        Ok(found.map(|found| found.key))
-    };
+async fn own_organization(scope: &Scope, db: &Session, now: Timestamp) -> Result<OrganizationId> {
+    let find = async || organization::find_own(scope, db).await;
     if let Some(found) = find().await? {
         return Ok(found);
     }
     let new = organization::NewOrganization {
-        id: OrganizationId(ids.next(now)?),
+        id: OrganizationId::OWN,
         slug: Some(SLUG.to_owned()),
         name: "perfgraph".to_owned(),
     };

@@ -187,7 +187,7 @@ mod tests {
     }
 
     fn positions() -> CommitPositions {
-        [(1_234_567_890_123, 77, 0), (4_611_686_018_427_387_904, i64::MAX, u32::MAX), (3, 1, 9)]
+        [(1_234_567_890_123, 77, 0), (4_611_686_018_427_387_904, i64::MAX, u32::MAX), (3, 1, 9), (-2, 4, 0)]
             .into_iter()
             .map(|(organization, sequence, rows)| (OrganizationId(organization), CommitPosition { sequence, rows }))
             .collect()

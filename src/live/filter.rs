@@ -44,7 +44,7 @@ impl Filter {
         kinds.filter(|kind| self.kinds.is_empty() || self.kinds.contains(kind))
     }
 
-    /// The organizations whose rows can match; `None` for all.
+    /// The organizations whose rows can match; `None` for all but the server's own, which has to be named.
     pub fn organizations(&self, scope: &Scope) -> Option<BTreeSet<OrganizationId>> {
         if !self.projects.is_empty() {
             let projects = self.projects.iter().filter(|project| self.covers(**project));

@@ -30,7 +30,8 @@ const BATCHES_MAX: u64 = 500;
 /// Measurements of one page.
 const ROWS_MAX: u32 = 5_000;
 
-/// Reads the last committed sequence of these organizations, or of all, as far as the scope contains them.
+/// Reads the last committed sequence of these organizations, or of all but the server's own, as far as the scope contains
+/// them.
 pub async fn last_sequences(
     scope: &Scope,
     database: &Database,
@@ -39,7 +40,9 @@ pub async fn last_sequences(
     use organization_stream::Column;
     let mut query = organization_stream::Entity::find();
     match (organizations, scope.organizations()) {
-        (None, VisibleOrganizations::Everything) => {}
+        (None, VisibleOrganizations::Everything) => {
+            query = query.filter(Column::OrganizationId.ne(database.own_organization()))
+        }
         (None, VisibleOrganizations::Organization(own)) => query = query.filter(Column::OrganizationId.eq(own)),
         (Some(organizations), _) => {
             let seen = organizations.iter().copied().filter(|organization| scope.sees(*organization));

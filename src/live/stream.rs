@@ -75,7 +75,11 @@ pub async fn replay(
     let StreamSource { database, .. } = source;
     filter.check(scope, &database).await?;
     let organizations = filter.organizations(scope);
-    let from = after.positions;
+    let mut from = after.positions;
+    if organizations.is_none() {
+        // Earlier versions counted the server's own organization, so their cursors contain a position of it.
+        from = from.iter().filter(|(organization, _)| *organization != database.own_organization()).collect();
+    }
     if after.is_receipt {
         let only = organizations.as_ref().filter(|organizations| organizations.len() == 1).and_then(BTreeSet::first);
         let Some(only) = only else {

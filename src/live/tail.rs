@@ -126,7 +126,10 @@ impl LiveTail {
     }
 
     fn covers(&self, organization: OrganizationId) -> bool {
-        self.organizations.as_ref().is_none_or(|organizations| organizations.contains(&organization))
+        match &self.organizations {
+            Some(organizations) => organizations.contains(&organization),
+            None => organization != self.database.own_organization(),
+        }
     }
 
     /// Adds a batch if it follows the position; any other is known already or has missing batches before it.

@@ -49,6 +49,13 @@ identifier!(
     MetricId
 );
 
+impl OrganizationId {
+    /// The organization for the server's own metrics. Every instance knows it without a look into the database, also before
+    /// the first one creates it. Generated ids are not negative, and databases that are older than this id keep the one that
+    /// their organization has: see `Database::own_organization`.
+    pub const OWN: Self = Self(-2);
+}
+
 impl EndpointId {
     /// The rollup rows that hold all endpoints of a project together.
     pub const ALL: Self = Self(0);

@@ -53,7 +53,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// All measurements of a window that the caller's scope reaches.
+    /// All measurements of a window that the caller's scope reaches, except for the server's own.
     pub const fn over(window: TimeRange) -> Self {
         Self {
             window,
@@ -104,7 +104,8 @@ impl Question {
 /// The projects of a question. Projects outside of the caller's scope count as absent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Projects {
-    /// Every project that the caller sees.
+    /// Every project that the caller sees, except for those of the server's own organization, unless the caller sees no
+    /// other one. With [`Question::release`], the project of the release.
     All,
     /// The projects of these organizations.
     Organizations(Vec<OrganizationId>),

@@ -101,7 +101,7 @@ impl<'a> ScopedQuery<'a> {
         Ok(Self {
             backend: session.get_database_backend(),
             question,
-            projects: VisibleProjects::of(scope, &question.projects),
+            projects: VisibleProjects::of(scope, question, session.own_organization()),
             kinds: question.kinds(),
             endpoints: None,
             plan,
@@ -238,7 +238,7 @@ impl<'a> ScopedQuery<'a> {
                 let known = self.endpoints_with(filter);
                 select.and_where(match &self.projects {
                     // Looking up each endpoint is cheaper than reading all of them.
-                    VisibleProjects::Everything => key.in_subquery(known),
+                    VisibleProjects::AllBut(_) => key.in_subquery(known),
                     VisibleProjects::Organizations(_) | VisibleProjects::Keys(_) => {
                         compare::sifted(self.backend, key, known)
                     }
@@ -262,7 +262,7 @@ impl<'a> ScopedQuery<'a> {
 
     /// The series asked for, one row per project and type: `organization_id`, `project_id`, `kind`.
     pub(super) fn series(&self) -> SelectStatement {
-        self.projects.series(&self.kinds)
+        self.projects.series(&self.kinds, self.backend)
     }
 
     fn endpoints_with(&self, filter: &TextFilter) -> SelectStatement {

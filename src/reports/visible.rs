@@ -7,7 +7,7 @@ use sea_orm::{
     sea_query::{Cond, Expr, ExprTrait, Query, SelectStatement},
 };
 
-use super::{Projects, union::union_all};
+use super::{Projects, Question, union::union_all};
 use crate::{
     db::compare,
     model::{Key, MetricType, OrganizationId, ProjectId, Scope, VisibleOrganizations},
@@ -15,8 +15,8 @@ use crate::{
 
 /// The projects of a question that the caller's scope reaches.
 pub(super) enum VisibleProjects<'a> {
-    /// The projects of every organization.
-    Everything,
+    /// The projects of every organization but this one.
+    AllBut(OrganizationId),
     /// All projects of these organizations.
     Organizations(Vec<OrganizationId>),
     /// These projects.
@@ -24,10 +24,15 @@ pub(super) enum VisibleProjects<'a> {
 }
 
 impl<'a> VisibleProjects<'a> {
-    pub(super) fn of(scope: &Scope, projects: &'a Projects) -> Self {
-        match (projects, scope.organizations()) {
-            (Projects::All, VisibleOrganizations::Everything) => Self::Everything,
+    /// The projects of a question. `internal` is the organization for the server's own metrics, which only a question that
+    /// names it, its project or a release of it is about, or that is asked within the scope of this organization.
+    pub(super) fn of(scope: &Scope, question: &'a Question, internal: OrganizationId) -> Self {
+        match (&question.projects, scope.organizations()) {
             (Projects::All, VisibleOrganizations::Organization(own)) => Self::Organizations(vec![own]),
+            (Projects::All, VisibleOrganizations::Everything) => match &question.release {
+                Some((project, _)) => Self::Keys(vec![project]),
+                None => Self::AllBut(internal),
+            },
             (Projects::Organizations(ids), _) => {
                 Self::Organizations(ids.iter().copied().filter(|id| scope.sees(*id)).collect())
             }
@@ -39,7 +44,7 @@ impl<'a> VisibleProjects<'a> {
         match self {
             Self::Organizations(ids) => ids.is_empty(),
             Self::Keys(keys) => keys.is_empty(),
-            Self::Everything => false,
+            Self::AllBut(_) => false,
         }
     }
 
@@ -48,10 +53,14 @@ impl<'a> VisibleProjects<'a> {
         let organization = || Expr::col((table, "organization_id"));
         let project = || Expr::col((table, "project_id"));
         match self {
-            Self::Everything => {
-                let mut every = Query::select();
-                every.columns(["organization_id", "id"]).from("project");
-                Cond::all().add(Expr::tuple([organization(), project()]).in_subquery(every))
+            Self::AllBut(internal) => {
+                let mut others = Query::select();
+                others.columns(["organization_id", "id"]).from("project").cond_where(compare::other_than(
+                    backend,
+                    &Expr::col("organization_id"),
+                    internal.0,
+                ));
+                Cond::all().add(Expr::tuple([organization(), project()]).in_subquery(others))
             }
             Self::Organizations(ids) => {
                 let organizations = Cond::all().add(any_of(organization(), ids));
@@ -69,13 +78,14 @@ impl<'a> VisibleProjects<'a> {
     }
 
     /// The series of these projects and types, one row each: `organization_id`, `project_id`, `kind`.
-    pub(super) fn series(&self, kinds: &[MetricType]) -> SelectStatement {
+    pub(super) fn series(&self, kinds: &[MetricType], backend: DbBackend) -> SelectStatement {
         let kinds = kinds.iter().map(|kind| {
             let mut one = Query::select();
             // A constant, so that the database knows its type.
             one.expr_as(Expr::cust(kind.code().to_string()), "kind");
             one
         });
+        let organization = || Expr::col(("p", "organization_id"));
         let mut select = Query::select();
         select
             .column(("p", "organization_id"))
@@ -84,12 +94,14 @@ impl<'a> VisibleProjects<'a> {
             .from_as("project", "p")
             .from_subquery(union_all(kinds), "k");
         match self {
-            Self::Everything => {}
+            Self::AllBut(internal) => {
+                select.cond_where(compare::other_than(backend, &organization(), internal.0));
+            }
             Self::Organizations(ids) => {
-                select.and_where(any_of(Expr::col(("p", "organization_id")), ids));
+                select.and_where(any_of(organization(), ids));
             }
             Self::Keys(keys) => {
-                select.cond_where(pairs(keys, &Expr::col(("p", "organization_id")), &Expr::col(("p", "id"))));
+                select.cond_where(pairs(keys, &organization(), &Expr::col(("p", "id"))));
             }
         }
         select

@@ -96,14 +96,25 @@ async function query(page) {
   return data.slowestEndpoints.length;
 }
 
-/** Requests that the server records as metrics of its own, until told to stop. */
-async function makeTraffic(signal) {
-  const body = JSON.stringify({ query: '{ organizations(first: 1) { nodes { name } } }' });
+/** Sends an operation and returns its data. */
+async function ask(query, variables) {
+  const body = JSON.stringify({ query, variables });
   const headers = { 'content-type': 'application/json' };
+  const response = await fetch(endpoint, { method: 'POST', headers, body });
+  if (!response.ok) throw new Error(`POST ${endpoint} answered ${response.status}`);
+  return (await response.json()).data;
+}
+
+/** Records metrics until told to stop. */
+async function makeTraffic(signal) {
+  const { projects } = await ask('{ projects(first: 1) { nodes { id } } }');
+  const metrics = [{ type: 'API_RESPONSE', endpoint: 'GET /orders', value: 12, statusCode: 200 }];
+  const input = { projectId: projects.nodes[0].id, metrics };
+  const mutation =
+    'mutation ($input: IngestMetricsInput!) { ingestMetrics(input: $input) { accepted } }';
   while (!signal.aborted) {
-    const response = await fetch(endpoint, { method: 'POST', headers, body });
-    if (!response.ok) throw new Error(`POST ${endpoint} answered ${response.status}`);
-    await response.arrayBuffer();
+    const { ingestMetrics } = await ask(mutation, { input });
+    if (ingestMetrics.accepted !== 1) throw new Error('the measurement was not recorded');
     await sleep(200);
   }
 }

@@ -111,6 +111,7 @@ mod operations {
     mod instances;
     mod lifecycle;
     mod outages;
+    mod own_organization;
     mod signals;
     mod taken_files;
 }

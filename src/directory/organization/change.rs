@@ -8,6 +8,7 @@ use sea_orm::{
     sea_query::{Condition, Expr, ExprTrait, IntoIden, LockType, OnConflict, Query},
 };
 
+use super::own::OWN_SLUG;
 use crate::{
     db::{Session, Transaction},
     directory::{
@@ -23,9 +24,6 @@ use crate::{
         change::{Change, EntityKey},
     },
 };
-
-/// The slug of the organization for the server's own metrics, which cannot be deleted.
-pub const OWN_SLUG: &str = "perfgraph";
 
 /// The values of a new organization.
 #[derive(Clone, Debug)]
@@ -93,6 +91,15 @@ struct OrganizationInsert<'a> {
 
 impl slug::SlugTable for OrganizationInsert<'_> {
     async fn insert(&self, slug: &str) -> Result<bool> {
+        // Generated ids are never the one that this slug is reserved for.
+        if slug == OWN_SLUG && self.id != OrganizationId::OWN {
+            return Ok(false);
+        }
+        // Of two servers that create the server's own organization at once, one finds both its slug and its id taken.
+        let mut taken = match self.id {
+            OrganizationId::OWN => OnConflict::new(),
+            _ => OnConflict::column(table::Column::Slug),
+        };
         let mut insert = Query::insert();
         insert
             .into_table(table::Entity)
@@ -114,7 +121,7 @@ impl slug::SlugTable for OrganizationInsert<'_> {
                 self.now.into(),
                 self.now.into(),
             ])
-            .on_conflict(OnConflict::column(table::Column::Slug).do_nothing().to_owned());
+            .on_conflict(taken.do_nothing().to_owned());
         Ok(self.transaction.execute(&insert).await?.rows_affected() > 0)
     }
 

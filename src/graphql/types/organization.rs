@@ -58,6 +58,13 @@ impl Organization {
         self.0.is_active().copied()
     }
 
+    /// True for the organization in which the server records its own requests. Reports and streams leave out its
+    /// measurements, unless the filter names the organization, a project or a release of it, or the report is a field
+    /// of one of them.
+    async fn is_internal(&self, context: &Context<'_>) -> Result<bool> {
+        Ok(self.0.key == request(context)?.services.database.own_organization())
+    }
+
     /// Time at which the record was created.
     async fn created_at(&self) -> Result<DateTime> {
         self.0.created_at().copied().map(DateTime)

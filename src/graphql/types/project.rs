@@ -55,6 +55,12 @@ impl Project {
         self.0.status().map(ProjectStatus::from)
     }
 
+    /// True for a project of the organization in which the server records its own requests: see
+    /// `Organization.isInternal`.
+    async fn is_internal(&self, context: &Context<'_>) -> Result<bool> {
+        Ok(self.0.key.organization == request(context)?.services.database.own_organization())
+    }
+
     /// Time at which the record was created.
     async fn created_at(&self) -> Result<DateTime> {
         self.0.created_at().copied().map(DateTime)

@@ -7,27 +7,39 @@ const show = (value) => {
   answer.textContent = JSON.stringify(value, null, 2);
 };
 
-document.getElementById("run").addEventListener("click", async () => {
+const ask = async (query) => {
   const response = await fetch("/graphql", {
     method: "POST",
     headers: { "content-type": "application/json", "perfgraph-explain": "1" },
-    body: JSON.stringify({ query: document.getElementById("document").value }),
+    body: JSON.stringify({ query }),
   });
-  show(await response.json());
+  return response.json();
+};
+
+document.getElementById("run").addEventListener("click", async () => {
+  show(await ask(document.getElementById("document").value));
 });
 
-document.getElementById("subscribe").addEventListener("click", () => {
+document.getElementById("subscribe").addEventListener("click", async () => {
   socket?.close();
+  // A stream contains the server's own requests only if it names their organization.
+  const { data } = await ask('{ organization(slug: "perfgraph") { id } }');
+  if (!data?.organization) {
+    answer.textContent = "this server does not record its requests (self_monitoring.enabled = false)";
+    return;
+  }
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   socket = new WebSocket(`${scheme}://${location.host}/graphql`, "graphql-transport-ws");
   stop.disabled = false;
   answer.textContent = "waiting for metrics …";
-  const query = "subscription { metricStream(filter: {}) { metrics { timestamp type endpoint value statusCode } } }";
+  const query =
+    "subscription ($own: ID) { metricStream(filter: { organizationId: $own }) { metrics { timestamp type endpoint value statusCode } } }";
+  const variables = { own: data.organization.id };
   socket.onopen = () => socket.send(JSON.stringify({ type: "connection_init" }));
   socket.onmessage = ({ data }) => {
     const message = JSON.parse(data);
     if (message.type === "connection_ack") {
-      socket.send(JSON.stringify({ id: "1", type: "subscribe", payload: { query } }));
+      socket.send(JSON.stringify({ id: "1", type: "subscribe", payload: { query, variables } }));
     } else if (message.type === "ping") {
       socket.send(JSON.stringify({ type: "pong" }));
     } else if (message.payload) {

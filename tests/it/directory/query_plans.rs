@@ -208,6 +208,7 @@ async fn ask_what_only_the_root_asks(scope: &Scope, db: &Session, organizations:
     }
     let slugs = ["o7".to_owned()];
     organization::by_slugs(scope, db, &slugs, OrganizationFields::NAME).await.unwrap();
+    organization::find_own(scope, db).await.unwrap();
     // There are only fifty: of many of them all are read.
     let few = &organizations[..2];
     organization::employee_counts(scope, db, few, None).await.unwrap();

@@ -61,10 +61,11 @@ pub enum TimeRangeInput {
 pub struct MetricFilter {
     /// Time window of the measurements. Defaults to the last 24 hours.
     pub time: Option<TimeRangeInput>,
-    /// Ids of projects that the measurements were recorded for, at most 500. Defaults to all projects. Unknown ids
-    /// match nothing, and an empty list matches nothing.
+    /// Ids of projects that the measurements were recorded for, at most 500. Defaults to all projects, except for those of
+    /// the server itself (`Project.isInternal`). Unknown ids match nothing, and an empty list matches nothing.
     pub project_ids: Option<Vec<ID>>,
-    /// The id of the organization that the measurements were recorded in. An unknown id matches nothing.
+    /// The id of the organization that the measurements were recorded in. Defaults to all organizations, except for that
+    /// of the server itself (`Organization.isInternal`). An unknown id matches nothing.
     pub organization_id: Option<ID>,
     /// Types of the measurements. Defaults to all types, also for an empty list.
     pub types: Option<Vec<MetricType>>,
@@ -98,11 +99,11 @@ pub struct MetricFilter {
 #[derive(Clone, Debug, InputObject)]
 #[graphql(directive = directives::conditions::apply())]
 pub struct StreamFilter {
-    /// Ids of projects that the measurements were recorded for. Defaults to all projects, also for an empty list. An
-    /// error if one is not a project of `organizationId`.
+    /// Ids of projects that the measurements were recorded for. Defaults to all projects, also for an empty list, except
+    /// for those of the server itself (`Project.isInternal`). An error if one is not a project of `organizationId`.
     pub project_ids: Option<Vec<ID>>,
     /// The id of the organization that the measurements were recorded in. Defaults to all organizations that the caller
-    /// can access.
+    /// can access, except for that of the server itself (`Organization.isInternal`).
     pub organization_id: Option<ID>,
     /// Types of the measurements. Defaults to all types, also for an empty list.
     pub types: Option<Vec<MetricType>>,
