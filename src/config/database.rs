@@ -11,19 +11,22 @@ section! {
         /// `sqlite://FILE` or `postgres://USER:PASSWORD@HOST/DATABASE`. Keep a password out of this file: set `DATABASE_URL`
         /// in the environment, or `PERFGRAPH_DATABASE__URL_FILE` to the name of a file that contains the URL.
         url: DatabaseUrl = DatabaseUrl::from("sqlite://perfgraph.sqlite"),
-        /// Connections for queries. On SQLite at most the number of processors.
-        read_connections: u32 = 4,
-        /// Connections for writes. Ignored on SQLite, which has a single writer.
+        /// Connections for queries, given in the order of asking. One request uses half of them at the same time at most. On
+        /// SQLite at most the number of processors.
+        read_connections: u32 = 8,
+        /// Connections for writes. Ignored on SQLite, which has a single writer. On PostgreSQL an instance needs up to four
+        /// more: two for migrations when it starts, one to cancel statements, and one that renews its lease.
         write_connections: u32 = 4,
         /// Timeout for a free connection. After it the request fails with the error code UNAVAILABLE. At most
         /// `server.request_timeout_ms`.
-        acquire_timeout ("acquire_timeout_ms"): Duration = Duration::from_secs(1),
+        acquire_timeout ("acquire_timeout_ms"): Duration = Duration::from_secs(5),
         /// SQLite only: timeout of a statement for a lock on the file that another process holds.
         busy_timeout ("busy_timeout_ms"): Duration = Duration::from_secs(5),
         /// SQLite only: a file of up to this many bytes is checked for damage at every start. A larger one is checked if it was
         /// not closed cleanly; the server listens meanwhile, and `/readyz` and all requests are answered with 503.
         check_bytes_max: u64 = 67_108_864,
-        /// PostgreSQL only: timeout after which the database cancels a statement.
+        /// PostgreSQL only: timeout after which the database cancels a statement, or a transaction that gets no further
+        /// statement. A connection that answers neither is replaced two seconds later.
         statement_timeout ("statement_timeout_ms"): Duration = Duration::from_secs(10),
         /// Applies missing migrations when the server starts. If false, they are applied with `perfgraph migrate up`.
         migrate_on_start: bool = true,

@@ -37,7 +37,7 @@ pub struct Change {
 /// A migration fails and is rolled back, or a newer version has migrated the database.
 pub async fn up(database: &Database, steps: Option<u32>) -> Result<()> {
     let lock = Lock::take(database).await?;
-    let outcome = Box::pin(apply_pending(&database.write, steps)).await;
+    let outcome = Box::pin(apply_pending(&database.pool, steps)).await;
     lock.release().await?;
     outcome
 }
@@ -48,7 +48,7 @@ pub async fn up(database: &Database, steps: Option<u32>) -> Result<()> {
 /// A migration cannot be reverted, or a newer version has migrated the database.
 pub async fn down(database: &Database, steps: Option<u32>) -> Result<()> {
     let lock = Lock::take(database).await?;
-    let outcome = Box::pin(revert_applied(&database.write, steps)).await;
+    let outcome = Box::pin(revert_applied(&database.pool, steps)).await;
     lock.release().await?;
     outcome
 }
@@ -58,7 +58,7 @@ pub async fn down(database: &Database, steps: Option<u32>) -> Result<()> {
 /// # Errors
 /// The database cannot be read, or a newer version has migrated it.
 pub async fn status(database: &Database) -> Result<Vec<Change>> {
-    let recorded = recorded(&database.write).await?;
+    let recorded = recorded(&database.pool).await?;
     Ok(perfgraph_migrations::all()
         .iter()
         .map(|migration| Change {

@@ -1,4 +1,4 @@
-//! The connection pools: one for reads and one for writes, so that a burst of writes cannot starve queries.
+//! The connections: some for reads and some for writes, so that a burst of writes cannot starve queries.
 //!
 //! SQLite allows one writer; its readers see the last commit (WAL).
 
@@ -9,23 +9,26 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicI64, Ordering},
     },
+    time::Duration,
 };
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector};
 use sqlx::{
-    ConnectOptions, Connection, PgPool, SqliteConnection, SqlitePool,
+    ConnectOptions, Connection, PgConnection, PgPool, SqliteConnection, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 
 use super::{
     commit_notices::CommitNotices,
+    connection::Source,
+    connections::Connections,
+    control::Control,
     file::{FileWatch, fault::FileFault},
-    readers::Readers,
-    session::{Connections, Session, StatementCount},
+    session::{Session, StatementCount},
     statement::StatementLog,
+    stock::Stock,
 };
 use crate::{
     config,
@@ -44,13 +47,38 @@ const CHECKPOINT_PAGES: &str = "8192";
 /// every 50 rows.
 const ROWS_AHEAD: usize = 512;
 
-/// The pool for writes below the ORM, for bulk statements.
+/// Connections to PostgreSQL for migrations.
+const MIGRATION_CONNECTIONS: u32 = 2;
+/// Time after `database.statement_timeout_ms` in which PostgreSQL must have said that it gave a statement up.
+const ANSWER_GRACE: Duration = Duration::from_secs(2);
+/// Timeout of the ping of a connection of the driver's pool.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
+/// PostgreSQL gives a client up that is out of reach for this long, and rolls its transaction back, which frees its
+/// locks. Seconds, a number, and milliseconds.
+const OUT_OF_REACH: [(&str, &str); 4] = [
+    ("tcp_keepalives_idle", "5"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "20000"),
+];
+
+/// The driver's pool, for migrations. Nobody else waits for PostgreSQL through it, because the driver has no deadline for a
+/// connection that comes back.
 #[derive(Clone, Debug)]
 pub enum Backend {
     /// An embedded file.
     Sqlite(SqlitePool),
     /// A server.
     Postgres(PgPool),
+}
+
+/// The connections for writes that callers wait for.
+#[derive(Clone, Debug)]
+pub enum Writer {
+    /// The only one to an embedded file, which jobs use too.
+    Sqlite(SqlitePool),
+    /// Several to a server, for transactions below the ORM too ([`super::Taken::in_transaction`]).
+    Postgres(Arc<Stock>),
 }
 
 /// The number of read connections on SQLite. Reads use the CPU of this process, so more than there are processors only take
@@ -69,8 +97,10 @@ type Keeper = Arc<Mutex<Option<SqliteConnection>>>;
 #[derive(Clone, Debug)]
 pub struct Database {
     backend: Backend,
-    read: Readers,
-    pub(super) write: DatabaseConnection,
+    read: Arc<Stock>,
+    writer: Writer,
+    /// The pool of `backend` for the ORM.
+    pub(super) pool: DatabaseConnection,
     file: Option<PathBuf>,
     watch: FileWatch,
     keeper: Keeper,
@@ -127,16 +157,15 @@ impl Database {
         // A connection opens the log with its first query.
         sqlx::query("SELECT count(*) FROM sqlite_master").fetch_one(&mut keeper).await?;
         let watch = FileWatch::begin(&file)?;
-        let read = SqlitePoolOptions::new()
-            .max_connections(reader_count(settings.read_connections))
-            .acquire_timeout(settings.acquire_timeout)
-            .test_before_acquire(false)
-            .connect_with(connect.pragma("query_only", "ON").pragma("cache_size", READ_CACHE))
-            .await?;
+        let connect = connect.pragma("query_only", "ON").pragma("cache_size", READ_CACHE);
+        let count = reader_count(settings.read_connections);
+        let source = Source::Sqlite(connect, watch.clone());
+        let read = Stock::new(source, count, settings.acquire_timeout, Duration::MAX);
         Ok(Self {
             backend: Backend::Sqlite(write.clone()),
-            read: Readers::sqlite(read, watch.clone()),
-            write: SqlxSqliteConnector::from_sqlx_sqlite_pool(write),
+            read,
+            writer: Writer::Sqlite(write.clone()),
+            pool: SqlxSqliteConnector::from_sqlx_sqlite_pool(write),
             file: Some(file),
             watch,
             keeper: Arc::new(Mutex::new(Some(keeper))),
@@ -153,21 +182,34 @@ impl Database {
             .map_err(|error| Error::input("database.url", error.to_string()))?
             .application_name("perfgraph")
             .statement_cache_capacity(256)
-            // Reports read thousands of rows, not millions: starting parallel workers would take longer than the query.
-            .options([("statement_timeout", statement_timeout.as_str()), ("max_parallel_workers_per_gather", "0")]);
-        let pool = |connections| {
-            PgPoolOptions::new()
-                .max_connections(connections)
-                .acquire_timeout(settings.acquire_timeout)
-                // The round trip of a ping before every use would double the cost of a small query.
-                .test_before_acquire(false)
-                .connect_with(connect.clone())
-        };
-        let (read, write) = (pool(settings.read_connections).await?, pool(settings.write_connections).await?);
+            // A transaction between whose statements more time passes than any of them may take belongs to a client that is
+            // gone.
+            .options([
+                ("statement_timeout", statement_timeout.as_str()),
+                ("idle_in_transaction_session_timeout", statement_timeout.as_str()),
+                // Reports read thousands of rows, not millions: starting parallel workers would take longer than the query.
+                ("max_parallel_workers_per_gather", "0"),
+            ])
+            .options(OUT_OF_REACH);
+        let pool = PgPoolOptions::new()
+            .max_connections(MIGRATION_CONNECTIONS)
+            .acquire_timeout(settings.acquire_timeout)
+            // A connection that does not answer a ping is dropped, before its use and after it. The pool by itself would wait
+            // forever.
+            .test_before_acquire(false)
+            .before_acquire(|connection, _| Box::pin(is_alive(connection)))
+            .after_release(|connection, _| Box::pin(is_alive(connection)))
+            .connect_with(connect.clone())
+            .await?;
+        let control = Arc::new(Control::new(connect.clone().application_name("perfgraph control")));
+        let source = Source::Postgres(connect, control);
+        let answer_timeout = settings.statement_timeout.saturating_add(ANSWER_GRACE);
+        let stock = |count| Stock::new(source.clone(), count, settings.acquire_timeout, answer_timeout);
         Ok(Self {
-            backend: Backend::Postgres(write.clone()),
-            read: Readers::postgres(read),
-            write: SqlxPostgresConnector::from_sqlx_postgres_pool(write),
+            read: stock(settings.read_connections),
+            writer: Writer::Postgres(stock(settings.write_connections)),
+            pool: SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone()),
+            backend: Backend::Postgres(pool),
             file: None,
             watch: FileWatch::default(),
             keeper: Keeper::default(),
@@ -178,7 +220,7 @@ impl Database {
         })
     }
 
-    /// The pool for writes below the ORM.
+    /// The driver's pool.
     pub const fn backend(&self) -> &Backend {
         &self.backend
     }
@@ -208,17 +250,21 @@ impl Database {
 
     /// A session for queries that logs to `log`.
     pub fn reader(&self, log: StatementLog) -> Session {
-        self.session(Connections::Read(self.read.clone()), log)
+        self.session(Connections::read(Arc::clone(&self.read)), log)
     }
 
     /// A session for the queries of one request, which use half of the connections at once at most.
     pub fn reader_for_request(&self, log: StatementLog) -> Session {
-        self.session(Connections::Read(self.read.for_one_request()), log)
+        self.session(Connections::read_for_request(Arc::clone(&self.read)), log)
     }
 
     /// A session for writes that logs to `log`.
     pub fn writer(&self, log: StatementLog) -> Session {
-        self.session(Connections::Write(self.write.clone()), log)
+        let connections = match &self.writer {
+            Writer::Sqlite(_) => Connections::WriteFile(self.pool.clone()),
+            Writer::Postgres(stock) => Connections::Write(Arc::clone(stock)),
+        };
+        self.session(connections, log)
     }
 
     fn session(&self, connections: Connections, log: StatementLog) -> Session {
@@ -262,20 +308,43 @@ impl Database {
     /// The database cannot be reached, or the file is away or damaged.
     pub async fn ping(&self) -> Result<()> {
         self.watch.look()?;
-        let (pool, _waiting) = self.read.pool();
-        pool.execute_unprepared("SELECT 1").await?;
+        Connections::read(Arc::clone(&self.read)).execute_unprepared("SELECT 1").await?;
         Ok(())
     }
 
-    /// Closes both pools and waits until every connection is back.
+    /// The connections for writes that callers wait for, below the ORM.
+    pub const fn bulk_writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    /// Number of transactions that can write at the same time.
+    pub fn writers(&self) -> u32 {
+        match &self.writer {
+            Writer::Sqlite(_) => 1,
+            Writer::Postgres(stock) => stock.count(),
+        }
+    }
+
+    /// Closes all connections and waits until every one is back.
     pub async fn close(&self) {
         self.read.close().await;
+        if let Writer::Postgres(stock) = &self.writer {
+            stock.close().await;
+        }
         // A pool that fails to close ends with the process.
-        let _ = self.write.clone().close().await;
+        let _ = self.pool.clone().close().await;
         // SQLite writes the log back when its last connection closes, but not if the file is away.
         self.look_after_file().await;
         if let Some(keeper) = self.keeper.lock().await.take() {
             let _ = keeper.close().await;
         }
+    }
+}
+
+/// Returns whether a connection of the pool answers; an error makes the pool drop it without a farewell.
+async fn is_alive(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    match timeout(PING_TIMEOUT, connection.ping()).await {
+        Ok(answer) => answer.map(|()| true),
+        Err(_) => Err(sqlx::Error::PoolTimedOut),
     }
 }

@@ -1,22 +1,23 @@
 //! Connections that log their statements, so that the statements of each request are known.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use async_trait::async_trait;
 use futures_util::{Stream, TryStreamExt};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
-    SqliteTransactionMode, Statement as Query, StreamTrait, TransactionOptions, TransactionTrait,
-    sea_query::SelectStatement,
+    ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement as Query, sea_query::SelectStatement,
 };
 
 use super::{
     commit_notices::CommitNotices,
+    connections::{Connections, OpenTransaction},
     file::FileWatch,
-    readers::{PoolWaiter, Readers},
     statement::StatementLog,
 };
 use crate::{
@@ -51,17 +52,8 @@ impl StatementCount {
 /// One request's view of a pool. Rooms read and write through it.
 pub type Session = Logged<Connections>;
 
-/// The pool that a session uses.
-#[derive(Clone, Debug)]
-pub enum Connections {
-    /// The pool for queries.
-    Read(Readers),
-    /// The pool for writes.
-    Write(DatabaseConnection),
-}
-
 /// A transaction of one request. Dropped without [`Transaction::commit`] it rolls back.
-pub type Transaction = Logged<DatabaseTransaction>;
+pub type Transaction = Logged<OpenTransaction>;
 
 impl<C> Logged<C> {
     /// Logs the statements sent through `inner` to `log`.
@@ -112,7 +104,7 @@ impl Session {
     /// # Errors
     /// No connection is available.
     pub async fn begin(&self) -> Result<Transaction> {
-        self.begin_with(TransactionOptions::default()).await
+        self.begin_with(false).await
     }
 
     /// Sends a query and passes its rows to `take` as they come, so that the answer is never in memory as a whole. An error
@@ -127,30 +119,22 @@ impl Session {
     ) -> Result<()> {
         self.file.admits()?;
         let query = self.inner.get_database_backend().build(statement);
-        let (sql, watch, mut rows) = (query.sql.clone(), Stopwatch::start(), 0);
-        let counted = |row: &QueryResult| {
-            rows += 1;
-            take(row)
+        let (sql, watch, mut passed) = (query.sql.clone(), Stopwatch::start(), 0);
+        let _turn = self.inner.turn().await;
+        let mut rows = pin!(self.noted(self.inner.stream(query).await)?);
+        let ended = loop {
+            match self.noted(rows.try_next().await)? {
+                None => break Ok(()),
+                Some(row) => {
+                    passed += 1;
+                    if let Err(error) = take(&row) {
+                        break Err(error);
+                    }
+                }
+            }
         };
-        let ended = match &self.inner {
-            Connections::Read(readers) => readers.each(query, counted).await,
-            Connections::Write(pool) => self.each_of(pool, query, counted).await,
-        };
-        self.record(sql, rows, watch);
+        self.record(sql, passed, watch);
         ended
-    }
-
-    async fn each_of(
-        &self,
-        pool: &DatabaseConnection,
-        query: Query,
-        mut take: impl FnMut(&QueryResult) -> Result<()> + Send,
-    ) -> Result<()> {
-        let mut rows = self.noted(pool.stream_raw(query).await)?;
-        while let Some(row) = self.noted(rows.try_next().await)? {
-            take(&row)?;
-        }
-        Ok(())
     }
 
     /// Sends a statement and streams its rows, for results that are too large to buffer.
@@ -164,10 +148,7 @@ impl Session {
         self.file.admits()?;
         let query = self.inner.get_database_backend().build(statement);
         let (sql, watch) = (query.sql.clone(), Stopwatch::start());
-        let rows = match &self.inner {
-            Connections::Read(readers) => readers.stream(query).await?,
-            Connections::Write(pool) => pool.stream_raw(query).await?,
-        };
+        let rows = self.inner.stream(query).await?;
         self.record(sql, 0, watch);
         let file = self.file.clone();
         Ok(rows.map_err(move |error| {
@@ -182,17 +163,12 @@ impl Session {
     /// # Errors
     /// No connection is available, or another process holds SQLite's write lock.
     pub async fn begin_write(&self) -> Result<Transaction> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        self.begin_with(options).await
+        self.begin_with(true).await
     }
 
-    async fn begin_with(&self, options: TransactionOptions) -> Result<Transaction> {
+    async fn begin_with(&self, writes: bool) -> Result<Transaction> {
         self.file.look()?;
-        let (pool, _waiting) = self.inner.pool();
-        let transaction = self.noted(pool.begin_with_options(options).await)?;
+        let transaction = self.noted(self.inner.begin(writes).await)?;
         let (log, asked, notices) = (self.log.clone(), self.asked.clone(), self.notices.of_transaction());
         Ok(Logged::new(transaction, log, self.kept(), self.own_organization(), asked, notices, self.file.clone()))
     }
@@ -214,53 +190,6 @@ impl Transaction {
     /// Announces new positions of change logs to listeners in this process after the commit.
     pub fn notify_on_commit(&self, positions: impl IntoIterator<Item = LogPosition>) {
         self.notices.add(positions);
-    }
-}
-
-impl Connections {
-    /// The pool itself. While the guard is held, connections for queries return to the pool after each query.
-    fn pool(&self) -> (&DatabaseConnection, Option<PoolWaiter<'_>>) {
-        match self {
-            Self::Read(readers) => {
-                let (pool, waiting) = readers.pool();
-                (pool, Some(waiting))
-            }
-            Self::Write(pool) => (pool, None),
-        }
-    }
-}
-
-#[async_trait]
-impl ConnectionTrait for Connections {
-    fn get_database_backend(&self) -> DbBackend {
-        match self {
-            Self::Read(readers) => readers.backend(),
-            Self::Write(pool) => pool.get_database_backend(),
-        }
-    }
-
-    async fn execute_raw(&self, query: Query) -> Result<ExecResult, DbErr> {
-        let (pool, _waiting) = self.pool();
-        pool.execute_raw(query).await
-    }
-
-    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        let (pool, _waiting) = self.pool();
-        pool.execute_unprepared(sql).await
-    }
-
-    async fn query_one_raw(&self, query: Query) -> Result<Option<QueryResult>, DbErr> {
-        match self {
-            Self::Read(readers) => readers.one(query).await,
-            Self::Write(pool) => pool.query_one_raw(query).await,
-        }
-    }
-
-    async fn query_all_raw(&self, query: Query) -> Result<Vec<QueryResult>, DbErr> {
-        match self {
-            Self::Read(readers) => readers.all(query).await,
-            Self::Write(pool) => pool.query_all_raw(query).await,
-        }
     }
 }
 

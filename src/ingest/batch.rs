@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     config,
-    db::{Backend, Database, IdGenerator},
+    db::{Database, IdGenerator},
     error::{Error, Result},
     live::{CommittedBatch, Publisher},
 };
@@ -77,10 +77,7 @@ pub fn new(
         commit_rows_max: settings.commit_rows_max,
     };
     // SQLite has one writer; a second committer only made the groups smaller when measured.
-    let committers = match database.backend() {
-        Backend::Sqlite(_) => 1,
-        Backend::Postgres(pool) => pool.options().get_max_connections(),
-    };
+    let committers = database.writers();
     let batcher = Batcher {
         database,
         ids,
@@ -247,7 +244,7 @@ impl Batcher {
                 CommitEntry::new(job, first_id, endpoints)
             })
             .collect::<Result<Vec<_>>>()?;
-        write::group(self.database.backend(), &self.publish_order, lease, &entries).await
+        write::group(self.database.bulk_writer(), &self.publish_order, lease, &entries).await
     }
 
     /// Answers and publishes a stored group. After a panic, callers that were not answered are told to retry: their rows

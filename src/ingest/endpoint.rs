@@ -111,7 +111,8 @@ impl EndpointIds {
                 paths.push(EndpointPath { project: *project, path, id: EndpointId(self.ids.next(now)?) });
             }
         }
-        let Lookup { found, full } = store::look_up(self.database.backend(), log, &paths, self.endpoints_max).await?;
+        let Lookup { found, full } =
+            store::look_up(self.database.bulk_writer(), log, &paths, self.endpoints_max).await?;
         for (project, path, id) in found {
             if let Some(known) = projects.get(&project) {
                 let mut known = known.write().unwrap_or_else(PoisonError::into_inner);

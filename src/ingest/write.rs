@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     db::{
-        Backend,
+        Writer,
         lease::{self, Lease},
     },
     error::{Error, Result},
@@ -73,7 +73,7 @@ trait Transaction: Send + Sized {
 
 /// Stores a group of entries in one transaction and returns when it is durable.
 pub async fn group(
-    backend: &Backend,
+    writer: &Writer,
     publish_order: &PublishOrder,
     lease: Option<Lease>,
     entries: &[CommitEntry<'_>],
@@ -84,9 +84,9 @@ pub async fn group(
     let load = RowsAndParts::of(claiming.iter().copied());
     let log = entries.first().map(|entry| entry.job.log.clone()).unwrap_or_default();
     let prepared = Prepared { entries, owners, claiming, load, lease };
-    match backend {
-        Backend::Sqlite(pool) => prepared.write(sqlite::begin(pool, log).await?, publish_order).await,
-        Backend::Postgres(pool) => prepared.write(postgres::begin(pool, log).await?, publish_order).await,
+    match writer {
+        Writer::Sqlite(pool) => prepared.write(sqlite::begin(pool, log).await?, publish_order).await,
+        Writer::Postgres(stock) => prepared.write(postgres::begin(stock, log).await?, publish_order).await,
     }
 }
 

@@ -30,7 +30,7 @@ use sea_orm::{ConnectionTrait, Statement};
 use self::rollup_row::{RollupPart, RollupRow, merged};
 use crate::{
     clock::Clock,
-    db::{Backend, Database, StatementLog},
+    db::{Database, StatementLog, Writer},
     error::Result,
     model::{
         Timestamp,
@@ -102,9 +102,9 @@ pub async fn round(database: &Database, until: Timestamp) -> Result<usize> {
 
 async fn merge_once(database: &Database, parts: &[RollupPart]) -> Result<bool> {
     database.file_watch().look()?;
-    match database.backend() {
-        Backend::Sqlite(pool) => merge(Some(sqlite::begin(pool).await?), parts).await,
-        Backend::Postgres(pool) => merge(postgres::begin(pool).await?, parts).await,
+    match database.bulk_writer() {
+        Writer::Sqlite(pool) => merge(Some(sqlite::begin(pool).await?), parts).await,
+        Writer::Postgres(stock) => merge(postgres::begin(stock).await?, parts).await,
     }
 }
 

@@ -3,14 +3,14 @@
 //!
 //! A partition is named by its first day (`metric_event_20260131`). SQLite has no partitions.
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, sync::Arc};
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::AssertSqlSafe;
 
 use crate::{
     clock::Clock,
     config::Config,
-    db::{Backend, Database},
+    db::{Database, Stock, Taken, Writer},
     error::Result,
     model::{
         Timestamp,
@@ -71,21 +71,21 @@ pub async fn ensure(database: &Database, clock: &Clock, days: Days) -> Result<()
 /// # Errors
 /// The database fails.
 pub async fn ensure_range(database: &Database, range: TimeRange) -> Result<()> {
-    let Backend::Postgres(pool) = database.backend() else {
+    let Writer::Postgres(stock) = database.bulk_writer() else {
         return Ok(());
     };
     for partitioned in &TABLES {
         // One instance at a time, because IF NOT EXISTS alone is a race. A transaction per table, because creating a
         // partition locks the whole table until the end of the transaction.
-        let mut transaction = pool.begin().await?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK_KEY).execute(&mut *transaction).await?;
-        let existing: Vec<String> = sqlx::query_scalar(
+        let mut transaction = Taken::in_transaction(stock).await?;
+        let (answers, connection) = transaction.postgres()?;
+        let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK_KEY);
+        answers.answer(lock.execute(&mut *connection)).await?;
+        let names = sqlx::query_scalar(
             "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
              WHERE i.inhparent = $1::regclass",
-        )
-        .bind(partitioned.table)
-        .fetch_all(&mut *transaction)
-        .await?;
+        );
+        let existing: Vec<String> = answers.answer(names.bind(partitioned.table).fetch_all(connection)).await?;
         let width = partitioned.days * DAY_MICROS;
         for slot in slots(range, width) {
             let (from, to) = (slot * width, (slot + 1) * width);
@@ -103,13 +103,15 @@ pub async fn ensure_range(database: &Database, range: TimeRange) -> Result<()> {
 /// the default partition holds rows of it: a machine that slept longer than partitions were created ahead would never get
 /// new ones.
 async fn create(
-    connection: &mut PgConnection,
+    transaction: &mut Taken,
     PartitionedTable { table, column, storage, .. }: &PartitionedTable,
     name: &str,
     (from, to): (i64, i64),
 ) -> Result<()> {
     // Names and bounds consist of constants and digits, never of a caller's text.
-    let mut run = async |sql: String| sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut *connection).await;
+    let (answers, connection) = transaction.postgres()?;
+    let answers = answers.without_limit();
+    let mut run = async |sql: String| answers.answer(sqlx::query(AssertSqlSafe(sql)).execute(&mut *connection)).await;
     // Creating the partition takes this lock too. Taken here, it also keeps rows from arriving after the check below.
     run(format!("LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE")).await?;
     let misplaced = format!("{table}_default WHERE {column} >= {from} AND {column} < {to}");
@@ -131,27 +133,29 @@ async fn create(
 ///
 /// # Errors
 /// The database fails, or the lock is not available.
-pub(super) async fn drop_before(pool: &PgPool, table: &str, column: &str, before: Timestamp) -> Result<()> {
-    let expired: Vec<String> = sqlx::query_scalar(
+pub(super) async fn drop_before(stock: &Arc<Stock>, table: &str, column: &str, before: Timestamp) -> Result<()> {
+    let mut transaction = Taken::in_transaction(stock).await?;
+    let (answers, connection) = transaction.postgres()?;
+    let expired = sqlx::query_scalar(
         "SELECT c.oid::regclass::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
          WHERE i.inhparent = $1::regclass \
          AND substring(pg_get_expr(c.relpartbound, c.oid) FROM 'TO \\(''?(-?[0-9]+)')::bigint <= $2",
-    )
-    .bind(table)
-    .bind(before.as_micros())
-    .fetch_all(pool)
-    .await?;
+    );
+    let expired = expired.bind(table).bind(before.as_micros());
+    let expired: Vec<String> = answers.answer(expired.fetch_all(&mut *connection)).await?;
+    let rest = AssertSqlSafe(format!("DELETE FROM {table}_default WHERE {column} < $1"));
+    answers.answer(sqlx::query(rest).bind(before.as_micros()).execute(connection)).await?;
+    transaction.commit().await?;
     for partition in expired {
-        let mut transaction = pool.begin().await?;
-        sqlx::query("SET LOCAL lock_timeout = '500ms'").execute(&mut *transaction).await?;
-        sqlx::query(sqlx::AssertSqlSafe(format!("DROP TABLE IF EXISTS {partition}")))
-            .execute(&mut *transaction)
-            .await?;
+        let mut transaction = Taken::in_transaction(stock).await?;
+        let (answers, connection) = transaction.postgres()?;
+        let mut run =
+            async |sql: String| answers.answer(sqlx::query(AssertSqlSafe(sql)).execute(&mut *connection)).await;
+        run("SET LOCAL lock_timeout = '500ms'".to_owned()).await?;
+        run(format!("DROP TABLE IF EXISTS {partition}")).await?;
         transaction.commit().await?;
         tracing::info!(partition, "the partition was dropped: its retention period is over");
     }
-    let rest = format!("DELETE FROM {table}_default WHERE {column} < $1");
-    sqlx::query(sqlx::AssertSqlSafe(rest)).bind(before.as_micros()).execute(pool).await?;
     Ok(())
 }
 

@@ -10,6 +10,7 @@ pub mod database;
 pub mod held;
 pub mod node;
 pub mod process;
+pub mod proxy;
 pub mod server;
 pub mod snapshot;
 pub mod socket;

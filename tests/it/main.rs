@@ -106,6 +106,7 @@ mod live {
 
 /// Starting, stopping, and failures of processes and disks.
 mod operations {
+    mod broken_connections;
     pub mod crash;
     mod damaged_files;
     mod instances;

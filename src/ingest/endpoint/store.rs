@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    db::{Backend, StatementLog},
+    db::{StatementLog, Writer},
     directory::reach::{self, PROJECT},
     error::Result,
     model::{EndpointId, Key, OrganizationId, ProjectId},
@@ -67,14 +67,14 @@ trait Transaction: Send + Sized {
 /// Finds `paths`, ascending by project, and inserts new ones within the limit of their project. The paths of each project
 /// must contain [`OTHER_ENDPOINTS`].
 pub async fn look_up(
-    backend: &Backend,
+    writer: &Writer,
     log: &StatementLog,
     paths: &[EndpointPath<'_>],
     endpoints_max: usize,
 ) -> Result<Lookup> {
-    let looked_up = match backend {
-        Backend::Sqlite(pool) => within(sqlite::begin(pool, log.clone()).await?, paths, endpoints_max).await,
-        Backend::Postgres(pool) => within(postgres::begin(pool, log.clone()).await?, paths, endpoints_max).await,
+    let looked_up = match writer {
+        Writer::Sqlite(pool) => within(sqlite::begin(pool, log.clone()).await?, paths, endpoints_max).await,
+        Writer::Postgres(stock) => within(postgres::begin(stock, log.clone()).await?, paths, endpoints_max).await,
     };
     looked_up.map_err(|error| match &error {
         // The project was deleted while the cache still knew it.

@@ -3,14 +3,12 @@
 //! COPY would cost the server less, but sqlx sends its data and its end in two packets and leaves Nagle's algorithm on, so
 //! that over TCP every COPY waits 40 ms for a delayed acknowledgement (measured).
 
-use std::sync::LazyLock;
-
-use sqlx::{PgPool, Postgres};
+use std::sync::{Arc, LazyLock};
 
 use super::{LedgerEntry, RowsAndParts, count, times};
 use crate::{
     clock::Stopwatch,
-    db::{Lease, StatementLog},
+    db::{Lease, StatementLog, Stock, Taken},
     ingest::{
         commit_group::{CommitEntry, LedgerKey, LedgerRow},
         late::LateRow,
@@ -88,31 +86,32 @@ macro_rules! bind_ledger {
 }
 
 pub struct Transaction {
-    inner: sqlx::Transaction<'static, Postgres>,
+    inner: Taken,
     log: StatementLog,
 }
 
-pub async fn begin(pool: &PgPool, log: StatementLog) -> sqlx::Result<Transaction> {
-    Ok(Transaction { inner: pool.begin().await?, log })
+pub async fn begin(stock: &Arc<Stock>, log: StatementLog) -> sqlx::Result<Transaction> {
+    Ok(Transaction { inner: Taken::in_transaction(stock).await?, log })
 }
 
 impl super::Transaction for Transaction {
     async fn claim(&mut self, keyed: &[&CommitEntry<'_>]) -> sqlx::Result<Vec<i64>> {
         let watch = Stopwatch::start();
         let insert = bind_ledger!(sqlx::query_scalar(CLAIM), keyed);
-        let claimed: Vec<i64> = insert.fetch_all(&mut *self.inner).await?;
+        let (answers, connection) = self.inner.postgres()?;
+        let claimed: Vec<i64> = answers.answer(insert.fetch_all(connection)).await?;
         self.log.add(CLAIM, claimed.len(), watch);
         Ok(claimed)
     }
 
     async fn earlier(&mut self, keys: &[LedgerKey<'_>]) -> sqlx::Result<Vec<LedgerRow>> {
         let watch = Stopwatch::start();
-        let found: Vec<LedgerColumns> = sqlx::query_as(EARLIER)
+        let earlier = sqlx::query_as(EARLIER)
             .bind(keys.iter().map(|key| key.0).collect::<Vec<_>>())
             .bind(keys.iter().map(|key| key.1).collect::<Vec<_>>())
-            .bind(keys.iter().map(|key| key.2).collect::<Vec<_>>())
-            .fetch_all(&mut *self.inner)
-            .await?;
+            .bind(keys.iter().map(|key| key.2).collect::<Vec<_>>());
+        let (answers, connection) = self.inner.postgres()?;
+        let found: Vec<LedgerColumns> = answers.answer(earlier.fetch_all(connection)).await?;
         self.log.add(EARLIER, found.len(), watch);
         Ok(found.into_iter().map(stored).collect())
     }
@@ -146,22 +145,23 @@ impl super::Transaction for Transaction {
         if is_tagged {
             insert = insert.bind(column(rows, RawRow::name)).bind(column(rows, RawRow::release));
         }
-        insert.execute(&mut *self.inner).await?;
+        let (answers, connection) = self.inner.postgres()?;
+        answers.answer(insert.execute(connection)).await?;
         self.log.add(sql, rows.len(), watch);
         Ok(())
     }
 
     async fn insert_late(&mut self, part: i64, late: &[LateRow]) -> sqlx::Result<()> {
         let watch = Stopwatch::start();
-        sqlx::query(INSERT_LATE)
+        let insert = sqlx::query(INSERT_LATE)
             .bind(column(late, |row| row.organization))
             .bind(column(late, |row| row.project))
             .bind(column(late, |row| row.kind))
             .bind(column(late, |row| row.bucket))
             .bind(part)
-            .bind(column(late, |row| row.n))
-            .execute(&mut *self.inner)
-            .await?;
+            .bind(column(late, |row| row.n));
+        let (answers, connection) = self.inner.postgres()?;
+        answers.answer(insert.execute(connection)).await?;
         self.log.add(INSERT_LATE, late.len(), watch);
         Ok(())
     }
@@ -192,7 +192,8 @@ impl super::Transaction for Transaction {
             .bind(column(&free, |row| row.behind))
             .bind(lease.map(|lease| lease.node))
             .bind(lease.map(|lease| lease.epoch));
-        let last: Vec<(i64, i64)> = conclude.fetch_all(&mut *self.inner).await?;
+        let (answers, connection) = self.inner.postgres()?;
+        let last: Vec<(i64, i64)> = answers.answer(conclude.fetch_all(connection)).await?;
         self.log.add(CONCLUDE, ledger.len(), watch);
         Ok(last)
     }

@@ -1,8 +1,11 @@
 //! The steps on PostgreSQL. Every statement takes its rows as arrays, one per column, through UNNEST.
 
-use sqlx::{AssertSqlSafe, PgPool, Postgres};
+use std::sync::Arc;
+
+use sqlx::AssertSqlSafe;
 
 use super::rollup_row::{COLUMNS, Columns, RollupPart, RollupRow};
+use crate::db::{Stock, Taken};
 
 /// The advisory lock under which merged rows are rewritten. An arbitrary number.
 const LOCK_KEY: i64 = 0x7065_7266_636f_6d70;
@@ -14,28 +17,29 @@ const REMOVE: &str = "DELETE FROM metric_rollup_part USING unnest($1::bigint[], 
     AND metric_rollup_part.bucket = taken.bucket AND metric_rollup_part.endpoint_id = taken.endpoint_id \
     AND metric_rollup_part.part = taken.part";
 
-pub struct Transaction(sqlx::Transaction<'static, Postgres>);
+pub struct Transaction(Taken);
 
 /// `None` if another instance holds the lock. The lock is released with the transaction, after its rows are visible.
-pub async fn begin(pool: &PgPool) -> sqlx::Result<Option<Transaction>> {
-    let mut transaction = pool.begin().await?;
-    let is_ours: bool =
-        sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)").bind(LOCK_KEY).fetch_one(&mut *transaction).await?;
+pub async fn begin(stock: &Arc<Stock>) -> sqlx::Result<Option<Transaction>> {
+    let mut transaction = Taken::in_transaction(stock).await?;
+    let (answers, connection) = transaction.postgres()?;
+    let lock = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)").bind(LOCK_KEY);
+    let is_ours: bool = answers.answer(lock.fetch_one(connection)).await?;
     Ok(is_ours.then_some(Transaction(transaction)))
 }
 
 impl super::Transaction for Transaction {
     async fn remove(&mut self, parts: &[RollupPart]) -> sqlx::Result<usize> {
         let rows: Vec<&RollupRow> = parts.iter().map(|part| &part.row).collect();
-        let removed = sqlx::query(REMOVE)
+        let remove = sqlx::query(REMOVE)
             .bind(column(&rows, |row| row.organization))
             .bind(column(&rows, |row| row.project))
             .bind(column(&rows, |row| row.kind))
             .bind(column(&rows, |row| row.bucket))
             .bind(column(&rows, |row| row.endpoint))
-            .bind(parts.iter().map(|part| part.part).collect::<Vec<_>>())
-            .execute(&mut *self.0)
-            .await?;
+            .bind(parts.iter().map(|part| part.part).collect::<Vec<_>>());
+        let (answers, connection) = self.0.postgres()?;
+        let removed = answers.answer(remove.execute(connection)).await?;
         Ok(usize::try_from(removed.rows_affected()).unwrap_or(usize::MAX))
     }
 
@@ -50,16 +54,16 @@ impl super::Transaction for Transaction {
         let rows: Vec<&RollupRow> = keys.iter().collect();
         let buckets = column(&rows, |row| row.bucket);
         let (first, last) = (buckets.iter().min().copied(), buckets.iter().max().copied());
-        let found: Vec<Columns> = sqlx::query_as(AssertSqlSafe(sql))
+        let stored = sqlx::query_as(AssertSqlSafe(sql))
             .bind(column(&rows, |row| row.organization))
             .bind(column(&rows, |row| row.project))
             .bind(column(&rows, |row| row.kind))
             .bind(buckets)
             .bind(column(&rows, |row| row.endpoint))
             .bind(first)
-            .bind(last)
-            .fetch_all(&mut *self.0)
-            .await?;
+            .bind(last);
+        let (answers, connection) = self.0.postgres()?;
+        let found: Vec<Columns> = answers.answer(stored.fetch_all(connection)).await?;
         Ok(found.into_iter().map(RollupRow::from).collect())
     }
 
@@ -73,7 +77,7 @@ impl super::Transaction for Transaction {
              sketch = excluded.sketch"
         );
         let rows: Vec<&RollupRow> = rows.iter().collect();
-        sqlx::query(AssertSqlSafe(sql))
+        let replace = sqlx::query(AssertSqlSafe(sql))
             .bind(column(&rows, |row| row.organization))
             .bind(column(&rows, |row| row.project))
             .bind(column(&rows, |row| row.kind))
@@ -84,9 +88,9 @@ impl super::Transaction for Transaction {
             .bind(column(&rows, |row| row.tally.sum.value()))
             .bind(column(&rows, |row| row.tally.min()))
             .bind(column(&rows, |row| row.tally.max()))
-            .bind(rows.iter().map(|row| row.tally.distribution.as_slice()).collect::<Vec<_>>())
-            .execute(&mut *self.0)
-            .await?;
+            .bind(rows.iter().map(|row| row.tally.distribution.as_slice()).collect::<Vec<_>>());
+        let (answers, connection) = self.0.postgres()?;
+        answers.answer(replace.execute(connection)).await?;
         Ok(())
     }
 

@@ -1,10 +1,11 @@
 //! Keeps the counts of late rows small: removes old days, and merges the parts of a day, one per commit, project and type,
 //! into one row. Before the merge there are at most as many parts as late measurements.
 
-use sqlx::{AssertSqlSafe, PgPool, SqlitePool};
+use sea_orm::{ConnectionTrait, Statement};
+use sqlx::{AssertSqlSafe, SqlitePool};
 
 use crate::{
-    db::{Backend, Database},
+    db::{Database, Session, StatementLog, Writer},
     error::Result,
     model::Timestamp,
 };
@@ -22,17 +23,13 @@ const DAY: &str = "organization_id, project_id, kind, bucket";
 /// The database fails. Changes until then stay.
 pub async fn tidy(database: &Database, before: Timestamp) -> Result<()> {
     let old = chunk("bucket < $1");
+    let session = database.writer(StatementLog::default());
     let remove = format!("DELETE FROM metric_late WHERE ({KEY}) IN ({old})");
-    let (statement, before) = (|| AssertSqlSafe(remove.clone()), before.as_micros());
-    match database.backend() {
-        Backend::Postgres(pool) => {
-            while sqlx::query(statement()).bind(before).execute(pool).await?.rows_affected() > 0 {}
-            while merge_on_postgres(pool).await? > 0 {}
-        }
-        Backend::Sqlite(pool) => {
-            while sqlx::query(statement()).bind(before).execute(pool).await?.rows_affected() > 0 {}
-            while merge_on_sqlite(pool).await? > 0 {}
-        }
+    let remove = Statement::from_sql_and_values(session.get_database_backend(), remove, [before.as_micros().into()]);
+    while session.execute_raw(remove.clone()).await?.rows_affected() > 0 {}
+    match database.bulk_writer() {
+        Writer::Postgres(_) => while merge_on_postgres(&session).await? > 0 {},
+        Writer::Sqlite(pool) => while merge_on_sqlite(pool).await? > 0 {},
     }
     Ok(())
 }
@@ -50,13 +47,13 @@ fn add_to_sum(parts: &str) -> String {
 }
 
 /// One statement sees one snapshot: parts that another instance deletes at the same time are not among the deleted ones.
-async fn merge_on_postgres(pool: &PgPool) -> Result<u64> {
+async fn merge_on_postgres(session: &Session) -> Result<u64> {
     let parts = chunk("part <> 0");
     let sql = format!(
         "WITH taken AS (DELETE FROM metric_late WHERE ({KEY}) IN ({parts}) RETURNING {DAY}, n) {}",
         add_to_sum("taken")
     );
-    Ok(sqlx::query(AssertSqlSafe(sql)).execute(pool).await?.rows_affected())
+    Ok(session.execute_unprepared(&sql).await?.rows_affected())
 }
 
 /// Two statements about the same parts: the write lock keeps others from changing them in between.

@@ -9,7 +9,7 @@ use super::{
     late,
 };
 use crate::{
-    db::{Backend, Database, StatementLog},
+    db::{Database, StatementLog, Writer},
     error::Result,
     jobs::partitions,
     model::{RetainedSince, Timestamp},
@@ -31,9 +31,9 @@ pub async fn metrics_before(database: &Database, kept: RetainedSince) -> Result<
         (FIVE_MINUTES, "bucket", kept.minutes),
         (HOURS, "bucket", kept.hours),
     ] {
-        match database.backend() {
-            Backend::Postgres(pool) => partitions::drop_before(pool, table, column, since).await?,
-            Backend::Sqlite(pool) => delete_before(pool, table, column, since).await?,
+        match database.bulk_writer() {
+            Writer::Postgres(stock) => partitions::drop_before(stock, table, column, since).await?,
+            Writer::Sqlite(pool) => delete_before(pool, table, column, since).await?,
         }
     }
     late::tidy(database, kept.hours).await

@@ -10,9 +10,10 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use sqlx::{
-    PgPool,
+    Connection, Executor, PgConnection,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
+use tokio::{sync::Mutex, time::timeout};
 
 use super::transport::Bus;
 use crate::{
@@ -23,13 +24,18 @@ use crate::{
 const CHANNEL: &str = "perfgraph";
 /// Maximum bytes of one message; PostgreSQL accepts fewer than 8,000.
 const BYTES_MAX: usize = 7_900;
-/// One connection listens, one notifies.
-const CONNECTIONS: u32 = 2;
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Timeout of connecting and of one statement. By then the instances have polled the database.
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// Time without a message after which the listening connection is tested with a statement.
+const QUIET: Duration = Duration::from_secs(10);
 
 /// A bus between all instances on one database.
-#[derive(Clone, Debug)]
-pub struct PostgresBus(PgPool);
+#[derive(Debug)]
+pub struct PostgresBus {
+    options: PgConnectOptions,
+    /// Opened when needed, dropped on failure.
+    publishing: Mutex<Option<PgConnection>>,
+}
 
 impl PostgresBus {
     /// Connects on first use.
@@ -37,35 +43,62 @@ impl PostgresBus {
     /// # Errors
     /// When the URL is invalid.
     pub fn new(url: &str) -> Result<Self> {
-        let connect = PgConnectOptions::from_str(url)
+        let options = PgConnectOptions::from_str(url)
             .map_err(|error| Error::input("database.url", error.to_string()))?
             .application_name("perfgraph bus");
-        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
-        Ok(Self(pool.idle_timeout(None).max_lifetime(None).connect_lazy_with(connect)))
+        Ok(Self { options, publishing: Mutex::default() })
     }
 }
 
 #[async_trait]
 impl Bus for PostgresBus {
     async fn publish(&self, notices: &[CommitNotice]) -> Result<()> {
-        let notify = sqlx::query("SELECT pg_notify($1, message) FROM unnest($2::text[]) AS message");
-        notify.bind(CHANNEL).bind(CommitNotice::texts(notices, BYTES_MAX)).execute(&self.0).await?;
+        let mut publishing = self.publishing.lock().await;
+        // Not put back when it fails or is late.
+        let open = publishing.take();
+        let published = async {
+            let mut connection = match open {
+                Some(connection) => connection,
+                None => PgConnection::connect_with(&self.options).await?,
+            };
+            let notify = sqlx::query("SELECT pg_notify($1, message) FROM unnest($2::text[]) AS message");
+            notify.bind(CHANNEL).bind(CommitNotice::texts(notices, BYTES_MAX)).execute(&mut connection).await?;
+            Ok::<_, sqlx::Error>(connection)
+        };
+        *publishing = Some(timeout(TIMEOUT, published).await.map_err(|_| Error::Timeout)??);
         Ok(())
     }
 
     async fn subscribe(&self) -> Result<BoxStream<'static, Vec<CommitNotice>>> {
-        let mut listener = PgListener::connect_with(&self.0).await?;
-        listener.ignore_pool_close_event(true);
-        listener.listen(CHANNEL).await?;
+        // The library listens on a connection of a pool. The next subscription has a pool of its own: this one keeps a
+        // connection that does not answer.
+        let pool =
+            PgPoolOptions::new().max_connections(1).acquire_timeout(TIMEOUT).idle_timeout(None).max_lifetime(None);
+        let pool = pool.connect_lazy_with(self.options.clone());
+        let subscribed = async {
+            let mut listener = PgListener::connect_with(&pool).await?;
+            listener.ignore_pool_close_event(true);
+            listener.eager_reconnect(false);
+            listener.listen(CHANNEL).await?;
+            Ok::<_, sqlx::Error>(listener)
+        };
+        let listener = timeout(TIMEOUT, subscribed).await.map_err(|_| Error::Timeout)??;
         let notices = stream::unfold(listener, |mut listener| async move {
-            // `None` means that the connection was lost, an error that it could not be replaced; both end the stream.
-            let message = listener.try_recv().await.ok()??;
-            Some((CommitNotice::parse_all(message.payload()), listener))
+            loop {
+                match timeout(QUIET, listener.try_recv()).await {
+                    // `None` means that the connection was lost; both that and an error end the stream.
+                    Ok(message) => return Some((CommitNotice::parse_all(message.ok()??.payload()), listener)),
+                    Err(_) => timeout(TIMEOUT, listener.execute("SELECT 1")).await.ok()?.ok()?,
+                };
+            }
         });
         Ok(notices.boxed())
     }
 
     async fn close(&self) {
-        self.0.close().await;
+        if let Some(connection) = self.publishing.lock().await.take() {
+            // One that fails to close is closed by being dropped.
+            let _ = timeout(TIMEOUT, connection.close()).await;
+        }
     }
 }

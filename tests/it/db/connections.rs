@@ -1,11 +1,11 @@
 //! Connections of queries: they stay at hand, and nobody waits in vain for one, whatever becomes of a query.
 
-use std::time::Duration;
+use std::{sync::Mutex, time::Duration};
 
 use futures_util::{StreamExt, future::join_all};
 use perfgraph::{
     config,
-    db::{Database, Session, StatementLog},
+    db::{Backend, Database, Session, StatementLog},
     error::Error,
 };
 use sea_orm::{
@@ -14,10 +14,16 @@ use sea_orm::{
 };
 use tokio::time::timeout;
 
-use crate::{harness::TestDatabase, on_both_databases};
+use crate::{
+    harness::{TestDatabase, wait},
+    on_both_databases,
+};
 
 /// Far longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Time for a statement that nobody waits for to end.
+const STOPPED_WITHIN: Duration = Duration::from_secs(4);
 
 /// The same database with so many connections for queries.
 async fn narrow(database: &TestDatabase, read_connections: u32) -> Database {
@@ -41,13 +47,13 @@ async fn ask(session: &Session) -> i64 {
     row.try_get_by_index::<i32>(0).map(i64::from).or_else(|_| row.try_get_by_index(0)).unwrap()
 }
 
-/// A statement that takes far more than the patience of who asks it.
+/// A statement that takes far more than the patience of anybody.
 fn slow(session: &Session) -> Statement {
     let sql = match session.get_database_backend() {
         DbBackend::Sqlite => {
-            "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 2000000) SELECT COUNT(*) FROM n"
+            "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 2000000000) SELECT COUNT(*) FROM n"
         }
-        _ => "SELECT pg_sleep(2)",
+        _ => "SELECT pg_sleep(25)",
     };
     Statement::from_string(session.get_database_backend(), sql)
 }
@@ -93,7 +99,16 @@ on_both_databases! {
         for _ in 0..3 {
             let given_up = timeout(Duration::from_millis(50), session.query_one_raw(slow(&session))).await;
             assert!(given_up.is_err(), "it was slow");
-            assert_eq!(timeout(PATIENCE, ask(&session)).await.unwrap(), 1);
+            // The statement is stopped, so that the next one does not wait for its end.
+            assert_eq!(timeout(STOPPED_WITHIN, ask(&session)).await.expect("the statement was stopped"), 1);
+            if let Backend::Postgres(pool) = database.backend() {
+                let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                           AND state = 'active' AND query LIKE '%pg_sleep(25)%' AND pid <> pg_backend_pid()";
+                wait::until("PostgreSQL stops it", async || {
+                    sqlx::query_scalar::<_, i64>(sql).fetch_one(pool).await.unwrap() == 0
+                })
+                .await;
+            }
             let wrong = Statement::from_string(session.get_database_backend(), "SELECT nothing FROM nowhere");
             assert!(session.query_all_raw(wrong).await.is_err());
             assert_eq!(timeout(PATIENCE, ask(&session)).await.unwrap(), 1);
@@ -176,5 +191,42 @@ on_both_databases! {
         timeout(PATIENCE, database.close()).await.unwrap();
         let refused = timeout(PATIENCE, session.query_one(&one())).await.unwrap();
         assert!(refused.is_err());
+    }
+}
+
+on_both_databases! {
+    async fn a_transaction_that_is_given_up_is_rolled_back_at_once(database: TestDatabase) {
+        let database = narrow(&database, 1).await;
+        let session = database.writer(StatementLog::default());
+        let insert = "INSERT INTO organization (id, name, slug, created_at, updated_at) VALUES (1, 'a', 'a', 0, 0)";
+        for _ in 0..3 {
+            let transaction = session.begin_write().await.unwrap();
+            let inserted = transaction.execute_unprepared(insert).await;
+            assert!(inserted.is_ok(), "{inserted:?}");
+            drop(transaction);
+            let transaction = timeout(STOPPED_WITHIN, session.begin_write()).await.expect("the connection is back").unwrap();
+            let count = Query::select().expr(Expr::cust("COUNT(*)")).from("organization").to_owned();
+            let row = transaction.query_one(&count).await.unwrap().unwrap();
+            assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), 0);
+        }
+        timeout(PATIENCE, database.close()).await.unwrap();
+    }
+}
+
+on_both_databases! {
+    async fn connections_are_given_in_the_order_of_asking(database: TestDatabase) {
+        let database = narrow(&database, 1).await;
+        let sessions: Vec<_> = (0..20).map(|_| database.reader(StatementLog::default())).collect();
+        let held = sessions[0].stream(&one()).await.unwrap();
+        let served = Mutex::new(Vec::new());
+        let served = &served;
+        let asked = join_all(sessions.iter().enumerate().map(|(number, session)| async move {
+            ask(session).await;
+            served.lock().unwrap().push(number);
+        }));
+        // All of them wait by the time the connection comes back.
+        let give_back = async { drop(held) };
+        timeout(PATIENCE, async { tokio::join!(asked, give_back) }).await.unwrap();
+        assert_eq!(*served.lock().unwrap(), (0..20).collect::<Vec<_>>());
     }
 }

@@ -21,8 +21,8 @@ use crate::{
     on_both_databases,
 };
 
-const SETTINGS: &str =
-    "self_monitoring.enabled = false\nlimits.body_bytes_max = 400000\nlimits.bodies_bytes_max = 1000000";
+const SETTINGS: &str = "self_monitoring.enabled = false\nserver.request_timeout_ms = 60000\nlimits.body_bytes_max = 400000\n\
+     limits.bodies_bytes_max = 1000000";
 const DECLARED: usize = 400_000;
 const SENT: usize = 300_000;
 
@@ -77,8 +77,7 @@ async fn a_body_that_is_held_back_gives_way_to_others() {
 
 on_both_databases! {
     async fn what_finds_no_room_is_told_to_come_back(database: TestDatabase) {
-        let patient = "database.busy_timeout_ms = 60000\ndatabase.statement_timeout_ms = 60000\n\
-                       server.request_timeout_ms = 60000";
+        let patient = "database.busy_timeout_ms = 60000\ndatabase.statement_timeout_ms = 60000";
         let server = Server::start(database, Clock::fixed(NOW), &format!("{SETTINGS}\n{patient}")).await;
         // Their bodies are complete, so they take their room until they are executed.
         let held = Held::against_writers(&server.database, "organization").await;
@@ -164,7 +163,8 @@ async fn many_bodies_that_are_held_back_cost_bounded_memory() {
     });
     let clients = timeout(PATIENCE, join_all(sent)).await.expect("nobody is kept waiting");
     let grown = served.resident_kib().saturating_sub(before);
-    assert!(grown < 64 * 1_024, "{BODIES} bodies took {grown} KiB");
+    // All of them together are 300 MB.
+    assert!(grown < 128 * 1_024, "{BODIES} bodies took {grown} KiB");
     let answer = client().get(served.url("/healthz")).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     drop(clients);

@@ -55,8 +55,16 @@ const CALLS: &[Call] = &[
             ("TaskTracker", "spawn*"),
         ],
         methods: &["spawn", "spawn_blocking", "spawn_local", "spawn_on"],
-        // A shared subscription outlives each of its watchers, a connection the loop that accepts it, the log all of them.
-        only_in: &["src/app", "src/jobs", "src/engine/watch/hub", "src/http/listener", "src/cli/log_queue"],
+        // A shared subscription outlives each of its watchers, a connection the loop that accepts it, the log all of them, and
+        // a statement is cancelled after the request that sent it.
+        only_in: &[
+            "src/app",
+            "src/jobs",
+            "src/engine/watch/hub",
+            "src/http/listener",
+            "src/cli/log_queue",
+            "src/db/recovery",
+        ],
         fix: "offer an async `run` and let app.rs spawn it, which also waits for it at the end",
     },
     Call {

@@ -1,9 +1,12 @@
 //! The steps on PostgreSQL. The lock is on the rows of the projects, in a mode that foreign key checks do not wait for.
 
-use sqlx::{PgPool, Postgres};
+use std::sync::Arc;
 
 use super::{EndpointPath, EndpointRow, Projects};
-use crate::{clock::Stopwatch, db::StatementLog};
+use crate::{
+    clock::Stopwatch,
+    db::{StatementLog, Stock, Taken},
+};
 
 const LOCK: &str = "SELECT id FROM project JOIN unnest($1::bigint[], $2::bigint[]) AS asked (organization_id, id) \
     USING (organization_id, id) ORDER BY organization_id, id FOR NO KEY UPDATE OF project";
@@ -20,19 +23,21 @@ const ALL: &str = "SELECT organization_id, project_id, path, id FROM endpoint \
     JOIN unnest($1::bigint[], $2::bigint[]) AS asked (organization_id, project_id) USING (organization_id, project_id)";
 
 pub struct Transaction {
-    inner: sqlx::Transaction<'static, Postgres>,
+    inner: Taken,
     log: StatementLog,
 }
 
-pub async fn begin(pool: &PgPool, log: StatementLog) -> sqlx::Result<Transaction> {
-    Ok(Transaction { inner: pool.begin().await?, log })
+pub async fn begin(stock: &Arc<Stock>, log: StatementLog) -> sqlx::Result<Transaction> {
+    Ok(Transaction { inner: Taken::in_transaction(stock).await?, log })
 }
 
 impl super::Transaction for Transaction {
     async fn lock(&mut self, projects: &Projects) -> sqlx::Result<()> {
         let watch = Stopwatch::start();
         let (organizations, ids) = columns(projects);
-        let locked = sqlx::query(LOCK).bind(organizations).bind(ids).execute(&mut *self.inner).await?;
+        let (answers, connection) = self.inner.postgres()?;
+        let lock = sqlx::query(LOCK).bind(organizations).bind(ids);
+        let locked = answers.answer(lock.execute(connection)).await?;
         self.log.add(LOCK, locked.rows_affected(), watch);
         Ok(())
     }
@@ -40,27 +45,27 @@ impl super::Transaction for Transaction {
     async fn read(&mut self, projects: &Projects, paths: &[EndpointPath<'_>]) -> sqlx::Result<Vec<EndpointRow>> {
         let watch = Stopwatch::start();
         let (organizations, ids) = columns(projects);
-        let rows: Vec<EndpointRow> = sqlx::query_as(READ)
+        let read = sqlx::query_as(READ)
             .bind(paths.iter().map(|path| path.project.organization.0).collect::<Vec<_>>())
             .bind(paths.iter().map(|path| path.project.id.0).collect::<Vec<_>>())
             .bind(paths.iter().map(|path| path.path).collect::<Vec<_>>())
             .bind(organizations)
-            .bind(ids)
-            .fetch_all(&mut *self.inner)
-            .await?;
+            .bind(ids);
+        let (answers, connection) = self.inner.postgres()?;
+        let rows: Vec<EndpointRow> = answers.answer(read.fetch_all(connection)).await?;
         self.log.add(READ, rows.len(), watch);
         Ok(rows)
     }
 
     async fn insert(&mut self, paths: &[&EndpointPath<'_>]) -> sqlx::Result<()> {
         let watch = Stopwatch::start();
-        sqlx::query(INSERT)
+        let insert = sqlx::query(INSERT)
             .bind(paths.iter().map(|path| path.project.organization.0).collect::<Vec<_>>())
             .bind(paths.iter().map(|path| path.project.id.0).collect::<Vec<_>>())
             .bind(paths.iter().map(|path| path.path).collect::<Vec<_>>())
-            .bind(paths.iter().map(|path| path.id.0).collect::<Vec<_>>())
-            .execute(&mut *self.inner)
-            .await?;
+            .bind(paths.iter().map(|path| path.id.0).collect::<Vec<_>>());
+        let (answers, connection) = self.inner.postgres()?;
+        answers.answer(insert.execute(connection)).await?;
         self.log.add(INSERT, paths.len(), watch);
         Ok(())
     }
@@ -68,8 +73,9 @@ impl super::Transaction for Transaction {
     async fn all(&mut self, projects: &Projects) -> sqlx::Result<Vec<EndpointRow>> {
         let watch = Stopwatch::start();
         let (organizations, ids) = columns(projects);
-        let rows: Vec<EndpointRow> =
-            sqlx::query_as(ALL).bind(organizations).bind(ids).fetch_all(&mut *self.inner).await?;
+        let (answers, connection) = self.inner.postgres()?;
+        let all = sqlx::query_as(ALL).bind(organizations).bind(ids);
+        let rows: Vec<EndpointRow> = answers.answer(all.fetch_all(connection)).await?;
         self.log.add(ALL, rows.len(), watch);
         Ok(rows)
     }

@@ -1,0 +1,237 @@
+//! One connection to either database, with the means to stop what it executes.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use futures_util::{StreamExt, future::BoxFuture, stream::BoxStream};
+use sea_orm::{DbBackend, ExecResult, QueryResult, Statement, Values};
+use sea_query_sqlx::SqlxValues;
+use sqlx::{
+    AssertSqlSafe, Connection as _, Executor, IntoArguments, PgConnection, SqliteConnection,
+    postgres::PgConnectOptions, query::Query, sqlite::SqliteConnectOptions,
+};
+
+use super::{
+    control::{Backend, Control},
+    file::FileWatch,
+};
+
+/// Number of instructions of SQLite's machine between two looks whether a statement shall stop: well below a millisecond.
+const INSTRUCTIONS_PER_LOOK: i32 = 10_000;
+
+/// The address of a database, with its password.
+#[derive(Clone)]
+pub enum Source {
+    /// A file, which is looked at before connecting: the path may lead to another file by now.
+    Sqlite(SqliteConnectOptions, FileWatch),
+    /// A server.
+    Postgres(PgConnectOptions, Arc<Control>),
+}
+
+/// A connection. The methods leave no statement behind if their futures are completed; if one is dropped, the connection
+/// must be settled first: [`Connection::stop`], then [`Connection::settle`].
+#[derive(Debug)]
+pub struct Connection {
+    driver: Driver,
+    stop: Stop,
+}
+
+#[derive(Debug)]
+enum Driver {
+    Sqlite(Box<SqliteConnection>),
+    Postgres(PgConnection),
+}
+
+/// Stops the statement of a connection from outside of it.
+#[derive(Clone, Debug)]
+enum Stop {
+    /// SQLite looks at it while it executes.
+    Interrupt(Arc<AtomicBool>),
+    /// PostgreSQL is told over another connection.
+    Cancel(Backend),
+}
+
+impl Source {
+    /// Opens a connection. The caller bounds the time.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn connect(&self) -> sqlx::Result<Connection> {
+        match self {
+            Self::Sqlite(options, file) => {
+                file.look()?;
+                let mut connection = SqliteConnection::connect_with(options).await?;
+                let is_stopped = Arc::new(AtomicBool::new(false));
+                let seen = Arc::clone(&is_stopped);
+                let mut handle = connection.lock_handle().await?;
+                handle.set_progress_handler(INSTRUCTIONS_PER_LOOK, move || !seen.load(Ordering::Relaxed));
+                drop(handle);
+                Ok(Connection { driver: Driver::Sqlite(Box::new(connection)), stop: Stop::Interrupt(is_stopped) })
+            }
+            Self::Postgres(options, control) => {
+                let mut connection = PgConnection::connect_with(options).await?;
+                let stop = Stop::Cancel(control.backend_of(&mut connection).await?);
+                Ok(Connection { driver: Driver::Postgres(connection), stop })
+            }
+        }
+    }
+
+    /// Which database it is.
+    pub const fn backend(&self) -> DbBackend {
+        match self {
+            Self::Sqlite(..) => DbBackend::Sqlite,
+            Self::Postgres(..) => DbBackend::Postgres,
+        }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("backend", &self.backend()).finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// All rows of an answer.
+    pub fn all(&mut self, statement: Statement) -> BoxFuture<'_, sqlx::Result<Vec<QueryResult>>> {
+        match &mut self.driver {
+            Driver::Sqlite(connection) => Box::pin(async move {
+                let rows = query(statement).fetch_all(&mut **connection).await?;
+                Ok(rows.into_iter().map(QueryResult::from).collect())
+            }),
+            Driver::Postgres(connection) => Box::pin(async move {
+                let rows = query(statement).fetch_all(connection).await?;
+                Ok(rows.into_iter().map(QueryResult::from).collect())
+            }),
+        }
+    }
+
+    /// The first row of an answer.
+    pub fn one(&mut self, statement: Statement) -> BoxFuture<'_, sqlx::Result<Option<QueryResult>>> {
+        match &mut self.driver {
+            Driver::Sqlite(connection) => {
+                Box::pin(
+                    async move { Ok(query(statement).fetch_optional(&mut **connection).await?.map(QueryResult::from)) },
+                )
+            }
+            Driver::Postgres(connection) => {
+                Box::pin(async move { Ok(query(statement).fetch_optional(connection).await?.map(QueryResult::from)) })
+            }
+        }
+    }
+
+    /// The rows of an answer as they come.
+    pub fn rows(&mut self, statement: Statement) -> BoxStream<'_, sqlx::Result<QueryResult>> {
+        match &mut self.driver {
+            Driver::Sqlite(connection) => {
+                query(statement).fetch(&mut **connection).map(|row| row.map(QueryResult::from)).boxed()
+            }
+            Driver::Postgres(connection) => {
+                query(statement).fetch(connection).map(|row| row.map(QueryResult::from)).boxed()
+            }
+        }
+    }
+
+    /// Executes a statement with values.
+    pub fn execute(&mut self, statement: Statement) -> BoxFuture<'_, sqlx::Result<ExecResult>> {
+        match &mut self.driver {
+            Driver::Sqlite(connection) => {
+                Box::pin(async move { Ok(query::<sqlx::Sqlite>(statement).execute(&mut **connection).await?.into()) })
+            }
+            Driver::Postgres(connection) => {
+                Box::pin(async move { Ok(query::<sqlx::Postgres>(statement).execute(connection).await?.into()) })
+            }
+        }
+    }
+
+    /// Executes statements without values, which are not prepared.
+    pub fn execute_text(&mut self, sql: String) -> BoxFuture<'_, sqlx::Result<ExecResult>> {
+        match &mut self.driver {
+            Driver::Sqlite(connection) => {
+                Box::pin(async move { Ok(connection.execute(AssertSqlSafe(sql)).await?.into()) })
+            }
+            Driver::Postgres(connection) => {
+                Box::pin(async move { Ok(connection.execute(AssertSqlSafe(sql)).await?.into()) })
+            }
+        }
+    }
+
+    /// Sends a ping and waits for the answer. Answers of earlier statements are read and dropped.
+    pub async fn ping(&mut self) -> sqlx::Result<()> {
+        match &mut self.driver {
+            Driver::Sqlite(connection) => connection.ping().await,
+            Driver::Postgres(connection) => connection.ping().await,
+        }
+    }
+
+    /// Closes the connection and waits for it.
+    pub async fn close(self) -> sqlx::Result<()> {
+        match self.driver {
+            Driver::Sqlite(connection) => connection.close().await,
+            Driver::Postgres(connection) => connection.close().await,
+        }
+    }
+
+    /// Stops the statement that is executed.
+    ///
+    /// # Errors
+    /// PostgreSQL cannot be asked.
+    pub async fn stop(&self) -> sqlx::Result<()> {
+        match &self.stop {
+            Stop::Interrupt(is_stopped) => {
+                is_stopped.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            Stop::Cancel(backend) => backend.cancel().await,
+        }
+    }
+
+    /// Waits until a stopped statement has ended, so that the connection takes the next one.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub async fn settle(&mut self) -> sqlx::Result<()> {
+        loop {
+            match self.ping().await {
+                // The statement says that it was cancelled; the connection goes on after that.
+                Err(sqlx::Error::Database(_)) => {}
+                settled => {
+                    if let Stop::Interrupt(is_stopped) = &self.stop {
+                        is_stopped.store(false, Ordering::Relaxed);
+                    }
+                    return settled;
+                }
+            }
+        }
+    }
+
+    /// The driver's connection, if it is one to PostgreSQL.
+    pub const fn postgres(&mut self) -> Option<&mut PgConnection> {
+        match &mut self.driver {
+            Driver::Sqlite(_) => None,
+            Driver::Postgres(connection) => Some(connection),
+        }
+    }
+
+    /// The server's process behind the connection; SQLite has none.
+    pub const fn server_process(&self) -> Option<&Backend> {
+        match &self.stop {
+            Stop::Interrupt(_) => None,
+            Stop::Cancel(backend) => Some(backend),
+        }
+    }
+}
+
+/// A statement as the driver takes it.
+fn query<DB: sqlx::Database>(statement: Statement) -> Query<'static, DB, SqlxValues>
+where
+    SqlxValues: IntoArguments<DB>,
+{
+    let values = statement.values.unwrap_or(Values(Vec::new()));
+    sqlx::query_with(AssertSqlSafe(statement.sql), SqlxValues(values))
+}
