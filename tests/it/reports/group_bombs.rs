@@ -86,12 +86,12 @@ on_both_databases! {
         let bombs = [
             ("six keys", reports(1, |time| groups(keys, time, "count")), refused),
             ("six keys with percentiles", reports(1, |time| groups(keys, time, P95)), refused),
-            ("six keys, often", reports(5, |time| groups(keys, time, "count")), refused),
+            ("six keys, often", reports(3, |time| groups(keys, time, "count")), refused),
             ("releases", reports(3, |time| groups("RELEASE", time, P95)), p95),
-            ("exact groups", reports(13, |time| groups("RELEASE", &exact(time), P95)), p95),
+            ("exact groups", reports(5, |time| groups("RELEASE", &exact(time), P95)), p95),
             (
                 "exact answers",
-                reports(10, |time| format!("metricStats(filter: {{ {time}, isExact: true }}) {{ {P95} }}")),
+                reports(3, |time| format!("metricStats(filter: {{ {time}, isExact: true }}) {{ {P95} }}")),
                 p95,
             ),
             ("more exact groups", many.clone(), "COMPLEXITY_LIMIT"),
