@@ -316,7 +316,7 @@ mod tests {
         // The list of ten, and in each item `nodes`, the report and its twenty groups.
         let fields = 1 + 10 * (1 + 1 + 20);
         for (document, reading) in [
-            ("".to_owned(), 5),
+            (String::new(), 5),
             ("(by: [])".to_owned(), 5),
             ("(by: TYPE)".to_owned(), 5 + 100),
             ("(by: [TYPE, NAME])".to_owned(), 5 + 100 + 25),

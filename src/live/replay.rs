@@ -41,7 +41,7 @@ pub async fn last_sequences(
     let mut query = organization_stream::Entity::find();
     match (organizations, scope.organizations()) {
         (None, VisibleOrganizations::Everything) => {
-            query = query.filter(Column::OrganizationId.ne(database.own_organization()))
+            query = query.filter(Column::OrganizationId.ne(database.own_organization()));
         }
         (None, VisibleOrganizations::Organization(own)) => query = query.filter(Column::OrganizationId.eq(own)),
         (Some(organizations), _) => {

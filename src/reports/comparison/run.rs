@@ -136,7 +136,9 @@ fn minutes(stored: Vec<(i64, StoredTally)>) -> Result<Minutes> {
 
 fn stats(minutes: &Minutes, window: TimeRange) -> Stats {
     let mut tally = Tally::default();
-    minutes.values().for_each(|minute| tally.merge(minute));
+    for minute in minutes.values() {
+        tally.merge(minute);
+    }
     let sketch = std::mem::take(&mut tally.distribution);
     Stats {
         tally: tally.with_distribution(Some(Distribution::Sketch(sketch))),
