@@ -19,8 +19,8 @@ use super::{
     watch::Watch,
 };
 
-/// Number of rows of a stream that are read ahead.
-const ROWS_AHEAD: usize = 64;
+/// Number of rows of a stream that are read ahead. Few, because a row may carry a long list.
+const ROWS_AHEAD: usize = 4;
 
 /// A connection in use by one owner.
 #[derive(Debug)]
