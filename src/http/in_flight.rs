@@ -178,6 +178,18 @@ impl CountedBody {
         self.held.clone()
     }
 
+    /// Gives back the room of the body, reads its rest up to this many bytes and drops it. A client that is still sending
+    /// when the connection closes sees a reset instead of the answer.
+    pub async fn discard(mut self, bytes_max: usize) {
+        self.held.release();
+        let mut discarded = 0;
+        while discarded < bytes_max
+            && let Some(Ok(piece)) = self.stream.next().await
+        {
+            discarded += piece.len();
+        }
+    }
+
     /// The next piece.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, value::RawValue};
 use serde_path_to_error::Segment;
 
 use super::{
-    in_flight::{Broken, Held, InFlight, no_room},
+    in_flight::{Broken, CountedBody, Held, InFlight, no_room},
     media_type,
 };
 use crate::{
@@ -36,10 +36,10 @@ pub fn is_json(headers: &HeaderMap) -> bool {
 /// The status and the fault: 413 if the body exceeds the limit, 400 if the client disconnected early, 503 if there is no room.
 pub async fn read(in_flight: &Arc<InFlight>, body: Body, limit: usize) -> Result<(Vec<u8>, Held), (StatusCode, Error)> {
     let declared = body.size_hint().exact();
-    if declared.is_some_and(|bytes| bytes > u64::try_from(limit).unwrap_or(u64::MAX)) {
-        return Err(too_large(limit));
-    }
     let mut body = in_flight.collect(body);
+    if declared.is_some_and(|bytes| bytes > u64::try_from(limit).unwrap_or(u64::MAX)) {
+        return Err(refused(body, limit).await);
+    }
     let mut whole = Vec::new();
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(|broken| match broken {
@@ -47,7 +47,8 @@ pub async fn read(in_flight: &Arc<InFlight>, body: Body, limit: usize) -> Result
             Broken::NoRoom => (StatusCode::SERVICE_UNAVAILABLE, no_room()),
         })?;
         if whole.len() + piece.len() > limit {
-            return Err(too_large(limit));
+            drop(whole);
+            return Err(refused(body, limit).await);
         }
         if whole.capacity() - whole.len() < piece.len() {
             // Not at once for all that is declared, and never for more.
@@ -59,7 +60,10 @@ pub async fn read(in_flight: &Arc<InFlight>, body: Body, limit: usize) -> Result
     Ok((whole, body.held()))
 }
 
-fn too_large(limit: usize) -> (StatusCode, Error) {
+/// The answer to a body above the limit, after its rest was read: up to four times the limit, which is more than most
+/// clients that do not know the limit send.
+async fn refused(body: CountedBody, limit: usize) -> (StatusCode, Error) {
+    body.discard(limit.saturating_mul(4)).await;
     let message = format!("the maximum is {limit} bytes (limits.body_bytes_max); send less per request");
     (StatusCode::PAYLOAD_TOO_LARGE, Error::input("body", message))
 }

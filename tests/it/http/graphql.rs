@@ -145,10 +145,13 @@ async fn a_body_that_is_no_request_is_refused_by_the_property() {
 async fn a_body_too_large_is_413_whether_it_says_its_length_or_not() {
     let server = server().await;
     let body = json!({ "query": format!("{{ viewer {{ role }} }} #{}", "x".repeat(6_000_000)) }).to_string();
-    let reply = server.post("application/json", body.clone()).await;
-    assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE);
-    let (code, message) = reply.error();
-    assert!(code == "BAD_USER_INPUT" && message.starts_with("body") && message.contains("5242880"), "{message}");
+    // A client that is still sending when the connection closes would see a reset, most often with the larger one.
+    for body in [body.clone(), body.repeat(3)] {
+        let reply = server.post("application/json", body).await;
+        assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE);
+        let (code, message) = reply.error();
+        assert!(code == "BAD_USER_INPUT" && message.starts_with("body") && message.contains("5242880"), "{message}");
+    }
     // In chunks, by hand: the client would say the length.
     let mut socket = tokio::net::TcpStream::connect(server.app.address()).await.unwrap();
     let head = "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
@@ -156,11 +159,9 @@ async fn a_body_too_large_is_413_whether_it_says_its_length_or_not() {
     socket.write_all(head.as_bytes()).await.unwrap();
     for chunk in body.as_bytes().chunks(50_000) {
         let size = format!("{:x}\r\n", chunk.len());
-        // The server may have answered and closed before everything is sent.
-        if socket.write_all(&[size.as_bytes(), chunk, b"\r\n"].concat()).await.is_err() {
-            break;
-        }
+        socket.write_all(&[size.as_bytes(), chunk, b"\r\n"].concat()).await.unwrap();
     }
+    socket.write_all(b"0\r\n\r\n").await.unwrap();
     let mut answer = [0; 12];
     socket.read_exact(&mut answer).await.unwrap();
     assert_eq!(std::str::from_utf8(&answer).unwrap(), "HTTP/1.1 413");
