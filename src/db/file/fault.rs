@@ -33,8 +33,9 @@ pub enum FileFault {
     },
     /// Its content is inconsistent.
     #[error(
-        "{file} is damaged ({finding}). Restore it from a backup, or save what can still be read with \
-         `sqlite3 '{file}' .recover | sqlite3 recovered.sqlite` and start on that file"
+        "{file} is damaged ({finding}). Restore it from a backup, or save what can still be read and start on that file: \
+         `sqlite3 '{file}' .recover | sqlite3 recovered.sqlite`, or with a sqlite3 that says \"SQL logic error\" to that, as \
+         those of Debian and Ubuntu do: `sqlite3 '{file}' .dump | sed 's/^ROLLBACK.*/COMMIT;/' | sqlite3 recovered.sqlite`"
     )]
     Damaged {
         /// The path as configured.
