@@ -135,12 +135,11 @@ impl Stock {
 
     /// The connection, if it still answers.
     async fn tested(&self, mut kept: Kept) -> Option<Kept> {
-        match timeout(PING_TIMEOUT, kept.connection.ping()).await {
-            Ok(Ok(())) => Some(kept),
-            _ => {
-                self.lost(kept.connection);
-                None
-            }
+        if let Ok(Ok(())) = timeout(PING_TIMEOUT, kept.connection.ping()).await {
+            Some(kept)
+        } else {
+            self.lost(kept.connection);
+            None
         }
     }
 

@@ -24,6 +24,7 @@ const ROWS_AHEAD: usize = 4;
 
 /// A connection in use by one owner.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "four facts that do not exclude each other")]
 pub struct Taken {
     place: Option<Place>,
     kept: Option<Kept>,

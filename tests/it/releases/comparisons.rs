@@ -114,11 +114,9 @@ on_both_databases! {
         let (nothing, _) = compared(&server, json!({ "project": project, "candidate": after, "type": "DATABASE" })).await;
         assert_eq!((&nothing["verdict"], &nothing["ratio"]), (&json!("INSUFFICIENT_DATA"), &Value::Null));
         // As many as an operation may have at its top: they take turns on its connections, and their cost is within the limit.
-        let many: String = (0..20).map(|number| format!(
-            "a{number}: compareReleases(projectId: $project, candidateId: $candidate, type: API_RESPONSE, statistic: P50) \
-             {{ verdict }} "
-        )).collect();
-        let many = format!("query($project: ID!, $candidate: ID!) {{ {many} }}");
+        let one = "compareReleases(projectId: $project, candidateId: $candidate, type: API_RESPONSE, statistic: P50) { verdict }";
+        let many: Vec<String> = (0..20).map(|number| format!("a{number}: {one} ")).collect();
+        let many = format!("query($project: ID!, $candidate: ID!) {{ {} }}", many.concat());
         let answer = server.graphql(&many, json!({ "project": project, "candidate": after })).await.data();
         assert!((0..20).all(|number| answer[format!("a{number}")]["verdict"] == "REGRESSED"), "{answer}");
     }
