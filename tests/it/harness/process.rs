@@ -89,14 +89,14 @@ impl Served {
         format!("http://{}{path}", self.address)
     }
 
-    /// The resident memory of the process.
+    /// Its memory, without the pages of files: the code of a debug build comes into memory as it is used.
     pub fn resident_kib(&self) -> u64 {
-        self.memory_kib("VmRSS:")
+        self.memory_kib("RssAnon:")
     }
 
-    /// The most memory that it ever had.
+    /// The most memory that it ever had, without the pages of files.
     pub fn peak_kib(&self) -> u64 {
-        self.memory_kib("VmHWM:")
+        self.memory_kib("VmHWM:").saturating_sub(self.memory_kib("RssFile:"))
     }
 
     fn memory_kib(&self, figure: &str) -> u64 {
