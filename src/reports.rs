@@ -67,7 +67,7 @@ pub trait Report: Clone + Debug + Eq + Hash + Send + Sync + 'static {
     /// Answers the question for all parents, with one statement for up to 500 parents of a kind.
     ///
     /// # Errors
-    /// When the question cannot be answered, or the database fails.
+    /// The question cannot be answered, or the database fails.
     fn run(
         &self,
         scope: &Scope,

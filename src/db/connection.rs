@@ -81,7 +81,7 @@ impl Source {
         }
     }
 
-    /// Which database it is.
+    /// The kind of the database.
     pub const fn backend(&self) -> DbBackend {
         match self {
             Self::Sqlite(..) => DbBackend::Sqlite,
@@ -97,7 +97,7 @@ impl fmt::Debug for Source {
 }
 
 impl Connection {
-    /// All rows of an answer.
+    /// Executes a statement and returns all rows.
     pub fn all(&mut self, statement: Statement) -> BoxFuture<'_, sqlx::Result<Vec<QueryResult>>> {
         match &mut self.driver {
             Driver::Sqlite(connection) => Box::pin(async move {
@@ -111,7 +111,7 @@ impl Connection {
         }
     }
 
-    /// The first row of an answer.
+    /// Executes a statement and returns its first row, if there is one.
     pub fn one(&mut self, statement: Statement) -> BoxFuture<'_, sqlx::Result<Option<QueryResult>>> {
         match &mut self.driver {
             Driver::Sqlite(connection) => {
@@ -125,7 +125,7 @@ impl Connection {
         }
     }
 
-    /// The rows of an answer as they come.
+    /// Streams the rows of a statement.
     pub fn rows(&mut self, statement: Statement) -> BoxStream<'_, sqlx::Result<QueryResult>> {
         match &mut self.driver {
             Driver::Sqlite(connection) => {
@@ -227,7 +227,7 @@ impl Connection {
     }
 }
 
-/// A statement as the driver takes it.
+/// Converts a statement for the driver.
 fn query<DB: sqlx::Database>(statement: Statement) -> Query<'static, DB, SqlxValues>
 where
     SqlxValues: IntoArguments<DB>,

@@ -1,4 +1,4 @@
-//! What a session sends its statements to: a stock of connections, or the one connection that writes to an SQLite file.
+//! The connections of a session: those of a stock, or the one that writes to an SQLite file.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub enum Connections {
     },
     /// For writes to PostgreSQL.
     Write(Arc<Stock>),
-    /// For writes to an SQLite file, which has one writer. The driver's pool, because jobs use the same connection.
+    /// For writes to an SQLite file, which has one writer: the driver's pool, because jobs use the same connection.
     WriteFile(DatabaseConnection),
 }
 
@@ -69,7 +69,7 @@ impl Connections {
         }
     }
 
-    /// The rows of an answer as they come.
+    /// Streams the rows of a query.
     pub async fn stream(&self, query: Query) -> Result<impl Stream<Item = Result<QueryResult, DbErr>> + Send, DbErr> {
         match self {
             Self::Read { stock, .. } | Self::Write(stock) => {

@@ -1,4 +1,4 @@
-//! What happens to a connection whose user went away in the middle of a statement or transaction. Runs beside the requests,
+//! Recovery of a connection whose user went away in the middle of a statement or transaction. Runs beside the requests,
 //! because no request waits for it.
 
 use std::time::Duration;

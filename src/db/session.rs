@@ -178,8 +178,8 @@ impl Transaction {
     /// Makes everything done in this transaction durable.
     ///
     /// # Errors
-    /// The database refuses the commit, and nothing is stored; or its file was taken away, and it is stored where nobody
-    /// may find it.
+    /// The database refuses the commit, and nothing is stored. Or the SQLite file was taken away, and the transaction is
+    /// stored in a file that the next start does not find.
     pub async fn commit(self) -> Result<()> {
         let Self { inner, notices, file, .. } = self;
         file.confirm(inner.commit().await.map_err(Error::from))?;

@@ -1,5 +1,5 @@
-//! The connections of one kind of work: a bounded number, handed out in the order in which they are asked for, and tested
-//! where they may have died meanwhile.
+//! The connections for one kind of work: a bounded number, handed out in the order of asking. A connection that was idle is
+//! tested before it is used again.
 //!
 //! The driver's own pool pings every connection that comes back, without a deadline: a second round trip for every query,
 //! and a connection that never comes back if its path is dead. Here a connection that answered is free at once.
@@ -83,7 +83,7 @@ impl Stock {
         })
     }
 
-    /// Which database it is.
+    /// The kind of the database.
     pub const fn backend(&self) -> DbBackend {
         self.source.backend()
     }

@@ -76,7 +76,7 @@ impl Taken {
         self.is_lost && !self.is_new
     }
 
-    /// All rows of an answer.
+    /// Executes a statement and returns all rows.
     ///
     /// # Errors
     /// As the driver's, or no answer comes.
@@ -84,7 +84,7 @@ impl Taken {
         self.run(|connection| connection.all(statement)).await
     }
 
-    /// The first row of an answer.
+    /// Executes a statement and returns its first row, if there is one.
     ///
     /// # Errors
     /// As [`Self::all`].
@@ -137,7 +137,7 @@ impl Taken {
         Watch::new(self.kept.as_ref().and_then(|kept| kept.connection.server_process()).cloned(), longest)
     }
 
-    /// The rows of an answer as they come. Dropping the stream stops the statement.
+    /// Streams the rows of a statement. Dropping the stream stops the statement.
     pub fn rows(self, statement: Statement) -> impl Stream<Item = sqlx::Result<QueryResult>> + Send {
         let (sender, rows) = mpsc::channel(ROWS_AHEAD);
         // The sender and the receiver are polled by the same task, so that nothing runs on after the stream.

@@ -17,7 +17,7 @@ use crate::{
 /// The cursor of the row with this id. `value` returns the row's value of a field.
 ///
 /// # Errors
-/// When `value` fails, because the row was read without a field of the order.
+/// `value` fails, because the row was read without a field of the order.
 pub fn encode<'a, F: OrderField>(
     order: &[OrderBy<F>],
     id: i64,
@@ -48,7 +48,7 @@ pub fn encode<'a, F: OrderField>(
 /// The cursor of a row.
 ///
 /// # Errors
-/// When the row was read without a field of the order.
+/// The row was read without a field of the order.
 pub fn of<N: Record>(order: &[OrderBy<N::OrderField>], row: &N) -> Result<String> {
     encode(order, row.key().number(), |field| field.value(row))
 }

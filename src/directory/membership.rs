@@ -38,7 +38,7 @@ pub struct Member {
 /// Reads the same page of several projects' teams, in one statement.
 ///
 /// # Errors
-/// When the database cannot answer, or the role does not suffice for a column that the filter or the order reveals.
+/// The database fails, or the role does not suffice for a column that the filter or the order reveals.
 pub async fn teams(
     scope: &Scope,
     db: &Session,

@@ -35,7 +35,7 @@ pub trait OrderField: Copy + Debug + Eq + Hash + Send + Sync + 'static {
     /// The value of a row for this key.
     ///
     /// # Errors
-    /// When the column was not read.
+    /// The column was not read.
     fn value(self, row: &Self::Row) -> Result<SortValue<&str>>;
 
     /// Refuses callers to whom the order would reveal a hidden column.

@@ -79,7 +79,7 @@ impl OrderField for OrganizationOrderField {
 /// Reads the organizations with these slugs, by slug; missing ones are left out.
 ///
 /// # Errors
-/// When the database cannot answer.
+/// The database fails.
 pub async fn by_slugs(
     scope: &Scope,
     db: &Session,
@@ -94,7 +94,7 @@ pub async fn by_slugs(
 /// Counts the employees of each of several organizations that match the filter; without one, the counter is read.
 ///
 /// # Errors
-/// When the database cannot answer, or the role does not suffice for a column that the filter compares.
+/// The database fails, or the role does not suffice for a column that the filter compares.
 pub async fn employee_counts(
     scope: &Scope,
     db: &Session,

@@ -100,7 +100,7 @@ impl Project {
     /// The status of the project.
     ///
     /// # Errors
-    /// When the field was not requested.
+    /// The field was not requested.
     pub fn status(&self) -> Result<ProjectStatus> {
         Ok(ProjectStatus::from_code(*self.status_code()?))
     }
@@ -109,7 +109,7 @@ impl Project {
 /// Reads the project of an organization with this slug.
 ///
 /// # Errors
-/// When the database cannot answer.
+/// The database fails.
 pub async fn by_slug(
     scope: &Scope,
     db: &Session,

@@ -129,7 +129,7 @@ pub fn to_metrics(scope: &Scope, project: Key<ProjectId>) -> Access {
 /// Access to an organization that must exist. One statement, none for an organization outside of the scope.
 ///
 /// # Errors
-/// When the database cannot answer.
+/// The database fails.
 pub async fn organization(scope: &Scope, db: &Session, id: OrganizationId) -> Result<Access> {
     if !scope.sees(id) {
         return Ok(Access::Unknown);
@@ -147,7 +147,7 @@ pub async fn organization(scope: &Scope, db: &Session, id: OrganizationId) -> Re
 /// scope.
 ///
 /// # Errors
-/// When the database cannot answer.
+/// The database fails.
 pub async fn projects(scope: &Scope, db: &Session, projects: &BTreeSet<Key<ProjectId>>) -> Result<Access> {
     if projects.is_empty() {
         return Ok(Access::Granted);
@@ -188,7 +188,7 @@ impl MetricTargets {
     /// Access to a project for writing metrics. One statement, none while the status is cached.
     ///
     /// # Errors
-    /// When the database cannot answer.
+    /// The database fails.
     pub async fn access(&self, scope: &Scope, project: Key<ProjectId>, log: &StatementLog) -> Result<Access> {
         let access = to_metrics(scope, project);
         if access != Access::Granted {

@@ -161,7 +161,7 @@ fn seen_rows<R: Record>(scope: &Scope, fields: R::Fields) -> SelectStatement {
 /// Restricts a statement to rows that match the filter.
 ///
 /// # Errors
-/// When the role does not suffice for a column that the filter compares.
+/// The role does not suffice for a column that the filter compares.
 pub(super) fn keep<C: Condition>(
     select: &mut SelectStatement,
     scope: &Scope,
@@ -176,7 +176,7 @@ pub(super) fn keep<C: Condition>(
 /// Restricts a statement to the rows of a list.
 ///
 /// # Errors
-/// When the role does not suffice for a column that the filter or the order reveals.
+/// The role does not suffice for a column that the filter or the order reveals.
 pub(super) fn choose<R: Record>(select: &mut SelectStatement, scope: &Scope, list: &ListOf<R>) -> Result<()> {
     for key in &list.order {
         key.field.permit(scope)?;
@@ -187,7 +187,7 @@ pub(super) fn choose<R: Record>(select: &mut SelectStatement, scope: &Scope, lis
 /// Reads the records with these keys in one statement; missing ones are left out.
 ///
 /// # Errors
-/// When the database cannot answer.
+/// The database fails.
 pub async fn by_ids<R: Record>(
     scope: &Scope,
     db: &Session,
@@ -224,7 +224,7 @@ pub(super) async fn by_unique<R: Record>(
 /// Reads one page of all records within the scope.
 ///
 /// # Errors
-/// When the database cannot answer, or the role does not suffice for a column that the filter or the order reveals.
+/// The database fails, or the role does not suffice for a column that the filter or the order reveals.
 pub async fn list<R: Record>(scope: &Scope, db: &Session, list: &ListOf<R>, fields: R::Fields) -> Result<Page<Arc<R>>> {
     let mut select = seen_rows::<R>(scope, fields);
     choose::<R>(&mut select, scope, list)?;

@@ -97,7 +97,7 @@ impl Release {
     /// The project.
     ///
     /// # Errors
-    /// When the field was not requested.
+    /// The field was not requested.
     pub fn project(&self) -> Result<Key<ProjectId>> {
         Ok(Key::new(self.key.organization, *self.project_id()?))
     }
@@ -118,7 +118,7 @@ const UNKNOWN_AUTHOR: EmployeeId = EmployeeId(0);
 /// Reads the releases of these versions in one statement; versions without a release are left out.
 ///
 /// # Errors
-/// When the database cannot answer.
+/// The database fails.
 pub async fn by_versions(
     scope: &Scope,
     db: &Session,
@@ -144,7 +144,7 @@ pub async fn by_versions(
 /// Reads the same page of several projects' releases, in one statement.
 ///
 /// # Errors
-/// When the database cannot answer.
+/// The database fails.
 pub async fn by_projects(
     scope: &Scope,
     db: &Session,
@@ -166,7 +166,7 @@ pub async fn by_projects(
 /// Counts the releases of each of several projects, in one statement.
 ///
 /// # Errors
-/// When the database cannot answer.
+/// The database fails.
 pub async fn counts(
     scope: &Scope,
     db: &Session,
@@ -200,7 +200,7 @@ pub struct ReleaseRun {
 /// Reads the periods in which these releases were deployed, in one statement.
 ///
 /// # Errors
-/// When the database cannot answer.
+/// The database fails.
 pub async fn runs(
     scope: &Scope,
     db: &Session,

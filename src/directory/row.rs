@@ -36,7 +36,7 @@ macro_rules! row {
                 $(#[$($doc)*])*
                 ///
                 /// # Errors
-                /// When the field was not requested.
+                /// The field was not requested.
                 pub fn $field(&self) -> $crate::error::Result<&$type> {
                     self.$field.as_ref().ok_or_else(|| {
                         $crate::error::Error::internal($crate::directory::row::FieldNotRead(stringify!($field)))

@@ -4,17 +4,19 @@
 
 mod declarations;
 mod executable;
+mod inputs;
 mod nesting;
 mod types;
 
 use thiserror::Error;
 
-pub use declarations::{ListSize, Path as ArgumentPath, Reading, Resumption, SlicingArgument, TimeBuckets, TimeWindow};
+pub use declarations::{ArgumentPath, ListSize, Reading, Resumption, SlicingArgument, TimeBuckets, TimeWindow};
 pub(in crate::engine) use executable::Purpose;
 pub use executable::{Executable, SchemaSource};
+pub use inputs::{InputField, ScalarRule, named};
+pub(in crate::engine) use inputs::{InputObject, InputType};
 pub(in crate::engine) use nesting::Nesting;
-pub use types::{FieldDefinition, InputField, ObjectFields, ScalarRule, SchemaTypes, named};
-pub(in crate::engine) use types::{InputObject, InputType};
+pub use types::{FieldDefinition, ObjectFields, SchemaTypes};
 
 /// A schema that the engine does not execute.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

@@ -73,7 +73,7 @@ impl PageArguments {
 /// Loads the page of a connection with the columns that are selected. Loads nothing if only the total is selected.
 ///
 /// # Errors
-/// When the database cannot answer, or the caller's role does not permit the filter or the order.
+/// The database fails, or the caller's role does not permit the filter or the order.
 pub async fn load<Parent, C, F, Row>(
     context: &Context<'_>,
     loader: impl Fn(&Loaders) -> &ByParent<Parent, C, F, Row>,

@@ -56,7 +56,7 @@ struct Waiting {
 #[derive(Debug)]
 pub struct CountedBody {
     stream: BodyDataStream,
-    /// Whether the receiver keeps the pieces, so that they take room.
+    /// True if the receiver keeps the pieces, so that they take room.
     is_kept: bool,
     held: Held,
     ended: CancellationToken,
@@ -178,8 +178,8 @@ impl CountedBody {
         self.held.clone()
     }
 
-    /// Gives back the room of the body, reads its rest up to this many bytes and drops it. A client that is still sending
-    /// when the connection closes sees a reset instead of the answer.
+    /// Gives back the room of the body, then reads and drops the rest of it, up to this many bytes. If the connection closed
+    /// earlier, a client that is still sending would see a reset instead of the answer.
     pub async fn discard(mut self, bytes_max: usize) {
         self.held.release();
         let mut discarded = 0;

@@ -30,7 +30,7 @@ pub fn is_json(headers: &HeaderMap) -> bool {
     media_type::of_body(headers).as_deref() == Some("application/json")
 }
 
-/// Reads a whole body of at most `limit` bytes. The room that it takes is held for as long as the second part of the answer.
+/// Reads a whole body of at most `limit` bytes. Its room is taken until the returned [`Held`] is dropped.
 ///
 /// # Errors
 /// The status and the fault: 413 if the body exceeds the limit, 400 if the client disconnected early, 503 if there is no room.

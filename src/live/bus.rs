@@ -24,7 +24,7 @@ pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Makes the configured bus. `database` distinguishes databases that share a broker.
 ///
 /// # Errors
-/// When the URL of the database or broker is invalid.
+/// The URL of the database or broker is invalid.
 pub fn configured(config: &Config, database: &str) -> Result<SharedBus> {
     let url = &config.database.url;
     Ok(match config.live.bus {

@@ -67,7 +67,7 @@ impl Cursors {
     /// Loads the secret of this database; the first instance creates it.
     ///
     /// # Errors
-    /// When the database cannot answer.
+    /// The database fails.
     pub async fn load(database: &Database, random: &Random) -> Result<Self> {
         let session = database.writer(StatementLog::default());
         let backend = session.get_database_backend();

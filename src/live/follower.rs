@@ -38,7 +38,7 @@ impl Follower {
     /// Starts at the last commit of every organization.
     ///
     /// # Errors
-    /// When the database cannot answer.
+    /// The database fails.
     pub async fn begin(
         database: Database,
         publisher: Publisher,

@@ -52,7 +52,7 @@ pub(super) fn single(question: &Question) -> Cond {
 /// Checks the conditions.
 ///
 /// # Errors
-/// When a condition has too many alternatives, or a text that PostgreSQL cannot store.
+/// A condition has too many alternatives, or a text that PostgreSQL cannot store.
 pub(super) fn check(question: &Question) -> Result<()> {
     let count = |field: &str, count: usize| {
         if count > ALTERNATIVES_MAX {

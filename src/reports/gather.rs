@@ -20,7 +20,7 @@ use crate::{
 /// The statistics of each group of a question.
 ///
 /// # Errors
-/// When an exact answer would be read from too many rows, or the database fails.
+/// An exact answer would be read from too many rows, or the database fails.
 pub(super) async fn by_group(
     session: &Session,
     scoped: &ScopedQuery<'_>,
@@ -44,7 +44,7 @@ pub(super) async fn by_group(
 /// The groups of a statement of [`with_path`](super::endpoint_path::with_path), each with the path of its endpoint.
 ///
 /// # Errors
-/// When there are more than `groups_max` groups, and as [`by_group`].
+/// There are more than `groups_max` groups; otherwise as [`by_group`].
 pub(super) async fn by_path(
     session: &Session,
     statement: &SelectStatement,

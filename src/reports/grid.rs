@@ -36,7 +36,7 @@ impl Buckets {
     /// The buckets that overlap a window.
     ///
     /// # Errors
-    /// When the window overlaps more than `count_max` buckets.
+    /// The window overlaps more than `count_max` buckets.
     pub fn over(self, window: TimeRange) -> Result<BucketGrid> {
         let width = self.width_micros.max(1);
         let origin = if width % WEEK_MICROS == 0 { MONDAY_MICROS } else { 0 };

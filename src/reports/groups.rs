@@ -115,7 +115,7 @@ impl Report for Groups {
 /// The groups of each parent in order. One statement for up to 500 parents of a kind.
 ///
 /// # Errors
-/// When there are too many groups, a condition of the question is invalid, no table is retained that could answer such
+/// There are too many groups, a condition of the question is invalid, no table is retained that could answer such
 /// groups, or the database fails.
 pub async fn by_parent(
     scope: &Scope,
@@ -184,7 +184,7 @@ impl Groups {
     /// The groups with the most measurements. Repeated dimensions count once.
     ///
     /// # Errors
-    /// When `first` is not 1 to `first_max`.
+    /// `first` is not 1 to `first_max`.
     pub fn largest(
         by: impl IntoIterator<Item = GroupBy>,
         first: i32,

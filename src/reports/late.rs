@@ -76,7 +76,7 @@ impl Report for Late {
 /// consist of whole days.
 ///
 /// # Errors
-/// When a condition of the question cannot be judged, or the database fails.
+/// A condition of the question cannot be judged, or the database fails.
 pub async fn by_parent(
     scope: &Scope,
     session: &Session,

@@ -123,7 +123,7 @@ const COLUMNS: [&str; 10] =
 /// A page of each parent. One statement for up to 500 parents of a kind.
 ///
 /// # Errors
-/// When a condition is invalid, no single measurement of the window is retained, or the database fails.
+/// A condition is invalid, no single measurement of the window is retained, or the database fails.
 pub async fn by_parent(
     scope: &Scope,
     session: &Session,

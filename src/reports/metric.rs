@@ -21,7 +21,7 @@ const ENDPOINT: &str = "p";
 /// outside of the scope are left out.
 ///
 /// # Errors
-/// When the database cannot answer.
+/// The database fails.
 pub async fn by_keys(scope: &Scope, session: &Session, keys: &[MetricKey]) -> Result<HashMap<MetricKey, Measurement>> {
     use metric_event::Column;
     let event = |column: Column| (Alias::new(EVENT), column);

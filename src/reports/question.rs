@@ -76,7 +76,7 @@ impl Question {
     /// The same question about one metric type.
     ///
     /// # Errors
-    /// When the question names types already.
+    /// The question names types already.
     pub fn of_type(self, kind: MetricType) -> Result<Self> {
         if self.kinds.is_empty() {
             return Ok(Self { kinds: vec![kind], ..self });

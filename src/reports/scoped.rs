@@ -40,7 +40,7 @@ impl<'a> ScopedQuery<'a> {
     /// A query for statistics, grouped as `grouping` says.
     ///
     /// # Errors
-    /// When a condition is invalid (too many alternatives, text that no path can contain), when no table is retained that
+    /// A condition is invalid (too many alternatives, text that no path can contain), no table is retained that
     /// could answer, or when there would be too many buckets.
     pub(super) fn new(
         scope: &Scope,
@@ -91,7 +91,7 @@ impl<'a> ScopedQuery<'a> {
     /// A query for the counts of late measurements. The window is not adjusted to what is retained.
     ///
     /// # Errors
-    /// When a condition is invalid.
+    /// A condition is invalid.
     pub(super) fn of_days(scope: &Scope, question: &'a Question, session: &Session) -> Result<Self> {
         Self::planned(scope, question, Plan { covers: question.window, segments: Vec::new() }, session)
     }
@@ -157,7 +157,7 @@ impl<'a> ScopedQuery<'a> {
     /// Checks the number of rows of an exact answer.
     ///
     /// # Errors
-    /// When there are more rows than an exact answer may read.
+    /// There are more rows than an exact answer may read.
     pub(super) fn check_rows(&self, rows: usize) -> Result<()> {
         match self.exact {
             Some(most) if rows > most as usize => {

@@ -54,7 +54,7 @@ impl Report for Series {
 /// kind. A parent without measurements has empty buckets.
 ///
 /// # Errors
-/// When there would be too many buckets, a condition of the question is invalid, no table is retained that could answer
+/// There would be too many buckets, a condition of the question is invalid, no table is retained that could answer
 /// buckets of that length, or the database fails.
 pub async fn by_parent(
     scope: &Scope,

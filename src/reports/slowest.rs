@@ -75,7 +75,7 @@ impl Slowest {
     /// A ranking as it is asked for.
     ///
     /// # Errors
-    /// When `limit` is not 1 to 100.
+    /// `limit` is not 1 to 100.
     pub fn new(rank_by: Statistic, limit: i32, want: StatisticsNeeded) -> Result<Self> {
         let checked = u32::try_from(limit).ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
         let limit = checked.ok_or_else(|| out_of_range(limit))?;
@@ -126,7 +126,7 @@ pub async fn run(
 /// they are wanted or ranked by.
 ///
 /// # Errors
-/// When `limit` is out of range, a condition of the question is invalid, or the database fails.
+/// `limit` is out of range, a condition of the question is invalid, or the database fails.
 pub async fn by_parent(
     scope: &Scope,
     session: &Session,
@@ -178,7 +178,7 @@ pub async fn by_parent(
 /// Checks the limit of a ranking.
 ///
 /// # Errors
-/// When `limit` is not 1 to 100.
+/// `limit` is not 1 to 100.
 pub fn check_limit(limit: u32) -> Result<()> {
     if (1..=LIMIT_MAX).contains(&limit) {
         return Ok(());
@@ -209,7 +209,7 @@ pub fn rank(
 /// Sets the ids of endpoints that are known by project and path only, as in the measurements that a stream pushes.
 ///
 /// # Errors
-/// When the database cannot answer.
+/// The database fails.
 pub async fn identify(scope: &Scope, session: &Session, rows: &mut [EndpointStats]) -> Result<()> {
     let named: Vec<_> = rows.iter().map(|row| (row.project, row.endpoint.clone())).collect();
     let ids = endpoint_ids(scope, session, &named).await?;
@@ -223,7 +223,7 @@ pub async fn identify(scope: &Scope, session: &Session, rows: &mut [EndpointStat
 /// scope are left out.
 ///
 /// # Errors
-/// When the database cannot answer.
+/// The database fails.
 async fn endpoint_ids(
     scope: &Scope,
     session: &Session,

@@ -39,7 +39,7 @@ impl Report for Totals {
 /// The statistics of all measurements of the question. One statement.
 ///
 /// # Errors
-/// When a condition of the question is invalid, or the database fails.
+/// A condition of the question is invalid, or the database fails.
 pub async fn run(scope: &Scope, session: &Session, question: &Question, want: StatisticsNeeded) -> Result<Stats> {
     let mut answers = by_parent(scope, session, question, &[Parent::Question], want).await?;
     answers.remove(&Parent::Question).ok_or_else(|| Error::internal("a report left out its only parent"))
@@ -51,7 +51,7 @@ pub async fn run(scope: &Scope, session: &Session, question: &Question, want: St
 /// same empty answer.
 ///
 /// # Errors
-/// When a condition of the question is invalid, or the database fails.
+/// A condition of the question is invalid, or the database fails.
 pub async fn by_parent(
     scope: &Scope,
     session: &Session,

@@ -79,7 +79,7 @@ const COLUMNS: [&str; 10] =
 /// measurement, outside of the scope, or whose raw rows are no longer retained are left out.
 ///
 /// # Errors
-/// When a condition of the question is invalid, or the database fails.
+/// A condition of the question is invalid, or the database fails.
 pub async fn by_endpoint(
     scope: &Scope,
     session: &Session,

@@ -14,7 +14,7 @@ pub const OWN_SLUG: &str = "perfgraph";
 /// [`OrganizationId::OWN`] is older than that id.
 ///
 /// # Errors
-/// When the database cannot answer.
+/// The database fails.
 pub async fn find_own(scope: &Scope, db: &Session) -> Result<Option<OrganizationId>> {
     let found = by_slugs(scope, db, &[OWN_SLUG.to_owned()], OrganizationFields::empty()).await?;
     Ok(found.get(OWN_SLUG).map(|own| own.key))

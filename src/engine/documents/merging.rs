@@ -15,7 +15,7 @@ use super::super::schema::SchemaTypes;
 /// True when several selections share a response key, so that their responses have to be merged.
 ///
 /// # Errors
-/// When fields of one key conflict. The guard has limited the fields with every fragment spread out and validation has
+/// Fields of one key conflict. The guard has limited the fields with every fragment spread out and validation has
 /// refused cycles, so this ends.
 pub fn merges(types: &SchemaTypes, document: &ExecutableDocument) -> Result<bool, ServerError> {
     let mut merging = Merging { types, document, found: false, visits: 0, fields: 0 };

@@ -220,7 +220,7 @@ impl<'a> CostCalculator<'a> {
     /// The length of the window that the arguments of a field select. `None` for values that its resolver refuses.
     fn window_length(&self, window: &'a TimeWindow, field: &'a Field) -> Option<i64> {
         let (starts, ends) = &window.bounds;
-        // What holds the length: the argument itself, or the innermost input object on the path to it.
+        // The holder of the length is the argument itself, or the innermost input object on the path to it.
         let holder = |path: &'a ArgumentPath| {
             let fields = path.fields.split_last().map_or(&[][..], |(_, outer)| outer);
             self.arguments.given(field, path, fields)

@@ -54,9 +54,9 @@ pub struct TimeBuckets {
 /// The time window that the arguments of a field select.
 pub struct TimeWindow {
     /// Paths to a length.
-    pub lengths: Vec<Path>,
+    pub lengths: Vec<ArgumentPath>,
     /// Paths to the start and to the end.
-    pub bounds: (Vec<Path>, Vec<Path>),
+    pub bounds: (Vec<ArgumentPath>, Vec<ArgumentPath>),
     /// The length in microseconds without any of these arguments.
     pub default_micros: Option<i64>,
 }
@@ -66,17 +66,17 @@ pub struct Reading {
     /// The cost of reading.
     pub weight: u64,
     /// The argument with the dimensions of groups.
-    pub groups: Option<Path>,
+    pub groups: Option<ArgumentPath>,
     /// Paths to conditions that only single measurements can answer.
-    pub single: Vec<Path>,
+    pub single: Vec<ArgumentPath>,
     /// Dimensions that only single measurements have.
     pub single_keys: Vec<String>,
     /// Paths to the switch for exact answers.
-    pub exact: Vec<Path>,
+    pub exact: Vec<ArgumentPath>,
 }
 
 /// A path from an argument to a value inside of it.
-pub struct Path {
+pub struct ArgumentPath {
     /// The argument.
     pub argument: String,
     /// Names of input fields, from the outermost on.
@@ -186,14 +186,14 @@ impl Reader<'_> {
         Ok(Resumption { cursor, is_replayed })
     }
 
-    fn paths(&self, argument: &'static str) -> Result<Vec<Path>, SchemaError> {
+    fn paths(&self, argument: &'static str) -> Result<Vec<ArgumentPath>, SchemaError> {
         self.texts(argument)?.iter().map(|path| self.path(path)).collect()
     }
 
-    fn path(&self, text: &str) -> Result<Path, SchemaError> {
+    fn path(&self, text: &str) -> Result<ArgumentPath, SchemaError> {
         let mut names = text.split('.').map(str::to_owned);
         let argument = self.argument(&names.next().unwrap_or_default())?;
-        Ok(Path { argument: argument.name.clone(), fields: names.collect(), default: argument.default.clone() })
+        Ok(ArgumentPath { argument: argument.name.clone(), fields: names.collect(), default: argument.default.clone() })
     }
 
     /// The argument of the field with this name.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{InputObject, InputType, types::named};
+use super::inputs::{InputObject, InputType, named};
 
 /// The nesting of values of an input type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,14 +1,14 @@
-//! Types of the schema, read once from its text: input types with their checks, and fields with their declarations.
+//! Types of the schema, read once from its text: input types, and fields with their declarations.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use async_graphql::{
-    Name, Value,
+    Name,
     parser::{
         parse_schema,
         types::{
-            BaseType, FieldDefinition as ParsedField, InputObjectType, InputValueDefinition, OperationType,
-            SchemaDefinition, Type, TypeDefinition, TypeKind, TypeSystemDefinition,
+            BaseType, FieldDefinition as ParsedField, OperationType, SchemaDefinition, Type, TypeDefinition, TypeKind,
+            TypeSystemDefinition,
         },
     },
 };
@@ -16,7 +16,8 @@ use async_graphql::{
 use super::{
     SchemaError,
     declarations::Declarations,
-    nesting::{self, Nesting},
+    inputs::{InputField, InputType, Scalar, ScalarRule, named},
+    nesting,
 };
 
 /// The fields of an object or interface, by name.
@@ -51,46 +52,6 @@ pub struct FieldDefinition {
     pub declarations: Declarations,
     /// The fields that return the parent declare the size of this list.
     pub is_sized_by_parent: bool,
-}
-
-pub(in crate::engine) enum InputType {
-    Scalar(Scalar),
-    Enum(Vec<String>),
-    Object(InputObject),
-}
-
-pub(in crate::engine) struct InputObject {
-    pub fields: Vec<InputField>,
-    pub is_one_of: bool,
-    /// `@conditions`: its fields select what an operation reads or changes.
-    pub are_conditions: bool,
-    pub nesting: Nesting,
-}
-
-/// An argument or a field of an input object.
-#[derive(Clone)]
-pub struct InputField {
-    /// Its name.
-    pub name: String,
-    /// Its type.
-    pub wanted: Type,
-    /// Its default value.
-    pub default: Option<Value>,
-}
-
-impl InputField {
-    fn of(definition: &InputValueDefinition) -> Self {
-        Self {
-            name: definition.name.node.to_string(),
-            wanted: definition.ty.node.clone(),
-            default: definition.default_value.as_ref().map(|value| value.node.clone()),
-        }
-    }
-
-    /// The value may not be left out.
-    pub const fn is_required(&self) -> bool {
-        !self.wanted.nullable && self.default.is_none()
-    }
 }
 
 impl SchemaTypes {
@@ -265,100 +226,6 @@ impl FieldDefinition {
     }
 }
 
-/// The name of a type without its lists.
-pub fn named(wanted: &Type) -> &str {
-    match &wanted.base {
-        BaseType::Named(name) => name,
-        BaseType::List(item) => named(item),
-    }
-}
-
-impl InputType {
-    fn of(definition: &TypeDefinition, scalars: &'static [ScalarRule]) -> Result<Option<Self>, SchemaError> {
-        let name = &definition.name.node;
-        Ok(Some(match &definition.kind {
-            TypeKind::Scalar => {
-                let rule = scalars.iter().find(|rule| rule.name == name);
-                let rule = rule.ok_or_else(|| SchemaError::ScalarWithoutRule(name.to_string()))?;
-                Self::Scalar(Scalar::Custom(rule))
-            }
-            TypeKind::Enum(values) => {
-                Self::Enum(values.values.iter().map(|value| value.node.value.node.to_string()).collect())
-            }
-            TypeKind::InputObject(object) => {
-                let has = |name: &str| definition.directives.iter().any(|one| one.node.name.node == name);
-                Self::Object(InputObject::of(object, has("oneOf"), has("conditions")))
-            }
-            _ => return Ok(None),
-        }))
-    }
-}
-
-impl InputObject {
-    fn of(object: &InputObjectType, is_one_of: bool, are_conditions: bool) -> Self {
-        let fields = object.fields.iter().map(|field| InputField::of(&field.node)).collect();
-        Self { fields, is_one_of, are_conditions, nesting: Nesting::default() }
-    }
-
-    /// The field that a misspelt name most likely means.
-    pub fn closest(&self, name: &str) -> Option<&str> {
-        let distance = |field: &&InputField| strsim::damerau_levenshtein(name, &field.name);
-        // A name much longer than the field is no misspelling, and its comparison would take long.
-        let candidates = self.fields.iter().filter(|field| name.len() <= 2 * field.name.len());
-        candidates.min_by_key(distance).filter(|field| distance(field) <= 2).map(|field| field.name.as_str())
-    }
-}
-
-/// The rule for values of a custom scalar.
-#[derive(Debug)]
-pub struct ScalarRule {
-    /// The scalar.
-    pub name: &'static str,
-    /// Accepts a value.
-    pub accepts: fn(&Value) -> bool,
-    /// The form of an accepted value, for messages: "must be {expected}".
-    pub expected: &'static str,
-}
-
-/// The values of a scalar.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::engine) enum Scalar {
-    Int,
-    Float,
-    Text,
-    Boolean,
-    Id,
-    Custom(&'static ScalarRule),
-}
-
-impl Scalar {
-    /// The scalars of every schema.
-    const BUILT_IN: [(&'static str, Self); 5] = [
-        ("Int", Self::Int),
-        ("Float", Self::Float),
-        ("String", Self::Text),
-        ("Boolean", Self::Boolean),
-        ("ID", Self::Id),
-    ];
-
-    /// The expected form, when the value has another one.
-    pub fn refuses(self, value: &Value) -> Option<&'static str> {
-        let (fits, expected) = match (self, value) {
-            (Self::Int, Value::Number(number)) => {
-                (number.as_i64().is_some_and(|number| i32::try_from(number).is_ok()), "a whole number of 32 bits")
-            }
-            (Self::Int, _) => (false, "a whole number of 32 bits"),
-            (Self::Float, value) => (matches!(value, Value::Number(_)), "a number"),
-            (Self::Text, value) => (matches!(value, Value::String(_)), "a text"),
-            (Self::Boolean, value) => (matches!(value, Value::Boolean(_)), "true or false"),
-            (Self::Id, Value::Number(number)) => (number.is_i64(), "an id"),
-            (Self::Id, value) => (matches!(value, Value::String(_)), "an id"),
-            (Self::Custom(rule), value) => ((rule.accepts)(value), rule.expected),
-        };
-        (!fits).then_some(expected)
-    }
-}
-
 /// The schema of this server, for tests of the engine.
 #[cfg(test)]
 impl SchemaTypes {
@@ -371,6 +238,8 @@ impl SchemaTypes {
 
 #[cfg(test)]
 mod tests {
+    use async_graphql::Value;
+
     use super::*;
 
     const RULE: &[ScalarRule] =

@@ -25,7 +25,7 @@ pub type Reported<R> = Loader<AskedReport<R>, <R as Report>::Answer>;
 /// The answer of a report about a parent.
 ///
 /// # Errors
-/// When the report cannot answer.
+/// The report cannot answer.
 pub async fn answer<R: Report>(
     loader: &Reported<R>,
     parent: Parent,

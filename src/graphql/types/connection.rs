@@ -49,7 +49,7 @@ impl Total {
     /// Counts the list. Siblings of the same kind share one statement.
     ///
     /// # Errors
-    /// When the database cannot answer.
+    /// The database fails.
     pub async fn count(&self, request: &RequestContext) -> Result<Long> {
         fn asked<Parent, C>(parent: Parent, filter: Option<&Arc<Filter<C>>>) -> AskedCount<Parent, C> {
             AskedCount { parent, filter: filter.cloned() }

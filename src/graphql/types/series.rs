@@ -50,7 +50,7 @@ pub struct MetricBucket {
 /// The buckets of a parent's series, with gaps filled.
 ///
 /// # Errors
-/// When the report cannot answer.
+/// The report cannot answer.
 pub async fn load(
     request: &RequestContext,
     parent: Parent,

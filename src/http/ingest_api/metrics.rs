@@ -264,7 +264,7 @@ impl MetricsRequest {
 
 fn too_many_refused(limit: u64, rest: u64) -> Interruption {
     let message = format!(
-        "has more than {limit} refused rows (limits.ingest_refused_rows_max); the {rest} rows behind them were not read. \
+        "has more than {limit} refused rows (limits.ingest_refused_rows_max); the {rest} rows after them were not read. \
          Correct the rows and send the body again"
     );
     Interruption { fault: Error::input("body", message), status: StatusCode::BAD_REQUEST }

@@ -41,7 +41,7 @@ impl PostgresBus {
     /// Connects on first use.
     ///
     /// # Errors
-    /// When the URL is invalid.
+    /// The URL is invalid.
     pub fn new(url: &str) -> Result<Self> {
         let options = PgConnectOptions::from_str(url)
             .map_err(|error| Error::input("database.url", error.to_string()))?

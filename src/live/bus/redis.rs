@@ -31,7 +31,7 @@ impl RedisBus {
     /// Connects on first use. `database` distinguishes databases that share a broker.
     ///
     /// # Errors
-    /// When the URL is invalid.
+    /// The URL is invalid.
     pub fn new(url: &str, database: &str) -> Result<Self> {
         let client = Client::open(url).map_err(|error| Error::input("live.bus_url", error.to_string()))?;
         Ok(Self { client, channel: format!("perfgraph:{database}"), publishing: Mutex::default() })

@@ -11,14 +11,14 @@ pub trait Bus: Send + Sync {
     /// Sends notices to every instance, possibly including this one.
     ///
     /// # Errors
-    /// When the bus cannot be reached; the other instances find the commits by polling.
+    /// The bus cannot be reached; the other instances find the commits by polling.
     async fn publish(&self, notices: &[CommitNotice]) -> Result<()>;
 
     /// Subscribes to the notices of all instances. The stream ends when the connection is lost; the caller subscribes
     /// again.
     ///
     /// # Errors
-    /// When the bus cannot be reached.
+    /// The bus cannot be reached.
     async fn subscribe(&self) -> Result<BoxStream<'static, Vec<CommitNotice>>>;
 
     /// Closes the connections when the instance stops.

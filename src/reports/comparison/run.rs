@@ -55,7 +55,7 @@ pub struct EndpointComparison {
 /// Compares two releases. One statement.
 ///
 /// # Errors
-/// When the statistic is a count, a sum or an extreme, when no whole minute of a release is retained, or the database fails.
+/// The statistic is a count, a sum or an extreme, no whole minute of a release is retained, or the database fails.
 pub async fn run(
     scope: &Scope,
     session: &Session,

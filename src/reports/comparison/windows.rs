@@ -14,7 +14,7 @@ const BASELINE_MIN: i64 = 60 * MINUTE_MICROS;
 /// it would contain rare events.
 ///
 /// # Errors
-/// When no whole minute of a release is retained.
+/// No whole minute of a release is retained.
 pub fn of(question: &ComparisonQuestion, kept: Timestamp, minutes_max: u32) -> Result<[TimeRange; 2]> {
     let most = i64::from(minutes_max) * MINUTE_MICROS;
     let whole = |range: TimeRange, field: &str| {

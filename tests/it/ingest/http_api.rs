@@ -245,13 +245,13 @@ on_both_databases! {
             let bad = "{}\n".repeat(refused);
             let reply = ndjson(format!("{bad}{}", rows(0..5))).send(&server, &world).await;
             assert_eq!(counts(&reply), expected, "{}", reply.text);
-            let message = "has more than 100 refused rows (limits.ingest_refused_rows_max); the 5 rows behind them were not read";
+            let message = "has more than 100 refused rows (limits.ingest_refused_rows_max); the 5 rows after them were not read";
             assert_eq!(reply.text.contains(message), refused > 100, "{}", reply.text);
         }
         // As many as fit into a body take no longer than reading it.
         let start = Instant::now();
         let reply = ndjson("{}\n".repeat(1_700_000)).send(&server, &world).await;
-        assert!(counts(&reply) == (400, 0, 101) && reply.text.contains("the 1699899 rows behind them"), "{}", reply.text);
+        assert!(counts(&reply) == (400, 0, 101) && reply.text.contains("the 1699899 rows after them"), "{}", reply.text);
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
         books::check(&server.database).await;
     }

@@ -77,17 +77,22 @@ async fn a_file_is_one_servers_alone_under_every_name() {
 
     fs::rename(&moved, &file).unwrap();
     until_ready(&served).await;
-    for writer in &mut writers {
-        write(&served, writer).await.expect("the server goes on");
-    }
-    served.signal("TERM").await;
-    assert_eq!(served.ended().await, Some(0));
-    assert_books(database, &writers).await;
+    assert_goes_on(served, database, &mut writers).await;
 }
 
 async fn assert_books(mut database: TestDatabase, writers: &[Writer]) {
     database.database = database.reopen().await;
     assert_nothing_lost(&database, writers).await;
+}
+
+/// The server takes more writes, stops when it is told to, and has lost nothing.
+async fn assert_goes_on(served: Served, database: TestDatabase, writers: &mut [Writer]) {
+    for writer in &mut *writers {
+        write(&served, writer).await.expect("the server goes on");
+    }
+    served.signal("TERM").await;
+    assert_eq!(served.ended().await, Some(0));
+    assert_books(database, writers).await;
 }
 
 /// The ending of the victim's name, and how it is taken.
@@ -132,12 +137,7 @@ async fn nothing_is_acknowledged_into_a_file_that_was_taken_away() {
         until_ready(&served).await;
         served.lines_until("the database file is back").await;
     }
-    for writer in &mut writers {
-        write(&served, writer).await.expect("the server goes on");
-    }
-    served.signal("TERM").await;
-    assert_eq!(served.ended().await, Some(0));
-    assert_books(database, &writers).await;
+    assert_goes_on(served, database, &mut writers).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -172,12 +172,7 @@ async fn a_link_or_a_folder_that_leads_elsewhere_is_noticed() {
     assert_taken(&moved.join(file.file_name().unwrap())).await;
     fs::rename(&moved, home).unwrap();
     until_ready(&served).await;
-    for writer in &mut writers {
-        write(&served, writer).await.expect("the server goes on");
-    }
-    served.signal("TERM").await;
-    assert_eq!(served.ended().await, Some(0));
-    assert_books(database, &writers).await;
+    assert_goes_on(served, database, &mut writers).await;
 }
 
 /// The locks of the server and those of SQLite do not meet, so tools that use SQLite read and write as before.

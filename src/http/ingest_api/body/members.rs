@@ -18,10 +18,10 @@ pub struct TooManyMembers(u32);
 
 /// A decoder of one member.
 pub trait MemberDecoder: AsyncRead + Unpin {
-    /// Encoded bytes.
+    /// The reader of the encoded bytes.
     type Source: AsyncBufRead + Unpin;
 
-    /// The encoded bytes behind the member.
+    /// The encoded bytes after the member.
     fn source(&mut self) -> &mut Self::Source;
 
     /// Ends the member.
