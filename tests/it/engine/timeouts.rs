@@ -26,7 +26,7 @@ async fn server(database: TestDatabase, settings: &str) -> (Server, World) {
     // No job takes SQLite's only connection for writes meanwhile.
     let settings = format!(
         "self_monitoring.enabled = false\ncompaction.interval_ms = 86400000\nserver.request_timeout_ms = 1000\n\
-         database.acquire_timeout_ms = 900\n{settings}"
+         database.acquire_timeout_ms = 1000\n{settings}"
     );
     let server = Server::start(database, Clock::fixed(NOW), &settings).await;
     let world = server.seed("organizations=1 employees=1 projects=1").await;
