@@ -23,7 +23,7 @@ pub mod timestamp;
 pub use assignment::Assignment;
 pub use cursor::{CommitPosition, CommitPositions, StreamCursor};
 pub use id::{EmployeeId, EndpointId, Key, MetricId, OrganizationId, ProjectId, ReleaseId};
-pub use metric::{Measurement, MetricKey, MetricType, RecordedMetric};
+pub use metric::{GoodDirection, Measurement, MetricKey, MetricType, RecordedMetric};
 pub use problem::{Problem, ProblemKind, Problems};
 pub use retained_since::RetainedSince;
 pub use scope::{Role, Scope, VisibleOrganizations};

@@ -21,6 +21,7 @@ use super::{
         connection::Total,
         employee_stats::{self, EmployeeAggregate},
         filter::{EmployeeFilter, OrganizationFilter, ProjectFilter, nested},
+        metric_type::MetricTypeQuery,
         order::{EmployeeOrder, ProjectOrder, order},
         reports::Reports,
         viewer::Viewer,
@@ -34,7 +35,7 @@ use crate::{
 /// Entry points for reading data. The caller's scope is the organizations that the caller can access; nothing outside
 /// of it can be read.
 #[derive(Default, MergedObject)]
-pub struct Query(DirectoryQuery, PlainListQuery, Reports, ReleaseQuery);
+pub struct Query(DirectoryQuery, PlainListQuery, Reports, ReleaseQuery, MetricTypeQuery);
 
 /// Queries of organizations, employees and projects.
 #[derive(Default)]

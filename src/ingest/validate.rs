@@ -11,7 +11,6 @@ use crate::{
     config,
     model::{
         Measurement, MetricType, Timestamp,
-        sketch::VALUE_MAX,
         timestamp::{HOUR_MICROS, MINUTE_MICROS},
     },
 };
@@ -79,8 +78,7 @@ fn check(candidate: Candidate, window: &TimeWindow, settings: &config::Ingest) -
     })
 }
 
-fn check_value(value: f64, value_max: Option<f64>) -> Result<f64, Refusal> {
-    let max = value_max.unwrap_or(VALUE_MAX);
+fn check_value(value: f64, max: f64) -> Result<f64, Refusal> {
     if !value.is_finite() {
         let message = format!("{} is not a number that can be averaged; send a finite number", shown(value));
         Err((RejectionCode::ValueNotFinite, message))
@@ -320,7 +318,7 @@ mod tests {
             prop_assert_eq!(kept.len() + rejected.len(), candidates.len());
             prop_assert!(rejected.is_sorted_by_key(|rejection| rejection.index));
             for row in kept {
-                prop_assert!(row.value >= 0.0 && row.value <= row.kind.value_max().unwrap_or(VALUE_MAX));
+                prop_assert!(row.value >= 0.0 && row.value <= row.kind.value_max());
                 prop_assert!(row.status == 0 || (100..=599).contains(&row.status));
                 prop_assert!(!row.endpoint.is_empty() && !row.endpoint.chars().any(char::is_control));
                 prop_assert!((window.from..=window.to).contains(&row.timestamp));

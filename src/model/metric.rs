@@ -1,6 +1,15 @@
 //! Metric types with their units, and the measurement on its way from the ingest API to the database.
 
-use super::{Key, MetricId, ProjectId, Timestamp};
+use super::{Key, MetricId, ProjectId, Timestamp, sketch::VALUE_MAX};
+
+/// The direction in which values of a type get better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GoodDirection {
+    /// Lower values are better, as of durations.
+    Lower,
+    /// Higher values are better, as of hit rates.
+    Higher,
+}
 
 /// The type of a measurement. A closed set, because a type determines the unit and the good direction of its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,7 +65,7 @@ impl MetricType {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// The unit of every value of this type.
+    /// The unit of every value of this type; empty for [`Self::Custom`], whose unit only the sender knows.
     pub const fn unit(self) -> &'static str {
         match self {
             Self::PageLoad | Self::ApiResponse | Self::Database => "ms",
@@ -65,11 +74,32 @@ impl MetricType {
         }
     }
 
-    /// The maximum value, if there is one.
-    pub const fn value_max(self) -> Option<f64> {
+    /// The unit that values of several types share; `None` for types of different units, or without a type.
+    pub fn common_unit(kinds: &[Self]) -> Option<&'static str> {
+        let (first, others) = kinds.split_first()?;
+        others.iter().all(|kind| kind.unit() == first.unit()).then(|| first.unit())
+    }
+
+    /// The direction in which values get better; `None` for [`Self::Custom`], about which only the sender knows.
+    pub const fn good_direction(self) -> Option<GoodDirection> {
         match self {
-            Self::CacheHit => Some(100.0),
-            _ => None,
+            Self::PageLoad | Self::ApiResponse | Self::Database => Some(GoodDirection::Lower),
+            Self::CacheHit => Some(GoodDirection::Higher),
+            Self::Custom => None,
+        }
+    }
+
+    /// The direction in which values of several types get better; `None` for types that differ or are not known.
+    pub fn common_direction(kinds: &[Self]) -> Option<GoodDirection> {
+        let (first, others) = kinds.split_first()?;
+        first.good_direction().filter(|one| others.iter().all(|kind| kind.good_direction() == Some(*one)))
+    }
+
+    /// The largest value that is accepted.
+    pub const fn value_max(self) -> f64 {
+        match self {
+            Self::CacheHit => 100.0,
+            _ => VALUE_MAX,
         }
     }
 }
@@ -141,5 +171,23 @@ mod tests {
         }
         assert_eq!(MetricType::from_code(-1), None);
         assert_eq!(MetricType::from_code(5), None);
+    }
+
+    #[test]
+    fn types_that_agree_share_a_unit_and_a_direction() {
+        use MetricType::{ApiResponse, CacheHit, Custom, PageLoad};
+        for (kinds, unit, direction) in [
+            (&[][..], None, None),
+            (&[PageLoad], Some("ms"), Some(GoodDirection::Lower)),
+            (&MetricType::DURATIONS, Some("ms"), Some(GoodDirection::Lower)),
+            (&[CacheHit, CacheHit], Some("%"), Some(GoodDirection::Higher)),
+            (&[ApiResponse, CacheHit], None, None),
+            (&[Custom], Some(""), None),
+            (&[ApiResponse, Custom], None, None),
+            (&MetricType::ALL, None, None),
+        ] {
+            assert_eq!(MetricType::common_unit(kinds), unit, "{kinds:?}");
+            assert_eq!(MetricType::common_direction(kinds), direction, "{kinds:?}");
+        }
     }
 }

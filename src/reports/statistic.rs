@@ -3,7 +3,7 @@
 use sea_orm::sea_query::{Expr, ExprTrait, Func};
 
 use super::Stats;
-use crate::model::MetricType;
+use crate::model::{GoodDirection, MetricType};
 
 /// A statistic of a set of measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,9 +44,13 @@ pub enum WorstValue {
 }
 
 impl WorstValue {
-    /// The worst end for values of these metric types: the lowest for cache hits alone, else the highest.
+    /// The worst end for values of these metric types: the lowest if higher values are better in all of them, else the
+    /// highest.
     pub fn of_values(kinds: &[MetricType]) -> Self {
-        if kinds == [MetricType::CacheHit] { Self::Lowest } else { Self::Highest }
+        match MetricType::common_direction(kinds) {
+            Some(GoodDirection::Higher) => Self::Lowest,
+            Some(GoodDirection::Lower) | None => Self::Highest,
+        }
     }
 }
 

@@ -133,6 +133,7 @@ cases! {
         metrics_refused
         node_metric
         organization_reports
+        metric_types
         performance_summary
         project_metric_stats
         slowest_endpoints

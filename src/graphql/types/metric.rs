@@ -2,7 +2,10 @@
 
 use async_graphql::{Context, Description, ID, Object};
 
-use super::{Project, Release, metric_type::MetricType};
+use super::{
+    Project, Release,
+    metric_type::{MetricDirection, MetricType},
+};
 use crate::{
     engine::rows::One,
     error::Result,
@@ -64,6 +67,11 @@ impl Metric {
     /// Unit of the value: `ms`, `%`, or empty for `CUSTOM`.
     async fn unit(&self) -> &'static str {
         self.measurement.kind.unit()
+    }
+
+    /// Direction in which values of this type get better. Null for `CUSTOM`.
+    async fn direction(&self) -> Option<MetricDirection> {
+        self.measurement.kind.good_direction().map(MetricDirection::from)
     }
 
     /// Path or name of the measured endpoint: a route, page, query or cache.

@@ -6,7 +6,7 @@ use async_graphql::{Context, Description, Enum, InputType, Object, SelectionFiel
 
 use super::{
     accuracy::{Accuracy, StatisticsSubject},
-    metric_type::MetricType,
+    metric_type::{MetricDirection, MetricType},
 };
 use crate::{
     engine::spelling,
@@ -15,7 +15,7 @@ use crate::{
         scalars::{Duration, Long},
         selection, sizes,
     },
-    model::{Timestamp, sketch::Quantile},
+    model::{self, Timestamp, sketch::Quantile},
     reports::{self, FilledBucket, HistogramBar, StatisticsNeeded, Stats},
 };
 
@@ -310,6 +310,11 @@ impl PerformanceSummary {
     #[graphql(name = "type")]
     async fn kind(&self) -> MetricType {
         self.kind
+    }
+
+    /// Direction in which the values get better. Null for `CUSTOM`.
+    async fn direction(&self) -> Option<MetricDirection> {
+        model::MetricType::from(self.kind).good_direction().map(MetricDirection::from)
     }
 
     /// Number of measurements.

@@ -75,7 +75,7 @@ impl World {
                     kind,
                     ts: START.plus_micros(rng.random_range(0..minutes * MINUTE_MICROS)),
                     id: MetricId(i64::try_from(index).unwrap() + 1),
-                    value: kind.value_max().map_or(value, |max| value.min(max)),
+                    value: value.min(kind.value_max()),
                     endpoint: endpoint_id(project, place),
                     path: PATHS[place],
                     status: *[0, 200, 200, 204, 399, 400, 404, 500].choose(&mut rng).unwrap(),
