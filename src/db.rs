@@ -22,6 +22,7 @@ pub mod statement;
 mod stock;
 pub mod sum;
 mod taken;
+mod temporary_files;
 mod watch;
 
 pub use column::column;

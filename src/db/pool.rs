@@ -29,6 +29,7 @@ use super::{
     session::{Session, StatementCount},
     statement::StatementLog,
     stock::Stock,
+    temporary_files,
 };
 use crate::{
     config,
@@ -157,7 +158,12 @@ impl Database {
         // A connection opens the log with its first query.
         sqlx::query("SELECT count(*) FROM sqlite_master").fetch_one(&mut keeper).await?;
         let watch = FileWatch::begin(&file)?;
-        let connect = connect.pragma("query_only", "ON").pragma("cache_size", READ_CACHE);
+        let temp_store = temporary_files::place(&mut keeper).await;
+        let connect = connect
+            .pragma("query_only", "ON")
+            .pragma("cache_size", READ_CACHE)
+            // A question may sort every measurement of its window.
+            .pragma("temp_store", temp_store);
         let count = reader_count(settings.read_connections);
         let source = Source::Sqlite(connect, watch.clone());
         let read = Stock::new(source, count, settings.acquire_timeout, Duration::MAX);

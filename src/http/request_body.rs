@@ -40,7 +40,8 @@ pub async fn read(in_flight: &Arc<InFlight>, body: Body, limit: usize) -> Result
     if declared.is_some_and(|bytes| bytes > u64::try_from(limit).unwrap_or(u64::MAX)) {
         return Err(refused(body, limit).await);
     }
-    let mut whole = Vec::new();
+    // Memory that is reserved takes no room before it is written to; growing by halves would copy, and leave the halves behind.
+    let mut whole = Vec::with_capacity(declared.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0));
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(|broken| match broken {
             Broken::Early => (StatusCode::BAD_REQUEST, Error::input("body", broken.to_string())),
@@ -49,11 +50,6 @@ pub async fn read(in_flight: &Arc<InFlight>, body: Body, limit: usize) -> Result
         if whole.len() + piece.len() > limit {
             drop(whole);
             return Err(refused(body, limit).await);
-        }
-        if whole.capacity() - whole.len() < piece.len() {
-            // Not at once for all that is declared, and never for more.
-            let rest = declared.unwrap_or(u64::MAX).saturating_sub(whole.len() as u64);
-            whole.reserve_exact(piece.len().max(whole.len().min(usize::try_from(rest).unwrap_or(usize::MAX))));
         }
         whole.extend_from_slice(&piece);
     }
