@@ -23,7 +23,8 @@ section! {
         /// Bytes of a measurement's name and of its release version. At most 2000.
         tag_bytes_max: usize = 200,
         /// Replaces ids in the paths of `API_RESPONSE` and `PAGE_LOAD` by `:id` and drops the query string, so that
-        /// `/orders/17?page=2` is stored as `/orders/:id`.
+        /// `/orders/17?page=2` is stored as `/orders/:id`. Decodes percent-encoded text, and writes the parameters
+        /// `{name}`, `<name>` and `[name]` as `:name`.
         endpoint_templates: bool = true,
         /// Endpoints of one project. Measurements of further endpoints are stored under `__other__`. At most 100000.
         endpoints_max: usize = 1_000,

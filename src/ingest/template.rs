@@ -2,10 +2,18 @@
 //! becomes `GET /orders/:id`. Pure and idempotent.
 //!
 //! Segments that are a number, a UUID or a hex string are replaced, and long ones of these within a segment
-//! (`invoice-20260131.pdf` becomes `invoice-:id.pdf`). Text without `/` is not a path and stays unchanged.
+//! (`invoice-20260131.pdf` becomes `invoice-:id.pdf`). Percent-encoded and plain text have one spelling ([`escapes`]), and so
+//! have the parameters of web frameworks ([`parameters`]). Text without `/` is not a path and stays unchanged.
+
+pub mod escapes;
+mod parameters;
 
 use std::borrow::Cow;
 
+use self::{
+    escapes::{ESCAPE_LENGTH, decoded, escape},
+    parameters::{is_optional_mark, parameter},
+};
 use crate::model::MetricType;
 
 /// The replacement of an id.
@@ -25,15 +33,16 @@ pub const fn is_path(kind: MetricType) -> bool {
     matches!(kind, MetricType::ApiResponse | MetricType::PageLoad)
 }
 
-/// Replaces every id by the placeholder and removes the query string.
+/// Replaces every id by the placeholder, gives escapes and parameters one spelling, and removes the query string.
 pub fn template(endpoint: &str) -> Cow<'_, str> {
     let path = without_query(endpoint);
     if !path.contains('/') {
         return Cow::Borrowed(endpoint);
     }
-    if !path.bytes().any(|byte| byte.is_ascii_digit()) {
+    if !path.bytes().any(|byte| byte.is_ascii_digit() || matches!(byte, b'%' | b'{' | b'<' | b'[')) {
         return Cow::Borrowed(path);
     }
+    let path = decoded(path);
     let mut made = String::with_capacity(path.len());
     for (place, segment) in path.split('/').enumerate() {
         if place > 0 {
@@ -52,7 +61,8 @@ pub fn template(endpoint: &str) -> Cow<'_, str> {
 
 /// Cuts at `?`, and at `#` unless the route of a single-page application follows (`#/`, `#!/`).
 fn without_query(endpoint: &str) -> &str {
-    let path = endpoint.split_once('?').map_or(endpoint, |(path, _)| path);
+    let mut marks = endpoint.match_indices('?').map(|(at, _)| at);
+    let path = marks.find(|at| !is_optional_mark(endpoint, *at)).map_or(endpoint, |at| &endpoint[..at]);
     match path.split_once('#') {
         Some((before, fragment)) if !fragment.starts_with('/') && !fragment.starts_with("!/") => before,
         _ => path,
@@ -69,8 +79,17 @@ fn push_segment(made: &mut String, segment: &str) {
         let length = match first {
             'a'..='z' | 'A'..='Z' | '0'..='9' => part(rest),
             other => {
-                made.push(other);
-                rest = &rest[other.len_utf8()..];
+                let length = if let Some((name, length)) = parameter(rest).filter(|(name, _)| !has_long_id(name)) {
+                    made.push(':');
+                    made.push_str(name);
+                    length
+                } else {
+                    // The digits of an escape are no part of an id.
+                    let length = escape(rest).map_or(other.len_utf8(), |_| ESCAPE_LENGTH);
+                    made.push_str(&rest[..length]);
+                    length
+                };
+                rest = &rest[length..];
                 continue;
             }
         };
@@ -98,6 +117,11 @@ fn is_id(segment: &str) -> bool {
 fn is_long_id(part: &str) -> bool {
     let is_number = part.len() >= NUMBER_DIGITS_MIN && part.bytes().all(|byte| byte.is_ascii_digit());
     is_number || (part.len() >= HEX_PART_MIN && is_hex(part))
+}
+
+/// True if a part of a parameter's name would be replaced itself.
+fn has_long_id(name: &str) -> bool {
+    is_uuid(name) || name.split(|character: char| !character.is_ascii_alphanumeric()).any(is_long_id)
 }
 
 /// Hex digits, at least one of them not a letter: `facade` and `decade` are words.
@@ -138,6 +162,23 @@ mod tests {
             ("/api/v2/b2b/facade/decade", "/api/v2/b2b/facade/decade"),
             ("/sizes/640x480/page-2", "/sizes/640x480/page-2"),
             ("/straße/12", "/straße/:id"),
+            ("/stra%C3%9fe/%31%32", "/straße/:id"),
+            ("GET /caf%C3%A9?q=%20", "GET /café"),
+            ("GET /files/my%20report.pdf", "GET /files/my report.pdf"),
+            ("/groups/a%2fb/%3F", "/groups/a%2Fb/%3F"),
+            ("/files/x%2F0123456789abcdef", "/files/x%2F:id"),
+            ("/%e4/%zz/100%", "/%E4/%zz/100%"),
+            ("GET /orders/{id}", "GET /orders/:id"),
+            ("GET /orders/<id>", "GET /orders/:id"),
+            ("GET /orders/[id]", "GET /orders/:id"),
+            ("GET /orders/%7Bid%7D/%5bid%5d/%3Cint:id%3e/%3aid", "GET /orders/:id/:id/:id/:id"),
+            ("/orders/{orderId:[0-9]+}/items/<uuid:item_id>?x={y}", "/orders/:orderId/items/:item_id"),
+            ("/orders/{id?}", "/orders/:id"),
+            ("/orders/:id?", "/orders/:id"),
+            ("/docs/[[...slug]]", "/docs/:slug"),
+            ("/invoices/invoice-{id}.pdf", "/invoices/invoice-:id.pdf"),
+            ("http://[::1]:8080/orders/7", "http://[::1]:8080/orders/:id"),
+            ("/a/{}/{1}/[a b]/{0123456789abcdef}", "/a/{}/{1}/[a b]/{:id}"),
             ("/orders/:id", "/orders/:id"),
             ("orders/7", "orders/:id"),
             ("/", "/"),
@@ -153,7 +194,7 @@ mod tests {
     proptest! {
         #[test]
         fn templates_are_idempotent_and_bounded_in_length(
-            endpoint in "([A-Z]{3,6} )?(/?([a-f0-9]{1,20}|[a-z]{1,8}|[0-9]{1,12}|[-._~%:ä?#]{1,2}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})){0,8}"
+            endpoint in "([A-Z]{3,6} )?(/?([a-f0-9]{1,20}|[a-z]{1,8}|[0-9]{1,12}|[-._~%:ä?#<>\\[\\]]{1,2}|%[0-9a-fA-F]{2}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})){0,8}"
         ) {
             let once = template(&endpoint).into_owned();
             prop_assert_eq!(template(&once), once.as_str());
@@ -164,6 +205,14 @@ mod tests {
                 prop_assert!(!once.contains('?'));
                 prop_assert!(!once.split('/').skip(1).any(is_id), "{}", once);
             }
+        }
+
+        #[test]
+        fn templates_of_escapes_and_parameters_are_idempotent(
+            endpoint in "/([{}<>\\[\\]%:/?]|%[0-9a-fA-F]{2}|%7[bBdD]|%5[bBdD]|[a-f0-9]{1,17}|id){0,12}"
+        ) {
+            let once = template(&endpoint).into_owned();
+            prop_assert_eq!(template(&once), once.as_str());
         }
 
         #[test]

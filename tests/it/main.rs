@@ -84,6 +84,7 @@ mod ingest {
     mod faults;
     pub mod http_api;
     mod late_rows;
+    mod spellings;
 }
 
 /// Background work.

@@ -35,7 +35,8 @@ pub struct MetricInput {
     /// 10^12).
     pub value: f64,
     /// Path or name of the endpoint: a route, page, query or cache. 1 to 500 bytes. Ids in the paths of `API_RESPONSE`
-    /// and `PAGE_LOAD` are replaced by `:id`.
+    /// and `PAGE_LOAD` are replaced by `:id`, percent-encoded text is decoded, and parameters such as `{name}`, `<name>` and
+    /// `[name]` become `:name`.
     pub endpoint: String,
     /// HTTP status, 100 to 599. Omit it, or send 0, for none.
     pub status_code: Option<i32>,

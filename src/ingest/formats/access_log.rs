@@ -3,6 +3,8 @@
 //!
 //! The duration is the first unquoted number after the quoted fields, or the number after `rt=` or `request_time=`.
 
+mod request;
+
 use super::record::ParsedRow;
 use crate::{
     ingest::submission::{Candidate, FieldError},
@@ -38,10 +40,7 @@ pub fn parse(line: &[u8], unit: TimeUnit) -> Result<ParsedRow, FieldError> {
     let timestamp = time(parts.time).ok_or_else(|| {
         FieldError::new("timestamp", format!("`{}` is not a time such as 31/Jan/2026:12:00:00 +0000", parts.time))
     })?;
-    let endpoint = endpoint(parts.request).ok_or_else(|| {
-        let request: String = parts.request.chars().take(64).collect();
-        FieldError::new("endpoint", format!("`{request}` is not a request such as GET /orders HTTP/1.1"))
-    })?;
+    let endpoint = request::endpoint(parts.request)?;
     let status = parts.status.parse().map_err(|_| {
         FieldError::new(
             "statusCode",
@@ -110,14 +109,6 @@ fn time(text: &str) -> Option<Timestamp> {
     }
 }
 
-fn endpoint(request: &str) -> Option<String> {
-    let mut words = request.split(' ');
-    let (method, target) = (words.next()?, words.next()?);
-    let is_method = !method.is_empty() && method.len() <= 16 && method.bytes().all(|byte| byte.is_ascii_uppercase());
-    let is_protocol = words.next().is_none_or(|protocol| protocol.starts_with("HTTP/"));
-    (is_method && is_protocol && !target.is_empty() && words.next().is_none()).then(|| format!("{method} {target}"))
-}
-
 /// The duration in milliseconds.
 fn request_time(rest: &str, unit: TimeUnit) -> Option<f64> {
     // Skips the number of bytes sent (`-` for none).
@@ -179,7 +170,7 @@ mod tests {
             let candidate = read(&format!("{HEAD}{rest}")).unwrap();
             assert_eq!(candidate.value.to_bits(), f64::to_bits(value), "{rest}: {}", candidate.value);
             assert_eq!((candidate.status, candidate.timestamp), (Some(200), Some(moment)));
-            assert_eq!(candidate.endpoint, "GET /orders/17?x=\\\"y\\\"");
+            assert_eq!(candidate.endpoint, "GET /orders/17?x=\"y\"");
         }
         let iso = read("::1 - me [2026-01-31T13:00:00+01:00] \"PUT /a HTTP/2.0\" 204 0 \"-\" \"-\" 0.001").unwrap();
         assert_eq!((iso.timestamp, &*iso.endpoint), (Some(moment), "PUT /a"));
