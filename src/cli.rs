@@ -11,6 +11,7 @@ mod first_look;
 mod import;
 mod log_queue;
 mod migrate;
+mod output;
 mod schema;
 mod seed;
 mod serve;

@@ -14,6 +14,7 @@ use self::{progress::Progress, rejects::Rejects, source::Text};
 use super::{
     arguments::{Import, ImportFormat},
     failure::Failure,
+    output,
     signals::Signals,
 };
 use crate::{
@@ -216,15 +217,15 @@ impl ImportRun {
     }
 
     /// Prints the result. Refused rows are a failure, so that scripts notice them.
-    #[expect(clippy::print_stderr, reason = "the result is shown to the person at the terminal")]
     fn end(mut self, summary: &Summary, verb: &str) -> Result<(), Failure> {
         self.rejects.finish()?;
         self.progress.clear();
         let Summary { accepted, repeated, rejected, errors, .. } = summary;
         let before = if *repeated > 0 { format!(", {repeated} of them by an earlier run") } else { String::new() };
-        eprintln!("{accepted} metrics {verb}{before}, {rejected} refused, {}", self.progress.rate(self.index));
+        let rate = self.progress.rate(self.index);
+        output::say(&format!("{accepted} metrics {verb}{before}, {rejected} refused, {rate}"));
         for error in errors.iter().take(SHOWN) {
-            eprintln!("  row {}: {}", error.index + 1, error.error);
+            output::say(&format!("  row {}: {}", error.index + 1, error.error));
         }
         match rejected {
             0 if self.index == 0 => Err(Failure::Data("the file contains no rows".to_owned())),

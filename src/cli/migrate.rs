@@ -1,6 +1,8 @@
 //! `perfgraph migrate`: applies, reverts or lists migrations of the database schema.
 
-use super::{arguments::Migrate, failure::Failure};
+use std::fmt::Write;
+
+use super::{arguments::Migrate, failure::Failure, output};
 use crate::{
     config::Config,
     db::{Database, Instance, migrate},
@@ -9,7 +11,6 @@ use crate::{
 
 /// Applies, reverts or lists migrations. An SQLite file is changed only while no other process works on it; the list can be
 /// read beside a server.
-#[expect(clippy::print_stdout, reason = "data goes to standard output")]
 pub async fn run(config: &Config, command: &Migrate) -> Result<(), Failure> {
     let mut instance = match Instance::claim(&config.database, config.server.node) {
         Err(Error::Unavailable { .. }) if matches!(command, Migrate::Status) => None,
@@ -25,12 +26,14 @@ pub async fn run(config: &Config, command: &Migrate) -> Result<(), Failure> {
         Migrate::Down { steps } => migrate::down(&database, Some(*steps)).await?,
         Migrate::Status => {}
     }
+    let mut list = String::new();
     for change in migrate::status(&database).await? {
-        println!("{} {}", if change.is_applied { "applied" } else { "missing" }, change.name);
+        // Writing to a string cannot fail.
+        let _ = writeln!(list, "{} {}", if change.is_applied { "applied" } else { "missing" }, change.name);
     }
     match &mut instance {
         Some(instance) => instance.close(&database).await,
         None => database.close().await,
     }
-    Ok(())
+    output::print(&list)
 }

@@ -1,16 +1,12 @@
 //! `perfgraph schema`: prints the GraphQL schema, or compares it with a file.
 
-use super::{arguments::Schema, failure::Failure};
+use super::{arguments::Schema, failure::Failure, output};
 use crate::graphql::schema;
 
 /// Runs the command.
-#[expect(clippy::print_stdout, reason = "data goes to standard output")]
 pub fn run(command: &Schema) -> Result<(), Failure> {
     match command {
-        Schema::Print => {
-            print!("{}", schema::sdl());
-            Ok(())
-        }
+        Schema::Print => output::print(&schema::sdl()),
         Schema::Check { file } => {
             let text = std::fs::read_to_string(file)
                 .map_err(|error| Failure::Data(format!("{} cannot be read: {error}", file.display())))?;

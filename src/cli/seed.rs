@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{
     arguments::{Seed, SeedSize},
     failure::Failure,
+    output,
 };
 use crate::{
     app::Core,
@@ -21,7 +22,6 @@ use crate::{
 const LINE_INTERVAL_MS: f64 = 5_000.0;
 
 /// Fills the database.
-#[expect(clippy::print_stderr, reason = "progress is shown to the person at the terminal")]
 pub async fn run(config: &Config, command: &Seed) -> Result<(), Failure> {
     let until =
         command.until.map_or_else(|| Clock::system().now(), |until| Timestamp::from_micros(until.as_microsecond()));
@@ -46,14 +46,18 @@ pub async fn run(config: &Config, command: &Seed) -> Result<(), Failure> {
         bar.set_position(rows);
         if bar.is_hidden() && watch.elapsed_ms() - last_line > LINE_INTERVAL_MS {
             last_line = watch.elapsed_ms();
-            eprintln!("{rows} of about {total} metrics, {:.0} a second", rate(rows, &watch));
+            output::say(&format!("{rows} of about {total} metrics, {:.0} a second", rate(rows, &watch)));
         }
     })
     .await;
     bar.finish_and_clear();
     core.close().await;
     let rows = filled?;
-    eprintln!("{rows} metrics in {:.1} s, {:.0} a second", watch.elapsed_ms() / 1_000.0, rate(rows, &watch));
+    output::say(&format!(
+        "{rows} metrics in {:.1} s, {:.0} a second",
+        watch.elapsed_ms() / 1_000.0,
+        rate(rows, &watch)
+    ));
     Ok(())
 }
 

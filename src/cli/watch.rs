@@ -25,7 +25,7 @@ use self::{
     screen::Screen,
     table::Table,
 };
-use super::{arguments::Watch, failure::Failure};
+use super::{arguments::Watch, failure::Failure, output};
 use crate::{clock::Clock, model::timestamp};
 
 /// First and maximum delay before reconnecting. The delay doubles with each attempt.
@@ -133,12 +133,11 @@ impl View {
         lines.iter().try_for_each(|line| term.write_line(line))
     }
 
-    #[expect(clippy::print_stderr, reason = "a message for the person at the terminal")]
     fn say(&mut self, text: &str) {
         match &mut self.screen {
             // If the terminal is gone, writing the next table fails.
             Some(screen) => drop(screen.note(text)),
-            None => eprintln!("perfgraph: {text}"),
+            None => output::say(&format!("perfgraph: {text}")),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::source::Text;
-use crate::clock::Stopwatch;
+use crate::{cli::output, clock::Stopwatch};
 
 /// Interval of progress lines if there is no terminal for a progress bar, in milliseconds.
 const LINE_INTERVAL_MS: f64 = 5_000.0;
@@ -34,7 +34,6 @@ impl Progress {
     }
 
     /// Shows that this number of rows is done.
-    #[expect(clippy::print_stderr, reason = "progress is shown to the person at the terminal")]
     pub fn show(&mut self, rows: u64) {
         let read = self.read.load(Ordering::Relaxed);
         self.bar.set_position(read);
@@ -42,7 +41,7 @@ impl Progress {
         if self.bar.is_hidden() && self.watch.elapsed_ms() - self.last_line > LINE_INTERVAL_MS {
             self.last_line = self.watch.elapsed_ms();
             let of = self.size.map_or_else(String::new, |size| format!("{} % of the file, ", 100 * read / size.max(1)));
-            eprintln!("{of}{}", self.rate(rows));
+            output::say(&format!("{of}{}", self.rate(rows)));
         }
     }
 

@@ -1,6 +1,6 @@
 //! The program as it is started: what it prints, how it ends, and what it keeps when it is ended by force.
 
-use std::time::Duration;
+use std::{process::Stdio, time::Duration};
 
 use perfgraph::{db::Backend, graphql::schema};
 use serde_json::{Value, json};
@@ -170,6 +170,33 @@ async fn config_print_is_a_configuration() {
     std::fs::write(folder.path().join("perfgraph.toml"), &printed.stdout).unwrap();
     let ended = run(command(folder.path(), &["migrate", "status"])).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+/// The writing end of a pipe whose reader has gone.
+fn unread() -> Stdio {
+    std::io::pipe().unwrap().1.into()
+}
+
+/// The exit code of a command, and its messages if standard error is a pipe that is read.
+async fn ended(mut command: Command, stdout: Stdio, stderr: Stdio) -> (Option<i32>, String) {
+    let child = command.stdout(stdout).stderr(stderr).spawn().unwrap();
+    let output = timeout(PATIENCE, child.wait_with_output()).await.expect("the command ends in time").unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_has_gone_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&["migrate", "status"][..], &["migrate", "up"], &["config", "print"], &["schema", "print"]] {
+        let ended = ended(command(folder.path(), arguments), unread(), Stdio::piped()).await;
+        assert_eq!((ended.0, ended.1.contains("panic")), (Some(0), false), "{arguments:?}: {}", ended.1);
+    }
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let (code, said) = ended(command(folder.path(), &["schema", "print"]), full.into(), Stdio::piped()).await;
+    assert!(code == Some(1) && said.contains("standard output cannot be written"), "{code:?} {said}");
+    // Messages that nobody reads.
+    let seed = command(folder.path(), &["seed", "--size", "small", "--until", "2026-11-01T12:00:00Z"]);
+    assert_eq!(ended(seed, Stdio::null(), unread()).await.0, Some(0));
 }
 
 const TABLES: [&str; 9] = [
