@@ -1,12 +1,9 @@
 //! The question of a report: a set of measurements, as plain values. No SQL, no database.
 
-use crate::{
-    error::{Error, Result},
-    model::{
-        Key, MetricType, OrganizationId, ProjectId, TimeRange, Timestamp,
-        filter::TextFilter,
-        timestamp::{HOUR_MICROS, MINUTE_MICROS},
-    },
+use crate::model::{
+    Key, MetricType, OrganizationId, ProjectId, TimeRange, Timestamp,
+    filter::TextFilter,
+    timestamp::{HOUR_MICROS, MINUTE_MICROS},
 };
 
 /// Windows until now of at least this length are aligned to whole minutes.
@@ -71,17 +68,6 @@ impl Question {
     /// All measurements of the last 24 hours: the question of a report without a filter.
     pub fn recent(now: Timestamp) -> Self {
         Self::over(until_now(WINDOW_DEFAULT_MICROS, now))
-    }
-
-    /// The same question about one metric type.
-    ///
-    /// # Errors
-    /// The question names types already.
-    pub fn of_type(self, kind: MetricType) -> Result<Self> {
-        if self.kinds.is_empty() {
-            return Ok(Self { kinds: vec![kind], ..self });
-        }
-        Err(Error::input("filter.types", "is not allowed here; `type` selects the type"))
     }
 
     /// True when a condition is on a column that rollups do not have.

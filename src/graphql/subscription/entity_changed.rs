@@ -13,7 +13,10 @@ use crate::{
         node::NodeId,
         scalars::StreamCursor,
         sizes,
-        types::entity_change::{ChangeKind, EntityChange},
+        types::{
+            entity_change::{ChangeKind, EntityChange},
+            filter::matches_nothing,
+        },
     },
     live::{
         CursorPurpose,
@@ -39,12 +42,16 @@ impl EntityChangedSubscription {
         &self,
         context: &Context<'a>,
         #[graphql(desc = "The id of the organization.")] organization_id: ID,
-        #[graphql(desc = "Returns only changes of these kinds. Defaults to all kinds.")] kinds: Option<Vec<ChangeKind>>,
+        #[graphql(desc = "Returns only changes of these kinds. Defaults to all kinds. An error for an empty list.")]
+        kinds: Option<Vec<ChangeKind>>,
         #[graphql(desc = "Resumes after this cursor: changes since then are delivered first.")] after: Option<
             StreamCursor,
         >,
     ) -> Result<impl Stream<Item = Result<EntityChange>> + 'a> {
         let organization = named(&organization_id)?;
+        if kinds.as_ref().is_some_and(Vec::is_empty) {
+            return Err(matches_nothing("kinds"));
+        }
         let kinds = kinds.unwrap_or_default().into_iter().map(Into::into).collect();
         watch(request(context)?, ChangeFilter { organization, entity: None, kinds }, after).await
     }

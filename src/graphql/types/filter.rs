@@ -7,7 +7,7 @@ pub mod nested;
 use async_graphql::InputObject;
 
 pub use directory::{EmployeeFilter, OrganizationFilter, ProjectFilter};
-pub use metric::{MetricFilter, StreamFilter, question, stream};
+pub use metric::{MetricFilter, StreamFilter, matches_nothing, question, stream};
 
 use crate::{
     engine::directives,

@@ -211,6 +211,13 @@ on_both_databases! {
             (stream(&format!("filter: {{ {within}, projectIds: [\"{foreign}\"] }}")), "BAD_USER_INPUT"),
             (stream(&format!("filter: {{ {within}, projectIds: [\"{project}\", \"{foreign}\"] }}")), "BAD_USER_INPUT"),
         ];
+        for list in ["projectIds", "types", "endpoints"] {
+            let nothing = format!("filter: {{ {within}, {list}: [] }}");
+            cases.push((stream(&nothing), "BAD_USER_INPUT"));
+            cases.push((window(&format!("{nothing}, {minute}")), "BAD_USER_INPUT"));
+            cases.push((ranking(&nothing), "BAD_USER_INPUT"));
+        }
+        cases.push((format!("entityChanged(organizationId: \"{one}\", kinds: []) {{ cursor }}"), "BAD_USER_INPUT"));
         for nobody in [&unknown, "nonsense"] {
             cases.push((stream(&projects(&[&project, nobody])), "NOT_FOUND"));
             cases.push((window(&format!("{}, {minute}", projects(&[nobody]))), "NOT_FOUND"));

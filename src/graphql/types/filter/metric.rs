@@ -67,7 +67,7 @@ pub struct MetricFilter {
     /// The id of the organization that the measurements were recorded in. Defaults to all organizations, except for that
     /// of the server itself (`Organization.isInternal`). An unknown id matches nothing.
     pub organization_id: Option<ID>,
-    /// Types of the measurements. Defaults to all types, also for an empty list.
+    /// Types of the measurements. Defaults to all types. An empty list matches nothing.
     pub types: Option<Vec<MetricType>>,
     /// Conditions on the path of the endpoint.
     pub endpoint: Option<StringFilter>,
@@ -95,19 +95,19 @@ pub struct MetricFilter {
 }
 
 /// Conditions on the measurements of a stream or of a live window. All given conditions must hold; one that is null is
-/// an error. An unknown id is an error with the code `NOT_FOUND`.
+/// an error. An empty list, which nothing matches, is an error, too, and so is an unknown id, with the code `NOT_FOUND`.
 #[derive(Clone, Debug, InputObject)]
 #[graphql(directive = directives::conditions::apply())]
 pub struct StreamFilter {
-    /// Ids of projects that the measurements were recorded for. Defaults to all projects, also for an empty list, except
-    /// for those of the server itself (`Project.isInternal`). An error if one is not a project of `organizationId`.
+    /// Ids of projects that the measurements were recorded for. Defaults to all projects, except for those of the server
+    /// itself (`Project.isInternal`). An error if one is not a project of `organizationId`.
     pub project_ids: Option<Vec<ID>>,
     /// The id of the organization that the measurements were recorded in. Defaults to all organizations that the caller
     /// can access, except for that of the server itself (`Organization.isInternal`).
     pub organization_id: Option<ID>,
-    /// Types of the measurements. Defaults to all types, also for an empty list.
+    /// Types of the measurements. Defaults to all types.
     pub types: Option<Vec<MetricType>>,
-    /// Exact paths of the endpoints. Defaults to all endpoints, also for an empty list.
+    /// Exact paths of the endpoints. Defaults to all endpoints.
     pub endpoints: Option<Vec<String>>,
     /// Smallest value to match, inclusive, in the unit of the measurement.
     pub min_value: Option<f64>,
@@ -162,6 +162,8 @@ pub async fn question(request: &RequestContext, filter: Option<MetricFilter>) ->
     let versions = ("releaseVersions", filter.release_versions);
     let versions = spelling::either("filter.", versions, ("releases", filter.releases))?;
     let projects = match (filter.project_ids, filter.organization_id) {
+        // The question has no other word for no type at all.
+        _ if filter.types.as_ref().is_some_and(Vec::is_empty) => Projects::Keys(Vec::new()),
         (None, None) => Projects::All,
         (None, Some(id)) => Projects::Organizations(vec![organization(&id)]),
         (Some(ids), organization_id) => {
@@ -212,11 +214,19 @@ async fn of_release(request: &RequestContext, question: Question, id: &ID) -> Re
     })
 }
 
-/// The filter of a stream. An unknown id is an error: a stream that can never push anything is a mistake of the caller.
+/// The filter of a stream. A stream that can never push anything is a mistake of the caller.
 ///
 /// # Errors
-/// [`Error::NotFound`] naming the argument.
+/// [`Error::Input`] naming a list that is empty, [`Error::NotFound`] naming the id that is none.
 pub fn stream(filter: StreamFilter) -> Result<live::Filter> {
+    let lists = [
+        ("filter.projectIds", filter.project_ids.as_ref().map(Vec::len)),
+        ("filter.types", filter.types.as_ref().map(Vec::len)),
+        ("filter.endpoints", filter.endpoints.as_ref().map(Vec::len)),
+    ];
+    if let Some((field, _)) = lists.into_iter().find(|(_, length)| *length == Some(0)) {
+        return Err(matches_nothing(field));
+    }
     let mut projects = Vec::new();
     for id in filter.project_ids.unwrap_or_default() {
         projects.push(NodeId::project(&id).ok_or_else(|| Error::not_found("a project in filter.projectIds"))?);
@@ -238,6 +248,11 @@ pub fn stream(filter: StreamFilter) -> Result<live::Filter> {
 
 fn kinds(types: Option<Vec<MetricType>>) -> Vec<model::MetricType> {
     types.unwrap_or_default().into_iter().map(Into::into).collect()
+}
+
+/// The refusal of an empty list in a stream.
+pub fn matches_nothing(field: &str) -> Error {
+    Error::input(field, "is empty, and nothing matches an empty list; leave it out for all")
 }
 
 /// The decoded id. An id that is none of an organization matches nothing, like the id of a deleted one.
