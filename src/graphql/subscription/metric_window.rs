@@ -46,12 +46,12 @@ impl MetricWindowSubscription {
         filter: StreamFilter,
         #[graphql(desc = "Length of the window, for example `PT5M` (up to `PT24H`).")] window: Duration,
         #[graphql(
-            desc = "Interval between two windows, from `PT0.5S` up to the length of the window (default `PT1S`). An \
+            desc = "Interval between two windows, from `PT0.5S` up to the length of the window. Defaults to `PT1S`, or \
+                    to the next longer round interval that fits the window: `PT10S` for one hour, `PT5M` for a day. An \
                     error if `window / gcd(window, every)` exceeds 600. An interval that divides `window` into at \
-                    most 600 parts is always allowed, such as `PT6S` for one hour.",
-            default_with = "Duration(WindowRequest::EVERY_DEFAULT)"
+                    most 600 parts is always allowed, such as `PT6S` for one hour."
         )]
-        every: Duration,
+        every: Option<Duration>,
         #[graphql(
             desc = "Dimensions to group by: `PROJECT`, `TYPE`, `ENDPOINT` and `STATUS_CODE`. Defaults to one group of \
                     all measurements."
@@ -71,7 +71,9 @@ impl MetricWindowSubscription {
         let after = after.and_then(|after| after.positions.last());
         let group_by = window::group_by(group_by.unwrap_or_default())?;
         let want = window::wants(context.field());
-        let asked = WindowRequest { filter, length: window.0, every: every.0, group_by, after };
+        let pace = || WindowRequest::pace(window.0, WindowRequest::EVERY_DEFAULT, &request.services.live);
+        let every = every.map_or_else(pace, |every| every.0);
+        let asked = WindowRequest { filter, length: window.0, every, group_by, after };
         let windows = request.services.windows.watch(request.scope(), asked).await?;
         request.execution()?.open(StreamKind::Snapshots);
         Ok(windows.map(move |window| {

@@ -48,12 +48,12 @@ impl SlowestEndpointsSubscription {
         )]
         window: Duration,
         #[graphql(
-            desc = "Interval between two rankings, from `PT0.5S` up to the length of the window (default `PT2S`). An \
+            desc = "Interval between two rankings, from `PT0.5S` up to the length of the window. Defaults to `PT2S`, or \
+                    to the next longer round interval that fits the window: `PT10S` for one hour, `PT5M` for a day. An \
                     error if `window / gcd(window, every)` exceeds 600. An interval that divides `window` into at \
-                    most 600 parts is always allowed, such as `PT6S` for one hour.",
-            default_with = "Duration(WindowRequest::RANKING_EVERY_DEFAULT)"
+                    most 600 parts is always allowed, such as `PT6S` for one hour."
         )]
-        every: Duration,
+        every: Option<Duration>,
         #[graphql(desc = "Returns at most this many endpoints (1 to 100; default 10).")] first: Option<i32>,
         #[graphql(desc = "The former name of `first`.", deprecation = "Use `first`.")] limit: Option<i32>,
         #[graphql(
@@ -65,7 +65,9 @@ impl SlowestEndpointsSubscription {
         let request = Arc::clone(request(context)?);
         let first = spelling::either("", ("first", first), ("limit", limit))?.unwrap_or(Slowest::LIMIT_DEFAULT);
         let Slowest { rank_by, limit, .. } = Slowest::new(rank_by.into(), first, StatisticsNeeded::Scalars)?;
-        let asked = WindowRequest::ranking(filter::stream(filter)?, window.0, every.0);
+        let pace = || WindowRequest::pace(window.0, WindowRequest::RANKING_EVERY_DEFAULT, &request.services.live);
+        let every = every.map_or_else(pace, |every| every.0);
+        let asked = WindowRequest::ranking(filter::stream(filter)?, window.0, every);
         let field = context.field();
         let has_id = ["worstSample", "statusCode", "timestamp", "trend"].iter().any(|name| selection::has(field, name));
         let want =

@@ -183,7 +183,11 @@ impl MetricAggregate {
     /// the minimum and 100 the maximum. `p` is rounded to 12 decimal places. Null without measurements.
     async fn percentile(
         &self,
-        #[graphql(desc = "The percentile to return, for example 95. An error unless it is from 0 to 100.")] p: f64,
+        #[graphql(
+            desc = "The percentile to return in percent, for example 95: 0, or from 1 to 100. Others are an error, because \
+                    0.95 is mistaken for 95."
+        )]
+        p: f64,
     ) -> Option<Result<f64>> {
         async {
             check("p", p)?;
@@ -198,7 +202,7 @@ impl MetricAggregate {
     async fn percentiles(
         &self,
         #[graphql(
-            desc = "The percentiles to return, 0 to 100 each. Defaults to `[50, 75, 90, 95, 99]`. More than 20 are an \
+            desc = "The percentiles to return in percent, each 0 or from 1 to 100. Defaults to `[50, 75, 90, 95, 99]`. More than 20 are an \
                     error."
         )]
         ps: Option<Vec<f64>>,
@@ -259,12 +263,20 @@ impl MetricAggregate {
     }
 }
 
+/// Checks a percentile. A share of 1, such as 0.95, is refused: as a percentile it is nearly the minimum, which nobody asks
+/// for.
 fn check(argument: &str, p: f64) -> Result<()> {
-    if (0.0..=100.0).contains(&p) {
-        Ok(())
-    } else {
-        Err(Error::input(argument, format!("must be between 0 and 100, got {p}")))
+    if !(0.0..=100.0).contains(&p) {
+        return Err(Error::input(argument, format!("must be between 0 and 100, got {p}")));
     }
+    if p > 0.0 && p < 1.0 {
+        // Rounded, because 0.07 * 100.0 is 7.000000000000001.
+        let percentile = (p * 1e14).round() / 1e12;
+        let message =
+            format!("is in percent, from 0 to 100: write {percentile} for the {percentile}th percentile, not {p}");
+        return Err(Error::input(argument, message));
+    }
+    Ok(())
 }
 
 /// The statistics that a selection on an aggregate needs. Percentiles cost more, so they are read only if selected.

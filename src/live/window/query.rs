@@ -45,12 +45,23 @@ pub struct WindowRequest {
 }
 
 impl WindowRequest {
-    /// Interval of a window if the caller requests no other one.
+    /// Shortest interval of a window if the caller requests none: see [`Self::pace`].
     pub const EVERY_DEFAULT: i64 = SECOND_MICROS;
     /// Length of a ranking's window if the caller requests no other one.
     pub const RANKING_LENGTH_DEFAULT: i64 = 5 * MINUTE_MICROS;
-    /// Interval of a ranking if the caller requests no other one.
+    /// Shortest interval of a ranking if the caller requests none: see [`Self::pace`].
     pub const RANKING_EVERY_DEFAULT: i64 = 2 * SECOND_MICROS;
+
+    /// The interval of a window for which the caller requests none: `shortest` or the next longer round interval that
+    /// keeps the number of slots within its maximum.
+    pub fn pace(length: i64, shortest: i64, settings: &config::Live) -> i64 {
+        let shortest = shortest.max(whole_micros(settings.window_every_min)).min(length);
+        let slots_max = slots_max(settings);
+        let round = ROUND_WIDTHS.into_iter().map(|seconds| seconds * SECOND_MICROS).filter(|width| *width > shortest);
+        let fits = |every: &i64| *every <= length && slots(length, *every) <= slots_max;
+        let exact = || (1..=slots_max).rev().find(|parts| length % parts == 0 && length / parts >= shortest);
+        [shortest].into_iter().chain(round).find(fits).unwrap_or_else(|| length / exact().unwrap_or(1))
+    }
 
     /// A window of endpoints to rank: grouped by project and endpoint. Without types in the filter it covers the types that
     /// measure time, since values of different units cannot be ranked together.
@@ -145,7 +156,7 @@ fn check_lengths(length: i64, every: i64, settings: &config::Live) -> Result<()>
     let text = duration_text;
     let length_max = i64::from(settings.window_max_hours).saturating_mul(HOUR_MICROS);
     let every_min = whole_micros(settings.window_every_min);
-    let slots_max = i64::try_from(settings.window_steps_max).unwrap_or(i64::MAX);
+    let slots_max = slots_max(settings);
     if length > length_max {
         let message = format!(
             "is {}; a live window is at most {} long; use metricStats for longer ones",
@@ -162,7 +173,7 @@ fn check_lengths(length: i64, every: i64, settings: &config::Live) -> Result<()>
         let message = format!("is {}; it must be at most the length of the window, {}", text(every), text(length));
         return Err(Error::input("every", message));
     }
-    let slots = length / greatest_common_divisor(length, every);
+    let slots = slots(length, every);
     if slots <= slots_max {
         return Ok(());
     }
@@ -178,6 +189,15 @@ fn check_lengths(length: i64, every: i64, settings: &config::Live) -> Result<()>
         text(length),
     );
     Err(Error::input("every", message))
+}
+
+fn slots_max(settings: &config::Live) -> i64 {
+    i64::try_from(settings.window_steps_max).unwrap_or(i64::MAX)
+}
+
+/// The number of slots that a window of this length holds.
+const fn slots(length: i64, every: i64) -> i64 {
+    length / greatest_common_divisor(length, every)
 }
 
 const fn greatest_common_divisor(mut a: i64, mut b: i64) -> i64 {
@@ -235,4 +255,25 @@ pub(super) fn too_many_windows(settings: &config::Live) -> Error {
 fn limit(what: &'static str, limit: usize, advice: &'static str) -> Error {
     let limit = u64::try_from(limit).unwrap_or(u64::MAX);
     Error::Limit { what, actual: limit.saturating_add(1), limit, advice }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_is_round_and_fits_the_window() {
+        let settings = config::Live::default();
+        let pace = |length| duration_text(WindowRequest::pace(length, WindowRequest::EVERY_DEFAULT, &settings));
+        assert_eq!(pace(SECOND_MICROS / 2), "PT0.5S");
+        assert_eq!(pace(5 * MINUTE_MICROS), "PT1S");
+        assert_eq!(pace(15 * MINUTE_MICROS), "PT2S");
+        assert_eq!(pace(HOUR_MICROS), "PT10S");
+        assert_eq!(pace(24 * HOUR_MICROS), "PT5M");
+        assert_eq!(pace(HOUR_MICROS + SECOND_MICROS / 2), "PT7.201S");
+        for length in (1..2_000).map(|step| step * 43_210_987).chain([1, 3 * HOUR_MICROS + 1]) {
+            let every = WindowRequest::pace(length, WindowRequest::RANKING_EVERY_DEFAULT, &settings);
+            assert!(every <= length && slots(length, every) <= slots_max(&settings), "{length} {every}");
+        }
+    }
 }

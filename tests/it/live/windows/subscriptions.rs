@@ -83,6 +83,22 @@ on_both_databases! {
     }
 }
 
+on_both_databases! {
+    async fn the_interval_follows_the_window_if_none_is_requested(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=1 projects=1 metrics=3").await;
+        let filter = json!({ "organizationId": world.id("organization", 1) });
+        for length in ["PT0.5S", "PT10M", "PT1H", "PT1H0.5S", "PT7H13M", "PT24H"] {
+            for field in ["metricWindow(filter: $filter, window: $length) { end }",
+                "slowestEndpoints(filter: $filter, window: $length) { value }"] {
+                let query = format!("subscription ($filter: StreamFilter!, $length: Duration!) {{ {field} }}");
+                let variables = json!({ "filter": filter, "length": length });
+                next(&mut subscribe(&server, &query, &variables)).await;
+            }
+        }
+    }
+}
+
 fn query_of_everything() -> String {
     "subscription ($filter: StreamFilter!) {
         metricWindow(filter: $filter, window: \"PT1H\", every: \"PT1M\") { cursor groups { keys { value } stats { count } } }
@@ -137,7 +153,7 @@ async fn invalid_window_subscriptions_are_refused_with_a_code() {
     let cases = [
         (of("window: \"P3650D\", every: \"PT1H\""), "BAD_USER_INPUT"),
         (of("window: \"PT1M\", every: \"PT0.001S\""), "BAD_USER_INPUT"),
-        (of("window: \"PT1H\""), "BAD_USER_INPUT"),
+        (of("window: \"PT1H\", every: \"PT1S\""), "BAD_USER_INPUT"),
         (of("window: \"PT1M\", groupBy: [COLOUR]"), "BAD_USER_INPUT"),
         ("metricWindow(filter: {}, window: \"PT1M\") { end }".to_owned(), "BAD_USER_INPUT"),
         ("metricWindow(filter: { organizationId: \"nobody\" }, window: \"PT1M\") { end }".to_owned(), "NOT_FOUND"),
