@@ -18,6 +18,7 @@ pub mod scope;
 pub mod sketch;
 pub mod sum;
 pub mod tally;
+pub mod time_zone;
 pub mod timestamp;
 
 pub use assignment::Assignment;
@@ -30,4 +31,5 @@ pub use scope::{Role, Scope, VisibleOrganizations};
 pub use sketch::Sketch;
 pub use sum::Sum;
 pub use tally::{StoredTally, Tally};
+pub use time_zone::TimeZone;
 pub use timestamp::{TimeRange, Timestamp};

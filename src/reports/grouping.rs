@@ -77,8 +77,8 @@ impl Grouping {
         &self.by
     }
 
-    pub(super) const fn buckets(&self) -> Option<Buckets> {
-        self.buckets
+    pub(super) const fn buckets(&self) -> Option<&Buckets> {
+        self.buckets.as_ref()
     }
 
     /// The columns of the metric tables, in the order of every row, before the index of the bucket.
@@ -88,7 +88,7 @@ impl Grouping {
 
     /// The columns with the index of the bucket.
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.columns().chain(self.buckets.map(|_| SLOT))
+        self.columns().chain(self.buckets.as_ref().map(|_| SLOT))
     }
 
     /// True when a dimension is a column of raw rows only.

@@ -5,6 +5,10 @@
 //! measurement is either in a part or in all levels of rollups. Where retention has removed the rows that an edge needs, the
 //! plan widens the window to the next coarser bucket that is retained, and says which window it answers.
 
+mod bounds;
+
+pub(super) use bounds::between;
+
 use crate::model::{
     RetainedSince, TimeRange, Timestamp,
     timestamp::{DAY_MICROS, FIVE_MINUTES_MICROS, HOUR_MICROS, MINUTE_MICROS},
@@ -124,10 +128,19 @@ pub fn plan(window: TimeRange, tables: TableChoice, kept: RetainedSince) -> Opti
         }
         TableChoice::IntoRaw | TableChoice::RawOnly => TimeRange::new(window.from().max(kept.raw), window.to()).ok()?,
     };
-    let is_short = covers.length_micros() < RAW_BELOW_MICROS;
-    let ladder = if is_short && covers.from() >= kept.raw { &[] } else { ladder };
+    let ladder = if is_raw(covers, kept) { &[] } else { ladder };
     let mut segments = Vec::with_capacity(2 + 2 * ladder.len());
     cut((covers.from(), covers.to()), ladder, kept, &mut segments);
+    Some(with_parts(covers, segments))
+}
+
+/// True for a window that is so short that it is read from raw rows.
+fn is_raw(covers: TimeRange, kept: RetainedSince) -> bool {
+    covers.length_micros() < RAW_BELOW_MICROS && covers.from() >= kept.raw
+}
+
+/// Adds the unmerged parts of the rollups.
+fn with_parts(covers: TimeRange, mut segments: Vec<Segment>) -> Plan {
     let rollups =
         || segments.iter().filter(|segment| segment.resolution != Resolution::Raw).map(|segment| segment.range);
     if let (Some(first), Some(last)) = (rollups().next(), rollups().next_back()) {
@@ -135,7 +148,14 @@ pub fn plan(window: TimeRange, tables: TableChoice, kept: RetainedSince) -> Opti
             TimeRange::new(first.from(), last.to()).map(|range| Segment { resolution: Resolution::Part, range });
         segments.extend(parts);
     }
-    Some(Plan { covers, segments })
+    Plan { covers, segments }
+}
+
+/// The moment moved to the nearest bucket bound of the finest rollup that is retained there; of two equally near ones, to
+/// the earlier one.
+pub fn nearest_kept(at: Timestamp, kept: RetainedSince) -> Timestamp {
+    let width = finest(at, kept).width_micros().max(MINUTE_MICROS);
+    at.plus_micros(-width / 2).ceil(width)
 }
 
 /// The rollups whose rows each lie in one bucket of this length.

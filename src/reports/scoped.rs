@@ -10,9 +10,9 @@ use sea_orm::{
 use super::{
     Accuracy, AnswerSource, Distribution, Question, StatisticsNeeded, Stats,
     conditions::{self, ENDPOINT, M},
-    grid::BucketGrid,
+    grid::{BucketGrid, GridBucket},
     grouping::Grouping,
-    plan::{EndpointRows, Plan, Resolution, Segment, TableChoice, coarsest, plan},
+    plan::{EndpointRows, Plan, Resolution, Segment, TableChoice, between, coarsest, plan},
     visible::VisibleProjects,
 };
 use crate::{
@@ -54,15 +54,20 @@ impl<'a> ScopedQuery<'a> {
         let needs_raw = question.needs_raw() || grouping.is_raw() || exact.is_some();
         let tables = match grouping.buckets() {
             _ if needs_raw => TableChoice::RawOnly,
-            Some(buckets) => TableChoice::Aligned(buckets.width_micros),
+            Some(buckets) => TableChoice::Aligned(buckets.width_micros()),
             None => TableChoice::Any,
         };
-        let plan = plan(question.window, tables, kept).ok_or_else(|| not_kept(tables, kept))?;
+        let mut plan = plan(question.window, tables, kept).ok_or_else(|| not_kept(tables, kept))?;
         if exact.is_some() && plan.covers != question.window {
             let message = format!("exact answers need single measurements, which are kept since {}", kept.raw);
             return Err(Error::input("filter.isExact", message));
         }
-        let grid = grouping.buckets().map(|buckets| buckets.over(plan.covers)).transpose()?;
+        let grid = grouping.buckets().map(|buckets| buckets.over(plan.covers, kept)).transpose()?;
+        if let (TableChoice::Aligned(width), Some(grid)) = (tables, &grid)
+            && grid.is_zoned()
+        {
+            plan = between(plan.covers, width, &grid.bounds().collect::<Vec<_>>(), kept);
+        }
         Ok(Self { grid, exact, ..Self::planned(scope, question, plan, session)? })
     }
 
@@ -136,8 +141,8 @@ impl<'a> ScopedQuery<'a> {
     }
 
     /// The buckets of the answered window; `None` for an answer without buckets.
-    pub(super) const fn grid(&self) -> Option<BucketGrid> {
-        self.grid
+    pub(super) const fn grid(&self) -> Option<&BucketGrid> {
+        self.grid.as_ref()
     }
 
     /// The maximum number of single measurements that an exact distribution is read from; `None` where bins suffice.
@@ -182,9 +187,10 @@ impl<'a> ScopedQuery<'a> {
     }
 
     /// The accuracy of an answer for one bucket.
-    pub(super) fn accuracy_in(&self, bucket: TimeRange, want: StatisticsNeeded) -> Accuracy {
-        let covers = self.plan.covers.common(bucket).unwrap_or(bucket);
-        self.accuracy_of(covers, self.question.window.common(bucket).unwrap_or(bucket), want)
+    pub(super) fn accuracy_in(&self, bucket: GridBucket, want: StatisticsNeeded) -> Accuracy {
+        let GridBucket { asked, read } = bucket;
+        let covers = self.plan.covers.common(read).unwrap_or(read);
+        self.accuracy_of(covers, self.question.window.common(asked).unwrap_or(asked), want)
     }
 
     fn accuracy_of(&self, covers: TimeRange, asked: TimeRange, want: StatisticsNeeded) -> Accuracy {

@@ -17,9 +17,9 @@ use crate::{
 };
 
 /// The statistics of each bucket of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Series {
-    /// The length of the buckets.
+    /// The buckets.
     pub buckets: Buckets,
     /// The statistics that are fetched.
     pub want: StatisticsNeeded,
@@ -46,7 +46,7 @@ impl Report for Series {
         question: &Question,
         parents: &[Parent],
     ) -> Result<HashMap<Parent, Self::Answer>> {
-        by_parent(scope, session, question, parents, *self).await
+        by_parent(scope, session, question, parents, self).await
     }
 }
 
@@ -61,11 +61,11 @@ pub async fn by_parent(
     session: &Session,
     question: &Question,
     parents: &[Parent],
-    series: Series,
+    series: &Series,
 ) -> Result<HashMap<Parent, Arc<[Bucket]>>> {
     let mut answers = HashMap::with_capacity(parents.len());
     for batch in batches(question, parents) {
-        let grouping = batch.grouping(&[], Some(series.buckets));
+        let grouping = batch.grouping(&[], Some(series.buckets.clone()));
         let scoped = batch.scoped(scope, &grouping, series.want, session)?;
         let grid = scoped.grid().ok_or_else(|| Error::internal("a series without buckets"))?;
         let mut found: HashMap<(usize, i64), Stats> = HashMap::new();
@@ -80,11 +80,11 @@ pub async fn by_parent(
             }
         }
         for (index, parent) in batch.parents().iter().enumerate() {
-            let buckets = (0..).zip(grid.ranges()).map(|(slot, range)| Bucket {
-                range,
-                is_whole: scoped.asked_for_all_of(range),
+            let buckets = (0..).zip(grid.buckets()).map(|(slot, bucket)| Bucket {
+                range: bucket.asked,
+                is_whole: scoped.asked_for_all_of(bucket.asked),
                 stats: Arc::new(Stats {
-                    accuracy: scoped.accuracy_in(range, series.want),
+                    accuracy: scoped.accuracy_in(bucket, series.want),
                     ..found.remove(&(index, slot)).unwrap_or_else(|| scoped.empty_stats(series.want))
                 }),
             });

@@ -12,7 +12,7 @@ use sea_orm::{
 use super::{
     Distribution, StatisticsNeeded, Stats,
     conditions::M,
-    grid::BucketGrid,
+    grid::{BucketGrid, BucketRun},
     grouping::{Grouping, SLOT},
     plan::{EndpointRows, Resolution, Segment},
     scoped::ScopedQuery,
@@ -111,7 +111,7 @@ fn cells_of(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> Sele
 /// number of measurements, and rollups finer than an hour when grouped by endpoint. Others have too few rows to be worth the
 /// longer query plan.
 fn is_gathered(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> bool {
-    let bucket = scoped.grid().map_or(i64::MAX, BucketGrid::width_micros);
+    let bucket = scoped.grid().map_or(i64::MAX, BucketGrid::width_max_micros);
     let has_several = match segment.resolution {
         Resolution::Raw | Resolution::Part => true,
         Resolution::Minute | Resolution::FiveMinutes | Resolution::Hour | Resolution::Day => {
@@ -193,10 +193,27 @@ fn keys(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> SelectSt
     let mut rows = scoped.rows(segment, grouping.rows());
     rows.columns(grouping.columns().map(|column| (M, column)));
     if let Some(grid) = scoped.grid() {
-        let since = Expr::col((M, segment.resolution.time_column())).sub(grid.first().as_micros());
-        rows.expr_as(since.div(grid.width_micros()), SLOT);
+        rows.expr_as(slot(grid, segment), SLOT);
     }
     rows
+}
+
+/// The index of the bucket of a row. Buckets are uneven where clocks change, about twice a year, so few cases tell runs of
+/// equal ones apart.
+fn slot(grid: &BucketGrid, segment: Segment) -> Expr {
+    let time = || Expr::col((M, segment.resolution.time_column()));
+    let index = |run: &BucketRun| {
+        let within = time().sub(run.first.as_micros()).div(run.width_micros);
+        if run.index == 0 { within } else { within.add(run.index) }
+    };
+    let runs: Vec<_> = grid.runs_in(segment.range).collect();
+    let Some((last, others)) = runs.split_last() else { return Expr::cust("0") };
+    if others.is_empty() {
+        return index(last);
+    }
+    let cases =
+        others.iter().fold(CaseStatement::new(), |cases, run| cases.case(time().lt(run.end().as_micros()), index(run)));
+    cases.finally(index(last)).into()
 }
 
 /// The statement that fetches the statistics of each group. The scope must leave something to ask for.

@@ -59,6 +59,8 @@ mod engine {
 
 /// The schema.
 mod graphql {
+    mod empty_lists;
+    mod figures;
     mod schema;
     pub mod statement_counts;
 }

@@ -14,6 +14,7 @@ mod random_queries;
 mod resolutions;
 mod series;
 mod sketch_formats;
+mod time_zones;
 
 use std::collections::{BTreeMap, HashMap};
 

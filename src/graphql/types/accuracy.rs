@@ -51,7 +51,8 @@ pub struct Accuracy {
     /// Start of the window that this answer covers, inclusive. Earlier than requested, by less than a minute, an hour
     /// or a day, if only rollups of that length are kept. Later than requested if the data for the older part of the
     /// window is no longer kept. By default raw measurements are kept for 7 days, rollups per minute for 14 days and
-    /// per hour for 400 days; rollups per day are kept forever.
+    /// per hour for 400 days; rollups per day are kept forever. The bounds of buckets in a time zone that such rollups
+    /// do not have are moved to the nearest one that they have, by up to half an hour or half a day.
     pub start: DateTime,
     /// End of the window that this answer covers, exclusive. Later than requested, by less than a minute, an hour or a
     /// day, if only rollups of that length are kept.

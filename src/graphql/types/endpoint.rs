@@ -98,6 +98,14 @@ impl EndpointStats {
         )]
         bucket: Duration,
         #[graphql(
+            desc = "Time zone of the buckets: a name such as `Europe/Berlin`, or an offset such as `+05:30`. Defaults to \
+                    UTC. Days begin at midnight of the zone and weeks on its Mondays; a bucket must be whole days, or \
+                    whole minutes that divide a day. The window stays as it is: the first bucket of the last `P7D` is \
+                    usually partial. Where only rollups of an hour or a day are kept, buckets begin and end at the \
+                    nearest of them: see `Accuracy.start`."
+        )]
+        time_zone: Option<String>,
+        #[graphql(
             desc = "Treatment of buckets without measurements. Defaults to `NULL`.",
             default_with = "GapFill::Null"
         )]
@@ -105,7 +113,9 @@ impl EndpointStats {
     ) -> Result<Vec<MetricBucket>> {
         let (parent, question) = (self.row.as_parent(), Arc::clone(&self.question));
         let want = stats::wants_in_stats(context.field());
-        series::load(request(context)?, parent, question, bucket, fill, want).await
+        let request = request(context)?;
+        let buckets = series::buckets(bucket, time_zone.as_deref(), request.services.limits.buckets_max)?;
+        series::load(request, parent, question, buckets, fill, want).await
     }
 
     /// HTTP status of the worst measurement. Null if it has none, or if it is no longer kept.

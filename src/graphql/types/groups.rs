@@ -16,9 +16,9 @@ use super::{
 use crate::{
     engine::directives,
     error::{Error, Result},
-    graphql::{context::request, loaders::AskedRow, node::NodeId, scalars::Duration, selection, sizes},
+    graphql::{context::request, loaders::AskedRow, node::NodeId, selection, sizes},
     model::{Timestamp, filter::NumberFilter},
-    reports::{self, GroupKey, Question},
+    reports::{self, Buckets, GroupKey, Question},
 };
 
 /// A dimension that measurements can be grouped by.
@@ -110,8 +110,8 @@ pub struct MetricGroup {
     pub group: reports::MetricGroup,
     /// The question behind the group.
     pub question: Arc<Question>,
-    /// The length of the buckets, if the report was asked for any.
-    pub bucket: Option<Duration>,
+    /// The buckets, if the report was asked for any.
+    pub buckets: Option<Buckets>,
     /// The time of the request.
     pub as_of: Timestamp,
 }
@@ -173,11 +173,11 @@ impl MetricGroup {
         )]
         fill: GapFill,
     ) -> Result<Vec<MetricBucket>> {
-        let Some(bucket) = self.bucket else {
+        let Some(buckets) = self.buckets.clone() else {
             return Err(Error::input("bucket", "say how long a bucket is, on metricGroups, to be answered buckets"));
         };
         let want = stats::wants_in_stats(context.field());
         let (parent, question) = (self.group.parent.clone(), Arc::clone(&self.question));
-        series::load(request(context)?, parent, question, bucket, fill, want).await
+        series::load(request(context)?, parent, question, buckets, fill, want).await
     }
 }

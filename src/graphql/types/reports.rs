@@ -27,7 +27,7 @@ use crate::{
     },
     model::{filter::NumberFilter, order::Sort, page::PageRequest},
     reports::{
-        self, Accuracy, Buckets, GroupBy, Groups, MeasurementOrder, Measurements, Parent, Question, Series, Slowest,
+        self, Accuracy, GroupBy, Groups, MeasurementOrder, Measurements, Parent, Question, Series, Slowest,
         StatisticsNeeded, Totals, fill, measurements::cursor, slowest,
     },
 };
@@ -72,15 +72,24 @@ impl Reports {
         )]
         bucket: Duration,
         #[graphql(
+            desc = "Time zone of the buckets: a name such as `Europe/Berlin`, or an offset such as `+05:30`. Defaults to \
+                    UTC. Days begin at midnight of the zone and weeks on its Mondays; a bucket must be whole days, or \
+                    whole minutes that divide a day. The window stays as it is: the first bucket of the last `P7D` is \
+                    usually partial. Where only rollups of an hour or a day are kept, buckets begin and end at the \
+                    nearest of them: see `Accuracy.start`."
+        )]
+        time_zone: Option<String>,
+        #[graphql(
             desc = "Treatment of buckets without measurements. Defaults to `NULL`.",
             default_with = "GapFill::Null"
         )]
         fill: GapFill,
     ) -> Result<Vec<MetricBucket>> {
         let request = request(context)?;
+        let buckets = series::buckets(bucket, time_zone.as_deref(), request.services.limits.buckets_max)?;
         let question = Arc::new(filter::question(request, filter).await?);
         let want = stats::wants_in_stats(context.field());
-        series::load(request, self.0.clone(), question, bucket, fill, want).await
+        series::load(request, self.0.clone(), question, buckets, fill, want).await
     }
 
     /// Statistics per group, for any combination of project, type, name, endpoint, status code and release.
@@ -104,6 +113,14 @@ impl Reports {
                     selected."
         )]
         bucket: Option<Duration>,
+        #[graphql(
+            desc = "Time zone of the `buckets` of each group: a name such as `Europe/Berlin`, or an offset such as `+05:30`. Defaults to \
+                    UTC. Days begin at midnight of the zone and weeks on its Mondays; a bucket must be whole days, or \
+                    whole minutes that divide a day. The window stays as it is: the first bucket of the last `P7D` is \
+                    usually partial. Where only rollups of an hour or a day are kept, buckets begin and end at the \
+                    nearest of them: see `Accuracy.start`."
+        )]
+        time_zone: Option<String>,
         #[graphql(desc = "Returns only groups that meet all of these conditions.")] having: Option<Vec<HavingInput>>,
         #[graphql(desc = "Sort key of the groups. Defaults to `COUNT`, descending.")] order_by: Option<GroupOrder>,
         #[graphql(
@@ -113,6 +130,8 @@ impl Reports {
         first: i32,
     ) -> Result<Vec<MetricGroup>> {
         let request = request(context)?;
+        let buckets_max = request.services.limits.buckets_max;
+        let buckets = bucket.map(|bucket| series::buckets(bucket, time_zone.as_deref(), buckets_max)).transpose()?;
         let question = Arc::new(filter::question(request, filter).await?);
         let report = Groups {
             having: groups::having(having)?,
@@ -124,7 +143,7 @@ impl Reports {
         let group = |group: &reports::MetricGroup| MetricGroup {
             group: group.clone(),
             question: Arc::clone(&question),
-            bucket,
+            buckets: buckets.clone(),
             as_of: request.as_of(),
         };
         Ok(found.iter().map(group).collect())
@@ -153,6 +172,14 @@ impl Reports {
         )]
         group_by: Option<Vec<MetricGroupKey>>,
         #[graphql(
+            desc = "Time zone of the buckets: a name such as `Europe/Berlin`, or an offset such as `+05:30`. Defaults to \
+                    UTC. Days begin at midnight of the zone and weeks on its Mondays; a bucket must be whole days, or \
+                    whole minutes that divide a day. The window stays as it is: the first bucket of the last `P7D` is \
+                    usually partial. Where only rollups of an hour or a day are kept, buckets begin and end at the \
+                    nearest of them: see `Accuracy.start`."
+        )]
+        time_zone: Option<String>,
+        #[graphql(
             desc = "Treatment of buckets without measurements. Defaults to `NULL`.",
             default_with = "GapFill::Null"
         )]
@@ -177,13 +204,14 @@ impl Reports {
         };
         let count_max = request.services.limits.buckets_max / series.len().max(1);
         let report = Series {
-            buckets: Buckets { width_micros: bucket.0, count_max },
+            buckets: series::buckets(bucket, time_zone.as_deref(), count_max)?,
             want: stats::wants_in_values(context.field()),
         };
         let columns = series.into_iter().map(async |(keys, parent)| {
             let about = StatisticsSubject { parent, question: Arc::clone(&question) };
             let asked = about.clone();
-            let buckets = answer(&request.loaders().metric_series, asked.parent, asked.question, report).await?;
+            let buckets =
+                answer(&request.loaders().metric_series, asked.parent, asked.question, report.clone()).await?;
             let filled = fill::fill(&buckets, fill.into(), request.as_of()).collect();
             let accuracy = Accuracy::of_all(buckets.iter().map(|bucket| &bucket.stats.accuracy))
                 .ok_or_else(|| Error::internal("a series without buckets"))?;
@@ -283,7 +311,10 @@ impl Reports {
     ) -> Result<PerformanceSummary> {
         let request = request(context)?;
         let kind = spelling::required("", ("type", kind), ("metricType", metric_type))?;
-        let question = filter::question(request, filter).await?.of_type(kind.into())?;
+        if filter.as_ref().is_some_and(|filter| filter.types.is_some()) {
+            return Err(Error::input("filter.types", "is not allowed here; `type` selects the type"));
+        }
+        let question = Question { kinds: vec![kind.into()], ..filter::question(request, filter).await? };
         let report = Totals { want: stats::wants_in_stats(context.field()) };
         let aggregate = totals(request, self.0.clone(), Arc::new(question), report).await?;
         Ok(PerformanceSummary { kind, aggregate })

@@ -6,13 +6,13 @@ use async_graphql::{Enum, SimpleObject};
 
 use super::{accuracy::StatisticsSubject, stats::MetricAggregate};
 use crate::{
-    error::Result,
+    error::{Error, Result},
     graphql::{
         context::RequestContext,
         loaders::answer,
         scalars::{DateTime, Duration},
     },
-    model::Timestamp,
+    model::{TimeZone, Timestamp, time_zone::UnknownTimeZone},
     reports::{self, Bucket, Buckets, Parent, Question, Series, StatisticsNeeded, fill},
 };
 
@@ -33,10 +33,10 @@ pub enum GapFill {
 /// A bucket of time and its statistics.
 #[derive(SimpleObject)]
 pub struct MetricBucket {
-    /// Start of the bucket, inclusive. Buckets begin at multiples of their length since 1970-01-01T00:00Z; buckets of
-    /// whole weeks begin on Mondays.
+    /// Start of the bucket, inclusive. Buckets begin at multiples of their length since 1970-01-01T00:00Z, or with the
+    /// days of the argument `timeZone`; buckets of whole weeks begin on Mondays.
     pub start: DateTime,
-    /// End of the bucket, exclusive.
+    /// End of the bucket, exclusive. In a time zone, a day on which clocks change has 23 or 25 hours.
     pub end: DateTime,
     /// True if the bucket has ended and lies entirely within the window. The first and the last bucket of a window may
     /// be partial. Measurements that arrive late still count in the bucket of their timestamp.
@@ -55,18 +55,27 @@ pub async fn load(
     request: &RequestContext,
     parent: Parent,
     question: Arc<Question>,
-    bucket: Duration,
+    buckets: Buckets,
     fill: GapFill,
     want: StatisticsNeeded,
 ) -> Result<Vec<MetricBucket>> {
-    let count_max = request.services.limits.buckets_max;
-    let report = Series { buckets: Buckets { width_micros: bucket.0, count_max }, want };
+    let report = Series { buckets, want };
     let about = StatisticsSubject { parent: parent.clone(), question: Arc::clone(&question) };
     let series = answer(&request.loaders().metric_series, parent, question, report).await?;
-    Ok(buckets(&series, &about, fill, request.as_of()))
+    Ok(filled(&series, &about, fill, request.as_of()))
 }
 
-fn buckets(series: &[Bucket], about: &StatisticsSubject, how: GapFill, as_of: Timestamp) -> Vec<MetricBucket> {
+/// The buckets of the arguments `bucket` and `timeZone`, of which a window may have `count_max`.
+///
+/// # Errors
+/// [`Error::Input`] for an unknown zone, and for a length that no day of a zone has.
+pub fn buckets(bucket: Duration, time_zone: Option<&str>, count_max: usize) -> Result<Buckets> {
+    let Some(name) = time_zone else { return Ok(Buckets::in_utc(bucket.0, count_max)) };
+    let zone: TimeZone = name.parse().map_err(|error: UnknownTimeZone| Error::input("timeZone", error.to_string()))?;
+    Buckets::in_zone(bucket.0, count_max, zone)
+}
+
+fn filled(series: &[Bucket], about: &StatisticsSubject, how: GapFill, as_of: Timestamp) -> Vec<MetricBucket> {
     let filled = fill::fill(series, how.into(), as_of);
     let buckets = series.iter().zip(filled).map(|(bucket, filled)| MetricBucket {
         start: DateTime(bucket.range.from()),

@@ -103,11 +103,11 @@ async fn minutes_stand_in_for_five_minutes(database: TestDatabase) {
 
         let window = TimeRange::new(Timestamp::from_micros(0), Timestamp::from_micros(5 * DAY_MICROS)).unwrap();
         let question = Question::over(window);
-        let buckets = Buckets { width_micros: FIVE_MINUTES_MICROS, count_max: 10_000 };
+        let buckets = Buckets::in_utc(FIVE_MINUTES_MICROS, 10_000);
         let ask = Series { buckets, want: StatisticsNeeded::Scalars };
         let session = database.reader();
         let scope = Scope::everything();
-        let series = series::by_parent(&scope, &session, &question, &[Parent::Question], ask).await.unwrap();
+        let series = series::by_parent(&scope, &session, &question, &[Parent::Question], &ask).await.unwrap();
         assert_eq!(series[&Parent::Question].iter().map(|bucket| bucket.stats.tally.count).sum::<u64>(), 4);
 
         let changes = u32::try_from(migrate::status(&database.database).await.unwrap().len()).unwrap();

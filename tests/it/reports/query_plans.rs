@@ -139,10 +139,8 @@ async fn ask_groups(scope: &Scope, session: &Session, question: &Question) {
         let asked = groups_by(by, StatisticsNeeded::Scalars);
         let found = groups::by_parent(scope, session, question, &[Parent::Question], &asked).await.unwrap();
         let found: Vec<_> = found[&Parent::Question].iter().map(|group| group.parent.clone()).collect();
-        let buckets = Buckets { width_micros: DAY_MICROS, count_max: 100_000 };
-        series::by_parent(scope, session, question, &found, Series { buckets, want: StatisticsNeeded::Scalars })
-            .await
-            .unwrap();
+        let series = Series { buckets: Buckets::in_utc(DAY_MICROS, 100_000), want: StatisticsNeeded::Scalars };
+        series::by_parent(scope, session, question, &found, &series).await.unwrap();
     }
 }
 
@@ -265,10 +263,11 @@ on_both_databases! {
                             let groups = groups_by(vec![by], want);
                             groups::by_parent(&scope, &session, &question, &parents, &groups).await.unwrap();
                         }
-                        for width_micros in [DAY_MICROS, 90_000_000] {
-                            let series = Series { buckets: Buckets { width_micros, count_max: 100_000 }, want };
-                            series::by_parent(&scope, &session, &question, &parents, series).await.unwrap();
-                            series::by_parent(&scope, &session, &question, &trends, series).await.unwrap();
+                        let berlin = Buckets::in_zone(DAY_MICROS, 100_000, "Europe/Berlin".parse().unwrap()).unwrap();
+                        for buckets in [Buckets::in_utc(DAY_MICROS, 100_000), Buckets::in_utc(90_000_000, 100_000), berlin] {
+                            let series = Series { buckets, want };
+                            series::by_parent(&scope, &session, &question, &parents, &series).await.unwrap();
+                            series::by_parent(&scope, &session, &question, &trends, &series).await.unwrap();
                         }
                     }
                     for order in [MeasurementOrder::Timestamp, MeasurementOrder::Value] {

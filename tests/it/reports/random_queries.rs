@@ -1,7 +1,11 @@
 //! Random questions of every shape.
 
 use perfgraph::{
-    model::{Key, MetricType, OrganizationId, ProjectId, TimeRange, filter::TextFilter, timestamp::MINUTE_MICROS},
+    model::{
+        Key, MetricType, OrganizationId, ProjectId, TimeRange, Timestamp,
+        filter::TextFilter,
+        timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
+    },
     reports::{Projects, Question, StatusFilter},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
@@ -12,6 +16,42 @@ use super::fixture::{OURS, THEIRS, range};
 pub fn questions(seed: u64, count: usize) -> Vec<Question> {
     let mut rng = StdRng::seed_from_u64(seed);
     (0..count).map(|_| question(&mut rng)).collect()
+}
+
+/// Five days in which the clocks of a zone change, or do not, each with the date of the first.
+pub const CHANGES: [(&str, &str); 10] = [
+    ("Europe/Berlin", "2026-10-23"),
+    ("Europe/Berlin", "2026-03-27"),
+    ("Asia/Kolkata", "2026-05-01"),
+    ("Asia/Kathmandu", "2026-06-01"),
+    // Half an hour forward.
+    ("Australia/Lord_Howe", "2026-10-01"),
+    // There was no 30 December.
+    ("Pacific/Apia", "2011-12-28"),
+    // From 00:01 back to 23:01.
+    ("America/St_Johns", "2006-10-27"),
+    // There is no midnight.
+    ("America/Sao_Paulo", "2018-11-02"),
+    ("America/Los_Angeles", "2025-10-31"),
+    ("+05:45", "2025-08-01"),
+];
+
+/// A window around such days, ragged or of whole minutes or days, and the length of a bucket in it.
+pub fn days_of_a_zone(rng: &mut StdRng, start: Timestamp) -> (TimeRange, i64) {
+    let unit = *[1, MINUTE_MICROS, HOUR_MICROS, DAY_MICROS].choose(rng).unwrap();
+    let from = start.plus_micros(rng.random_range(-DAY_MICROS..4 * DAY_MICROS)).floor(unit);
+    let end = from.plus_micros(rng.random_range(1..6 * DAY_MICROS)).ceil(unit);
+    let lengths = [
+        30 * MINUTE_MICROS,
+        HOUR_MICROS,
+        6 * HOUR_MICROS,
+        12 * HOUR_MICROS,
+        DAY_MICROS,
+        DAY_MICROS,
+        2 * DAY_MICROS,
+        7 * DAY_MICROS,
+    ];
+    (TimeRange::new(from, end).unwrap(), *lengths.choose(rng).unwrap())
 }
 
 fn question(rng: &mut StdRng) -> Question {

@@ -2,7 +2,10 @@
 
 use perfgraph::{
     db::Session,
-    model::timestamp::{DAY_MICROS, HOUR_MICROS},
+    model::{
+        TimeRange,
+        timestamp::{DAY_MICROS, HOUR_MICROS},
+    },
     reports::{Bucket, Buckets, EndpointStats, Series, series},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
@@ -28,16 +31,34 @@ fn width(rng: &mut StdRng, question: &Question) -> i64 {
     width.max(window / 100)
 }
 
-fn assert_buckets(buckets: &[Bucket], events: &[&Event], series: Series, question: &Question) {
-    let slots = series.buckets.over(question.window).unwrap();
-    assert_eq!(buckets.iter().map(|bucket| bucket.range).collect::<Vec<_>>(), slots.ranges().collect::<Vec<_>>());
+/// The buckets of a series in UTC, by arithmetic.
+fn ranges(width: i64, question: &Question) -> Vec<TimeRange> {
+    let monday = if width % (7 * DAY_MICROS) == 0 { 4 * DAY_MICROS } else { 0 };
+    let mut start = question.window.from().plus_micros(-monday).floor(width).plus_micros(monday);
+    let mut ranges = Vec::new();
+    while start < question.window.to() {
+        ranges.push(TimeRange::last(width, start.plus_micros(width)));
+        start = start.plus_micros(width);
+    }
+    ranges
+}
+
+/// Asserts that the buckets are these, and that each has the figures of its events.
+pub fn assert_buckets(
+    buckets: &[Bucket],
+    ranges: &[TimeRange],
+    events: &[&Event],
+    want: StatisticsNeeded,
+    question: &Question,
+) {
+    assert_eq!(buckets.iter().map(|bucket| bucket.range).collect::<Vec<_>>(), ranges);
     for bucket in buckets {
         let inside: Vec<_> = events
             .iter()
             .copied()
             .filter(|event| bucket.range.from() <= event.ts && event.ts < bucket.range.to())
             .collect();
-        assert_matches(&bucket.stats, &inside, series.want, question);
+        assert_matches(&bucket.stats, &inside, want, question);
         let is_whole = question.window.from() <= bucket.range.from() && bucket.range.to() <= question.window.to();
         assert_eq!(bucket.is_whole, is_whole);
         assert_eq!(Some(bucket.stats.accuracy.covers), bucket.range.common(question.window));
@@ -54,13 +75,14 @@ pub async fn assert_series(
     rng: &mut StdRng,
 ) {
     let want = *[StatisticsNeeded::Scalars, StatisticsNeeded::Percentiles].choose(rng).unwrap();
-    let series = Series { buckets: Buckets { width_micros: width(rng, question), count_max: COUNT_MAX }, want };
+    let width = width(rng, question);
+    let series = Series { buckets: Buckets::in_utc(width, COUNT_MAX), want };
     let before = session.log().count();
-    let answers = series::by_parent(scope, session, question, parents, series).await.unwrap();
+    let answers = series::by_parent(scope, session, question, parents, &series).await.unwrap();
     assert!(session.log().count() <= before + 1, "one for any number of parents");
     assert_eq!(answers.len(), parents.len());
     for (parent, events) in parents.iter().zip(events) {
-        assert_buckets(&answers[parent], events, series, question);
+        assert_buckets(&answers[parent], &ranges(width, question), events, want, question);
     }
 }
 
@@ -142,16 +164,16 @@ on_both_databases! {
         let scope = Scope::everything();
         // More buckets than there may be.
         let question = Question::over(range(0, 10 * HOUR_MICROS));
-        let buckets = Buckets { width_micros: 1_000_000, count_max: COUNT_MAX };
+        let buckets = Buckets::in_utc(1_000_000, COUNT_MAX);
         let refused = series::by_parent(
-            &scope, &database.reader(), &question, &[Parent::Question], Series { buckets, want: StatisticsNeeded::Scalars },
+            &scope, &database.reader(), &question, &[Parent::Question], &Series { buckets, want: StatisticsNeeded::Scalars },
         ).await.unwrap_err().to_string();
         assert!(refused.starts_with("bucket: buckets of PT1S make 36000 of this window, and at most 400"), "{refused}");
         // The first is cut by the window, the last too: both say so.
         let question = Question::over(range(30_000_000, HOUR_MICROS));
-        let buckets = Buckets { width_micros: HOUR_MICROS / 2, count_max: COUNT_MAX };
+        let buckets = Buckets::in_utc(HOUR_MICROS / 2, COUNT_MAX);
         let answer = series::by_parent(
-            &scope, &database.reader(), &question, &[Parent::Question], Series { buckets, want: StatisticsNeeded::Scalars },
+            &scope, &database.reader(), &question, &[Parent::Question], &Series { buckets, want: StatisticsNeeded::Scalars },
         ).await.unwrap();
         let buckets: Vec<_> = answer[&Parent::Question].iter().map(|bucket| {
             (bucket.range.from(), bucket.is_whole, bucket.stats.accuracy.source, bucket.stats.accuracy.is_exact)

@@ -78,9 +78,9 @@ on_both_databases! {
         let all = totals::run(&scope, &session, &question, StatisticsNeeded::Percentiles).await.unwrap();
         assert_holds(&all, 4, 2);
 
-        let buckets = Buckets { width_micros: MINUTE_MICROS, count_max: 10 };
+        let buckets = Buckets::in_utc(MINUTE_MICROS, 10);
         let asked = Series { buckets, want: StatisticsNeeded::Percentiles };
-        let minutes = series::by_parent(&scope, &session, &question, &[Parent::Question], asked).await.unwrap();
+        let minutes = series::by_parent(&scope, &session, &question, &[Parent::Question], &asked).await.unwrap();
         let minutes: Vec<_> = minutes[&Parent::Question].iter().collect();
         assert_eq!(minutes.len(), 3);
         for (minute, (old, new)) in minutes.into_iter().zip([(2, 0), (0, 1), (2, 1)]) {

@@ -13,7 +13,7 @@ use super::{
 
 /// The number of packages in `Cargo.lock`, of which apollo-compiler brings 33 for tests alone. A new dependency raises it in
 /// the change that needs it, and says why.
-const PACKAGES_MAX: usize = 393;
+const PACKAGES_MAX: usize = 394;
 
 /// The size of the release binary, in bytes.
 const BINARY_MAX: u64 = 46_000_000;
