@@ -32,6 +32,7 @@ use crate::{
     http::{
         self,
         in_flight::InFlight,
+        refused_origins::RefusedOrigins,
         state::{HttpState, SharedState},
     },
     ingest::Ingest,
@@ -260,6 +261,7 @@ impl App {
             database: core.database.clone(),
             config: Arc::clone(&shared_config),
             random: core.random.clone(),
+            refused_origins: RefusedOrigins::default(),
             in_flight: InFlight::new(config.limits.bodies_bytes_max),
             recorder,
             leaving: leaving.clone(),

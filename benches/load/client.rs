@@ -62,7 +62,8 @@ impl Connection {
         let is_ok = text.starts_with("HTTP/1.1 200");
         let length: usize = text
             .lines()
-            .find_map(|line| line.strip_prefix("content-length:"))
+            .filter_map(|line| line.split_once(':'))
+            .find_map(|(name, value)| name.eq_ignore_ascii_case("content-length").then_some(value))
             .ok_or("an answer without content-length")?
             .trim()
             .parse()?;

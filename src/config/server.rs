@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use super::header_name::HeaderName;
 use super::origin::Origin;
 use super::section::section;
 
@@ -21,9 +22,13 @@ section! {
         /// Other origins whose pages may send queries, mutations, metrics and subscriptions (CORS), such as
         /// `["https://app.example.com"]`. Their pages act with the rights of the person who opens them.
         cors_origins: Vec<Origin> = Vec::new(),
+        /// Request headers that pages of `cors_origins` may send in addition to those that perfgraph knows, such as
+        /// `["x-tenant"]` for a proxy.
+        cors_headers: Vec<HeaderName> = Vec::new(),
         /// Allows pages of `cors_origins` to send cookies and other credentials.
         cors_credentials: bool = false,
-        /// Compresses responses of more than 1000 bytes with zstd, br or gzip if the client accepts one of them.
+        /// Compresses responses of more than 1000 bytes with br or gzip, or with zstd for browsers and for clients that
+        /// accept nothing else, if the client accepts one of them.
         compression: bool = true,
         /// Timeout for the head of the next request on a connection. After it the connection is closed, also an idle one.
         idle_timeout ("idle_timeout_ms"): Duration = Duration::from_mins(1),

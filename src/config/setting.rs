@@ -9,6 +9,7 @@ use std::{
 use toml::Value;
 
 use super::database_url::DatabaseUrl;
+use super::header_name::HeaderName;
 use super::origin::Origin;
 use super::raw::RawValue;
 use super::section::Key;
@@ -170,23 +171,32 @@ impl Setting for SocketAddr {
     }
 }
 
-impl Setting for Vec<Origin> {
-    const EXPECTED: &'static str = "a list of origins such as [\"https://app.example.com\"], each a scheme and a host \
-                                    without a path (in the environment without brackets and quotes, separated by commas)";
+/// A list of texts with a form of their own.
+macro_rules! list {
+    ($type:ty: $expected:literal) => {
+        impl Setting for Vec<$type> {
+            const EXPECTED: &'static str = $expected;
 
-    fn from_text(text: &str) -> Option<Self> {
-        text.split(',').filter(|part| !part.trim().is_empty()).map(Origin::parse).collect()
-    }
+            fn from_text(text: &str) -> Option<Self> {
+                text.split(',').filter(|part| !part.trim().is_empty()).map(<$type>::parse).collect()
+            }
 
-    fn from_value(value: &Value) -> Option<Self> {
-        value.as_array()?.iter().map(|origin| Origin::parse(origin.as_str()?)).collect()
-    }
+            fn from_value(value: &Value) -> Option<Self> {
+                value.as_array()?.iter().map(|one| <$type>::parse(one.as_str()?)).collect()
+            }
 
-    fn to_toml(&self, name: &str) -> String {
-        let origins: Vec<_> = self.iter().map(|origin| format!("\"{origin}\"")).collect();
-        format!("{name} = [{}]", origins.join(", "))
-    }
+            fn to_toml(&self, name: &str) -> String {
+                let texts: Vec<_> = self.iter().map(|one| format!("\"{one}\"")).collect();
+                format!("{name} = [{}]", texts.join(", "))
+            }
+        }
+    };
 }
+
+list!(Origin: "a list of origins such as [\"https://app.example.com\"], each a scheme and a host without a path (in the \
+               environment without brackets and quotes, separated by commas)");
+list!(HeaderName: "a list of names of headers such as [\"x-tenant\"] (in the environment without brackets and quotes, \
+                   separated by commas)");
 
 impl Setting for DatabaseUrl {
     const EXPECTED: &'static str = "a database URL in quotes";

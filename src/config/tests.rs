@@ -151,6 +151,17 @@ fn origins_are_lists_of_origins_without_paths() {
     assert_eq!(texts, ["https://perf.example.com", "http://a:1"]);
     let config = read("", &[("PERFGRAPH_SERVER__CORS_ORIGINS", "https://a, https://b")]).unwrap();
     assert_eq!(config.server.cors_origins.len(), 2);
+    let config = read("[server]\ncors_headers = ['X-Tenant', 'x-b3_id']", &[]).unwrap();
+    assert_eq!(
+        config.server.cors_headers.iter().map(super::HeaderName::as_str).collect::<Vec<_>>(),
+        ["x-tenant", "x-b3_id"]
+    );
+    let config = read("", &[("PERFGRAPH_SERVER__CORS_HEADERS", "x-a, X-B")]).unwrap();
+    assert_eq!(config.server.cors_headers.len(), 2);
+    for wrong in ["'x-a'", "['*']", "['x a']", "['']", "[1]"] {
+        let problems = problems(&format!("[server]\ncors_headers = {wrong}"), &[]);
+        assert!(problems[0].contains("must be a list of names of headers"), "{problems:?}");
+    }
     for wrong in ["'https://a'", "['*']", "['https://a/b']", "[1]"] {
         let problems = problems(&format!("[server]\ncors_origins = {wrong}"), &[]);
         assert!(problems[0].contains("must be a list of origins"), "{problems:?}");
@@ -276,6 +287,7 @@ fn every_setting_can_be_changed() {
         let changed = match line.split_once(" = ").unwrap() {
             (name, "true") => format!("{name} = false"),
             (name, "false") => format!("{name} = true"),
+            (name @ "cors_headers", "[]") => format!("{name} = ['x-tenant']"),
             (name, "[]") => format!("{name} = ['https://example.com']"),
             (name, "\"text\"") => format!("{name} = 'json'"),
             (name, "\"127.0.0.1:8000\"") => format!("{name} = '127.0.0.1:9'"),

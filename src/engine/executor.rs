@@ -258,6 +258,7 @@ impl Engine {
             return Err(refuse(Error::Forbidden(advice.to_owned())));
         }
         let Request { operation_name, mut variables, .. } = request;
+        let operation_name = operation_name.filter(|name| !name.is_empty());
         let Some((operation, definition)) = document.operation(operation_name.as_deref()) else {
             return Err(refuse(no_such_operation(operation_name.as_deref(), &document)));
         };

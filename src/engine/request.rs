@@ -1,7 +1,11 @@
 //! A request of a client, the same for every transport.
 
 use async_graphql::Variables;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error},
+};
+use serde_json::{Map, Value};
 
 use super::documents::DocumentSource;
 
@@ -15,14 +19,14 @@ pub struct Request {
     /// `sha256:` and the hash of a known document, or a name of the operator's tools.
     #[serde(default)]
     pub document_id: Option<String>,
-    /// The operation to run, if the document has several.
+    /// The operation to run, if the document has several. An empty name is no name.
     #[serde(default)]
     pub operation_name: Option<String>,
     /// Values of the operation's variables.
     #[serde(default)]
     pub variables: Variables,
     /// Extensions of the protocol.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub extensions: Option<Extensions>,
 }
 
@@ -31,7 +35,7 @@ pub struct Request {
 #[serde(rename_all = "camelCase")]
 pub struct Extensions {
     /// Names a known document by its hash.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub persisted_query: Option<PersistedQuery>,
 }
 
@@ -41,6 +45,12 @@ pub struct Extensions {
 pub struct PersistedQuery {
     /// The SHA-256 of the document's text in hexadecimal digits.
     pub sha256_hash: String,
+}
+
+/// Reads an object or null. The JSON library would take a list for the values of an object in their order.
+fn object<'de, T: DeserializeOwned, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    let Some(members) = Option::<Map<String, Value>>::deserialize(from)? else { return Ok(None) };
+    T::deserialize(Value::Object(members)).map(Some).map_err(D::Error::custom)
 }
 
 impl Request {

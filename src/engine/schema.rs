@@ -13,7 +13,7 @@ use thiserror::Error;
 pub use declarations::{ArgumentPath, ListSize, Reading, Resumption, SlicingArgument, TimeBuckets, TimeWindow};
 pub(in crate::engine) use executable::Purpose;
 pub use executable::{Executable, SchemaSource};
-pub use inputs::{InputField, ScalarRule, named};
+pub use inputs::{InputField, ScalarRule, named, whole_number};
 pub(in crate::engine) use inputs::{InputObject, InputType};
 pub(in crate::engine) use nesting::Nesting;
 pub use types::{FieldDefinition, ObjectFields, SchemaTypes};

@@ -72,7 +72,7 @@ impl fmt::Display for ValuePreview<'_> {
     }
 }
 
-/// Checks the variables of one operation, drops those that it does not declare, and fills in absent ones from their
+/// Checks the variables of one operation, writes whole numbers as such, drops those that it does not declare, and fills in absent ones from their
 /// defaults. The library applies a default where a variable is an argument, and not where it decides about `@include`.
 ///
 /// # Errors
@@ -96,13 +96,13 @@ pub fn coerce(
     Ok(())
 }
 
-fn check(types: &SchemaTypes, operation: &OperationDefinition, variables: &Variables) -> Result<()> {
+fn check(types: &SchemaTypes, operation: &OperationDefinition, variables: &mut Variables) -> Result<()> {
     let checker = VariableCheck { types, kind: operation.ty };
     for definition in &operation.variable_definitions {
         let definition = &definition.node;
         let (name, wanted) = (&definition.name.node, &definition.var_type.node);
         let path = ValuePath::Variable(name);
-        match variables.get(name) {
+        match variables.get_mut(name) {
             // A null variable is checked where it is used.
             Some(Value::Null) if wanted.nullable => {}
             Some(value) => checker.value(wanted, value, path, Place::Elsewhere)?,
@@ -120,13 +120,13 @@ struct VariableCheck<'a> {
 }
 
 impl VariableCheck<'_> {
-    fn value(&self, wanted: &Type, value: &Value, path: ValuePath<'_>, place: Place) -> Result<()> {
+    fn value(&self, wanted: &Type, value: &mut Value, path: ValuePath<'_>, place: Place) -> Result<()> {
         match (value, &wanted.base) {
             (Value::Null, _) if !wanted.nullable => path.refuse(format!("must be a value of type {wanted}, not null")),
             (Value::Null, _) if place.refuses_null(self.kind, self.types, wanted) => path.refuse(NULL_CONDITION),
             (Value::Null, _) => Ok(()),
             (Value::List(items), BaseType::List(item)) => {
-                let mut items = items.iter().enumerate();
+                let mut items = items.iter_mut().enumerate();
                 items.try_for_each(|(index, value)| self.value(item, value, ValuePath::Item(&path, index), place))
             }
             // A single value stands for a list of one.
@@ -135,11 +135,11 @@ impl VariableCheck<'_> {
         }
     }
 
-    fn named(&self, name: &str, value: &Value, path: ValuePath<'_>) -> Result<()> {
+    fn named(&self, name: &str, value: &mut Value, path: ValuePath<'_>) -> Result<()> {
         match self.types.get(name) {
             // Validation has refused a variable of another type.
             None => Ok(()),
-            Some(InputType::Scalar(scalar)) => match scalar.refuses(value) {
+            Some(InputType::Scalar(scalar)) => match scalar.coerce(value) {
                 None => Ok(()),
                 Some(expected) => path.refuse(format!("must be {expected}, not {}", ValuePreview(value))),
             },
@@ -152,7 +152,7 @@ impl VariableCheck<'_> {
                 let Value::Object(given) = value else {
                     return path.refuse(format!("must be an object of type {name}, not {}", ValuePreview(value)));
                 };
-                for (field, value) in given {
+                for (field, value) in given.iter_mut() {
                     let Some(known) = object.fields.iter().find(|known| known.name == field.as_str()) else {
                         let close = object.closest(field);
                         let advice = close.map_or_else(String::new, |close| format!("; did you mean {close}?"));
@@ -186,7 +186,8 @@ mod tests {
     fn checked(declared: &str, variables: serde_json::Value) -> String {
         let document = parse_query(format!("query({declared}) {{ a }}")).unwrap();
         let (_, operation) = document.operations.iter().next().unwrap();
-        let outcome = check(&SchemaTypes::of_this_server(), &operation.node, &Variables::from_json(variables));
+        let mut variables = Variables::from_json(variables);
+        let outcome = check(&SchemaTypes::of_this_server(), &operation.node, &mut variables);
         outcome.map_or_else(|fault| fault.to_string(), |()| "fits".to_owned())
     }
 
@@ -201,6 +202,51 @@ mod tests {
             ("$a: DateTime, $b: Boolean", json!({ "a": "2026-01-31T12:00:00+01:00", "b": false })),
         ] {
             assert_eq!(checked(declared, variables.clone()), "fits", "{declared} {variables}");
+        }
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_fraction() {
+        let types = SchemaTypes::of_this_server();
+        let coerced = |declared: &str, given: &str| {
+            let document = parse_query(format!("query($v: {declared}) {{ a }}")).unwrap();
+            let (_, operation) = document.operations.iter().next().unwrap();
+            let given: serde_json::Value = serde_json::from_str(given).unwrap();
+            let mut variables = Variables::from_json(json!({ "v": given }));
+            let outcome = coerce(&types, &operation.node, 10, &mut variables);
+            outcome.map_or_else(|fault| fault.to_string(), |()| variables["v"].to_string())
+        };
+        for (declared, given, expected) in [
+            ("Int", "1.0", "1"),
+            ("Int!", "1e0", "1"),
+            ("Int", "-2e3", "-2000"),
+            ("Int", "-0.0", "0"),
+            ("[Int!]!", "[1, 2.0, 3e0]", "[1, 2, 3]"),
+            ("[Int]", "5.0", "5"),
+            ("ID", "7.0", "7"),
+            // Read by the scalar itself.
+            ("Long", "9007199254740992.0", "9007199254740992.0"),
+            ("Float", "1.0", "1.0"),
+            (
+                "MetricInput!",
+                r#"{ "type": "CUSTOM", "value": 2.0, "endpoint": "e", "statusCode": 2e2 }"#,
+                r#"{endpoint: "e", statusCode: 200, type: "CUSTOM", value: 2.0}"#,
+            ),
+            ("MetricFilter", r#"{ "statusCode": { "in": [200.0] } }"#, "{statusCode: {in: [200]}}"),
+        ] {
+            assert_eq!(coerced(declared, given), expected, "{declared} {given}");
+        }
+        for (declared, given) in [
+            ("Int", "1.5"),
+            ("Int", "2147483648.0"),
+            ("Int", "1e300"),
+            ("Int", "\"1\""),
+            ("Int", "true"),
+            ("ID", "1.5"),
+            ("Long", "0.5"),
+            ("Long", "1e19"),
+        ] {
+            assert!(coerced(declared, given).starts_with("variables.v: must be"), "{declared} {given}");
         }
     }
 

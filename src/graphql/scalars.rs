@@ -5,6 +5,7 @@ use async_graphql::{Description, InputValueError, InputValueResult, Scalar, Scal
 use std::sync::Arc;
 
 use crate::{
+    engine::schema::whole_number,
     live,
     model::{self, timestamp},
 };
@@ -72,7 +73,7 @@ impl From<u64> for Long {
 impl ScalarType for Long {
     fn parse(value: Value) -> InputValueResult<Self> {
         match &value {
-            Value::Number(number) => match number.as_i64() {
+            Value::Number(number) => match whole_number(number) {
                 Some(number) => Ok(Self(number)),
                 None => Err(InputValueError::expected_type(value)),
             },

@@ -34,6 +34,12 @@ const SCALARS: &[ScalarRule] = &[
     },
 ];
 
+/// The description of the schema as a whole.
+const DESCRIPTION: &str = "\
+Performance analytics: measurements of pages, APIs, databases and caches, the organizations, projects and employees that
+they belong to, reports on them, and streams of what is measured and changed. Times are UTC. Expected failures of
+mutations are data (`userErrors`); all other errors have a code in `extensions.code`.";
+
 fn builder() -> SchemaBuilder<Query, Mutation, LiveSubscription> {
     // The guard of the engine limits documents before validation; limits of the library would measure them again.
     Schema::build(Query::default(), Mutation::default(), LiveSubscription::default())
@@ -41,10 +47,10 @@ fn builder() -> SchemaBuilder<Query, Mutation, LiveSubscription> {
 
 /// The schema for the engine.
 pub fn source() -> SchemaSource {
-    SchemaSource::new(builder, SCALARS)
+    SchemaSource::new(builder, SCALARS, DESCRIPTION)
 }
 
 /// The schema in the schema definition language, as `schema.graphql` holds it.
 pub fn sdl() -> String {
-    source().sdl().to_owned()
+    source().described_sdl()
 }

@@ -20,7 +20,7 @@ use self::{
 };
 use super::{
     caller::Caller,
-    fault,
+    content_encoding, fault,
     observation::{DatabaseWork, OperationName},
     origin,
     request_body::{self, Content, Malformed},
@@ -38,14 +38,22 @@ pub async fn post(State(state): State<HttpState>, caller: Caller, headers: Heade
         return not_acceptable();
     };
     let format = reply_format(&state, formats);
+    if let Err(fault) = state.admit_origin(&headers, "send operations") {
+        return format.refuse(&fault, StatusCode::FORBIDDEN);
+    }
     // This also keeps other origins out: a browser sends JSON to another origin only after a preflight request.
     if !request_body::is_json(&headers) {
         let fault = Error::input("Content-Type", "must be application/json in UTF-8");
         return format.refuse(&fault, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
+    let Some(encoding) = content_encoding::of_body(&headers) else {
+        let mut refusal = format.refuse(&content_encoding::unsupported(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        refusal.headers_mut().insert(header::ACCEPT_ENCODING, content_encoding::SUPPORTED);
+        return refusal;
+    };
     let limits = &state.config.limits;
     // The variables that are made of the bytes last as long as the request.
-    let (bytes, _held) = match request_body::read(&state.in_flight, body, limits.body_bytes_max).await {
+    let (bytes, _held) = match request_body::read(&state.in_flight, body, encoding, limits).await {
         Ok(received) => received,
         Err((status, fault)) => return format.refuse(&fault, status),
     };
@@ -95,6 +103,7 @@ pub async fn get(
     };
     let format = reply_format(&state, formats);
     if !origin::may_query(&headers, &state.config.server) {
+        state.refused_origins.tell(&headers);
         let fault = Error::Forbidden(format!(
             "GET is not allowed for pages of this origin; list it in server.cors_origins, or send the header {}: 1",
             origin::PREFLIGHT[0]
@@ -107,7 +116,7 @@ pub async fn get(
     let mut request = GraphqlRequest {
         query: parameters.query,
         document_id: parameters.document_id,
-        operation_name: parameters.operation_name.filter(|name| !name.is_empty()),
+        operation_name: parameters.operation_name,
         ..GraphqlRequest::default()
     };
     if let Some(text) = parameters.variables.filter(|text| !text.is_empty()) {

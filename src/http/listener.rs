@@ -27,12 +27,13 @@ use tokio::{
 use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 
+use super::request_target;
 use crate::config::Config;
 use idle::{IdleConnections, Presence};
 
 /// The response to a client for which there is no place.
 const FULL: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
 /// Timeout for writing this response.
 const REFUSED_WITHIN: Duration = Duration::from_millis(10);
@@ -58,6 +59,8 @@ pub async fn serve(
     let Config { server, limits, .. } = &*config;
     let mut protocol = http1::Builder::new();
     protocol.timer(TokioTimer::new()).header_read_timeout(server.idle_timeout).max_buf_size(limits.header_bytes_max);
+    // Names have no case, but some clients look for `Content-Type` alone (gql 4.4 for Python, for instance).
+    protocol.title_case_headers(true);
     let router = TowerToHyperService::new(router);
     let mut places = Places::new(&config, sockets);
     // Dropped with this future, so no connection outlives the server.
@@ -161,6 +164,7 @@ impl Service<Request<Incoming>> for ConnectionService {
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(ConnectInfo(self.peer));
+        request_target::trim_slashes(&mut request);
         let busy = self.presence.begin();
         self.router.call(request).map(move |response| response.map(|response| idle::until_sent(response, busy))).boxed()
     }

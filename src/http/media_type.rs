@@ -1,23 +1,24 @@
-//! Media types in the headers `Accept` and `Content-Type`, parsed by the crate `mediatype`.
+//! Media types in the headers `Accept` and `Content-Type`.
 
 use axum::http::{HeaderMap, HeaderValue, header};
-use mediatype::{
-    MediaType, MediaTypeList, Name, ReadParams,
-    names::{CHARSET, Q},
-};
+
+use super::header_list::{self, Item};
 
 /// The `Content-Type` of JSON responses.
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 /// The parameter by which clients name the version of Apollo's subscription protocol. Other protocols share its media
 /// type.
-const SUBSCRIPTION_SPEC: Name<'_> = Name::new_unchecked("subscriptionSpec");
+const SUBSCRIPTION_SPEC: &str = "subscriptionSpec";
+
+/// The range that accepts any type.
+const ANY: &str = "*/*";
 
 /// The media type of a body in lower case and without parameters. `None` if it is missing, malformed, or its charset is
 /// not UTF-8.
 pub fn of_body(headers: &HeaderMap) -> Option<String> {
-    let media_type = MediaType::parse(headers.get(header::CONTENT_TYPE)?.to_str().ok()?).ok()?;
-    is_utf8(&media_type).then(|| essence(&media_type))
+    let media_type = Item::read(headers.get(header::CONTENT_TYPE)?.to_str().ok()?);
+    essence(media_type.value).filter(|_| is_utf8(&media_type))
 }
 
 /// One range of an `Accept` header.
@@ -31,40 +32,32 @@ pub struct MediaRange {
     pub knows_subscriptions: bool,
 }
 
-/// The ranges of all `Accept` headers. Ranges that are malformed, or whose charset is not UTF-8, are left out.
+/// The ranges of all `Accept` headers, without those whose charset is not UTF-8. A range that is no media type, such as the
+/// `*` of old Java programs, stands for any type: its sender expects an answer.
 pub fn accepted(headers: &HeaderMap) -> Vec<MediaRange> {
-    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(MediaTypeList::new).filter_map(|media_type| range(&media_type.ok()?)).collect()
+    let items = header_list::items(headers, &header::ACCEPT);
+    items.iter().filter_map(|item| range(&Item::read(item))).collect()
 }
 
-fn range(media_type: &MediaType<'_>) -> Option<MediaRange> {
-    if !is_utf8(media_type) {
-        return None;
-    }
-    let weight = media_type.get_param(Q).map_or(Some(1_000), |value| thousandths(&value.unquoted_str()))?;
-    let knows_subscriptions =
-        media_type.get_param(SUBSCRIPTION_SPEC).is_some_and(|value| value.unquoted_str() == "1.0");
-    Some(MediaRange { essence: essence(media_type), weight, knows_subscriptions })
+fn range(item: &Item<'_>) -> Option<MediaRange> {
+    let essence = essence(item.value).unwrap_or_else(|| ANY.to_owned());
+    let knows_subscriptions = item.parameter(SUBSCRIPTION_SPEC) == Some("1.0");
+    is_utf8(item).then(|| MediaRange { essence, weight: item.weight(), knows_subscriptions })
 }
 
-fn essence(media_type: &MediaType<'_>) -> String {
-    media_type.essence().to_string().to_ascii_lowercase()
+/// `type/subtype` in lower case. `None` if the text is no media type.
+fn essence(text: &str) -> Option<String> {
+    let (kind, subtype) = text.split_once('/')?;
+    let is_token = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&^_.+-*".contains(&byte))
+    };
+    (is_token(kind) && is_token(subtype)).then(|| text.to_ascii_lowercase())
 }
 
-fn is_utf8(media_type: &MediaType<'_>) -> bool {
-    media_type.get_param(CHARSET).is_none_or(|charset| charset.unquoted_str().eq_ignore_ascii_case("utf-8"))
-}
-
-/// A quality value (`0`, `1`, `0.5`, `0.125`): at most 1, with at most three digits after the point.
-fn thousandths(text: &str) -> Option<u16> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let is_digits = fraction.len() <= 3 && fraction.bytes().all(|byte| byte.is_ascii_digit());
-    let fraction: u16 = if is_digits { format!("{fraction:0<3}").parse().ok()? } else { return None };
-    match (whole, fraction) {
-        ("0", fraction) => Some(fraction),
-        ("1", 0) => Some(1_000),
-        _ => None,
-    }
+/// The labels are those of the web: many programs leave out the hyphen.
+fn is_utf8(item: &Item<'_>) -> bool {
+    let is_label = |charset: &str| charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("utf8");
+    item.parameter("charset").is_none_or(|charset| charset.is_empty() || is_label(charset))
 }
 
 #[cfg(test)]
@@ -78,8 +71,15 @@ mod tests {
             ("Application/JSON;charset=UTF-8", Some("application/json")),
             ("text/csv ; charset=\"utf-8\" ; header=present", Some("text/csv")),
             ("application/json;", Some("application/json")),
+            ("application/json;charset=utf8", Some("application/json")),
+            ("application/json; charset", Some("application/json")),
+            ("application/json; charset=", Some("application/json")),
+            ("application/json; charset=\"UTF8\"", Some("application/json")),
             ("application/json; charset=latin1", None),
+            ("application/json; charset=utf-16", None),
             ("json", None),
+            ("application/json, text/plain", None),
+            ("/json", None),
             ("", None),
         ] {
             let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(value))].into_iter().collect();

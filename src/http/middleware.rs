@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::Response,
 };
@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use tokio::time::timeout;
 
 use super::{
-    caller, fault,
+    caller, compression, cors, fault,
     ingest_api::metrics,
     observation::{DatabaseWork, OperationName, Unrecorded},
     origin,
@@ -27,8 +27,11 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Time of the request and of its database work; browsers show it in their developer tools.
 static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
+/// Shows these times to the developer tools and scripts of a page of another origin.
+static TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-origin");
+
 /// Passes a request to its handler if its host is allowed.
-pub async fn guard(State(state): State<HttpState>, request: Request, next: Next) -> Response {
+pub async fn guard(State(state): State<HttpState>, mut request: Request, next: Next) -> Response {
     let head_max = state.config.limits.header_bytes_max;
     if head_bytes(&request) > head_max {
         let message = format!("the maximum is {head_max} bytes (limits.header_bytes_max); send shorter headers");
@@ -37,14 +40,13 @@ pub async fn guard(State(state): State<HttpState>, request: Request, next: Next)
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         return response;
     }
-    if !is_own_host(&state, request.headers()) {
-        let fault = Error::Forbidden(
-            "the header Host must be a local name (localhost, 127.0.0.1, [::1]) or the host of one of \
-             server.public_origins"
-                .to_owned(),
-        );
+    if let Err(fault) = origin::check_host(&request, &state.config.server) {
         return fault::response_by_code(&fault);
     }
+    if request.method() == Method::OPTIONS {
+        cors::tell_refusal(&state, request.headers());
+    }
+    compression::choose(request.headers_mut());
     observe(&state, request, next).await
 }
 
@@ -64,14 +66,6 @@ fn head_bytes(request: &Request) -> usize {
     let headers = request.headers().iter();
     let headers: usize = headers.map(|(name, value)| name.as_str().len() + value.len() + HEADER_LINE).sum();
     request.method().as_str().len() + scheme + authority + path + FIRST_LINE + headers + END
-}
-
-/// True if the request is meant for this server. Without authentication every caller is an administrator, so a web page
-/// must not reach the server under a host name that it made resolve to loopback (DNS rebinding).
-fn is_own_host(state: &HttpState, headers: &HeaderMap) -> bool {
-    let server = &state.config.server;
-    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
-    !server.listen.ip().to_canonical().is_loopback() || host.is_none_or(|host| origin::is_own_host(host, server))
 }
 
 /// Assigns a request id, logs the request and records its duration.
@@ -100,6 +94,9 @@ async fn observe(state: &HttpState, request: Request, next: Next) -> Response {
     let database = response.extensions_mut().remove::<DatabaseWork>();
     if let Ok(value) = HeaderValue::from_str(&server_timing(elapsed_ms, database)) {
         response.headers_mut().insert(SERVER_TIMING.clone(), value);
+    }
+    if let Some(origin) = response.headers().get(header::ACCESS_CONTROL_ALLOW_ORIGIN).cloned() {
+        response.headers_mut().insert(TIMING_ALLOW_ORIGIN.clone(), origin);
     }
     let operation = response.extensions_mut().remove::<OperationName>().map(|OperationName(name)| name);
     let _entered = span.enter();

@@ -2,9 +2,15 @@
 
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::{
+    extract::Request,
+    http::{HeaderMap, HeaderValue, Version, header},
+};
 
-use crate::config::{Origin, Server};
+use crate::{
+    config::{Origin, Server},
+    error::{Error, Result},
+};
 
 /// True if a `Host` header is `localhost` or a loopback address, with or without a port.
 fn is_loopback(host: &str) -> bool {
@@ -15,28 +21,63 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// True if a `Host` header is a local name or the host of a public origin.
-pub fn is_own_host(host: &str, server: &Server) -> bool {
+fn is_own_host(host: &str, server: &Server) -> bool {
     is_loopback(host) || server.public_origins.iter().any(|origin| origin.authority().eq_ignore_ascii_case(host))
 }
 
-/// True if a request comes from a page of this server, of its public origins, or of `server.cors_origins`. A request without
-/// `Origin` is not a browser's cross-origin request and is allowed.
-pub fn is_allowed(headers: &HeaderMap, server: &Server) -> bool {
-    let is_listed = |header: &HeaderValue| {
-        let mut known = server.public_origins.iter().chain(&server.cors_origins);
-        known.any(|origin: &Origin| origin.as_str().as_bytes() == header.as_bytes())
+/// Checks that a request is meant for this server: by its `Host` header, and by its target if that names a host. Without
+/// authentication every caller is an administrator, so a web page must not reach the server under a host name that it made
+/// resolve to loopback (DNS rebinding).
+///
+/// # Errors
+/// [`Error::Input`] if `Host` is missing, repeated or no text, as HTTP/1.1 requires; [`Error::Forbidden`] for the host of
+/// another server.
+pub fn check_host(request: &Request, server: &Server) -> Result<()> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(_), Some(_)) => return Err(Error::input("Host", "is given more than once")),
+        (Some(host), None) => {
+            Some(host.to_str().map_err(|_| Error::input("Host", "must be a host name and a port in ASCII"))?)
+        }
+        (None, _) if request.version() == Version::HTTP_11 => {
+            return Err(Error::input("Host", "is missing; HTTP/1.1 requires it"));
+        }
+        (None, _) => None,
     };
-    is_same_origin(headers) || headers.get(header::ORIGIN).is_some_and(is_listed)
+    let target = request.uri().authority().map(|authority| authority.as_str());
+    let is_foreign = |host: &str| !is_own_host(host, server);
+    if server.listen.ip().to_canonical().is_loopback() && host.into_iter().chain(target).any(is_foreign) {
+        return Err(Error::Forbidden(
+            "the header Host must be a local name (localhost, 127.0.0.1, [::1]) or the host of one of \
+             server.public_origins"
+                .to_owned(),
+        ));
+    }
+    Ok(())
 }
 
-/// True if the origin of a request is its host.
-fn is_same_origin(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else {
-        return true;
+/// True if a request comes from a page of this server, of its public origins, or of `server.cors_origins`. A request without
+/// the headers of browsers does not come from a page and is allowed.
+pub fn is_allowed(headers: &HeaderMap, server: &Server) -> bool {
+    if headers.contains_key(header::ORIGIN) {
+        return headers.get_all(header::ORIGIN).iter().all(|origin| is_known(origin, headers, server));
+    }
+    // Browsers send this header where they send no origin; other clients do not.
+    headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none")
+}
+
+fn is_known(origin: &HeaderValue, headers: &HeaderMap, server: &Server) -> bool {
+    let Some(origin) = origin.to_str().ok().and_then(Origin::parse) else {
+        return false;
     };
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
-    matches!((origin, host), (Some(origin), Some(host)) if origin.eq_ignore_ascii_case(host))
+    let mut listed = server.public_origins.iter().chain(&server.cors_origins);
+    // Pages under local names come from the listener itself, which does not encrypt. A public host has the scheme that its
+    // setting says.
+    let own = || {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).filter(|host| is_loopback(host));
+        host.and_then(|host| Origin::parse(&format!("http://{host}")))
+    };
+    listed.any(|known| *known == origin) || own().is_some_and(|own| own == origin)
 }
 
 /// Headers that a page of another origin can send only after a preflight request.
@@ -45,14 +86,7 @@ pub const PREFLIGHT: [&str; 3] = ["perfgraph-preflight", "apollo-require-preflig
 /// True if a GET request may execute a query. A page of another origin can send one without a preflight request (as an
 /// image, for instance): it does not see the response, but could put load on the server and measure response times.
 pub fn may_query(headers: &HeaderMap, server: &Server) -> bool {
-    if PREFLIGHT.iter().any(|name| headers.contains_key(*name)) {
-        return true;
-    }
-    if headers.contains_key(header::ORIGIN) {
-        return is_allowed(headers, server);
-    }
-    // Browsers send this header where they send no origin; other clients do not.
-    headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none")
+    PREFLIGHT.iter().any(|name| headers.contains_key(*name)) || is_allowed(headers, server)
 }
 
 fn without_port(host: &str) -> &str {
@@ -111,6 +145,8 @@ mod tests {
         }
         for other in [
             "http://localhost:9000",
+            "https://localhost:8000",
+            "localhost:8000",
             "https://example.com",
             "http://perf.example.com",
             "https://localhost:3000",
@@ -119,6 +155,65 @@ mod tests {
             assert!(!allowed(other), "{other}");
         }
         assert!(is_allowed(&headers(&[]), &server()));
+        assert!(!is_allowed(&headers(&[("sec-fetch-site", "cross-site")]), &server()));
+        assert!(allowed("HTTP://LocalHost:8000"), "a scheme and a host have no case");
+        let both = [("origin", "http://localhost:8000"), ("origin", "https://example.com")];
+        let both = both.map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
+        let mut several = headers(&[]);
+        several.extend(both.into_iter().map(|(name, value): (axum::http::HeaderName, _)| (Some(name), value)));
+        assert!(!is_allowed(&several, &server()), "each of several origins counts");
+    }
+
+    #[test]
+    fn a_public_host_has_the_scheme_of_its_origin() {
+        let mut headers = headers(&[("origin", "http://perf.example.com")]);
+        headers.insert("host", HeaderValue::from_static("perf.example.com"));
+        assert!(!is_allowed(&headers, &server()));
+        headers.insert("origin", HeaderValue::from_static("https://perf.example.com"));
+        assert!(is_allowed(&headers, &server()));
+    }
+
+    #[test]
+    fn the_default_port_may_be_left_out() {
+        for (host, origin) in [("localhost:80", "http://localhost"), ("[::1]", "http://[::1]:80")] {
+            let mut headers = headers(&[("origin", origin)]);
+            headers.insert("host", HeaderValue::from_static(host));
+            assert!(is_allowed(&headers, &server()), "{host} {origin}");
+        }
+    }
+
+    #[test]
+    fn a_request_names_one_host_of_this_server() {
+        let check = |version, target: &str, hosts: &[&'static str]| {
+            let mut request = Request::builder().version(version).uri(target);
+            for host in hosts {
+                request = request.header("host", *host);
+            }
+            check_host(&request.body(axum::body::Body::empty()).unwrap(), &server())
+        };
+        use Version as V;
+        for (version, target, hosts) in [
+            (V::HTTP_11, "/", &["localhost:8000"][..]),
+            (V::HTTP_11, "http://localhost:8000/graphql", &["localhost:8000"]),
+            (V::HTTP_11, "http://perf.example.com/graphql", &["127.0.0.1:8000"]),
+            (V::HTTP_10, "/", &[]),
+        ] {
+            assert!(check(version, target, hosts).is_ok(), "{version:?} {target} {hosts:?}");
+        }
+        for (target, hosts) in [
+            ("/", &["example.com"][..]),
+            ("/", &[""]),
+            ("http://example.com/", &["localhost:8000"]),
+            ("http://localhost:8000/", &["example.com"]),
+            ("http://user@localhost:8000/", &["localhost:8000"]),
+        ] {
+            let refused = check(V::HTTP_11, target, hosts);
+            assert!(matches!(refused, Err(Error::Forbidden(_))), "{target} {hosts:?}: {refused:?}");
+        }
+        for hosts in [&[][..], &["localhost", "localhost"], &["localhost", "example.com"]] {
+            assert!(matches!(check(V::HTTP_11, "/", hosts), Err(Error::Input { .. })), "{hosts:?}");
+        }
+        assert!(check(V::HTTP_10, "/", &["localhost", "localhost"]).is_err());
     }
 
     #[test]

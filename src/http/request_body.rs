@@ -14,8 +14,10 @@ use serde::{
 };
 use serde_json::{Map, Value, value::RawValue};
 use serde_path_to_error::Segment;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
 use super::{
+    content_encoding::{self, Bounds, Encoding},
     in_flight::{Broken, CountedBody, Held, InFlight, no_room},
     media_type,
 };
@@ -30,16 +32,27 @@ pub fn is_json(headers: &HeaderMap) -> bool {
     media_type::of_body(headers).as_deref() == Some("application/json")
 }
 
-/// Reads a whole body of at most `limit` bytes. Its room is taken until the returned [`Held`] is dropped.
+/// Reads a whole body of at most `limits.body_bytes_max` bytes, encoded and decoded. Its room is taken until the returned
+/// [`Held`] is dropped.
 ///
 /// # Errors
-/// The status and the fault: 413 if the body exceeds the limit, 400 if the client disconnected early, 503 if there is no room.
-pub async fn read(in_flight: &Arc<InFlight>, body: Body, limit: usize) -> Result<(Vec<u8>, Held), (StatusCode, Error)> {
+/// The status and the fault: 413 if the body exceeds the limit, 400 if the client disconnected early or the encoding is
+/// malformed, 503 if there is no room.
+pub async fn read(
+    in_flight: &Arc<InFlight>,
+    body: Body,
+    encoding: Encoding,
+    limits: &Limits,
+) -> Result<(Vec<u8>, Held), (StatusCode, Error)> {
+    let limit = limits.body_bytes_max;
     let declared = body.size_hint().exact();
-    let mut body = in_flight.collect(body);
     if declared.is_some_and(|bytes| bytes > u64::try_from(limit).unwrap_or(u64::MAX)) {
-        return Err(refused(body, limit).await);
+        return Err(refused(in_flight.collect(body), limit).await);
     }
+    if encoding != Encoding::Identity {
+        return decode(in_flight.stream(body), encoding, limits).await;
+    }
+    let mut body = in_flight.collect(body);
     // Memory that is reserved takes no room before it is written to; growing by halves would copy, and leave the halves behind.
     let mut whole = Vec::with_capacity(declared.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0));
     while let Some(piece) = body.next().await {
@@ -60,19 +73,77 @@ pub async fn read(in_flight: &Arc<InFlight>, body: Body, limit: usize) -> Result
 /// clients that do not know the limit send.
 async fn refused(body: CountedBody, limit: usize) -> (StatusCode, Error) {
     body.discard(limit.saturating_mul(4)).await;
+    too_large(limit)
+}
+
+fn too_large(limit: usize) -> (StatusCode, Error) {
     let message = format!("the maximum is {limit} bytes (limits.body_bytes_max); send less per request");
     (StatusCode::PAYLOAD_TOO_LARGE, Error::input("body", message))
 }
 
-/// Converts the properties of a JSON object to a request. Unknown properties are ignored.
+/// Reads and decodes a whole body. Only the decoded bytes take room.
+async fn decode(
+    body: CountedBody,
+    encoding: Encoding,
+    limits: &Limits,
+) -> Result<(Vec<u8>, Held), (StatusCode, Error)> {
+    let limit = limits.body_bytes_max;
+    let held = body.held();
+    let bytes_max = u64::try_from(limit).unwrap_or(u64::MAX);
+    let bounds = Bounds { bytes_max, members_max: limits.ingest_body_members_max };
+    let mut decoded = content_encoding::decoded(body, encoding, bounds);
+    let mut whole = Vec::new();
+    loop {
+        let piece = match decoded.fill_buf().await {
+            Ok([]) => return Ok((whole, held)),
+            Ok(piece) => piece,
+            Err(error) if content_encoding::is_too_large(&error) => return Err(too_large(limit)),
+            Err(error) if content_encoding::is_without_room(&error) => {
+                return Err((StatusCode::SERVICE_UNAVAILABLE, no_room()));
+            }
+            Err(error) => {
+                let message = content_encoding::message(&error, encoding);
+                return Err((StatusCode::BAD_REQUEST, Error::input("body", message)));
+            }
+        };
+        if whole.len() + piece.len() > limit {
+            drop(whole);
+            held.release();
+            discard(decoded, limit.saturating_mul(4)).await;
+            return Err(too_large(limit));
+        }
+        held.grow(piece.len()).await.map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, no_room()))?;
+        whole.extend_from_slice(piece);
+        let taken = piece.len();
+        decoded.consume(taken);
+    }
+}
+
+/// Converts the properties of a JSON object to a request, which may lack a document. Unknown properties are ignored.
 ///
 /// # Errors
 /// [`Error::Input`] naming the property.
 pub fn request(properties: Map<String, Value>) -> Result<Request> {
-    let request: Request = serde_path_to_error::deserialize(Value::Object(properties))
-        .map_err(|error| Error::input(error.path().to_string(), error.inner().to_string()))?;
-    if request.names_a_document() { Ok(request) } else { Err(no_document()) }
+    serde_path_to_error::deserialize(Value::Object(properties))
+        .map_err(|error| Error::input(error.path().to_string(), error.inner().to_string()))
 }
+
+/// Reads and drops the rest of a body, up to this many decoded bytes, so that a client that is still sending sees the
+/// answer.
+async fn discard(mut decoded: impl AsyncBufRead + Unpin, bytes_max: usize) {
+    let mut discarded = 0;
+    while discarded < bytes_max
+        && let Ok(piece) = decoded.fill_buf().await
+        && !piece.is_empty()
+    {
+        let length = piece.len();
+        discarded += length;
+        decoded.consume(length);
+    }
+}
+
+/// The bytes that programs on Windows write in front of a text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// The content of a body.
 pub enum Content {
@@ -96,6 +167,7 @@ pub enum Malformed {
 /// # Errors
 /// [`Malformed`] naming the property. An error of one member of a batch is returned in the place of that member.
 pub fn content(bytes: &[u8], limits: &Limits) -> Result<Content, Malformed> {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     scan::check(bytes, limits).map_err(Malformed::Request)?;
     // Serde would read an array as the properties of one request in their order.
     if bytes.trim_ascii_start().first() == Some(&b'[') {
@@ -119,7 +191,8 @@ fn one(bytes: &[u8]) -> Result<Request> {
     if request.names_a_document() { Ok(request) } else { Err(no_document()) }
 }
 
-fn no_document() -> Error {
+/// The fault of a request without a document.
+pub fn no_document() -> Error {
     Error::input("query", "must be the text of a GraphQL document")
 }
 
@@ -192,6 +265,7 @@ impl<'de> Visitor<'de> for Members {
 /// # Errors
 /// [`Error::Limit`] if it holds too many values, and [`Error::Input`] if it is no JSON object.
 pub fn property<T: DeserializeOwned>(name: &'static str, text: &str, limits: &Limits) -> Result<T> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     scan::check(text.as_bytes(), limits)?;
     parse(text.as_bytes()).map_err(|_| Error::input(name, "must be a JSON object"))
 }

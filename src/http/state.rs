@@ -2,12 +2,19 @@
 
 use std::{ops::Deref, sync::Arc};
 
+use axum::http::HeaderMap;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::in_flight::InFlight;
+use super::{in_flight::InFlight, origin, refused_origins::RefusedOrigins};
 use crate::{
-    config::Config, db::Database, engine::Engine, ingest::Ingest, jobs::self_monitoring::Recorder, live::Cursors,
+    config::Config,
+    db::Database,
+    engine::Engine,
+    error::{Error, Result},
+    ingest::Ingest,
+    jobs::self_monitoring::Recorder,
+    live::Cursors,
     random::Random,
 };
 
@@ -19,6 +26,18 @@ impl HttpState {
     /// Wraps the state of one server.
     pub fn new(state: SharedState) -> Self {
         Self(Arc::new(state))
+    }
+
+    /// Checks that a request does not come from a page of another origin.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] that says what the page may not do, such as `open a WebSocket`.
+    pub fn admit_origin(&self, headers: &HeaderMap, action: &str) -> Result<()> {
+        if origin::is_allowed(headers, &self.config.server) {
+            return Ok(());
+        }
+        self.refused_origins.tell(headers);
+        Err(Error::Forbidden(format!("pages of this origin may not {action}; list it in server.cors_origins")))
     }
 }
 
@@ -44,6 +63,8 @@ pub struct SharedState {
     pub config: Arc<Config>,
     /// Ids of requests and of spans.
     pub random: Random,
+    /// The origins whose pages were refused lately, for the log.
+    pub refused_origins: RefusedOrigins,
     /// The bytes of bodies in memory.
     pub in_flight: Arc<InFlight>,
     /// Records handled requests as measurements.

@@ -11,7 +11,7 @@ use axum::{
 };
 use tracing::{Instrument, Span};
 
-use super::{assets, caller::Caller, fault, graphql, media_type, observation::Unrecorded, origin, state::HttpState};
+use super::{assets, caller::Caller, fault, graphql, media_type, observation::Unrecorded, state::HttpState};
 use crate::error::Error;
 
 /// The only subprotocol that is supported. The older `graphql-ws` is not.
@@ -45,10 +45,7 @@ fn is_upgrade(headers: &HeaderMap) -> bool {
 }
 
 async fn upgrade(state: HttpState, caller: Caller, parts: &mut Parts) -> Response {
-    if !origin::is_allowed(&parts.headers, &state.config.server) {
-        let fault = Error::Forbidden(
-            "pages of this origin may not open a WebSocket; list it in server.cors_origins".to_owned(),
-        );
+    if let Err(fault) = state.admit_origin(&parts.headers, "open a WebSocket") {
         return fault::response_by_code(&fault);
     }
     let known = GraphQLProtocol::from_request_parts(parts, &()).await.is_ok();

@@ -68,6 +68,7 @@ mod graphql {
 /// The protocols: GraphQL over HTTP, event streams, WebSockets, and what surrounds every request.
 mod http {
     mod byte_limits;
+    mod client_habits;
     mod connections;
     mod graphql;
     mod memory_bombs;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use async_graphql::{
-    ObjectType, Request, Response, SDLExportOptions, Schema, SchemaBuilder, SubscriptionType, ValidationMode,
+    ObjectType, Request, Response, SDLExportOptions, Schema, SchemaBuilder, ServerResult, SubscriptionType,
+    ValidationMode, Value,
     async_trait::async_trait,
-    extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute},
+    extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute, NextResolve, ResolveInfo},
 };
 use futures_util::{future::BoxFuture, stream::BoxStream};
 
@@ -52,13 +53,18 @@ pub(in crate::engine) enum Purpose {
 /// A schema to execute: its text, its scalar rules and a way to build executable copies.
 pub struct SchemaSource {
     sdl: String,
+    description: &'static str,
     scalars: &'static [ScalarRule],
     build: Box<dyn Fn(Purpose) -> Arc<dyn Executable> + Send + Sync>,
 }
 
 impl SchemaSource {
-    /// A schema that `builder` begins, with a rule for each custom scalar.
-    pub fn new<Q, M, S>(builder: fn() -> SchemaBuilder<Q, M, S>, scalars: &'static [ScalarRule]) -> Self
+    /// A schema that `builder` begins, with a rule for each custom scalar and the text that describes it as a whole.
+    pub fn new<Q, M, S>(
+        builder: fn() -> SchemaBuilder<Q, M, S>,
+        scalars: &'static [ScalarRule],
+        description: &'static str,
+    ) -> Self
     where
         Q: ObjectType + 'static,
         M: ObjectType + 'static,
@@ -68,13 +74,19 @@ impl SchemaSource {
         if !sdl.ends_with('\n') {
             sdl.push('\n');
         }
-        let build = move |purpose| -> Arc<dyn Executable> { Arc::new(finish(builder(), purpose)) };
-        Self { sdl, scalars, build: Box::new(build) }
+        let build = move |purpose| -> Arc<dyn Executable> { Arc::new(finish(builder(), purpose, description)) };
+        Self { sdl, description, scalars, build: Box::new(build) }
     }
 
-    /// The schema in the schema definition language.
+    /// The schema in the schema definition language, without its description: the library cannot parse one.
     pub fn sdl(&self) -> &str {
         &self.sdl
+    }
+
+    /// The schema in the schema definition language, for clients.
+    pub fn described_sdl(&self) -> String {
+        let described = format!("\n\"\"\"\n{}\n\"\"\"\nschema {{", self.description);
+        self.sdl.replacen("\nschema {", &described, 1)
     }
 
     /// The rules for values of custom scalars.
@@ -87,7 +99,7 @@ impl SchemaSource {
     }
 }
 
-fn finish<Q, M, S>(builder: SchemaBuilder<Q, M, S>, purpose: Purpose) -> Schema<Q, M, S>
+fn finish<Q, M, S>(builder: SchemaBuilder<Q, M, S>, purpose: Purpose, description: &'static str) -> Schema<Q, M, S>
 where
     Q: ObjectType + 'static,
     M: ObjectType + 'static,
@@ -97,7 +109,9 @@ where
         // With federation the library does not look up entities in every type for each root field. No client sees it:
         // documents are validated against a copy without.
         Purpose::Execution => builder.enable_federation().validation_mode(ValidationMode::Fast),
-        Purpose::Introspection => builder.validation_mode(ValidationMode::Fast),
+        Purpose::Introspection => {
+            builder.validation_mode(ValidationMode::Fast).extension(SchemaDescription(description))
+        }
         Purpose::Validation { suggestions: true } => builder.extension(StopBeforeExecution),
         Purpose::Validation { suggestions: false } => builder.extension(StopBeforeExecution).disable_suggestions(),
     }
@@ -117,5 +131,29 @@ impl ExtensionFactory for StopBeforeExecution {
 impl Extension for StopBeforeExecution {
     async fn execute(&self, _: &ExtensionContext<'_>, _: Option<&str>, _: NextExecute<'_>) -> Response {
         Response::default()
+    }
+}
+
+/// Resolves `__schema { description }`. The library has a text of its own there.
+struct SchemaDescription(&'static str);
+
+impl ExtensionFactory for SchemaDescription {
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(Self(self.0))
+    }
+}
+
+#[async_trait]
+impl Extension for SchemaDescription {
+    async fn resolve(
+        &self,
+        context: &ExtensionContext<'_>,
+        info: ResolveInfo<'_>,
+        next: NextResolve<'_>,
+    ) -> ServerResult<Option<Value>> {
+        if (info.parent_type, info.name) == ("__Schema", "description") {
+            return Ok(Some(Value::from(self.0)));
+        }
+        next.run(context, info).await
     }
 }

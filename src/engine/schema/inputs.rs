@@ -1,7 +1,7 @@
 //! The input types of the schema: the values that arguments and variables may have.
 
 use async_graphql::{
-    Value,
+    Number, Value,
     parser::types::{BaseType, InputObjectType, InputValueDefinition, Type, TypeDefinition, TypeKind},
 };
 
@@ -91,6 +91,19 @@ impl InputObject {
     }
 }
 
+/// The integer that a JSON number stands for, also when it was written as `1.0` or `1e0`. `None` if it has a fraction or is
+/// too large.
+pub fn whole_number(number: &Number) -> Option<i64> {
+    /// 2^63, the first number beyond. As a float it is exact.
+    const END: f64 = 9_223_372_036_854_775_808.0;
+    number.as_i64().or_else(|| {
+        let float = number.as_f64().filter(|float| float.fract() == 0.0 && (-END..END).contains(float))?;
+        #[expect(clippy::cast_possible_truncation, reason = "it is whole and within the range")]
+        let whole = float as i64;
+        Some(whole)
+    })
+}
+
 /// The rule for values of a custom scalar.
 #[derive(Debug)]
 pub struct ScalarRule {
@@ -122,6 +135,18 @@ impl Scalar {
         ("Boolean", Self::Boolean),
         ("ID", Self::Id),
     ];
+
+    /// The expected form, when the value has another one. A whole number that was written with a fraction or an exponent, as
+    /// JSON does not tell `1` from `1.0`, becomes an integer.
+    pub fn coerce(self, value: &mut Value) -> Option<&'static str> {
+        if let (Self::Int | Self::Id, Value::Number(number)) = (self, &*value)
+            && !number.is_i64()
+            && let Some(whole) = whole_number(number)
+        {
+            *value = Value::from(whole);
+        }
+        self.refuses(value)
+    }
 
     /// The expected form, when the value has another one.
     pub fn refuses(self, value: &Value) -> Option<&'static str> {

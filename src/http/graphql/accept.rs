@@ -3,6 +3,7 @@
 use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::http::{
+    header_list,
     media_type::{self, MediaRange},
     streams::Framing,
 };
@@ -85,7 +86,7 @@ fn stream_weight(ranges: &[MediaRange], matches: impl Fn(&MediaRange) -> bool) -
 
 /// True if `Accept` is missing or empty, which means that the client accepts any type.
 fn has_no_accept(headers: &HeaderMap) -> bool {
-    headers.get_all(header::ACCEPT).iter().all(|value| value.as_bytes().trim_ascii().is_empty())
+    header_list::items(headers, &header::ACCEPT).is_empty()
 }
 
 /// The weight of the most specific range that matches the media type; 0 if none does.
@@ -164,14 +165,24 @@ mod tests {
             // The most specific range decides, even if a wider one has more weight.
             ("*/*;q=1, application/json;q=0.1, application/graphql-response+json;q=0.2", modern),
             ("application/*;q=0.9, application/json;q=0.1", modern),
-            // Malformed ranges are ignored.
-            ("application/json;q=high", None),
+            // What cannot be read is left out.
+            ("application/json;q=high", json),
             ("application/json;q=1.5, */*;q=0.1", json),
-            ("application/json;q=0.1234", None),
-            ("application/json;q=-1", None),
-            ("application/json;q", None),
-            ("json", None),
+            ("application/json;q=0.1234", json),
+            ("application/json;q=-1", json),
+            ("application/json;q", json),
+            ("application/json; q=.8", json),
+            ("application/json;q=1.0000, application/graphql-response+json;q=.9", json),
+            ("application/json;q=.1, application/graphql-response+json;q=.2", modern),
+            ("json", json),
+            ("*", json),
+            ("*;q=0", None),
+            ("text/html, json", json),
+            // Java up to JDK 18, if the program sets nothing.
+            ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", json),
             ("text/html", None),
+            ("application/json; charset=utf8", json),
+            ("application/json; charset=\"UTF8\"", json),
             ("application/json; charset=latin1", None),
             // Quoted strings may contain separators.
             ("multipart/mixed;boundary=\",application/json,\"", None),

@@ -21,9 +21,9 @@ use crate::{
     graphql::node::NodeId,
     http::{
         caller::Caller,
+        content_encoding::{self, Bounds, Encoding},
         fault,
         in_flight::{Held, no_room},
-        origin,
         state::HttpState,
     },
     ingest::{
@@ -42,7 +42,6 @@ const SOURCE: &str = "bulk";
 /// Room for parsed rows is taken in steps of this many bytes.
 const COUNTED_BYTES: usize = 64 * 1_024;
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
-const ENCODINGS: HeaderValue = HeaderValue::from_static("gzip, zstd");
 
 /// The query string.
 #[derive(Debug, Deserialize)]
@@ -81,7 +80,7 @@ pub async fn post(
 /// A request with valid parameters and headers.
 struct MetricsRequest {
     format: ingest::formats::Format,
-    encoding: body::Encoding,
+    encoding: Encoding,
     project: Option<Key<ProjectId>>,
     mode: Mode,
     key: Option<String>,
@@ -106,10 +105,7 @@ impl MetricsRequest {
         headers: &HeaderMap,
     ) -> Result<Self, Box<Response>> {
         let refuse = |fault: &Error, status| Box::new(fault::response(fault, status));
-        if !origin::is_allowed(headers, &state.config.server) {
-            let fault = Error::Forbidden(
-                "pages of this origin may not send metrics; list it in server.cors_origins".to_owned(),
-            );
+        if let Err(fault) = state.admit_origin(headers, "send metrics") {
             return Err(refuse(&fault, StatusCode::FORBIDDEN));
         }
         // This also keeps other origins out: a browser sends these types to another origin only after a preflight request.
@@ -117,10 +113,9 @@ impl MetricsRequest {
             let advice = "must be application/x-ndjson, application/json (an array) or text/csv, in UTF-8";
             refuse(&Error::input("Content-Type", advice), StatusCode::UNSUPPORTED_MEDIA_TYPE)
         })?;
-        let encoding = body::encoding(headers).ok_or_else(|| {
-            let fault = Error::input("Content-Encoding", "must be gzip or zstd, or absent");
-            let mut refusal = refuse(&fault, StatusCode::UNSUPPORTED_MEDIA_TYPE);
-            refusal.headers_mut().insert(header::ACCEPT_ENCODING, ENCODINGS);
+        let encoding = content_encoding::of_body(headers).ok_or_else(|| {
+            let mut refusal = refuse(&content_encoding::unsupported(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+            refusal.headers_mut().insert(header::ACCEPT_ENCODING, content_encoding::SUPPORTED);
             refusal
         })?;
         let bad = |fault: &Error| refuse(fault, StatusCode::BAD_REQUEST);
@@ -165,7 +160,8 @@ impl MetricsRequest {
         }
         let body = state.in_flight.stream(body);
         let held = body.held();
-        let source = body::decoded(body, self.encoding, &state.config.limits);
+        let bounds = Bounds { bytes_max, members_max: state.config.limits.ingest_body_members_max };
+        let source = content_encoding::decoded(body, self.encoding, bounds);
         let records = RecordReader::new(source, self.format, bytes_max);
         let rejected = RejectedIndexes::Discarded;
         let options = Options { source: SOURCE, mode: self.mode, part_rows: state.config.ingest.part_rows, rejected };

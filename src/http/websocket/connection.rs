@@ -10,7 +10,7 @@ use futures_util::stream::BoxStream;
 use serde_json::{Map, Value};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_stream::{StreamExt, StreamMap};
-use tokio_tungstenite::tungstenite::{self, error::CapacityError};
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error as FrameError, ProtocolError};
 
 use super::message::{self, ClientMessage, CloseReason, Received};
 use crate::{
@@ -99,14 +99,17 @@ impl Connection {
         }
     }
 
-    /// The reason for closing after a frame that could not be read. `None` if the client has disconnected or violates the
-    /// WebSocket protocol.
+    /// The reason for closing after a frame that could not be read. `None` if the client has disconnected.
     fn unreadable(&self, fault: axum::Error) -> Option<CloseReason> {
-        let is_too_large = matches!(
-            fault.into_inner().downcast_ref(),
-            Some(tungstenite::Error::Capacity(CapacityError::MessageTooLong { .. }))
-        );
-        is_too_large.then(|| CloseReason::TooLarge(self.state.config.limits.websocket_message_bytes_max))
+        match fault.into_inner().downcast_ref()? {
+            FrameError::Capacity(CapacityError::MessageTooLong { .. }) => {
+                Some(CloseReason::TooLarge(self.state.config.limits.websocket_message_bytes_max))
+            }
+            FrameError::Utf8(_) => Some(CloseReason::NotUtf8),
+            FrameError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+            FrameError::Protocol(breach) => Some(CloseReason::Protocol(breach.to_string())),
+            _ => None,
+        }
     }
 
     /// Ends subscriptions, which can resume on another instance after their last cursor. Queries and mutations continue to
@@ -135,7 +138,11 @@ impl Connection {
         let incoming = match message::read(frame) {
             Ok(Received::Message(incoming)) => incoming,
             Ok(Received::Control) => return Flow::Continue(()),
-            Ok(Received::Closed) => return Flow::Break(None),
+            Ok(Received::Closed) => {
+                // The library sends the answer to a close frame when it is asked for the next frame.
+                let _ = timeout(CLOSE_TIMEOUT, self.socket.recv()).await;
+                return Flow::Break(None);
+            }
             Err(close) => return Flow::Break(Some(close)),
         };
         match incoming {
@@ -147,7 +154,7 @@ impl Connection {
                 self.send(message::acknowledge()).await
             }
             ClientMessage::Ping { payload } => self.send(message::pong(payload.as_ref())).await,
-            ClientMessage::Pong {} => Flow::Continue(()),
+            ClientMessage::Pong { .. } => Flow::Continue(()),
             // No operation is started while draining; the close frame follows.
             ClientMessage::Subscribe { .. } if self.is_draining => Flow::Continue(()),
             ClientMessage::Subscribe { .. } if !self.is_acknowledged => Flow::Break(Some(CloseReason::Unauthorized)),
@@ -171,7 +178,15 @@ impl Connection {
         if self.operations.contains_key(&id) {
             return Flow::Break(Some(CloseReason::SubscriberExists(id)));
         }
-        match self.admit(payload) {
+        // A payload of another form is no message of the protocol. An operation that cannot be executed is an error of its own.
+        let request = match request_body::request(payload) {
+            Ok(request) if request.query.is_none() && !request.names_a_document() => {
+                return Flow::Break(Some(CloseReason::Malformed("payload.query: is missing".to_owned())));
+            }
+            Ok(request) => request,
+            Err(fault) => return Flow::Break(Some(CloseReason::Malformed(format!("payload.{fault}")))),
+        };
+        match self.admit(request) {
             Ok(request) => {
                 let operation = self.state.engine.subscribe(self.viewer, request);
                 if operation.is_subscription {
@@ -184,7 +199,7 @@ impl Connection {
         }
     }
 
-    fn admit(&self, payload: Map<String, Value>) -> Result<Request> {
+    fn admit(&self, request: Request) -> Result<Request> {
         let limit = self.state.config.limits.subscriptions_per_socket_max;
         if self.operations.len() >= limit {
             let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
@@ -195,7 +210,7 @@ impl Connection {
                 advice: "complete one of them, or open another WebSocket",
             });
         }
-        request_body::request(payload)
+        if request.names_a_document() { Ok(request) } else { Err(request_body::no_document()) }
     }
 
     async fn deliver(&mut self, id: &str, item: StreamItem) -> Flow {

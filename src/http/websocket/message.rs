@@ -23,15 +23,19 @@ pub enum ClientMessage {
     Ping {
         /// Returned in the `pong`.
         #[serde(default)]
-        payload: Option<Value>,
+        payload: Option<Map<String, Value>>,
     },
     /// The response to a `ping`.
-    Pong {},
+    Pong {
+        /// Not used.
+        #[serde(default, rename = "payload")]
+        _payload: Option<Map<String, Value>>,
+    },
     /// Starts an operation.
     Subscribe {
         /// The id of the operation, chosen by the client. It can be reused after the operation has ended.
         id: String,
-        /// The operation, not yet validated: an error in it ends this operation, not the connection.
+        /// The request, whose properties are not checked yet.
         payload: Map<String, Value>,
     },
     /// Stops an operation.
@@ -49,7 +53,7 @@ enum ServerMessage<'a> {
     Ping,
     Pong {
         #[serde(skip_serializing_if = "Option::is_none")]
-        payload: Option<&'a Value>,
+        payload: Option<&'a Map<String, Value>>,
     },
     Complete {
         id: &'a str,
@@ -72,7 +76,7 @@ pub fn ping() -> Message {
 }
 
 /// Responds to a `ping` with its payload.
-pub fn pong(payload: Option<&Value>) -> Message {
+pub fn pong(payload: Option<&Map<String, Value>>) -> Message {
     text(&ServerMessage::Pong { payload })
 }
 
@@ -101,6 +105,10 @@ pub fn complete(id: &str) -> Message {
 pub enum CloseReason {
     /// The client sent something that is not a message of the protocol.
     Malformed(String),
+    /// The client violated the WebSocket protocol itself.
+    Protocol(String),
+    /// A text from the client is not UTF-8.
+    NotUtf8,
     /// A message exceeds this number of bytes.
     TooLarge(usize),
     /// The client started an operation before the connection was acknowledged.
@@ -124,6 +132,8 @@ impl CloseReason {
     pub fn frame(&self) -> Message {
         let (code, reason) = match self {
             Self::Malformed(why) => (4400, format!("Invalid message: {why}")),
+            Self::Protocol(breach) => (1002, format!("Protocol error: {breach}")),
+            Self::NotUtf8 => (1007, "The text is not UTF-8".to_owned()),
             Self::TooLarge(limit) => (1009, format!("Message too large: the maximum is {limit} bytes")),
             Self::Unauthorized => (4401, "Unauthorized".to_owned()),
             Self::InitialisationTimeout => (4408, "Connection initialisation timeout".to_owned()),
@@ -164,13 +174,16 @@ pub enum Received {
     Closed,
 }
 
+/// Some programs write it in front of every text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Parses a frame.
 ///
 /// # Errors
 /// [`CloseReason::Malformed`] with the error.
 pub fn read(frame: Message) -> Result<Received, CloseReason> {
     match frame {
-        Message::Text(text) => match serde_json::from_str(&text) {
+        Message::Text(text) => match serde_json::from_str(text.trim_start_matches(BYTE_ORDER_MARK)) {
             Ok(message) => Ok(Received::Message(message)),
             Err(error) => Err(CloseReason::Malformed(error.to_string())),
         },
@@ -201,12 +214,16 @@ mod tests {
             r#"{"type":"start"}"#,
             r#"{"type":"subscribe","id":"1"}"#,
             r#"{"type":"subscribe","id":1,"payload":{"query":"{a}"}}"#,
+            r#"{"type":"connection_init","payload":[]}"#,
+            r#"{"type":"ping","payload":7}"#,
+            r#"{"type":"pong","payload":"x"}"#,
         ] {
             assert!(matches!(read(Message::Text(wrong.into())), Err(CloseReason::Malformed(_))), "{wrong}");
         }
+        assert!(read(Message::Text("\u{feff}{\"type\":\"ping\",\"payload\":null}".into())).is_ok());
         assert!(matches!(
             read(Message::Text(r#"{"type":"pong","payload":{"a":1}}"#.into())),
-            Ok(Received::Message(ClientMessage::Pong {}))
+            Ok(Received::Message(ClientMessage::Pong { .. }))
         ));
     }
 }

@@ -18,7 +18,7 @@ struct Fields {
     kind: MetricType,
     value: f64,
     endpoint: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "status")]
     status_code: Option<i32>,
     #[serde(default)]
     timestamp: Option<Time>,
@@ -98,6 +98,54 @@ fn kind<'de, D: Deserializer<'de>>(from: D) -> Result<MetricType, D::Error> {
     from.deserialize_str(Reader)
 }
 
+/// Reads a status or null. Programs that keep a column with gaps as floats write `200.0`.
+fn status<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i32>, D::Error> {
+    struct Reader;
+
+    impl<'de> Visitor<'de> for Reader {
+        type Value = Option<i32>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a whole number such as 200")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_none<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+            from.deserialize_any(self)
+        }
+
+        fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Self::Value, E> {
+            let status = i32::try_from(number);
+            status.map(Some).map_err(|_| E::invalid_value(serde::de::Unexpected::Signed(number), &self))
+        }
+
+        fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Self::Value, E> {
+            let status = i32::try_from(number);
+            status.map(Some).map_err(|_| E::invalid_value(serde::de::Unexpected::Unsigned(number), &self))
+        }
+
+        fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Self::Value, E> {
+            whole(number).map(Some).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Float(number), &self))
+        }
+    }
+
+    from.deserialize_option(Reader)
+}
+
+/// The integer that a float stands for. `None` if it has a fraction or is too large.
+fn whole(number: f64) -> Option<i32> {
+    let is_whole = number.fract() == 0.0 && (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number);
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole and within the range")]
+    is_whole.then_some(number as i32)
+}
+
 fn unknown_type(name: &str) -> String {
     let names: Vec<_> = MetricType::ALL.iter().map(|kind| kind.name()).collect();
     let name: String = name.chars().take(64).collect();
@@ -130,9 +178,8 @@ impl<'de> Deserialize<'de> for Time {
                 Ok(Time(from_millis(i64::try_from(millis).unwrap_or(i64::MAX))))
             }
 
-            #[expect(clippy::cast_possible_truncation, reason = "the ends of the range saturate")]
             fn visit_f64<E>(self, millis: f64) -> Result<Time, E> {
-                Ok(Time(Timestamp::from_micros((millis * 1_000.0).round() as i64)))
+                Ok(Time(from_float_millis(millis)))
             }
         }
 
@@ -143,6 +190,11 @@ impl<'de> Deserialize<'de> for Time {
 /// Saturates outside of the calendar; validation rejects such times anyway.
 const fn from_millis(millis: i64) -> Timestamp {
     Timestamp::from_micros(millis.saturating_mul(1_000))
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the ends of the range saturate")]
+fn from_float_millis(millis: f64) -> Timestamp {
+    Timestamp::from_micros((millis * 1_000.0).round() as i64)
 }
 
 /// The fields of a row as text.
@@ -169,9 +221,11 @@ pub fn from_texts(texts: TextFields<'_>) -> Result<ParsedRow, FieldError> {
         .map_err(|_| FieldError::new("value", format!("{} is not a number such as 12.5", quoted(value))))?;
     let status = match status.map(str::trim) {
         None => None,
-        Some(text) => Some(text.parse().map_err(|_| {
-            FieldError::new("statusCode", format!("{} is not a whole number such as 200", quoted(text)))
-        })?),
+        Some(text) => {
+            let status = text.parse().ok().or_else(|| whole(text.parse().ok()?));
+            let message = || format!("{} is not a whole number such as 200", quoted(text));
+            Some(status.ok_or_else(|| FieldError::new("statusCode", message()))?)
+        }
     };
     let timestamp = timestamp.map(|text| time(text.trim())).transpose()?;
     let endpoint = endpoint.unwrap_or_default().to_owned();
@@ -185,6 +239,10 @@ fn time(text: &str) -> Result<Timestamp, FieldError> {
     if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
         let far = if digits.len() < text.len() { i64::MIN } else { i64::MAX };
         return Ok(from_millis(text.parse().unwrap_or(far)));
+    }
+    // The same number as a float: columns with gaps are floats in many programs.
+    if let Some(millis) = text.parse().ok().filter(|millis: &f64| millis.is_finite()) {
+        return Ok(from_float_millis(millis));
     }
     text.parse().map_err(|_| {
         let message =
@@ -200,6 +258,39 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whole_numbers_may_be_written_as_floats() {
+        let in_json = |field: &str, text: &str| {
+            let row = format!(r#"{{"type":"CUSTOM","value":1,"endpoint":"e","{field}":{text}}}"#);
+            from_json(row.as_bytes()).map(|row| (row.candidate.status, row.candidate.timestamp))
+        };
+        let in_text = |status: Option<&str>, timestamp: Option<&str>| {
+            let texts =
+                TextFields { kind: Some("CUSTOM"), value: Some("1"), endpoint: Some("e"), ..TextFields::default() };
+            let texts = TextFields { status, timestamp, ..texts };
+            from_texts(texts).map(|row| (row.candidate.status, row.candidate.timestamp))
+        };
+        for (text, status) in [("200", 200), ("200.0", 200), ("2e2", 200), ("2.0E2", 200), ("0.0", 0), ("-1.0", -1)] {
+            assert_eq!(in_json("statusCode", text), Ok((Some(status), None)), "{text}");
+            assert_eq!(in_text(Some(text), None), Ok((Some(status), None)), "{text}");
+        }
+        assert_eq!(in_json("statusCode", "null"), Ok((None, None)));
+        for text in ["200.5", "2147483648.0", "1e300", "-1e300", "2147483648"] {
+            let (json, text) = (in_json("statusCode", text).unwrap_err(), in_text(Some(text), None).unwrap_err());
+            assert_eq!((json.field, text.field), ("statusCode".into(), "statusCode".into()));
+            assert!(json.message.contains("a whole number such as 200"), "{}", json.message);
+        }
+        for text in ["NaN", "inf", "ok", "0x10"] {
+            assert!(in_text(Some(text), None).is_err(), "{text}");
+        }
+        let moment = Some(Timestamp::from_millis(1_793_534_400_000));
+        for text in ["1793534400000", "1793534400000.0", "1.7935344e12"] {
+            assert_eq!(in_json("timestamp", text), Ok((None, moment)), "{text}");
+            assert_eq!(in_text(None, Some(text)), Ok((None, moment)), "{text}");
+        }
+        assert!(in_text(None, Some("NaN")).is_err() && in_text(None, Some("inf")).is_err());
+    }
 
     #[test]
     fn an_error_is_short_whatever_the_row_is() {

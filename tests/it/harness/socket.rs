@@ -70,8 +70,14 @@ impl Socket {
         self.say(&json!({ "type": "subscribe", "id": id, "payload": payload })).await
     }
 
-    async fn say(&mut self, message: &Value) -> Result<(), Error> {
-        self.0.send(Message::text(message.to_string())).await
+    /// Sends any message of the protocol.
+    pub async fn say(&mut self, message: &Value) -> Result<(), Error> {
+        self.say_text(message.to_string()).await
+    }
+
+    /// Sends any text.
+    pub async fn say_text(&mut self, text: String) -> Result<(), Error> {
+        self.0.send(Message::text(text)).await
     }
 
     /// The connection of the socket, for tests that read single bytes or nothing.

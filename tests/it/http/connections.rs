@@ -99,7 +99,7 @@ async fn a_client_without_a_place_is_told_to_come_back() {
         let mut refused = TcpStream::connect(&address).await.unwrap();
         let mut answer = String::new();
         let read = timeout(Duration::from_millis(200), refused.read_to_string(&mut answer)).await;
-        read.is_ok() && answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 1\r\n")
+        read.is_ok() && answer.starts_with("HTTP/1.1 503") && answer.contains("Retry-After: 1\r\n")
     })
     .await;
     for client in &mut busy {

@@ -11,6 +11,7 @@ use perfgraph::{
     http::{
         in_flight::InFlight,
         listener,
+        refused_origins::RefusedOrigins,
         router::guarded,
         state::{HttpState, SharedState},
     },
@@ -47,7 +48,7 @@ async fn server(settings: &str) -> Server {
 }
 
 /// Sends bytes on a connection of their own and reads until the server closes it.
-async fn raw(server: &Server, bytes: &[u8]) -> String {
+pub async fn raw(server: &Server, bytes: &[u8]) -> String {
     let mut socket = TcpStream::connect(server.app.address()).await.unwrap();
     // The server may have answered and closed before it has taken everything.
     let _ = socket.write_all(bytes).await;
@@ -103,7 +104,10 @@ async fn only_listed_origins_may_read_and_write() {
     assert_eq!((reply.status, reply.header("access-control-allow-origin")), (StatusCode::OK, app));
     let vary: Vec<_> = reply.headers.get_all("vary").iter().map(|value| value.to_str().unwrap()).collect();
     assert!(vary.contains(&"origin") && vary.contains(&"accept"), "{vary:?}");
-    assert!(reply.header("access-control-expose-headers").contains("retry-after"));
+    for header in ["retry-after", "server-timing", "traceresponse", "x-request-id"] {
+        assert!(reply.header("access-control-expose-headers").contains(header), "{header}");
+    }
+    assert_eq!(reply.header("timing-allow-origin"), app);
     let query = |origin: &'static str| {
         let request = server.request(Method::GET, "/graphql?query=%7Bviewer%7Brole%7D%7D").header("origin", origin);
         send(request.header("sec-fetch-site", "cross-site"))
@@ -118,6 +122,56 @@ async fn only_listed_origins_may_read_and_write() {
             request.header("sec-websocket-version", "13").header("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA==");
         let response = request.header("sec-websocket-protocol", "graphql-transport-ws").send().await.unwrap();
         assert_eq!(response.status().as_u16(), status, "{origin}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_may_send_the_headers_that_the_operator_adds() {
+    let app = "https://app.example.com";
+    let server = server(&format!("server.cors_origins = ['{app}']\nserver.cors_headers = ['X-Tenant']")).await;
+    let allowed = preflight(&server, app).await;
+    for header in ["x-tenant", "content-type", "last-event-id"] {
+        assert!(allowed.header("access-control-allow-headers").contains(header), "{header}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_names_the_setting_that_would_allow_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut serve = command(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
+    serve.env("PERFGRAPH_SERVER__CORS_ORIGINS", "https://app.example.com");
+    let mut served = Served::start(serve).await;
+    let ask = |method: Method, path: &str, headers: &[(&str, &str)]| {
+        let mut request = client().request(method, served.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        send(request)
+    };
+    let foreign = |name: &'static str| ("origin", name);
+    // Twice each: an origin is logged once a minute.
+    for _ in 0..2 {
+        let preflight = [foreign("http://localhost:3000"), ("access-control-request-method", "POST")];
+        ask(Method::OPTIONS, "/graphql", &preflight).await;
+        ask(Method::POST, "/graphql", &[foreign("https://b.example"), ("content-type", "application/json")]).await;
+        ask(Method::GET, "/graphql?query=%7Ba%7D", &[foreign("https://c.example")]).await;
+        ask(Method::POST, "/ingest/v1/metrics", &[foreign("https://d.example")]).await;
+        ask(Method::GET, "/graphql", &[foreign("https://e.example"), ("upgrade", "websocket")]).await;
+        ask(Method::POST, "/graphql", &[foreign("null")]).await;
+        let headers = [
+            foreign("https://app.example.com"),
+            ("access-control-request-method", "POST"),
+            ("access-control-request-headers", "content-type,x-tenant"),
+        ];
+        ask(Method::OPTIONS, "/graphql", &headers).await;
+    }
+    let lines = served.lines_until("x-tenant").await;
+    let warned: Vec<_> = lines.iter().filter(|line| line.contains("WARN") && line.contains("server.cors_")).collect();
+    let parts =
+        ["localhost:3000", "b.example", "c.example", "d.example", "e.example", "without an origin", "cors_headers"];
+    assert_eq!(warned.len(), parts.len(), "{warned:?}");
+    for (line, part) in warned.iter().zip(parts) {
+        assert!(line.contains(part), "{part} is not in {line}");
     }
 }
 
@@ -165,6 +219,8 @@ async fn large_answers_are_compressed_for_those_who_can_read_them() {
         ("br", "br"),
         ("zstd", "zstd"),
         ("gzip, br;q=0.5", "gzip"),
+        ("gzip, deflate, br, zstd", "br"),
+        ("zstd, gzip", "gzip"),
         ("gzip;q=0", ""),
         ("identity", ""),
         ("deflate", ""),
@@ -175,6 +231,9 @@ async fn large_answers_are_compressed_for_those_who_can_read_them() {
         let bytes = response.bytes().await.unwrap().len();
         assert_eq!(bytes < plain.text.len() / 2, !encoding.is_empty(), "{accept_encoding}: {bytes} bytes");
     }
+    let browser = request(&server, &server.client, "gzip, deflate, br, zstd", introspection);
+    let browser = browser.header("sec-fetch-site", "same-origin").send().await.unwrap();
+    assert_eq!(browser.headers()["content-encoding"], "zstd");
     // Read by a client that undoes it, the answer is the same.
     for (only, builder) in [
         ("gzip", builder().no_brotli().no_zstd()),
@@ -245,6 +304,7 @@ async fn a_panic_costs_one_answer() {
         database: core.database.clone(),
         config: Arc::clone(&config),
         random: Random::seeded(1),
+        refused_origins: RefusedOrigins::default(),
         in_flight: InFlight::new(config.limits.bodies_bytes_max),
         recorder: Recorder::disabled(core.clock.clone()),
         leaving: CancellationToken::new(),

@@ -3,7 +3,11 @@
 use futures_util::{SinkExt, StreamExt};
 use perfgraph::clock::Clock;
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{Error, Message, client::IntoClientRequest, http::HeaderValue, protocol::frame::CloseFrame},
@@ -338,22 +342,101 @@ on_both_databases! {
 }
 
 #[tokio::test]
-async fn an_invalid_operation_fails_only_its_own_id() {
+async fn a_payload_of_another_form_closes_the_socket() {
     let server = server("").await;
-    let mut socket = Socket::acknowledged(&server).await;
-    for (payload, field) in [
-        (json!({}), "query"),
-        (json!({ "query": 1 }), "query"),
-        (json!({ "query": "{ viewer { role } }", "variables": [1] }), "variables"),
-        (json!({ "query": "{ viewer { role } }", "operationName": 7 }), "operationName"),
+    for (payload, name) in [
+        (json!({}), "payload.query"),
+        (json!({ "variables": {} }), "payload.query"),
+        (json!({ "query": null }), "payload.query"),
+        (json!({ "query": 1 }), "payload.query"),
+        (json!({ "query": "{ viewer { role } }", "variables": [1] }), "payload.variables"),
+        (json!({ "query": "{ viewer { role } }", "variables": "x" }), "payload.variables"),
+        (json!({ "query": "{ viewer { role } }", "operationName": 7 }), "payload.operationName"),
+        (json!({ "query": "{ viewer { role } }", "extensions": [] }), "payload.extensions"),
     ] {
+        let mut socket = Socket::acknowledged(&server).await;
         socket.say(json!({ "type": "subscribe", "id": "1", "payload": payload })).await;
-        let answer = socket.hear().await;
-        assert_eq!(answer["type"], "error", "{answer}");
-        assert_eq!(answer["payload"][0]["extensions"]["field"], field, "{answer}");
+        let (code, reason) = socket.closed().await;
+        assert!(code == 4400 && reason.contains(name), "{payload}: {code} {reason}");
     }
-    socket.subscribe("1", "{ viewer { role } }").await;
+    for message in [
+        json!({ "type": "subscribe", "id": "1" }),
+        json!({ "type": "subscribe", "id": "1", "payload": null }),
+        json!({ "type": "subscribe", "id": "1", "payload": [] }),
+        json!({ "type": "subscribe", "id": 1, "payload": { "query": "{ viewer { role } }" } }),
+        json!({ "type": "complete" }),
+        json!({ "type": "ping", "payload": "x" }),
+        json!({ "type": "pong", "payload": [1] }),
+        json!({ "type": "connection_init", "payload": "x" }),
+        json!({ "type": 1 }),
+        json!("subscribe"),
+    ] {
+        let mut socket = Socket::acknowledged(&server).await;
+        socket.say(message.clone()).await;
+        assert_eq!(socket.closed().await.0, 4400, "{message}");
+    }
+    // A request of the right form that cannot be executed fails alone, and null stands for what is left out.
+    let mut socket = Socket::acknowledged(&server).await;
+    socket.say(json!({ "type": "subscribe", "id": "1", "payload": { "query": "" } })).await;
+    assert_eq!(socket.hear().await["type"], "error");
+    let unknown = json!({ "extensions": { "persistedQuery": { "version": 1, "sha256Hash": "0".repeat(64) } } });
+    socket.say(json!({ "type": "subscribe", "id": "1", "payload": unknown })).await;
+    let answer = socket.hear().await;
+    assert_eq!(answer["payload"][0]["extensions"]["code"], "PERSISTED_QUERY_NOT_FOUND", "{answer}");
+    let nulls = json!({ "query": "{ viewer { role } }", "variables": null, "operationName": null, "extensions": null });
+    socket.say(json!({ "type": "subscribe", "id": "1", "payload": nulls })).await;
     assert_eq!(socket.hear().await["type"], "next");
+    assert_eq!(socket.hear().await["type"], "complete");
+    socket.say(json!({ "type": "ping", "payload": null })).await;
+    assert_eq!(socket.hear().await, json!({ "type": "pong" }));
+}
+
+/// A masked frame of a client. The mask is zero, which leaves the bytes as they are.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    [&[first, 0x80 | u8::try_from(payload.len()).unwrap(), 0, 0, 0, 0], payload].concat()
+}
+
+/// Sends bytes on an acknowledged socket, and reads the code of the close frame.
+async fn code_after(server: &Server, bytes: &[u8]) -> u16 {
+    let Socket(socket) = Socket::acknowledged(server).await;
+    let MaybeTlsStream::Plain(mut connection) = socket.into_inner() else { panic!("no encryption") };
+    connection.write_all(bytes).await.unwrap();
+    let mut answer = [0; 4];
+    timeout(PATIENCE, connection.read_exact(&mut answer)).await.expect("the server closes").unwrap();
+    assert_eq!(answer[0], 0x88, "no close frame: {answer:?}");
+    u16::from_be_bytes([answer[2], answer[3]])
+}
+
+#[tokio::test]
+async fn frames_that_break_the_protocol_close_with_its_codes() {
+    let server = server("").await;
+    let too_long = [&[0x89, 0x80 | 126, 0, 126, 0, 0, 0, 0][..], &[b'x'; 126]].concat();
+    for (bytes, code, breach) in [
+        (vec![0x81, 1, b'x'], 1002, "a frame without a mask"),
+        (frame(0x81 | 0x40, b"{}"), 1002, "a reserved bit"),
+        (frame(0x83, b"{}"), 1002, "an unknown data frame"),
+        (frame(0x8b, b""), 1002, "an unknown control frame"),
+        (frame(0x80, b"{}"), 1002, "a continuation of nothing"),
+        (frame(0x09, b""), 1002, "a ping in parts"),
+        (too_long, 1002, "a ping of more than 125 bytes"),
+        ([frame(0x01, b"{"), frame(0x81, b"}")].concat(), 1002, "a message inside of another"),
+        (frame(0x81, b"\xff"), 1007, "a text that is not UTF-8"),
+        ([frame(0x01, b"\"\xc3"), frame(0x80, b"\"")].concat(), 1007, "a text in parts that is not UTF-8"),
+        (frame(0x88, &[0x03, 0xe8]), 1000, "the answer to a close frame is its code"),
+        (frame(0x88, &[0x03, 0xed]), 1002, "a code that must not be sent"),
+        (frame(0x88, &[0x03]), 1002, "half a code"),
+        (frame(0x88, &[0x03, 0xe8, 0xff]), 1007, "a reason that is not UTF-8"),
+    ] {
+        assert_eq!(code_after(&server, &bytes).await, code, "{breach}");
+    }
+    // A text may come in parts, with a ping in between.
+    let parts = [frame(0x01, b"{\"type\":"), frame(0x89, b""), frame(0x80, b"\"pong\"}"), frame(0x88, &[0x03, 0xe8])];
+    let Socket(socket) = Socket::acknowledged(&server).await;
+    let MaybeTlsStream::Plain(mut connection) = socket.into_inner() else { panic!("no encryption") };
+    connection.write_all(&parts.concat()).await.unwrap();
+    let mut answer = [0; 6];
+    timeout(PATIENCE, connection.read_exact(&mut answer)).await.expect("the server answers").unwrap();
+    assert_eq!(answer, [0x8a, 0, 0x88, 2, 0x03, 0xe8]);
 }
 
 on_both_databases! {

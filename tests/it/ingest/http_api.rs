@@ -81,7 +81,7 @@ pub async fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.into_inner()
 }
 
-async fn zstd(bytes: &[u8]) -> Vec<u8> {
+pub async fn zstd(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = ZstdEncoder::new(Vec::new());
     encoder.write_all(bytes).await.unwrap();
     encoder.shutdown().await.unwrap();

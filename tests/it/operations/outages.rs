@@ -173,7 +173,7 @@ async fn assert_broken_off(mut socket: TcpStream) {
     socket.write_all(format!("{:x}\r\n{rest}\r\n0\r\n\r\n", rest.len()).as_bytes()).await.unwrap();
     let mut answer = String::new();
     timeout(PATIENCE, socket.read_to_string(&mut answer)).await.unwrap().unwrap();
-    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 1\r\n"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("Retry-After: 1\r\n"), "{answer}");
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
     let body: Value = serde_json::from_str(&body[body.find('{').unwrap()..=body.rfind('}').unwrap()]).unwrap();
     assert_eq!((&body["accepted"], &body["error"]["code"]), (&json!(200), &json!("UNAVAILABLE")), "{body}");

@@ -84,7 +84,7 @@ pub fn all() -> Vec<Element> {
         place,
     };
     let mut elements = Vec::new();
-    for definition in parse_schema(schema::sdl()).unwrap().definitions {
+    for definition in parse_schema(schema::source().sdl()).unwrap().definitions {
         match definition {
             TypeSystemDefinition::Schema(_) => {}
             TypeSystemDefinition::Directive(directive) => {
