@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use jiff::Timestamp;
 
-use crate::config::{DatabaseUrl, Overrides};
+use crate::{
+    config::{DatabaseUrl, Overrides},
+    model::Timestamp,
+};
 
 /// GraphQL server for performance analytics: stores metrics, answers aggregates and percentiles, pushes live updates.
 #[derive(Debug, Parser)]

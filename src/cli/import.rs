@@ -34,7 +34,7 @@ use crate::{
     jobs::partitions,
     model::{
         Key, ProjectId, TimeRange, Timestamp,
-        timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
+        timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS, epoch::PLAUSIBLE_FROM},
     },
 };
 
@@ -50,7 +50,7 @@ const SHOWN: usize = 10;
 /// Imports the file, or only validates it.
 pub async fn run(config: &Config, command: &Import) -> Result<(), Failure> {
     let now = Clock::system().now();
-    let since = command.since.map(|since| Timestamp::from_micros(since.as_microsecond()));
+    let since = command.since;
     let from = since.unwrap_or_else(|| now.plus_micros(-DAYS_BACK * DAY_MICROS));
     let settings = settings(config, now, from);
     let days = PartitionDays::within(from, settings.time_window_future_minutes);
@@ -195,6 +195,14 @@ impl ImportRun {
         if timestamp >= oldest {
             return Ok(());
         }
+        // To take such rows would store them in 1970, so the message does not say that --since does.
+        if timestamp < PLAUSIBLE_FROM {
+            return Err(Failure::Data(format!(
+                "row {} is of {timestamp}: correct its time, which is text such as 2026-01-31T12:00:00Z or milliseconds \
+                 since 1970",
+                self.index + 1
+            )));
+        }
         Err(Failure::Data(format!(
             "row {} is of {timestamp}, before {oldest}: say with --since from when on rows are taken, such as --since {}; \
              rows before it are then refused one by one",
@@ -292,7 +300,7 @@ pub fn by_name(file: &Path) -> Option<ImportFormat> {
     match name.rsplit_once('.')?.1 {
         "ndjson" | "jsonl" => Some(ImportFormat::Ndjson),
         "json" => Some(ImportFormat::Json),
-        "csv" => Some(ImportFormat::Csv),
+        "csv" | "tsv" => Some(ImportFormat::Csv),
         "log" => Some(ImportFormat::AccessLog),
         _ => None,
     }

@@ -14,7 +14,6 @@ use crate::{
     clock::{Clock, Stopwatch},
     config::Config,
     db::instance::{Instance, SAMPLE_NODE},
-    model::Timestamp,
     seed::{self, Plan, Size},
 };
 
@@ -23,8 +22,7 @@ const LINE_INTERVAL_MS: f64 = 5_000.0;
 
 /// Fills the database.
 pub async fn run(config: &Config, command: &Seed) -> Result<(), Failure> {
-    let until =
-        command.until.map_or_else(|| Clock::system().now(), |until| Timestamp::from_micros(until.as_microsecond()));
+    let until = command.until.unwrap_or_else(|| Clock::system().now());
     let size = match command.size {
         SeedSize::Small => Size::Small,
         SeedSize::Medium => Size::Medium,

@@ -141,7 +141,9 @@ impl VariableCheck<'_> {
             None => Ok(()),
             Some(InputType::Scalar(scalar)) => match scalar.coerce(value) {
                 None => Ok(()),
-                Some(expected) => path.refuse(format!("must be {expected}, not {}", ValuePreview(value))),
+                Some(expected) => {
+                    path.refuse(format!("must be {expected}, not {}{}", ValuePreview(value), scalar.hint(value)))
+                }
             },
             Some(InputType::Enum(values)) => match value {
                 Value::String(text) if values.iter().any(|one| one == text) => Ok(()),
@@ -200,6 +202,7 @@ mod tests {
             ("$a: Int!, $b: Long!", json!({ "a": -2_147_483_648_i64, "b": 9_007_199_254_740_993_i64 })),
             ("$a: MetricFilter!", json!({ "a": { "time": { "last": "PT1H" }, "types": ["DATABASE"] } })),
             ("$a: DateTime, $b: Boolean", json!({ "a": "2026-01-31T12:00:00+01:00", "b": false })),
+            ("$a: DateTime, $b: DateTime", json!({ "a": "2026-01-31 12:00:00+00", "b": "2026-01-31 12:00:00.5+0530" })),
         ] {
             assert_eq!(checked(declared, variables.clone()), "fits", "{declared} {variables}");
         }
@@ -272,6 +275,18 @@ mod tests {
                 "$a: DateTime",
                 json!({ "a": "yesterday" }),
                 "variables.a: must be an RFC 3339 time such as 2026-01-31T12:00:00Z, not \"yesterday\"",
+            ),
+            (
+                "$a: DateTime",
+                json!({ "a": 1_790_000_000 }),
+                "variables.a: must be an RFC 3339 time such as 2026-01-31T12:00:00Z, not 1790000000; it looks like \
+                 seconds since 1970, which is \"2026-09-21T14:13:20Z\"",
+            ),
+            (
+                "$a: DateTime",
+                json!({ "a": "2026-01-31 12:00:00" }),
+                "variables.a: must be an RFC 3339 time such as 2026-01-31T12:00:00Z, not \"2026-01-31 12:00:00\"; it \
+                 has no offset: append Z for UTC, or the offset, such as +02:00",
             ),
             (
                 "$input: IngestMetricsInput!",

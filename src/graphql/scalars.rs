@@ -7,11 +7,15 @@ use std::sync::Arc;
 use crate::{
     engine::schema::whole_number,
     live,
-    model::{self, timestamp},
+    model::{
+        self,
+        timestamp::{self, TimeError, epoch::SinceEpoch},
+    },
 };
 
 /// A point in time in RFC 3339, for example `2026-01-31T12:00:00.123456Z`. Output is always UTC with `Z`. Input accepts
-/// any offset; digits beyond microseconds are dropped.
+/// any offset, a blank instead of `T`, and the offsets `+00` and `+0530` as databases write them; digits beyond
+/// microseconds are dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Description)]
 pub struct DateTime(pub model::Timestamp);
 
@@ -31,6 +35,24 @@ impl ScalarType for DateTime {
 
     fn to_value(&self) -> Value {
         Value::String(self.0.to_string())
+    }
+}
+
+impl DateTime {
+    /// The probable mistake in a value that is no time.
+    pub fn hint(value: &Value) -> Option<String> {
+        let since_epoch = match value {
+            Value::Number(number) => SinceEpoch::of(number.as_f64()?),
+            Value::String(text) => match text.parse::<model::Timestamp>() {
+                Err(TimeError::Number(_, number)) => Some(number),
+                Err(TimeError::NoOffset(_)) => {
+                    return Some("it has no offset: append Z for UTC, or the offset, such as +02:00".to_owned());
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        since_epoch.map(|number| format!("it {number}, which is \"{}\"", number.text()))
     }
 }
 

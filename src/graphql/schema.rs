@@ -16,21 +16,25 @@ const SCALARS: &[ScalarRule] = &[
         name: "DateTime",
         accepts: DateTime::is_valid,
         expected: "an RFC 3339 time such as 2026-01-31T12:00:00Z",
+        hint: DateTime::hint,
     },
     ScalarRule {
         name: "Duration",
         accepts: Duration::is_valid,
         expected: "an ISO 8601 duration of fixed length such as PT5M, PT24H or P7D",
+        hint: |_| None,
     },
     ScalarRule {
         name: "Long",
         accepts: |value| Long::parse(value.clone()).is_ok(),
         expected: "a whole number of 64 bits",
+        hint: |_| None,
     },
     ScalarRule {
         name: "StreamCursor",
         accepts: StreamCursor::is_valid,
         expected: "a cursor of a stream as the server sent it",
+        hint: |_| None,
     },
 ];
 

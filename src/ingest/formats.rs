@@ -1,14 +1,17 @@
 //! Parsers for text that arrives in chunks: NDJSON, a JSON array, CSV with a header, access logs of web servers.
 //!
-//! At most one record is buffered. An invalid record is an error of its index, and the next record is read; an error of the
+//! Text is UTF-8, or UTF-16 with a byte order mark. At most one record is buffered. An invalid record is an error of its index, and the next record is read; an error of the
 //! text as a whole ends reading.
 
 mod access_log;
 mod csv;
+mod decimal;
 mod fields;
 mod json_array;
 mod lines;
 mod record;
+mod time;
+mod unicode;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
@@ -17,13 +20,12 @@ use self::{
     json_array::JsonArray,
     lines::Lines,
     record::{FeedResult, Framing, RecordBytes},
+    unicode::Utf8Text,
 };
 use super::submission::FieldError;
 
 pub use access_log::TimeUnit;
 pub use record::{ParsedRow, RECORD_BYTES_MAX, ReadError};
-
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// The format of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +34,7 @@ pub enum Format {
     Ndjson,
     /// One JSON array of objects.
     JsonArray,
-    /// Comma-separated values whose first line names the columns.
+    /// Values separated by commas, semicolons or tabs, whose first line names the columns.
     Csv,
     /// The combined log format of nginx and Apache, followed by the duration of the request.
     AccessLog(TimeUnit),
@@ -40,13 +42,12 @@ pub enum Format {
 
 /// Reads the records of a text one by one.
 pub struct RecordReader<R> {
-    source: R,
+    source: Utf8Text<R>,
     framing: Box<dyn Framing>,
     record: RecordBytes,
     bytes: u64,
     bytes_max: u64,
     digest: Option<blake3::Hasher>,
-    is_begun: bool,
     is_over: bool,
 }
 
@@ -59,8 +60,8 @@ impl<R: AsyncBufRead + Unpin + Send> RecordReader<R> {
             Format::Csv => Box::new(Csv::default()),
             Format::AccessLog(unit) => Box::new(Lines::new(move |line: &[u8]| access_log::parse(line, unit))),
         };
-        let record = RecordBytes::default();
-        Self { source, framing, record, bytes: 0, bytes_max, digest: None, is_begun: false, is_over: false }
+        let (source, record) = (Utf8Text::new(source), RecordBytes::default());
+        Self { source, framing, record, bytes: 0, bytes_max, digest: None, is_over: false }
     }
 
     /// Computes a digest of the text while it is read.
@@ -90,10 +91,6 @@ impl<R: AsyncBufRead + Unpin + Send> RecordReader<R> {
     async fn advance(&mut self) -> Result<bool, ReadError> {
         if self.is_over {
             return Ok(false);
-        }
-        if !self.is_begun {
-            self.is_begun = true;
-            self.skip_byte_order_mark().await?;
         }
         loop {
             let chunk = self.source.fill_buf().await?;
@@ -132,32 +129,6 @@ impl<R: AsyncBufRead + Unpin + Send> RecordReader<R> {
         };
         self.record.is_too_long = false;
         row
-    }
-
-    /// Skips the byte order mark that programs on Windows write. It may be split over chunks, and a beginning of it alone is
-    /// text.
-    async fn skip_byte_order_mark(&mut self) -> Result<(), ReadError> {
-        let mut seen = 0;
-        while seen < BYTE_ORDER_MARK.len() {
-            let chunk = self.source.fill_buf().await?;
-            let same = chunk.iter().zip(&BYTE_ORDER_MARK[seen..]).take_while(|(a, b)| a == b).count();
-            let is_different = same < chunk.len().min(BYTE_ORDER_MARK.len() - seen) || chunk.is_empty();
-            if let Some(digest) = &mut self.digest {
-                digest.update(&chunk[..same]);
-            }
-            self.source.consume(same);
-            seen += same;
-            if is_different && seen == 0 {
-                break;
-            }
-            if is_different {
-                // No format ends a record with these bytes, so the result is always incomplete.
-                self.framing.feed(&BYTE_ORDER_MARK[..seen], &mut self.record)?;
-                break;
-            }
-        }
-        self.bytes += u64::try_from(seen).unwrap_or(u64::MAX);
-        Ok(())
     }
 
     /// The bytes of the last record, cut to [`RECORD_BYTES_MAX`].

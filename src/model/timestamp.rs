@@ -1,11 +1,16 @@
 //! Points and ranges of time in UTC microseconds, the one unit that both databases store.
 //!
-//! Text is RFC 3339 and always written with `Z`; durations are ISO 8601 (`PT5M`), so no client guesses a unit.
+//! Text is RFC 3339 and always written with `Z`; durations are ISO 8601 (`PT5M`), so no client guesses a unit. Input may also
+//! have the spellings of databases: a blank instead of `T`, and the offsets `+00`, `+0530` and ` UTC`.
 
-use std::{fmt, str::FromStr};
+pub mod epoch;
+
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use sea_orm::DeriveValueType;
 use thiserror::Error;
+
+use self::epoch::SinceEpoch;
 
 /// Microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, DeriveValueType)]
@@ -17,6 +22,12 @@ pub enum TimeError {
     /// Not RFC 3339.
     #[error("`{0}` is not an RFC 3339 time such as 2026-01-31T12:00:00Z")]
     NotRfc3339(String),
+    /// A date and a time without an offset.
+    #[error("`{0}` has no offset from UTC; append Z for UTC, or the offset, such as +02:00")]
+    NoOffset(String),
+    /// A number that counts from 1970.
+    #[error("`{0}` {1}; send text such as {text}", text = .1.text())]
+    Number(String, SinceEpoch),
     /// Not an ISO 8601 duration of fixed length.
     #[error("`{0}` is not an ISO 8601 duration of fixed length such as PT5M, PT24H or P7D")]
     NotDuration(String),
@@ -85,8 +96,8 @@ impl FromStr for Timestamp {
     type Err = TimeError;
 
     fn from_str(text: &str) -> Result<Self, TimeError> {
+        let parts = Rfc3339::split(text).ok_or_else(|| refusal(text))?;
         let refuse = || TimeError::NotRfc3339(shortened(text));
-        let parts = Rfc3339::split(text).ok_or_else(refuse)?;
         let parsed = if parts.is_whole(text) {
             text.parse::<jiff::Timestamp>()
         } else {
@@ -106,43 +117,74 @@ impl FromStr for Timestamp {
     }
 }
 
+/// The error for text that is not a time, with the cause if it is a common one.
+#[cold]
+fn refusal(text: &str) -> TimeError {
+    let shown = shortened(text);
+    if let Some(number) = SinceEpoch::of_text(text) {
+        return TimeError::Number(shown, number);
+    }
+    if Rfc3339::split(&format!("{text}Z")).is_some() {
+        return TimeError::NoOffset(shown);
+    }
+    TimeError::NotRfc3339(shown)
+}
+
 /// The parts of `2026-01-31T12:00:00.123456Z`; the library takes more than RFC 3339 allows.
 struct Rfc3339<'a> {
     date: &'a str,
     time: &'a str,
     /// With its point, cut to the nine digits that the library reads; empty when there is none.
     fraction: &'a str,
-    offset: &'a str,
+    /// As RFC 3339 writes it.
+    offset: Cow<'a, str>,
 }
 
 impl<'a> Rfc3339<'a> {
     fn split(text: &'a str) -> Option<Self> {
-        let shaped = |part: &str, shape: &str| {
-            part.len() == shape.len()
-                && part.bytes().zip(shape.bytes()).all(|(byte, wanted)| match wanted {
-                    b'0' => byte.is_ascii_digit(),
-                    other => byte == other,
-                })
-        };
         let (date, rest) = text.split_at_checked(10)?;
         let rest = rest.strip_prefix(['T', 't', ' '])?;
         let (time, rest) = rest.split_at_checked(8)?;
         let digits = rest.strip_prefix('.').map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
         let (fraction, offset) = rest.split_at_checked(if rest.starts_with('.') { digits + 1 } else { 0 })?;
-        let is_offset = matches!(offset, "Z" | "z") || shaped(offset, "+00:00") || shaped(offset, "-00:00");
-        let is_right = shaped(date, "0000-00-00") && shaped(time, "00:00:00") && fraction != "." && is_offset;
+        let offset = offset_of(offset)?;
+        let is_right = has_shape(date, "0000-00-00") && has_shape(time, "00:00:00") && fraction != ".";
         is_right.then_some(Self { date, time, fraction: &fraction[..fraction.len().min(10)], offset })
     }
 
     /// True when the library reads the text unchanged.
     fn is_whole(&self, text: &str) -> bool {
         let length = self.date.len() + 1 + self.time.len() + self.fraction.len() + self.offset.len();
-        text.len() == length && text.as_bytes().get(self.date.len()) == Some(&b'T')
+        text.len() == length && text.as_bytes().get(self.date.len()) == Some(&b'T') && text.ends_with(&*self.offset)
     }
 
     fn offset_is_valid(&self) -> bool {
         format!("2000-01-01T00:00:00{}", self.offset).parse::<jiff::Timestamp>().is_ok()
     }
+}
+
+/// An offset as RFC 3339 writes it. PostgreSQL writes `+00` and `+05:30`, programs in C `+0530`, BigQuery ` UTC`; each has one
+/// meaning only.
+fn offset_of(text: &str) -> Option<Cow<'_, str>> {
+    let text = text.strip_prefix(' ').unwrap_or(text);
+    let is = |shape: &str| has_shape(text, &format!("+{shape}")) || has_shape(text, &format!("-{shape}"));
+    Some(match text {
+        "Z" | "z" => Cow::Borrowed(text),
+        "UTC" => Cow::Borrowed("Z"),
+        _ if is("00:00") => Cow::Borrowed(text),
+        _ if is("0000") => Cow::Owned(format!("{}:{}", &text[..3], &text[3..])),
+        _ if is("00") => Cow::Owned(format!("{text}:00")),
+        _ => return None,
+    })
+}
+
+/// True if a text is as long as `shape`, has digits where it has zeros, and the same characters elsewhere.
+fn has_shape(text: &str, shape: &str) -> bool {
+    text.len() == shape.len()
+        && text.bytes().zip(shape.bytes()).all(|(byte, wanted)| match wanted {
+            b'0' => byte.is_ascii_digit(),
+            other => byte == other,
+        })
 }
 
 impl fmt::Display for Timestamp {
@@ -261,6 +303,39 @@ mod tests {
         let long: Timestamp = "2026-11-22T07:00:00.1234567890123+00:00".parse().unwrap();
         assert_eq!(long.to_string(), "2026-11-22T07:00:00.123456Z");
         assert_eq!("2026-11-22t07:00:00z".parse::<Timestamp>(), "2026-11-22 07:00:00Z".parse());
+    }
+
+    #[test]
+    fn times_are_read_as_databases_write_them() {
+        let moment: Timestamp = "2026-11-22T07:00:00.5Z".parse().unwrap();
+        for text in [
+            "2026-11-22 07:00:00.5+00",
+            "2026-11-22 12:30:00.5+0530",
+            "2026-11-22 12:30:00.5+05:30",
+            "2026-11-21 23:00:00.500000-08",
+            "2026-11-22T02:00:00.5-0500",
+            "2026-11-22 07:00:00.500000 UTC",
+            "2026-11-22 08:00:00.5 +0100",
+        ] {
+            assert_eq!(text.parse(), Ok(moment), "{text}");
+        }
+        for wrong in
+            ["2026-11-22 07:00:00+0", "2026-11-22 07:00:00+00:0", "2026-11-22 07:00:00+99", "2026-11-22 07:00:00  UTC"]
+        {
+            assert!(wrong.parse::<Timestamp>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_is_missing_or_which_unit_a_number_has() {
+        let words = |text: &str| text.parse::<Timestamp>().unwrap_err().to_string();
+        assert!(words("2026-11-22 07:00:00").ends_with("append Z for UTC, or the offset, such as +02:00"));
+        assert_eq!(
+            words("1790000000"),
+            "`1790000000` looks like seconds since 1970; send text such as 2026-09-21T14:13:20Z"
+        );
+        assert!(words("1790000000123").contains("looks like milliseconds since 1970"));
+        assert!(words("12").contains("is not an RFC 3339 time"));
     }
 
     #[test]

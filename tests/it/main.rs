@@ -83,6 +83,7 @@ mod http {
 mod ingest {
     mod backpressure;
     pub mod batches;
+    mod dialects;
     mod doubles;
     mod faults;
     pub mod http_api;

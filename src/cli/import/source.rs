@@ -105,7 +105,9 @@ impl Text {
 fn by_content(head: &[u8]) -> ImportFormat {
     let head = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
     let first_line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let is_header = first_line.split(|byte| *byte == b',').any(|name| name.trim_ascii() == b"endpoint");
+    let is_mark = |byte: u8| b",;\t|\" \r\0".contains(&byte);
+    let is_header = first_line.split(|byte| is_mark(*byte)).any(|name| name == b"endpoint")
+        || first_line.trim_ascii_start().starts_with(b"sep=");
     match head.first() {
         Some(b'{') => ImportFormat::Ndjson,
         // An IPv6 address at the beginning of a log line has no bracket.
@@ -127,6 +129,8 @@ mod tests {
         assert_eq!(by_content(b"\xEF\xBB\xBF {\"type\":"), ImportFormat::Ndjson);
         assert_eq!(by_content(b"[\n{"), ImportFormat::Json);
         assert_eq!(by_content(b"type, endpoint,value\r\n"), ImportFormat::Csv);
+        assert_eq!(by_content(b"\"type\";\"endpoint\";\"value\"\n"), ImportFormat::Csv);
+        assert_eq!(by_content(b"sep=;\r\ntype;endpoint;value\n"), ImportFormat::Csv);
         assert_eq!(by_content(b"::1 - - [31/Jan"), ImportFormat::AccessLog);
     }
 }

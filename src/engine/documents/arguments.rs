@@ -163,9 +163,10 @@ impl<'a> ArgumentCheck<'a> {
                     Value::Enum(_) => Some(ConstValue::Null),
                     other => other.clone().into_const(),
                 };
-                match literal.map_or_else(|| scalar.refuses(&ConstValue::Null), |literal| scalar.refuses(&literal)) {
+                let literal = literal.unwrap_or(ConstValue::Null);
+                match scalar.refuses(&literal) {
                     None => Ok(()),
-                    Some(expected) => Err(refuse(path, pos, &format!("must be {expected}"))),
+                    Some(expected) => Err(refuse(path, pos, &format!("must be {expected}{}", scalar.hint(&literal)))),
                 }
             }
             Some(InputType::Enum(values)) => match value {

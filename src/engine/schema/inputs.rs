@@ -113,6 +113,8 @@ pub struct ScalarRule {
     pub accepts: fn(&Value) -> bool,
     /// The form of an accepted value, for messages: "must be {expected}".
     pub expected: &'static str,
+    /// The probable mistake in a value that is not accepted, for the end of the message.
+    pub hint: fn(&Value) -> Option<String>,
 }
 
 /// The values of a scalar.
@@ -163,5 +165,11 @@ impl Scalar {
             (Self::Custom(rule), value) => ((rule.accepts)(value), rule.expected),
         };
         (!fits).then_some(expected)
+    }
+
+    /// The probable mistake in a value that is refused, as the end of a message; empty if none is known.
+    pub fn hint(self, value: &Value) -> String {
+        let hint = if let Self::Custom(rule) = self { (rule.hint)(value) } else { None };
+        hint.map_or_else(String::new, |hint| format!("; {hint}"))
     }
 }

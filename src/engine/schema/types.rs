@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     const RULE: &[ScalarRule] =
-        &[ScalarRule { name: "Date", accepts: |value| *value != Value::Null, expected: "a date" }];
+        &[ScalarRule { name: "Date", accepts: |value| *value != Value::Null, expected: "a date", hint: |_| None }];
 
     fn error(sdl: &str) -> String {
         SchemaTypes::read(sdl, RULE).err().map_or_else(|| "reads".to_owned(), |error| error.to_string())

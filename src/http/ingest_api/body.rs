@@ -15,7 +15,7 @@ pub fn format(headers: &HeaderMap) -> Option<Format> {
     match media_type::of_body(headers)?.as_str() {
         "application/x-ndjson" | "application/jsonl" => Some(Format::Ndjson),
         "application/json" => Some(Format::JsonArray),
-        "text/csv" => Some(Format::Csv),
+        "text/csv" | "text/tab-separated-values" => Some(Format::Csv),
         _ => None,
     }
 }

@@ -1,8 +1,12 @@
-//! Comma-separated values (RFC 4180: quotes, doubled quotes, line breaks in quotes, CRLF or LF). The first record names the
-//! columns, in any order.
+//! Comma-separated values (RFC 4180: quotes, doubled quotes, line breaks in quotes; CRLF, LF or CR), also separated by
+//! semicolons, tabs or `|`. The first record names the columns, in any order. A column without a name, which pandas writes for
+//! its index, is skipped.
 
-use csv_core::{ReadRecordResult, Reader};
+mod dialect;
 
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+
+use self::dialect::Dialect;
 use super::{
     fields::{self, TextFields},
     record::{FeedResult, Framing, ParsedRow, RECORD_BYTES_MAX, ReadError, RecordBytes},
@@ -15,8 +19,14 @@ const COLUMNS: [&str; 9] =
 /// The required columns.
 const REQUIRED: [&str; 3] = ["type", "value", "endpoint"];
 
+/// The names of columns that pandas writes for an index without a name, the second when such a file was read before.
+const INDEXES: [&str; 2] = ["", "Unnamed: 0"];
+
 /// The framing of CSV.
 pub struct Csv {
+    /// The beginning of the text up to the end of the header, from which the dialect is seen; `None` behind it.
+    first_line: Option<Vec<u8>>,
+    dialect: Option<Dialect>,
     reader: Reader,
     /// The values of a record without separators, and the end of each.
     values: Vec<u8>,
@@ -25,8 +35,8 @@ pub struct Csv {
     end_count: usize,
     /// The record has more values than there are known columns.
     is_too_wide: bool,
-    /// The columns of the header, as indexes into [`COLUMNS`].
-    header: Vec<usize>,
+    /// The columns of the header, as indexes into [`COLUMNS`]; `None` for one to skip.
+    header: Vec<Option<usize>>,
     header_line: Vec<u8>,
     is_handed_out: bool,
 }
@@ -34,6 +44,8 @@ pub struct Csv {
 impl Default for Csv {
     fn default() -> Self {
         Self {
+            first_line: Some(Vec::new()),
+            dialect: None,
             reader: Reader::new(),
             values: vec![0; RECORD_BYTES_MAX],
             ends: [0; 2 * COLUMNS.len()],
@@ -48,8 +60,58 @@ impl Default for Csv {
 }
 
 impl Csv {
+    /// Collects the first line of the text, sees the dialect in it and begins to read records with it. Returns the number of
+    /// bytes consumed.
+    fn begin(&mut self, chunk: &[u8], record: &mut RecordBytes) -> Result<usize, ReadError> {
+        let mut taken = 0;
+        while let Some(line) = &mut self.first_line {
+            let rest = &chunk[taken..];
+            let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+            line.extend_from_slice(&rest[..end.unwrap_or(rest.len())]);
+            taken += end.map_or(rest.len(), |end| end + 1);
+            let is_whole = end.is_some() || chunk.is_empty() || line.len() > RECORD_BYTES_MAX;
+            if !is_whole {
+                break;
+            }
+            let line = std::mem::take(line);
+            if line.trim_ascii().is_empty() && !chunk.is_empty() {
+                continue;
+            }
+            if line.contains(&0) {
+                return Err(ReadError::Malformed(
+                    "has NUL bytes in its first line, as UTF-16 without a byte order mark has; save it as UTF-8"
+                        .to_owned(),
+                ));
+            }
+            if let (None, Some(declared)) = (self.dialect, Dialect::declared(&line)?) {
+                self.dialect = Some(declared);
+                continue;
+            }
+            let dialect = *self.dialect.get_or_insert_with(|| Dialect::of_header(&line));
+            self.reader = ReaderBuilder::new().delimiter(dialect.separator).build();
+            self.first_line = None;
+            // A line break in quotes belongs to the header; it is the one that ended the line.
+            let line_break = end.and_then(|end| rest.get(end..=end)).unwrap_or_default();
+            for piece in [&line, line_break].into_iter().filter(|piece| !piece.is_empty()) {
+                self.read_records(piece, record)?;
+            }
+        }
+        Ok(taken)
+    }
+
     /// Reads up to the end of a record. An empty chunk means the end of the text.
     fn read(&mut self, chunk: &[u8], record: &mut RecordBytes) -> Result<FeedResult, ReadError> {
+        let begun = if self.first_line.is_some() { self.begin(chunk, record)? } else { 0 };
+        if self.first_line.is_some() || (begun > 0 && begun == chunk.len()) {
+            return Ok(FeedResult::Incomplete);
+        }
+        Ok(match self.read_records(&chunk[begun..], record)? {
+            FeedResult::Complete(taken) => FeedResult::Complete(begun + taken),
+            FeedResult::Incomplete => FeedResult::Incomplete,
+        })
+    }
+
+    fn read_records(&mut self, chunk: &[u8], record: &mut RecordBytes) -> Result<FeedResult, ReadError> {
         if std::mem::take(&mut self.is_handed_out) {
             record.clear();
             self.start_over();
@@ -112,15 +174,16 @@ impl Csv {
             let name = String::from_utf8_lossy(value);
             let name = name.trim();
             match COLUMNS.iter().position(|column| *column == name) {
-                Some(column) if !header.contains(&column) => header.push(column),
+                Some(column) if !header.contains(&Some(column)) => header.push(Some(column)),
                 Some(_) => return Err(refuse(format!("has the column `{name}` twice"))),
+                None if INDEXES.contains(&name) => header.push(None),
                 None => {
                     let name: String = name.chars().take(64).collect();
                     return Err(refuse(format!("has the column `{name}`, which is not known")));
                 }
             }
         }
-        let is_named = |name: &&str| header.iter().any(|column| COLUMNS[*column] == *name);
+        let is_named = |name: &&str| header.iter().flatten().any(|column| COLUMNS[*column] == *name);
         if let Some(missing) = REQUIRED.iter().find(|name| !is_named(name)) {
             return Err(refuse(format!("has no column `{missing}`")));
         }
@@ -151,14 +214,26 @@ impl Framing for Csv {
             return Err(FieldError::row(message));
         }
         let mut texts: [Option<&str>; COLUMNS.len()] = [None; COLUMNS.len()];
-        for (column, value) in self.header.iter().zip(self.values()) {
+        let named = self.header.iter().zip(self.values()).filter_map(|(column, value)| Some((column.as_ref()?, value)));
+        for (column, value) in named {
             let text = std::str::from_utf8(value)
                 .map_err(|_| FieldError::new(COLUMNS[*column], "is not UTF-8; send the text in UTF-8"))?;
             texts[*column] = Some(text).filter(|text| !text.is_empty());
         }
         let [kind, value, endpoint, status, timestamp, name, release, project_id, project] = texts;
         let project = project_id.or(project);
-        fields::from_texts(TextFields { kind, value, endpoint, status, timestamp, name, release, project })
+        let decimal_sign = self.dialect.map(Dialect::decimal_sign).unwrap_or_default();
+        fields::from_texts(TextFields {
+            kind,
+            value,
+            endpoint,
+            status,
+            timestamp,
+            name,
+            release,
+            project,
+            decimal_sign,
+        })
     }
 
     fn header(&self) -> Option<&[u8]> {

@@ -4,10 +4,14 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, de::Visitor};
 
-use super::record::ParsedRow;
+use super::{
+    decimal::{self, DecimalSign},
+    record::ParsedRow,
+    time::{self, Time},
+};
 use crate::{
     ingest::submission::{Candidate, FieldError},
-    model::{MetricType, Timestamp},
+    model::MetricType,
 };
 
 /// A row in JSON. Unknown names are errors: a misspelt field would otherwise be lost silently.
@@ -152,51 +156,6 @@ fn unknown_type(name: &str) -> String {
     format!("`{name}` is not a type of metric; send one of {}", names.join(", "))
 }
 
-/// A timestamp as RFC 3339 text or as milliseconds since 1970.
-struct Time(Timestamp);
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Reader;
-
-        impl Visitor<'_> for Reader {
-            type Value = Time;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a time such as \"2026-01-31T12:00:00Z\" or milliseconds since 1970")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Time, E> {
-                text.parse().map(Time).map_err(E::custom)
-            }
-
-            fn visit_i64<E>(self, millis: i64) -> Result<Time, E> {
-                Ok(Time(from_millis(millis)))
-            }
-
-            fn visit_u64<E>(self, millis: u64) -> Result<Time, E> {
-                Ok(Time(from_millis(i64::try_from(millis).unwrap_or(i64::MAX))))
-            }
-
-            fn visit_f64<E>(self, millis: f64) -> Result<Time, E> {
-                Ok(Time(from_float_millis(millis)))
-            }
-        }
-
-        from.deserialize_any(Reader)
-    }
-}
-
-/// Saturates outside of the calendar; validation rejects such times anyway.
-const fn from_millis(millis: i64) -> Timestamp {
-    Timestamp::from_micros(millis.saturating_mul(1_000))
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the ends of the range saturate")]
-fn from_float_millis(millis: f64) -> Timestamp {
-    Timestamp::from_micros((millis * 1_000.0).round() as i64)
-}
-
 /// The fields of a row as text.
 #[derive(Clone, Copy, Default)]
 pub struct TextFields<'a> {
@@ -208,47 +167,31 @@ pub struct TextFields<'a> {
     pub name: Option<&'a str>,
     pub release: Option<&'a str>,
     pub project: Option<&'a str>,
+    /// The sign in numbers.
+    pub decimal_sign: DecimalSign,
 }
 
 /// Parses a row whose fields are text.
 pub fn from_texts(texts: TextFields<'_>) -> Result<ParsedRow, FieldError> {
-    let TextFields { kind, value, endpoint, status, timestamp, name, release, project } = texts;
+    let TextFields { kind, value, endpoint, status, timestamp, name, release, project, decimal_sign } = texts;
     let type_name = kind.map(str::trim).unwrap_or_default();
     let kind = MetricType::named(type_name).ok_or_else(|| FieldError::new("type", unknown_type(type_name)))?;
     let value = value.map(str::trim).unwrap_or_default();
-    let value = value
-        .parse()
-        .map_err(|_| FieldError::new("value", format!("{} is not a number such as 12.5", quoted(value))))?;
+    let value = decimal::parse(value, decimal_sign).map_err(|message| FieldError::new("value", message))?;
     let status = match status.map(str::trim) {
         None => None,
         Some(text) => {
-            let status = text.parse().ok().or_else(|| whole(text.parse().ok()?));
+            let status = text.parse().ok().or_else(|| whole(decimal::parse(text, decimal_sign).ok()?));
             let message = || format!("{} is not a whole number such as 200", quoted(text));
             Some(status.ok_or_else(|| FieldError::new("statusCode", message()))?)
         }
     };
-    let timestamp = timestamp.map(|text| time(text.trim())).transpose()?;
+    let timestamp = timestamp.map(|text| time::parse(text.trim())).transpose();
+    let timestamp = timestamp.map_err(|message| FieldError::new("timestamp", message))?;
     let endpoint = endpoint.unwrap_or_default().to_owned();
     let (name, release) = (name.map(str::to_owned), release.map(str::to_owned));
     let candidate = Candidate { kind, value, endpoint, status, timestamp, name, release };
     Ok(ParsedRow { project: project.map(|text| text.trim().to_owned()), candidate })
-}
-
-fn time(text: &str) -> Result<Timestamp, FieldError> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        let far = if digits.len() < text.len() { i64::MIN } else { i64::MAX };
-        return Ok(from_millis(text.parse().unwrap_or(far)));
-    }
-    // The same number as a float: columns with gaps are floats in many programs.
-    if let Some(millis) = text.parse().ok().filter(|millis: &f64| millis.is_finite()) {
-        return Ok(from_float_millis(millis));
-    }
-    text.parse().map_err(|_| {
-        let message =
-            format!("{} is neither a time such as 2026-01-31T12:00:00Z nor milliseconds since 1970", quoted(text));
-        FieldError::new("timestamp", message)
-    })
 }
 
 fn quoted(text: &str) -> String {
@@ -258,6 +201,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Timestamp;
 
     #[test]
     fn whole_numbers_may_be_written_as_floats() {

@@ -236,3 +236,61 @@ on_both_databases! {
         books::check(&database).await;
     }
 }
+
+on_both_databases! {
+    async fn tables_of_excel_pandas_and_powershell_are_imported(database: TestDatabase) {
+        let database = seeded(database).await;
+        let folder = tempfile::tempdir().unwrap();
+        let utf16: Vec<u8> =
+            "\u{feff}type,value,endpoint\r\nCUSTOM,12.5,ä\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for (name, bytes) in [
+            ("semicolons.csv", b"type;value;endpoint\r\nCUSTOM;12,5;a\r\n".to_vec()),
+            ("sep.csv", b"sep=;\r\ntype;value;endpoint\r\nCUSTOM;12,5;b\r\n".to_vec()),
+            ("tabs.tsv", b"type\tvalue\tendpoint\nCUSTOM\t12.5\tc\n".to_vec()),
+            ("pandas.csv", b",type,value,endpoint\n0,CUSTOM,12.5,d\n".to_vec()),
+            ("unnamed", b"\"endpoint\";\"type\";\"value\"\ne;CUSTOM;12,5\n".to_vec()),
+            ("utf16.csv", utf16),
+        ] {
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+            let ended = imported(&database, folder.path(), &[name, "--project", PROJECT]).await;
+            assert_eq!(ended.code, Some(0), "{name}: {ended:?}");
+            assert!(ended.stderr.contains("1 metrics imported"), "{name}: {ended:?}");
+        }
+        let rows = metric_event::Entity::find().all(&database.reader()).await.unwrap();
+        assert_eq!(rows.iter().map(|row| row.value.to_bits()).collect::<Vec<_>>(), [12.5_f64.to_bits(); 6]);
+        // A refused row is written with a header that is read in the same way again.
+        std::fs::write(folder.path().join("two.csv"), "sep=;\ntype;value;endpoint\nCUSTOM;1.234;a\n").unwrap();
+        let arguments = ["two.csv", "--project", PROJECT, "--rejects", "rejects.csv"];
+        let refused = imported(&database, folder.path(), &arguments).await;
+        assert!(refused.stderr.contains("row 1: value: `1.234` may be 1.234 or 1234"), "{refused:?}");
+        let rejects = std::fs::read_to_string(folder.path().join("rejects.csv")).unwrap();
+        assert_eq!(rejects, "type;value;endpoint\nCUSTOM;1.234;a\n");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_advice_stores_rows_in_1970() {
+    let database = seeded(TestDatabase::sqlite().await).await;
+    let folder = tempfile::tempdir().unwrap();
+    let seconds = perfgraph::clock::Clock::system().now().as_millis() / 1_000;
+    for (time, words) in [
+        (seconds.to_string(), "looks like seconds since 1970; send milliseconds, such as"),
+        (format!("{seconds}.5"), "looks like seconds since 1970"),
+        (format!("{seconds}000000"), "looks like microseconds since 1970"),
+        (format!("{seconds}000000000"), "looks like nanoseconds since 1970"),
+        ("86400000".to_owned(), "correct its time"),
+        ("1970-01-02 00:00:00+00".to_owned(), "correct its time"),
+    ] {
+        std::fs::write(folder.path().join("a.csv"), format!("type,value,endpoint,timestamp\nCUSTOM,1,a,{time}\n"))
+            .unwrap();
+        for dry in [&["--dry-run"][..], &["--project", PROJECT]] {
+            let ended = imported(&database, folder.path(), &[&["a.csv"], dry].concat()).await;
+            assert_eq!(ended.code, Some(65), "{ended:?}");
+            assert!(ended.stderr.contains(words) && !ended.stderr.contains("--since"), "{time}: {ended:?}");
+        }
+    }
+    assert_eq!(stored(&database).await, 0);
+    let ended = imported(&database, folder.path(), &["a.csv", "--dry-run", "--since", &seconds.to_string()]).await;
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("looks like seconds since 1970; send text such as"), "{ended:?}");
+}
