@@ -105,7 +105,6 @@ impl Core {
         } else {
             migrate::require(&database).await?;
         }
-        partitions::ensure(&database, &clock, config.into()).await?;
         retention::load_bounds(&database).await?;
         // Reports and streams leave this organization out, so its id is known before the first of them.
         let session = database.reader(StatementLog::default());
@@ -120,6 +119,9 @@ impl Core {
         let (ids, renewal) = Renewal::begin(&database, clock.clone(), lease).await?;
         let renewing = CancellationToken::new();
         let renewal = schedule::node_lease(renewal).start(&renewing);
+        let renewing = renewing.drop_guard();
+        // After the lease, which knows whether the clock is right.
+        partitions::ensure(&database, &clock, config.into()).await?;
         let random = Random::system();
         let cursors = Cursors::load(&database, &random).await?;
         let publisher = Publisher::new(config.live.channel_batches_max);
@@ -127,7 +129,6 @@ impl Core {
             Ingest::new(database.clone(), ids.clone(), clock.clone(), publisher.clone(), settings.clone());
         // Never cancelled: it ends when the queue is closed and written.
         let batcher = schedule::write_path(batcher).start(&CancellationToken::new());
-        let renewing = renewing.drop_guard();
         Ok(Self { database, ids, clock, ingest, publisher, cursors, random, batcher, renewal, renewing, instance })
     }
 

@@ -22,8 +22,9 @@ section! {
         request_depth_max: usize = 64,
         /// Bytes of a body for `/ingest/v1/metrics`, both compressed and decompressed.
         ingest_body_bytes_max: u64 = 5_242_880,
-        /// Bytes of bodies in memory, over all requests, counted as they arrive. Beyond it a client that has sent nothing for
-        /// a second is refused first, then others: with status 503, to be sent again. At least `body_bytes_max`.
+        /// Bytes of bodies in memory, over all requests, and of unfinished messages on WebSockets, counted as they arrive.
+        /// Beyond it a client that has sent nothing for a second is refused first, then others: with status 503, or the socket
+        /// is closed with code 1013, to be sent again. At least `body_bytes_max`.
         bodies_bytes_max: usize = 20_971_520,
         /// Rows of a body for `/ingest/v1/metrics` that may be refused. Beyond it, the rest of the body is counted and not
         /// stored.

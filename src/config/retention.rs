@@ -20,7 +20,8 @@ section! {
         key_days: u32 = 14,
         /// Hours for which a clock that jumped by more than a day must run evenly before data is removed by it. The clock is
         /// compared with the database's, with the time since the last removal and with the newest data; until it is believed,
-        /// nothing is removed. 0: the clock of this machine is always believed.
+        /// nothing is removed. An SQLite file has no clock of its own to compare with, so there a wrong clock of the machine
+        /// gives wrong times to measurements without one. 0: the clock of this machine is always believed.
         clock_settle_hours: u32 = 24,
     }
 }

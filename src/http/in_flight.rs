@@ -1,8 +1,9 @@
-//! The bytes of request bodies that are in memory, over all requests: bounded, and counted as they arrive, not as they are
-//! declared. When there is no room, clients that stopped sending in the middle of a body make it.
+//! The bytes of request bodies and of messages on WebSockets that are in memory, over all clients: bounded, and counted as
+//! they arrive, not as they are declared. When there is no room, clients that stopped sending in the middle make it.
+
+mod arrival;
 
 use std::{
-    collections::BTreeMap,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -16,14 +17,12 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
-use tokio_util::sync::CancellationToken;
 
-use crate::{clock::Stopwatch, error::Error as Fault};
+use self::arrival::Receiving;
+use crate::error::Error as Fault;
 
-/// A client must send this many bytes per [`STALLED_AFTER`], or it gives way to others when there is no room.
-const PROGRESS_BYTES: usize = 16 * 1_024;
-/// Time of waiting for the bytes of a client after which its body gives way to others.
-const STALLED_AFTER: Duration = Duration::from_secs(1);
+pub use self::arrival::Arrival;
+
 /// Pause between two looks for a stalled body.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// Number of these looks, after which the body that finds no room is refused.
@@ -36,43 +35,23 @@ pub struct InFlight {
     receiving: Mutex<Receiving>,
 }
 
-/// The bodies that wait for bytes of their clients.
-#[derive(Debug, Default)]
-struct Receiving {
-    next: u64,
-    waiting: BTreeMap<u64, Waiting>,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    /// Time for which the body had waited before, since the last progress.
-    before: Duration,
-    since: Stopwatch,
-    held: Held,
-    ended: CancellationToken,
-}
-
 /// A body that is received.
 #[derive(Debug)]
 pub struct CountedBody {
     stream: BodyDataStream,
     /// True if the receiver keeps the pieces, so that they take room.
     is_kept: bool,
-    held: Held,
-    ended: CancellationToken,
-    /// Time of waiting for the client, and bytes that it sent, since the last progress.
-    waited: Duration,
-    arrived: usize,
+    arrival: Arrival,
 }
 
-/// The room that one body takes, until the last clone is dropped.
+/// The room that one body or message takes, until the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Held {
     in_flight: Arc<InFlight>,
     permit: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
 }
 
-/// The reason why a body was not received to its end.
+/// The reason why a body or message was not received to its end.
 #[derive(Debug, Error)]
 pub enum Broken {
     /// The client or the protocol ended it.
@@ -101,14 +80,12 @@ impl InFlight {
     }
 
     fn receive(self: &Arc<Self>, body: Body, is_kept: bool) -> CountedBody {
-        CountedBody {
-            stream: body.into_data_stream(),
-            is_kept,
-            held: Held { in_flight: Arc::clone(self), permit: Arc::default() },
-            ended: CancellationToken::new(),
-            waited: Duration::ZERO,
-            arrived: 0,
-        }
+        CountedBody { stream: body.into_data_stream(), is_kept, arrival: self.arrival() }
+    }
+
+    /// Nothing has arrived yet.
+    pub fn arrival(self: &Arc<Self>) -> Arrival {
+        Arrival::new(Held { in_flight: Arc::clone(self), permit: Arc::default() })
     }
 
     fn receiving(&self) -> MutexGuard<'_, Receiving> {
@@ -122,66 +99,25 @@ impl InFlight {
         // Keeps its place in the queue between two looks.
         let mut room = pin!(Arc::clone(&self.room).acquire_many_owned(bytes));
         for _ in 0..LOOKS {
-            self.end_stalled();
+            self.receiving().end_stalled();
             if let Ok(permit) = timeout(LOOK_INTERVAL, room.as_mut()).await {
                 return permit.map_err(|_| Broken::NoRoom);
             }
         }
         Err(Broken::NoRoom)
     }
-
-    /// Ends the stalled body that takes the most room, and of equal ones the one that has waited for longest.
-    fn end_stalled(&self) {
-        let mut receiving = self.receiving();
-        let stalled = receiving.waiting.iter().filter(|(_, waiting)| waiting.is_stalled());
-        let largest = stalled.max_by_key(|(place, waiting)| (waiting.held.bytes(), u64::MAX - **place));
-        let Some(place) = largest.map(|(place, _)| *place) else { return };
-        if let Some(waiting) = receiving.waiting.remove(&place) {
-            waiting.ended.cancel();
-        }
-    }
-}
-
-impl Waiting {
-    fn is_stalled(&self) -> bool {
-        self.before + self.since.elapsed() >= STALLED_AFTER
-    }
-}
-
-/// A body in the list of those that wait. Dropped, it is no longer there.
-struct Place<'a> {
-    in_flight: &'a InFlight,
-    number: u64,
-    since: Stopwatch,
-}
-
-impl<'a> Place<'a> {
-    fn take(in_flight: &'a InFlight, held: &Held, before: Duration, ended: &CancellationToken) -> Self {
-        let since = Stopwatch::start();
-        let mut receiving = in_flight.receiving();
-        let number = receiving.next;
-        receiving.next += 1;
-        receiving.waiting.insert(number, Waiting { before, since, held: held.clone(), ended: ended.clone() });
-        Self { in_flight, number, since }
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.in_flight.receiving().waiting.remove(&self.number);
-    }
 }
 
 impl CountedBody {
     /// The room of this body, which outlives it.
     pub fn held(&self) -> Held {
-        self.held.clone()
+        self.arrival.held().clone()
     }
 
     /// Gives back the room of the body, then reads and drops the rest of it, up to this many bytes. If the connection closed
     /// earlier, a client that is still sending would see a reset instead of the answer.
     pub async fn discard(mut self, bytes_max: usize) {
-        self.held.release();
+        self.arrival.held().release();
         let mut discarded = 0;
         while discarded < bytes_max
             && let Some(Ok(piece)) = self.stream.next().await
@@ -198,21 +134,16 @@ impl CountedBody {
         let piece = if let Some(piece) = self.stream.next().now_or_never() {
             piece?
         } else {
-            let place = Place::take(&self.held.in_flight, &self.held, self.waited, &self.ended);
-            let piece = tokio::select! {
+            self.arrival.wait();
+            tokio::select! {
                 piece = self.stream.next() => piece?,
-                () = self.ended.cancelled() => return Some(Err(Broken::NoRoom)),
-            };
-            self.waited += place.since.elapsed();
-            piece
+                () = self.arrival.ended().cancelled() => return Some(Err(Broken::NoRoom)),
+            }
         };
         let Ok(piece) = piece else { return Some(Err(Broken::Early)) };
-        self.arrived += piece.len();
-        if self.arrived >= PROGRESS_BYTES {
-            (self.arrived, self.waited) = (0, Duration::ZERO);
-        }
+        self.arrival.receive(piece.len());
         if self.is_kept
-            && let Err(broken) = self.held.grow(piece.len()).await
+            && let Err(broken) = self.arrival.held().grow(piece.len()).await
         {
             return Some(Err(broken));
         }
@@ -225,7 +156,8 @@ impl Held {
         self.permit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn bytes(&self) -> usize {
+    /// The bytes of room.
+    pub fn bytes(&self) -> usize {
         self.permit().as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
     }
 
@@ -234,13 +166,30 @@ impl Held {
     /// # Errors
     /// There is none within a second.
     pub async fn grow(&self, bytes: usize) -> Result<(), Broken> {
-        let more = self.in_flight.reserve(u32::try_from(bytes).map_err(|_| Broken::NoRoom)?).await?;
+        self.add(self.in_flight.reserve(u32::try_from(bytes).map_err(|_| Broken::NoRoom)?).await?);
+        Ok(())
+    }
+
+    /// Takes room for more bytes if there is some at once. False if there is none.
+    pub fn try_grow(&self, bytes: usize) -> bool {
+        let room = Arc::clone(&self.in_flight.room);
+        let more = u32::try_from(bytes).ok().and_then(|bytes| room.try_acquire_many_owned(bytes).ok());
+        more.map(|more| self.add(more)).is_some()
+    }
+
+    fn add(&self, more: OwnedSemaphorePermit) {
         let mut permit = self.permit();
         match permit.as_mut() {
             Some(permit) => permit.merge(more),
             None => *permit = Some(more),
         }
-        Ok(())
+    }
+
+    /// Moves this much of the room, or all there is, to a holder of its own.
+    pub fn split(&self, bytes: usize) -> Self {
+        let mut permit = self.permit();
+        let part = permit.as_mut().and_then(|permit| permit.split(bytes.min(permit.num_permits())));
+        Self { in_flight: Arc::clone(&self.in_flight), permit: Arc::new(Mutex::new(part)) }
     }
 
     /// Gives back all room taken so far.

@@ -18,7 +18,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    io::{AsyncWrite, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     task::JoinSet,
@@ -27,16 +27,24 @@ use tokio::{
 use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 
-use super::request_target;
-use crate::config::Config;
-use idle::{IdleConnections, Presence};
+use self::idle::{IdleConnections, Presence};
+use super::{fault, request_target};
+use crate::{config::Config, error::Error};
 
-/// The response to a client for which there is no place.
-const FULL: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+/// Seconds after which a client for which there is no place should come back.
+const RETRY_AFTER_S: u32 = 1;
 
-/// Timeout for writing this response.
-const REFUSED_WITHIN: Duration = Duration::from_millis(10);
+/// Timeout for telling a client that there is no place for it.
+const REFUSED_WITHIN: Duration = Duration::from_secs(1);
+
+/// Time for which the request of such a client is waited for. Without one it is told all the same.
+const ASKED_WITHIN: Duration = Duration::from_millis(100);
+
+/// Clients that are told so at the same time. Further ones are cut off.
+const REFUSALS_MAX: usize = 32;
+
+/// The most that is read from such a client.
+const REFUSED_BYTES_MAX: usize = 1 << 20;
 
 /// Time for which a new connection waits for the end of one that makes its place.
 const CLOSED_WITHIN: Duration = Duration::from_millis(100);
@@ -65,6 +73,8 @@ pub async fn serve(
     let mut places = Places::new(&config, sockets);
     // Dropped with this future, so no connection outlives the server.
     let mut connections = JoinSet::new();
+    let mut refusals = JoinSet::new();
+    let refusal: Arc<[u8]> = refusal().into_bytes().into();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -76,7 +86,10 @@ pub async fn serve(
                 // What has ended by now no longer takes a place.
                 while connections.try_join_next().is_some() {}
                 if !places.make_one(&mut connections).await {
-                    refuse(stream).await;
+                    while refusals.try_join_next().is_some() {}
+                    if refusals.len() < REFUSALS_MAX {
+                        refusals.spawn(refuse(stream, Arc::clone(&refusal)));
+                    }
                     continue;
                 }
                 let stream = TokioIo::new(bounded(without_delay(stream), server.write_timeout));
@@ -92,9 +105,40 @@ pub async fn serve(
     while connections.join_next().await.is_some() {}
 }
 
-/// Tells a client that there is no place for it. One that does not take the answer at once gets none.
-async fn refuse(mut stream: TcpStream) {
-    let _ = timeout(REFUSED_WITHIN, stream.write_all(FULL)).await;
+/// The response to a client for which there is no place. Nobody has read yet what it asks for.
+fn refusal() -> String {
+    let fault = Error::Unavailable {
+        message: "all connections of the server are taken (limits.connections_max); send the request again",
+        retry_after_s: RETRY_AFTER_S,
+        source: None,
+    };
+    let body = fault::body(&fault);
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n\
+         X-Content-Type-Options: nosniff\r\nRetry-After: {RETRY_AFTER_S}\r\nConnection: close\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Tells a client that there is no place for it, and reads its request: if the server closed the connection before that, the
+/// client would see a reset instead of the answer.
+async fn refuse(mut stream: TcpStream, answer: Arc<[u8]>) {
+    let told = async {
+        let (mut buffer, mut read) = ([0; 1_024], 0);
+        // An answer before the request would be an error to many clients.
+        let _ = timeout(ASKED_WITHIN, stream.readable()).await;
+        stream.write_all(&answer).await?;
+        stream.shutdown().await?;
+        while read < REFUSED_BYTES_MAX {
+            match stream.read(&mut buffer).await? {
+                0 => break,
+                bytes => read += bytes,
+            }
+        }
+        Ok::<_, io::Error>(())
+    };
+    let _ = timeout(REFUSED_WITHIN, told).await;
 }
 
 /// The places for connections.
@@ -224,7 +268,7 @@ async fn pause(error: &io::Error) {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, duplex};
+    use tokio::io::duplex;
 
     use super::*;
 

@@ -1,16 +1,24 @@
 //! `GET /graphql`: a WebSocket for upgrades, GraphiQL for browsers, and queries for all other clients.
 
 mod connection;
+mod counted;
+mod handshake;
 mod message;
 
 use async_graphql_axum::GraphQLProtocol;
 use axum::{
-    extract::{FromRequestParts, Query, Request, State, WebSocketUpgrade},
+    extract::{FromRequestParts, Query, Request, State},
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::Response,
 };
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::protocol::{Role, WebSocketConfig},
+};
 use tracing::{Instrument, Span};
 
+use self::counted::CountedConnection;
 use super::{assets, caller::Caller, fault, graphql, media_type, observation::Unrecorded, state::HttpState};
 use crate::error::Error;
 
@@ -48,28 +56,32 @@ async fn upgrade(state: HttpState, caller: Caller, parts: &mut Parts) -> Respons
     if let Err(fault) = state.admit_origin(&parts.headers, "open a WebSocket") {
         return fault::response_by_code(&fault);
     }
-    let known = GraphQLProtocol::from_request_parts(parts, &()).await.is_ok();
-    let upgrade = WebSocketUpgrade::from_request_parts(parts, &()).await.map(|upgrade| upgrade.protocols([PROTOCOL]));
-    let Some(upgrade) = upgrade.ok().filter(|upgrade| known && upgrade.selected_protocol().is_some()) else {
+    let is_known = GraphQLProtocol::from_request_parts(parts, &()).await.is_ok();
+    let accepted = handshake::accept(parts, PROTOCOL).filter(|_| is_known);
+    let Some((response, upgrade)) = accepted else {
         let fault = Error::input("Sec-WebSocket-Protocol", format!("must contain {PROTOCOL}"));
         return fault::response(&fault, StatusCode::BAD_REQUEST);
     };
     let Ok(permit) = state.sockets.clone().try_acquire_owned() else {
-        let fault = Error::Unavailable { message: "too many WebSockets are open", retry_after_s: 1, source: None };
+        let message = "too many WebSockets are open (limits.sockets_max)";
+        let fault = Error::Unavailable { message, retry_after_s: 1, source: None };
         return fault::response_by_code(&fault);
     };
-    let message_bytes_max = state.config.limits.websocket_message_bytes_max;
-    upgrade
+    let message_bytes_max = Some(state.config.limits.websocket_message_bytes_max);
+    let settings = WebSocketConfig::default()
         .read_buffer_size(BUFFER_BYTES)
         .write_buffer_size(BUFFER_BYTES)
         .max_message_size(message_bytes_max)
-        .max_frame_size(message_bytes_max)
-        .on_upgrade(move |socket| {
-            let served = async move {
-                connection::serve(socket, state, caller.viewer).await;
-                drop(permit);
-            };
-            // Log lines of the socket's operations carry the id of the request that opened it.
-            served.instrument(Span::current())
-        })
+        .max_frame_size(message_bytes_max);
+    let served = async move {
+        if let Ok(upgraded) = upgrade.await {
+            let connection = CountedConnection::new(TokioIo::new(upgraded), &state.in_flight);
+            let socket = WebSocketStream::from_raw_socket(connection, Role::Server, Some(settings)).await;
+            connection::serve(socket, state, caller.viewer).await;
+        }
+        drop(permit);
+    };
+    // Log lines of the socket's operations carry the id of the request that opened it.
+    tokio::spawn(served.instrument(Span::current()));
+    response
 }

@@ -140,7 +140,7 @@ impl Retention {
         } else {
             None
         };
-        Ok(Readings { now: clock.now(), run: self.watch.elapsed(), database, remembered, newest })
+        Ok(Readings { now: clock.local(), run: self.watch.elapsed(), database, remembered, newest })
     }
 
     /// Stores the believed time now and then, and forgets removals in the future, which a wrong clock made.

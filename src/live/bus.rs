@@ -21,6 +21,12 @@ pub type SharedBus = Arc<dyn Bus>;
 /// Interval at which the database is polled for commits of other instances.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Time without a message after which a subscriber asks the bus for a sign of life.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// Timeout of connecting to a bus, of one message and of a sign of life. By then the instances have polled the database.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Makes the configured bus. `database` distinguishes databases that share a broker.
 ///
 /// # Errors

@@ -75,6 +75,7 @@ mod http {
     mod middleware;
     mod request_bodies;
     mod response_streams;
+    mod unfinished_messages;
     mod websocket;
     mod websocket_clients;
 }
@@ -120,6 +121,7 @@ mod operations {
     mod own_organization;
     mod signals;
     mod taken_files;
+    mod wrong_clocks;
 }
 
 /// Releases: markers, tags of measurements, and comparisons.

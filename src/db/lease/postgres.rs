@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 
 use super::Lease;
-use crate::model::id::IdPlace;
+use crate::model::{Timestamp, id::IdPlace};
 
 /// The class of the advisory locks by which earlier versions hold their nodes. They refuse to start on a database of this
 /// version, but those that run already go on.
@@ -35,7 +35,7 @@ const TAKE: &str = concat!(
      ON CONFLICT (node) DO UPDATE SET epoch = held.epoch + 1, expires_at = excluded.expires_at, \
      ids_until = greatest(held.ids_until, $4) + $5 \
      WHERE held.expires_at <= excluded.expires_at - $3 OR held.expires_at > excluded.expires_at - $3 + $6 \
-     RETURNING node, epoch, ids_until"
+     RETURNING node, epoch, ids_until, expires_at - $3"
 );
 const RENEW: &str = concat!(
     "UPDATE instance_node SET ids_until = greatest(ids_until, $3), expires_at = $4 + ",
@@ -47,15 +47,15 @@ const RELEASE: &str =
 const HOLDER: &str = "SELECT epoch, expires_at FROM instance_node WHERE node = $1";
 
 /// Takes the first free node of a range for `lease_micros`, and the places from `first` or from the end of those handed out
-/// before, `span` of them. Returns the lease and the end of the places, or `None` if no node is free.
+/// before, `span` of them. Returns the lease, the end of the places and the time of the database, or `None` if no node is free.
 pub async fn take(
     connection: &mut PgConnection,
     nodes: (u8, u8),
     lease_micros: i64,
     first: IdPlace,
     span: i64,
-) -> sqlx::Result<Option<(Lease, IdPlace)>> {
-    let taken: Option<(i16, i64, i64)> = sqlx::query_as(TAKE)
+) -> sqlx::Result<Option<(Lease, IdPlace, Timestamp)>> {
+    let taken: Option<(i16, i64, i64, i64)> = sqlx::query_as(TAKE)
         .bind(i32::from(nodes.0))
         .bind(i32::from(nodes.1))
         .bind(lease_micros)
@@ -65,17 +65,18 @@ pub async fn take(
         .bind(EARLIER_VERSIONS)
         .fetch_optional(connection)
         .await?;
-    Ok(taken.map(|(node, epoch, end)| (Lease { node, epoch }, IdPlace::from_stored(end))))
+    Ok(taken
+        .map(|(node, epoch, end, now)| (Lease { node, epoch }, IdPlace::from_stored(end), Timestamp::from_micros(now))))
 }
 
-/// Renews a lease and hands out the places up to `end`. Returns the end of the places and the time of the database in
-/// microseconds, or `None` if another instance has taken the node.
+/// Renews a lease and hands out the places up to `end`. Returns the end of the places and the time of the database, or
+/// `None` if another instance has taken the node.
 pub async fn renew(
     connection: &mut PgConnection,
     lease: Lease,
     lease_micros: i64,
     end: IdPlace,
-) -> sqlx::Result<Option<(IdPlace, i64)>> {
+) -> sqlx::Result<Option<(IdPlace, Timestamp)>> {
     let renewed: Option<(i64, i64)> = sqlx::query_as(RENEW)
         .bind(lease.node)
         .bind(lease.epoch)
@@ -83,7 +84,7 @@ pub async fn renew(
         .bind(lease_micros)
         .fetch_optional(connection)
         .await?;
-    Ok(renewed.map(|(end, now)| (IdPlace::from_stored(end), now)))
+    Ok(renewed.map(|(end, now)| (IdPlace::from_stored(end), Timestamp::from_micros(now))))
 }
 
 /// Gives a node back, with the places from `next` on.

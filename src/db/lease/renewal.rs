@@ -33,8 +33,6 @@ const PERIOD_SQLITE: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_millis(50);
 /// The most time to give a node back.
 const RELEASE_TIMEOUT: Duration = Duration::from_millis(500);
-/// A clock that differs from the database's by more is worth a warning.
-const CLOCK_TOLERANCE_MICROS: i64 = 60 * SECOND_MICROS;
 
 /// The lease that an instance asks for.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +68,8 @@ struct Taken {
     lease: Lease,
     block: IdBlock,
     validity: Validity,
+    /// The time of the database, where it has a clock of its own.
+    now: Option<Timestamp>,
 }
 
 impl Renewal {
@@ -86,15 +86,18 @@ impl Renewal {
                 Store::Postgres(Box::new(options.options([("statement_timeout", limit.as_str())])), None)
             }
         };
-        let Taken { lease, block, validity } = match &mut store {
+        let Taken { lease, block, validity, now } = match &mut store {
             Store::Sqlite(pool, _) => on_sqlite(pool, settings, clock.now()).await?,
             Store::Postgres(options, connection) => wait_for_node(options, connection, settings, &clock).await?,
         };
         tracing::debug!(node = lease.node, epoch = lease.epoch, "the node of this instance was taken");
         let generator = IdGenerator::alone(block.node());
         generator.replace(lease, block, validity);
-        let renewal =
+        let mut renewal =
             Self { generator: generator.clone(), clock, settings, store, is_failing: false, is_clock_wrong: false };
+        if let Some(now) = now {
+            renewal.compare_clocks(now);
+        }
         Ok((generator, renewal))
     }
 
@@ -168,19 +171,21 @@ impl Renewal {
         }
     }
 
-    /// Ingest accepts, and reports answer, by the clock of this machine.
-    fn compare_clocks(&mut self, database_now: Option<i64>) {
-        let Some(database_now) = database_now else { return };
-        let ahead = self.clock.now().as_micros().saturating_sub(database_now);
-        let is_wrong = ahead.saturating_abs() > CLOCK_TOLERANCE_MICROS;
-        if is_wrong && !self.is_clock_wrong {
-            tracing::warn!(
+    /// Tells the clock of this instance the time of the database, by which it goes if it is wrong.
+    fn compare_clocks(&mut self, database_now: Timestamp) {
+        let ahead = self.clock.compare(database_now);
+        let was_wrong = std::mem::replace(&mut self.is_clock_wrong, ahead.is_some());
+        if let Some(ahead) = ahead
+            && !was_wrong
+        {
+            tracing::error!(
                 seconds_ahead = ahead / SECOND_MICROS,
-                "the clock of this machine differs from the clock of the database: measurements without a time get a wrong \
-                 one, others are refused as too old or too new, and retention removes nothing. Set the clocks with NTP"
+                "the clock of this machine differs from the clock of the database. This instance goes by the clock of the \
+                 database, and its retention removes nothing. Set the clocks with NTP"
             );
+        } else if was_wrong && ahead.is_none() {
+            tracing::info!("the clock of this machine agrees with the clock of the database again");
         }
-        self.is_clock_wrong = is_wrong;
     }
 
     /// Ends the lease, so that the next instance need not wait for its end.
@@ -256,16 +261,16 @@ async fn connected<'c>(
     Ok(connection.insert(open))
 }
 
-fn taken(lease: Lease, end: IdPlace, span_ms: i64, validity: Validity) -> Result<Taken> {
+fn taken(lease: Lease, end: IdPlace, span_ms: i64, validity: Validity, now: Option<Timestamp>) -> Result<Taken> {
     let node = u8::try_from(lease.node).map_err(Error::internal)?;
-    Ok(Taken { lease, block: IdBlock::new(node, end.plus_ms(-span_ms), end), validity })
+    Ok(Taken { lease, block: IdBlock::new(node, end.plus_ms(-span_ms), end), validity, now })
 }
 
 async fn on_sqlite(pool: &SqlitePool, settings: LeaseSettings, now: Timestamp) -> Result<Taken> {
     let span = IdPlace::from_stored(0).plus_ms(SPAN_MS_SQLITE).stored();
     let node = settings.node.unwrap_or(SAMPLE_NODE + 1);
     let (lease, end) = sqlite::take(pool, node, IdPlace::at(now), span).await?;
-    taken(lease, end, SPAN_MS_SQLITE, Validity::Endless)
+    taken(lease, end, SPAN_MS_SQLITE, Validity::Endless, None)
 }
 
 /// Takes a free node of the wanted ones, if there is one.
@@ -276,18 +281,17 @@ async fn take(connection: &mut PgConnection, settings: LeaseSettings, now: Times
     let sent = Stopwatch::start();
     let found = postgres::take(connection, nodes, whole_micros(settings.lasts), IdPlace::at(now), span).await?;
     let validity = Validity::Until(sent, relied_on(settings.lasts));
-    found.map(|(lease, end)| taken(lease, end, SPAN_MS, validity)).transpose()
+    found.map(|(lease, end, now)| taken(lease, end, SPAN_MS, validity, Some(now))).transpose()
 }
 
-/// Renews the lease, or takes a node where another instance has taken this one's. Returns the time of the database, if the
-/// lease was renewed.
+/// Renews the lease, or takes a node where another instance has taken this one's. Returns the time of the database.
 async fn on_postgres(
     options: &PgConnectOptions,
     connection: &mut Option<PgConnection>,
     generator: &IdGenerator,
     settings: LeaseSettings,
     now: Timestamp,
-) -> Result<Option<i64>> {
+) -> Result<Timestamp> {
     let connection = connected(options, connection).await?;
     let (lease, end) = generator.wanted(now, SPAN_MS);
     if let Some(lease) = lease {
@@ -295,7 +299,7 @@ async fn on_postgres(
         let renewed = postgres::renew(connection, lease, whole_micros(settings.lasts), end).await?;
         if let Some((end, database_now)) = renewed {
             generator.extend(end, Validity::Until(sent, relied_on(settings.lasts)));
-            return Ok(Some(database_now));
+            return Ok(database_now);
         }
         generator.lose();
         tracing::error!(
@@ -304,10 +308,10 @@ async fn on_postgres(
         );
     }
     match take(connection, settings, now).await? {
-        Some(Taken { lease, block, validity }) => {
+        Some(Taken { lease, block, validity, now: database_now }) => {
             tracing::info!(node = lease.node, "this instance has a new lease");
             generator.replace(lease, block, validity);
-            Ok(None)
+            Ok(database_now.unwrap_or(now))
         }
         None => Err(held(settings.node)),
     }

@@ -34,7 +34,11 @@ static ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering"
 /// The response whose body is the stream of an operation.
 pub fn respond(state: &HttpState, framing: Framing, operation: OperationStream) -> Response {
     let Ok(permit) = state.streams.clone().try_acquire_owned() else {
-        let fault = Error::Unavailable { message: "too many streams are open", retry_after_s: 1, source: None };
+        let fault = Error::Unavailable {
+            message: "too many streams are open (limits.streams_max)",
+            retry_after_s: 1,
+            source: None,
+        };
         return fault::response_by_code(&fault);
     };
     let mut heartbeat = interval(state.config.server.heartbeat_interval);

@@ -3,16 +3,35 @@
 //! All work of a socket runs in one task. No operation is polled while a message is being sent, so a slow client slows down
 //! only its own operations, and no messages accumulate for it.
 
-use std::{collections::HashMap, ops::ControlFlow, sync::Arc, time::Duration};
+use std::{collections::HashMap, io, ops::ControlFlow, sync::Arc, time::Duration};
 
-use axum::extract::ws::{Message, WebSocket};
-use futures_util::stream::BoxStream;
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt, stream::BoxStream};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
-use tokio_stream::{StreamExt, StreamMap};
-use tokio_tungstenite::tungstenite::error::{CapacityError, Error as FrameError, ProtocolError};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+use tokio_stream::StreamMap;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Message,
+        error::{CapacityError, Error as FrameError, ProtocolError},
+        protocol::frame::{
+            Frame,
+            coding::{Data, OpCode},
+        },
+    },
+};
 
-use super::message::{self, ClientMessage, CloseReason, Received};
+use super::{
+    BUFFER_BYTES,
+    counted::CountedConnection,
+    message::{self, ClientMessage, CloseReason, Received},
+};
 use crate::{
     auth::Viewer,
     engine::{
@@ -23,6 +42,7 @@ use crate::{
     },
     error::{Error, Result},
     http::{
+        in_flight::{Broken, Held},
         request_body::{self, scan},
         state::HttpState,
         streams::{self, StreamItem},
@@ -35,6 +55,13 @@ const TRANSPORT: &str = "WebSocket /graphql";
 const MISSED_PINGS_MAX: u32 = 2;
 /// Timeout for sending the close frame. The socket ends in any case.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The most bytes of one frame to a client.
+const FRAME_BYTES_MAX: usize = 16 * 1_024;
+/// The most that is read from a client after the close frame.
+const DISCARDED_BYTES_MAX: usize = 4 << 20;
+
+/// The WebSocket of a client.
+type WebSocket = WebSocketStream<CountedConnection<TokioIo<Upgraded>>>;
 
 /// Serves a socket until either side closes it.
 pub async fn serve(socket: WebSocket, state: HttpState, viewer: Viewer) {
@@ -80,34 +107,40 @@ impl Connection {
         // The first tick is immediate, and a new socket needs no ping.
         pings.tick().await;
         let draining = self.state.draining.clone();
+        let without_room = self.socket.get_ref().ended();
         loop {
             // Queries and mutations are finished before the socket is closed.
             if self.is_draining && self.operations.is_empty() {
                 return Flow::Break(Some(CloseReason::Restart(self.last_cursor.take())));
             }
             tokio::select! {
-                frame = self.socket.recv() => match frame {
+                frame = self.socket.next() => match frame {
                     Some(Ok(frame)) => self.receive(frame).await?,
-                    Some(Err(fault)) => return Flow::Break(self.unreadable(fault)),
+                    Some(Err(fault)) => return Flow::Break(self.unreadable(&fault)),
                     None => return Flow::Break(None),
                 },
                 Some((id, item)) = self.operations.next() => self.deliver(&id, item).await?,
                 () = &mut initialisation, if !self.is_acknowledged => return Flow::Break(Some(CloseReason::InitialisationTimeout)),
                 _ = pings.tick() => self.ping().await?,
+                () = without_room.cancelled() => return Flow::Break(Some(CloseReason::NoRoom)),
                 () = draining.cancelled(), if !self.is_draining => self.drain(),
             }
         }
     }
 
     /// The reason for closing after a frame that could not be read. `None` if the client has disconnected.
-    fn unreadable(&self, fault: axum::Error) -> Option<CloseReason> {
-        match fault.into_inner().downcast_ref()? {
+    fn unreadable(&self, fault: &FrameError) -> Option<CloseReason> {
+        match fault {
             FrameError::Capacity(CapacityError::MessageTooLong { .. }) => {
                 Some(CloseReason::TooLarge(self.state.config.limits.websocket_message_bytes_max))
             }
             FrameError::Utf8(_) => Some(CloseReason::NotUtf8),
             FrameError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
             FrameError::Protocol(breach) => Some(CloseReason::Protocol(breach.to_string())),
+            FrameError::Io(fault) => {
+                let cause = fault.get_ref().and_then(|cause| cause.downcast_ref());
+                matches!(cause, Some(Broken::NoRoom)).then_some(CloseReason::NoRoom)
+            }
             _ => None,
         }
     }
@@ -130,6 +163,7 @@ impl Connection {
 
     async fn receive(&mut self, frame: Message) -> Flow {
         self.missed_pings = 0;
+        let held = self.socket.get_mut().complete(&frame);
         if let Message::Text(text) = &frame
             && let Err(fault) = scan::check(text.as_bytes(), &self.state.config.limits)
         {
@@ -140,7 +174,7 @@ impl Connection {
             Ok(Received::Control) => return Flow::Continue(()),
             Ok(Received::Closed) => {
                 // The library sends the answer to a close frame when it is asked for the next frame.
-                let _ = timeout(CLOSE_TIMEOUT, self.socket.recv()).await;
+                let _ = timeout(CLOSE_TIMEOUT, self.socket.next()).await;
                 return Flow::Break(None);
             }
             Err(close) => return Flow::Break(Some(close)),
@@ -158,7 +192,7 @@ impl Connection {
             // No operation is started while draining; the close frame follows.
             ClientMessage::Subscribe { .. } if self.is_draining => Flow::Continue(()),
             ClientMessage::Subscribe { .. } if !self.is_acknowledged => Flow::Break(Some(CloseReason::Unauthorized)),
-            ClientMessage::Subscribe { id, payload } => self.start(id, payload).await,
+            ClientMessage::Subscribe { id, payload } => self.start(id, payload, held).await,
             ClientMessage::Complete { id } => {
                 self.remove(&id);
                 Flow::Continue(())
@@ -171,7 +205,7 @@ impl Connection {
         self.subscriptions.remove(id);
     }
 
-    async fn start(&mut self, id: String, payload: Map<String, Value>) -> Flow {
+    async fn start(&mut self, id: String, payload: Map<String, Value>, held: Held) -> Flow {
         if id.is_empty() {
             return Flow::Break(Some(CloseReason::Malformed("the id must not be empty".to_owned())));
         }
@@ -189,10 +223,16 @@ impl Connection {
         match self.admit(request) {
             Ok(request) => {
                 let operation = self.state.engine.subscribe(self.viewer, request);
-                if operation.is_subscription {
+                let is_subscription = operation.is_subscription;
+                let items = streams::items(&self.state, TRANSPORT, operation);
+                let items = if is_subscription {
                     self.subscriptions.insert(id.clone(), None);
-                }
-                self.operations.insert(id, streams::items(&self.state, TRANSPORT, operation));
+                    items
+                } else {
+                    // The variables that are made of the bytes last as long as the operation, as those of a request do.
+                    items.inspect(move |_| _ = &held).boxed()
+                };
+                self.operations.insert(id, items);
                 Flow::Continue(())
             }
             Err(fault) => self.send(message::error(&id, &payload::errors(&refuse(&fault).errors))).await,
@@ -244,16 +284,52 @@ impl Connection {
     }
 
     async fn send(&mut self, message: Message) -> Flow {
-        match timeout(self.state.config.server.write_timeout, self.socket.send(message)).await {
+        match timeout(self.state.config.server.write_timeout, write(&mut self.socket, message)).await {
             Ok(Ok(())) => Flow::Continue(()),
             Ok(Err(_)) => Flow::Break(None),
             Err(_) => Flow::Break(Some(CloseReason::TooSlow(self.only_cursor()))),
         }
     }
 
-    async fn close(&mut self, close: &CloseReason) {
+    async fn close(mut self, close: &CloseReason) {
         tracing::debug!(reason = ?close, "closing a WebSocket");
+        let closing = async {
+            self.socket.send(close.frame()).await?;
+            if close.is_amid_message() {
+                drop(self.operations);
+                discard(self.socket.into_inner().into_inner()).await?;
+            }
+            Ok::<_, FrameError>(())
+        };
         // The socket ends whether or not the client receives the frame.
-        let _ = timeout(CLOSE_TIMEOUT, self.socket.send(close.frame())).await;
+        let _ = timeout(CLOSE_TIMEOUT, closing).await;
     }
+}
+
+/// Sends a message, a long one in several frames: the library copies a frame into a buffer that it never makes smaller.
+async fn write(socket: &mut WebSocket, message: Message) -> Result<(), FrameError> {
+    let Message::Text(text) = message else { return socket.send(message).await };
+    let (mut rest, mut kind) = (Bytes::from(text), Data::Text);
+    loop {
+        let piece = rest.split_to(rest.len().min(FRAME_BYTES_MAX));
+        socket.send(Message::Frame(Frame::message(piece, OpCode::Data(kind), rest.is_empty()))).await?;
+        if rest.is_empty() {
+            return Ok(());
+        }
+        kind = Data::Continue;
+    }
+}
+
+/// Reads the rest of what the client sends until it closes the connection. If the server closed it first, a client that is
+/// still sending would see a reset instead of the close frame.
+async fn discard(mut connection: TokioIo<Upgraded>) -> io::Result<()> {
+    let (mut buffer, mut discarded) = ([0; BUFFER_BYTES], 0);
+    connection.shutdown().await?;
+    while discarded < DISCARDED_BYTES_MAX {
+        match connection.read(&mut buffer).await? {
+            0 => break,
+            bytes => discarded += bytes,
+        }
+    }
+    Ok(())
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::{
-    body::Bytes,
-    extract::ws::{CloseFrame, Message},
-};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tokio_tungstenite::tungstenite::{
+    Message,
+    protocol::{CloseFrame, frame::coding::CloseCode},
+};
 
 /// A message from the client.
 #[derive(Deserialize)]
@@ -111,6 +111,8 @@ pub enum CloseReason {
     NotUtf8,
     /// A message exceeds this number of bytes.
     TooLarge(usize),
+    /// The messages of all clients and the bodies of requests take all the room there is.
+    NoRoom,
     /// The client started an operation before the connection was acknowledged.
     Unauthorized,
     /// The client did not send `connection_init` in time.
@@ -128,6 +130,11 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// True if the client may be in the middle of a message, which it goes on to send.
+    pub const fn is_amid_message(&self) -> bool {
+        matches!(self, Self::TooLarge(_) | Self::NoRoom | Self::Protocol(_) | Self::NotUtf8)
+    }
+
     /// The close frame. A reason is cut to 123 bytes, the maximum of the protocol.
     pub fn frame(&self) -> Message {
         let (code, reason) = match self {
@@ -135,6 +142,7 @@ impl CloseReason {
             Self::Protocol(breach) => (1002, format!("Protocol error: {breach}")),
             Self::NotUtf8 => (1007, "The text is not UTF-8".to_owned()),
             Self::TooLarge(limit) => (1009, format!("Message too large: the maximum is {limit} bytes")),
+            Self::NoRoom => (1013, NO_ROOM.to_owned()),
             Self::Unauthorized => (4401, "Unauthorized".to_owned()),
             Self::InitialisationTimeout => (4408, "Connection initialisation timeout".to_owned()),
             Self::SubscriberExists(id) => (4409, format!("Subscriber for {id} already exists")),
@@ -143,9 +151,12 @@ impl CloseReason {
             Self::TooSlow(cursor) => (4429, resume("Too slow", cursor.as_deref())),
             Self::Restart(cursor) => (1012, resume("Service restart", cursor.as_deref())),
         };
-        Message::Close(Some(CloseFrame { code, reason: shortened(reason).into() }))
+        Message::Close(Some(CloseFrame { code: CloseCode::from(code), reason: shortened(reason).into() }))
     }
 }
+
+/// The reason for a message that finds no room. The code is one after which clients connect again.
+const NO_ROOM: &str = "Try again later: too many bytes are being received (limits.bodies_bytes_max)";
 
 /// The reason with the cursor, or without it if it does not fit: a truncated cursor would be invalid.
 fn resume(why: &str, cursor: Option<&str>) -> String {
@@ -187,8 +198,9 @@ pub fn read(frame: Message) -> Result<Received, CloseReason> {
             Ok(message) => Ok(Received::Message(message)),
             Err(error) => Err(CloseReason::Malformed(error.to_string())),
         },
-        Message::Binary(Bytes { .. }) => Err(CloseReason::Malformed("binary frames are not supported".to_owned())),
-        Message::Ping(_) | Message::Pong(_) => Ok(Received::Control),
+        Message::Binary(_) => Err(CloseReason::Malformed("binary frames are not supported".to_owned())),
+        // Single frames are never read.
+        Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(Received::Control),
         Message::Close(_) => Ok(Received::Closed),
     }
 }

@@ -23,7 +23,7 @@ const REFERENCE_MICROS: i64 = HOUR_MICROS;
 /// The readings of one pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Readings {
-    /// The system clock.
+    /// The system clock, uncorrected: one that differs from the database's removes nothing.
     pub now: Timestamp,
     /// The monotonic time since the start of the process.
     pub run: Duration,

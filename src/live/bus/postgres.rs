@@ -2,7 +2,7 @@
 //!
 //! Notices are never sent inside a writing transaction: NOTIFY holds a lock of the whole cluster until the commit.
 
-use std::{str::FromStr, time::Duration};
+use std::str::FromStr;
 
 use async_trait::async_trait;
 use futures_util::{
@@ -15,7 +15,7 @@ use sqlx::{
 };
 use tokio::{sync::Mutex, time::timeout};
 
-use super::transport::Bus;
+use super::{QUIET, TIMEOUT, transport::Bus};
 use crate::{
     error::{Error, Result},
     live::notice::CommitNotice,
@@ -24,10 +24,6 @@ use crate::{
 const CHANNEL: &str = "perfgraph";
 /// Maximum bytes of one message; PostgreSQL accepts fewer than 8,000.
 const BYTES_MAX: usize = 7_900;
-/// Timeout of connecting and of one statement. By then the instances have polled the database.
-const TIMEOUT: Duration = Duration::from_secs(1);
-/// Time without a message after which the listening connection is tested with a statement.
-const QUIET: Duration = Duration::from_secs(10);
 
 /// A bus between all instances on one database.
 #[derive(Debug)]

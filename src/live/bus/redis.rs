@@ -1,13 +1,14 @@
 //! The bus over a broker with Redis's protocol: PUBLISH and SUBSCRIBE; the broker stores nothing.
 
-use std::time::Duration;
-
-use ::redis::{AsyncConnectionConfig, Client, Msg, RedisError, aio::MultiplexedConnection};
+use ::redis::{Client, Msg, RedisError, Value, aio::MultiplexedConnection};
 use async_trait::async_trait;
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use tokio::{sync::Mutex, time::timeout};
 
-use super::transport::Bus;
+use super::{QUIET, TIMEOUT, transport::Bus};
 use crate::{
     error::{Error, Result},
     live::notice::CommitNotice,
@@ -15,8 +16,6 @@ use crate::{
 
 /// Maximum bytes of one message. A broker accepts more, but subscribers need not read that at once.
 const BYTES_MAX: usize = 32_768;
-/// Timeout of connecting and of one command. By then the instances have polled the database.
-const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A bus between all instances that share a broker and a database.
 pub struct RedisBus {
@@ -36,18 +35,6 @@ impl RedisBus {
         let client = Client::open(url).map_err(|error| Error::input("live.bus_url", error.to_string()))?;
         Ok(Self { client, channel: format!("perfgraph:{database}"), publishing: Mutex::default() })
     }
-
-    async fn connection(&self) -> Result<MultiplexedConnection> {
-        let mut publishing = self.publishing.lock().await;
-        if let Some(connection) = publishing.as_ref() {
-            return Ok(connection.clone());
-        }
-        let options =
-            AsyncConnectionConfig::new().set_connection_timeout(Some(TIMEOUT)).set_response_timeout(Some(TIMEOUT));
-        let connection =
-            self.client.get_multiplexed_async_connection_with_config(&options).await.map_err(unreachable_broker)?;
-        Ok(publishing.insert(connection).clone())
-    }
 }
 
 #[async_trait]
@@ -57,12 +44,20 @@ impl Bus for RedisBus {
         for text in CommitNotice::texts(notices, BYTES_MAX) {
             pipeline.publish(&self.channel, text).ignore();
         }
-        let mut connection = self.connection().await?;
-        let published = pipeline.query_async::<()>(&mut connection).await;
-        if published.is_err() {
-            *self.publishing.lock().await = None;
-        }
-        published.map_err(unreachable_broker)
+        let mut publishing = self.publishing.lock().await;
+        // Not put back when it fails or is late.
+        let open = publishing.take();
+        let published = async {
+            let mut connection = match open {
+                Some(connection) => connection,
+                None => self.client.get_multiplexed_async_connection().await?,
+            };
+            pipeline.query_async::<()>(&mut connection).await?;
+            Ok(connection)
+        };
+        let published = timeout(TIMEOUT, published).await.map_err(|_| Error::Timeout)?;
+        *publishing = Some(published.map_err(unreachable_broker)?);
+        Ok(())
     }
 
     async fn subscribe(&self) -> Result<BoxStream<'static, Vec<CommitNotice>>> {
@@ -72,11 +67,23 @@ impl Bus for RedisBus {
             Ok(listener)
         };
         let listener = timeout(TIMEOUT, subscribed).await.map_err(|_| Error::Timeout)?.map_err(unreachable_broker)?;
-        let notices = |message: Msg| {
-            message.get_payload::<String>().map_or_else(|_| Vec::new(), |text| CommitNotice::parse_all(&text))
-        };
-        Ok(listener.into_on_message().map(notices).boxed())
+        let notices = stream::unfold(listener.split(), |(mut commands, mut messages)| async move {
+            loop {
+                match timeout(QUIET, messages.next()).await {
+                    // `None` means that the connection was lost.
+                    Ok(message) => return Some((notices(&message?), (commands, messages))),
+                    // A path that swallows bytes looks like a channel on which nothing is said. What does not answer ends the
+                    // stream.
+                    Err(_) => drop(timeout(TIMEOUT, commands.ping::<Value>()).await.ok()?.ok()?),
+                }
+            }
+        });
+        Ok(notices.boxed())
     }
+}
+
+fn notices(message: &Msg) -> Vec<CommitNotice> {
+    message.get_payload::<String>().map_or_else(|_| Vec::new(), |text| CommitNotice::parse_all(&text))
 }
 
 fn unreachable_broker(error: RedisError) -> Error {

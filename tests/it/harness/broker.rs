@@ -26,6 +26,10 @@ impl Broker {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Starts the broker, also after [`Self::kill`], and waits until it accepts connections.
     pub async fn begin(&mut self) {
         let port = self.port.to_string();

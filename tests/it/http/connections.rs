@@ -102,6 +102,15 @@ async fn a_client_without_a_place_is_told_to_come_back() {
         read.is_ok() && answer.starts_with("HTTP/1.1 503") && answer.contains("Retry-After: 1\r\n")
     })
     .await;
+    // Whoever has sent a request sees the answer to it, not a reset, in the shape that clients of GraphQL read.
+    for _ in 0..10 {
+        let refused = server.graphql("{ viewer { role } }", json!({ "x": "x".repeat(10_000) })).await;
+        assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "1"), "{}", refused.text);
+        assert_eq!(refused.header("content-type"), "application/json");
+        let (code, message) = refused.error();
+        assert!(code == "UNAVAILABLE" && message.contains("limits.connections_max"), "{}", refused.text);
+        assert_eq!(refused.json()["errors"][0]["extensions"]["retryAfter"], 1, "{}", refused.text);
+    }
     for client in &mut busy {
         assert!(finished(client).await.starts_with("HTTP/1.1 200"));
     }

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    harness::{TestDatabase, broker::Broker, process::PATIENCE, wait},
+    harness::{TestDatabase, broker::Broker, process::PATIENCE, proxy::Proxy, wait},
     ingest::batches::{ACME, GLOBEX, Rig, candidate, submission},
     live::streams::PACING,
     on_both_databases,
@@ -182,6 +182,59 @@ async fn a_broker_that_is_killed_costs_a_second_and_nothing_else_and_is_found_ag
         }
         broker.begin().await;
     }
+}
+
+/// A path to the broker that swallows bytes, for longer than any deadline, on which no connection ever breaks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_path_to_the_broker_costs_a_second_and_holds_up_no_commit() {
+    let database = TestDatabase::postgres().await;
+    let broker = Broker::start().await;
+    let proxy = Proxy::before_server("127.0.0.1".to_owned(), broker.port()).await;
+    let url = format!("redis://{}", proxy.address());
+    let bus = || Arc::new(RedisBus::new(&url, "one").unwrap()) as SharedBus;
+    let [here, there] = two(&database, [bus(), bus()], Some(POLL_INTERVAL)).await;
+    let mut events = here.watch(Filter::default()).await;
+    let mut sent = 0.0;
+    let mut round = async || {
+        sent += 1.0;
+        let start = Instant::now();
+        there.commit(sent).await;
+        let committed = start.elapsed();
+        // No value is lost, and none comes twice.
+        assert_eq!(next_value(&mut events).await, sent);
+        (committed, start.elapsed())
+    };
+    // First all bytes for a while, and then the connections of that time for good.
+    for lost in [false, true] {
+        let mut quick = 0;
+        let healed = Instant::now();
+        let found = async {
+            while quick < 5 {
+                quick = if round().await.1 < POLL_INTERVAL / 3 { quick + 1 } else { 0 };
+            }
+        };
+        timeout(PATIENCE, found).await.expect("the bus is found");
+        println!("notices come {:?} after the path was whole", healed.elapsed());
+        if lost {
+            proxy.lose_open();
+        } else {
+            proxy.swallow();
+        }
+        let silent = Instant::now();
+        while silent.elapsed() < Duration::from_secs(8) {
+            let (committed, seen) = round().await;
+            assert!(committed < POLL_INTERVAL, "a commit waited for the bus: {committed:?}");
+            assert!(seen < 2 * POLL_INTERVAL, "{seen:?}");
+        }
+        proxy.heal();
+    }
+    let mut quick = 0;
+    let found = async {
+        while quick < 5 {
+            quick = if round().await.1 < POLL_INTERVAL / 3 { quick + 1 } else { 0 };
+        }
+    };
+    timeout(Duration::from_secs(10), found).await.expect("the subscription is made again within seconds");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -55,13 +55,14 @@ const CALLS: &[Call] = &[
             ("TaskTracker", "spawn*"),
         ],
         methods: &["spawn", "spawn_blocking", "spawn_local", "spawn_on"],
-        // A shared subscription outlives each of its watchers, a connection the loop that accepts it, the log all of them, and
-        // a statement is cancelled after the request that sent it.
+        // A shared subscription outlives each of its watchers, a connection the loop that accepts it, a WebSocket the request
+        // that opened it, the log all of them, and a statement is cancelled after the request that sent it.
         only_in: &[
             "src/app",
             "src/jobs",
             "src/engine/watch/hub",
             "src/http/listener",
+            "src/http/websocket",
             "src/cli/log_queue",
             "src/db/recovery",
         ],
