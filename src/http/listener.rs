@@ -126,8 +126,8 @@ fn refusal() -> String {
 async fn refuse(mut stream: TcpStream, answer: Arc<[u8]>) {
     let told = async {
         let (mut buffer, mut read) = ([0; 1_024], 0);
-        // An answer before the request would be an error to many clients.
-        let _ = timeout(ASKED_WITHIN, stream.readable()).await;
+        // An answer before the request would be an error to many clients. Readiness alone is also reported without bytes.
+        let _ = timeout(ASKED_WITHIN, stream.peek(&mut buffer)).await;
         stream.write_all(&answer).await?;
         stream.shutdown().await?;
         while read < REFUSED_BYTES_MAX {
