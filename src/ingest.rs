@@ -33,7 +33,7 @@ use crate::{
     directory::reach::{self, MetricTargets, PROJECT},
     error::Result,
     live::Publisher,
-    model::{Key, ProjectId, Scope, Timestamp},
+    model::{Key, Measurement, ProjectId, Scope, Timestamp},
 };
 
 /// The write path's interface; clones share one queue.
@@ -116,7 +116,7 @@ impl Ingest {
 
     /// Validates rows without storing them, and returns the rejections.
     pub fn review(&self, candidates: Vec<Candidate>) -> Vec<Rejection> {
-        review(candidates, self.clock.now(), &self.settings)
+        validate::validate(candidates, self.clock.now(), &self.settings).rejected
     }
 
     /// Reserves a key, so that no part can be stored under it.
@@ -148,7 +148,16 @@ impl Ingest {
     }
 }
 
-/// Validates rows without a database, and returns the rejections.
-pub fn review(candidates: Vec<Candidate>, now: Timestamp, settings: &config::Ingest) -> Vec<Rejection> {
-    validate::validate(candidates, now, settings).rejected
+/// The measurement that a row would be stored as, without a database.
+///
+/// # Errors
+/// The row would be rejected.
+pub fn preview(
+    candidate: Candidate,
+    now: Timestamp,
+    settings: &config::Ingest,
+) -> std::result::Result<Measurement, FieldError> {
+    let mut validated = validate::validate(vec![candidate], now, settings);
+    let rejected = validated.rejected.pop().map(|rejection| rejection.error);
+    validated.measurements.pop().ok_or_else(|| rejected.unwrap_or_else(|| FieldError::row("is rejected")))
 }

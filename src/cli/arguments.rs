@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     config::{DatabaseUrl, Overrides},
+    ingest::formats::{JsonMap, LogFormat, UtcOffset},
     model::Timestamp,
 };
 
@@ -130,9 +131,27 @@ pub struct Import {
     #[arg(long, value_enum, default_value_t = ImportFormat::Auto)]
     pub format: ImportFormat,
 
-    /// Unit of the request times in an access log
+    /// Format of an access log as the configuration of the server has it, of nginx (`$remote_addr ... $request_time`), Apache
+    /// (`%h ... %D`) or Envoy (`%START_TIME% ... %DURATION%`). Or a name, which may begin a format (`combined
+    /// $request_time`): common, combined, combinedio, vhost_common, vhost_combined, ingress-nginx, ingress-nginx-0.25,
+    /// traefik, envoy, istio, haproxy; in JSON caddy, traefik-json, istio-json, google-cloud. `$any` reads over a field;
+    /// `$request_time_ms` (`_s`, `_us`, `_ns`) is a number in that unit, `$duration` one with its unit, such as 22ms
+    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["time_unit", "map"])]
+    pub log_format: Option<LogFormat>,
+
+    /// Keys of an access log in JSON: `time=ts,method=request.method,endpoint=request.uri,status=status,value=took:ms`, or
+    /// `request` with a request line for method and endpoint. Points lead into objects. Units are s, ms, us and ns; none is
+    /// needed for a text such as 22ms
+    #[arg(long, value_name = "NAME=KEY,...", conflicts_with = "time_unit")]
+    pub map: Option<JsonMap>,
+
+    /// Unit of the time of the request in an access log with one number behind the fields of the common or combined format
     #[arg(long, value_enum, default_value_t = ImportTimeUnit::Auto)]
     pub time_unit: ImportTimeUnit,
+
+    /// Offset from UTC of times in an access log that name none, such as +02:00
+    #[arg(long, value_name = "OFFSET", allow_hyphen_values = true)]
+    pub utc_offset: Option<UtcOffset>,
 
     /// Oldest time of rows to import, such as 2026-01-31T00:00:00Z; older rows are refused. Without it, rows of the last 400
     /// days are imported, and an older row ends the import
@@ -143,7 +162,7 @@ pub struct Import {
     #[arg(long, value_name = "FILE")]
     pub rejects: Option<PathBuf>,
 
-    /// Validate the file without importing it; needs no database
+    /// Validate the file without importing it, and show three rows as they would be stored; needs no database
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -151,7 +170,7 @@ pub struct Import {
 /// The format of a file to import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ImportFormat {
-    /// Detected by the file name (.ndjson, .jsonl, .json, .csv, .log, also with .gz or .zst), else by the first bytes
+    /// Detected by the content, else by the name of the file (.ndjson, .jsonl, .json, .csv, also with .gz or .zst)
     Auto,
     /// One JSON object per line
     Ndjson,
@@ -159,14 +178,14 @@ pub enum ImportFormat {
     Json,
     /// CSV with a header line
     Csv,
-    /// Access log of nginx or Apache in the combined format, followed by the request time
+    /// Access log of a web server, as lines of text or of JSON
     AccessLog,
 }
 
 /// The unit of request times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ImportTimeUnit {
-    /// Seconds if the time has a decimal point (nginx: 0.123), else microseconds (Apache: 123456)
+    /// Seconds if the time has three decimals (nginx: 0.123); refused otherwise
     Auto,
     /// Seconds
     S,

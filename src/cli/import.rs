@@ -4,19 +4,16 @@
 //! stored. Partitions are created for days before the server's time window. A row older than the import's own limit ends the
 //! import, because a part that the ledger records with refused rows could not be imported again.
 
+mod content;
+mod log;
 mod progress;
 mod rejects;
 mod source;
 
-use std::{collections::BTreeSet, path::Path};
+use std::collections::BTreeSet;
 
 use self::{progress::Progress, rejects::Rejects, source::Text};
-use super::{
-    arguments::{Import, ImportFormat},
-    failure::Failure,
-    output,
-    signals::Signals,
-};
+use super::{arguments::Import, failure::Failure, output, signals::Signals};
 use crate::{
     app::Core,
     auth,
@@ -29,11 +26,11 @@ use crate::{
     ingest::{
         self, FieldError, Mode,
         bulk::{Bulk, Options, RejectedIndexes, Summary},
-        formats::{ParsedRow, RecordReader},
+        formats::{Format, ParsedRow, RecordReader},
     },
     jobs::partitions,
     model::{
-        Key, ProjectId, TimeRange, Timestamp,
+        Key, Measurement, ProjectId, TimeRange, Timestamp,
         timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS, epoch::PLAUSIBLE_FROM},
     },
 };
@@ -47,6 +44,9 @@ const DAYS_BACK: i64 = 400;
 /// Number of refused rows shown at the end.
 const SHOWN: usize = 10;
 
+/// Number of rows that `--dry-run` shows as they would be stored.
+const SAMPLES: usize = 3;
+
 /// Imports the file, or only validates it.
 pub async fn run(config: &Config, command: &Import) -> Result<(), Failure> {
     let now = Clock::system().now();
@@ -55,10 +55,13 @@ pub async fn run(config: &Config, command: &Import) -> Result<(), Failure> {
     let settings = settings(config, now, from);
     let days = PartitionDays::within(from, settings.time_window_future_minutes);
     let mut text = Text::open(&command.file).await?;
-    let format = text.format(command.format, command.time_unit).await?;
+    let format = text.format(command).await?;
+    if let Format::AccessLog(log) = &format {
+        output::say(&log.description());
+    }
     let progress = Progress::new(&text);
+    let rejects = Rejects::create(command.rejects.as_deref(), &format)?;
     let records = RecordReader::new(text.into_bytes(), format, u64::MAX).with_digest();
-    let rejects = Rejects::create(command.rejects.as_deref(), format)?;
     let run = ImportRun { records, rejects, progress, oldest: since.is_none().then_some(from), index: 0 };
     if command.dry_run {
         return run.validate(&settings, now).await;
@@ -165,12 +168,21 @@ impl ImportRun {
     /// Validates all rows without a database.
     async fn validate(mut self, settings: &config::Ingest, now: Timestamp) -> Result<(), Failure> {
         let mut summary = Summary::default();
+        let mut samples = Vec::new();
         while let Some(record) = self.records.next().await.map_err(|broken| self.broken(&broken.to_string()))? {
             self.rejects.hold(self.records.raw());
             let refusal = match record {
                 Ok(ParsedRow { candidate, .. }) => {
                     self.check_age(candidate.timestamp)?;
-                    ingest::review(vec![candidate], now, settings).pop().map(|rejection| rejection.error)
+                    match ingest::preview(candidate, now, settings) {
+                        Ok(measurement) => {
+                            if samples.len() < SAMPLES {
+                                samples.push(format!("  row {}: {}", self.index + 1, shown(&measurement)));
+                            }
+                            None
+                        }
+                        Err(refusal) => Some(refusal),
+                    }
                 }
                 Err(unreadable) => Some(unreadable),
             };
@@ -186,6 +198,10 @@ impl ImportRun {
             if self.index.is_multiple_of(10_000) {
                 self.progress.show(self.index);
             }
+        }
+        self.progress.clear();
+        for sample in samples {
+            output::say(&sample);
         }
         self.end(&summary, "could be imported")
     }
@@ -243,6 +259,13 @@ impl ImportRun {
     }
 }
 
+/// A measurement as one line, with the unit of its type.
+fn shown(measurement: &Measurement) -> String {
+    let Measurement { kind, value, endpoint, status, timestamp, .. } = measurement;
+    let status = if *status == 0 { String::new() } else { format!(", status {status}") };
+    format!("{} {endpoint}{status}, {timestamp}, {value} {}", kind.name(), kind.unit()).trim_end().to_owned()
+}
+
 /// Converts a fault of the write path. Conflicts and missing objects are errors of the data.
 fn as_data(fault: Error) -> Failure {
     match fault {
@@ -290,18 +313,5 @@ impl PartitionDays {
             self.made.insert(day);
         }
         Ok(())
-    }
-}
-
-/// The format by the name of a file.
-pub fn by_name(file: &Path) -> Option<ImportFormat> {
-    let name = file.file_name()?.to_str()?.to_ascii_lowercase();
-    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
-    match name.rsplit_once('.')?.1 {
-        "ndjson" | "jsonl" => Some(ImportFormat::Ndjson),
-        "json" => Some(ImportFormat::Json),
-        "csv" | "tsv" => Some(ImportFormat::Csv),
-        "log" => Some(ImportFormat::AccessLog),
-        _ => None,
     }
 }

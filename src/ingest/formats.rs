@@ -24,11 +24,14 @@ use self::{
 };
 use super::submission::FieldError;
 
-pub use access_log::TimeUnit;
+pub use access_log::{
+    FormatError, JsonMap, LogFormat, TimeUnit, UtcOffset,
+    detect::{Unclear, detect, is_log},
+};
 pub use record::{ParsedRow, RECORD_BYTES_MAX, ReadError};
 
 /// The format of a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
     /// One JSON object per line.
     Ndjson,
@@ -36,8 +39,8 @@ pub enum Format {
     JsonArray,
     /// Values separated by commas, semicolons or tabs, whose first line names the columns.
     Csv,
-    /// The combined log format of nginx and Apache, followed by the duration of the request.
-    AccessLog(TimeUnit),
+    /// The access log of a web server.
+    AccessLog(LogFormat),
 }
 
 /// Reads the records of a text one by one.
@@ -58,7 +61,7 @@ impl<R: AsyncBufRead + Unpin + Send> RecordReader<R> {
             Format::Ndjson => Box::new(Lines::new(fields::from_json)),
             Format::JsonArray => Box::new(JsonArray::default()),
             Format::Csv => Box::new(Csv::default()),
-            Format::AccessLog(unit) => Box::new(Lines::new(move |line: &[u8]| access_log::parse(line, unit))),
+            Format::AccessLog(log) => Box::new(Lines::new(move |line: &[u8]| log.parse(line))),
         };
         let (source, record) = (Utf8Text::new(source), RecordBytes::default());
         Self { source, framing, record, bytes: 0, bytes_max, digest: None, is_over: false }

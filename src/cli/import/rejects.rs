@@ -27,14 +27,14 @@ pub struct Rejects {
 
 impl Rejects {
     /// Creates the file, if one is requested.
-    pub fn create(file: Option<&Path>, format: Format) -> Result<Self, Failure> {
+    pub fn create(file: Option<&Path>, format: &Format) -> Result<Self, Failure> {
         let file = file.map(|file| {
             Ok::<_, Failure>((
                 file.to_path_buf(),
                 BufWriter::new(File::create(file).map_err(|error| fault(file, &error))?),
             ))
         });
-        let is_json_array = format == Format::JsonArray;
+        let is_json_array = *format == Format::JsonArray;
         Ok(Self {
             file: file.transpose()?,
             is_json_array,
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_part_ends_by_its_rows_or_by_its_bytes() {
-        let mut rejects = Rejects::create(None, Format::Ndjson).unwrap();
+        let mut rejects = Rejects::create(None, &Format::Ndjson).unwrap();
         let is_full_after = |rejects: &mut Rejects, row: &[u8]| {
             let count = (1..=10_000).find(|_| {
                 rejects.hold(row);

@@ -1,6 +1,7 @@
 //! The bytes of a file or of standard input, decompressed if they are gzip or zstd, and their format.
 
 use std::{
+    io::{self, Cursor},
     path::{Path, PathBuf},
     pin::Pin,
     sync::{
@@ -12,17 +13,17 @@ use std::{
 use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
 use tokio::{
     fs::File,
-    io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader},
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader},
 };
 use tokio_util::io::InspectReader;
 
-use super::by_name;
+use super::{content, log};
 use crate::{
     cli::{
-        arguments::{ImportFormat, ImportTimeUnit},
+        arguments::{Import, ImportFormat},
         failure::Failure,
     },
-    ingest::formats::{Format, TimeUnit},
+    ingest::formats::{Format, RECORD_BYTES_MAX},
 };
 
 /// Size of the read buffer; larger than the default of 8 KiB for fewer system calls.
@@ -61,6 +62,14 @@ impl Text {
         });
         let mut encoded = BufReader::with_capacity(BUFFER_BYTES, counted);
         let head = encoded.fill_buf().await.map_err(refuse)?;
+        if let Some((name, command)) = content::packed(head) {
+            let (shown, from) =
+                (file.display(), if size.is_some() { format!("{} ", file.display()) } else { String::new() });
+            return Err(Failure::Data(format!(
+                "{shown} is packed with {name}, which perfgraph does not read; unpack it on the way, and add the options of \
+                 this command: {command} {from}| perfgraph import -"
+            )));
+        }
         let bytes: Bytes = if head.starts_with(GZIP) {
             let mut decoder = GzipDecoder::new(encoded);
             decoder.multiple_members(true);
@@ -75,62 +84,49 @@ impl Text {
         Ok(Self { file: file.to_path_buf(), bytes, size, read })
     }
 
-    /// The format by the argument, else by the file name, else by the first bytes.
-    pub async fn format(&mut self, said: ImportFormat, unit: ImportTimeUnit) -> Result<Format, Failure> {
-        let head = self.bytes.fill_buf().await;
+    /// The format by the arguments, else by the content, else by the name of the file.
+    pub async fn format(&mut self, command: &Import) -> Result<Format, Failure> {
+        let head = self.head().await;
         let head = head.map_err(|error| Failure::Data(format!("{} cannot be read: {error}", self.file.display())))?;
-        let format = match said {
-            ImportFormat::Auto => by_name(&self.file).unwrap_or_else(|| by_content(head)),
+        let head = content::utf8(&head);
+        let is_log = command.log_format.is_some() || command.map.is_some();
+        let format = match command.format {
+            ImportFormat::Auto if is_log => ImportFormat::AccessLog,
+            ImportFormat::Auto => content::format(&head, &self.file),
             said => said,
         };
         Ok(match format {
+            ImportFormat::AccessLog | ImportFormat::Auto => Format::AccessLog(log::format(command, &head)?),
+            _ if is_log => {
+                let message =
+                    "--log-format and --map describe an access log; leave out --format, or say --format access-log";
+                return Err(Failure::Data(message.to_owned()));
+            }
             ImportFormat::Ndjson => Format::Ndjson,
             ImportFormat::Json => Format::JsonArray,
             ImportFormat::Csv => Format::Csv,
-            ImportFormat::AccessLog | ImportFormat::Auto => Format::AccessLog(match unit {
-                ImportTimeUnit::Auto => TimeUnit::Detect,
-                ImportTimeUnit::S => TimeUnit::Seconds,
-                ImportTimeUnit::Ms => TimeUnit::Milliseconds,
-                ImportTimeUnit::Us => TimeUnit::Microseconds,
-            }),
         })
+    }
+
+    /// The beginning of the text: what has arrived, but one line at least. The bytes stay to be read.
+    async fn head(&mut self) -> io::Result<Vec<u8>> {
+        let mut head = Vec::new();
+        while head.len() < RECORD_BYTES_MAX && !head.contains(&b'\n') {
+            let chunk = self.bytes.fill_buf().await?;
+            if chunk.is_empty() {
+                break;
+            }
+            let taken = chunk.len();
+            head.extend_from_slice(chunk);
+            self.bytes.consume(taken);
+        }
+        let rest = std::mem::replace(&mut self.bytes, Box::pin(tokio::io::empty()));
+        self.bytes = Box::pin(Cursor::new(head.clone()).chain(rest));
+        Ok(head)
     }
 
     /// The decompressed bytes.
     pub fn into_bytes(self) -> Bytes {
         self.bytes
-    }
-}
-
-fn by_content(head: &[u8]) -> ImportFormat {
-    let head = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
-    let first_line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let is_mark = |byte: u8| b",;\t|\" \r\0".contains(&byte);
-    let is_header = first_line.split(|byte| is_mark(*byte)).any(|name| name == b"endpoint")
-        || first_line.trim_ascii_start().starts_with(b"sep=");
-    match head.first() {
-        Some(b'{') => ImportFormat::Ndjson,
-        // An IPv6 address at the beginning of a log line has no bracket.
-        Some(b'[') => ImportFormat::Json,
-        _ if is_header => ImportFormat::Csv,
-        _ => ImportFormat::AccessLog,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn formats_are_detected_by_name_and_content() {
-        assert_eq!(by_name(Path::new("a/access.log.gz")), Some(ImportFormat::AccessLog));
-        assert_eq!(by_name(Path::new("a.JSONL")), Some(ImportFormat::Ndjson));
-        assert_eq!(by_name(Path::new("-")), None);
-        assert_eq!(by_content(b"\xEF\xBB\xBF {\"type\":"), ImportFormat::Ndjson);
-        assert_eq!(by_content(b"[\n{"), ImportFormat::Json);
-        assert_eq!(by_content(b"type, endpoint,value\r\n"), ImportFormat::Csv);
-        assert_eq!(by_content(b"\"type\";\"endpoint\";\"value\"\n"), ImportFormat::Csv);
-        assert_eq!(by_content(b"sep=;\r\ntype;endpoint;value\n"), ImportFormat::Csv);
-        assert_eq!(by_content(b"::1 - - [31/Jan"), ImportFormat::AccessLog);
     }
 }

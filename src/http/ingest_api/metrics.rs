@@ -162,7 +162,7 @@ impl MetricsRequest {
         let held = body.held();
         let bounds = Bounds { bytes_max, members_max: state.config.limits.ingest_body_members_max };
         let source = content_encoding::decoded(body, self.encoding, bounds);
-        let records = RecordReader::new(source, self.format, bytes_max);
+        let records = RecordReader::new(source, self.format.clone(), bytes_max);
         let rejected = RejectedIndexes::Discarded;
         let options = Options { source: SOURCE, mode: self.mode, part_rows: state.config.ingest.part_rows, rejected };
         let mut bulk = Bulk::new(caller.viewer.scope(), &state.ingest, options);

@@ -1,5 +1,6 @@
 //! `perfgraph import`: logs and files into a project, once, however often and however it is stopped.
 
+mod logs;
 mod progress;
 
 use std::{fmt::Write as _, path::Path, process::Stdio};

@@ -19,6 +19,41 @@ pub fn endpoint(line: &str) -> Result<String, FieldError> {
     })
 }
 
+/// The endpoint of a method and a target that are fields of their own. Without a method, it is the target alone.
+///
+/// # Errors
+/// The method is no token, or the target is empty.
+pub fn endpoint_of(method: Option<&str>, target: &str) -> Result<String, FieldError> {
+    let target = unescaped(target);
+    let target = target.trim();
+    if target.is_empty() || target == "-" {
+        return Err(FieldError::new("endpoint", "the line has no target of a request, such as /orders"));
+    }
+    match method.map(str::trim) {
+        None => Ok(target.to_owned()),
+        Some(method) if is_token(method) && method != "-" => Ok(format!("{method} {target}")),
+        Some(method) => {
+            let shown: String = method.chars().take(SHOWN_MAX).collect();
+            Err(FieldError::new("endpoint", format!("`{shown}` is not a method such as GET")))
+        }
+    }
+}
+
+/// A status; `None` for `-` and for -1, which HAProxy writes if there was no response.
+///
+/// # Errors
+/// The text is no whole number.
+pub fn status(text: &str) -> Result<Option<i32>, FieldError> {
+    if matches!(text, "" | "-" | "-1") {
+        return Ok(None);
+    }
+    let whole = text.strip_suffix(".0").unwrap_or(text);
+    whole.parse().map(Some).map_err(|_| {
+        let shown: String = text.chars().take(16).collect();
+        FieldError::new("statusCode", format!("`{shown}` is not an HTTP status"))
+    })
+}
+
 /// The first word is the method and the last one the protocol. HTTP/0.9 has none, and its target begins with a slash.
 fn split(text: &str) -> Option<(&str, &str)> {
     let (method, rest) = text.trim().split_once(' ')?;
@@ -134,6 +169,15 @@ mod tests {
             ("G(T /a HTTP/1.1", None),
         ] {
             assert_eq!(endpoint(line).ok().as_deref(), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_method_and_a_target_are_an_endpoint() {
+        assert_eq!(endpoint_of(Some("GET"), "/caf\\xc3\\xa9").unwrap(), "GET /café");
+        assert_eq!(endpoint_of(None, "/a").unwrap(), "/a");
+        for (method, target) in [(Some("-"), "/a"), (Some("G T"), "/a"), (None, "-"), (Some("GET"), "")] {
+            assert!(endpoint_of(method, target).is_err(), "{method:?} {target}");
         }
     }
 }
