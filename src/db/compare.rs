@@ -1,6 +1,7 @@
 //! SQL conditions on a column that have the same result on both databases and use an index where one helps.
 //!
-//! Text is compared without LIKE, which ignores case on SQLite and treats `%` and `_` as wildcards.
+//! Text is compared without LIKE, which ignores case on SQLite and treats `%` and `_` as wildcards. To ignore case, LOWER
+//! folds A to Z and nothing else: on SQLite without ICU, and on PostgreSQL because text columns collate "C".
 
 use sea_orm::{
     DbBackend,
@@ -22,18 +23,40 @@ pub fn text(column: &Expr, filter: &TextFilter) -> Cond {
     if let Some(texts) = &filter.one_of {
         all = all.add(column().is_in(texts.iter().map(String::as_str)));
     }
-    if let Some(prefix) = &filter.starts_with {
-        all = all.add(column().gte(prefix.as_str()));
-        if let Some(end) = end_of_prefix(prefix) {
-            all = all.add(column().lt(end));
-        }
+    let folded = || Expr::from(Func::lower(column()));
+    if let Some(text) = &filter.equal_ignoring_case {
+        all = all.add(folded().eq(text.to_ascii_lowercase()));
     }
-    if let Some(part) = filter.contains.as_deref().filter(|part| !part.is_empty()) {
-        // Portable and case-sensitive: removing the part changes exactly the texts that contain it.
-        let without = Func::cust("REPLACE").args([column(), Expr::val(part), Expr::val("")]);
-        all = all.add(column().ne(without));
+    if let Some(prefix) = &filter.starts_with {
+        all = begins(all, &column(), prefix);
+    }
+    if let Some(prefix) = &filter.starts_with_ignoring_case {
+        all = begins(all, &folded(), &prefix.to_ascii_lowercase());
+    }
+    if let Some(part) = &filter.contains {
+        all = holds(all, &column(), part);
+    }
+    if let Some(part) = &filter.contains_ignoring_case {
+        all = holds(all, &folded(), &part.to_ascii_lowercase());
     }
     all
+}
+
+fn begins(all: Cond, text: &Expr, prefix: &str) -> Cond {
+    let all = all.add(text.clone().gte(prefix));
+    match end_of_prefix(prefix) {
+        Some(end) => all.add(text.clone().lt(end)),
+        None => all,
+    }
+}
+
+/// Portable and case-sensitive: removing the part changes exactly the texts that contain it.
+fn holds(all: Cond, text: &Expr, part: &str) -> Cond {
+    if part.is_empty() {
+        return all;
+    }
+    let without = Func::cust("REPLACE").args([text.clone(), Expr::val(part), Expr::val("")]);
+    all.add(text.clone().ne(without))
 }
 
 /// The condition of a filter on a number column. A null number never matches: the result is false instead of unknown,

@@ -95,8 +95,10 @@ pub(super) fn is_selective(filter: &EmployeeFilter) -> bool {
             EmployeeCondition::Name(text) | EmployeeCondition::Email(text) | EmployeeCondition::Department(text),
         ) => {
             let is_given = |part: &Option<String>| part.as_ref().is_some_and(|part| !part.is_empty());
-            let TextFilter { eq, ne: _, one_of, starts_with, contains } = text;
-            eq.is_some() || one_of.is_some() || is_given(starts_with) || is_given(contains)
+            let TextFilter { eq, ne: _, one_of, starts_with, contains, .. } = text;
+            let folded = &text.equal_ignoring_case;
+            let parts = [starts_with, contains, &text.starts_with_ignoring_case, &text.contains_ignoring_case];
+            eq.is_some() || one_of.is_some() || folded.is_some() || parts.into_iter().any(is_given)
         }
         Filter::Is(EmployeeCondition::Salary(salary)) => *salary != NumberFilter::default(),
         Filter::Is(_) => true,

@@ -22,7 +22,8 @@ impl<C> Filter<C> {
     }
 }
 
-/// Conditions on a text, compared byte by byte and case-sensitively. All given conditions must hold.
+/// Conditions on a text, compared byte by byte. All given conditions must hold. Those that ignore case fold the letters A to
+/// Z only, because databases fold others differently.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TextFilter {
     /// Equal to.
@@ -35,13 +36,20 @@ pub struct TextFilter {
     pub starts_with: Option<String>,
     /// Contains.
     pub contains: Option<String>,
+    /// Equal to, ignoring case.
+    pub equal_ignoring_case: Option<String>,
+    /// Begins with, ignoring case.
+    pub starts_with_ignoring_case: Option<String>,
+    /// Contains, ignoring case.
+    pub contains_ignoring_case: Option<String>,
 }
 
 impl TextFilter {
     /// All texts in the conditions.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
-        let single = [&self.eq, &self.ne, &self.starts_with, &self.contains].into_iter().flatten();
-        single.chain(self.one_of.iter().flatten()).map(String::as_str)
+        let exact = [&self.eq, &self.ne, &self.starts_with, &self.contains];
+        let folded = [&self.equal_ignoring_case, &self.starts_with_ignoring_case, &self.contains_ignoring_case];
+        exact.into_iter().chain(folded).flatten().chain(self.one_of.iter().flatten()).map(String::as_str)
     }
 
     /// The conditions in lower case, for a column that stores lower case.
@@ -54,6 +62,9 @@ impl TextFilter {
             one_of: self.one_of.as_ref().map(|texts| texts.iter().map(|text| text.to_lowercase()).collect()),
             starts_with: lower(&self.starts_with),
             contains: lower(&self.contains),
+            equal_ignoring_case: lower(&self.equal_ignoring_case),
+            starts_with_ignoring_case: lower(&self.starts_with_ignoring_case),
+            contains_ignoring_case: lower(&self.contains_ignoring_case),
         }
     }
 }

@@ -5,7 +5,7 @@ mod columns;
 mod current_minute;
 mod distributions;
 mod exact_reference;
-mod fixture;
+pub mod fixture;
 mod group_bombs;
 mod groups;
 mod metric_lists;

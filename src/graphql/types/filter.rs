@@ -14,7 +14,8 @@ use crate::{
     model::filter::{self, Number},
 };
 
-/// Conditions on a string, compared byte by byte: case-sensitive. All given conditions must hold.
+/// Conditions on a string, compared byte by byte. All given conditions must hold. `ieq`, `istartsWith` and `icontains`
+/// ignore the case of the letters A to Z; all others are case-sensitive.
 #[derive(Clone, Debug, Default, InputObject)]
 #[graphql(directive = directives::conditions::apply())]
 pub struct StringFilter {
@@ -29,6 +30,15 @@ pub struct StringFilter {
     pub starts_with: Option<String>,
     /// Contains this text.
     pub contains: Option<String>,
+    /// Equal to this value, ignoring the case of A to Z.
+    #[graphql(name = "ieq")]
+    pub equal_ignoring_case: Option<String>,
+    /// Begins with this text, ignoring the case of A to Z.
+    #[graphql(name = "istartsWith")]
+    pub starts_with_ignoring_case: Option<String>,
+    /// Contains this text, ignoring the case of A to Z.
+    #[graphql(name = "icontains")]
+    pub contains_ignoring_case: Option<String>,
 }
 
 /// Conditions on an integer. All given conditions must hold.
@@ -68,7 +78,16 @@ pub struct FloatFilter {
 
 impl From<StringFilter> for filter::TextFilter {
     fn from(text: StringFilter) -> Self {
-        Self { eq: text.eq, ne: text.ne, one_of: text.one_of, starts_with: text.starts_with, contains: text.contains }
+        Self {
+            eq: text.eq,
+            ne: text.ne,
+            one_of: text.one_of,
+            starts_with: text.starts_with,
+            contains: text.contains,
+            equal_ignoring_case: text.equal_ignoring_case,
+            starts_with_ignoring_case: text.starts_with_ignoring_case,
+            contains_ignoring_case: text.contains_ignoring_case,
+        }
     }
 }
 

@@ -262,6 +262,15 @@ fn path_matches(filter: &TextFilter, path: &str) -> bool {
         && filter.one_of.as_ref().is_none_or(|texts| texts.iter().any(|text| path == text))
         && filter.starts_with.as_deref().is_none_or(|text| path.starts_with(text))
         && filter.contains.as_deref().is_none_or(|text| path.contains(text))
+        && folded_matches(filter, &path.to_ascii_lowercase())
+}
+
+/// The conditions that ignore the case of A to Z.
+pub fn folded_matches(filter: &TextFilter, folded: &str) -> bool {
+    let lower = |text: &Option<String>| text.as_ref().map(|text| text.to_ascii_lowercase());
+    lower(&filter.equal_ignoring_case).is_none_or(|text| folded == text)
+        && lower(&filter.starts_with_ignoring_case).is_none_or(|text| folded.starts_with(&text))
+        && lower(&filter.contains_ignoring_case).is_none_or(|text| folded.contains(&text))
 }
 
 fn status_matches(filter: &StatusFilter, status: i16) -> bool {

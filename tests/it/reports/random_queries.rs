@@ -96,7 +96,13 @@ fn projects(rng: &mut StdRng) -> Projects {
 fn endpoint(rng: &mut StdRng) -> Option<TextFilter> {
     let text = |text: &str| Some(text.to_owned());
     let none = TextFilter::default();
-    match rng.random_range(0..14) {
+    match rng.random_range(0..17) {
+        9 => Some(TextFilter { equal_ignoring_case: text("/API/Users"), ..none }),
+        10 => Some(TextFilter { starts_with_ignoring_case: text("/ApI/USER_"), ..none }),
+        // Ü is no letter of A to Z.
+        11 => Some(TextFilter {
+            contains_ignoring_case: text(["E", "Ü", "ï/🦀", ""][rng.random_range(0..4)]), ..none
+        }),
         0 => Some(TextFilter { eq: text("/api/users"), ..none }),
         1 => Some(TextFilter { ne: text("/api/users"), ..none }),
         2 => Some(TextFilter { one_of: Some(vec!["/checkout".into(), "/api/user%s".into(), "/none".into()]), ..none }),
