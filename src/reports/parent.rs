@@ -76,6 +76,17 @@ impl Parent {
         }
     }
 
+    /// The types of the measurements of this parent that a question may select.
+    pub fn kinds(&self, question: &Question) -> Vec<MetricType> {
+        match self {
+            Self::DimensionValues(members) if members.by.contains(&Dimension::Kind) => {
+                let groups: Vec<_> = members.groups.iter().collect();
+                distinct(&groups, DimensionValues::metric_type).into_iter().flatten().collect()
+            }
+            _ => question.kinds(),
+        }
+    }
+
     fn members(&self) -> (Vec<Dimension>, Vec<DimensionValues>) {
         match self {
             Self::Question => (Vec::new(), vec![DimensionValues::default()]),

@@ -11,7 +11,7 @@ use crate::{
         loaders,
         scalars::{DateTime, Long},
     },
-    model::{TimeRange, Timestamp},
+    model::{MetricType, TimeRange, Timestamp},
     reports::{self, Late, Parent, Question, late},
 };
 
@@ -35,6 +35,13 @@ pub struct StatisticsSubject {
     pub parent: Parent,
     /// The requested measurements.
     pub question: Arc<Question>,
+}
+
+impl StatisticsSubject {
+    /// The unit of the values, if all of them have the same.
+    pub fn unit(&self) -> Option<&'static str> {
+        MetricType::common_unit(&self.parent.kinds(&self.question))
+    }
 }
 
 /// Precision and source of the statistics of an answer.

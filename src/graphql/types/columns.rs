@@ -106,6 +106,12 @@ impl SeriesColumns {
         key_values(&self.keys)
     }
 
+    /// Unit of the measurements, and of `values` of all statistics but `COUNT` and `ERROR_RATE`: `ms`, `%`, or empty for
+    /// `CUSTOM`. Null if types of different units are mixed.
+    async fn unit(&self) -> Option<&'static str> {
+        self.about.unit()
+    }
+
     /// Start of each bucket, inclusive.
     #[graphql(directive = sizes::Assumed::apply(1))]
     async fn starts(&self) -> Column<DateTime> {

@@ -93,6 +93,12 @@ impl ReleaseComparison {
         self.statistic
     }
 
+    /// Unit of the measurements, and of the compared values unless `statistic` is `ERROR_RATE`: `ms`, `%`, or empty for
+    /// `CUSTOM`, whose unit the sender chooses.
+    async fn unit(&self) -> &'static str {
+        self.kind.unit()
+    }
+
     /// Value of `statistic` in the baseline, over all endpoints: in the unit of the measurements, or 0 to 1 for
     /// `ERROR_RATE`. A percentile is interpolated, within 2.1 % of the percentile by nearest rank, so it can differ from
     /// `MetricAggregate.percentile`. Null with insufficient data.
@@ -237,7 +243,7 @@ impl EndpointComparison {
     ) -> Result<Rows<Employee>> {
         let request = request(context)?;
         let arguments = PageArguments { first: Some(first), ..PageArguments::default() };
-        let list = arguments.list(None::<EmployeeFilter>, Vec::new(), &request.services.limits)?;
+        let list = arguments.list(request, None::<EmployeeFilter>, Vec::new()).await?;
         let asked = AskedPage { parent: self.project, list, fields: selection::of_object(context.field()) };
         let page = request.loaders().team.load(asked).await?.unwrap_or_default();
         Ok(page.rows.iter().map(|member| Employee(member.employee.clone())).collect())

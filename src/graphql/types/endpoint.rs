@@ -68,6 +68,12 @@ impl EndpointStats {
         MetricAggregate::own(Arc::clone(&self.row.stats), about, self.as_of)
     }
 
+    /// Unit of the measurements, and of `value` unless endpoints are ranked by `COUNT` or `ERROR_RATE`: `ms`, `%`, or empty
+    /// for `CUSTOM`. Null if types of different units are mixed.
+    async fn unit(&self) -> Option<&'static str> {
+        StatisticsSubject { parent: self.row.as_parent(), question: Arc::clone(&self.question) }.unit()
+    }
+
     /// Value of the statistic that the endpoint is ranked by, in that statistic's unit.
     async fn value(&self) -> f64 {
         self.row.value
@@ -137,7 +143,7 @@ impl EndpointStats {
     ) -> Result<Rows<Employee>> {
         let request = request(context)?;
         let arguments = PageArguments { first: Some(first), ..PageArguments::default() };
-        let list = arguments.list(None::<EmployeeFilter>, Vec::new(), &request.services.limits)?;
+        let list = arguments.list(request, None::<EmployeeFilter>, Vec::new()).await?;
         let asked = AskedPage { parent: self.row.project, list, fields: selection::of_object(context.field()) };
         let page = request.loaders().team.load(asked).await?.unwrap_or_default();
         Ok(page.rows.iter().map(|member| Employee(member.employee.clone())).collect())

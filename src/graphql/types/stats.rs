@@ -148,6 +148,12 @@ impl MetricAggregate {
         self.stats.tally.count.into()
     }
 
+    /// Unit of the values: `ms`, `%`, or empty for `CUSTOM`, whose unit the sender chooses. Null if types of different units
+    /// are mixed: by the types that the filter and the group select, whether or not each of them was measured.
+    async fn unit(&self) -> Option<&'static str> {
+        self.about.unit()
+    }
+
     /// Average value, never below `min` or above `max`. Null without measurements.
     async fn average(&self) -> Option<f64> {
         self.figure(Stats::average)
@@ -184,8 +190,8 @@ impl MetricAggregate {
     async fn percentile(
         &self,
         #[graphql(
-            desc = "The percentile to return in percent, for example 95: 0, or from 1 to 100. Others are an error, because \
-                    0.95 is mistaken for 95."
+            desc = "The percentile to return in percent: 0, or from 1 to 100, for example 95. A share such as 0.95 is an \
+                    error."
         )]
         p: f64,
     ) -> Option<Result<f64>> {
@@ -202,8 +208,8 @@ impl MetricAggregate {
     async fn percentiles(
         &self,
         #[graphql(
-            desc = "The percentiles to return in percent, each 0 or from 1 to 100. Defaults to `[50, 75, 90, 95, 99]`. More than 20 are an \
-                    error."
+            desc = "The percentiles to return in percent, each 0 or from 1 to 100. Defaults to `[50, 75, 90, 95, 99]`. \
+                    More than 20 are an error."
         )]
         ps: Option<Vec<f64>>,
         #[graphql(desc = "The former name of `ps`.", deprecation = "Use `ps`.")] p: Option<Vec<f64>>,
@@ -327,6 +333,11 @@ impl PerformanceSummary {
     /// Direction in which the values get better. Null for `CUSTOM`.
     async fn direction(&self) -> Option<MetricDirection> {
         model::MetricType::from(self.kind).good_direction().map(MetricDirection::from)
+    }
+
+    /// Unit of the values: `ms`, `%`, or empty for `CUSTOM`, whose unit the sender chooses.
+    async fn unit(&self) -> &'static str {
+        model::MetricType::from(self.kind).unit()
     }
 
     /// Number of measurements.
