@@ -5,6 +5,7 @@
 pub mod context;
 pub mod loaders;
 pub mod mutation;
+mod named;
 pub mod node;
 pub mod page;
 pub mod plain_list;

@@ -18,7 +18,7 @@ pub mod window;
 pub use bus::{Bus, POLL_INTERVAL, SharedBus};
 pub use cursors::{CursorPurpose, Cursors, OpenedCursor};
 pub use event::{Gap, GapReason, StreamEvent, StreamPacing};
-pub use filter::Filter;
+pub use filter::{ELSEWHERE, Filter};
 pub use follower::Follower;
 pub use notice::CommitNotice;
 pub use publisher::{CommittedBatch, Publisher};

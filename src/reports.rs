@@ -42,6 +42,7 @@ pub mod worst_sample;
 use std::{collections::HashMap, fmt::Debug, hash::Hash};
 
 pub use accuracy::{Accuracy, AnswerSource};
+pub use conditions::check_alternatives;
 pub use distribution::{BoundedValue, Distribution, HistogramBar};
 pub use fill::{FilledBucket, GapFill};
 pub use grid::Buckets;

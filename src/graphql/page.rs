@@ -5,7 +5,7 @@ use std::{fmt::Debug, hash::Hash, sync::Arc};
 use async_graphql::Context;
 
 use super::{
-    context::request,
+    context::{RequestContext, request},
     loaders::{AskedPage, ByParent, Loaders},
     selection::{self, FieldSet},
     types::filter::nested::{self, Conditions},
@@ -42,15 +42,18 @@ impl PageArguments {
     ///
     /// # Errors
     /// [`Error::Input`](crate::error::Error::Input) with the argument that exceeds its bounds, contradicts another or is not
-    /// a cursor of such a list.
-    pub fn list<I: Conditions, F: OrderField>(
+    /// a cursor of such a list, [`Error::NotFound`](crate::error::Error::NotFound) for an unknown id in the filter.
+    pub async fn list<I: Conditions, F: OrderField>(
         self,
+        request: &RequestContext,
         filter: Option<I>,
         order: Vec<OrderBy<F>>,
-        limits: &Limits,
     ) -> Result<Arc<ListRequest<I::Condition, F>>> {
-        let filter = filter.map(|input| nested::filter(input, limits)).transpose()?.map(Arc::new);
-        let page = self.request(&order, limits)?;
+        let page = self.request(&order, &request.services.limits)?;
+        let filter = match filter {
+            Some(input) => Some(Arc::new(nested::filter(request, input).await?)),
+            None => None,
+        };
         Ok(Arc::new(ListRequest { filter, order, page }))
     }
 

@@ -7,6 +7,7 @@ use async_graphql::{Context, ID, Object};
 use super::{
     context::request,
     loaders::AskedPage,
+    named::{self, NamedObjects},
     node::NodeId,
     selection, sizes,
     types::{
@@ -48,11 +49,14 @@ impl PlainListQuery {
         )]
         order_by: Option<Vec<EmployeeOrder>>,
     ) -> Result<EmployeePage> {
-        let limits = &request(context)?.services.limits;
+        let request = request(context)?;
         let page = page.unwrap_or(1);
-        let page_request = numbered(page, page_size, limits)?;
+        let page_request = numbered(page, page_size, &request.services.limits)?;
         let page_size = i32::try_from(page_request.size).unwrap_or(i32::MAX);
-        let filter = filter.map(|input| nested::filter(input, limits)).transpose()?.map(Arc::new);
+        let filter = match filter {
+            Some(input) => Some(Arc::new(nested::filter(request, input).await?)),
+            None => None,
+        };
         let list = ListRequest { filter, order: order(order_by)?, page: page_request };
         Ok(EmployeePage { list: list.into(), page, page_size })
     }
@@ -77,18 +81,26 @@ impl PlainListQuery {
         Ok(page.rows.iter().map(|row| Employee(Arc::clone(row))).collect())
     }
 
-    /// Lists the first 100 employees of an organization, ordered by name. Empty if there is no such organization.
+    /// Lists the first 100 employees of an organization, ordered by name. `NOT_FOUND` if there is no such
+    /// organization.
     #[graphql(deprecation = "Plain list, at most 100 rows. Use `organization.employees`.", directive = sizes::FullPage::apply())]
     async fn employees_by_organization(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The id of the organization.")] organization_id: ID,
     ) -> Result<Rows<Employee>> {
-        let Some(parent) = NodeId::organization(&organization_id) else { return Ok(Rows(Vec::new())) };
         let request = request(context)?;
+        let unknown = || named::not_found("organization", &organization_id, "organizationId");
+        let parent = NodeId::organization(&organization_id).ok_or_else(unknown)?;
         let fields = selection::of_object(context.field());
         let asked = AskedPage { parent, list: Arc::new(start(&request.services.limits)), fields };
         let page = request.loaders().organization_employees.load(asked).await?.unwrap_or_default();
+        if page.rows.is_empty() {
+            // An organization with employees exists.
+            let mut named = NamedObjects::default();
+            named.organization("organizationId", &organization_id);
+            named.require(request).await?;
+        }
         Ok(page.rows.iter().map(|row| Employee(Arc::clone(row))).collect())
     }
 }

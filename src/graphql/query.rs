@@ -136,7 +136,7 @@ impl DirectoryQuery {
         #[graphql(desc = "Returns only items that match this filter.")] filter: Option<OrganizationFilter>,
     ) -> Result<OrganizationConnection> {
         let arguments = PageArguments { first, after, last, before };
-        let wanted = arguments.list(filter, Vec::new(), &request(context)?.services.limits)?;
+        let wanted = arguments.list(request(context)?, filter, Vec::new()).await?;
         let page = page::load(context, |loaders| &loaders.organizations, (), &wanted).await?;
         let total = Total::Organizations(wanted.filter.clone());
         Ok(OrganizationConnection::new(page, wanted, total))
@@ -192,7 +192,7 @@ impl DirectoryQuery {
         order_by: Option<Vec<EmployeeOrder>>,
     ) -> Result<EmployeeConnection> {
         let arguments = PageArguments { first, after, last, before };
-        let wanted = arguments.list(filter, order(order_by)?, &request(context)?.services.limits)?;
+        let wanted = arguments.list(request(context)?, filter, order(order_by)?).await?;
         let page = page::load(context, |loaders| &loaders.employees, (), &wanted).await?;
         let total = Total::Employees(wanted.filter.clone());
         Ok(EmployeeConnection::new(page, wanted, total))
@@ -205,7 +205,10 @@ impl DirectoryQuery {
         #[graphql(desc = "The employees to aggregate. Defaults to all.")] filter: Option<EmployeeFilter>,
     ) -> Result<One<EmployeeAggregate>> {
         let request = request(context)?;
-        let filter = filter.map(|input| nested::filter(input, &request.services.limits)).transpose()?.map(Arc::new);
+        let filter = match filter {
+            Some(input) => Some(Arc::new(nested::filter(request, input).await?)),
+            None => None,
+        };
         let asked = AskedEmployeeStats { parent: (), filter, fields: employee_stats::wants(context.field()) };
         let found = request.load_at_top(|loaders| &loaders.employee_stats, asked).await?;
         found.map(EmployeeAggregate).map(One).ok_or_else(|| Error::internal("the report left out its only parent"))
@@ -261,7 +264,7 @@ impl DirectoryQuery {
         order_by: Option<Vec<ProjectOrder>>,
     ) -> Result<ProjectConnection> {
         let arguments = PageArguments { first, after, last, before };
-        let wanted = arguments.list(filter, order(order_by)?, &request(context)?.services.limits)?;
+        let wanted = arguments.list(request(context)?, filter, order(order_by)?).await?;
         let page = page::load(context, |loaders| &loaders.projects, (), &wanted).await?;
         let total = Total::Projects(wanted.filter.clone());
         Ok(ProjectConnection::new(page, wanted, total))

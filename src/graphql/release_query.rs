@@ -7,6 +7,7 @@ use async_graphql::{Context, ID, Object};
 use super::{
     context::{RequestContext, request},
     loaders::AskedRow,
+    named,
     node::NodeId,
     selection, sizes,
     types::{self, comparison::ReleaseComparison, stats::Statistic},
@@ -46,17 +47,20 @@ impl ReleaseQuery {
         statistic: Statistic,
     ) -> Result<ReleaseComparison> {
         let request = request(context)?;
-        let project = NodeId::project(&project_id).ok_or_else(|| Error::not_found("project"))?;
-        let candidate = run(request, NodeId::release(&candidate_id), "candidate release").await?;
+        let project =
+            NodeId::project(&project_id).ok_or_else(|| named::not_found("project", &project_id, "projectId"))?;
+        let candidate = run(request, &candidate_id, "candidateId").await?;
         let baseline = match baseline_id {
-            Some(id) => run(request, NodeId::release(&id), "baseline release").await?,
+            Some(id) => run(request, &id, "baselineId").await?,
             None => match candidate.previous {
-                Some(previous) => run(request, Some(previous), "baseline release").await?,
+                Some(previous) => run(request, &NodeId::Release(previous).encode(), "baselineId").await?,
                 None => return Err(Error::input("baselineId", "there is no release before the candidate; name one")),
             },
         };
-        if candidate.project != project || baseline.project != project {
-            return Err(Error::not_found("release of this project"));
+        let named = [("candidateId", &candidate), ("baselineId", &baseline)];
+        if let Some((field, run)) = named.into_iter().find(|(_, run)| run.project != project) {
+            let id = NodeId::Release(run.key).encode();
+            return Err(named::not_found("release of this project", &id, field));
         }
         if candidate.key == baseline.key {
             return Err(Error::input("baselineId", "is the candidate itself; name another release"));
@@ -87,12 +91,12 @@ impl ReleaseQuery {
     }
 }
 
-async fn run(request: &RequestContext, id: Option<Key<ReleaseId>>, what: &'static str) -> Result<ReleaseRun> {
-    let found = match id {
+async fn run(request: &RequestContext, id: &ID, field: &str) -> Result<ReleaseRun> {
+    let found = match NodeId::release(id) {
         Some(id) => request.loaders().release_run.load(id).await?,
         None => None,
     };
-    found.ok_or_else(|| Error::not_found(what))
+    found.ok_or_else(|| named::not_found("release", id, field))
 }
 
 async fn row(request: &RequestContext, id: Key<ReleaseId>, fields: ReleaseFields) -> Result<Arc<directory::Release>> {

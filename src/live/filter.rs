@@ -10,6 +10,9 @@ use crate::{
     model::{Key, Measurement, MetricType, OrganizationId, ProjectId, Scope, VisibleOrganizations},
 };
 
+/// The error for projects that do not belong to the organization named beside them.
+pub const ELSEWHERE: &str = "names projects of another organization than organizationId; no measurement can match both";
+
 /// A filter of measurements. An empty list matches everything.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
@@ -83,9 +86,7 @@ impl Filter {
         if let Some(id) = self.organization {
             reach::organization(scope, &session, id).await?.require(ORGANIZATION)?;
             if self.projects.iter().any(|project| project.organization != id) {
-                let message =
-                    "names projects of another organization than organizationId; no measurement can match both";
-                return Err(several_organizations(scope, message));
+                return Err(several_organizations(scope, ELSEWHERE));
             }
         }
         let projects: BTreeSet<Key<ProjectId>> = self.projects.iter().copied().collect();

@@ -49,19 +49,24 @@ pub(super) fn single(question: &Question) -> Cond {
         }))
 }
 
+/// Checks the number of alternatives in one condition.
+///
+/// # Errors
+/// There are too many.
+pub fn check_alternatives(field: &str, count: usize) -> Result<()> {
+    if count > ALTERNATIVES_MAX {
+        let message = format!("holds {count} alternatives, at most {ALTERNATIVES_MAX} can be asked for at once");
+        return Err(Error::input(field, message));
+    }
+    Ok(())
+}
+
 /// Checks the conditions.
 ///
 /// # Errors
 /// A condition has too many alternatives, or a text that PostgreSQL cannot store.
 pub(super) fn check(question: &Question) -> Result<()> {
-    let count = |field: &str, count: usize| {
-        if count > ALTERNATIVES_MAX {
-            let message = format!("holds {count} alternatives, at most {ALTERNATIVES_MAX} can be asked for at once");
-            Err(Error::input(field, message))
-        } else {
-            Ok(())
-        }
-    };
+    let count = check_alternatives;
     if let Projects::Keys(keys) = &question.projects {
         count("projectIds", keys.len())?;
     }

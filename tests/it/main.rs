@@ -63,6 +63,7 @@ mod graphql {
     mod figures;
     mod schema;
     pub mod statement_counts;
+    mod unknown_ids;
 }
 
 /// The protocols: GraphQL over HTTP, event streams, WebSockets, and what surrounds every request.

@@ -134,6 +134,7 @@ async fn delete(request: &RequestContext, id: &ID) -> Result<()> {
 }
 
 async fn update_all(request: &RequestContext, filter: EmployeeFilter, change: EmployeesChange) -> Result<u64> {
-    let filter = nested::filter(filter, &request.services.limits)?;
+    let (filter, named) = nested::read(filter, &request.services.limits)?;
+    named.require_for_change(request).await?;
     employee::update_all(request.scope(), &request.writer(), &filter, change, request.services.clock.now()).await
 }

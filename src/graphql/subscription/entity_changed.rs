@@ -7,9 +7,10 @@ use tokio_stream::{Stream, StreamExt};
 
 use crate::{
     engine::watch::StreamKind,
-    error::{Error, Result},
+    error::{Code, Error, Result},
     graphql::{
         context::{RequestContext, request},
+        named,
         node::NodeId,
         scalars::StreamCursor,
         sizes,
@@ -48,12 +49,12 @@ impl EntityChangedSubscription {
             StreamCursor,
         >,
     ) -> Result<impl Stream<Item = Result<EntityChange>> + 'a> {
-        let organization = named(&organization_id)?;
+        let organization = decoded("organizationId", &organization_id)?;
         if kinds.as_ref().is_some_and(Vec::is_empty) {
             return Err(matches_nothing("kinds"));
         }
         let kinds = kinds.unwrap_or_default().into_iter().map(Into::into).collect();
-        watch(request(context)?, ChangeFilter { organization, entity: None, kinds }, after).await
+        watch(request(context)?, ChangeFilter { organization, entity: None, kinds }, "organizationId", after).await
     }
 
     /// Streams every change of the organization itself, including changes of `employeeCount`. The stream ends when the
@@ -67,19 +68,20 @@ impl EntityChangedSubscription {
             StreamCursor,
         >,
     ) -> Result<impl Stream<Item = Result<EntityChange>> + 'a> {
-        let organization = named(&id)?;
+        let organization = decoded("id", &id)?;
         let entity = Some(EntityKey::Organization(organization));
-        watch(request(context)?, ChangeFilter { organization, entity, kinds: Vec::new() }, after).await
+        watch(request(context)?, ChangeFilter { organization, entity, kinds: Vec::new() }, "id", after).await
     }
 }
 
-fn named(id: &ID) -> Result<OrganizationId> {
-    NodeId::organization(id).ok_or_else(|| Error::not_found("organization"))
+fn decoded(field: &str, id: &ID) -> Result<OrganizationId> {
+    NodeId::organization(id).ok_or_else(|| named::not_found("organization", id, field))
 }
 
 async fn watch(
     request: &Arc<RequestContext>,
     filter: ChangeFilter,
+    field: &str,
     after: Option<StreamCursor>,
 ) -> Result<impl Stream<Item = Result<EntityChange>> + 'static + use<>> {
     // All streams of an organization's changes read the same log, so a cursor of one is valid for all.
@@ -94,7 +96,12 @@ async fn watch(
     }
     let after = after.map(|after| after.positions.of(filter.organization).sequence);
     let database = services.database.clone();
-    let events = changes::watch(request.scope(), database, &services.changes, filter, after).await?;
+    let organization = NodeId::Organization(filter.organization).encode();
+    let opened = changes::watch(request.scope(), database, &services.changes, filter, after).await;
+    let events = opened.map_err(|error| match error.code() {
+        Code::NotFound => named::not_found("organization", &organization, field),
+        _ => error,
+    })?;
     request.execution()?.open(StreamKind::Events);
     Ok(events.map(move |event| {
         request.renew_loaders();

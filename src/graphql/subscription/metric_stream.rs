@@ -150,7 +150,7 @@ impl MetricStreamSubscription {
         overflow: OverflowPolicy,
     ) -> Result<BoxStream<'a, Result<MetricStreamEvent>>> {
         let request = Arc::clone(request(context)?);
-        let filter = filter::stream(filter)?;
+        let (filter, named) = filter::stream(filter)?;
         let pacing = StreamPacing::requested(&request.services.live, max_batch, max_delay.0)?;
         let purpose = filter.purpose(request.scope(), STREAM);
         let seal = Seal { request, purpose };
@@ -160,7 +160,10 @@ impl MetricStreamSubscription {
         // engine removed the position from its arguments.
         match request.execution()?.segment.clone() {
             Segment::Live => {
-                let (start, events) = live::stream::tail(request.scope(), source, filter, pacing).await?;
+                let (start, events) = match live::stream::tail(request.scope(), source, filter, pacing).await {
+                    Ok(opened) => opened,
+                    Err(error) => return Err(named.explain(request, error).await),
+                };
                 let cursor = seal.text(&start);
                 request.execution()?.open(StreamKind::Resumable { start, cursor, overflow: overflow.into() });
                 Ok(events.map(move |event| seal.event(event?)).boxed())

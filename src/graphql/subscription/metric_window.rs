@@ -64,7 +64,7 @@ impl MetricWindowSubscription {
         after: Option<StreamCursor>,
     ) -> Result<impl Stream<Item = Result<LiveWindow>> + 'a> {
         let request = Arc::clone(request(context)?);
-        let filter = filter::stream(filter)?;
+        let (filter, named) = filter::stream(filter)?;
         let (projects, kinds) = (filter.projects.clone(), filter.kinds.clone());
         let purpose = filter.purpose(request.scope(), STREAM);
         let after = after.map(|after| request.services.cursors.unseal(purpose, &after.0)).transpose()?;
@@ -74,7 +74,10 @@ impl MetricWindowSubscription {
         let pace = || WindowRequest::pace(window.0, WindowRequest::EVERY_DEFAULT, &request.services.live);
         let every = every.map_or_else(pace, |every| every.0);
         let asked = WindowRequest { filter, length: window.0, every, group_by, after };
-        let windows = request.services.windows.watch(request.scope(), asked).await?;
+        let windows = match request.services.windows.watch(request.scope(), asked).await {
+            Ok(windows) => windows,
+            Err(error) => return Err(named.explain(&request, error).await),
+        };
         request.execution()?.open(StreamKind::Snapshots);
         Ok(windows.map(move |window| {
             request.renew_loaders();

@@ -67,13 +67,17 @@ impl SlowestEndpointsSubscription {
         let Slowest { rank_by, limit, .. } = Slowest::new(rank_by.into(), first, StatisticsNeeded::Scalars)?;
         let pace = || WindowRequest::pace(window.0, WindowRequest::RANKING_EVERY_DEFAULT, &request.services.live);
         let every = every.map_or_else(pace, |every| every.0);
-        let asked = WindowRequest::ranking(filter::stream(filter)?, window.0, every);
+        let (filter, named) = filter::stream(filter)?;
+        let asked = WindowRequest::ranking(filter, window.0, every);
         let field = context.field();
         let has_id = ["worstSample", "statusCode", "timestamp", "trend"].iter().any(|name| selection::has(field, name));
         let want =
             if rank_by.percentile().is_some() { StatisticsNeeded::Percentiles } else { stats::wants_in_stats(field) };
         let ranking = Ranking { rank_by, limit, kinds: asked.filter.kinds.clone(), want, has_id };
-        let windows = request.services.windows.watch(request.scope(), asked).await?;
+        let windows = match request.services.windows.watch(request.scope(), asked).await {
+            Ok(windows) => windows,
+            Err(error) => return Err(named.explain(&request, error).await),
+        };
         request.execution()?.open(StreamKind::Snapshots);
         Ok(windows.then(move |window| {
             let (request, ranking) = (Arc::clone(&request), ranking.clone());

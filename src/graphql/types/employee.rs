@@ -116,7 +116,7 @@ impl Employee {
         order_by: Option<Vec<ProjectOrder>>,
     ) -> Result<ProjectConnection> {
         let arguments = PageArguments { first, after, last, before };
-        let wanted = arguments.list(filter, order(order_by)?, &request(context)?.services.limits)?;
+        let wanted = arguments.list(request(context)?, filter, order(order_by)?).await?;
         let page = page::load(context, |loaders| &loaders.employee_projects, self.0.key, &wanted).await?;
         let total = Total::ProjectsOfEmployee(self.0.key, wanted.filter.clone());
         Ok(ProjectConnection::new(page, wanted, total))

@@ -114,7 +114,7 @@ impl Organization {
         order_by: Option<Vec<EmployeeOrder>>,
     ) -> Result<EmployeeConnection> {
         let arguments = PageArguments { first, after, last, before };
-        let wanted = arguments.list(filter, order(order_by)?, &request(context)?.services.limits)?;
+        let wanted = arguments.list(request(context)?, filter, order(order_by)?).await?;
         let page = page::load(context, |loaders| &loaders.organization_employees, self.0.key, &wanted).await?;
         let total = Total::EmployeesOf(self.0.key, wanted.filter.clone());
         Ok(EmployeeConnection::new(page, wanted, total))
@@ -153,7 +153,7 @@ impl Organization {
         order_by: Option<Vec<ProjectOrder>>,
     ) -> Result<ProjectConnection> {
         let arguments = PageArguments { first, after, last, before };
-        let wanted = arguments.list(filter, order(order_by)?, &request(context)?.services.limits)?;
+        let wanted = arguments.list(request(context)?, filter, order(order_by)?).await?;
         let page = page::load(context, |loaders| &loaders.organization_projects, self.0.key, &wanted).await?;
         let total = Total::ProjectsOf(self.0.key, wanted.filter.clone());
         Ok(ProjectConnection::new(page, wanted, total))
@@ -166,7 +166,10 @@ impl Organization {
         #[graphql(desc = "The employees to aggregate. Defaults to all.")] filter: Option<EmployeeFilter>,
     ) -> Result<One<EmployeeAggregate>> {
         let request = request(context)?;
-        let filter = filter.map(|input| nested::filter(input, &request.services.limits)).transpose()?.map(Arc::new);
+        let filter = match filter {
+            Some(input) => Some(Arc::new(nested::filter(request, input).await?)),
+            None => None,
+        };
         let asked = AskedEmployeeStats { parent: self.0.key, filter, fields: employee_stats::wants(context.field()) };
         let found = request.loaders().organization_employee_stats.load(asked).await?;
         found.map(EmployeeAggregate).map(One).ok_or_else(|| Error::internal("the statistics left out an organization"))

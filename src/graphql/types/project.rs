@@ -219,7 +219,7 @@ impl Project {
         filter: Option<EmployeeFilter>,
         order_by: Option<Vec<EmployeeOrder>>,
     ) -> Result<TeamConnection> {
-        let wanted = arguments.list(filter, order(order_by)?, &request(context)?.services.limits)?;
+        let wanted = arguments.list(request(context)?, filter, order(order_by)?).await?;
         let page = page::load(context, |loaders| &loaders.team, self.0.key, &wanted).await?;
         let total = Total::TeamOf(self.0.key, wanted.filter.clone());
         Ok(TeamConnection::new(page, wanted, total))

@@ -132,7 +132,7 @@ on_both_databases! {
             json!({ "not": { "department": { "in": [] } } }),
             json!({ "not": { "or": [] } }),
             json!({ "not": { "name": { "eq": "nobody" } } }),
-            json!({ "not": { "organizationId": "nothing" } }),
+            json!({ "not": { "organizationId": world.id("organization", 2) } }),
             json!({ "and": [{ "not": { "and": [nobody, { "isActive": true }] } }] }),
             json!({ "or": [{ "name": { "eq": "Employee 001" } }, { "not": nobody }] }),
         ] {

@@ -32,8 +32,8 @@ pub struct OrganizationFilter {
     pub name: Option<StringFilter>,
 }
 
-/// Conditions on employees. All given conditions must hold; an empty filter matches every employee. An unknown id
-/// matches nothing. A condition that is null is an error; leave it out instead. A condition whose variable has no value
+/// Conditions on employees. All given conditions must hold; an empty filter matches every employee. An unknown id is
+/// `NOT_FOUND`. A condition that is null is an error; leave it out instead. A condition whose variable has no value
 /// counts as left out in a query, and is an error in a mutation.
 #[derive(Clone, Debug, Default, InputObject)]
 #[graphql(directive = directives::conditions::apply())]
@@ -45,9 +45,9 @@ pub struct EmployeeFilter {
     pub or: Option<Vec<EmployeeFilter>>,
     /// Matches if this filter does not match.
     pub not: Option<Box<EmployeeFilter>>,
-    /// The id of the organization. An unknown id matches nothing.
+    /// The id of the organization. `NOT_FOUND` if there is none.
     pub organization_id: Option<ID>,
-    /// The id of a project that the employee is a member of. An unknown id matches nothing.
+    /// The id of a project that the employee is a member of. `NOT_FOUND` if there is none.
     pub project_id: Option<ID>,
     /// Matches employees with this value of `isActive`.
     pub is_active: Option<bool>,
@@ -61,8 +61,8 @@ pub struct EmployeeFilter {
     pub salary: Option<FloatFilter>,
 }
 
-/// Conditions on projects. All given conditions must hold; an empty filter matches every project. An unknown id matches
-/// nothing. A condition that is null is an error; leave it out instead.
+/// Conditions on projects. All given conditions must hold; an empty filter matches every project. An unknown id is
+/// `NOT_FOUND`. A condition that is null is an error; leave it out instead.
 #[derive(Clone, Debug, Default, InputObject)]
 #[graphql(directive = directives::conditions::apply())]
 pub struct ProjectFilter {
@@ -73,9 +73,9 @@ pub struct ProjectFilter {
     pub or: Option<Vec<ProjectFilter>>,
     /// Matches if this filter does not match.
     pub not: Option<Box<ProjectFilter>>,
-    /// The id of the organization. An unknown id matches nothing.
+    /// The id of the organization. `NOT_FOUND` if there is none.
     pub organization_id: Option<ID>,
-    /// The id of an employee who is a member of the project. An unknown id matches nothing.
+    /// The id of an employee who is a member of the project. `NOT_FOUND` if there is none.
     pub member_id: Option<ID>,
     /// Matches projects with this status.
     pub status: Option<ProjectStatus>,
@@ -108,8 +108,18 @@ impl Conditions for EmployeeFilter {
 
     fn conditions(self, reader: &mut Reader) -> Result<Vec<Filter<EmployeeCondition>>> {
         let all = [
-            reader.id(self.organization_id.as_ref(), NodeId::organization, EmployeeCondition::Organization)?,
-            reader.id(self.project_id.as_ref(), NodeId::project, EmployeeCondition::Project)?,
+            reader.id(
+                ("organization", "organizationId"),
+                self.organization_id.as_ref(),
+                NodeId::organization,
+                EmployeeCondition::Organization,
+            )?,
+            reader.id(
+                ("project", "projectId"),
+                self.project_id.as_ref(),
+                NodeId::project,
+                EmployeeCondition::Project,
+            )?,
             reader.one(self.is_active.map(EmployeeCondition::IsActive))?,
             reader.text("name", self.name, EmployeeCondition::Name)?,
             reader.text("email", self.email, EmployeeCondition::Email)?,
@@ -129,8 +139,13 @@ impl Conditions for ProjectFilter {
 
     fn conditions(self, reader: &mut Reader) -> Result<Vec<Filter<ProjectCondition>>> {
         let all = [
-            reader.id(self.organization_id.as_ref(), NodeId::organization, ProjectCondition::Organization)?,
-            reader.id(self.member_id.as_ref(), NodeId::employee, ProjectCondition::Member)?,
+            reader.id(
+                ("organization", "organizationId"),
+                self.organization_id.as_ref(),
+                NodeId::organization,
+                ProjectCondition::Organization,
+            )?,
+            reader.id(("employee", "memberId"), self.member_id.as_ref(), NodeId::employee, ProjectCondition::Member)?,
             reader.one(self.status.map(|status| ProjectCondition::Status(status.into())))?,
             reader.text("name", self.name, ProjectCondition::Name)?,
         ];

@@ -10,12 +10,13 @@ use crate::{
     graphql::{
         context::RequestContext,
         loaders::AskedRow,
+        named::{self, NamedObjects},
         node::NodeId,
         scalars::{DateTime, Duration},
         types::metric_type::MetricType,
     },
     live,
-    model::{self, Key, OrganizationId, ProjectId, TimeRange},
+    model::{self, TimeRange},
     reports::{self, Projects, Question},
 };
 
@@ -62,10 +63,11 @@ pub struct MetricFilter {
     /// Time window of the measurements. Defaults to the last 24 hours.
     pub time: Option<TimeRangeInput>,
     /// Ids of projects that the measurements were recorded for, at most 500. Defaults to all projects, except for those of
-    /// the server itself (`Project.isInternal`). Unknown ids match nothing, and an empty list matches nothing.
+    /// the server itself (`Project.isInternal`). An empty list matches nothing; an unknown id is `NOT_FOUND`. An error if one
+    /// is not a project of `organizationId`.
     pub project_ids: Option<Vec<ID>>,
     /// The id of the organization that the measurements were recorded in. Defaults to all organizations, except for that
-    /// of the server itself (`Organization.isInternal`). An unknown id matches nothing.
+    /// of the server itself (`Organization.isInternal`). `NOT_FOUND` if there is none.
     pub organization_id: Option<ID>,
     /// Types of the measurements. Defaults to all types. An empty list matches nothing.
     pub types: Option<Vec<MetricType>>,
@@ -83,7 +85,7 @@ pub struct MetricFilter {
     /// Defaults to false. An error for more than 200,000 measurements, and for a window that begins before raw
     /// measurements are kept (7 days by default).
     pub is_exact: Option<bool>,
-    /// The id of a release: matches measurements of its project with its version. An unknown id matches nothing. Known
+    /// The id of a release: matches measurements of its project with its version. `NOT_FOUND` if there is none. Known
     /// for raw measurements only (7 days by default).
     pub release_id: Option<ID>,
     /// The former name of `releaseVersions`.
@@ -137,7 +139,7 @@ async fn while_it_ran(request: &RequestContext, id: &ID) -> Result<TimeRange> {
         Some(key) => request.loaders().release_run.load(key).await?,
         None => None,
     };
-    let run = run.ok_or_else(|| Error::not_found("the release in filter.time.releaseId"))?;
+    let run = run.ok_or_else(|| named::not_found("release", id, "filter.time.releaseId"))?;
     let never = "did not run: it is yet to be deployed, or the next one was deployed in the same moment";
     run.window.ok_or_else(|| Error::input("filter.time.releaseId", never))
 }
@@ -161,19 +163,10 @@ pub async fn question(request: &RequestContext, filter: Option<MetricFilter>) ->
     let is_exact = spelling::either("filter.", ("isExact", filter.is_exact), ("exact", filter.exact))?;
     let versions = ("releaseVersions", filter.release_versions);
     let versions = spelling::either("filter.", versions, ("releases", filter.releases))?;
-    let projects = match (filter.project_ids, filter.organization_id) {
+    let projects = match named_projects(request, filter.project_ids, filter.organization_id).await? {
         // The question has no other word for no type at all.
         _ if filter.types.as_ref().is_some_and(Vec::is_empty) => Projects::Keys(Vec::new()),
-        (None, None) => Projects::All,
-        (None, Some(id)) => Projects::Organizations(vec![organization(&id)]),
-        (Some(ids), organization_id) => {
-            let mut keys = projects(&ids);
-            if let Some(id) = organization_id {
-                let organization = organization(&id);
-                keys.retain(|key| key.organization == organization);
-            }
-            Projects::Keys(keys)
-        }
+        projects => projects,
     };
     let question = Question {
         window,
@@ -199,7 +192,29 @@ pub async fn question(request: &RequestContext, filter: Option<MetricFilter>) ->
     }
 }
 
-/// Narrows a question to the version and the project of a release. An unknown release has no measurements.
+/// The projects of a filter, which exist.
+async fn named_projects(
+    request: &RequestContext,
+    project_ids: Option<Vec<ID>>,
+    organization_id: Option<ID>,
+) -> Result<Projects> {
+    // Before each id is decoded and looked up.
+    reports::check_alternatives("projectIds", project_ids.as_ref().map_or(0, Vec::len))?;
+    let mut named = NamedObjects::default();
+    let organization = organization_id.and_then(|id| named.organization("filter.organizationId", &id));
+    let keys = project_ids.map(|ids| named.projects("filter.projectIds", &ids));
+    named.require(request).await?;
+    match (keys, organization) {
+        (None, None) => Ok(Projects::All),
+        (None, Some(id)) => Ok(Projects::Organizations(vec![id])),
+        (Some(keys), Some(id)) if keys.iter().any(|key| key.organization != id) => {
+            Err(Error::input("filter.projectIds", live::ELSEWHERE))
+        }
+        (Some(keys), _) => Ok(Projects::Keys(keys)),
+    }
+}
+
+/// Narrows a question to the version and the project of a release.
 async fn of_release(request: &RequestContext, question: Question, id: &ID) -> Result<Question> {
     let release = match NodeId::release(id) {
         Some(id) => {
@@ -208,17 +223,15 @@ async fn of_release(request: &RequestContext, question: Question, id: &ID) -> Re
         }
         None => None,
     };
-    Ok(match release {
-        Some(release) => Question { release: Some((release.project()?, release.version()?.clone())), ..question },
-        None => Question { releases: Some(Vec::new()), ..question },
-    })
+    let release = release.ok_or_else(|| named::not_found("release", id, "filter.releaseId"))?;
+    Ok(Question { release: Some((release.project()?, release.version()?.clone())), ..question })
 }
 
-/// The filter of a stream. A stream that can never push anything is a mistake of the caller.
+/// The filter of a stream, and the objects that it names, which the stream requires to exist. A stream that can never push anything is a mistake of the caller.
 ///
 /// # Errors
 /// [`Error::Input`] naming a list that is empty, [`Error::NotFound`] naming the id that is none.
-pub fn stream(filter: StreamFilter) -> Result<live::Filter> {
+pub fn stream(filter: StreamFilter) -> Result<(live::Filter, NamedObjects)> {
     let lists = [
         ("filter.projectIds", filter.project_ids.as_ref().map(Vec::len)),
         ("filter.types", filter.types.as_ref().map(Vec::len)),
@@ -227,23 +240,18 @@ pub fn stream(filter: StreamFilter) -> Result<live::Filter> {
     if let Some((field, _)) = lists.into_iter().find(|(_, length)| *length == Some(0)) {
         return Err(matches_nothing(field));
     }
-    let mut projects = Vec::new();
-    for id in filter.project_ids.unwrap_or_default() {
-        projects.push(NodeId::project(&id).ok_or_else(|| Error::not_found("a project in filter.projectIds"))?);
-    }
-    let organization = filter
-        .organization_id
-        .map(|id| {
-            NodeId::organization(&id).ok_or_else(|| Error::not_found("the organization in filter.organizationId"))
-        })
-        .transpose()?;
-    Ok(live::Filter {
+    let mut named = NamedObjects::default();
+    let projects = named.projects("filter.projectIds", &filter.project_ids.unwrap_or_default());
+    let organization = filter.organization_id.and_then(|id| named.organization("filter.organizationId", &id));
+    named.decoded()?;
+    let filter = live::Filter {
         projects,
         organization,
         kinds: kinds(filter.types),
         endpoints: filter.endpoints.unwrap_or_default(),
         min_value: filter.min_value,
-    })
+    };
+    Ok((filter, named))
 }
 
 fn kinds(types: Option<Vec<MetricType>>) -> Vec<model::MetricType> {
@@ -253,13 +261,4 @@ fn kinds(types: Option<Vec<MetricType>>) -> Vec<model::MetricType> {
 /// The refusal of an empty list in a stream.
 pub fn matches_nothing(field: &str) -> Error {
     Error::input(field, "is empty, and nothing matches an empty list; leave it out for all")
-}
-
-/// The decoded id. An id that is none of an organization matches nothing, like the id of a deleted one.
-fn organization(id: &ID) -> OrganizationId {
-    NodeId::organization(id).unwrap_or(OrganizationId(-1))
-}
-
-fn projects(ids: &[ID]) -> Vec<Key<ProjectId>> {
-    ids.iter().filter_map(NodeId::project).collect()
 }

@@ -6,22 +6,38 @@ use super::{FloatFilter, StringFilter};
 use crate::{
     config::Limits,
     error::{Error, Result},
+    graphql::{
+        context::RequestContext,
+        named::{NamedObjects, ObjectKey},
+    },
     model::filter::{Filter, NumberFilter, TextFilter},
 };
 
 /// The filter of an input.
 ///
 /// # Errors
+/// As [`read`], and [`Error::NotFound`] naming an id without an object.
+pub async fn filter<I: Conditions>(request: &RequestContext, input: I) -> Result<Filter<I::Condition>> {
+    let (filter, named) = read(input, &request.services.limits)?;
+    named.require(request).await?;
+    Ok(filter)
+}
+
+/// The filter of an input, and the objects that it names.
+///
+/// # Errors
 /// [`Error::Input`] naming the condition that is nested too deep, exceeds the number of conditions or cannot be
 /// compared.
-pub fn filter<I: Conditions>(input: I, limits: &Limits) -> Result<Filter<I::Condition>> {
+pub fn read<I: Conditions>(input: I, limits: &Limits) -> Result<(Filter<I::Condition>, NamedObjects)> {
     let mut reader = Reader {
         path: "filter".to_owned(),
         levels_left: limits.filter_depth_max,
         conditions_left: limits.filter_conditions_max,
         limits,
+        named: NamedObjects::default(),
     };
-    reader.filter(input)
+    let filter = reader.filter(input)?;
+    Ok((filter, reader.named))
 }
 
 /// An input that nests filters of its own type.
@@ -62,6 +78,8 @@ pub struct Reader<'a> {
     levels_left: usize,
     conditions_left: usize,
     limits: &'a Limits,
+    /// The objects that conditions name by id.
+    named: NamedObjects,
 }
 
 impl Reader<'_> {
@@ -132,16 +150,19 @@ impl Reader<'_> {
         condition.map(|condition| self.count(1).map(|()| Filter::Is(condition))).transpose()
     }
 
-    /// A condition on an id. An id of another type matches nothing, like the id of a deleted object.
-    pub fn id<Key, C>(
+    /// A condition on the id of an object, whose kind and field are given.
+    pub fn id<K: Copy + Into<ObjectKey>, C>(
         &mut self,
+        (noun, field): (&'static str, &str),
         id: Option<&ID>,
-        decode: impl Fn(&ID) -> Option<Key>,
-        condition: impl Fn(Key) -> C,
+        decode: impl Fn(&ID) -> Option<K>,
+        condition: impl Fn(K) -> C,
     ) -> Result<Option<Filter<C>>> {
         let Some(id) = id else { return Ok(None) };
         self.count(1)?;
-        Ok(Some(decode(id).map_or_else(Filter::nothing, |key| Filter::Is(condition(key)))))
+        let key = decode(id);
+        self.named.add(noun, format!("{}.{field}", self.path), id, key);
+        Ok(Some(key.map_or_else(Filter::nothing, |key| Filter::Is(condition(key)))))
     }
 
     /// Conditions on a text.

@@ -385,7 +385,7 @@ async fn walk(server: &Server, root: &Root, below: &Selection, shown: &mut BTree
 }
 
 /// Fields of the top that lead to no noun, or only by reports.
-const ELSEWHERE: [&str; 10] = [
+const ELSEWHERE: [&str; 11] = [
     "viewer",
     "employeeStats",
     "metricStats",
@@ -394,6 +394,7 @@ const ELSEWHERE: [&str; 10] = [
     "metricColumns",
     "slowestEndpoints",
     "metrics",
+    "metricTypes",
     "performanceSummary",
     "compareReleases",
 ];
