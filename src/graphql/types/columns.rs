@@ -71,7 +71,8 @@ impl<T: ColumnValue> OutputType for Column<T> {
     }
 }
 
-/// One series in columnar form, for charts: `starts[i]`, `isComplete[i]`, `counts[i]` and `values[i]` belong to bucket i.
+/// One series in columnar form, for charts: `starts[i]`, `ends[i]`, `isComplete[i]`, `counts[i]` and `values[i]` belong to
+/// bucket i.
 #[derive(Description)]
 pub struct SeriesColumns {
     /// The values of the group's dimensions.
@@ -116,6 +117,12 @@ impl SeriesColumns {
     #[graphql(directive = sizes::Assumed::apply(1))]
     async fn starts(&self) -> Column<DateTime> {
         self.column(|bucket| DateTime(bucket.range.from()))
+    }
+
+    /// End of each bucket, exclusive. In a time zone, a day on which clocks change has 23 or 25 hours.
+    #[graphql(directive = sizes::Assumed::apply(1))]
+    async fn ends(&self) -> Column<DateTime> {
+        self.column(|bucket| DateTime(bucket.range.to()))
     }
 
     /// For each bucket, true if it has ended and lies entirely within the window.

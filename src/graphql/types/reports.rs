@@ -131,6 +131,9 @@ impl Reports {
     ) -> Result<Vec<MetricGroup>> {
         let request = request(context)?;
         let buckets_max = request.services.limits.buckets_max;
+        if time_zone.is_some() && bucket.is_none() {
+            return Err(Error::input("timeZone", "needs `bucket`: it is the time zone of the buckets of each group"));
+        }
         let buckets = bucket.map(|bucket| series::buckets(bucket, time_zone.as_deref(), buckets_max)).transpose()?;
         let question = Arc::new(filter::question(request, filter).await?);
         let report = Groups {

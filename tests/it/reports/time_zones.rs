@@ -174,7 +174,7 @@ on_both_databases! {
             metricGroups(filter: { projectIds: $ids, time: $time }, groupBy: [], bucket: \"P1D\", timeZone: $zone) {
                 buckets { start end isComplete stats { count } }
             }
-            metricColumns(filter: { projectIds: $ids, time: $time }, bucket: \"P1D\", timeZone: $zone) { starts counts isComplete }
+            metricColumns(filter: { projectIds: $ids, time: $time }, bucket: \"P1D\", timeZone: $zone) { starts ends counts isComplete }
             slowestEndpoints(first: 1, filter: { projectIds: $ids, time: $time }) { trend(bucket: \"P1D\", timeZone: $zone) { start end } }
         }";
         let time = json!({ "between": { "start": "2026-10-24T22:00:00Z", "end": "2026-11-01T12:00:00Z" } });
@@ -195,10 +195,12 @@ on_both_databases! {
         assert_eq!(data["metricGroups"][0]["buckets"], data["metricSeries"]);
         let part = |name: &str| Value::Array(series.iter().map(|bucket| bucket[name].clone()).collect());
         let columns = &data["metricColumns"][0];
-        assert_eq!((&columns["starts"], &columns["isComplete"]), (&part("start"), &part("isComplete")));
+        assert_eq!((&columns["starts"], &columns["ends"], &columns["isComplete"]), (&part("start"), &part("end"), &part("isComplete")));
         let trend = data["slowestEndpoints"][0]["trend"].as_array().unwrap();
         assert_eq!((trend.len(), &trend[0]["end"]), (8, &json!("2026-10-25T23:00:00Z")));
 
+        let (code, message) = server.graphql("{ metricGroups(groupBy: [], timeZone: \"UTC\") { type } }", Value::Null).await.error();
+        assert!(code == "BAD_USER_INPUT" && message.starts_with("timeZone: needs `bucket`"), "{message}");
         for (zone, bucket, field, message) in [
             ("Europe/Berln", "P1D", "timeZone", "did you mean `Europe/Berlin`"),
             ("", "P1D", "timeZone", "give a name of the IANA database"),

@@ -75,7 +75,7 @@ fn lists_of_conditions_are_plural() {
 
 #[test]
 fn moments_and_windows_are_named_alike() {
-    let moments = ["start", "end", "starts", "timestamp", "asOf"];
+    let moments = ["start", "end", "starts", "ends", "timestamp", "asOf"];
     let is_wrong = |element: &Element| {
         named_type(element) == "DateTime" && !element.name().ends_with("At") && !moments.contains(&element.name())
     };
