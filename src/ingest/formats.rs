@@ -61,7 +61,10 @@ impl<R: AsyncBufRead + Unpin + Send> RecordReader<R> {
             Format::Ndjson => Box::new(Lines::new(fields::from_json)),
             Format::JsonArray => Box::new(JsonArray::default()),
             Format::Csv => Box::new(Csv::default()),
-            Format::AccessLog(log) => Box::new(Lines::new(move |line: &[u8]| log.parse(line))),
+            Format::AccessLog(log) => {
+                let comment = log.comment();
+                Box::new(Lines::new(move |line: &[u8]| log.parse(line)).without_comments(comment))
+            }
         };
         let (source, record) = (Utf8Text::new(source), RecordBytes::default());
         Self { source, framing, record, bytes: 0, bytes_max, digest: None, is_over: false }

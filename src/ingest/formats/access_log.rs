@@ -16,7 +16,7 @@ use std::{borrow::Cow, str::FromStr, sync::Arc};
 
 pub use self::{duration::TimeUnit, json::JsonMap, moment::UtcOffset, syntax::FormatError};
 use self::{
-    syntax::{known, parse},
+    syntax::{Part, known, parse},
     text::TextFormat,
 };
 use super::record::ParsedRow;
@@ -29,6 +29,8 @@ pub struct LogFormat {
     written: String,
     lines: Arc<Lines>,
     offset: Option<UtcOffset>,
+    /// The first character of lines that are no rows.
+    comment: Option<u8>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -41,24 +43,40 @@ impl FromStr for LogFormat {
     type Err = FormatError;
 
     fn from_str(written: &str) -> Result<Self, FormatError> {
-        let lines = match known::json(written.trim()) {
-            Some(map) => Lines::Json(map.parse()?),
-            None => Lines::Text(TextFormat::compile(&parse(written)?)?),
-        };
-        Ok(Self { written: written.trim().to_owned(), lines: Arc::new(lines), offset: None })
+        let written = written.trim();
+        match known::json(written) {
+            Some(map) => Ok(Self { written: written.to_owned(), ..Self::mapped(map.parse()?) }),
+            None => Self::compiled(written, &parse(written)?),
+        }
     }
 }
 
 impl LogFormat {
     /// The format of JSON objects with these keys.
     pub fn mapped(map: JsonMap) -> Self {
-        Self { written: "--map".to_owned(), lines: Arc::new(Lines::Json(map)), offset: None }
+        Self { written: "--map".to_owned(), lines: Arc::new(Lines::Json(map)), offset: None, comment: None }
     }
 
-    /// Reads times that do not name their offset from UTC with this one.
+    /// Compiles the parts of a format.
+    fn compiled(written: &str, parts: &[Part]) -> Result<Self, FormatError> {
+        let lines = Arc::new(Lines::Text(TextFormat::compile(parts)?));
+        Ok(Self { written: written.to_owned(), lines, offset: None, comment: None })
+    }
+
+    /// Reads times that do not name their offset from UTC with this one, if there is one.
     #[must_use]
     pub fn with_offset(self, offset: Option<UtcOffset>) -> Self {
-        Self { offset, ..self }
+        Self { offset: offset.or(self.offset), ..self }
+    }
+
+    /// Skips lines that begin with this character.
+    fn with_comments(self, mark: u8) -> Self {
+        Self { comment: Some(mark), ..self }
+    }
+
+    /// The first character of lines that are no rows.
+    pub const fn comment(&self) -> Option<u8> {
+        self.comment
     }
 
     /// The format, the time of the request with its unit, and the moment, for people.

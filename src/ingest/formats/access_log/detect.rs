@@ -3,31 +3,14 @@
 
 mod json;
 mod tail;
+mod unclear;
+mod w3c;
 
+pub use self::unclear::Unclear;
 use super::{LogFormat, TimeUnit, layout, syntax, text, utf8, without_container};
 
 /// Lines that are looked at.
 const LINES_MAX: usize = 100;
-
-/// A format that cannot be told for certain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unclear {
-    /// The reason, with what was seen.
-    pub seen: String,
-    /// What is meant, and the options of the command line that say so.
-    pub choices: Vec<(String, String)>,
-}
-
-impl Unclear {
-    fn new(seen: impl Into<String>) -> Self {
-        Self { seen: seen.into(), choices: Vec::new() }
-    }
-
-    fn or(mut self, meaning: impl Into<String>, options: impl Into<String>) -> Self {
-        self.choices.push((meaning.into(), options.into()));
-        self
-    }
-}
 
 /// Detects the format of the beginning of a log. The unit is that of the one number behind the fields of the combined log
 /// format, where it is known.
@@ -37,6 +20,9 @@ impl Unclear {
 pub fn detect(head: &[u8], unit: Option<TimeUnit>) -> Result<LogFormat, Unclear> {
     let lines = lines(head);
     if let Some(found) = json::detect(&lines) {
+        return found;
+    }
+    if let Some(found) = w3c::detect(&lines, unit) {
         return found;
     }
     text_format(&lines, unit)
@@ -126,11 +112,7 @@ fn unknown(lines: &[String]) -> Unclear {
     if first.is_empty() {
         return Unclear::new("the file contains no rows");
     }
-    let unclear = if first.starts_with('#') {
-        Unclear::new(format!("`{first}` begins a log of the W3C (IIS, CloudFront), which has no name here"))
-    } else {
-        Unclear::new(format!("`{first}` is no line of a log format that is known"))
-    };
+    let unclear = Unclear::new(format!("`{first}` is no line of a log format that is known"));
     let format = r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent $request_time"#;
     unclear
         .or("the server is nginx, with its own log_format", format!("--log-format '{format}'"))

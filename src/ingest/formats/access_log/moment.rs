@@ -12,6 +12,11 @@ use crate::{ingest::submission::FieldError, model::Timestamp};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UtcOffset(Offset);
 
+impl UtcOffset {
+    /// No difference.
+    pub const UTC: Self = Self(Offset::UTC);
+}
+
 impl std::str::FromStr for UtcOffset {
     type Err = &'static str;
 

@@ -62,6 +62,11 @@ const LINES: &[(&str, &str, f64)] = &[
         250.0,
     ),
     ("combined $request_time_ms", r#"{COMBINED} 250"#, 250.0),
+    (
+        r#"log_format json escape=json '{"time":"$time_iso8601","request":"$request","status":$status,"took":"$request_time"}';"#,
+        r#"{"time":"2026-01-31T12:00:00+00:00","request":"GET /orders/1 HTTP/1.1","status":200,"took":"0.250"}"#,
+        250.0,
+    ),
     // Apache
     (r#"%h %l %u %t \"%r\" %>s %b %D"#, r#"{HEAD} 1500"#, 1.5),
     (r#"%h %l %u %t "%r" %>s %b %T"#, r#"{HEAD} 2"#, 2_000.0),
@@ -260,7 +265,8 @@ fn what_can_mean_several_things_is_not_guessed_and_the_choices_work() {
         ("{COMBINED} 3/2126669", "without the time"),
         ("{COMBINED} rt=250", "`rt=250`"),
         ("hello", "`hello` is no line"),
-        ("#Fields: date time", "W3C"),
+        ("#Fields: date time", "has no time of the request: add time-taken"),
+        ("#Version: 1.0", "no line `#Fields: ...`"),
         ("", "no rows"),
         (
             r#"{"request_time":250,"remote_addr":"::1","time":"2026-01-31T12:00:00Z","request":"GET / HTTP/1.1"}"#,
@@ -281,6 +287,27 @@ fn what_can_mean_several_things_is_not_guessed_and_the_choices_work() {
     }
     let several = format!("{COMBINED} 0.250\n{HEAD} 0.250\n");
     assert!(detect(several.as_bytes(), None).unwrap_err().seen.contains("row 2"));
+}
+
+#[test]
+fn logs_of_the_w3c_name_their_fields() {
+    let iis = "#Software: Microsoft Internet Information Services 10.0\n#Version: 1.0\n#Date: 2026-01-31 12:00:00\n\
+               #Fields: date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip cs(User-Agent) sc-status time-taken\n\
+               2026-01-31 12:00:00 10.0.0.1 GET /orders/1 page=2 443 - 203.0.113.9 curl/8+(x) 200 250\n";
+    let rows = |text: &str| text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+    let found = detect(iis.as_bytes(), None).unwrap();
+    assert_eq!(found.comment(), Some(b'#'));
+    assert_read(&found, &rows(iis)[0], "GET /orders/1", 250.0, MOMENT);
+    let elsewhere = found.with_offset(Some("+01:00".parse().unwrap()));
+    assert_read(&elsewhere, &rows(iis)[0], "GET /orders/1", 250.0, "2026-01-31T11:00:00Z");
+    let cloudfront = "#Version: 1.0\n#Fields: date time x-edge-location c-ip cs-method cs-uri-stem sc-status time-taken\n\
+                      2026-01-31\t12:00:00\tFRA2\t203.0.113.9\tGET\t/caf%C3%A9\t200\t0.001\n";
+    let found = detect(cloudfront.as_bytes(), None).unwrap();
+    assert_read(&found, &rows(cloudfront)[0], "GET /caf%C3%A9", 1.0, MOMENT);
+    let unknown = iis.replace("#Software: Microsoft Internet Information Services 10.0\n", "");
+    assert!(detect(unknown.as_bytes(), None).unwrap_err().seen.contains("whole numbers"));
+    let said = detect(unknown.as_bytes(), Some(TimeUnit::Seconds)).unwrap();
+    assert_read(&said, &rows(iis)[0], "GET /orders/1", 250_000.0, MOMENT);
 }
 
 #[test]

@@ -51,6 +51,15 @@ on_both_databases! {
             ("traefik.json", traefik, &[]),
             ("access.log", caddy, &[]),
             ("mapped.log", mapped, &["--map", "time=at,endpoint=http.path,value=took:ms"]),
+            (
+                "iis.log",
+                format!(
+                    "#Software: Microsoft IIS\n#Fields: date time cs-method cs-uri-stem sc-status time-taken\n\
+                     {} GET /orders/9 200 8\n#Version: 1.0\n",
+                    now.to_string().replace('T', " ").replace('Z', "")
+                ),
+                &[],
+            ),
             ("apache.log", format!("{combined} 512 1024 5000\n"), &["--log-format", "combinedio %D"]),
             ("unit.log", format!("{combined} 6\n"), &["--time-unit", "ms"]),
             ("local.log", combined.replace('Z', "") + " 0.007\n", &["--utc-offset", "+00:00"]),
@@ -60,7 +69,7 @@ on_both_databases! {
             assert_eq!(ended.code, Some(0), "{name} {ended:?}");
             assert!(ended.stderr.contains("the time of the request is "), "{ended:?}");
         }
-        assert_eq!(values(&database).await, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+        assert_eq!(values(&database).await, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
         let endpoints = perfgraph::entity::endpoint::Entity::find().all(&database.reader()).await.unwrap();
         let mut endpoints: Vec<_> = endpoints.iter().map(|one| &*one.path).collect();
         endpoints.sort_unstable();

@@ -2,8 +2,9 @@
 
 use serde_json::value::RawValue;
 
-use super::{LogFormat, Unclear};
+use super::unclear::Unclear;
 use crate::ingest::formats::access_log::{
+    LogFormat,
     json::{EXAMPLE, JsonMap, Members, find, members, text},
     moment::unit_by_size,
     syntax::known,

@@ -1,6 +1,6 @@
 //! The fields behind those of the common or combined log format: which of them is the time of the request.
 
-use super::Unclear;
+use super::unclear::Unclear;
 use crate::ingest::formats::access_log::{TimeUnit, duration, layout};
 
 /// The names of the request's time in logs with named fields, as documents of nginx use them.
@@ -159,7 +159,11 @@ fn unclear(base: &str, numbers: &[(usize, &Token<'_>)], with: impl Fn(usize, &st
         [] => Unclear::new(format!(
             "the lines have the format `{base}`, without the time of the request; add $request_time (nginx) or %D (Apache) to \
              the end of the format of the server"
-        )),
+        ))
+        .or(
+            "the time stands elsewhere in the line, with your own format",
+            r#"--log-format '$remote_addr $request_time $remote_user [$time_local] "$request" $status $body_bytes_sent'"#,
+        ),
         [(at, token)] => {
             let seen =
                 format!("{} stands behind the fields of the format `{base}`, in a unit that is not certain", shown[0]);
