@@ -24,6 +24,7 @@ pub mod reach;
 pub mod release;
 pub mod team;
 
+pub use change::OptimisticLock;
 pub use employee::{Employee, EmployeeFields, EmployeeOrderField};
 pub use filter::{EmployeeFilter, OrganizationFilter, ProjectFilter};
 pub use membership::Member;

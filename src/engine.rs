@@ -10,6 +10,7 @@ pub mod error;
 mod executor;
 pub mod guard;
 pub mod loader;
+mod nearest;
 mod operation;
 pub mod payload;
 pub mod request;

@@ -163,6 +163,21 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code.
+    pub const ALL: [Self; 11] = [
+        Self::GraphqlParseFailed,
+        Self::GraphqlValidationFailed,
+        Self::BadUserInput,
+        Self::PersistedQueryNotFound,
+        Self::ComplexityLimit,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::Conflict,
+        Self::InternalServerError,
+        Self::Unavailable,
+        Self::Timeout,
+    ];
+
     /// The text in `extensions.code`.
     pub const fn as_str(self) -> &'static str {
         self.properties().0

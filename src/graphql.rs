@@ -17,5 +17,6 @@ pub mod selection;
 pub mod sizes;
 pub mod subscription;
 pub mod types;
+mod version;
 
 pub use context::{RequestContext, Services};

@@ -23,6 +23,8 @@ use crate::{
     },
 };
 
+/// Microseconds of a millisecond.
+const MILLIS_MICROS: i64 = 1_000;
 /// Attempts of a transaction that the database keeps rolling back.
 const ATTEMPTS: usize = 5;
 
@@ -44,6 +46,37 @@ pub(super) async fn retried<'a, T>(run: impl Fn() -> BoxFuture<'a, Result<T>> + 
     run().await
 }
 
+/// The state of a row that the caller has read. The row is not changed if it has another one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OptimisticLock {
+    /// The time of the last change, from `ifUpdatedAt`.
+    pub updated_at: Option<Timestamp>,
+    /// The time of the last change, from the opaque version in `ifVersion`.
+    pub version: Option<Timestamp>,
+}
+
+impl OptimisticLock {
+    /// Compares with the time of the last change.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] naming the input that differs.
+    fn check(self, updated_at: Timestamp) -> Result<()> {
+        if self.version.is_some_and(|version| version != updated_at) {
+            return Err(conflict("ifVersion", "is not the current version; read the record again"));
+        }
+        let Some(expected) = self.updated_at.filter(|expected| *expected != updated_at) else { return Ok(()) };
+        let message = if expected.floor(MILLIS_MICROS) == updated_at.floor(MILLIS_MICROS) {
+            format!(
+                "is {expected}, and the last change was at {updated_at}: only digits below the millisecond differ, which \
+                 a `Date` of JavaScript loses. Pass `updatedAt` as the text that was read, or `version` as `ifVersion`"
+            )
+        } else {
+            format!("is {expected}, but the last change was at {updated_at}; read the record again")
+        };
+        Err(conflict("ifUpdatedAt", message))
+    }
+}
+
 /// An update of one row.
 pub(super) struct RowUpdate {
     /// The table.
@@ -54,8 +87,8 @@ pub(super) struct RowUpdate {
     pub key: Condition,
     /// The new values, by column.
     pub values: Vec<(DynIden, Value)>,
-    /// The time of the last change that the caller expects.
-    pub if_updated_at: Option<Timestamp>,
+    /// The state that the caller expects.
+    pub lock: OptimisticLock,
 }
 
 const UPDATED_AT: &str = "updated_at";
@@ -77,12 +110,9 @@ impl RowUpdate {
 
     async fn attempt(&self, db: &Session, now: Timestamp) -> Result<()> {
         let transaction = db.begin_write().await?;
-        let row = transaction.query_one(&self.lock()).await?.ok_or_else(|| absent("id"))?;
+        let row = transaction.query_one(&self.locking_read()).await?.ok_or_else(|| absent("id"))?;
         let updated_at: Timestamp = row.try_get_by_index(0)?;
-        if let Some(expected) = self.if_updated_at.filter(|expected| *expected != updated_at) {
-            let message = format!("is {expected}, but the last change was at {updated_at}; read the record again");
-            return Err(conflict("ifUpdatedAt", message));
-        }
+        self.lock.check(updated_at)?;
         let changed = changed_columns(&self.values, &row, 1)?;
         if changed.is_empty() {
             return Ok(());
@@ -93,7 +123,7 @@ impl RowUpdate {
     }
 
     /// Locks the row and reads the time of its last change and the columns that differ.
-    fn lock(&self) -> SelectStatement {
+    fn locking_read(&self) -> SelectStatement {
         let mut select = Query::select();
         select
             .column(UPDATED_AT)

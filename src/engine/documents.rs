@@ -124,11 +124,9 @@ impl Documents {
             return Err(Box::new(error::refuse(&Error::Forbidden(advice.to_owned()))));
         }
         let parsed = guard::parse(text, limits).map_err(|refusal| Box::new(refuse_document(refusal)))?;
-        self.validator.check(&parsed)?;
+        let conditions = self.validator.check(&parsed)?;
         let refuse_at = |error, code| Box::new(error::refuse_as(error, code));
         omissions::check(&parsed).map_err(|error| refuse_at(error, Code::GraphqlValidationFailed))?;
-        let conditions = arguments::check(&self.types, &parsed);
-        let conditions = conditions.map_err(|error| refuse_at(error, Code::BadUserInput))?;
         let merges = merging::merges(&self.types, &parsed);
         let merges = merges.map_err(|error| refuse_at(error, Code::GraphqlValidationFailed))?;
         let document = Arc::new(Document::new(parsed, text, conditions, merges));

@@ -27,7 +27,7 @@ pub fn finish(mut response: Response) -> (Response, Phase) {
             fault.log();
             add_details(error, &fault);
             set_code(error, fault.code());
-        } else {
+        } else if code(error).is_none() {
             let code = classify(error, phase);
             tag(error, code);
         }
@@ -112,7 +112,7 @@ pub fn retry_after_s(error: &ServerError) -> Option<u32> {
 }
 
 /// Gives a code to an error that no fault of ours caused.
-fn tag(error: &mut ServerError, code: Code) {
+pub(super) fn tag(error: &mut ServerError, code: Code) {
     error.source = Some(Arc::new(code));
     set_code(error, code);
 }

@@ -13,7 +13,7 @@ use super::{
     guard,
     operation::{Cost, Method, OperationStream, Outcome, PreparedOperation},
     request::Request,
-    schema::{Executable, Purpose, SchemaError, SchemaSource, SchemaTypes},
+    schema::{Executable, Purpose, SchemaError, SchemaSource, SchemaTypes, Suggestions},
     variables,
     watch::{
         self, EncodedResponse, Event, Execution, Hub, Replay, Segment, SharedReceiver, StreamPosition, Subscriber,
@@ -69,9 +69,10 @@ impl Engine {
         settings: Settings,
     ) -> Result<Self, SchemaError> {
         let Settings { limits, introspection, trusted, sharing, tasks } = settings;
-        let types = Arc::new(SchemaTypes::read(schema.sdl(), schema.scalars())?);
         // A server that does not show its schema does not suggest names of it either.
-        let validating = schema.build(Purpose::Validation { suggestions: introspection });
+        let suggestions = Suggestions { are_shown: introspection, synonyms: schema.synonyms() };
+        let types = Arc::new(SchemaTypes::read(schema.sdl(), schema.scalars())?.suggesting(suggestions));
+        let validating = schema.build(Purpose::Validation);
         Ok(Self(Arc::new(Parts {
             executing: schema.build(Purpose::Execution),
             introspecting: OnceLock::new(),

@@ -2,6 +2,7 @@
 //!
 //! Everything is read from the schema's own text when the engine is built. No name of a type or field is known here.
 
+mod advice;
 mod declarations;
 mod executable;
 mod inputs;
@@ -10,6 +11,7 @@ mod types;
 
 use thiserror::Error;
 
+pub use advice::Suggestions;
 pub use declarations::{ArgumentPath, ListSize, Reading, Resumption, SlicingArgument, TimeBuckets, TimeWindow};
 pub(in crate::engine) use executable::Purpose;
 pub use executable::{Executable, SchemaSource};

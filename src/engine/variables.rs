@@ -148,7 +148,14 @@ impl VariableCheck<'_> {
             Some(InputType::Enum(values)) => match value {
                 Value::String(text) if values.iter().any(|one| one == text) => Ok(()),
                 Value::Enum(name) if values.iter().any(|one| one == name) => Ok(()),
-                other => path.refuse(format!("must be one of {}, not {}", values.join(", "), ValuePreview(other))),
+                other => {
+                    let advice = match other {
+                        Value::String(text) => self.types.advise_value(values, text),
+                        _ => String::new(),
+                    };
+                    let (names, shown) = (values.join(", "), ValuePreview(other));
+                    path.refuse(format!("must be one of {names}, not {shown}{advice}"))
+                }
             },
             Some(InputType::Object(object)) => {
                 let Value::Object(given) = value else {
@@ -156,8 +163,7 @@ impl VariableCheck<'_> {
                 };
                 for (field, value) in given.iter_mut() {
                     let Some(known) = object.fields.iter().find(|known| known.name == field.as_str()) else {
-                        let close = object.closest(field);
-                        let advice = close.map_or_else(String::new, |close| format!("; did you mean {close}?"));
+                        let advice = self.types.advise_key(object, field);
                         return ValuePath::Field(&path, field).refuse(format!("is no field of {name}{advice}"));
                     };
                     self.value(&known.wanted, value, ValuePath::Field(&path, field), Place::inside(object))?;

@@ -11,7 +11,7 @@ use super::{
     node::NodeId,
     selection, sizes,
     types::{
-        Employee, Organization,
+        Employee, Organization, Project,
         employee_page::EmployeePage,
         filter::{EmployeeFilter, nested},
         order::{EmployeeOrder, order},
@@ -79,6 +79,16 @@ impl PlainListQuery {
         let asked = AskedPage { parent: (), list: Arc::new(start(&request.services.limits)), fields };
         let page = request.loaders().employees.load(asked).await?.unwrap_or_default();
         Ok(page.rows.iter().map(|row| Employee(Arc::clone(row))).collect())
+    }
+
+    /// Lists the first 100 projects within the caller's scope, ordered by name.
+    #[graphql(deprecation = "Plain list, at most 100 rows. Use `projects`.", directive = sizes::FullPage::apply())]
+    async fn all_projects(&self, context: &Context<'_>) -> Result<Rows<Project>> {
+        let request = request(context)?;
+        let fields = selection::of_object(context.field());
+        let asked = AskedPage { parent: (), list: Arc::new(start(&request.services.limits)), fields };
+        let page = request.loaders().projects.load(asked).await?.unwrap_or_default();
+        Ok(page.rows.iter().map(|row| Project(Arc::clone(row))).collect())
     }
 
     /// Lists the first 100 employees of an organization, ordered by name. `NOT_FOUND` if there is no such

@@ -1,5 +1,7 @@
 //! The schema of this server: its roots, the rules for its scalars, and its text in the schema definition language.
 
+mod synonyms;
+
 use async_graphql::{ScalarType, Schema, SchemaBuilder};
 
 use super::{
@@ -51,7 +53,7 @@ fn builder() -> SchemaBuilder<Query, Mutation, LiveSubscription> {
 
 /// The schema for the engine.
 pub fn source() -> SchemaSource {
-    SchemaSource::new(builder, SCALARS, DESCRIPTION)
+    SchemaSource::new(builder, SCALARS, DESCRIPTION).with_synonyms(synonyms::SYNONYMS)
 }
 
 /// The schema in the schema definition language, as `schema.graphql` holds it.

@@ -18,7 +18,7 @@ impl FieldSet for OrganizationFields {
             "isActive" => Self::IS_ACTIVE,
             "employeeCount" => Self::EMPLOYEE_COUNT,
             "createdAt" => Self::CREATED_AT,
-            "updatedAt" => Self::UPDATED_AT,
+            "updatedAt" | "version" => Self::UPDATED_AT,
             _ => Self::empty(),
         }
     }
@@ -33,7 +33,7 @@ impl FieldSet for EmployeeFields {
             "salary" => Self::SALARY,
             "isActive" => Self::IS_ACTIVE,
             "createdAt" => Self::CREATED_AT,
-            "updatedAt" => Self::UPDATED_AT,
+            "updatedAt" | "version" => Self::UPDATED_AT,
             _ => Self::empty(),
         }
     }
@@ -47,7 +47,7 @@ impl FieldSet for ProjectFields {
             "status" => Self::STATUS,
             "memberCount" | "teamSize" => Self::TEAM_SIZE,
             "createdAt" => Self::CREATED_AT,
-            "updatedAt" => Self::UPDATED_AT,
+            "updatedAt" | "version" => Self::UPDATED_AT,
             _ => Self::empty(),
         }
     }

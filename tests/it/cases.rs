@@ -101,6 +101,7 @@ cases! {
         page_last
         page_last_before
         plain_lists
+        plain_projects
         projection
         projects_ordered
         projects_with_team_and_organization

@@ -7,6 +7,7 @@ pub mod builders;
 pub mod case;
 pub mod cluster;
 pub mod database;
+pub mod doubled;
 pub mod held;
 pub mod node;
 pub mod process;

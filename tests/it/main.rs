@@ -60,8 +60,10 @@ mod engine {
 /// The schema.
 mod graphql {
     mod empty_lists;
+    mod error_texts;
     mod figures;
-    mod schema;
+    mod names;
+    pub mod schema;
     pub mod statement_counts;
     mod unknown_ids;
 }

@@ -10,7 +10,7 @@ use sea_orm::{
 use crate::{
     db::{Session, Transaction},
     directory::{
-        change::{RowUpdate, assign, changed_columns, differences, differs, retried},
+        change::{OptimisticLock, RowUpdate, assign, changed_columns, differences, differs, retried},
         change_log, check,
         employee::Employee,
         filter::{self, EmployeeFilter},
@@ -55,8 +55,8 @@ pub struct EmployeeChange {
     pub salary: Assignment<f64>,
     /// True while the person works there.
     pub is_active: Assignment<bool>,
-    /// The time of the last change that the caller expects.
-    pub if_updated_at: Option<Timestamp>,
+    /// The state that the caller expects.
+    pub lock: OptimisticLock,
 }
 
 /// Rows of one multi-row insert; with nine columns each they stay far below every parameter limit.
@@ -207,8 +207,8 @@ pub async fn update(
     values.extend(salary.map(|salary| (table::Column::Salary.into_iden(), salary.into())));
     values.extend(is_active.map(|is_active| (table::Column::IsActive.into_iden(), is_active.into())));
     let entity = EntityKey::Employee(id);
-    let (table, if_updated_at) = (table::Entity.into(), change.if_updated_at);
-    let update = RowUpdate { table, entity, key: key(id), values, if_updated_at };
+    let (table, lock) = (table::Entity.into(), change.lock);
+    let update = RowUpdate { table, entity, key: key(id), values, lock };
     match update.run(scope, db, now).await {
         // The address is the only unique column here.
         Err(Error::Conflict(_)) => Err(email_is_taken()),

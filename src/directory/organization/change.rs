@@ -12,7 +12,7 @@ use super::own::OWN_SLUG;
 use crate::{
     db::{Session, Transaction},
     directory::{
-        change::{self, RowUpdate, retried},
+        change::{self, OptimisticLock, RowUpdate, retried},
         change_log, check,
         reach::{absent, authorise},
         slug,
@@ -43,8 +43,8 @@ pub struct OrganizationChange {
     pub name: Assignment<String>,
     /// True while the organization is in use.
     pub is_active: Assignment<bool>,
-    /// The time of the last change that the caller expects.
-    pub if_updated_at: Option<Timestamp>,
+    /// The state that the caller expects.
+    pub lock: OptimisticLock,
 }
 
 /// Creates an organization together with its commit stream.
@@ -161,8 +161,8 @@ pub async fn update(
     values.extend(name.map(|name| (table::Column::Name.into_iden(), name.into())));
     values.extend(is_active.map(|is_active| (table::Column::IsActive.into_iden(), is_active.into())));
     let entity = EntityKey::Organization(id);
-    let (table, if_updated_at) = (table::Entity.into(), change.if_updated_at);
-    let update = RowUpdate { table, entity, key: key(id), values, if_updated_at };
+    let (table, lock) = (table::Entity.into(), change.lock);
+    let update = RowUpdate { table, entity, key: key(id), values, lock };
     update.run(scope, db, now).await
 }
 

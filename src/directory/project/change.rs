@@ -11,7 +11,7 @@ use sea_orm::{
 use crate::{
     db::{Session, Transaction},
     directory::{
-        change::{RowUpdate, conflict, retried},
+        change::{OptimisticLock, RowUpdate, conflict, retried},
         change_log, check,
         organization::OWN_SLUG,
         reach::{absent, authorise},
@@ -49,8 +49,8 @@ pub struct ProjectChange {
     pub name: Assignment<String>,
     /// The status.
     pub status: Assignment<ProjectStatus>,
-    /// The time of the last change that the caller expects.
-    pub if_updated_at: Option<Timestamp>,
+    /// The state that the caller expects.
+    pub lock: OptimisticLock,
 }
 
 /// Creates a project with its team in one transaction.
@@ -189,8 +189,8 @@ pub async fn update(
     values.extend(name.map(|name| (table::Column::Name.into_iden(), name.into())));
     values.extend(status.map(|status| (table::Column::Status.into_iden(), status.code().into())));
     let entity = EntityKey::Project(id);
-    let (table, if_updated_at) = (table::Entity.into(), change.if_updated_at);
-    let update = RowUpdate { table, entity, key: key(id), values, if_updated_at };
+    let (table, lock) = (table::Entity.into(), change.lock);
+    let update = RowUpdate { table, entity, key: key(id), values, lock };
     update.run(scope, db, now).await
 }
 

@@ -17,34 +17,43 @@ use async_graphql_value::Value;
 use super::{
     super::{
         error,
-        schema::{InputField, InputType, SchemaTypes},
+        schema::{InputField, InputObject, InputType, SchemaTypes},
     },
     conditions::{ConditionVariable, NULL_CONDITION, Place},
 };
+use crate::error::Code;
 
 /// Checks the arguments of every operation and of the fragments that it reaches. Returns for each operation, in their
 /// order, the variables that stand for conditions, whose values each request checks.
 ///
 /// # Errors
-/// The first argument that does not fit, with its position.
-pub fn check(types: &SchemaTypes, document: &ExecutableDocument) -> Result<Vec<Vec<ConditionVariable>>, ServerError> {
-    let mut found = Vec::new();
+/// The arguments that do not fit, each with its position: the first [`ERRORS_MAX`].
+pub fn check(
+    types: &SchemaTypes,
+    document: &ExecutableDocument,
+) -> Result<Vec<Vec<ConditionVariable>>, Vec<ServerError>> {
+    let (mut found, mut errors) = (Vec::new(), Vec::new());
     for (_, operation) in document.operations.iter() {
         let operation = &operation.node;
-        let mut check = ArgumentCheck { types, document, operation, visited: HashSet::new(), conditions: Vec::new() };
+        let (visited, conditions) = (HashSet::new(), Vec::new());
+        let mut check = ArgumentCheck { types, document, operation, visited, conditions, errors };
         for definition in &operation.variable_definitions {
             if let Some(default) = &definition.node.default_value {
                 let value = default.node.clone().into_value();
                 let path = format!("${}", definition.node.name.node);
-                check.value(&definition.node.var_type.node, false, &value, (&path, default.pos), Place::Elsewhere)?;
+                check.value(&definition.node.var_type.node, false, &value, (&path, default.pos), Place::Elsewhere);
             }
         }
-        check.directives(&operation.directives)?;
-        check.selection_set(types.root(operation.ty), &operation.selection_set.node)?;
+        check.directives(&operation.directives);
+        check.selection_set(types.root(operation.ty), &operation.selection_set.node);
         found.push(check.conditions);
+        errors = check.errors;
     }
-    Ok(found)
+    if errors.is_empty() { Ok(found) } else { Err(errors) }
 }
+
+/// Errors of a document; a client that mends these sends it again.
+const ERRORS_MAX: usize = 20;
 
 struct ArgumentCheck<'a> {
     types: &'a SchemaTypes,
@@ -52,45 +61,44 @@ struct ArgumentCheck<'a> {
     operation: &'a OperationDefinition,
     visited: HashSet<&'a str>,
     conditions: Vec<ConditionVariable>,
+    errors: Vec<ServerError>,
 }
 
 impl<'a> ArgumentCheck<'a> {
-    fn selection_set(&mut self, parent: &str, set: &'a SelectionSet) -> Result<(), ServerError> {
+    fn selection_set(&mut self, parent: &str, set: &'a SelectionSet) {
         for item in &set.items {
             match &item.node {
-                Selection::Field(field) => self.field(parent, &field.node)?,
+                Selection::Field(field) => self.field(parent, &field.node),
                 Selection::InlineFragment(fragment) => {
-                    self.directives(&fragment.node.directives)?;
+                    self.directives(&fragment.node.directives);
                     let condition = fragment.node.type_condition.as_ref();
                     let parent = condition.map_or(parent, |condition| condition.node.on.node.as_str());
-                    self.selection_set(parent, &fragment.node.selection_set.node)?;
+                    self.selection_set(parent, &fragment.node.selection_set.node);
                 }
                 Selection::FragmentSpread(spread) => {
-                    self.directives(&spread.node.directives)?;
+                    self.directives(&spread.node.directives);
                     let name = spread.node.fragment_name.node.as_str();
                     if let Some(fragment) = self.document.fragments.get(name).filter(|_| self.visited.insert(name)) {
-                        self.directives(&fragment.node.directives)?;
+                        self.directives(&fragment.node.directives);
                         let parent = fragment.node.type_condition.node.on.node.as_str();
-                        self.selection_set(parent, &fragment.node.selection_set.node)?;
+                        self.selection_set(parent, &fragment.node.selection_set.node);
                     }
                 }
             }
         }
-        Ok(())
     }
 
-    fn field(&mut self, parent: &str, field: &'a Field) -> Result<(), ServerError> {
-        self.directives(&field.directives)?;
-        let Some(known) = self.types.field(parent, &field.name.node) else {
-            // Introspection reads nothing from the database.
-            return Ok(());
-        };
-        self.arguments(&known.arguments, &field.arguments)?;
-        self.selection_set(&known.output_name, &field.selection_set.node)
+    fn field(&mut self, parent: &str, field: &'a Field) {
+        self.directives(&field.directives);
+        // Introspection reads nothing from the database.
+        if let Some(known) = self.types.field(parent, &field.name.node) {
+            self.arguments(&known.arguments, &field.arguments);
+            self.selection_set(&known.output_name, &field.selection_set.node);
+        }
     }
 
-    fn directives(&mut self, directives: &'a [Positioned<Directive>]) -> Result<(), ServerError> {
-        directives.iter().try_for_each(|directive| {
+    fn directives(&mut self, directives: &'a [Positioned<Directive>]) {
+        for directive in directives {
             let (name, given) = (&directive.node.name.node, &directive.node.arguments);
             let known = self.types.directive(name);
             // The library does not look for missing arguments on `__typename`.
@@ -98,50 +106,39 @@ impl<'a> ArgumentCheck<'a> {
                 known.iter().find(|known| known.is_required() && given.iter().all(|(one, _)| one.node != *known.name));
             if let Some(known) = missing {
                 let advice = format!("is missing; @{name} needs a value of type {}", known.wanted);
-                return Err(refuse(&known.name, directive.pos, &advice));
+                self.refuse(&known.name, directive.pos, &advice);
             }
-            self.arguments(known, given)
-        })
+            self.arguments(known, given);
+        }
     }
 
-    fn arguments(
-        &mut self,
-        known: &[InputField],
-        given: &[(Positioned<Name>, Positioned<Value>)],
-    ) -> Result<(), ServerError> {
+    fn arguments(&mut self, known: &[InputField], given: &[(Positioned<Name>, Positioned<Value>)]) {
         for (name, value) in given {
             if let Some(argument) = known.iter().find(|one| one.name == name.node.as_str()) {
                 let place = (argument.name.as_str(), value.pos);
-                self.value(&argument.wanted, argument.default.is_some(), &value.node, place, Place::Elsewhere)?;
+                self.value(&argument.wanted, argument.default.is_some(), &value.node, place, Place::Elsewhere);
             }
         }
-        Ok(())
     }
 
-    fn value(
-        &mut self,
-        wanted: &Type,
-        has_default: bool,
-        value: &Value,
-        (path, pos): (&str, Pos),
-        place: Place,
-    ) -> Result<(), ServerError> {
+    fn value(&mut self, wanted: &Type, has_default: bool, value: &Value, (path, pos): (&str, Pos), place: Place) {
         match (value, &wanted.base) {
             (Value::Variable(name), _) => {
-                self.variable(wanted, has_default, name, path, pos)?;
+                self.variable(wanted, has_default, name, path, pos);
                 if place.refuses_null(self.operation.ty, self.types, wanted) {
                     self.condition(name, path);
                 }
-                Ok(())
             }
             (Value::Null, _) if place.refuses_null(self.operation.ty, self.types, wanted) => {
-                Err(refuse(path, pos, NULL_CONDITION))
+                self.refuse(path, pos, NULL_CONDITION);
             }
-            (Value::Null, _) if wanted.nullable => Ok(()),
-            (Value::Null, _) => Err(refuse(path, pos, &format!("must be a value of type {wanted}, not null"))),
-            (Value::List(items), BaseType::List(item)) => items.iter().enumerate().try_for_each(|(index, value)| {
-                self.value(item, false, value, (&format!("{path}[{index}]"), pos), place)
-            }),
+            (Value::Null, _) if wanted.nullable => {}
+            (Value::Null, _) => self.refuse(path, pos, &format!("must be a value of type {wanted}, not null")),
+            (Value::List(items), BaseType::List(item)) => {
+                for (index, value) in items.iter().enumerate() {
+                    self.value(item, false, value, (&format!("{path}[{index}]"), pos), place);
+                }
+            }
             (value, BaseType::List(item)) => self.value(item, false, value, (path, pos), place),
             (value, BaseType::Named(name)) => self.named(name, value, path, pos),
         }
@@ -154,51 +151,57 @@ impl<'a> ArgumentCheck<'a> {
         }
     }
 
-    fn named(&mut self, name: &str, value: &Value, path: &str, pos: Pos) -> Result<(), ServerError> {
-        let types = self.types;
-        match types.get(name) {
-            None => Ok(()),
+    fn named(&mut self, name: &str, value: &Value, path: &str, pos: Pos) {
+        match self.types.get(name) {
+            None => {}
             Some(InputType::Scalar(scalar)) => {
                 let literal = match value {
                     Value::Enum(_) => Some(ConstValue::Null),
                     other => other.clone().into_const(),
                 };
-                let literal = literal.unwrap_or(ConstValue::Null);
-                match scalar.refuses(&literal) {
-                    None => Ok(()),
-                    Some(expected) => Err(refuse(path, pos, &format!("must be {expected}{}", scalar.hint(&literal)))),
+                let literal = literal.unwrap_or_default();
+                if let Some(expected) = scalar.refuses(&literal) {
+                    self.refuse(path, pos, &format!("must be {expected}{}", scalar.hint(&literal)));
                 }
             }
-            Some(InputType::Enum(values)) => match value {
-                Value::Enum(given) if values.iter().any(|one| one == given.as_str()) => Ok(()),
-                _ => Err(refuse(path, pos, &format!("must be one of {}, without quotes", values.join(", ")))),
-            },
-            Some(InputType::Object(object)) => {
-                let Value::Object(given) = value else {
-                    return Err(refuse(path, pos, &format!("must be an object of type {name}")));
-                };
-                let place = Place::inside(object);
-                for (field, value) in given {
-                    let Some(known) = object.fields.iter().find(|known| known.name == field.as_str()) else {
-                        let close = object.closest(field);
-                        let advice = close.map_or_else(String::new, |close| format!("; did you mean {close}?"));
-                        return Err(refuse(&format!("{path}.{field}"), pos, &format!("is no field of {name}{advice}")));
-                    };
-                    let inner = format!("{path}.{field}");
-                    self.value(&known.wanted, known.default.is_some(), value, (&inner, pos), place)?;
+            Some(InputType::Enum(values)) => self.enum_value(values, value, path, pos),
+            Some(InputType::Object(object)) => self.object(name, object, value, path, pos),
+        }
+    }
+
+    fn enum_value(&mut self, values: &[String], value: &Value, path: &str, pos: Pos) {
+        let (given, quotes) = match value {
+            Value::Enum(given) if values.iter().any(|one| one == given.as_str()) => return,
+            Value::Enum(given) => (given.as_str(), ""),
+            Value::String(given) => (given.as_str(), ", without quotes"),
+            _ => ("", ""),
+        };
+        let advice = self.types.advise_value(values, given);
+        self.refuse(path, pos, &format!("must be one of {}{quotes}{advice}", values.join(", ")));
+    }
+
+    fn object(&mut self, name: &str, object: &InputObject, value: &Value, path: &str, pos: Pos) {
+        let Value::Object(given) = value else {
+            return self.refuse(path, pos, &format!("must be an object of type {name}"));
+        };
+        let place = Place::inside(object);
+        for (field, value) in given {
+            let inner = format!("{path}.{field}");
+            match object.fields.iter().find(|known| known.name == field.as_str()) {
+                Some(known) => self.value(&known.wanted, known.default.is_some(), value, (&inner, pos), place),
+                None => {
+                    let advice = self.types.advise_key(object, field);
+                    self.refuse(&inner, pos, &format!("is no field of {name}{advice}"));
                 }
-                let missing =
-                    object.fields.iter().find(|known| known.is_required() && !given.contains_key(&*known.name));
-                if let Some(known) = missing {
-                    let advice = format!("is missing; {name} needs a value of type {}", known.wanted);
-                    return Err(refuse(&format!("{path}.{}", known.name), pos, &advice));
-                }
-                if object.is_one_of && !self.is_one(given.values()) {
-                    let names: Vec<_> = object.fields.iter().map(|field| field.name.as_str()).collect();
-                    return Err(refuse(path, pos, &format!("must give exactly one of {}", names.join(", "))));
-                }
-                Ok(())
             }
+        }
+        for known in object.fields.iter().filter(|known| known.is_required() && !given.contains_key(&*known.name)) {
+            let advice = format!("is missing; {name} needs a value of type {}", known.wanted);
+            self.refuse(&format!("{path}.{}", known.name), pos, &advice);
+        }
+        if object.is_one_of && !self.is_one(given.values()) {
+            let names: Vec<_> = object.fields.iter().map(|field| field.name.as_str()).collect();
+            self.refuse(path, pos, &format!("must give exactly one of {}", names.join(", ")));
         }
     }
 
@@ -221,15 +224,23 @@ impl<'a> ArgumentCheck<'a> {
     }
 
     /// `IsVariableUsageAllowed` of the specification.
-    fn variable(&self, wanted: &Type, has_default: bool, name: &str, path: &str, pos: Pos) -> Result<(), ServerError> {
-        // Validation has refused a variable that is not declared.
-        let Some((declared, declares_default)) = self.declared(name) else { return Ok(()) };
+    fn variable(&mut self, wanted: &Type, has_default: bool, name: &str, path: &str, pos: Pos) {
+        // The library refuses a variable that is not declared.
+        let Some((declared, declares_default)) = self.declared(name) else { return };
         let is_filled = declares_default || has_default;
-        if fits(declared, wanted) || (declared.nullable && is_filled && fits_base(&declared.base, &wanted.base)) {
-            return Ok(());
+        if !fits(declared, wanted) && !(declared.nullable && is_filled && fits_base(&declared.base, &wanted.base)) {
+            let advice = format!("takes {wanted}, and the variable ${name} is declared as {declared}");
+            self.refuse(path, pos, &advice);
         }
-        let advice = format!("takes {wanted}, and the variable ${name} is declared as {declared}");
-        Err(refuse(path, pos, &advice))
+    }
+
+    fn refuse(&mut self, path: &str, pos: Pos, what: &str) {
+        if self.errors.len() < ERRORS_MAX {
+            let mut refused = ServerError::new(format!("{path}: {what}"), Some(pos));
+            error::name_field(&mut refused, path);
+            error::tag(&mut refused, Code::BadUserInput);
+            self.errors.push(refused);
+        }
     }
 }
 
@@ -245,12 +256,6 @@ fn fits_base(declared: &BaseType, wanted: &BaseType) -> bool {
     }
 }
 
-fn refuse(path: &str, pos: Pos, what: &str) -> ServerError {
-    let mut refused = ServerError::new(format!("{path}: {what}"), Some(pos));
-    error::name_field(&mut refused, path);
-    refused
-}
-
 #[cfg(test)]
 mod tests {
     use async_graphql::parser::parse_query;
@@ -259,7 +264,9 @@ mod tests {
 
     fn checked(text: &str) -> String {
         let document = parse_query(text).unwrap();
-        check(&SchemaTypes::of_this_server(), &document).map_or_else(|error| error.message, |_| "fits".to_owned())
+        let checked = check(&SchemaTypes::of_this_server(), &document);
+        let messages = |errors: Vec<ServerError>| errors.into_iter().map(|error| error.message).collect::<Vec<_>>();
+        checked.map_or_else(|errors| messages(errors).join("\n"), |_| "fits".to_owned())
     }
 
     #[test]
@@ -297,6 +304,19 @@ mod tests {
             ),
             ("{ employees(orderBy: [{ field: \"NAME\" }]) { totalCount } }", "orderBy[0].field: must be one of NAME"),
             (
+                "{ performanceSummary(metricType: \"api_response\") { count } }",
+                "metricType: must be one of PAGE_LOAD, API_RESPONSE, DATABASE, CACHE_HIT, CUSTOM, without quotes; did you \
+                 mean API_RESPONSE?",
+            ),
+            (
+                "{ performanceSummary(type: pageLoad) { count } }",
+                "type: must be one of PAGE_LOAD, API_RESPONSE, DATABASE, CACHE_HIT, CUSTOM; did you mean PAGE_LOAD?",
+            ),
+            (
+                "{ employees(filter: { and: [{ is_active: true }] }) { totalCount } }",
+                "filter.and[0].is_active: is no field of EmployeeFilter; did you mean isActive?",
+            ),
+            (
                 "query($d: Float!) { metricGroups(groupBy: [], having: [{ value: { gt: $d } }]) { endpoint } }",
                 "having[0].statistic: is missing",
             ),
@@ -329,5 +349,15 @@ mod tests {
             let message = checked(text);
             assert!(message.starts_with(expected), "{text}: {message}");
         }
+    }
+
+    #[test]
+    fn every_wrong_value_is_named_up_to_a_limit() {
+        let text = "{ employees(first: \"x\", orderBy: [{ field: BOGUS }, {}]) { totalCount } }";
+        let found = checked(text);
+        let paths: Vec<_> = found.lines().filter_map(|line| line.split(": ").next()).collect();
+        assert_eq!(paths, ["first", "orderBy[0].field", "orderBy[1].field"], "{found}");
+        let many = format!("{{ employees(orderBy: [{}]) {{ totalCount }} }}", "{ field: BOGUS } ".repeat(1_000));
+        assert_eq!(checked(&many).lines().count(), ERRORS_MAX);
     }
 }

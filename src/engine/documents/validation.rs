@@ -13,6 +13,8 @@ use super::{
         error,
         schema::{Executable, SchemaTypes, named},
     },
+    arguments,
+    conditions::ConditionVariable,
     omissions,
 };
 use crate::error::{Code, Error};
@@ -29,12 +31,13 @@ impl Validator {
         Self { schema, types }
     }
 
-    /// Validates every operation and fragment of a document.
+    /// Validates every operation and fragment of a document. Returns what [`arguments::check`] does.
     ///
     /// # Errors
-    /// A response with all errors of the document.
-    pub fn check(&self, document: &ExecutableDocument) -> Result<(), Box<Response>> {
+    /// A response with the errors of the document.
+    pub fn check(&self, document: &ExecutableDocument) -> Result<Vec<Vec<ConditionVariable>>, Box<Response>> {
         self.check_types_of_defaults(document)?;
+        let arguments = arguments::check(&self.types, document);
         let mut request = Request::new(String::new());
         // Validation visits all operations; the library wants one to be named.
         let first = document.operations.iter().next().and_then(|(name, _)| name);
@@ -48,17 +51,43 @@ impl Validator {
         };
         // `merging` checks them without mistakes.
         response.errors.retain(|error| !is_about_merging(error));
-        if response.errors.is_empty() {
-            return Ok(());
+        let wrong_values = match arguments {
+            Ok(conditions) if response.errors.is_empty() => return Ok(conditions),
+            Ok(_) => Vec::new(),
+            Err(errors) => errors,
+        };
+        if !wrong_values.is_empty() {
+            // The library says of a wrong value only its type.
+            response.errors.retain(|error| !error::is_wrong_value(error));
         }
-        for error in response.errors.iter_mut().filter(|error| error::is_wrong_value(error)) {
-            // The library names the type and not the form of its values.
-            let name = error.message.trim_end_matches(['!', '"']).rsplit('"').next().unwrap_or_default();
-            if let Some(expected) = self.types.expected_form(name.trim_end_matches('!')) {
-                error.message = format!("{}: {expected}", error.message);
-            }
-        }
+        response.errors.iter_mut().for_each(|error| self.advise(error));
+        response.errors.extend(wrong_values);
+        response.errors.sort_by_key(|error| error.locations.first().map(|place| (place.line, place.column)));
         Err(Box::new(error::finish(response).0))
+    }
+
+    /// Adds what the library does not say: the form of values, and the nearest names.
+    fn advise(&self, error: &mut ServerError) {
+        let mut names = error.message.split('"').skip(1).step_by(2);
+        let (first, second, third) = (names.next(), names.next(), names.next());
+        let advice = match (first, second, third) {
+            (Some(given), Some(parent), None) if error.message.starts_with("Unknown field ") => {
+                self.types.advise_field(parent, given)
+            }
+            (Some(given), Some(field), Some(parent)) if error.message.starts_with("Unknown argument ") => {
+                self.types.advise_argument(parent, field, given)
+            }
+            (Some(given), None, None) if error.message.starts_with("Unknown type ") => self.types.advise_type(given),
+            _ if error::is_wrong_value(error) => {
+                let name = error.message.trim_end_matches(['!', '"']).rsplit('"').next().unwrap_or_default();
+                self.types.expected_form(name.trim_end_matches('!')).map(str::to_owned)
+            }
+            _ => None,
+        };
+        if let Some(advice) = advice {
+            let separator = if error::is_wrong_value(error) { ": " } else { ". " };
+            error.message = format!("{}{separator}{advice}", error.message.trim_end_matches('.'));
+        }
     }
 
     /// The library panics when a variable has a default value and a type that does not exist.
@@ -89,7 +118,7 @@ mod tests {
 
     #[test]
     fn defaults_of_types_that_are_no_input_types_are_refused() {
-        let schema = crate::graphql::schema::source().build(Purpose::Validation { suggestions: true });
+        let schema = crate::graphql::schema::source().build(Purpose::Validation);
         let validator = Validator::new(schema, Arc::new(SchemaTypes::of_this_server()));
         for declared in ["Nothing = 1", "[Nothing!]! = [\"a\"]", "Viewer = {}"] {
             let text = format!("query($i: {declared}) {{ node(id: $i) {{ id }} }}");

@@ -11,6 +11,7 @@ use async_graphql::{
 use futures_util::{future::BoxFuture, stream::BoxStream};
 
 use super::ScalarRule;
+use crate::engine::nearest::Synonym;
 
 /// A schema that executes requests.
 pub trait Executable: Send + Sync {
@@ -44,10 +45,7 @@ pub(in crate::engine) enum Purpose {
     /// Executes validated documents that read the schema itself.
     Introspection,
     /// Validates documents and executes nothing.
-    Validation {
-        /// Errors suggest similar names.
-        suggestions: bool,
-    },
+    Validation,
 }
 
 /// A schema to execute: its text, its scalar rules and a way to build executable copies.
@@ -55,6 +53,7 @@ pub struct SchemaSource {
     sdl: String,
     description: &'static str,
     scalars: &'static [ScalarRule],
+    synonyms: &'static [Synonym],
     build: Box<dyn Fn(Purpose) -> Arc<dyn Executable> + Send + Sync>,
 }
 
@@ -75,7 +74,7 @@ impl SchemaSource {
             sdl.push('\n');
         }
         let build = move |purpose| -> Arc<dyn Executable> { Arc::new(finish(builder(), purpose, description)) };
-        Self { sdl, description, scalars, build: Box::new(build) }
+        Self { sdl, description, scalars, synonyms: &[], build: Box::new(build) }
     }
 
     /// The schema in the schema definition language, without its description: the library cannot parse one.
@@ -87,6 +86,18 @@ impl SchemaSource {
     pub fn described_sdl(&self) -> String {
         let described = format!("\n\"\"\"\n{}\n\"\"\"\nschema {{", self.description);
         self.sdl.replacen("\nschema {", &described, 1)
+    }
+
+    /// The same schema with other words for its names, which errors understand: each in lower case without separators, with
+    /// the name that it means.
+    #[must_use]
+    pub fn with_synonyms(self, synonyms: &'static [Synonym]) -> Self {
+        Self { synonyms, ..self }
+    }
+
+    /// Other words for names of the schema.
+    pub const fn synonyms(&self) -> &'static [Synonym] {
+        self.synonyms
     }
 
     /// The rules for values of custom scalars.
@@ -112,8 +123,8 @@ where
         Purpose::Introspection => {
             builder.validation_mode(ValidationMode::Fast).extension(SchemaDescription(description))
         }
-        Purpose::Validation { suggestions: true } => builder.extension(StopBeforeExecution),
-        Purpose::Validation { suggestions: false } => builder.extension(StopBeforeExecution).disable_suggestions(),
+        // The library suggests names by their letters alone; `advice` knows more.
+        Purpose::Validation => builder.extension(StopBeforeExecution).disable_suggestions(),
     }
     .finish()
 }

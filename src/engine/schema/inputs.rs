@@ -1,8 +1,8 @@
 //! The input types of the schema: the values that arguments and variables may have.
 
 use async_graphql::{
-    Number, Value,
-    parser::types::{BaseType, InputObjectType, InputValueDefinition, Type, TypeDefinition, TypeKind},
+    Number, Positioned, Value,
+    parser::types::{BaseType, ConstDirective, InputObjectType, InputValueDefinition, Type, TypeDefinition, TypeKind},
 };
 
 use super::{SchemaError, nesting::Nesting};
@@ -30,6 +30,13 @@ pub struct InputField {
     pub wanted: Type,
     /// Its default value.
     pub default: Option<Value>,
+    /// Clients should use another one.
+    pub is_deprecated: bool,
+}
+
+/// True if a definition has `@deprecated`.
+pub(super) fn is_deprecated(directives: &[Positioned<ConstDirective>]) -> bool {
+    directives.iter().any(|directive| directive.node.name.node == "deprecated")
 }
 
 impl InputField {
@@ -38,6 +45,7 @@ impl InputField {
             name: definition.name.node.to_string(),
             wanted: definition.ty.node.clone(),
             default: definition.default_value.as_ref().map(|value| value.node.clone()),
+            is_deprecated: is_deprecated(&definition.directives),
         }
     }
 
@@ -80,14 +88,6 @@ impl InputObject {
     fn of(object: &InputObjectType, is_one_of: bool, are_conditions: bool) -> Self {
         let fields = object.fields.iter().map(|field| InputField::of(&field.node)).collect();
         Self { fields, is_one_of, are_conditions, nesting: Nesting::default() }
-    }
-
-    /// The field that a misspelt name most likely means.
-    pub fn closest(&self, name: &str) -> Option<&str> {
-        let distance = |field: &&InputField| strsim::damerau_levenshtein(name, &field.name);
-        // A name much longer than the field is no misspelling, and its comparison would take long.
-        let candidates = self.fields.iter().filter(|field| name.len() <= 2 * field.name.len());
-        candidates.min_by_key(distance).filter(|field| distance(field) <= 2).map(|field| field.name.as_str())
     }
 }
 

@@ -15,8 +15,9 @@ use async_graphql::{
 
 use super::{
     SchemaError,
+    advice::Suggestions,
     declarations::Declarations,
-    inputs::{InputField, InputType, Scalar, ScalarRule, named},
+    inputs::{InputField, InputType, Scalar, ScalarRule, is_deprecated, named},
     nesting,
 };
 
@@ -31,6 +32,8 @@ pub struct SchemaTypes {
     interfaces: HashSet<String>,
     directives: HashMap<String, Vec<InputField>>,
     roots: Roots,
+    /// The names that errors suggest.
+    pub(super) suggestions: Suggestions,
 }
 
 /// The types of root fields.
@@ -52,6 +55,8 @@ pub struct FieldDefinition {
     pub declarations: Declarations,
     /// The fields that return the parent declare the size of this list.
     pub is_sized_by_parent: bool,
+    /// Clients should use another field.
+    pub is_deprecated: bool,
 }
 
 impl SchemaTypes {
@@ -68,10 +73,12 @@ impl SchemaTypes {
             name: "if".to_owned(),
             wanted: Type { base: BaseType::Named(Name::new("Boolean")), nullable: false },
             default: None,
+            is_deprecated: false,
         };
         let directives = ["skip", "include"].map(|name| (name.to_owned(), vec![condition.clone()])).into();
         let (objects, interfaces, roots) = (HashMap::new(), HashSet::new(), Roots::default());
-        let mut types = Self { inputs, objects, interfaces, directives, roots };
+        let suggestions = Suggestions::default();
+        let mut types = Self { inputs, objects, interfaces, directives, roots, suggestions };
         for definition in document.definitions {
             match definition {
                 TypeSystemDefinition::Type(definition) => types.add(&definition.node, scalars)?,
@@ -139,6 +146,17 @@ impl SchemaTypes {
         }
         unsized_lists.sort_unstable();
         Err(SchemaError::ListsWithoutSize { fields: unsized_lists })
+    }
+
+    /// These types with the names that errors suggest.
+    #[must_use]
+    pub fn suggesting(self, suggestions: Suggestions) -> Self {
+        Self { suggestions, ..self }
+    }
+
+    /// The names of all types.
+    pub(super) fn type_names(&self) -> impl Iterator<Item = &str> {
+        self.inputs.keys().chain(self.objects.keys()).map(String::as_str)
     }
 
     /// The input type with this name.
@@ -222,7 +240,8 @@ impl FieldDefinition {
         let declarations = Declarations::of(&format!("{parent}.{name}"), &field.directives, &arguments)?;
         let output = field.ty.node.clone();
         let output_name = named(&output).to_owned();
-        Ok((name, Self { output, output_name, arguments, declarations, is_sized_by_parent: false }))
+        let is_deprecated = is_deprecated(&field.directives);
+        Ok((name, Self { output, output_name, arguments, declarations, is_sized_by_parent: false, is_deprecated }))
     }
 }
 
@@ -232,7 +251,8 @@ impl SchemaTypes {
     /// Reads it.
     pub fn of_this_server() -> Self {
         let source = crate::graphql::schema::source();
-        Self::read(source.sdl(), source.scalars()).unwrap()
+        let suggestions = Suggestions { are_shown: true, synonyms: source.synonyms() };
+        Self::read(source.sdl(), source.scalars()).unwrap().suggesting(suggestions)
     }
 }
 

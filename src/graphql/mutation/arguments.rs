@@ -4,12 +4,13 @@ use async_graphql::{ID, MaybeUndefined};
 
 use crate::{
     directory::{
+        OptimisticLock,
         reach::{self, Subject},
         team,
     },
     error::{Error, Result},
-    graphql::{context::RequestContext, node::NodeId, scalars::DateTime},
-    model::{Assignment, EmployeeId, Key, ProblemKind, Timestamp},
+    graphql::{context::RequestContext, node::NodeId, scalars::DateTime, version},
+    model::{Assignment, EmployeeId, Key, ProblemKind},
 };
 
 /// The decoded id, or a `NOT_FOUND` problem that names the field.
@@ -26,14 +27,28 @@ pub(super) fn assignment<T>(value: MaybeUndefined<T>) -> Assignment<T> {
     }
 }
 
-/// The time of an optimistic lock. Null would lift the lock without a word.
-pub(super) fn lock(if_updated_at: MaybeUndefined<DateTime>) -> Result<Option<Timestamp>> {
-    match if_updated_at {
+/// The optimistic lock of a change.
+pub(super) fn lock(
+    if_updated_at: MaybeUndefined<DateTime>,
+    if_version: MaybeUndefined<String>,
+) -> Result<OptimisticLock> {
+    let refuse = |field, message| Error::refused(ProblemKind::Invalid, field, message);
+    let updated_at = condition("ifUpdatedAt", if_updated_at)?.map(|time| time.0);
+    let version = condition("ifVersion", if_version)?;
+    let known = |text: String| version::decode(&text).ok_or_else(|| refuse("ifVersion", NO_VERSION));
+    Ok(OptimisticLock { updated_at, version: version.map(known).transpose()? })
+}
+
+const NO_VERSION: &str = "is no version; pass `version` exactly as it was read";
+
+/// The value of a condition. Null would lift the lock without a word.
+fn condition<T>(field: &str, value: MaybeUndefined<T>) -> Result<Option<T>> {
+    match value {
         MaybeUndefined::Undefined => Ok(None),
-        MaybeUndefined::Value(time) => Ok(Some(time.0)),
+        MaybeUndefined::Value(value) => Ok(Some(value)),
         MaybeUndefined::Null => {
             let message = "cannot be null; leave it out to overwrite other changes";
-            Err(Error::refused(ProblemKind::Invalid, "ifUpdatedAt", message))
+            Err(Error::refused(ProblemKind::Invalid, field, message))
         }
     }
 }

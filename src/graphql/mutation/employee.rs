@@ -122,7 +122,7 @@ async fn update(request: &RequestContext, input: UpdateEmployeeInput) -> Result<
         department: assignment(input.department),
         salary: assignment(input.salary),
         is_active: assignment(input.is_active),
-        if_updated_at: lock(input.if_updated_at)?,
+        lock: lock(input.if_updated_at, input.if_version)?,
     };
     employee::update(request.scope(), &request.writer(), id, change, request.services.clock.now()).await?;
     Ok(id)

@@ -75,7 +75,7 @@ async fn update(request: &RequestContext, input: UpdateOrganizationInput) -> Res
     let change = OrganizationChange {
         name: assignment(input.name),
         is_active: assignment(input.is_active),
-        if_updated_at: lock(input.if_updated_at)?,
+        lock: lock(input.if_updated_at, input.if_version)?,
     };
     organization::update(request.scope(), &request.writer(), id, change, request.services.clock.now()).await?;
     Ok(id)

@@ -149,7 +149,8 @@ async fn update(request: &RequestContext, input: UpdateProjectInput) -> Result<K
         Assignment::Clear => Assignment::Clear,
         Assignment::Keep => Assignment::Keep,
     };
-    let change = ProjectChange { name: assignment(input.name), status, if_updated_at: lock(input.if_updated_at)? };
+    let change =
+        ProjectChange { name: assignment(input.name), status, lock: lock(input.if_updated_at, input.if_version)? };
     project::update(request.scope(), &request.writer(), id, change, request.services.clock.now()).await?;
     request.services.ingest.forget(request.scope(), id);
     Ok(id)

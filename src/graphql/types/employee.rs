@@ -22,7 +22,7 @@ use crate::{
         node::NodeId,
         page::{self, PageArguments},
         scalars::DateTime,
-        selection, sizes,
+        selection, sizes, version,
     },
     model::Role,
 };
@@ -66,6 +66,11 @@ impl Employee {
     /// Time at which the record was last changed. Pass it as `ifUpdatedAt` for an optimistic lock.
     async fn updated_at(&self) -> Result<DateTime> {
         self.0.updated_at().copied().map(DateTime)
+    }
+
+    /// Opaque version of the record, another one after each change. Pass it as `ifVersion` for an optimistic lock.
+    async fn version(&self) -> Result<String> {
+        self.0.updated_at().copied().map(version::encode)
     }
 
     /// Yearly salary in the currency of the organization. Null if unknown, and for callers below the role `ADMIN`.
@@ -133,6 +138,7 @@ impl Row for Employee {
             "isActive" => |one, _| one.0.is_active().copied().map(Scalar::Flag),
             "createdAt" => |one, _| one.0.created_at().copied().map(Scalar::Time),
             "updatedAt" => |one, _| one.0.updated_at().copied().map(Scalar::Time),
+            "version" => |one, _| one.0.updated_at().map(|at| Scalar::Owned(version::encode(*at))),
             "salary" => |one, viewer| one.salary_for(viewer).map(|salary| salary.map_or(Scalar::Null, Scalar::Number)),
             _ => return None,
         })

@@ -74,7 +74,8 @@ pub struct IngestMetricsInput {
 pub struct RejectedMetric {
     /// Index of the measurement in `metrics`, counted from 0.
     pub index: i32,
-    /// Explanation of the problem and how to fix it.
+    /// Explanation of the problem and how to fix it, to be shown beside the field. It does not repeat the name of the
+    /// field.
     pub message: String,
     /// Path of the input field, such as `["metrics", "3", "value"]`. It ends with the index if the measurement as a
     /// whole was rejected.
@@ -116,8 +117,8 @@ impl IngestMetricsPayload {
                 .into_iter()
                 .map(|row| RejectedMetric {
                     index: number(row.index),
-                    message: row.error.to_string(),
                     field: field(row.index, &row.error.field),
+                    message: row.error.message,
                     code: UserErrorCode::Invalid,
                 })
                 .collect(),

@@ -24,9 +24,13 @@ pub struct UpdateOrganizationInput {
     pub name: MaybeUndefined<String>,
     /// True if the organization is in use. A label for clients: false restricts nothing.
     pub is_active: MaybeUndefined<bool>,
-    /// Optimistic lock: pass `updatedAt` exactly as read, with microseconds. If the object has changed since, nothing
-    /// is written and the result is a `CONFLICT`. Without it, the update overwrites other changes; null is `INVALID`.
+    /// Optimistic lock: pass `updatedAt` exactly as read, with microseconds; a client that turns times into dates uses
+    /// `ifVersion`. If the object has changed since, nothing is written and the result is a `CONFLICT`. Without a lock,
+    /// the update overwrites other changes; null is `INVALID`.
     pub if_updated_at: MaybeUndefined<DateTime>,
+    /// Optimistic lock: pass `version` as read. If the object has changed since, nothing is written and the result is a
+    /// `CONFLICT`. Together with `ifUpdatedAt`, both must hold; null is `INVALID`.
+    pub if_version: MaybeUndefined<String>,
 }
 
 /// The values of a new employee.
@@ -62,9 +66,13 @@ pub struct UpdateEmployeeInput {
     pub salary: MaybeUndefined<f64>,
     /// True if the person still works for the organization.
     pub is_active: MaybeUndefined<bool>,
-    /// Optimistic lock: pass `updatedAt` exactly as read, with microseconds. If the object has changed since, nothing
-    /// is written and the result is a `CONFLICT`. Without it, the update overwrites other changes; null is `INVALID`.
+    /// Optimistic lock: pass `updatedAt` exactly as read, with microseconds; a client that turns times into dates uses
+    /// `ifVersion`. If the object has changed since, nothing is written and the result is a `CONFLICT`. Without a lock,
+    /// the update overwrites other changes; null is `INVALID`.
     pub if_updated_at: MaybeUndefined<DateTime>,
+    /// Optimistic lock: pass `version` as read. If the object has changed since, nothing is written and the result is a
+    /// `CONFLICT`. Together with `ifUpdatedAt`, both must hold; null is `INVALID`.
+    pub if_version: MaybeUndefined<String>,
 }
 
 /// The values of a new project.
@@ -93,9 +101,13 @@ pub struct UpdateProjectInput {
     pub name: MaybeUndefined<String>,
     /// New status of the project.
     pub status: MaybeUndefined<ProjectStatus>,
-    /// Optimistic lock: pass `updatedAt` exactly as read, with microseconds. If the object has changed since, nothing
-    /// is written and the result is a `CONFLICT`. Without it, the update overwrites other changes; null is `INVALID`.
+    /// Optimistic lock: pass `updatedAt` exactly as read, with microseconds; a client that turns times into dates uses
+    /// `ifVersion`. If the object has changed since, nothing is written and the result is a `CONFLICT`. Without a lock,
+    /// the update overwrites other changes; null is `INVALID`.
     pub if_updated_at: MaybeUndefined<DateTime>,
+    /// Optimistic lock: pass `version` as read. If the object has changed since, nothing is written and the result is a
+    /// `CONFLICT`. Together with `ifUpdatedAt`, both must hold; null is `INVALID`.
+    pub if_version: MaybeUndefined<String>,
 }
 
 /// The organization to delete.

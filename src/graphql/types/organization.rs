@@ -26,7 +26,7 @@ use crate::{
         node::NodeId,
         page::{self, PageArguments},
         scalars::DateTime,
-        selection, sizes,
+        selection, sizes, version,
     },
     model::OrganizationId,
     reports::Parent,
@@ -74,6 +74,11 @@ impl Organization {
     /// for an optimistic lock.
     async fn updated_at(&self) -> Result<DateTime> {
         self.0.updated_at().copied().map(DateTime)
+    }
+
+    /// Opaque version of the record, another one after each change. Pass it as `ifVersion` for an optimistic lock.
+    async fn version(&self) -> Result<String> {
+        self.0.updated_at().copied().map(version::encode)
     }
 
     /// Number of employees. Always current.
@@ -191,6 +196,7 @@ impl Row for Organization {
             "employeeCount" => |one, _| one.0.employee_count().copied().map(Scalar::Whole),
             "createdAt" => |one, _| one.0.created_at().copied().map(Scalar::Time),
             "updatedAt" => |one, _| one.0.updated_at().copied().map(Scalar::Time),
+            "version" => |one, _| one.0.updated_at().map(|at| Scalar::Owned(version::encode(*at))),
             _ => return None,
         })
     }

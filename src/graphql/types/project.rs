@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, Description, ID, Object, ServerResult};
 
 use super::{
-    Organization, ReleaseConnection, TeamConnection, connection,
+    Employee, Organization, ReleaseConnection, TeamConnection, connection,
     connection::Total,
     filter::EmployeeFilter,
     order::{EmployeeOrder, order},
@@ -15,17 +15,17 @@ use super::{
 };
 use crate::{
     directory::{self, ReleaseOrderField},
-    engine::rows::{Read, Row, Scalar},
+    engine::rows::{Read, Row, Rows, Scalar},
     error::Result,
     graphql::{
         context::request,
-        loaders::AskedRow,
+        loaders::{AskedPage, AskedRow},
         node::NodeId,
         page::{self, PageArguments},
         scalars::DateTime,
-        selection, sizes,
+        selection, sizes, version,
     },
-    model::page::ListRequest,
+    model::page::{ListRequest, PageRequest},
     reports::Parent,
 };
 
@@ -70,6 +70,11 @@ impl Project {
     /// for an optimistic lock.
     async fn updated_at(&self) -> Result<DateTime> {
         self.0.updated_at().copied().map(DateTime)
+    }
+
+    /// Opaque version of the record, another one after each change. Pass it as `ifVersion` for an optimistic lock.
+    async fn version(&self) -> Result<String> {
+        self.0.updated_at().copied().map(version::encode)
     }
 
     /// The organization of the project. Null only if reading it failed.
@@ -165,6 +170,19 @@ impl Project {
         self.members_page(context, arguments, filter, order_by).await
     }
 
+    /// Lists the first 40 members of the project, ordered by name.
+    #[graphql(deprecation = "Plain list, at most 40 rows. Use `members`.", directive = sizes::Assumed::apply(40))]
+    async fn team_members(&self, context: &Context<'_>) -> Result<Rows<Employee>> {
+        let request = request(context)?;
+        let fields = selection::of_object(context.field());
+        // A hundred projects with their members must not cost more than an operation may.
+        let page = PageRequest::from_start(0, request.services.limits.page_size_max.min(40));
+        let list = Arc::new(ListRequest { filter: None, order: Vec::new(), page });
+        let asked = AskedPage { parent: self.0.key, list, fields };
+        let page = request.loaders().team.load(asked).await?.unwrap_or_default();
+        Ok(page.rows.iter().map(|member| Employee(Arc::clone(&member.employee))).collect())
+    }
+
     /// The releases of the project, latest deployment first.
     #[graphql(directive = sizes::Connection::apply())]
     async fn releases(
@@ -235,6 +253,7 @@ impl Row for Project {
             "status" => |one, _| one.0.status().map(|status| Scalar::Word(status_word(status))),
             "createdAt" => |one, _| one.0.created_at().copied().map(Scalar::Time),
             "updatedAt" => |one, _| one.0.updated_at().copied().map(Scalar::Time),
+            "version" => |one, _| one.0.updated_at().map(|at| Scalar::Owned(version::encode(*at))),
             "memberCount" | "teamSize" => |one, _| one.0.team_size().copied().map(Scalar::Whole),
             _ => return None,
         })

@@ -41,7 +41,7 @@ impl From<ProblemKind> for UserErrorCode {
 /// An expected failure of a mutation, to be shown in a form. Nothing was written.
 #[derive(Clone, Debug, PartialEq, Eq, SimpleObject)]
 pub struct UserError {
-    /// Explanation of the problem and how to fix it.
+    /// Explanation of the problem and how to fix it, to be shown beside the field. It does not repeat the name of `field`.
     pub message: String,
     /// Path of the input field or argument, with positions in lists. Null if the failure is not about one field.
     #[graphql(directive = sizes::Assumed::apply(1))]
@@ -56,29 +56,31 @@ impl UserError {
     /// # Errors
     /// The fault, if the server caused it.
     pub fn expected(fault: Error) -> Result<Vec<Self>> {
-        let (code, field) = match &fault {
+        let code = match &fault {
             Error::Refused(Problems(problems)) => return Ok(problems.iter().map(Self::from).collect()),
-            Error::Input { field, .. } => (UserErrorCode::Invalid, Some(path(field))),
-            Error::NotFound { .. } => (UserErrorCode::NotFound, None),
-            Error::Conflict(_) => (UserErrorCode::Conflict, None),
-            Error::Forbidden(_) => (UserErrorCode::Forbidden, None),
-            Error::Limit { .. } => (UserErrorCode::TooLarge, None),
+            Error::Input { field, message } => {
+                return Ok(vec![Self::of(UserErrorCode::Invalid, field, message)]);
+            }
+            Error::NotFound { .. } => UserErrorCode::NotFound,
+            Error::Conflict(_) => UserErrorCode::Conflict,
+            Error::Forbidden(_) => UserErrorCode::Forbidden,
+            Error::Limit { .. } => UserErrorCode::TooLarge,
             Error::PersistedQueryNotFound | Error::Unavailable { .. } | Error::Timeout | Error::Internal(_) => {
                 return Err(fault);
             }
         };
-        Ok(vec![Self { message: fault.to_string(), field, code }])
+        Ok(vec![Self { message: fault.to_string(), field: None, code }])
+    }
+
+    fn of(code: UserErrorCode, field: &str, message: &str) -> Self {
+        Self { message: message.to_owned(), field: Some(field.split('.').map(str::to_owned).collect()), code }
     }
 }
 
 impl From<&Problem> for UserError {
     fn from(problem: &Problem) -> Self {
-        Self { message: problem.to_string(), field: Some(path(&problem.field)), code: problem.kind.into() }
+        Self::of(problem.kind.into(), &problem.field, &problem.message)
     }
-}
-
-fn path(field: &str) -> Vec<String> {
-    field.split('.').map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -94,7 +96,7 @@ mod tests {
         let codes: Vec<_> = failures.iter().map(|failure| failure.code).collect();
         assert_eq!(codes, [UserErrorCode::Invalid, UserErrorCode::NotFound]);
         assert_eq!(failures[1].field, Some(vec!["employeeIds".to_owned(), "3".to_owned()]));
-        assert_eq!(failures[0].message, "name: is empty");
+        assert_eq!(failures[0].message, "is empty");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! (in `mutations/concurrency.rs`) many writers at once.
 
 mod concurrency;
+mod versions;
 
 use perfgraph::{
     clock::Clock,

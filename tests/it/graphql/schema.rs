@@ -1,7 +1,7 @@
 //! The schema: the file on disk is the code's, everything in it is described, and the examples of the explorer fit it.
 
 mod deprecated;
-mod elements;
+pub mod elements;
 mod names;
 mod texts;
 

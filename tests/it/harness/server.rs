@@ -104,7 +104,9 @@ impl Reply {
     }
 
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.text))
+        let body = serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.text));
+        assert_eq!(super::doubled::doubled_name(&body), None, "a message repeats the name of its field: {}", self.text);
+        body
     }
 
     /// The data of a response without errors.

@@ -315,7 +315,7 @@ async fn rows(database: &TestDatabase) -> [u64; 3] {
 }
 
 const INGEST: &str = "mutation ($input: IngestMetricsInput!) {
-    ingestMetrics(input: $input) { accepted rejected { index code message } userErrors { field code message } }
+    ingestMetrics(input: $input) { accepted rejected { index field code message } userErrors { field code message } }
 }";
 
 fn metric() -> Value {
@@ -362,7 +362,8 @@ on_both_databases! {
             let rejected = answer["rejected"].as_array().unwrap();
             assert_eq!((rejected.len(), &rejected[0]["index"], &rejected[0]["code"]), (1, &json!(1), &json!("INVALID")));
             let message = rejected[0]["message"].as_str().unwrap();
-            assert!(message.starts_with(&format!("{field}: ")) && message.contains(fix), "{message}");
+            assert_eq!(rejected[0]["field"].as_array().and_then(|path| path.last()), Some(&json!(field)), "{answer}");
+            assert!(message.contains(fix), "{message}");
             assert_discreet(&reply);
         }
         assert_eq!(rows(&server.database).await, before);

@@ -85,8 +85,8 @@ on_both_databases! {
         let metrics = json!([row("12345678", "ok"), row("123456789", ""), row("", "a\u{0}b")]);
         let answer = by_mutation(&server, &world, metrics.clone()).await;
         assert_eq!(answer["accepted"], 1);
-        assert_eq!(answer["rejected"][0]["message"], "name: is 9 bytes long; send at most 8");
-        assert_eq!(answer["rejected"][1]["message"], "release: contains control characters; send printable text");
+        assert_eq!(answer["rejected"][0]["message"], "is 9 bytes long; send at most 8");
+        assert_eq!(answer["rejected"][1]["message"], "contains control characters; send printable text");
         let answer = by_door(&server, &world, "application/json", &metrics.to_string()).await;
         assert_eq!(answer["accepted"], 1, "{answer}");
         assert_eq!(answer["errors"][0], json!({ "index": 1, "field": "name", "message": "is 9 bytes long; send at most 8" }));

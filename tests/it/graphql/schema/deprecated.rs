@@ -18,7 +18,7 @@ const SEED: &str = "organizations=2 employees=6 projects=3 members=2 metrics=60"
 /// Queries in the deprecated spellings.
 const QUERIES: [&str; 4] = [
     "{ slowestEndpoints(limit: 2) { endpoint trend(bucket: \"PT1H\") { start } }
-       allOrganizations { id } allEmployees { id } }",
+       allOrganizations { id } allEmployees { id } allProjects { id teamMembers { id } } }",
     "query($organization: ID!) { employeesByOrganization(organizationId: $organization) { id } }",
     "{ performanceSummary(metricType: API_RESPONSE) { metricType averageValue minValue maxValue }
        metricStats(filter: { time: { between: { from: \"2026-11-01T00:00:00Z\", to: \"2026-11-02T00:00:00Z\" } },

@@ -1,9 +1,6 @@
-//! The rules of CONTRIBUTING for names in the schema, and its tables of error codes.
-
-use std::collections::BTreeSet;
+//! The rules of CONTRIBUTING for names in the schema.
 
 use super::elements::{self, Element, ElementKind};
-use crate::harness::server::repository;
 
 /// The elements with current names that break a rule.
 fn breaking(breaks: impl Fn(&Element) -> bool) -> Vec<String> {
@@ -99,23 +96,4 @@ fn nothing_required_is_deprecated() {
     assert!(deprecated.len() > 30, "{}", deprecated.len());
     let required = deprecated.into_iter().filter(is_input).filter(|element| element.of_type.ends_with('!'));
     assert_eq!(required.map(|element| element.path.clone()).collect::<Vec<_>>(), Vec::<String>::new());
-}
-
-/// The codes in the first column of the tables below a heading.
-fn codes_of_table(heading: &str) -> BTreeSet<String> {
-    let text = std::fs::read_to_string(repository("CONTRIBUTING.md")).unwrap();
-    let section = text.split(heading).nth(1).unwrap_or_else(|| panic!("CONTRIBUTING has no {heading}"));
-    let section = section.split("\n## ").next().unwrap_or_default();
-    let cells = section.lines().filter_map(|line| line.strip_prefix("| `"));
-    cells.filter_map(|line| line.split('`').next()).map(str::to_owned).collect()
-}
-
-#[test]
-fn every_error_code_is_in_the_table() {
-    let source = std::fs::read_to_string(repository("src/error.rs")).unwrap();
-    let codes = source.lines().filter_map(|line| line.split(" => (\"").nth(1)?.split('"').next().map(str::to_owned));
-    let mut codes: BTreeSet<_> = codes.collect();
-    assert!(codes.len() > 8, "{codes:?}");
-    codes.extend(elements::all().iter().filter_map(|one| one.path.strip_prefix("UserErrorCode.").map(str::to_owned)));
-    assert_eq!(codes_of_table("## Error codes"), codes);
 }
