@@ -170,13 +170,13 @@ impl Project {
         self.members_page(context, arguments, filter, order_by).await
     }
 
-    /// Lists the first 40 members of the project, ordered by name.
-    #[graphql(deprecation = "Plain list, at most 40 rows. Use `members`.", directive = sizes::Assumed::apply(40))]
+    /// Lists the first 20 members of the project, ordered by name.
+    #[graphql(deprecation = "Plain list, at most 20 rows. Use `members`.", directive = sizes::Assumed::apply(20))]
     async fn team_members(&self, context: &Context<'_>) -> Result<Rows<Employee>> {
         let request = request(context)?;
         let fields = selection::of_object(context.field());
         // A hundred projects with their members must not cost more than an operation may.
-        let page = PageRequest::from_start(0, request.services.limits.page_size_max.min(40));
+        let page = PageRequest::from_start(0, request.services.limits.page_size_max.min(20));
         let list = Arc::new(ListRequest { filter: None, order: Vec::new(), page });
         let asked = AskedPage { parent: self.0.key, list, fields };
         let page = request.loaders().team.load(asked).await?.unwrap_or_default();
