@@ -85,6 +85,12 @@ impl Buckets {
         Ok(Self { width_micros, count_max, zone: Some(zone) })
     }
 
+    /// The same buckets with another maximum number.
+    #[must_use]
+    pub fn at_most(self, count_max: usize) -> Self {
+        Self { count_max, ..self }
+    }
+
     /// The length of a bucket in microseconds; in a time zone, of one on a day without a change of clocks.
     pub const fn width_micros(&self) -> i64 {
         self.width_micros

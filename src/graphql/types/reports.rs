@@ -194,6 +194,8 @@ impl Reports {
         first: i32,
     ) -> Result<Vec<SeriesColumns>> {
         let request = request(context)?;
+        let buckets_max = request.services.limits.buckets_max;
+        let buckets = series::buckets(bucket, time_zone.as_deref(), buckets_max)?;
         let question = Arc::new(filter::question(request, filter).await?);
         let group_by = group_by.unwrap_or_default();
         let is_whole = group_by.is_empty();
@@ -205,9 +207,8 @@ impl Reports {
             let found = answer(&request.loaders().metric_groups, asked.0, asked.1, report).await?;
             found.iter().map(|group| (group.keys.clone(), group.parent.clone())).collect()
         };
-        let count_max = request.services.limits.buckets_max / series.len().max(1);
         let report = Series {
-            buckets: series::buckets(bucket, time_zone.as_deref(), count_max)?,
+            buckets: buckets.at_most(buckets_max / series.len().max(1)),
             want: stats::wants_in_values(context.field()),
         };
         let columns = series.into_iter().map(async |(keys, parent)| {

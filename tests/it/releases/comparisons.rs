@@ -21,11 +21,11 @@ use crate::{
 const QUERY: &str = "query($project: ID!, $baseline: ID, $candidate: ID!, $type: MetricType!, $statistic: Statistic,
     $first: Int!, $verdicts: [Verdict!]!) {
     compareReleases(projectId: $project, baselineId: $baseline, candidateId: $candidate, type: $type, statistic: $statistic) {
-        verdict statistic baseline { version } candidate { version }
+        verdict statistic unit baseline { version } candidate { version }
         baselineValue candidateValue ratio ratioLow ratioHigh pValue falseDiscoveryRate
         endpoints(first: $first, verdicts: $verdicts) {
             endpoint verdict ratio qValue owners { name }
-            baseline { count max percentile(p: 50) } candidate { count }
+            baseline { count max percentile(p: 50) unit } candidate { count }
         }
     }
 }";
@@ -101,6 +101,7 @@ on_both_databases! {
             assert!(number("ratioLow") <= number("ratio") && number("ratio") <= number("ratioHigh"));
             assert!((number("candidateValue") / number("baselineValue") - number("ratio")).abs() < 1e-9);
             assert_eq!(number("falseDiscoveryRate"), 0.01);
+            assert_eq!((&answer["unit"], &slow["baseline"]["unit"]), (&json!("ms"), &json!("ms")));
             assert_eq!(*expected.get_or_insert_with(|| answer.clone()), answer, "whatever is merged");
         }
         let (default, _) = compared(&server, json!({ "project": project, "candidate": after, "first": 1 })).await;

@@ -201,6 +201,12 @@ on_both_databases! {
 
         let (code, message) = server.graphql("{ metricGroups(groupBy: [], timeZone: \"UTC\") { type } }", Value::Null).await.error();
         assert!(code == "BAD_USER_INPUT" && message.starts_with("timeZone: needs `bucket`"), "{message}");
+        // Before anything is read, also where the filter names something.
+        let query = "query ($ids: [ID!]) { metricColumns(filter: { projectIds: $ids }, bucket: \"P1D\", timeZone: \"x\") { starts } }";
+        let body = json!({ "query": query, "variables": { "ids": ids } });
+        let request = server.request(reqwest::Method::POST, "/graphql").header("perfgraph-explain", "1").json(&body);
+        let reply = crate::harness::server::send(request).await.json();
+        assert_eq!((&reply["errors"][0]["extensions"]["field"], &reply["extensions"]["db"]["statements"]), (&json!("timeZone"), &json!(0)));
         for (zone, bucket, field, message) in [
             ("Europe/Berln", "P1D", "timeZone", "did you mean `Europe/Berlin`"),
             ("", "P1D", "timeZone", "give a name of the IANA database"),
