@@ -59,6 +59,10 @@ on_both_databases! {
     }
 }
 
+on_both_databases! {
+    async fn the_recipes_for_frontends_work(database: TestDatabase) { passes(database, "recipes.mjs").await; }
+}
+
 /// Compiles the documents of Relay, once for all tests that need them.
 async fn relay_compiled() {
     static COMPILED: OnceCell<()> = OnceCell::const_new();

@@ -16,7 +16,8 @@ const FORBIDDEN: &[&str] =
     &[concat!("so ", "many"), concat!("so ", "long"), concat!("what is to ", "become of"), concat!("as ", "whom")];
 
 /// The texts that a user or a newcomer reads.
-const READ: &[&str] = &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "schema.graphql"];
+const READ: &[&str] =
+    &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/frontend.md", "schema.graphql"];
 const READ_BELOW: &[&str] = &["src/", "crates/", "migrations/", "benches/", "web/README", "postman/README"];
 
 /// The first lines of the doc comments of a Rust file.
