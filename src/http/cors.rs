@@ -72,7 +72,7 @@ pub fn tell_refusal(state: &HttpState, headers: &HeaderMap) {
     }
     let wanted = header_list::items(headers, &header::ACCESS_CONTROL_REQUEST_HEADERS);
     let is_refused = |wanted: &str| !request_headers(server).any(|known| known.as_str().eq_ignore_ascii_case(wanted));
-    let refused: Vec<_> = wanted.iter().filter(|wanted| is_refused(wanted)).map(|name| name.to_string()).collect();
+    let refused: Vec<_> = wanted.iter().filter(|wanted| is_refused(wanted)).map(ToString::to_string).collect();
     if !refused.is_empty() {
         state.refused_origins.tell_headers(headers, &refused);
     }

@@ -44,7 +44,7 @@ pub fn check_host(request: &Request, server: &Server) -> Result<()> {
         }
         (None, _) => None,
     };
-    let target = request.uri().authority().map(|authority| authority.as_str());
+    let target = request.uri().authority().map(axum::http::uri::Authority::as_str);
     let is_foreign = |host: &str| !is_own_host(host, server);
     if server.listen.ip().to_canonical().is_loopback() && host.into_iter().chain(target).any(is_foreign) {
         return Err(Error::Forbidden(
@@ -191,12 +191,11 @@ mod tests {
             }
             check_host(&request.body(axum::body::Body::empty()).unwrap(), &server())
         };
-        use Version as V;
         for (version, target, hosts) in [
-            (V::HTTP_11, "/", &["localhost:8000"][..]),
-            (V::HTTP_11, "http://localhost:8000/graphql", &["localhost:8000"]),
-            (V::HTTP_11, "http://perf.example.com/graphql", &["127.0.0.1:8000"]),
-            (V::HTTP_10, "/", &[]),
+            (Version::HTTP_11, "/", &["localhost:8000"][..]),
+            (Version::HTTP_11, "http://localhost:8000/graphql", &["localhost:8000"]),
+            (Version::HTTP_11, "http://perf.example.com/graphql", &["127.0.0.1:8000"]),
+            (Version::HTTP_10, "/", &[]),
         ] {
             assert!(check(version, target, hosts).is_ok(), "{version:?} {target} {hosts:?}");
         }
@@ -207,13 +206,13 @@ mod tests {
             ("http://localhost:8000/", &["example.com"]),
             ("http://user@localhost:8000/", &["localhost:8000"]),
         ] {
-            let refused = check(V::HTTP_11, target, hosts);
+            let refused = check(Version::HTTP_11, target, hosts);
             assert!(matches!(refused, Err(Error::Forbidden(_))), "{target} {hosts:?}: {refused:?}");
         }
         for hosts in [&[][..], &["localhost", "localhost"], &["localhost", "example.com"]] {
-            assert!(matches!(check(V::HTTP_11, "/", hosts), Err(Error::Input { .. })), "{hosts:?}");
+            assert!(matches!(check(Version::HTTP_11, "/", hosts), Err(Error::Input { .. })), "{hosts:?}");
         }
-        assert!(check(V::HTTP_10, "/", &["localhost", "localhost"]).is_err());
+        assert!(check(Version::HTTP_10, "/", &["localhost", "localhost"]).is_err());
     }
 
     #[test]
