@@ -165,7 +165,7 @@ fn advice(given: &str) -> String {
     match names.split_last() {
         None => "give a name of the IANA database, such as `Europe/Berlin`, or an offset, such as `+05:30`".to_owned(),
         Some((only, [])) => format!("did you mean `{only}`?"),
-        Some((last, others)) => format!("did you mean `{}` or `{last}`?", others.join("`, `")),
+        Some((final_name, others)) => format!("did you mean `{}` or `{final_name}`?", others.join("`, `")),
     }
 }
 

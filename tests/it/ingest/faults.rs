@@ -132,7 +132,7 @@ on_both_databases! {
         let long = (row(&"x".repeat(10_240), "1", ""), "endpoint", None);
         let given: Vec<_> = values_given.chain(times_given).chain([long]).collect();
         let rows: Vec<_> = given.iter().map(|(row, ..)| row.as_str()).collect();
-        let query = "mutation ($input: IngestMetricsInput!) { ingestMetrics(input: $input) { accepted rejected { index message } } }";
+        let query = "mutation ($input: IngestMetricsInput!) { ingestMetrics(input: $input) { accepted rejected { index field message } } }";
         let body = format!(
             r#"{{"query":"{query}","variables":{{"input":{{"projectId":"{project}","metrics":[{}]}}}}}}"#,
             rows.join(",")
@@ -146,17 +146,15 @@ on_both_databases! {
         for (rejection, (index, (_, field, _))) in rejected.iter().zip(refused) {
             let message = rejection["message"].as_str().unwrap();
             assert_eq!(rejection["index"], index, "{rejection}");
-            assert!(message.starts_with(&format!("{field}: ")) && message.len() < 300, "{rejection}");
+            assert_eq!(rejection["field"].as_array().unwrap().last().unwrap(), field, "{rejection}");
+            assert!(message.len() < 300, "{rejection}");
         }
         assert_eq!(values(&server.database).await, kept);
-        // Nothing is unpacked here, so nothing can be packed too small.
+        // Nothing is unpacked that does not say so.
         let packed = gzip(body.as_bytes()).await;
-        for encoding in [None, Some("gzip")] {
-            let request = server.request(Method::POST, "/graphql").header("content-type", "application/json");
-            let request = encoding.into_iter().fold(request, |request, name| request.header("content-encoding", name));
-            let reply = send(request.body(packed.clone())).await;
-            assert!(reply.status.is_client_error(), "{} {}", reply.status, reply.text);
-        }
+        let request = server.request(Method::POST, "/graphql").header("content-type", "application/json");
+        let reply = send(request.body(packed)).await;
+        assert!(reply.status.is_client_error(), "{} {}", reply.status, reply.text);
         assert_eq!(values(&server.database).await, kept);
         books::check(&server.database).await;
     }

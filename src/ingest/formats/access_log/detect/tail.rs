@@ -118,8 +118,8 @@ pub fn format(base: &str, tail: &str, unit: Option<TimeUnit>) -> Result<String, 
             None => {}
         }
     } else if let Some(unit) = unit {
-        let bare = only(&|token| token.is_number() && !token.is_quoted);
-        if let Some(number) = bare.or_else(|| only(&|token| token.is_number())) {
+        let unquoted = only(&|token| token.is_number() && !token.is_quoted);
+        if let Some(number) = unquoted.or_else(|| only(&|token| token.is_number())) {
             return Ok(with(number, unit_variable(unit)));
         }
     } else if let Some(number) =
