@@ -133,7 +133,7 @@ pub struct Import {
 
     /// Format of an access log as the configuration of the server has it, of nginx (`$remote_addr ... $request_time`), Apache
     /// (`%h ... %D`) or Envoy (`%START_TIME% ... %DURATION%`). Or a name, which may begin a format (`combined
-    /// $request_time`): common, combined, combinedio, vhost_common, vhost_combined, ingress-nginx, ingress-nginx-0.25,
+    /// $request_time`): common, combined, combinedio, `vhost_common`, `vhost_combined`, ingress-nginx, ingress-nginx-0.25,
     /// traefik, envoy, istio, haproxy; in JSON caddy, traefik-json, istio-json, google-cloud. `$any` reads over a field;
     /// `$request_time_ms` (`_s`, `_us`, `_ns`) is a number in that unit, `$duration` one with its unit, such as 22ms
     #[arg(long, value_name = "FORMAT", conflicts_with_all = ["time_unit", "map"])]

@@ -187,12 +187,11 @@ impl<'a> ArgumentCheck<'a> {
         let place = Place::inside(object);
         for (field, value) in given {
             let inner = format!("{path}.{field}");
-            match object.fields.iter().find(|known| known.name == field.as_str()) {
-                Some(known) => self.value(&known.wanted, known.default.is_some(), value, (&inner, pos), place),
-                None => {
-                    let advice = self.types.advise_key(object, field);
-                    self.refuse(&inner, pos, &format!("is no field of {name}{advice}"));
-                }
+            if let Some(known) = object.fields.iter().find(|known| known.name == field.as_str()) {
+                self.value(&known.wanted, known.default.is_some(), value, (&inner, pos), place)
+            } else {
+                let advice = self.types.advise_key(object, field);
+                self.refuse(&inner, pos, &format!("is no field of {name}{advice}"));
             }
         }
         for known in object.fields.iter().filter(|known| known.is_required() && !given.contains_key(&*known.name)) {

@@ -39,7 +39,7 @@ fn lines(head: &[u8]) -> Vec<String> {
     let whole = head.iter().rposition(|byte| *byte == b'\n').map_or(head, |end| &head[..end]);
     whole
         .split(|byte| *byte == b'\n')
-        .map(|line| line.trim_ascii())
+        .map(<[u8]>::trim_ascii)
         .filter(|line| !line.is_empty())
         .take(LINES_MAX)
         .map(|line| without_container(&utf8(line)).into_owned())

@@ -39,7 +39,7 @@ pub fn endpoint_of(method: Option<&str>, target: &str) -> Result<String, FieldEr
     }
 }
 
-/// A status; `None` for `-` and for -1, which HAProxy writes if there was no response.
+/// A status; `None` for `-` and for -1, which `HAProxy` writes if there was no response.
 ///
 /// # Errors
 /// The text is no whole number.

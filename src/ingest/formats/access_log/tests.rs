@@ -31,11 +31,11 @@ fn assert_read(format: &LogFormat, line: &str, endpoint: &str, value: f64, momen
 /// Formats as a server's configuration has them, lines that the server writes, and the values in milliseconds.
 const LINES: &[(&str, &str, f64)] = &[
     // nginx
-    ("combined $request_time", r#"{COMBINED} 0.250"#, 250.0),
+    ("combined $request_time", r"{COMBINED} 0.250", 250.0),
     (r#"combined "$http_x_forwarded_for" $request_time"#, r#"{COMBINED} "10.0.0.1, 10.0.0.2" 1.001"#, 1_001.0),
     (r#"combined "$request_time" "$upstream_response_time""#, r#"{COMBINED} "0.250" "0.249""#, 250.0),
-    ("combined $request_time $upstream_response_time $pipe", r#"{COMBINED} 0.250 0.100, 0.149 ."#, 250.0),
-    ("combined $upstream_response_time $upstream_status", r#"{COMBINED} 0.100, - : 0.201 502, 504 : 200"#, 301.0),
+    ("combined $request_time $upstream_response_time $pipe", r"{COMBINED} 0.250 0.100, 0.149 .", 250.0),
+    ("combined $upstream_response_time $upstream_status", r"{COMBINED} 0.100, - : 0.201 502, 504 : 200", 301.0),
     (
         r#"combined rt=$request_time uct="$upstream_connect_time" urt="$upstream_response_time""#,
         r#"{COMBINED} rt=0.250 uct="0.001, 0.002" urt="0.1, 0.2""#,
@@ -52,8 +52,8 @@ const LINES: &[(&str, &str, f64)] = &[
         250.0,
     ),
     (
-        r#"[$time_iso8601] $request_method $host$request_uri $server_protocol $status $request_time"#,
-        r#"[2026-01-31T13:00:00+01:00] GET shop.example/orders/1 HTTP/2.0 200 0.250"#,
+        r"[$time_iso8601] $request_method $host$request_uri $server_protocol $status $request_time",
+        r"[2026-01-31T13:00:00+01:00] GET shop.example/orders/1 HTTP/2.0 200 0.250",
         250.0,
     ),
     (
@@ -61,18 +61,18 @@ const LINES: &[(&str, &str, f64)] = &[
         r#"::1 - - [31/Jan/2026:12:00:00 +0000] "GET /orders/1 HTTP/1.1" 200 0.250"#,
         250.0,
     ),
-    ("combined $request_time_ms", r#"{COMBINED} 250"#, 250.0),
+    ("combined $request_time_ms", r"{COMBINED} 250", 250.0),
     (
         r#"log_format json escape=json '{"time":"$time_iso8601","request":"$request","status":$status,"took":"$request_time"}';"#,
         r#"{"time":"2026-01-31T12:00:00+00:00","request":"GET /orders/1 HTTP/1.1","status":200,"took":"0.250"}"#,
         250.0,
     ),
     // Apache
-    (r#"%h %l %u %t \"%r\" %>s %b %D"#, r#"{HEAD} 1500"#, 1.5),
-    (r#"%h %l %u %t "%r" %>s %b %T"#, r#"{HEAD} 2"#, 2_000.0),
-    (r#"%h %l %u %t "%r" %>s %b %{ms}T"#, r#"{HEAD} 250"#, 250.0),
-    ("common %T/%D", r#"{HEAD} 2/2126669"#, 2_126.669),
-    ("common %{s}T %D", r#"{HEAD} 0 12345"#, 12.345),
+    (r#"%h %l %u %t \"%r\" %>s %b %D"#, r"{HEAD} 1500", 1.5),
+    (r#"%h %l %u %t "%r" %>s %b %T"#, r"{HEAD} 2", 2_000.0),
+    (r#"%h %l %u %t "%r" %>s %b %{ms}T"#, r"{HEAD} 250", 250.0),
+    ("common %T/%D", r"{HEAD} 2/2126669", 2_126.669),
+    ("common %{s}T %D", r"{HEAD} 0 12345", 12.345),
     (
         r#"%{%d/%b/%Y:%H:%M:%S}t.%{msec_frac}t %{%z}t %h "%r" %>s %D"#,
         r#"31/Jan/2026:13:00:00.000 +0100 ::1 "GET /orders/1 HTTP/1.1" 200 1500"#,
@@ -81,29 +81,25 @@ const LINES: &[(&str, &str, f64)] = &[
     (r#"%{usec}t %h "%m %U%q %H" %s %D"#, r#"1769860800000000 ::1 "GET /orders/1?a=b c HTTP/1.1" 200 1500"#, 1.5),
     (
         r#"%v:%p %h %l %u %t "%r" %>s %O "%{Referer}i" "%{User-Agent}i" **%T/%D**"#,
-        r#"shop.example:443 {COMBINED} **0/250000**"#,
+        r"shop.example:443 {COMBINED} **0/250000**",
         250.0,
     ),
-    (r#"combinedio %D"#, r#"{COMBINED} 512 1024 250000"#, 250.0),
+    (r"combinedio %D", r"{COMBINED} 512 1024 250000", 250.0),
     (
         r#"LogFormat "%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\" %D" timed"#,
-        r#"{COMBINED} 250000"#,
+        r"{COMBINED} 250000",
         250.0,
     ),
     // Others
+    ("ingress-nginx", r"{COMBINED} 89 0.250 [default-web-8080] [] 10.0.0.5:8080 59 0.248 200 0123456789abcdef", 250.0),
     (
         "ingress-nginx",
-        r#"{COMBINED} 89 0.250 [default-web-8080] [] 10.0.0.5:8080 59 0.248 200 0123456789abcdef"#,
-        250.0,
-    ),
-    (
-        "ingress-nginx",
-        r#"{COMBINED} 348 0.301 [default-web-8080] [] 10.0.0.6:8080, 10.0.0.7:8080 61, 100 0.100, 0.201 504, 200 0123"#,
+        r"{COMBINED} 348 0.301 [default-web-8080] [] 10.0.0.6:8080, 10.0.0.7:8080 61, 100 0.100, 0.201 504, 200 0123",
         301.0,
     ),
     (
         "ingress-nginx-0.25",
-        r#"{COMBINED} 89 0.250 [default-web-8080] 10.0.0.5:8080 59 0.248 200 0123456789abcdef"#,
+        r"{COMBINED} 89 0.250 [default-web-8080] 10.0.0.5:8080 59 0.248 200 0123456789abcdef",
         250.0,
     ),
     ("traefik", r#"{COMBINED} 162 "web@docker" "http://10.0.0.3:80" 22ms"#, 22.0),
@@ -118,7 +114,7 @@ const LINES: &[(&str, &str, f64)] = &[
         25.0,
     ),
     (
-        r#"%START_TIME(%s.%3f)% %REQ(:METHOD)% %REQ(X-PATH?:PATH)% %PROTOCOL% %RESPONSE_CODE% %DURATION%\n"#,
+        r"%START_TIME(%s.%3f)% %REQ(:METHOD)% %REQ(X-PATH?:PATH)% %PROTOCOL% %RESPONSE_CODE% %DURATION%\n",
         "1769860800.000 GET /orders/1 HTTP/2 200 25",
         25.0,
     ),
@@ -224,7 +220,7 @@ fn formats_are_detected_where_they_are_certain() {
         (r#"{COMBINED} "0.250""#, None, r#"combined "$request_time""#),
         (r#"{COMBINED} "10.0.0.1" 0.250"#, None, r#"combined "$any" $request_time"#),
         (r#"{COMBINED} rt=0.250 urt="0.100, 0.2""#, None, r#"combined rt=$request_time urt="$any""#),
-        (r#"{COMBINED} request_time=0.250"#, None, "combined request_time=$request_time"),
+        (r"{COMBINED} request_time=0.250", None, "combined request_time=$request_time"),
         ("{HEAD} 2/2126669", None, "common $request_time_s/$request_time_us"),
         ("{COMBINED} 22ms", None, "combined $duration"),
         ("{COMBINED} 250", Some(TimeUnit::Milliseconds), "combined $request_time_ms"),

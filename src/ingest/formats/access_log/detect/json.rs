@@ -64,10 +64,7 @@ fn known_map(name: &str, objects: &[Members<'_>]) -> Option<String> {
     let map = known::json(name)?;
     match name {
         "caddy" => {
-            let value = match seconds_or_text(objects, "duration")? {
-                true => "duration:s",
-                false => "duration",
-            };
+            let value = if seconds_or_text(objects, "duration")? { "duration:s" } else { "duration" };
             Some(map.replace("ts:s", &moment(objects, "ts")?).replace("duration:s", value))
         }
         "traefik-json" => {
@@ -102,10 +99,7 @@ fn nginx(objects: &[Members<'_>]) -> Option<String> {
 fn moment(objects: &[Members<'_>], key: &str) -> Option<String> {
     let moment = text(value(objects, key)?)?;
     let is_number = moment.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    Some(match is_number {
-        true => format!("{key}:{}", unit_by_size(&moment)?.symbol()),
-        false => key.to_owned(),
-    })
+    Some(if is_number { format!("{key}:{}", unit_by_size(&moment)?.symbol()) } else { key.to_owned() })
 }
 
 /// True for numbers of seconds, which have a decimal point in one of the lines at least; false for texts with a unit. `None`

@@ -1,4 +1,4 @@
-//! Logs in the extended format of the W3C, which IIS and CloudFront write: a line names the fields of the lines behind it.
+//! Logs in the extended format of the W3C, which IIS and `CloudFront` write: a line names the fields of the lines behind it.
 
 use super::unclear::Unclear;
 use crate::ingest::formats::access_log::{
