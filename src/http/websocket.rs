@@ -82,6 +82,7 @@ async fn upgrade(state: HttpState, caller: Caller, parts: &mut Parts) -> Respons
         drop(permit);
     };
     // Log lines of the socket's operations carry the id of the request that opened it.
+    #[expect(clippy::disallowed_methods, reason = "a socket lives on after its handshake; its permit counts it")]
     tokio::spawn(served.instrument(Span::current()));
     response
 }

@@ -138,10 +138,10 @@ impl Scalar {
         ("ID", Self::Id),
     ];
 
-    /// The expected form, when the value has another one. A whole number that was written with a fraction or an exponent, as
-    /// JSON does not tell `1` from `1.0`, becomes an integer.
+    /// The expected form, when the value has another one. For an Int, a whole number that was written with a fraction or an
+    /// exponent becomes an integer: JSON does not tell `1` from `1.0`. An id is text, and its numbers are written as such.
     pub fn coerce(self, value: &mut Value) -> Option<&'static str> {
-        if let (Self::Int | Self::Id, Value::Number(number)) = (self, &*value)
+        if let (Self::Int, Value::Number(number)) = (self, &*value)
             && !number.is_i64()
             && let Some(whole) = whole_number(number)
         {
