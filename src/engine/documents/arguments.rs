@@ -188,7 +188,7 @@ impl<'a> ArgumentCheck<'a> {
         for (field, value) in given {
             let inner = format!("{path}.{field}");
             if let Some(known) = object.fields.iter().find(|known| known.name == field.as_str()) {
-                self.value(&known.wanted, known.default.is_some(), value, (&inner, pos), place)
+                self.value(&known.wanted, known.default.is_some(), value, (&inner, pos), place);
             } else {
                 let advice = self.types.advise_key(object, field);
                 self.refuse(&inner, pos, &format!("is no field of {name}{advice}"));
