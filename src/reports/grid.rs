@@ -1,7 +1,7 @@
 //! Buckets of time. Pure.
 //!
 //! In UTC, bounds are multiples of the length since 1970-01-01T00:00Z, so that a chart keeps its bounds as time passes. In
-//! another time zone they are the starts of days, or parts of days; see [`zoned`]. Buckets of whole weeks begin on Mondays,
+//! another time zone they are the starts of days, or parts of days; see `zoned`. Buckets of whole weeks begin on Mondays,
 //! as in ISO 8601.
 
 mod zoned;
