@@ -53,22 +53,9 @@ fn theirs(schema: &Valid<Schema>, text: &str, variables: &Map<String, Value>) ->
     let document = ExecutableDocument::parse_and_validate(schema, text, "request.graphql");
     let document = document.map_err(|invalid| summary(&invalid.errors))?;
     let operation = document.operations.get(None).map_err(|error| format!("{error:?}"))?;
-    let variables: JsonMap = serde_json::from_value(whole(Value::Object(variables.clone()))).unwrap();
+    let variables: JsonMap = serde_json::from_value(Value::Object(variables.clone())).unwrap();
     coerce_variable_values(schema, operation, &variables).map_err(|error| error.message().to_string())?;
     Ok(())
-}
-
-/// Numbers without a fraction as integers. JSON does not tell `1` from `1.0`, and apollo-compiler does.
-fn whole(value: Value) -> Value {
-    match value {
-        Value::Number(number) => match number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 1e15) {
-            Some(float) => serde_json::from_str(&format!("{float:.0}")).unwrap(),
-            None => Value::Number(number),
-        },
-        Value::Array(items) => items.into_iter().map(whole).collect(),
-        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, whole(value))).collect(),
-        other => other,
-    }
 }
 
 /// The first line of each error, without the excerpts of the document.
