@@ -51,7 +51,7 @@ pub enum Command {
     /// Fill the database with sample data
     Seed(Seed),
     /// Import metrics or the access log of a web server into a project
-    Import(Import),
+    Import(Box<Import>),
     /// Watch the slowest endpoints of a project
     Watch(Watch),
     /// Print the GraphQL schema, or compare it with a file

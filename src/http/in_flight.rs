@@ -186,6 +186,7 @@ impl Held {
     }
 
     /// Moves this much of the room, or all there is, to a holder of its own.
+    #[must_use = "the room is given back when the holder is dropped"]
     pub fn split(&self, bytes: usize) -> Self {
         let mut permit = self.permit();
         let part = permit.as_mut().and_then(|permit| permit.split(bytes.min(permit.num_permits())));

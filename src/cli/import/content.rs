@@ -1,8 +1,8 @@
 //! The format of a file, seen from its first bytes. The name of a file decides only where the content does not.
 
-use std::{borrow::Cow, path::Path};
+use std::{borrow::Cow, collections::HashMap, path::Path};
 
-use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use crate::{cli::arguments::ImportFormat, ingest::formats::is_log};
 
@@ -59,10 +59,11 @@ fn by_content(head: &[u8]) -> Option<ImportFormat> {
 
 /// True for a JSON object that is no metric.
 fn is_other_object(line: &[u8]) -> bool {
-    let members: Result<std::collections::HashMap<String, IgnoredAny>, _> = serde_json::from_slice(line);
+    let members: Result<HashMap<String, &RawValue>, _> = serde_json::from_slice(line);
     members.is_ok_and(|members| {
         let has = |key: &str| members.contains_key(key);
-        !members.is_empty() && !has("endpoint") && !(has("type") && has("value"))
+        let is_metric = has("endpoint") || has("type") && has("value");
+        !members.is_empty() && !is_metric
     })
 }
 

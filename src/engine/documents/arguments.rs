@@ -227,7 +227,9 @@ impl<'a> ArgumentCheck<'a> {
         // The library refuses a variable that is not declared.
         let Some((declared, declares_default)) = self.declared(name) else { return };
         let is_filled = declares_default || has_default;
-        if !fits(declared, wanted) && !(declared.nullable && is_filled && fits_base(&declared.base, &wanted.base)) {
+        let is_allowed =
+            fits(declared, wanted) || declared.nullable && is_filled && fits_base(&declared.base, &wanted.base);
+        if !is_allowed {
             let advice = format!("takes {wanted}, and the variable ${name} is declared as {declared}");
             self.refuse(path, pos, &advice);
         }

@@ -128,6 +128,7 @@ async fn idle() -> (Served, TempDir, u64) {
     (served, folder, idle)
 }
 
+#[expect(clippy::print_stdout, reason = "figures for whoever runs it with --nocapture")]
 async fn send(served: &Served, idle: u64, bomb: Bomb) {
     let Bomb { name, path, headers, body, answer } = bomb;
     let start = Instant::now();

@@ -33,7 +33,7 @@ fn head(kind: u8, bytes: usize) -> Vec<u8> {
     if bytes < 126 {
         head.push(0x80 | u8::try_from(bytes).unwrap());
     } else {
-        head.push(0x80 | 126);
+        head.push(0x80 | 0x7e);
         head.extend(u16::try_from(bytes).unwrap().to_be_bytes());
     }
     head.extend([0; 4]);

@@ -410,7 +410,7 @@ async fn code_after(server: &Server, bytes: &[u8]) -> u16 {
 #[tokio::test]
 async fn frames_that_break_the_protocol_close_with_its_codes() {
     let server = server("").await;
-    let too_long = [&[0x89, 0x80 | 126, 0, 126, 0, 0, 0, 0][..], &[b'x'; 126]].concat();
+    let too_long = [&[0x89, 0x80 | 0x7e, 0, 126, 0, 0, 0, 0][..], &[b'x'; 126]].concat();
     for (bytes, code, breach) in [
         (vec![0x81, 1, b'x'], 1002, "a frame without a mask"),
         (frame(0x81 | 0x40, b"{}"), 1002, "a reserved bit"),

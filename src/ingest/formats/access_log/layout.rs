@@ -138,12 +138,11 @@ impl Search<'_> {
         let (pieces, line) = (self.pieces, self.line);
         match pieces.get(piece) {
             None if at == line.len() => Readings::One([(0, 0); SLOTS]),
-            None => self.miss(piece, at),
             Some(Piece::Literal(text)) if line[at..].starts_with(text.as_str()) => {
                 self.from(piece + 1, at + text.len())
             }
-            Some(Piece::Literal(_)) => self.miss(piece, at),
             Some(Piece::Field(field)) => self.field(field, piece, at),
+            None | Some(Piece::Literal(_)) => self.miss(piece, at),
         }
     }
 

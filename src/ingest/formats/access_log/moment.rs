@@ -55,7 +55,7 @@ pub fn moment(parts: &[(&Form, &str)], offset: Option<UtcOffset>) -> Result<Time
         texts.join(" ").chars().take(64).collect::<String>()
     };
     let refuse = || FieldError::new("timestamp", format!("`{}` is not a time in this format", shown()));
-    let without_offset = || {
+    let without_offset = |NoOffset| {
         let message = format!("`{}` has no offset from UTC; say it, such as --utc-offset +02:00", shown());
         FieldError::new("timestamp", message)
     };
@@ -64,7 +64,7 @@ pub fn moment(parts: &[(&Form, &str)], offset: Option<UtcOffset>) -> Result<Time
     let mut found = None;
     for (form, text) in parts {
         match form {
-            Form::Text => found = Some(text_moment(text, offset).ok_or_else(refuse)?.ok_or_else(without_offset)?),
+            Form::Text => found = Some(text_moment(text, offset).ok_or_else(refuse)?.map_err(without_offset)?),
             Form::Epoch(unit) => found = Some(epoch(text, *unit).ok_or_else(refuse)?),
             Form::EpochBySize => {
                 found = Some(unit_by_size(text).and_then(|unit| epoch(text, unit)).ok_or_else(refuse)?);
@@ -75,20 +75,23 @@ pub fn moment(parts: &[(&Form, &str)], offset: Option<UtcOffset>) -> Result<Time
     }
     let whole = match found {
         Some(found) => found,
-        None => joined(&patterns, offset).ok_or_else(refuse)?.ok_or_else(without_offset)?,
+        None => joined(&patterns, offset).ok_or_else(refuse)?.map_err(without_offset)?,
     };
     Ok(whole.plus_micros(fraction))
 }
 
-/// The moment of one text. The inner `None` stands for a time without offset.
-fn text_moment(text: &str, offset: Option<UtcOffset>) -> Option<Option<Timestamp>> {
+/// A time names no offset from UTC, and there is no default.
+struct NoOffset;
+
+/// The moment of one text.
+fn text_moment(text: &str, offset: Option<UtcOffset>) -> Option<Result<Timestamp, NoOffset>> {
     if text.as_bytes().get(2) == Some(&b'/') {
         return parsed("%d/%b/%Y:%H:%M:%S%.f %z", text)
             .or_else(|| parsed("%d/%b/%Y:%H:%M:%S%.f", text))
             .map(|parts| stamp(&parts, offset));
     }
     if let Ok(moment) = text.parse() {
-        return Some(Some(moment));
+        return Some(Ok(moment));
     }
     ["%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%d %H:%M:%S%.f %z", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
         .into_iter()
@@ -97,7 +100,7 @@ fn text_moment(text: &str, offset: Option<UtcOffset>) -> Option<Option<Timestamp
 }
 
 /// The moment of texts that together have the patterns.
-fn joined(patterns: &[(&str, &str)], offset: Option<UtcOffset>) -> Option<Option<Timestamp>> {
+fn joined(patterns: &[(&str, &str)], offset: Option<UtcOffset>) -> Option<Result<Timestamp, NoOffset>> {
     let join = |part: fn(&(&str, &str)) -> String| patterns.iter().map(part).collect::<Vec<_>>().join(" ");
     let parts = parsed(&join(|(pattern, _)| (*pattern).to_owned()), &join(|(_, text)| (*text).to_owned()))?;
     Some(stamp(&parts, offset))
@@ -107,12 +110,10 @@ fn parsed(pattern: &str, text: &str) -> Option<BrokenDownTime> {
     strtime::parse(pattern, text).ok()
 }
 
-fn stamp(parts: &BrokenDownTime, offset: Option<UtcOffset>) -> Option<Timestamp> {
-    let moment = match parts.to_timestamp() {
-        Ok(moment) => moment,
-        Err(_) => offset?.0.to_timestamp(parts.to_datetime().ok()?).ok()?,
-    };
-    Some(Timestamp::from_micros(moment.as_microsecond()))
+fn stamp(parts: &BrokenDownTime, offset: Option<UtcOffset>) -> Result<Timestamp, NoOffset> {
+    let by_default = || offset?.0.to_timestamp(parts.to_datetime().ok()?).ok();
+    let moment = parts.to_timestamp().ok().or_else(by_default).ok_or(NoOffset)?;
+    Ok(Timestamp::from_micros(moment.as_microsecond()))
 }
 
 /// A moment as a number since 1970.
