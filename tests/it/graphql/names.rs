@@ -7,7 +7,7 @@ use crate::{
     on_both_databases,
 };
 
-/// What was typed, its variables, and what the answer must contain.
+/// A document with a wrong name, its variables, and texts of the answer.
 type Typed<'a> = (&'a str, Value, &'a [&'a str]);
 
 async fn told(server: &Server, typed: &[Typed<'_>]) {

@@ -1,4 +1,4 @@
-//! What programs send by habit: headers of old libraries, empty names, compressed bodies, byte order marks, slashes at the
+//! Habits of programs that send requests: headers of old libraries, empty names, compressed bodies, byte order marks, slashes at the
 //! end of an address, and names of headers in one case only.
 
 use perfgraph::clock::Clock;

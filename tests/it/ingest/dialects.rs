@@ -106,7 +106,7 @@ on_both_databases! {
     }
 }
 
-/// What became of a time at each door: the microseconds of the stored row, or the reason why it is refused.
+/// The result of a time at each door: the microseconds of the stored row, or the reason why it is refused.
 async fn sent(server: &Server, world: &World, timestamp: &Value) -> [Result<i64, String>; 3] {
     let text = timestamp.as_str().map_or_else(|| timestamp.to_string(), str::to_owned);
     let csv = format!("type,value,endpoint,timestamp\nCUSTOM,1,a,{text}\n");

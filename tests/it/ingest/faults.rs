@@ -15,7 +15,7 @@ use crate::{
     on_both_databases,
 };
 
-/// What JSON, CSV and GraphQL can say of numbers and times, and what becomes of each row.
+/// Numbers and times as JSON, CSV and GraphQL can write them, and the stored value of each, if any.
 const VALUES: [(&str, Option<f64>); 9] = [
     ("0", Some(0.0)),
     ("-0.0", Some(0.0)),

@@ -143,7 +143,7 @@ async fn well_again(
     first.unwrap()
 }
 
-/// What was acknowledged is stored, and each key once.
+/// Checks that everything acknowledged is stored, and each key once.
 async fn assert_nothing_lost(server: &Server, project: &str, keys: &[String], acknowledged: &[String]) {
     for key in acknowledged {
         let again = ingest(server, project, key).await.data()["ingestMetrics"].take();

@@ -5,7 +5,7 @@
 pub struct Unclear {
     /// The reason, with what was seen.
     pub seen: String,
-    /// What is meant, and the options of the command line that say so.
+    /// Possible meanings, each with the options of the command line that choose it.
     pub choices: Vec<(String, String)>,
 }
 
