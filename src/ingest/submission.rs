@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Key, MetricType, ProjectId, StreamCursor, Timestamp};
+use crate::model::{Key, Measurement, MetricType, ProjectId, StreamCursor, Timestamp};
 
 /// One call: rows for one project.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +48,21 @@ pub struct Candidate {
     pub name: Option<String>,
     /// The version of the software that was running. Empty means none.
     pub release: Option<String>,
+}
+
+impl From<Measurement> for Candidate {
+    fn from(measurement: Measurement) -> Self {
+        let Measurement { kind, value, endpoint, status, timestamp, name, release } = measurement;
+        Self {
+            kind,
+            value,
+            endpoint,
+            status: Some(i32::from(status)),
+            timestamp: Some(timestamp),
+            name: Some(name),
+            release: Some(release),
+        }
+    }
 }
 
 /// The answer to a submission, sent after COMMIT.
