@@ -3,6 +3,7 @@
 mod accept;
 mod batch;
 mod explain;
+pub mod page;
 mod reply;
 
 use axum::{

@@ -65,8 +65,8 @@ pub struct IngestMetricsInput {
     pub idempotency_key: Option<String>,
     /// The rule for the valid measurements of the call if others are rejected: `PARTIAL` stores them, `ATOMIC` stores
     /// nothing. Defaults to `PARTIAL`.
-    #[graphql(default_with = "IngestMode::Partial")]
-    pub mode: IngestMode,
+    #[graphql(default_with = "Some(IngestMode::Partial)")]
+    pub mode: Option<IngestMode>,
 }
 
 /// A measurement that was not recorded.

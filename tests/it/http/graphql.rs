@@ -208,6 +208,14 @@ on_both_databases! {
         let page = send(server.request(Method::GET, "/graphql").header("accept", "text/html,*/*")).await;
         assert_eq!((page.status.as_u16(), page.header("content-type")), (200, "text/html; charset=utf-8"));
         assert!(page.header("content-security-policy").contains("default-src 'self'"));
+        // A link to an operation opens the page in a browser; programs get the answer.
+        let link = "/graphql?query=%7Bviewer%7Brole%7D%7D";
+        let by = |accept: &'static str| server.request(Method::GET, link).header("accept", accept);
+        let page = send(by("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")).await;
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+        for program in ["*/*", "application/json", "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"] {
+            assert_eq!(send(by(program)).await.json()["data"]["viewer"]["role"], "OWNER", "{program}");
+        }
         let reply = server.get("/assets/absent.js").await;
         assert_eq!(reply.status, StatusCode::NOT_FOUND);
         let reply = server.get("/assets/../Cargo.toml").await;
