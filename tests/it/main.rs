@@ -136,3 +136,8 @@ mod releases {
 
 /// Statistics, series, groups and rankings of measurements.
 mod reports;
+
+/// Sample data.
+mod seed {
+    mod sample_data;
+}

@@ -34,7 +34,15 @@ impl MetricMutation {
         #[graphql(desc = "The project, its measurements and their treatment.")] input: IngestMetricsInput,
     ) -> Result<IngestMetricsPayload> {
         let candidates = candidates(input.metrics)?;
-        match ingest(context, &input.project_id, candidates, input.idempotency_key, input.mode.unwrap_or(IngestMode::Partial)).await {
+        match ingest(
+            context,
+            &input.project_id,
+            candidates,
+            input.idempotency_key,
+            input.mode.unwrap_or(IngestMode::Partial),
+        )
+        .await
+        {
             Ok(receipt) => Ok(IngestMetricsPayload::of(receipt, &request(context)?.services.cursors)),
             Err(fault) => {
                 let about = field(&fault);
