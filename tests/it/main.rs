@@ -130,6 +130,7 @@ mod operations {
 /// Releases: markers, tags of measurements, and comparisons.
 mod releases {
     mod comparisons;
+    mod dense_comparisons;
     mod markers;
     mod tags;
 }
