@@ -18,4 +18,5 @@ pub mod live;
 pub mod model;
 pub mod random;
 pub mod reports;
+pub mod sample;
 pub mod seed;

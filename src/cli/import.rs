@@ -19,7 +19,7 @@ use crate::{
     auth,
     clock::Clock,
     config::{self, Config},
-    db::{Instance, StatementLog},
+    db::{Instance, StatementLog, instance::require_file},
     directory::{OrganizationFields, ProjectFields, organization, project},
     error::Error,
     graphql::node::NodeId,
@@ -67,6 +67,7 @@ pub async fn run(config: &Config, command: &Import) -> Result<(), Failure> {
         return run.validate(&settings, now).await;
     }
     let name = command.project.as_deref().unwrap_or_default();
+    require_file(&config.database)?;
     let instance = Instance::claim(&config.database, config.server.node)?;
     let core = Core::open_with(config, Clock::system(), instance, &settings).await?;
     let imported = async { run.store(&core, find(&core, name).await?, config.ingest.part_rows, days).await }.await;

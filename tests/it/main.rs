@@ -17,6 +17,7 @@ mod tidy;
 mod cli {
     mod commands;
     pub mod import;
+    mod migrate;
     mod watch;
 }
 
@@ -118,6 +119,8 @@ mod operations {
     mod broken_connections;
     pub mod crash;
     mod damaged_files;
+    mod first_start;
+    mod idle_files;
     mod instances;
     mod lifecycle;
     mod outages;

@@ -85,6 +85,7 @@ const ROOMS: &[Room] = &[
     Room { name: "db", may_import: &["entity", "model", "error", "clock", "config"] },
     Room { name: "entity", may_import: &["model"] },
     // Ground: no framework, no database.
+    Room { name: "sample", may_import: &["model", "error"] },
     Room { name: "config", may_import: &["model", "error"] },
     Room { name: "clock", may_import: &["model"] },
     Room { name: "random", may_import: &[] },
