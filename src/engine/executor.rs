@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use async_graphql::{Response, ServerError, Value};
+use async_graphql::{Positioned, Response, ServerError, Value, parser::types::Selection};
 use futures_util::{StreamExt, stream::BoxStream};
 use tokio_util::task::TaskTracker;
 
@@ -188,17 +188,17 @@ impl Engine {
         let document = &operation.document;
         let operation_name = operation.operation_name.as_deref();
         let definition = document.operation(operation_name).map(|(_, definition)| definition);
-        let roots = definition.map_or_else(Vec::new, |definition| watch::root_fields(document.parsed(), definition));
-        let [root] = roots.as_slice() else {
+        let roots = definition.map_or(&[][..], |definition| &definition.selection_set.node.items);
+        let [Positioned { node: Selection::Field(root), .. }] = roots else {
             let error = ServerError::new("A subscription must have exactly one root field.", None);
             return OperationStream::refused(error::refuse_as(error, Code::GraphqlValidationFailed));
         };
-        let known = self.0.types.field(self.0.types.root(operation.kind), &root.name.node);
+        let known = self.0.types.field(self.0.types.root(operation.kind), &root.node.name.node);
         let resumption = known.and_then(|field| field.declarations.resumption.as_ref());
         let (key, after) = SubscriptionKey::of(
             document.canonical(),
             operation_name,
-            (root, resumption),
+            (&root.node, resumption),
             &operation.variables,
             viewer.scope(),
         );

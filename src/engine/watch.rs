@@ -18,6 +18,6 @@ mod subscriber;
 pub use event::{EncodedResponse, Event, EventSpan};
 pub use execution::{Execution, Overflow, Segment, StreamKind};
 pub use hub::{Hub, Replay, Settings};
-pub use key::{SubscriptionKey, root_fields};
+pub use key::SubscriptionKey;
 pub use shared::{SharedReceiver, StreamPosition, Subscription};
 pub use subscriber::Subscriber;

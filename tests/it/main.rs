@@ -78,6 +78,7 @@ mod http {
     mod middleware;
     mod request_bodies;
     mod response_streams;
+    mod root_fragments;
     mod unfinished_messages;
     mod websocket;
     mod websocket_clients;

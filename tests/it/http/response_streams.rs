@@ -14,32 +14,34 @@ use crate::{
     on_both_databases,
 };
 
-const EVENTS: &str = "text/event-stream";
+pub const EVENTS: &str = "text/event-stream";
 /// As Apollo Client sends it.
 const PARTS: &str = "multipart/mixed;boundary=\"graphql\";subscriptionSpec=\"1.0\",application/json";
+/// As a client that reads nothing else.
+pub const PARTS_ALONE: &str = "multipart/mixed;boundary=\"graphql\";subscriptionSpec=\"1.0\"";
 const STREAM: &str = "subscription ($filter: StreamFilter!, $after: StreamCursor) {
     metricStream(filter: $filter, after: $after, maxDelay: \"PT0.001S\") { cursor metrics { value } }
 }";
 
 /// A response that is read as it comes.
-struct Reader {
+pub struct Reader {
     response: Response,
     text: String,
 }
 
 impl Reader {
-    async fn open(request: RequestBuilder) -> Self {
+    pub async fn open(request: RequestBuilder) -> Self {
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200);
         Self { response, text: String::new() }
     }
 
-    fn header(&self, name: &str) -> &str {
+    pub fn header(&self, name: &str) -> &str {
         self.response.headers().get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The text up to `end`, which is taken away; nothing when the body ends before.
-    async fn until(&mut self, end: &str) -> Option<String> {
+    pub async fn until(&mut self, end: &str) -> Option<String> {
         loop {
             if let Some((before, after)) = self.text.split_once(end) {
                 let (before, after) = (before.to_owned(), after.to_owned());
@@ -55,7 +57,7 @@ impl Reader {
     }
 
     /// The next server-sent event that is no comment: its name and data.
-    async fn event(&mut self) -> Option<(String, Value)> {
+    pub async fn event(&mut self) -> Option<(String, Value)> {
         loop {
             let block = self.until("\n\n").await?;
             if block.starts_with(':') {
@@ -72,7 +74,7 @@ impl Reader {
     }
 
     /// The next part that is no heartbeat.
-    async fn part(&mut self) -> Option<Value> {
+    pub async fn part(&mut self) -> Option<Value> {
         loop {
             let block = self.until("\r\n--graphql").await?;
             if block.is_empty() {
@@ -89,7 +91,7 @@ impl Reader {
     }
 
     /// What is left when the body has ended.
-    async fn rest(mut self) -> String {
+    pub async fn rest(mut self) -> String {
         assert_eq!(self.until("\u{0}").await, None);
         self.text
     }
@@ -100,7 +102,7 @@ fn is_sign_of_life(payload: &Value) -> bool {
     payload["data"]["metricStream"]["metrics"].as_array().is_some_and(Vec::is_empty)
 }
 
-fn posted(server: &Server, accept: &str, query: &str, variables: &Value) -> RequestBuilder {
+pub fn posted(server: &Server, accept: &str, query: &str, variables: &Value) -> RequestBuilder {
     let request = server.request(Method::POST, "/graphql").header("accept", accept);
     request.json(&json!({ "query": query, "variables": variables }))
 }
@@ -111,14 +113,14 @@ async fn server(settings: &str) -> Server {
 }
 
 /// Commits one number and answers the cursor behind it.
-async fn commit(server: &Server, world: &World, value: u32) -> String {
+pub async fn commit(server: &Server, world: &World, value: u32) -> String {
     let mut metrics = builders::metrics(server.app.core().clock.now(), 1);
     metrics[0].value = f64::from(value);
     let core = server.app.core();
     core.cursors.receipt(builders::ingest(core, world.projects[0].key, metrics).await.unwrap())
 }
 
-fn variables(world: &World, after: &str) -> Value {
+pub fn variables(world: &World, after: &str) -> Value {
     json!({ "filter": { "projectIds": [world.id("project", 1)] }, "after": after })
 }
 
@@ -210,8 +212,7 @@ async fn queries_and_mutations_are_one_event_and_the_end() {
     // Where a single answer is as welcome, a query is one.
     let plain = send(posted(&server, PARTS, query, &Value::Null)).await;
     assert_eq!(plain.header("content-type"), "application/json; charset=utf-8");
-    let only_parts = PARTS.trim_end_matches(",application/json");
-    let mut reader = Reader::open(posted(&server, only_parts, query, &Value::Null)).await;
+    let mut reader = Reader::open(posted(&server, PARTS_ALONE, query, &Value::Null)).await;
     assert_eq!(reader.part().await.unwrap(), json!({ "payload": { "data": { "viewer": { "role": "OWNER" } } } }));
     assert_eq!(reader.rest().await, "--\r\n");
 }
@@ -232,8 +233,7 @@ async fn errors_at_the_start_are_sent_inside_the_stream() {
         assert_eq!(reader.event().await, Some(("complete".to_owned(), Value::Null)));
         assert_eq!(reader.rest().await, "");
 
-        let only_parts = PARTS.trim_end_matches(",application/json");
-        let mut reader = Reader::open(posted(&server, only_parts, query, &Value::Null)).await;
+        let mut reader = Reader::open(posted(&server, PARTS_ALONE, query, &Value::Null)).await;
         let part = reader.part().await.unwrap();
         assert_eq!(part["payload"]["errors"][0]["extensions"]["code"], code, "{part}");
         assert_eq!(reader.rest().await, "--\r\n");
