@@ -73,6 +73,7 @@ mod http {
     mod byte_limits;
     mod client_habits;
     mod connections;
+    mod event_ids;
     mod graphql;
     mod memory_bombs;
     mod middleware;
