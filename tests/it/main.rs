@@ -74,11 +74,13 @@ mod http {
     mod byte_limits;
     mod client_habits;
     mod connections;
+    mod event_ids;
     mod graphql;
     mod memory_bombs;
     mod middleware;
     mod request_bodies;
     mod response_streams;
+    mod root_fragments;
     mod unfinished_messages;
     mod websocket;
     mod websocket_clients;

@@ -52,7 +52,8 @@ impl Watcher {
     }
 
     async fn try_open(&self, scope: &Scope, filter: ChangeFilter, after: Option<i64>) -> Result<Events> {
-        Ok(Box::pin(changes::watch(scope, self.database.clone(), &self.signal, filter, after).await?))
+        let (_, events) = changes::watch(scope, self.database.clone(), &self.signal, filter, after).await?;
+        Ok(Box::pin(events))
     }
 
     async fn open(&self, organization: OrganizationId, after: Option<i64>) -> Events {

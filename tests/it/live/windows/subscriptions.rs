@@ -24,8 +24,9 @@ pub fn subscribe(server: &Server, query: &str, variables: &Value) -> Pushes {
     let request: Request = serde_json::from_value(request).unwrap();
     let operation = server.app.engine().subscribe(auth::development_viewer(), request);
     // Through text, as an answer of a query comes: numbers are read in the same way then.
-    Box::pin(operation.events.map(|event| match event {
-        Event::Response(frame) => serde_json::from_str(&frame.payload).unwrap(),
+    Box::pin(operation.events.filter_map(async |event| match event {
+        Event::Response(frame) => Some(serde_json::from_str(&frame.payload).unwrap()),
+        Event::Opened(_) => None,
         Event::Lagged(_) => panic!("nobody is slow here"),
     }))
 }
