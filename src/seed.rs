@@ -232,7 +232,7 @@ async fn make_organization<'a>(
             status: ProjectStatus::Active,
             members: distinct(team)
                 .into_iter()
-                .map(|(employee, role)| team::NewMember { employee: Some(Key::new(id, employee)), role })
+                .map(|(employee, role)| team::NewMember { employee: Key::new(id, employee), role })
                 .collect(),
         };
         let key = project::create(&scope, &db, id, new, now).await?;

@@ -62,6 +62,7 @@ mod graphql {
     mod empty_lists;
     mod error_texts;
     mod figures;
+    mod malformed_ids;
     mod names;
     pub mod schema;
     pub mod statement_counts;

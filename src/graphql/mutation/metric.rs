@@ -83,7 +83,7 @@ async fn ingest(
     mode: IngestMode,
 ) -> Result<Receipt> {
     let request = request(context)?;
-    let project = NodeId::project(project).ok_or_else(|| Error::not_found("project"))?;
+    let project = NodeId::project(project).map_err(|error| error.in_change("projectId"))?;
     let source = SOURCE.to_owned();
     let submission = Submission { project, candidates, idempotency_key, source, mode: mode.into() };
     request.services.ingest.submit(request.scope(), submission, &request.log).await

@@ -123,7 +123,7 @@ impl World {
         for number in 1..=count {
             let name = format!("Project {number:03}");
             let member = |place: usize| team::NewMember {
-                employee: Some(people[(number - 1 + place) % people.len()].key),
+                employee: people[(number - 1 + place) % people.len()].key,
                 role: if place == 0 { "Lead" } else { "Member" }.to_owned(),
             };
             let new = project::NewProject {

@@ -144,7 +144,8 @@ on_both_databases! {
             (&first, &second, "MAX", "BAD_USER_INPUT", "statistic"),
             (&first, &future, "P95", "BAD_USER_INPUT", "candidateId"),
             (&first, &foreign, "P95", "NOT_FOUND", "release"),
-            (&json!("x"), &second, "P95", "NOT_FOUND", "baseline"),
+            (&json!("x"), &second, "P95", "BAD_USER_INPUT", "baselineId"),
+            (&json!("UmVsZWFzZTo3Nzo3Nw"), &second, "P95", "NOT_FOUND", "baselineId"),
         ] {
             let variables = json!({
                 "project": project, "baseline": baseline, "candidate": candidate, "statistic": statistic,
