@@ -378,6 +378,7 @@ fn one(series: &Series<'_>, micros: i64, random: &mut StdRng) -> Result<Candidat
         timestamp: Some(timestamp),
         name: None,
         release: None,
+        labels: Vec::new(),
     })
 }
 

@@ -92,6 +92,7 @@ mod ingest {
     mod doubles;
     mod faults;
     pub mod http_api;
+    mod labels;
     mod late_rows;
     mod spellings;
 }

@@ -14,6 +14,7 @@ use crate::{
         },
     },
     ingest::{Candidate, Receipt, Submission},
+    model::Label,
 };
 
 /// The source that the ledger records for measurements from GraphQL.
@@ -70,6 +71,7 @@ fn candidates(metrics: Vec<MetricInput>) -> Result<Vec<Candidate>> {
             timestamp: metric.timestamp.map(|timestamp| timestamp.0),
             name: metric.name,
             release: spelling::either(format_args!("metrics.{index}."), new, old)?,
+            labels: metric.labels.unwrap_or_default().into_iter().map(Label::from).collect(),
         })
     };
     metrics.into_iter().enumerate().map(candidate).collect()

@@ -189,6 +189,7 @@ pub fn metrics(now: Timestamp, count: usize) -> Vec<Candidate> {
             timestamp: Some(now.plus_micros(-i64::from(number + 1) * MINUTE_MICROS)),
             name: None,
             release: None,
+            labels: Vec::new(),
         }
     };
     (0..count).map(one).collect()

@@ -51,6 +51,7 @@ async fn measured(server: &Server, world: &World) {
                 timestamp: Some(NOW.plus_micros(-minute * MINUTE_MICROS + rng.random_range(0..MINUTE_MICROS))),
                 name: None,
                 release: None,
+                labels: Vec::new(),
             }));
         }
     }
