@@ -63,6 +63,7 @@ mod graphql {
     mod empty_lists;
     mod error_texts;
     mod figures;
+    mod malformed_ids;
     mod names;
     pub mod schema;
     pub mod statement_counts;
@@ -94,6 +95,7 @@ mod ingest {
     mod doubles;
     mod faults;
     pub mod http_api;
+    mod labels;
     mod late_rows;
     mod spellings;
 }

@@ -75,7 +75,7 @@ impl EntityChangedSubscription {
 }
 
 fn decoded(field: &str, id: &ID) -> Result<OrganizationId> {
-    NodeId::organization(id).ok_or_else(|| named::not_found("organization", id, field))
+    NodeId::organization(id).map_err(|error| error.in_field(field))
 }
 
 async fn watch(

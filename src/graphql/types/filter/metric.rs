@@ -137,13 +137,12 @@ impl TimeRangeInput {
 }
 
 async fn while_it_ran(request: &RequestContext, id: &ID) -> Result<TimeRange> {
-    let run = match NodeId::release(id) {
-        Some(key) => request.loaders().release_run.load(key).await?,
-        None => None,
-    };
-    let run = run.ok_or_else(|| named::not_found("release", id, "filter.time.releaseId"))?;
+    let field = "filter.time.releaseId";
+    let key = NodeId::release(id).map_err(|error| error.in_field(field))?;
+    let run = request.loaders().release_run.load(key).await?;
+    let run = run.ok_or_else(|| named::not_found("release", id, field))?;
     let never = "did not run: it is yet to be deployed, or the next one was deployed in the same moment";
-    run.window.ok_or_else(|| Error::input("filter.time.releaseId", never))
+    run.window.ok_or_else(|| Error::input(field, never))
 }
 
 /// The question of a filter; without a filter, all measurements of the last 24 hours.
@@ -205,8 +204,8 @@ async fn named_projects(
     // Before each id is decoded and looked up.
     reports::check_alternatives("projectIds", project_ids.as_ref().map_or(0, Vec::len))?;
     let mut named = NamedObjects::default();
-    let organization = organization_id.and_then(|id| named.organization("filter.organizationId", &id));
-    let keys = project_ids.map(|ids| named.projects("filter.projectIds", &ids));
+    let organization = organization_id.map(|id| named.organization("filter.organizationId", &id)).transpose()?;
+    let keys = project_ids.map(|ids| named.projects("filter.projectIds", &ids)).transpose()?;
     named.require(request).await?;
     match (keys, organization) {
         (None, None) => Ok(Projects::All),
@@ -220,13 +219,9 @@ async fn named_projects(
 
 /// Narrows a question to the version and the project of a release.
 async fn of_release(request: &RequestContext, question: Question, id: &ID) -> Result<Question> {
-    let release = match NodeId::release(id) {
-        Some(id) => {
-            let fields = ReleaseFields::PROJECT | ReleaseFields::VERSION;
-            request.loaders().release.load(AskedRow { id, fields }).await?
-        }
-        None => None,
-    };
+    let key = NodeId::release(id).map_err(|error| error.in_field("filter.releaseId"))?;
+    let fields = ReleaseFields::PROJECT | ReleaseFields::VERSION;
+    let release = request.loaders().release.load(AskedRow { id: key, fields }).await?;
     let release = release.ok_or_else(|| named::not_found("release", id, "filter.releaseId"))?;
     Ok(Question { release: Some((release.project()?, release.version()?.clone())), ..question })
 }
@@ -234,7 +229,7 @@ async fn of_release(request: &RequestContext, question: Question, id: &ID) -> Re
 /// The filter of a stream, and the objects that it names, which the stream requires to exist. A stream that can never push anything is a mistake of the caller.
 ///
 /// # Errors
-/// [`Error::Input`] naming a list that is empty, [`Error::NotFound`] naming the id that is none.
+/// [`Error::Input`] naming a list that is empty, or a text that is no id of its type.
 pub fn stream(filter: StreamFilter) -> Result<(live::Filter, NamedObjects)> {
     let lists = [
         ("filter.projectIds", filter.project_ids.as_ref().map(Vec::len)),
@@ -245,9 +240,8 @@ pub fn stream(filter: StreamFilter) -> Result<(live::Filter, NamedObjects)> {
         return Err(matches_nothing(field));
     }
     let mut named = NamedObjects::default();
-    let projects = named.projects("filter.projectIds", &filter.project_ids.unwrap_or_default());
-    let organization = filter.organization_id.and_then(|id| named.organization("filter.organizationId", &id));
-    named.decoded()?;
+    let projects = named.projects("filter.projectIds", &filter.project_ids.unwrap_or_default())?;
+    let organization = filter.organization_id.map(|id| named.organization("filter.organizationId", &id)).transpose()?;
     let kinds = kinds(filter.types);
     let filter = live::Filter {
         projects,
