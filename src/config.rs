@@ -47,7 +47,7 @@ pub use log::{Log, LogFormat};
 pub use origin::Origin;
 pub use retention::Retention;
 pub use self_monitoring::SelfMonitoring;
-pub use server::Server;
+pub use server::{Demo, Server};
 pub use source::Overrides;
 
 use section::{Key, Section};
@@ -116,6 +116,16 @@ impl Config {
     #[must_use]
     pub fn default_toml() -> String {
         file::commented(&Self::default())
+    }
+
+    /// True if the server fills an empty database with sample data, and sends demo traffic to sample projects.
+    #[must_use]
+    pub fn is_demo(&self) -> bool {
+        match self.server.demo {
+            Demo::Auto => self.database.url == Database::default().url,
+            Demo::On => true,
+            Demo::Off => false,
+        }
     }
 
     /// All invalid or contradictory settings, each with advice.

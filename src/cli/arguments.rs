@@ -32,11 +32,11 @@ impl Arguments {
     /// The settings given as flags.
     #[must_use]
     pub fn overrides(&self) -> Overrides {
-        let listen = match &self.command {
-            Some(Command::Serve(serve)) => serve.listen.clone(),
-            _ => None,
+        let (listen, demo) = match &self.command {
+            Some(Command::Serve(serve)) => (serve.listen.clone(), serve.demo()),
+            _ => (None, None),
         };
-        Overrides { listen, database_url: self.database_url.clone() }
+        Overrides { listen, database_url: self.database_url.clone(), demo }
     }
 }
 
@@ -68,6 +68,21 @@ pub struct Serve {
     /// Address and port to listen on [default: 127.0.0.1:8000]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<String>,
+
+    /// Fill the database with sample data if it holds none, and send demo traffic to the sample projects [default: only in
+    /// perfgraph.sqlite, the default database]
+    #[arg(long, conflicts_with = "no_demo")]
+    pub demo: bool,
+
+    /// Add no sample data, and send no demo traffic
+    #[arg(long)]
+    pub no_demo: bool,
+}
+
+impl Serve {
+    fn demo(&self) -> Option<bool> {
+        (self.demo || self.no_demo).then_some(self.demo)
+    }
 }
 
 /// Applies, reverts or lists migrations of the database schema.
@@ -79,13 +94,17 @@ pub enum Migrate {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         steps: Option<u32>,
     },
-    /// Revert the latest migrations. Data in tables and columns that they added is lost
+    /// Revert the latest migrations, after a question. Data in tables and columns that they added is lost
     Down {
         /// Number of migrations to revert
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         steps: u32,
+
+        /// Revert without a question, as scripts must
+        #[arg(long)]
+        yes: bool,
     },
-    /// List all migrations as applied or missing
+    /// List all migrations as applied or missing. Creates nothing
     Status,
 }
 
@@ -300,7 +319,10 @@ mod tests {
     #[test]
     fn commands_have_the_documented_defaults() {
         let command = |line| parse(line).unwrap().command;
-        assert!(matches!(command("perfgraph migrate down"), Some(Command::Migrate(Migrate::Down { steps: 1 }))));
+        assert!(matches!(
+            command("perfgraph migrate down"),
+            Some(Command::Migrate(Migrate::Down { steps: 1, yes: false }))
+        ));
         assert!(matches!(command("perfgraph migrate up"), Some(Command::Migrate(Migrate::Up { steps: None }))));
         assert!(matches!(command("perfgraph config print"), Some(Command::Config(_))));
         let Some(Command::Schema(Schema::Check { file })) = command("perfgraph schema check") else { panic!() };

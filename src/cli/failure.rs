@@ -20,6 +20,9 @@ pub enum Failure {
     /// A part of the server failed.
     #[error("{}", explain(.0))]
     Part(#[from] error::Error),
+    /// An argument is missing.
+    #[error("{0}")]
+    Usage(String),
     /// Input data is invalid or differs from what is expected.
     #[error("{0}")]
     Data(String),
@@ -44,6 +47,7 @@ impl Failure {
         match self {
             // Input that a part refuses at startup comes from the configuration.
             Self::Config(_) | Self::Part(error::Error::Input { .. }) => ConfigError::EXIT_CODE,
+            Self::Usage(_) => 2,
             Self::Data(_) => 65,
             Self::Part(error::Error::Unavailable { source: Some(cause), .. }) if is_damage(cause) => 65,
             Self::Part(error::Error::Unavailable { .. }) | Self::Unavailable(_) => 69,

@@ -1,7 +1,8 @@
-//! Sample data for the first start with an empty SQLite file, so that a new user sees data. A PostgreSQL database, or an
-//! SQLite file with any content, is left unchanged.
+//! Sample data for the first start, so that a new user sees data: in the default SQLite file, and with `--demo` in any
+//! database that holds no data. A database that was named and mistyped is not filled, and one with data of others is left
+//! unchanged.
 //!
-//! The file is filled under a temporary name and renamed when it is complete, so an interrupted start leaves no partial data.
+//! A new file is filled under a temporary name and renamed when it is complete, so an interrupted start leaves no partial data.
 
 use std::{
     fs, io,
@@ -13,11 +14,11 @@ use crate::{
     app::Core,
     auth,
     clock::Clock,
-    config::Config,
+    config::{Config, Demo},
     db::{
         StatementLog,
         file::beside::beside,
-        instance::{Instance, SAMPLE_NODE, sqlite_file},
+        instance::{Instance, SAMPLE_NODE, require_file, sqlite_file},
     },
     directory::{self, Organization},
     error::Error,
@@ -33,16 +34,65 @@ const UNFINISHED: &str = ".filling";
 /// Suffixes of the files that SQLite and the migrations create beside a database.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", ".migrate.lock"];
 
-/// Creates and fills the SQLite file if it does not exist or is empty.
-pub async fn fill_if_empty(config: &Config) -> Result<(), Failure> {
-    // An operator who applies migrations manually also creates the file manually.
-    let wanted = sqlite_file(config.database.url.reveal())?.filter(|_| config.database.migrate_on_start);
-    let Some(file) = wanted else { return Ok(()) };
-    if file.exists() && !is_empty(config).await? {
+/// Fills an empty database with sample data if the configuration says so.
+///
+/// A file without any organization is filled under its temporary name. A database that holds the server's own metrics, or
+/// one on PostgreSQL, is filled in place, and only on demand (`--demo`): there an interrupted start leaves what it had
+/// written.
+pub async fn prepare(config: &Config) -> Result<(), Failure> {
+    let file = sqlite_file(config.database.url.reveal())?;
+    if !config.database.migrate_on_start {
+        // An operator who applies migrations manually also creates and fills the database manually.
+        return Ok(require_file(&config.database)?);
+    }
+    if let Some(file) = file.as_deref().filter(|file| fs::metadata(file).map_or(true, |found| found.len() == 0)) {
+        if config.is_demo() {
+            return fill_new_file(config, file).await;
+        }
+        tracing::warn!(
+            file = %file.display(),
+            "the database did not exist and is created, without data. If the name is right, `perfgraph serve --demo` or \
+             `perfgraph seed` adds sample data"
+        );
         return Ok(());
     }
-    tracing::info!("the database is empty; filling it with sample data");
-    let unfinished = beside(&file, UNFINISHED);
+    if !config.is_demo() {
+        return Ok(());
+    }
+    match (file, organizations(config).await?) {
+        (Some(file), Organizations::None) => fill_new_file(config, &file).await,
+        (None, Organizations::None) | (_, Organizations::Own) if config.server.demo == Demo::On => fill(config).await,
+        _ => Ok(()),
+    }
+}
+
+/// The organizations in a database.
+enum Organizations {
+    None,
+    /// Only that of the server's own metrics.
+    Own,
+    Others,
+}
+
+async fn organizations(config: &Config) -> Result<Organizations, Failure> {
+    let core = Core::open(config, Clock::system(), instance(config, None)?).await?;
+    let db = core.database.reader(StatementLog::default());
+    let found = async {
+        let count = directory::count::<Organization>(&auth::server_scope(), &db, None).await?;
+        Ok::<_, Error>(match (count, seed::is_empty(&core).await?) {
+            (0, _) => Organizations::None,
+            (_, true) => Organizations::Own,
+            (_, false) => Organizations::Others,
+        })
+    };
+    let found = found.await;
+    core.close().await;
+    Ok(found?)
+}
+
+/// Creates or replaces an SQLite file without any organization.
+async fn fill_new_file(config: &Config, file: &Path) -> Result<(), Failure> {
+    let unfinished = beside(file, UNFINISHED);
     remove(&unfinished)?;
     fill(&with_temporary_name(config)).await?;
     if fs::metadata(beside(&unfinished, "-wal")).is_ok_and(|log| log.len() > 0) {
@@ -51,27 +101,41 @@ pub async fn fill_if_empty(config: &Config) -> Result<(), Failure> {
         ));
     }
     // The replaced file is empty, and no other process writes to it while this one holds the lock of the instance.
-    remove(&file)?;
-    publish(&unfinished, &file).map_err(Error::internal)?;
+    remove(file)?;
+    publish(&unfinished, file).map_err(Error::internal)?;
     remove(&unfinished)
 }
 
-/// True if the database contains no organization, not even the server's own.
-async fn is_empty(config: &Config) -> Result<bool, Failure> {
-    let core = Core::open(config, Clock::system(), Instance::alone(SAMPLE_NODE)).await?;
-    let db = core.database.reader(StatementLog::default());
-    let found = directory::count::<Organization>(&auth::server_scope(), &db, None).await;
+async fn fill(config: &Config) -> Result<(), Failure> {
+    tracing::info!("the database is empty; filling it with sample data");
+    let clock = Clock::fixed(Clock::system().now());
+    let core = match Core::open(config, clock, instance(config, Some(SAMPLE_NODE))?).await {
+        // On PostgreSQL the node of sample data is held by who makes them.
+        Err(Error::Input { field, .. }) if field == "server.node" => {
+            tracing::info!("another instance fills the database with sample data");
+            return Ok(());
+        }
+        opened => opened?,
+    };
+    let filled = async {
+        // Another instance may have been faster.
+        if seed::is_empty(&core).await? {
+            seed::fill(&core, &Plan { size: Size::Small, rng_seed: RNG_SEED }, &mut |_| {}).await?;
+        }
+        Ok::<_, Error>(())
+    };
+    let filled = filled.await;
     core.close().await;
-    Ok(found? == 0)
+    Ok(filled?)
 }
 
-async fn fill(config: &Config) -> Result<(), Failure> {
-    let clock = Clock::fixed(Clock::system().now());
-    let core = Core::open(config, clock, Instance::alone(SAMPLE_NODE)).await?;
-    let filled = seed::fill(&core, &Plan { size: Size::Small, rng_seed: RNG_SEED }, &mut |_| {}).await;
-    core.close().await;
-    filled?;
-    Ok(())
+/// An instance beside the server that starts, which holds the lock of an SQLite file. Without a node it takes a free one.
+fn instance(config: &Config, node: Option<u8>) -> Result<Instance, Error> {
+    if config.database.url.is_sqlite() {
+        Ok(Instance::alone(SAMPLE_NODE))
+    } else {
+        Instance::claim(&config.database, node)
+    }
 }
 
 fn with_temporary_name(config: &Config) -> Config {

@@ -19,7 +19,7 @@ use crate::{
     auth,
     clock::Clock,
     config::{self, Config},
-    db::{Instance, StatementLog},
+    db::{Instance, StatementLog, instance::require_file},
     directory::{OrganizationFields, ProjectFields, organization, project},
     error::Error,
     graphql::node::NodeId,
@@ -67,6 +67,7 @@ pub async fn run(config: &Config, command: &Import) -> Result<(), Failure> {
         return run.validate(&settings, now).await;
     }
     let name = command.project.as_deref().unwrap_or_default();
+    require_file(&config.database)?;
     let instance = Instance::claim(&config.database, config.server.node)?;
     let core = Core::open_with(config, Clock::system(), instance, &settings).await?;
     let imported = async { run.store(&core, find(&core, name).await?, config.ingest.part_rows, days).await }.await;
@@ -85,7 +86,7 @@ fn settings(config: &Config, now: Timestamp, from: Timestamp) -> config::Ingest 
 /// Finds a project by its node id or its slugs (`organization/project`).
 async fn find(core: &Core, name: &str) -> Result<Key<ProjectId>, Failure> {
     let absent = || Failure::Data(format!("there is no project `{name}`; write ORGANIZATION/PROJECT with their slugs"));
-    if let Some(known) = NodeId::project(&name.into()) {
+    if let Ok(known) = NodeId::project(&name.into()) {
         return Ok(known);
     }
     let (scope, db) = (auth::server_scope(), core.database.reader(StatementLog::default()));
@@ -132,9 +133,9 @@ impl ImportRun {
             match record {
                 Ok(ParsedRow { project: named, candidate }) => {
                     self.check_age(candidate.timestamp)?;
-                    if named.is_none_or(|id| NodeId::project(&id.into()) == Some(project)) {
+                    if named.is_none_or(|id| NodeId::project(&id.into()) == Ok(project)) {
                         days.note(candidate.timestamp);
-                        bulk.row(self.index, Some(project), candidate).await?;
+                        bulk.row(self.index, project, candidate).await?;
                     } else {
                         bulk.reject(self.index, elsewhere());
                     }

@@ -1,39 +1,78 @@
 //! `perfgraph migrate`: applies, reverts or lists migrations of the database schema.
 
-use std::fmt::Write;
+use std::{
+    fmt::Write,
+    io::{self, IsTerminal},
+};
 
 use super::{arguments::Migrate, failure::Failure, output};
 use crate::{
     config::Config,
-    db::{Database, Instance, migrate},
-    error::Error,
+    db::{
+        Database, Instance,
+        instance::require_file,
+        migrate::{self, Change},
+    },
 };
 
 /// Applies, reverts or lists migrations. An SQLite file is changed only while no other process works on it; the list can be
 /// read beside a server.
 pub async fn run(config: &Config, command: &Migrate) -> Result<(), Failure> {
-    let mut instance = match Instance::claim(&config.database, config.server.node) {
-        Err(Error::Unavailable { .. }) if matches!(command, Migrate::Status) => None,
-        claimed => Some(claimed?),
+    let changes = match command {
+        Migrate::Status => migrate::status_at(&config.database).await?,
+        Migrate::Up { .. } => change(config, command).await?,
+        Migrate::Down { .. } => {
+            require_file(&config.database)?;
+            change(config, command).await?
+        }
     };
-    let database = match &mut instance {
-        Some(instance) => instance.open(&config.database).await?,
-        // The process that holds the file has checked it.
-        None => Database::open(&config.database).await?,
-    };
-    match command {
-        Migrate::Up { steps } => migrate::up(&database, *steps).await?,
-        Migrate::Down { steps } => migrate::down(&database, Some(*steps)).await?,
-        Migrate::Status => {}
-    }
     let mut list = String::new();
-    for change in migrate::status(&database).await? {
+    for change in changes {
         // Writing to a string cannot fail.
         let _ = writeln!(list, "{} {}", if change.is_applied { "applied" } else { "missing" }, change.name);
     }
-    match &mut instance {
-        Some(instance) => instance.close(&database).await,
-        None => database.close().await,
-    }
     output::print(&list)
+}
+
+async fn change(config: &Config, command: &Migrate) -> Result<Vec<Change>, Failure> {
+    let mut instance = Instance::claim(&config.database, config.server.node)?;
+    let database = instance.open(&config.database).await?;
+    let changed: Result<_, Failure> = async {
+        match command {
+            Migrate::Up { steps } => migrate::up(&database, *steps).await?,
+            Migrate::Down { steps, yes } => {
+                confirm(config, &database, *steps, *yes).await?;
+                migrate::down(&database, Some(*steps)).await?;
+            }
+            Migrate::Status => {}
+        }
+        Ok(migrate::status(&database).await?)
+    }
+    .await;
+    instance.close(&database).await;
+    changed
+}
+
+/// Asks at a terminal before anything is deleted. Without a terminal, the answer is an argument.
+async fn confirm(config: &Config, database: &Database, steps: u32, is_confirmed: bool) -> Result<(), Failure> {
+    let losses = migrate::losses(database, steps).await?;
+    if is_confirmed || losses.is_empty() {
+        return Ok(());
+    }
+    let url = &config.database.url;
+    let mut question = format!("Reverting these migrations of {url} deletes their data for good:\n");
+    for loss in &losses {
+        let _ = writeln!(question, "  {loss}");
+    }
+    output::say(question.trim_end());
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return Err(Failure::Usage("nothing was reverted; add --yes to revert without a question".to_owned()));
+    }
+    output::say("Type yes to revert them:");
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).map_err(Failure::internal)?;
+    if answer.trim().eq_ignore_ascii_case("yes") {
+        return Ok(());
+    }
+    Err(Failure::Interrupted("nothing was reverted".to_owned()))
 }

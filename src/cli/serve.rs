@@ -1,4 +1,5 @@
-//! `perfgraph serve`: fills an empty SQLite database with sample data, applies migrations, and serves until a signal.
+//! `perfgraph serve`: applies migrations, fills the default database with sample data if it is empty, and serves until a
+//! signal.
 
 use super::{failure::Failure, first_look, log_queue::LogQueue, signals::Signals};
 use crate::{
@@ -6,6 +7,7 @@ use crate::{
     clock::Clock,
     config::Config,
     db::Instance,
+    seed,
 };
 
 /// Serves until SIGINT, SIGTERM or SIGHUP, then drains.
@@ -21,7 +23,7 @@ pub async fn run(config: &Config, log: &LogQueue) -> Result<(), Failure> {
         tracing::info!("stopped during the start");
         return Ok(());
     };
-    log.say(&greeting(&app));
+    log.say(&greeting(&app, config, seed::is_empty(app.core()).await?));
     let signal = signals.stop().await;
     tracing::info!("{signal} received, draining");
     app.stop().await;
@@ -32,13 +34,27 @@ async fn start(config: &Config) -> Result<App, Failure> {
     let mut instance = Instance::claim(&config.database, config.server.node)?;
     let listener = checking::until_checked(&mut instance, config).await?;
     // The instance holds its lock, so no other process fills the same file.
-    first_look::fill_if_empty(config).await?;
+    first_look::prepare(config).await?;
     Ok(App::start_as(instance, listener, config, Clock::system()).await?)
 }
 
 /// Shown to the person who started the server, whatever the log filter is.
-fn greeting(app: &App) -> String {
+fn greeting(app: &App, config: &Config, is_empty: bool) -> String {
     let address = app.address();
+    let first_step = if is_empty {
+        format!(
+            "The database {} holds no data yet. For sample data, start the server with --demo.\n",
+            config.database.url
+        )
+    } else {
+        format!(
+            "A first query:
+
+  curl -s http://{address}/graphql -H 'content-type: application/json' \\
+    -d '{{\"query\":\"{{ slowestEndpoints(first: 3) {{ endpoint value project {{ name organization {{ name }} }} owners {{ name }} }} }}\"}}'
+"
+        )
+    };
     format!(
         "perfgraph serves on http://{address}
 
@@ -47,11 +63,7 @@ fn greeting(app: &App) -> String {
   health         http://{address}/readyz
 
 There is no authentication yet: everyone who reaches this address has all rights, so it accepts loopback connections only.
-A first query:
-
-  curl -s http://{address}/graphql -H 'content-type: application/json' \\
-    -d '{{\"query\":\"{{ slowestEndpoints(first: 3) {{ endpoint value project {{ name }} owners {{ name }} }} }}\"}}'
-
+{first_step}
 "
     )
 }

@@ -8,6 +8,7 @@ use std::{
 use super::header_name::HeaderName;
 use super::origin::Origin;
 use super::section::section;
+use super::setting::Setting;
 
 section! {
     /// Listener, browser origins and timeouts.
@@ -54,5 +55,41 @@ section! {
         /// Number of this instance, 0 to 255: part of every id that it generates. Unset: the first free number. A number
         /// that another instance on the same PostgreSQL database holds is refused. `perfgraph seed` uses 0.
         node: Option<u8> = None,
+        /// Sample data: `on` fills a database that holds no data and sends demo traffic to the sample projects, about four
+        /// measurements per second. `auto` does so only with the default file of `database.url`, and `off` never.
+        demo: Demo = Demo::Auto,
+    }
+}
+
+/// The databases that the server fills with sample data and sends demo traffic to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demo {
+    /// The default file of `database.url`.
+    Auto,
+    /// The configured database, whichever it is.
+    On,
+    /// None.
+    Off,
+}
+
+impl Setting for Demo {
+    const EXPECTED: &'static str = "\"auto\", \"on\" or \"off\"";
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "auto" => Some(Self::Auto),
+            "on" => Some(Self::On),
+            "off" => Some(Self::Off),
+            _ => None,
+        }
+    }
+
+    fn to_toml(&self, name: &str) -> String {
+        let value = match self {
+            Self::Auto => "auto",
+            Self::On => "on",
+            Self::Off => "off",
+        };
+        format!("{name} = \"{value}\"")
     }
 }

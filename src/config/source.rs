@@ -33,6 +33,8 @@ pub struct Overrides {
     pub listen: Option<String>,
     /// `--database-url`: replaces `database.url`.
     pub database_url: Option<DatabaseUrl>,
+    /// `--demo` or `--no-demo`: replaces `server.demo`.
+    pub demo: Option<bool>,
 }
 
 /// The values of the command line flags.
@@ -40,12 +42,16 @@ pub(super) fn flags(overrides: &Overrides) -> Vec<GivenSetting> {
     let listen = overrides.listen.clone().map(|text| ("server.listen", "--listen", text));
     let url = overrides.database_url.as_ref();
     let url = url.map(|url| ("database.url", "--database-url", url.reveal().to_owned()));
+    let demo = overrides.demo.map(|is_on| {
+        let (flag, value) = if is_on { ("--demo", "on") } else { ("--no-demo", "off") };
+        ("server.demo", flag, value.to_owned())
+    });
     let given = |(key, flag, text): (&str, _, _)| GivenSetting {
         key: key.to_owned(),
         raw: RawValue::Text(text),
         source: Source::Flag(flag),
     };
-    [listen, url].into_iter().flatten().map(given).collect()
+    [listen, url, demo].into_iter().flatten().map(given).collect()
 }
 
 impl GivenSetting {

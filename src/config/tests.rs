@@ -41,7 +41,8 @@ fn the_environment_overrides_the_file_and_flags_override_both() {
     environment.insert(0, ("PERFGRAPH_DATABASE__URL", "sqlite://prefixed"));
     assert_eq!(read(toml, &environment).unwrap().database.url.reveal(), "sqlite://prefixed");
 
-    let overrides = Overrides { listen: Some("[::1]:3".into()), database_url: Some("sqlite://flag".into()) };
+    let overrides =
+        Overrides { listen: Some("[::1]:3".into()), database_url: Some("sqlite://flag".into()), demo: None };
     let config = Config::from_sources(Some(toml), &variables(&environment), &overrides).unwrap();
     assert_eq!(config.server.listen.to_string(), "[::1]:3");
     assert_eq!(config.database.url.reveal(), "sqlite://flag");
@@ -229,7 +230,7 @@ fn a_secret_can_come_from_a_file_but_not_also_from_a_variable() {
 fn no_output_contains_a_secret() {
     let url = "postgres://user:hunter2@host/db";
     let config = read("", &[("DATABASE_URL", url)]).unwrap();
-    let overrides = Overrides { listen: None, database_url: Some(DatabaseUrl::from(url)) };
+    let overrides = Overrides { database_url: Some(DatabaseUrl::from(url)), ..Overrides::default() };
     for shown in [format!("{config:?}"), format!("{overrides:?}")] {
         assert!(shown.contains("postgres://user:***@host/db") && !shown.contains("hunter2"), "{shown}");
     }
@@ -292,6 +293,7 @@ fn every_setting_can_be_changed() {
             (name, "\"text\"") => format!("{name} = 'json'"),
             (name, "\"127.0.0.1:8000\"") => format!("{name} = '127.0.0.1:9'"),
             (name, "\"sqlite://perfgraph.sqlite\"") => format!("{name} = 'sqlite://other'"),
+            (name @ "demo", "\"auto\"") => format!("{name} = 'on'"),
             (name, "\"auto\"") => format!("{name} = 'redis'"),
             (name, "\"off\"") => format!("{name} = 'learn'"),
             (name, "\"\"") => format!("{name} = 'something'"),

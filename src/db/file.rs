@@ -7,6 +7,7 @@
 pub mod beside;
 pub mod check;
 pub mod fault;
+pub mod idle_log;
 pub mod lock;
 
 use std::{

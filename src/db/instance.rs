@@ -114,6 +114,22 @@ impl Instance {
     }
 }
 
+/// Checks that an SQLite file exists, for commands that must not create one. PostgreSQL says so itself.
+///
+/// # Errors
+/// There is no such file, or the URL is invalid.
+pub fn require_file(settings: &config::Database) -> Result<()> {
+    let Some(file) = sqlite_file(settings.url.reveal())?.filter(|file| !file.exists()) else { return Ok(()) };
+    let name = file.display();
+    Err(Error::input(
+        "database.url",
+        format!(
+            "there is no SQLite file {name}; correct the name if it is misspelt. `perfgraph migrate up` creates an empty \
+             database, `perfgraph seed` one with sample data"
+        ),
+    ))
+}
+
 /// The file that an SQLite URL names; nothing for PostgreSQL.
 ///
 /// # Errors

@@ -1,5 +1,7 @@
 //! Migrates the schema under a lock: of two processes that start together, one migrates and the other waits.
 
+mod loss;
+
 use std::{
     fs::{File, TryLockError},
     path::Path,
@@ -7,14 +9,23 @@ use std::{
 };
 
 use perfgraph_migrations::Migration;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait};
-use sqlx::{Connection, PgConnection};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, SqlxSqliteConnector, Statement, TransactionTrait};
+use sqlx::{
+    Connection, PgConnection,
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions},
+};
+
+pub use loss::Loss;
 
 use super::{
     file::beside::beside,
+    instance::{require_file, sqlite_file},
     pool::{Backend, Database},
 };
-use crate::error::{Error, Result};
+use crate::{
+    config,
+    error::{Error, Result},
+};
 
 /// The advisory lock of migrating processes on PostgreSQL. An arbitrary number.
 const LOCK_KEY: i64 = 0x7065_7266_6772_6170;
@@ -58,7 +69,46 @@ pub async fn down(database: &Database, steps: Option<u32>) -> Result<()> {
 /// # Errors
 /// The database cannot be read, or a newer version has migrated it.
 pub async fn status(database: &Database) -> Result<Vec<Change>> {
-    let recorded = recorded(&database.pool).await?;
+    list(&database.pool).await
+}
+
+/// As [`status`], of a database that is not open. It creates no file, takes no lock and can be read beside a server.
+///
+/// # Errors
+/// As [`status`], or there is no database.
+pub async fn status_at(settings: &config::Database) -> Result<Vec<Change>> {
+    require_file(settings)?;
+    let Some(file) = sqlite_file(settings.url.reveal())? else {
+        let database = Database::open(settings).await?;
+        let changes = status(&database).await;
+        database.close().await;
+        return changes;
+    };
+    // Without a log nobody writes to the file, and SQLite need not create one to read it.
+    let is_at_rest = ["-wal", "-journal"].iter().all(|ending| !beside(&file, ending).exists());
+    let options = SqliteConnectOptions::new().filename(&file).read_only(true).immutable(is_at_rest);
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options.busy_timeout(settings.busy_timeout));
+    let connection = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool.await?);
+    let changes = list(&connection).await;
+    connection.close().await?;
+    changes
+}
+
+/// What reverting the last `steps` migrations deletes, latest first.
+///
+/// # Errors
+/// As [`status`].
+pub async fn losses(database: &Database, steps: u32) -> Result<Vec<Loss>> {
+    let connection = &database.pool;
+    let mut losses = Vec::new();
+    for migration in applied(connection).await?.into_iter().take(count(Some(steps))) {
+        losses.push(Loss::of(connection, &migration).await?);
+    }
+    Ok(losses)
+}
+
+async fn list(connection: &DatabaseConnection) -> Result<Vec<Change>> {
+    let recorded = recorded(connection).await?;
     Ok(perfgraph_migrations::all()
         .iter()
         .map(|migration| Change {
@@ -91,9 +141,7 @@ async fn apply_pending(connection: &DatabaseConnection, steps: Option<u32>) -> R
 }
 
 async fn revert_applied(connection: &DatabaseConnection, steps: Option<u32>) -> Result<()> {
-    let recorded = recorded(connection).await?;
-    let applied = |one: &Migration| recorded.iter().any(|name| name == one.name);
-    for migration in perfgraph_migrations::all().into_iter().rev().filter(applied).take(count(steps)) {
+    for migration in applied(connection).await?.into_iter().take(count(steps)) {
         let transaction = connection.begin().await?;
         for statement in migration.revert {
             transaction.execute_unprepared(statement).await?;
@@ -108,6 +156,13 @@ async fn revert_applied(connection: &DatabaseConnection, steps: Option<u32>) -> 
         tracing::debug!(migration = migration.name, "migration reverted");
     }
     Ok(())
+}
+
+/// The applied migrations, latest first.
+async fn applied(connection: &DatabaseConnection) -> Result<Vec<Migration>> {
+    let recorded = recorded(connection).await?;
+    let is_applied = |one: &Migration| recorded.iter().any(|name| name == one.name);
+    Ok(perfgraph_migrations::all().into_iter().rev().filter(is_applied).collect())
 }
 
 /// The table that records applied migrations, as earlier versions of perfgraph created it with SeaORM's migrator.

@@ -25,7 +25,7 @@ use super::{
     connection::Source,
     connections::Connections,
     control::Control,
-    file::{FileWatch, fault::FileFault},
+    file::{FileWatch, beside::beside, fault::FileFault, idle_log::IdleLog},
     session::{Session, StatementCount},
     statement::StatementLog,
     stock::Stock,
@@ -252,6 +252,27 @@ impl Database {
         {
             tracing::warn!(%error, "the write-ahead log could not be written back");
         }
+    }
+
+    /// Writes the log of the SQLite file back once nobody has written since the last call, so that the file is whole without
+    /// it. This waits for no reader and holds up no writer; what a reader still needs is written back by a later call.
+    ///
+    /// # Errors
+    /// The file cannot be written. The log is not tried again before its next change.
+    pub async fn write_back_if_idle(&self, idle: &mut IdleLog) -> Result<()> {
+        let Some(log) = self.file.as_deref().map(|file| beside(file, "-wal")) else { return Ok(()) };
+        let Some(state) = idle.due(&log) else { return Ok(()) };
+        let Some(keeper) = &mut *self.keeper.lock().await else { return Ok(()) };
+        let checkpoint = sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(keeper).await;
+        if let Err(error) = &checkpoint {
+            self.watch.note_driver(error);
+        }
+        // Whether another connection writes back at the moment, the pages in the log, and those of them in the file.
+        if !matches!(checkpoint, Ok((is_busy, pages, written)) if is_busy != 0 || pages != written) {
+            idle.written_back(state);
+        }
+        let _: (i64, i64, i64) = checkpoint?;
+        Ok(())
     }
 
     /// A session for queries that logs to `log`.

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Key, MetricType, ProjectId, StreamCursor, Timestamp};
+use crate::model::{Key, Label, MetricType, ProjectId, StreamCursor, Timestamp};
 
 /// One call: rows for one project.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +48,8 @@ pub struct Candidate {
     pub name: Option<String>,
     /// The version of the software that was running. Empty means none.
     pub release: Option<String>,
+    /// Pairs of a key and a value, in any order.
+    pub labels: Vec<Label>,
 }
 
 /// The answer to a submission, sent after COMMIT.
@@ -144,6 +146,14 @@ pub enum RejectionCode {
     ReleaseTooLong,
     /// The release contains control characters.
     ReleaseInvalid,
+    /// There are more labels than the limit.
+    LabelsTooMany,
+    /// A key is empty, or a key or value contains control characters.
+    LabelInvalid,
+    /// A key or a value exceeds its limit of bytes.
+    LabelTooLong,
+    /// A key occurs twice.
+    LabelTwice,
 }
 
 impl RejectionCode {
@@ -156,6 +166,7 @@ impl RejectionCode {
             Self::TimestampTooOld | Self::TimestampTooNew => "timestamp",
             Self::NameTooLong | Self::NameInvalid => "name",
             Self::ReleaseTooLong | Self::ReleaseInvalid => "release",
+            Self::LabelsTooMany | Self::LabelInvalid | Self::LabelTooLong | Self::LabelTwice => "labels",
         }
     }
 }

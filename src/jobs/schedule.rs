@@ -20,7 +20,7 @@ use super::{
 use crate::{
     clock::Clock,
     config::Config,
-    db::{Database, lease::Renewal},
+    db::{Database, file::idle_log::IdleLog, lease::Renewal},
     ingest::Batcher,
     live::{Follower, changes, window},
 };
@@ -69,7 +69,7 @@ pub fn partitions(database: Database, clock: Clock, days: Days) -> Job {
     )
 }
 
-/// Looks after the SQLite file while nobody writes.
+/// Looks after the SQLite file while nobody writes: whether it is still there, and whether its log can be written back.
 fn watch_file(database: Database) -> Job {
     Job::periodic(
         "database file",
@@ -78,10 +78,16 @@ fn watch_file(database: Database) -> Job {
             period: Duration::from_secs(1),
             first_pass: AfterPeriod,
             on_stop: Interrupt,
-            on_failure: "a file that was taken away is noticed by the next write only",
+            on_failure: "a copy of the database file without its log lacks the latest writes",
         },
-        database,
-        |database| database.look_after_file().map(Ok).boxed(),
+        (database, IdleLog::default()),
+        |(database, idle)| {
+            async {
+                database.look_after_file().await;
+                database.write_back_if_idle(idle).await
+            }
+            .boxed()
+        },
     )
 }
 

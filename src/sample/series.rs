@@ -12,7 +12,7 @@ use super::{
 use crate::{
     error::Result,
     model::{
-        Measurement, Timestamp,
+        Labels, Measurement, Timestamp,
         timestamp::{DAY_MICROS, MINUTE_MICROS},
     },
 };
@@ -204,6 +204,7 @@ impl Series {
             timestamp: at,
             name: name.clone(),
             release: running.map(|(_, version)| version.clone()).unwrap_or_default(),
+            labels: Labels::default(),
         }
     }
 }

@@ -52,7 +52,7 @@ pub async fn fill(
 }
 
 fn candidate(measurement: Measurement) -> Candidate {
-    let Measurement { kind, value, endpoint, status, timestamp, name, release } = measurement;
+    let Measurement { kind, value, endpoint, status, timestamp, name, release, labels: _ } = measurement;
     Candidate {
         kind,
         value,
@@ -61,6 +61,7 @@ fn candidate(measurement: Measurement) -> Candidate {
         timestamp: Some(timestamp),
         name: Some(name),
         release: Some(release),
+        labels: Vec::new(),
     }
 }
 

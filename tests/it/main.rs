@@ -17,6 +17,7 @@ mod tidy;
 mod cli {
     mod commands;
     pub mod import;
+    mod migrate;
     mod watch;
 }
 
@@ -62,6 +63,7 @@ mod graphql {
     mod empty_lists;
     mod error_texts;
     mod figures;
+    mod malformed_ids;
     mod names;
     pub mod schema;
     pub mod statement_counts;
@@ -73,11 +75,13 @@ mod http {
     mod byte_limits;
     mod client_habits;
     mod connections;
+    mod event_ids;
     mod graphql;
     mod memory_bombs;
     mod middleware;
     mod request_bodies;
     mod response_streams;
+    mod root_fragments;
     mod unfinished_messages;
     mod websocket;
     mod websocket_clients;
@@ -91,6 +95,7 @@ mod ingest {
     mod doubles;
     mod faults;
     pub mod http_api;
+    mod labels;
     mod late_rows;
     mod spellings;
 }
@@ -118,6 +123,8 @@ mod operations {
     mod broken_connections;
     pub mod crash;
     mod damaged_files;
+    mod first_start;
+    mod idle_files;
     mod instances;
     mod lifecycle;
     mod outages;
@@ -130,6 +137,7 @@ mod operations {
 /// Releases: markers, tags of measurements, and comparisons.
 mod releases {
     mod comparisons;
+    mod dense_comparisons;
     mod markers;
     mod tags;
 }

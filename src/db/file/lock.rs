@@ -10,7 +10,7 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    io::{Read, Seek, Write},
+    io::{self, Read, Seek, Write},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -48,9 +48,7 @@ impl FileLocks {
         // By its own name where it is reached through a link: two names must not make two locks.
         let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
         let name = File::options().read(true).write(true).create(true).truncate(false).open(beside(&file, ".lock"));
-        let mut name = name.map_err(|error| {
-            Error::input("database.url", format!("the lock file beside the database cannot be made: {error}"))
-        })?;
+        let mut name = name.map_err(|error| unusable(&file, &error))?;
         lock(&name)?;
         let mut mark = String::new();
         // A mark that cannot be read is as good as none.
@@ -85,9 +83,7 @@ impl FileLocks {
             }
             let opened = match released(identity) {
                 Some(file) => file,
-                None => File::options().read(true).write(true).open(&name).map_err(|error| {
-                    Error::input("database.url", format!("{} cannot be opened: {error}", name.display()))
-                })?,
+                None => File::options().read(true).write(true).open(&name).map_err(|error| unusable(&name, &error))?,
             };
             let locked = lock(&opened);
             if locked.is_err() {
@@ -124,6 +120,25 @@ impl Drop for FileLocks {
         }
         keep_open(self.held.drain(..));
     }
+}
+
+/// The error of a database whose lock file cannot be made, or that cannot be opened for writing.
+fn unusable(file: &Path, error: &io::Error) -> Error {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (name, folder) = (file.display(), folder.display());
+    let message = match error.kind() {
+        io::ErrorKind::NotFound => {
+            format!("the folder {folder} of {name} does not exist; create it (`mkdir -p {folder}`) or correct the name")
+        }
+        io::ErrorKind::NotADirectory => format!("{folder} is a file, not a folder; correct the name {name}"),
+        io::ErrorKind::IsADirectory => format!("{name} is a folder; add the name of a file to it"),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => format!(
+            "{name} cannot be opened for writing ({error}); this user needs the right to write to it and to the folder \
+             {folder}, where SQLite keeps further files beside it"
+        ),
+        _ => format!("{name} cannot be opened for writing: {error}"),
+    };
+    Error::input("database.url", message)
 }
 
 /// Keeps files open that this process has no lock on any more, or got none.

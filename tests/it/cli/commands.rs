@@ -131,8 +131,8 @@ async fn migrate(database: TestDatabase) {
     assert_eq!(states(&["migrate", "status"]).await, vec![false; count]);
     assert_eq!(states(&["migrate", "up", "--steps", "2"]).await, [vec![true; 2], vec![false; count - 2]].concat());
     assert_eq!(states(&["migrate", "up"]).await, vec![true; count]);
-    assert_eq!(states(&["migrate", "down"]).await, [vec![true; count - 1], vec![false]].concat());
-    assert_eq!(states(&["migrate", "down", "--steps", "100"]).await, vec![false; count]);
+    assert_eq!(states(&["migrate", "down", "--yes"]).await, [vec![true; count - 1], vec![false]].concat());
+    assert_eq!(states(&["migrate", "down", "--steps", "100", "--yes"]).await, vec![false; count]);
     assert_eq!(states(&["migrate", "up"]).await, vec![true; count]);
     assert_eq!(states(&["migrate", "status"]).await, vec![true; count]);
 }
@@ -168,7 +168,7 @@ async fn config_print_is_a_configuration() {
     let printed = run(command(folder.path(), &["config", "print"])).await;
     assert_eq!(printed.code, Some(0), "{printed:?}");
     std::fs::write(folder.path().join("perfgraph.toml"), &printed.stdout).unwrap();
-    let ended = run(command(folder.path(), &["migrate", "status"])).await;
+    let ended = run(command(folder.path(), &["migrate", "up"])).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
 }
 
@@ -187,7 +187,9 @@ async fn ended(mut command: Command, stdout: Stdio, stderr: Stdio) -> (Option<i3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_has_gone_is_no_failure() {
     let folder = tempfile::tempdir().unwrap();
-    for arguments in [&["migrate", "status"][..], &["migrate", "up"], &["config", "print"], &["schema", "print"]] {
+    let printing =
+        [&["migrate", "up"][..], &["migrate", "status"], &["config", "print"], &["schema", "print"], &["--help"]];
+    for arguments in printing {
         let ended = ended(command(folder.path(), arguments), unread(), Stdio::piped()).await;
         assert_eq!((ended.0, ended.1.contains("panic")), (Some(0), false), "{arguments:?}: {}", ended.1);
     }

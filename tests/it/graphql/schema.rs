@@ -214,7 +214,14 @@ async fn first(server: &Server, world: &World, ids: &Ids, file: &std::path::Path
     };
     let mut answers = server.app.engine().subscribe(auth::development_viewer(), request).events;
     // A stream answers when something is committed; a refusal comes at once.
-    let answer = answers.next();
+    let answer = async {
+        loop {
+            match answers.next().await.unwrap() {
+                Event::Opened(_) => {}
+                answer => return answer,
+            }
+        }
+    };
     let commit = async {
         loop {
             let project = world.projects[0].key;
@@ -224,9 +231,9 @@ async fn first(server: &Server, world: &World, ids: &Ids, file: &std::path::Path
         }
     };
     tokio::select! {
-        answer = answer => match answer.unwrap() {
+        answer = answer => match answer {
             Event::Response(frame) => serde_json::from_str(&frame.payload).unwrap(),
-            other @ Event::Lagged(_) => panic!("{other:?}"),
+            other => panic!("{other:?}"),
         },
         () = commit => unreachable!("it goes on for ever"),
     }

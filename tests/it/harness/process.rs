@@ -45,6 +45,8 @@ pub struct Served {
     lines: UnboundedReceiver<String>,
     /// The address that it printed, such as `127.0.0.1:40001`.
     pub address: String,
+    /// The lines up to the address.
+    pub start: Vec<String>,
 }
 
 impl Served {
@@ -64,9 +66,9 @@ impl Served {
                 drop(sender.send(line));
             }
         });
-        let mut served = Self { child, lines, address: String::new() };
-        let before = served.lines_until("perfgraph serves on http://").await;
-        before.last().unwrap().rsplit('/').next().unwrap().clone_into(&mut served.address);
+        let mut served = Self { child, lines, address: String::new(), start: Vec::new() };
+        served.start = served.lines_until("perfgraph serves on http://").await;
+        served.start.last().unwrap().rsplit('/').next().unwrap().clone_into(&mut served.address);
         served
     }
 

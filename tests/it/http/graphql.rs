@@ -4,6 +4,8 @@
 use perfgraph::{
     clock::Clock,
     entity::{ingest_batch, metric_event, metric_rollup_part},
+    graphql::node::NodeId,
+    model::{Key, ProjectId},
 };
 use reqwest::{Method, StatusCode};
 use sea_orm::{EntityTrait, PaginatorTrait};
@@ -383,12 +385,15 @@ on_both_databases! {
         let server = Server::fixed(database).await;
         let world = server.seed("organizations=1 projects=1 metrics=3").await;
         let before = rows(&server.database).await;
-        let absent = json!({ "input": { "projectId": world.id("organization", 1), "metrics": [metric()] } });
+        let absent = NodeId::Project(Key::new(world.organizations[0].key, ProjectId(77))).encode().0;
+        let absent = json!({ "input": { "projectId": absent, "metrics": [metric()] } });
+        let mistyped = json!({ "input": { "projectId": world.id("organization", 1), "metrics": [metric()] } });
         let key = json!({ "input": {
             "projectId": world.id("project", 1), "metrics": [metric()], "idempotencyKey": "x".repeat(201)
         } });
         let calls = [
             (absent, "NOT_FOUND", "projectId"),
+            (mistyped, "INVALID", "projectId"),
             (input(&world, vec![]), "INVALID", "metrics"),
             (input(&world, vec![with("value", json!(1)); 10_001]), "TOO_LARGE", "metrics"),
             (key, "INVALID", "idempotencyKey"),
@@ -453,7 +458,7 @@ on_both_databases! {
             after: viewer { role }
         }";
         let (first, second) = (world.id("employee", 1), world.id("employee", 2));
-        let variables = json!({ "id": world.id("organization", 1), "ids": [second, "nothing", first, second] });
+        let variables = json!({ "id": world.id("organization", 1), "ids": [second, "UHJvamVjdDo3Nzo3Nw", first, second] });
         let reply = server.graphql(query, variables).await;
         let body = reply.json();
         let role = json!({ "role": "OWNER" });

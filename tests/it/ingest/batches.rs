@@ -121,6 +121,7 @@ pub fn candidate(value: f64) -> Candidate {
         timestamp: None,
         name: None,
         release: None,
+        labels: Vec::new(),
     }
 }
 

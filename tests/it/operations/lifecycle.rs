@@ -228,7 +228,7 @@ async fn a_first_start_that_is_killed_leaves_no_half_of_the_sample_data() {
     let file = folder.path().join("perfgraph.sqlite");
     let serve = || {
         let mut serve = command(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
-        serve.env("DATABASE_URL", format!("sqlite://{}", file.display())).stderr(Stdio::null());
+        serve.stderr(Stdio::null());
         serve
     };
     let mut first = serve().spawn().unwrap();
@@ -253,13 +253,10 @@ async fn a_first_start_that_is_killed_leaves_no_half_of_the_sample_data() {
 async fn a_database_that_was_only_migrated_counts_as_empty() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("perfgraph.sqlite");
-    let url = format!("sqlite://{}", file.display());
-    let migrated = command(folder.path(), &["migrate", "up"]).env("DATABASE_URL", &url).output().await.unwrap();
+    let migrated = command(folder.path(), &["migrate", "up"]).output().await.unwrap();
     assert!(migrated.status.success());
     assert_eq!(rows(&file).await, 0);
-    let mut serve = command(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
-    serve.env("DATABASE_URL", url);
-    let served = Served::start(serve).await;
+    let served = Served::start(command(folder.path(), &["serve", "--listen", "127.0.0.1:0"])).await;
     served.signal("TERM").await;
     assert_eq!(served.ended().await, Some(0));
     assert!(rows(&file).await > 18_000);
