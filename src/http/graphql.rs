@@ -206,7 +206,7 @@ fn not_acceptable() -> Response {
 /// The methods of this address.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
 
-/// `OPTIONS /graphql`: the allowed methods. Preflight requests of browsers are answered by the CORS layer.
+/// `OPTIONS /graphql`: the allowed methods. Preflight requests of browsers are answered by `cors`.
 pub async fn options() -> Response {
     (StatusCode::NO_CONTENT, [(header::ALLOW, METHODS)]).into_response()
 }
