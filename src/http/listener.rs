@@ -2,6 +2,7 @@
 
 mod idle;
 mod open_files;
+mod spelling;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
@@ -32,7 +33,10 @@ use tokio::{
 use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 
-use self::idle::{IdleConnections, Presence};
+use self::{
+    idle::{IdleConnections, Presence},
+    spelling::SpelledConnection,
+};
 use super::{cors::Cors, fault, request_target};
 use crate::{config::Config, error::Error};
 
@@ -61,7 +65,7 @@ const CLOSED_WITHIN: Duration = Duration::from_millis(100);
 const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(100);
 
 type BoundedStream<S> = Pin<Box<TimeoutWriter<S>>>;
-type Connection = UpgradeableConnection<TokioIo<BoundedStream<TcpStream>>, ConnectionService>;
+type Connection = UpgradeableConnection<TokioIo<BoundedStream<SpelledConnection<TcpStream>>>, ConnectionService>;
 
 /// Serves connections until `draining` is cancelled, then finishes the requests in progress. `sockets` has a permit for each
 /// WebSocket that may still be opened.
@@ -100,7 +104,8 @@ pub async fn serve(
                     }
                     continue;
                 }
-                let stream = TokioIo::new(bounded(without_delay(stream), server.write_timeout));
+                let stream = SpelledConnection(without_delay(stream));
+                let stream = TokioIo::new(bounded(stream, server.write_timeout));
                 let presence = places.idle.enter();
                 let service = ConnectionService {
                     router: router.clone(),

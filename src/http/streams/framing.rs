@@ -32,7 +32,8 @@ impl Framing {
         match self {
             Self::EventStream => HeaderValue::from_static("text/event-stream; charset=utf-8"),
             Self::Multipart => {
-                HeaderValue::from_static("multipart/mixed;boundary=\"graphql\";subscriptionSpec=\"1.0\"")
+                // Without quotes, because gql for Python looks for these words.
+                HeaderValue::from_static("multipart/mixed;boundary=graphql;subscriptionSpec=1.0")
             }
         }
     }
