@@ -57,7 +57,7 @@ schema: ## write schema.graphql from the code
 	cargo run -- schema print > schema.graphql.new || { rm -f schema.graphql.new; exit 1; }
 	mv schema.graphql.new schema.graphql
 
-seed: ## fill the configured database (SIZE=small|medium|large RNG_SEED=1)
+seed: ## fill the configured database (SIZE=small|medium|large|huge RNG_SEED=1)
 	cargo run --release -- seed --size $(SIZE) --rng-seed $(RNG_SEED)
 
 # A durable server, because without fsync the results would be too good.

@@ -27,6 +27,8 @@ mod m0016_metric_late;
 mod m0017_five_minutes;
 mod m0018_instance_node;
 mod m0019_retention_state;
+mod m0020_list_orders;
+mod m0021_metric_label;
 
 use change::{Change, Named};
 
@@ -73,5 +75,7 @@ pub fn all() -> Vec<Migration> {
         Migration::of::<m0017_five_minutes::Migration>(),
         Migration::of::<m0018_instance_node::Migration>(),
         Migration::of::<m0019_retention_state::Migration>(),
+        Migration::of::<m0020_list_orders::Migration>(),
+        Migration::of::<m0021_metric_label::Migration>(),
     ]
 }

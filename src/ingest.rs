@@ -25,6 +25,7 @@ pub use batch::Batcher;
 pub use endpoint::OTHER_ENDPOINTS;
 pub use idempotency::check_key;
 pub use submission::{Candidate, FieldError, Mode, Receipt, Rejection, RejectionCode, Submission};
+pub use template::{is_path, template};
 
 use crate::{
     clock::Clock,

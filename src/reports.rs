@@ -22,6 +22,7 @@ mod gather;
 pub mod grid;
 mod grouping;
 pub mod groups;
+pub mod labels;
 pub mod late;
 pub mod measurements;
 pub mod metric;

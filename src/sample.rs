@@ -7,6 +7,6 @@ mod series;
 mod strata;
 mod timeline;
 
-pub use description::{Organization, Project, Release, Sample};
+pub use description::{Organization, Project, Release, Sample, Status};
 pub use series::{ProjectSeries, Series, all_series};
 pub use timeline::Timeline;

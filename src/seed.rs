@@ -45,7 +45,7 @@ pub async fn is_empty(core: &Core) -> Result<bool> {
     Ok(true)
 }
 
-/// The approximate number of metrics of a plan; the exact number depends on its random numbers.
+/// The approximate number of metrics of a plan.
 pub const fn expected_rows(plan: &Plan) -> u64 {
     plan.size.rows()
 }
@@ -60,10 +60,12 @@ pub async fn fill(core: &Core, plan: &Plan, progress: &mut (dyn FnMut(u64) + Sen
     let timeline = Timeline::before(core.clock.now(), plan.size.span_micros());
     let mut projects = Vec::new();
     for organization in &sample.organizations {
-        let staff = people::create(core, plan.size, &sample, organization, &mut random, timeline.from()).await?;
+        let staff = people::create(core, plan.size, &sample, organization, &mut random, timeline).await?;
         for slug in &organization.projects {
-            let project = people::create_project(core, &sample, &staff, slug, &mut random, timeline.from()).await?;
-            releases::create(core, project, &sample.project(slug)?.releases, timeline).await?;
+            let (project, team) =
+                people::create_project(core, &sample, &staff, slug, &mut random, timeline.from()).await?;
+            let described = &sample.project(slug)?.releases;
+            releases::create(core, project, &team, described, timeline, &mut random).await?;
             projects.push(project);
         }
     }

@@ -127,12 +127,14 @@ pub struct Seed {
 /// The amount of sample data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SeedSize {
-    /// About 20,000 measurements, for a first look
+    /// 20,000 measurements, for a first look (seconds)
     Small,
-    /// Enough to develop a dashboard
+    /// 1 million measurements, to develop a dashboard (about 150 MB, a minute)
     Medium,
-    /// 10 million measurements, for benchmarks
+    /// 10 million measurements, for benchmarks (about 1.5 GB, minutes)
     Large,
+    /// 100 million measurements, to plan a large installation (about 15 GB, up to an hour)
+    Huge,
 }
 
 /// Imports metrics or the access log of a web server into a project.
@@ -333,7 +335,7 @@ mod tests {
 
     #[test]
     fn misspelt_arguments_are_usage_errors() {
-        for line in ["serve --lisen x", "seed --size huge", "migrate down --steps 0", "seed --until today"] {
+        for line in ["serve --lisen x", "seed --size enormous", "migrate down --steps 0", "seed --until today"] {
             let error = parse(&format!("perfgraph {line}")).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line}");
             assert_ne!(error.kind(), ErrorKind::DisplayHelp, "{line}");

@@ -86,7 +86,7 @@ fn settings(config: &Config, now: Timestamp, from: Timestamp) -> config::Ingest 
 /// Finds a project by its node id or its slugs (`organization/project`).
 async fn find(core: &Core, name: &str) -> Result<Key<ProjectId>, Failure> {
     let absent = || Failure::Data(format!("there is no project `{name}`; write ORGANIZATION/PROJECT with their slugs"));
-    if let Some(known) = NodeId::project(&name.into()) {
+    if let Ok(known) = NodeId::project(&name.into()) {
         return Ok(known);
     }
     let (scope, db) = (auth::server_scope(), core.database.reader(StatementLog::default()));
@@ -133,9 +133,9 @@ impl ImportRun {
             match record {
                 Ok(ParsedRow { project: named, candidate }) => {
                     self.check_age(candidate.timestamp)?;
-                    if named.is_none_or(|id| NodeId::project(&id.into()) == Some(project)) {
+                    if named.is_none_or(|id| NodeId::project(&id.into()) == Ok(project)) {
                         days.note(candidate.timestamp);
-                        bulk.row(self.index, Some(project), candidate).await?;
+                        bulk.row(self.index, project, candidate).await?;
                     } else {
                         bulk.reject(self.index, elsewhere());
                     }

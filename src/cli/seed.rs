@@ -27,6 +27,7 @@ pub async fn run(config: &Config, command: &Seed) -> Result<(), Failure> {
         SeedSize::Small => Size::Small,
         SeedSize::Medium => Size::Medium,
         SeedSize::Large => Size::Large,
+        SeedSize::Huge => Size::Huge,
     };
     let plan = Plan { size, rng_seed: command.rng_seed };
     // Ids come from a fixed node and a fixed clock, so that the same plan generates the same ids.

@@ -23,6 +23,8 @@ const HEADER_BYTES_FLOOR: usize = 8_192;
 const TEAM_CHANGE_CEILING: usize = 5_000;
 /// The endpoints of up to 500 projects are cached in memory.
 const ENDPOINTS_CEILING: usize = 100_000;
+/// The keys of labels are compared with each other.
+const LABELS_CEILING: usize = 100;
 /// A shorter lease ends while a busy machine renews it; a longer one keeps the number of a crashed instance from the next.
 const NODE_LEASE_MS: std::ops::RangeInclusive<u128> = 1_000..=600_000;
 const MINUTES_PER_HOUR: u64 = 60;
@@ -83,6 +85,7 @@ fn number(key: &Key) -> Option<Problem> {
 fn ceilings(Config { limits, ingest, .. }: &Config) -> Vec<Problem> {
     let rows_max = usize::try_from(ingest.rows_max).unwrap_or(usize::MAX);
     let index = "longer values do not fit into an index of the database";
+    let labels = "streams hold the labels of measurements in memory";
     let ceilings = [
         ("limits.ingest_rows_max", rows_max, INGEST_ROWS_CEILING, "the rows of one call share a range of ids"),
         (
@@ -105,6 +108,9 @@ fn ceilings(Config { limits, ingest, .. }: &Config) -> Vec<Problem> {
         ),
         ("ingest.endpoint_bytes_max", ingest.endpoint_bytes_max, ENDPOINT_BYTES_CEILING, index),
         ("ingest.tag_bytes_max", ingest.tag_bytes_max, ENDPOINT_BYTES_CEILING, index),
+        ("ingest.labels_max", ingest.labels_max, LABELS_CEILING, labels),
+        ("ingest.label_key_bytes_max", ingest.label_key_bytes_max, ENDPOINT_BYTES_CEILING, labels),
+        ("ingest.label_value_bytes_max", ingest.label_value_bytes_max, ENDPOINT_BYTES_CEILING, labels),
         (
             "ingest.endpoints_max",
             ingest.endpoints_max,

@@ -22,6 +22,12 @@ section! {
         endpoint_bytes_max: usize = 500,
         /// Bytes of a measurement's name and of its release version. At most 2000.
         tag_bytes_max: usize = 200,
+        /// Labels of one measurement. At most 100.
+        labels_max: usize = 10,
+        /// Bytes of the key of a label. At most 2000.
+        label_key_bytes_max: usize = 64,
+        /// Bytes of the value of a label. At most 2000.
+        label_value_bytes_max: usize = 256,
         /// Replaces ids in the paths of `API_RESPONSE` and `PAGE_LOAD` by `:id` and drops the query string, so that
         /// `/orders/17?page=2` is stored as `/orders/:id`. Decodes percent-encoded text, and writes the parameters
         /// `{name}`, `<name>` and `[name]` as `:name`.

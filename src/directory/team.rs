@@ -32,8 +32,8 @@ pub const ROLE: &str = "Member";
 /// An employee who joins a team.
 #[derive(Clone, Debug)]
 pub struct NewMember {
-    /// The employee; `None` if the caller's id is not an employee's.
-    pub employee: Option<Key<EmployeeId>>,
+    /// The employee.
+    pub employee: Key<EmployeeId>,
     /// The role in the project, free text.
     pub role: String,
 }
@@ -77,7 +77,7 @@ pub async fn remove(
     scope: &Scope,
     db: &Session,
     project: Key<ProjectId>,
-    members: &[Option<Key<EmployeeId>>],
+    members: &[Key<EmployeeId>],
     now: Timestamp,
 ) -> Result<u64> {
     authorise(scope, project.organization, Role::Admin, "projectId")?;
@@ -111,11 +111,10 @@ pub(in crate::directory) async fn lock_employees(
     transaction: &Transaction,
     organization: OrganizationId,
     field: &str,
-    employees: impl Iterator<Item = Option<Key<EmployeeId>>>,
+    employees: impl Iterator<Item = Key<EmployeeId>>,
 ) -> Result<BTreeSet<EmployeeId>> {
     let is_own = |key: &Key<EmployeeId>| key.organization == organization && scope.sees(organization);
-    let own = |key: Option<Key<EmployeeId>>| key.filter(is_own).map(|key| key.id);
-    let asked: Vec<_> = employees.map(own).collect();
+    let asked: Vec<_> = employees.map(|key| Some(key).filter(is_own).map(|key| key.id)).collect();
     let wanted: BTreeSet<_> = asked.iter().flatten().copied().collect();
     let mut found = BTreeSet::new();
     if !wanted.is_empty() {
@@ -153,7 +152,7 @@ pub(in crate::directory) async fn insert(
     }
     let mut roles = BTreeMap::new();
     for member in members {
-        roles.entry(member.employee.map(|key| key.id)).or_insert(member.role.as_str());
+        roles.entry(member.employee.id).or_insert(member.role.as_str());
     }
     let mut insert = Query::insert();
     insert.into_table(table::Entity).columns([
@@ -164,7 +163,7 @@ pub(in crate::directory) async fn insert(
         table::Column::JoinedAt,
     ]);
     for employee in employees {
-        let role = roles.get(&Some(*employee)).copied().unwrap_or(ROLE);
+        let role = roles.get(employee).copied().unwrap_or(ROLE);
         insert.values_panic([
             project.organization.into(),
             project.id.into(),

@@ -9,6 +9,7 @@ mod document;
 mod hash;
 mod merging;
 mod omissions;
+mod roots;
 mod trusted;
 mod validation;
 
@@ -123,12 +124,13 @@ impl Documents {
                           'only'); ask for this one to be added";
             return Err(Box::new(error::refuse(&Error::Forbidden(advice.to_owned()))));
         }
-        let parsed = guard::parse(text, limits).map_err(|refusal| Box::new(refuse_document(refusal)))?;
+        let mut parsed = guard::parse(text, limits).map_err(|refusal| Box::new(refuse_document(refusal)))?;
         let conditions = self.validator.check(&parsed)?;
         let refuse_at = |error, code| Box::new(error::refuse_as(error, code));
         omissions::check(&parsed).map_err(|error| refuse_at(error, Code::GraphqlValidationFailed))?;
         let merges = merging::merges(&self.types, &parsed);
         let merges = merges.map_err(|error| refuse_at(error, Code::GraphqlValidationFailed))?;
+        roots::unfold(&mut parsed);
         let document = Arc::new(Document::new(parsed, text, conditions, merges));
         self.trusted.learn(hash, text);
         self.known.insert(hash, Arc::clone(&document));

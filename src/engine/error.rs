@@ -87,6 +87,19 @@ fn classify(error: &mut ServerError, phase: Phase) -> Code {
     }
 }
 
+/// Gives errors about an argument of the root field the name under which the client gave its value.
+pub(super) fn rename_field(response: &mut Response, argument: &str, given_as: &str) {
+    for error in response.errors.iter_mut().filter(|error| error.path.len() <= 1) {
+        if let Some(Error::Input { field, message }) = error.source::<Error>()
+            && field == argument
+        {
+            let renamed = Error::input(given_as, message.clone());
+            error.message = renamed.to_string();
+            error.source = Some(Arc::new(renamed));
+        }
+    }
+}
+
 /// The library found a value that does not fit the type of its argument or variable.
 pub(super) fn is_wrong_value(error: &ServerError) -> bool {
     error.message.starts_with("Failed to parse")

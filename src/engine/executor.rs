@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use async_graphql::{Response, ServerError, Value};
+use async_graphql::{
+    Positioned, Response, ServerError, Value,
+    parser::types::{Field, Selection},
+};
 use futures_util::{StreamExt, stream::BoxStream};
 use tokio_util::task::TaskTracker;
 
@@ -13,11 +16,11 @@ use super::{
     guard,
     operation::{Cost, Method, OperationStream, Outcome, PreparedOperation},
     request::Request,
-    schema::{Executable, Purpose, SchemaError, SchemaSource, SchemaTypes, Suggestions},
+    schema::{Executable, FieldDefinition, Purpose, SchemaError, SchemaSource, SchemaTypes, Suggestions},
     variables,
     watch::{
-        self, EncodedResponse, Event, Execution, Hub, Replay, Segment, SharedReceiver, StreamPosition, Subscriber,
-        Subscription, SubscriptionKey,
+        self, EncodedResponse, Event, Execution, Hub, Replay, ResumeCursor, Segment, SharedReceiver, StreamPosition,
+        Subscriber, Subscription, SubscriptionKey,
     },
 };
 use crate::{
@@ -152,16 +155,21 @@ impl Engine {
     /// Checks an operation of any kind and executes it as a stream; a refusal is a stream of one response.
     pub fn subscribe(&self, viewer: Viewer, request: Request) -> OperationStream {
         match self.admit(request) {
-            Ok(operation) => self.stream(viewer, operation),
+            Ok(operation) => self.stream(viewer, operation, None),
             Err(response) => OperationStream::refused(*response),
         }
     }
 
     /// Executes a prepared operation as a stream: one response for a query or a mutation, one per event for a
-    /// subscription.
-    pub fn stream(&self, viewer: Viewer, operation: PreparedOperation) -> OperationStream {
+    /// subscription. One that can resume does so after `resume` if it is given, else after the cursor in its arguments.
+    pub fn stream(
+        &self,
+        viewer: Viewer,
+        operation: PreparedOperation,
+        resume: Option<ResumeCursor>,
+    ) -> OperationStream {
         if operation.is_subscription() {
-            return self.watch(viewer, operation);
+            return self.watch(viewer, operation, resume);
         }
         let name = operation.name.clone();
         let context = self.context_alone(viewer, &operation);
@@ -184,28 +192,40 @@ impl Engine {
     }
 
     /// Subscribes, and shares the execution with all subscribers of the same.
-    fn watch(&self, viewer: Viewer, operation: PreparedOperation) -> OperationStream {
-        let document = &operation.document;
-        let operation_name = operation.operation_name.as_deref();
-        let definition = document.operation(operation_name).map(|(_, definition)| definition);
-        let roots = definition.map_or_else(Vec::new, |definition| watch::root_fields(document.parsed(), definition));
-        let [root] = roots.as_slice() else {
+    fn watch(&self, viewer: Viewer, mut operation: PreparedOperation, resume: Option<ResumeCursor>) -> OperationStream {
+        let Some((root, field)) = self.root(&operation) else {
             let error = ServerError::new("A subscription must have exactly one root field.", None);
             return OperationStream::refused(error::refuse_as(error, Code::GraphqlValidationFailed));
         };
-        let known = self.0.types.field(self.0.types.root(operation.kind), &root.name.node);
-        let resumption = known.and_then(|field| field.declarations.resumption.as_ref());
+        let resumption = field.and_then(|field| field.declarations.resumption.as_ref());
+        let resumed = resumption.map(|resumption| resumption.cursor.clone()).zip(resume);
+        if let (Some(field), Some((argument, cursor))) = (field, &resumed)
+            && let Err(fault) = cursor.check(&self.0.types, field, argument)
+        {
+            return OperationStream::refused(error::refuse(&fault));
+        }
         let (key, after) = SubscriptionKey::of(
-            document.canonical(),
-            operation_name,
+            operation.document.canonical(),
+            operation.operation_name.as_deref(),
             (root, resumption),
             &operation.variables,
             viewer.scope(),
+            resumed.as_ref().map(|(_, cursor)| cursor.clone()),
         );
+        operation.resumed = resumed;
         let name = operation.name.clone();
         let subscription = Subscription { key, viewer, operation };
         let events = Subscriber::events(self.clone(), subscription, after);
         OperationStream { name, is_subscription: true, events }
+    }
+
+    /// The root field of a subscription with its definition. `None` if it has several.
+    fn root<'a>(&'a self, operation: &'a PreparedOperation) -> Option<(&'a Field, Option<&'a FieldDefinition>)> {
+        let (_, definition) = operation.document.operation(operation.operation_name.as_deref())?;
+        let [Positioned { node: Selection::Field(root), .. }] = &*definition.selection_set.node.items else {
+            return None;
+        };
+        Some((&root.node, self.0.types.field(self.0.types.root(operation.kind), &root.node.name.node)))
     }
 
     /// Joins the execution that a subscription shares, or starts it.
@@ -217,7 +237,7 @@ impl Engine {
     pub(super) async fn replay(
         &self,
         subscription: &Arc<Subscription>,
-        after: &Arc<str>,
+        after: &ResumeCursor,
         until: &StreamPosition,
     ) -> Arc<Replay> {
         let execute = |subscription: &Arc<Subscription>, execution| self.carry(subscription, execution);
@@ -239,14 +259,29 @@ impl Engine {
         let contexts = Arc::clone(&self.0.contexts);
         let context = contexts.for_subscription(subscription.viewer, Arc::clone(&execution));
         let request = subscription.operation.clone().into_request(context);
+        let given = self.header_of_cursor(subscription, &execution);
         let responses = self.0.executing.execute_stream(request).enumerate();
-        let encoded = responses.map(move |(index, response)| {
+        let encoded = responses.map(move |(index, mut response)| {
             // A failure before the first event is a refusal of the request.
             let is_refusal = index == 0 && response.data == Value::Null && !execution.is_open();
+            if let (true, Some((argument, header))) = (is_refusal, &given) {
+                error::rename_field(&mut response, argument, header);
+            }
             let (response, phase) = error::finish(response);
-            EncodedResponse::new(&response, if is_refusal { Phase::Request } else { phase }, execution.take_span())
+            EncodedResponse::new(&response, if is_refusal { Phase::Request } else { phase }, execution.take_mark())
         });
         encoded.boxed()
+    }
+
+    /// The argument under which resolvers know the cursor, and the header in which the client gave it.
+    fn header_of_cursor(&self, subscription: &Subscription, execution: &Execution) -> Option<(String, &'static str)> {
+        let header = match &execution.segment {
+            Segment::Replay { after, .. } => after.header,
+            Segment::Live => subscription.operation.resumed.as_ref().and_then(|(_, cursor)| cursor.header),
+            Segment::Skipped { .. } => None,
+        }?;
+        let (_, field) = self.root(&subscription.operation)?;
+        Some((field?.declarations.resumption.as_ref()?.cursor.clone(), header))
     }
 
     /// Finds the document of a request, and checks everything that depends on variables.
@@ -268,7 +303,7 @@ impl Engine {
         let requested = guard::cost(types, document.parsed(), definition, &variables, limits).map_err(refuse)?;
         let cost = Cost { requested, limit: limits.cost_max };
         let (kind, has_one_root, name) = (operation.kind, operation.has_one_root, operation.label.clone());
-        Ok(PreparedOperation { document, operation_name, variables, kind, has_one_root, name, cost })
+        Ok(PreparedOperation { document, operation_name, variables, kind, has_one_root, name, cost, resumed: None })
     }
 }
 

@@ -8,7 +8,14 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 
-use super::{contexts::ResolverContext, documents::Document, error::Phase, rows::TextRows, variables, watch::Event};
+use super::{
+    contexts::ResolverContext,
+    documents::Document,
+    error::Phase,
+    rows::TextRows,
+    variables,
+    watch::{Event, ResumeCursor},
+};
 use crate::db::Statement;
 
 /// The HTTP method of a request.
@@ -91,6 +98,8 @@ pub struct PreparedOperation {
     /// `query Name`, if the operation has a name.
     pub(super) name: Option<String>,
     pub(super) cost: Cost,
+    /// The argument that holds the cursor after which it resumes, and the cursor that replaces its value.
+    pub(super) resumed: Option<(String, ResumeCursor)>,
 }
 
 impl PreparedOperation {
@@ -98,7 +107,11 @@ impl PreparedOperation {
     pub(super) fn into_request(self, context: Arc<dyn ResolverContext>) -> async_graphql::Request {
         let mut request = async_graphql::Request::new(String::new());
         let mut document = self.document.parsed().clone();
-        variables::drop_absent(&mut document, self.operation_name.as_deref(), &self.variables);
+        let name = self.operation_name.as_deref();
+        variables::drop_absent(&mut document, name, &self.variables);
+        if let Some((argument, cursor)) = &self.resumed {
+            cursor.put(&mut document, name, argument);
+        }
         request.set_parsed_query(document);
         request.operation_name = self.operation_name;
         request.variables = self.variables;

@@ -12,12 +12,14 @@ mod event;
 mod execution;
 mod hub;
 mod key;
+mod resume;
 mod shared;
 mod subscriber;
 
-pub use event::{EncodedResponse, Event, EventSpan};
+pub use event::{EncodedResponse, Event, EventMark, EventSpan};
 pub use execution::{Execution, Overflow, Segment, StreamKind};
 pub use hub::{Hub, Replay, Settings};
-pub use key::{SubscriptionKey, root_fields};
+pub use key::SubscriptionKey;
+pub use resume::ResumeCursor;
 pub use shared::{SharedReceiver, StreamPosition, Subscription};
 pub use subscriber::Subscriber;

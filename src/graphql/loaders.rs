@@ -27,7 +27,7 @@ use crate::{
     engine::loader::{self, Shared, group, in_order},
     error::Result,
     model::{
-        EmployeeId, Key, Measurement, MetricKey, OrganizationId, ProjectId, ReleaseId, Scope, Timestamp,
+        EmployeeId, Key, Labels, Measurement, MetricKey, OrganizationId, ProjectId, ReleaseId, Scope, Timestamp,
         filter::Filter,
         page::{ListRequest, Page},
     },
@@ -150,6 +150,8 @@ pub struct Loaders {
     pub worst_sample: Loader<AskedSample, WorstSample>,
     /// Measurements by key.
     pub metric: Loader<MetricKey, Measurement>,
+    /// Labels of measurements by key; `None` for measurements without any.
+    pub labels: Loader<MetricKey, Labels>,
 }
 
 /// The scope and the database that the loaders of a request read.
@@ -248,6 +250,9 @@ impl Loaders {
             slowest: report::report(shared),
             worst_sample: Loader::new(shared, |source, asked| Box::pin(worst_samples(source, asked))),
             metric: Loader::new(shared, |source, keys| Box::pin(metrics(source, keys))),
+            labels: Loader::new(shared, |Source { scope, db, .. }, keys: Vec<MetricKey>| {
+                Box::pin(async move { Ok(in_order(&keys, reports::labels::by_keys(scope, db, &keys).await?)) })
+            }),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Objects that filters name by their ids. An id that names no object within the caller's scope is an error that repeats
-//! it: an empty answer would be taken for a fact.
+//! it: an empty answer would be taken for a fact. A text that is no id at all, or that of another type, is a mistake of the
+//! caller, found before anything is read.
 
 use async_graphql::ID;
 use futures_util::future::{try_join_all, try_join3};
@@ -7,7 +8,7 @@ use futures_util::future::{try_join_all, try_join3};
 use super::{
     context::RequestContext,
     loaders::{AskedRow, Loader},
-    node::NodeId,
+    node::{self, NodeId},
 };
 use crate::{
     directory::reach::{self, Subject},
@@ -15,20 +16,17 @@ use crate::{
     model::{EmployeeId, Key, OrganizationId, ProjectId},
 };
 
-/// Characters of an id that an error repeats.
-const SHOWN: usize = 80;
-
 /// The objects that a filter names.
 #[derive(Clone, Debug, Default)]
 pub struct NamedObjects(Vec<NamedObject>);
 
-/// An id in a filter, and the object that it names; `None` for an id that names nothing of this kind.
+/// An id in a filter, and the object that it names.
 #[derive(Clone, Debug)]
 struct NamedObject {
     noun: &'static str,
     field: String,
     id: String,
-    object: Option<ObjectKey>,
+    object: ObjectKey,
 }
 
 /// The key of an object that filters name.
@@ -62,41 +60,36 @@ impl From<Key<ProjectId>> for ObjectKey {
 
 /// The error for an id that names no object within the caller's scope, whether it is absent or foreign.
 pub fn not_found(noun: &str, id: &str, field: &str) -> Error {
-    Error::not_found(format!("the {noun} `{}` in {field}", id.chars().take(SHOWN).collect::<String>()))
+    Error::not_found(format!("the {noun} `{}` in {field}", node::shown(id)))
 }
 
 impl NamedObjects {
     /// Adds an id in a field of the filter.
-    pub fn add<K: Into<ObjectKey>>(&mut self, noun: &'static str, field: impl Into<String>, id: &ID, key: Option<K>) {
-        self.0.push(NamedObject { noun, field: field.into(), id: id.0.clone(), object: key.map(Into::into) });
+    pub fn add(&mut self, noun: &'static str, field: impl Into<String>, id: &ID, key: impl Into<ObjectKey>) {
+        self.0.push(NamedObject { noun, field: field.into(), id: id.0.clone(), object: key.into() });
     }
 
     /// Adds the id of an organization, and returns its key.
-    pub fn organization(&mut self, field: &str, id: &ID) -> Option<OrganizationId> {
-        let key = NodeId::organization(id);
+    ///
+    /// # Errors
+    /// [`Error::Input`] naming the field, if the text is no id of an organization.
+    pub fn organization(&mut self, field: &str, id: &ID) -> Result<OrganizationId> {
+        let key = NodeId::organization(id).map_err(|error| error.in_field(field))?;
         self.add("organization", field, id, key);
-        key
+        Ok(key)
     }
 
     /// Adds the ids of projects, and returns their keys.
-    pub fn projects(&mut self, field: &str, ids: &[ID]) -> Vec<Key<ProjectId>> {
-        let key = |id: &ID| {
-            let key = NodeId::project(id);
-            self.add("project", field, id, key);
-            key
-        };
-        ids.iter().filter_map(key).collect()
-    }
-
-    /// Requires that every id is one of its kind. Reads nothing.
     ///
     /// # Errors
-    /// [`Error::NotFound`] naming the first that is not.
-    pub fn decoded(&self) -> Result<()> {
-        match self.0.iter().find(|named| named.object.is_none()) {
-            Some(NamedObject { noun, field, id, .. }) => Err(not_found(noun, id, field)),
-            None => Ok(()),
-        }
+    /// [`Error::Input`] naming the field and the index of the first text that is no id of a project.
+    pub fn projects(&mut self, field: &str, ids: &[ID]) -> Result<Vec<Key<ProjectId>>> {
+        let key = |(index, id): (usize, &ID)| {
+            let key = NodeId::project(id).map_err(|error| error.in_field(format!("{field}.{index}")))?;
+            self.add("project", field, id, key);
+            Ok(key)
+        };
+        ids.iter().enumerate().map(key).collect()
     }
 
     /// Requires that every object exists within the caller's scope. One statement for each kind of object, which it shares
@@ -132,12 +125,11 @@ impl NamedObjects {
     }
 
     async fn missing(&self, request: &RequestContext) -> Result<Option<&NamedObject>> {
-        // Also without any: most filters name nothing.
-        let undecoded = self.0.iter().find(|named| named.object.is_none());
-        if undecoded.is_some() || self.0.is_empty() {
-            return Ok(undecoded);
+        // Most filters name nothing.
+        if self.0.is_empty() {
+            return Ok(None);
         }
-        let objects = || self.0.iter().filter_map(|named| named.object);
+        let objects = || self.0.iter().map(|named| named.object);
         let projects: Vec<_> = objects().filter_map(ObjectKey::project).collect();
         let employees: Vec<_> = objects().filter_map(ObjectKey::employee).collect();
         let is_implied = |id: &OrganizationId| {
@@ -152,10 +144,9 @@ impl NamedObjects {
         )
         .await?;
         Ok(self.0.iter().find(|named| match named.object {
-            Some(ObjectKey::Organization(id)) => organizations.contains(&id),
-            Some(ObjectKey::Project(key)) => projects.contains(&key),
-            Some(ObjectKey::Employee(key)) => employees.contains(&key),
-            None => true,
+            ObjectKey::Organization(id) => organizations.contains(&id),
+            ObjectKey::Project(key) => projects.contains(&key),
+            ObjectKey::Employee(key) => employees.contains(&key),
         }))
     }
 }

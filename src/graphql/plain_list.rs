@@ -7,8 +7,7 @@ use async_graphql::{Context, ID, Object};
 use super::{
     context::request,
     loaders::AskedPage,
-    named::{self, NamedObjects},
-    node::NodeId,
+    named::NamedObjects,
     selection, sizes,
     types::{
         Employee, Organization, Project,
@@ -100,15 +99,13 @@ impl PlainListQuery {
         #[graphql(desc = "The id of the organization.")] organization_id: ID,
     ) -> Result<Rows<Employee>> {
         let request = request(context)?;
-        let unknown = || named::not_found("organization", &organization_id, "organizationId");
-        let parent = NodeId::organization(&organization_id).ok_or_else(unknown)?;
+        let mut named = NamedObjects::default();
+        let parent = named.organization("organizationId", &organization_id)?;
         let fields = selection::of_object(context.field());
         let asked = AskedPage { parent, list: Arc::new(start(&request.services.limits)), fields };
         let page = request.loaders().organization_employees.load(asked).await?.unwrap_or_default();
         if page.rows.is_empty() {
             // An organization with employees exists.
-            let mut named = NamedObjects::default();
-            named.organization("organizationId", &organization_id);
             named.require(request).await?;
         }
         Ok(page.rows.iter().map(|row| Employee(Arc::clone(row))).collect())

@@ -43,17 +43,18 @@ pub struct DirectoryQuery;
 
 #[Object]
 impl DirectoryQuery {
-    /// Looks up any object by its global id. Null if there is no such object within the caller's scope.
+    /// Looks up any object by its global id. Null if there is no such object within the caller's scope. An error if `id`
+    /// is not the id of any object.
     async fn node(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "A global id, exactly as an `id` field returned it.")] id: ID,
     ) -> Option<Result<Node>> {
-        node(context, &id).await.transpose()
+        node(context, "id", &id).await.transpose()
     }
 
     /// Looks up several objects by their global ids, in the order of `ids`. Null for each id without an object within
-    /// the caller's scope. More than 100 ids are an error.
+    /// the caller's scope, and with an error of its own for each text that is not an id. More than 100 ids are an error.
     #[graphql(directive = sizes::Sliced::apply("ids"))]
     async fn nodes(
         &self,
@@ -64,7 +65,8 @@ impl DirectoryQuery {
         if ids.len() > limit {
             return Err(Error::input("ids", format!("at most {limit} at once, got {}", ids.len())));
         }
-        Ok(futures_util::future::join_all(ids.iter().map(async |id| node(context, id).await.transpose())).await)
+        let load = async |(index, id): (usize, &ID)| node(context, &format!("ids.{index}"), id).await.transpose();
+        Ok(futures_util::future::join_all(ids.iter().enumerate().map(load)).await)
     }
 
     /// The authenticated caller. Null only if reading it failed.
@@ -73,7 +75,7 @@ impl DirectoryQuery {
     }
 
     /// Looks up an organization by id or by slug. Null if there is no such organization within the caller's scope.
-    /// Giving both arguments, or neither, is an error.
+    /// Giving both arguments, or neither, is an error, and so is an id of another type.
     async fn organization(
         &self,
         context: &Context<'_>,
@@ -85,9 +87,7 @@ impl DirectoryQuery {
             let fields = selection::of_object(context.field());
             match (id, slug) {
                 (Some(id), None) => {
-                    let Some(id) = NodeId::organization(&id) else {
-                        return Ok(None);
-                    };
+                    let id = NodeId::organization(&id).map_err(|error| error.in_field("id"))?;
                     let row = request.load_at_top(|loaders| &loaders.organization, AskedRow { id, fields }).await?;
                     Ok(row.map(Organization).map(One))
                 }
@@ -142,16 +142,15 @@ impl DirectoryQuery {
         Ok(OrganizationConnection::new(page, wanted, total))
     }
 
-    /// Looks up an employee by id. Null if there is no such employee within the caller's scope.
+    /// Looks up an employee by id. Null if there is no such employee within the caller's scope. An error
+    /// if `id` is not the id of an employee.
     async fn employee(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The id of the employee.")] id: ID,
     ) -> Option<Result<One<Employee>>> {
         async {
-            let Some(id) = NodeId::employee(&id) else {
-                return Ok(None);
-            };
+            let id = NodeId::employee(&id).map_err(|error| error.in_field("id"))?;
             let asked = AskedRow { id, fields: selection::of_object(context.field()) };
             Ok(request(context)?.load_at_top(|loaders| &loaders.employee, asked).await?.map(Employee).map(One))
         }
@@ -214,16 +213,15 @@ impl DirectoryQuery {
         found.map(EmployeeAggregate).map(One).ok_or_else(|| Error::internal("the report left out its only parent"))
     }
 
-    /// Looks up a project by id. Null if there is no such project within the caller's scope.
+    /// Looks up a project by id. Null if there is no such project within the caller's scope. An error if
+    /// `id` is not the id of a project.
     async fn project(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The id of the project.")] id: ID,
     ) -> Option<Result<One<Project>>> {
         async {
-            let Some(id) = NodeId::project(&id) else {
-                return Ok(None);
-            };
+            let id = NodeId::project(&id).map_err(|error| error.in_field("id"))?;
             let asked = AskedRow { id, fields: selection::of_object(context.field()) };
             Ok(request(context)?.load_at_top(|loaders| &loaders.project, asked).await?.map(Project).map(One))
         }
@@ -271,30 +269,29 @@ impl DirectoryQuery {
     }
 }
 
-async fn node(context: &Context<'_>, id: &ID) -> Result<Option<Node>> {
+async fn node(context: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>> {
     let loaders = request(context)?.loaders();
     // A selection on an interface may contain fields of several types: each type reads those that it has.
-    Ok(match NodeId::decode(id) {
-        Some(NodeId::Organization(id)) => {
+    Ok(match NodeId::decode(id).map_err(|error| error.in_field(field))? {
+        NodeId::Organization(id) => {
             let asked = AskedRow { id, fields: selection::of_object(context.field()) };
             loaders.organization.load(asked).await?.map(|row| Node::Organization(Organization(row)))
         }
-        Some(NodeId::Employee(id)) => {
+        NodeId::Employee(id) => {
             let asked = AskedRow { id, fields: selection::of_object(context.field()) };
             loaders.employee.load(asked).await?.map(|row| Node::Employee(Employee(row)))
         }
-        Some(NodeId::Project(id)) => {
+        NodeId::Project(id) => {
             let asked = AskedRow { id, fields: selection::of_object(context.field()) };
             loaders.project.load(asked).await?.map(|row| Node::Project(Project(row)))
         }
-        Some(NodeId::Release(id)) => {
+        NodeId::Release(id) => {
             let asked = AskedRow { id, fields: selection::of_object(context.field()) };
             loaders.release.load(asked).await?.map(|row| Node::Release(Release(row)))
         }
-        Some(NodeId::Metric(key)) => {
+        NodeId::Metric(key) => {
             let metric = |measurement| Metric { id: key.id, project: key.project, measurement };
             loaders.metric.load(key).await?.map(metric).map(Node::Metric)
         }
-        None => None,
     })
 }

@@ -47,8 +47,7 @@ impl ReleaseQuery {
         statistic: Statistic,
     ) -> Result<ReleaseComparison> {
         let request = request(context)?;
-        let project =
-            NodeId::project(&project_id).ok_or_else(|| named::not_found("project", &project_id, "projectId"))?;
+        let project = NodeId::project(&project_id).map_err(|error| error.in_field("projectId"))?;
         let candidate = run(request, &candidate_id, "candidateId").await?;
         let baseline = match baseline_id {
             Some(id) => run(request, &id, "baselineId").await?,
@@ -92,10 +91,8 @@ impl ReleaseQuery {
 }
 
 async fn run(request: &RequestContext, id: &ID, field: &str) -> Result<ReleaseRun> {
-    let found = match NodeId::release(id) {
-        Some(id) => request.loaders().release_run.load(id).await?,
-        None => None,
-    };
+    let key = NodeId::release(id).map_err(|error| error.in_field(field))?;
+    let found = request.loaders().release_run.load(key).await?;
     found.ok_or_else(|| named::not_found("release", id, field))
 }
 

@@ -3,6 +3,7 @@
 mod accept;
 mod batch;
 mod explain;
+pub mod page;
 mod reply;
 
 use axum::{
@@ -62,7 +63,7 @@ pub async fn post(State(state): State<HttpState>, caller: Caller, headers: Heade
         Err(fault) => return format.malformed(&fault),
     };
     match request_body::content(&bytes, limits) {
-        Ok(Content::One(request)) => execute(&state, caller, explain, formats, Method::Post, *request).await,
+        Ok(Content::One(request)) => execute(&state, caller, &headers, explain, formats, Method::Post, *request).await,
         Ok(Content::Batch(_)) if formats.media_type.is_none() => {
             format.malformed(&Error::input("body", "must be one operation, not a batch, if the response is a stream"))
         }
@@ -135,7 +136,7 @@ pub async fn get(
         return format.malformed(&no_query());
     }
     match Explain::from_headers(&headers) {
-        Ok(explain) => execute(&state, caller, explain, formats, Method::Get, request).await,
+        Ok(explain) => execute(&state, caller, &headers, explain, formats, Method::Get, request).await,
         Err(fault) => format.malformed(&fault),
     }
 }
@@ -153,6 +154,7 @@ fn reply_format(state: &HttpState, formats: AcceptedFormats) -> ReplyFormat {
 async fn execute(
     state: &HttpState,
     caller: Caller,
+    headers: &HeaderMap,
     explain: Explain,
     formats: AcceptedFormats,
     method: Method,
@@ -163,7 +165,8 @@ async fn execute(
     let is_subscription = prepared.as_ref().is_ok_and(PreparedOperation::is_subscription);
     let mut answer = match (prepared, formats.framing(is_subscription)) {
         (Ok(admitted), Some(framing)) => {
-            return streams::respond(state, framing, state.engine.stream(viewer, admitted));
+            let resume = framing.resumption(headers);
+            return streams::respond(state, framing, state.engine.stream(viewer, admitted, resume));
         }
         // Clients of a stream look for errors in the stream, unless the request violates HTTP itself.
         (Err(refused), Some(framing)) if refused.status.is_none() => {
@@ -204,7 +207,7 @@ fn not_acceptable() -> Response {
 /// The methods of this address.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
 
-/// `OPTIONS /graphql`: the allowed methods. Preflight requests of browsers are answered by the CORS layer.
+/// `OPTIONS /graphql`: the allowed methods. Preflight requests of browsers are answered by `cors`.
 pub async fn options() -> Response {
     (StatusCode::NO_CONTENT, [(header::ALLOW, METHODS)]).into_response()
 }

@@ -2,11 +2,17 @@
 
 mod idle;
 mod open_files;
+mod spelling;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
-use axum::{Router, extract::ConnectInfo, response::Response};
-use futures_util::{FutureExt, future::BoxFuture};
+use axum::{
+    Router,
+    extract::ConnectInfo,
+    http::{HeaderMap, HeaderValue, header},
+    response::Response,
+};
+use futures_util::{FutureExt, TryFutureExt, future::BoxFuture};
 use hyper::{
     Request,
     body::Incoming,
@@ -27,8 +33,11 @@ use tokio::{
 use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 
-use self::idle::{IdleConnections, Presence};
-use super::{fault, request_target};
+use self::{
+    idle::{IdleConnections, Presence},
+    spelling::SpelledConnection,
+};
+use super::{cors::Cors, fault, request_target};
 use crate::{config::Config, error::Error};
 
 /// Seconds after which a client for which there is no place should come back.
@@ -43,6 +52,9 @@ const ASKED_WITHIN: Duration = Duration::from_millis(100);
 /// Clients that are told so at the same time. Further ones are cut off.
 const REFUSALS_MAX: usize = 32;
 
+/// The bytes of such a request in which the origin of a page is looked for.
+const REFUSED_HEAD_BYTES_MAX: usize = 4_096;
+
 /// The most that is read from such a client.
 const REFUSED_BYTES_MAX: usize = 1 << 20;
 
@@ -53,7 +65,7 @@ const CLOSED_WITHIN: Duration = Duration::from_millis(100);
 const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(100);
 
 type BoundedStream<S> = Pin<Box<TimeoutWriter<S>>>;
-type Connection = UpgradeableConnection<TokioIo<BoundedStream<TcpStream>>, ConnectionService>;
+type Connection = UpgradeableConnection<TokioIo<BoundedStream<SpelledConnection<TcpStream>>>, ConnectionService>;
 
 /// Serves connections until `draining` is cancelled, then finishes the requests in progress. `sockets` has a permit for each
 /// WebSocket that may still be opened.
@@ -74,7 +86,7 @@ pub async fn serve(
     // Dropped with this future, so no connection outlives the server.
     let mut connections = JoinSet::new();
     let mut refusals = JoinSet::new();
-    let refusal: Arc<[u8]> = refusal().into_bytes().into();
+    let cors = Arc::new(Cors::new(server));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -88,13 +100,19 @@ pub async fn serve(
                 if !places.make_one(&mut connections).await {
                     while refusals.try_join_next().is_some() {}
                     if refusals.len() < REFUSALS_MAX {
-                        refusals.spawn(refuse(stream, Arc::clone(&refusal)));
+                        refusals.spawn(refuse(stream, Arc::clone(&cors)));
                     }
                     continue;
                 }
-                let stream = TokioIo::new(bounded(without_delay(stream), server.write_timeout));
+                let stream = SpelledConnection(without_delay(stream));
+                let stream = TokioIo::new(bounded(stream, server.write_timeout));
                 let presence = places.idle.enter();
-                let service = ConnectionService { router: router.clone(), peer, presence: presence.clone() };
+                let service = ConnectionService {
+                    router: router.clone(),
+                    cors: Arc::clone(&cors),
+                    peer,
+                    presence: presence.clone(),
+                };
                 let connection = protocol.serve_connection(stream, service);
                 connections.spawn(run(connection.with_upgrades(), presence, draining.clone()));
             }
@@ -105,30 +123,52 @@ pub async fn serve(
     while connections.join_next().await.is_some() {}
 }
 
-/// The response to a client for which there is no place. Nobody has read yet what it asks for.
-fn refusal() -> String {
+/// The response to a client for which there is no place. Of its request only the beginning has been looked at.
+fn refusal(cors: &Cors, beginning: &[u8]) -> String {
     let fault = Error::Unavailable {
         message: "all connections of the server are taken (limits.connections_max); send the request again",
         retry_after_s: RETRY_AFTER_S,
         source: None,
     };
     let body = fault::body(&fault);
+    let headers = cors.headers(cors.origin(&origins(beginning)));
+    let headers =
+        headers.iter().map(|(name, value)| format!("{name}: {}\r\n", String::from_utf8_lossy(value.as_bytes())));
+    let headers: String = headers.collect();
     format!(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n\
          X-Content-Type-Options: nosniff\r\nRetry-After: {RETRY_AFTER_S}\r\nConnection: close\r\n\
-         Content-Length: {}\r\n\r\n{body}",
+         {headers}Content-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }
 
+/// The headers `Origin` at the beginning of a request.
+fn origins(beginning: &[u8]) -> HeaderMap {
+    let mut origins = HeaderMap::new();
+    // What follows the last end of a line may be cut off.
+    let whole = beginning.iter().rposition(|byte| *byte == b'\n').map_or(&[][..], |end| &beginning[..end]);
+    let lines = whole.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    for line in lines.skip(1).take_while(|line| !line.is_empty()) {
+        let name = line.iter().position(|byte| *byte == b':').map_or(&[][..], |end| &line[..end]);
+        if name.eq_ignore_ascii_case(header::ORIGIN.as_str().as_bytes())
+            && let Ok(value) = HeaderValue::from_bytes(line[name.len() + 1..].trim_ascii())
+        {
+            origins.append(header::ORIGIN, value);
+        }
+    }
+    origins
+}
+
 /// Tells a client that there is no place for it, and reads its request: if the server closed the connection before that, the
 /// client would see a reset instead of the answer.
-async fn refuse(mut stream: TcpStream, answer: Arc<[u8]>) {
+async fn refuse(mut stream: TcpStream, cors: Arc<Cors>) {
     let told = async {
-        let (mut buffer, mut read) = ([0; 1_024], 0);
+        let (mut buffer, mut read) = ([0; REFUSED_HEAD_BYTES_MAX], 0);
         // An answer before the request would be an error to many clients. Readiness alone is also reported without bytes.
-        let _ = timeout(ASKED_WITHIN, stream.peek(&mut buffer)).await;
-        stream.write_all(&answer).await?;
+        let peeked = timeout(ASKED_WITHIN, stream.peek(&mut buffer)).await;
+        let beginning = peeked.ok().and_then(Result::ok).and_then(|bytes| buffer.get(..bytes)).unwrap_or_default();
+        stream.write_all(refusal(&cors, beginning).as_bytes()).await?;
         stream.shutdown().await?;
         while read < REFUSED_BYTES_MAX {
             match stream.read(&mut buffer).await? {
@@ -194,9 +234,11 @@ impl Places {
     }
 }
 
-/// The service of one connection: the router, with the address of the peer attached to each request.
+/// The service of one connection: the router, with the address of the peer attached to each request, and with the headers by
+/// which pages of other origins may see each response.
 struct ConnectionService {
     router: TowerToHyperService<Router>,
+    cors: Arc<Cors>,
     peer: SocketAddr,
     presence: Presence,
 }
@@ -209,8 +251,15 @@ impl Service<Request<Incoming>> for ConnectionService {
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(ConnectInfo(self.peer));
         request_target::trim_slashes(&mut request);
+        let headers = self.cors.headers(self.cors.origin(request.headers()));
         let busy = self.presence.begin();
-        self.router.call(request).map(move |response| response.map(|response| idle::until_sent(response, busy))).boxed()
+        let answered = self.router.call(request).map_ok(move |mut response| {
+            for (name, value) in headers {
+                response.headers_mut().append(name, value);
+            }
+            idle::until_sent(response, busy)
+        });
+        answered.boxed()
     }
 }
 

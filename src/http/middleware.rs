@@ -27,9 +27,6 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Time of the request and of its database work; browsers show it in their developer tools.
 static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-/// Shows these times to the developer tools and scripts of a page of another origin.
-static TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-origin");
-
 /// Passes a request to its handler if its host is allowed.
 pub async fn guard(State(state): State<HttpState>, mut request: Request, next: Next) -> Response {
     let head_max = state.config.limits.header_bytes_max;
@@ -95,9 +92,6 @@ async fn observe(state: &HttpState, request: Request, next: Next) -> Response {
     if let Ok(value) = HeaderValue::from_str(&server_timing(elapsed_ms, database)) {
         response.headers_mut().insert(SERVER_TIMING.clone(), value);
     }
-    if let Some(origin) = response.headers().get(header::ACCESS_CONTROL_ALLOW_ORIGIN).cloned() {
-        response.headers_mut().insert(TIMING_ALLOW_ORIGIN.clone(), origin);
-    }
     let operation = response.extensions_mut().remove::<OperationName>().map(|OperationName(name)| name);
     let _entered = span.enter();
     tracing::debug!(peer, %method, route, operation, status, elapsed_ms, "request handled");
@@ -137,6 +131,9 @@ fn request_id(request: &Request, random: &Random) -> String {
 
 /// Runs the handler. A panic costs one response, and the server continues.
 async fn respond(state: &HttpState, request: Request, next: Next) -> Response {
+    if let Some(response) = cors::preflight(&state.config.server, &request) {
+        return response;
+    }
     let response = AssertUnwindSafe(respond_in_time(state, request, next)).catch_unwind().await;
     response.unwrap_or_else(|panic| fault::response_by_code(&fault::panicked(panic.as_ref())))
 }

@@ -8,23 +8,19 @@ use axum::{
     routing::{any, get, post},
 };
 
-use super::{assets, compression, cors, graphql, health, ingest_api::metrics, middleware, state::HttpState, websocket};
+use super::{assets, compression, graphql, health, ingest_api::metrics, middleware, state::HttpState, websocket};
 
 /// All routes with their middleware.
 pub fn router(state: HttpState) -> Router {
-    guarded(routes(&state), state)
+    guarded(routes(), state)
 }
 
-fn routes(state: &HttpState) -> Router<HttpState> {
-    let mut graphql_routes = get(websocket::upgrade_or_get)
+fn routes() -> Router<HttpState> {
+    let graphql_routes = get(websocket::upgrade_or_get)
         .post(graphql::post)
         .options(graphql::options)
         .fallback(graphql::method_not_allowed);
-    let mut metrics_routes = post(metrics::post).fallback(metrics::method_not_allowed);
-    if let Some(cors) = cors::layer(&state.config.server) {
-        graphql_routes = graphql_routes.layer(cors.clone());
-        metrics_routes = metrics_routes.layer(cors);
-    }
+    let metrics_routes = post(metrics::post).fallback(metrics::method_not_allowed);
     Router::new()
         .route("/", get(|| async { Redirect::temporary("/graphql") }))
         .route("/graphql", graphql_routes)

@@ -19,7 +19,7 @@ use tokio_tungstenite::{
 use tracing::{Instrument, Span};
 
 use self::counted::CountedConnection;
-use super::{assets, caller::Caller, fault, graphql, media_type, observation::Unrecorded, state::HttpState};
+use super::{assets, caller::Caller, fault, graphql, observation::Unrecorded, state::HttpState};
 use crate::error::Error;
 
 /// The only subprotocol that is supported. The older `graphql-ws` is not.
@@ -36,11 +36,7 @@ pub async fn upgrade_or_get(State(state): State<HttpState>, caller: Caller, requ
         response.extensions_mut().insert(Unrecorded);
         return response;
     }
-    let is_browser = media_type::accepted(&parts.headers).iter().any(|range| range.essence == "text/html");
-    let names_a_document =
-        |query: &str| ["query=", "documentId=", "extensions="].iter().any(|name| query.contains(name));
-    let has_query = parts.uri.query().is_some_and(names_a_document);
-    if is_browser && !has_query && state.config.graphql.graphiql {
+    if state.config.graphql.graphiql && graphql::page::is_wanted(&parts) {
         return assets::graphiql();
     }
     let parameters = Query::from_request_parts(&mut parts, &()).await.ok();

@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     db::StatementLog,
-    directory::reach::{self, PROJECT},
     error::{Error, Result},
     model::{Key, OrganizationId, ProjectId, Scope, StreamCursor},
 };
@@ -147,19 +146,14 @@ impl<'a> Bulk<'a> {
         self.summary.reject(index, error);
     }
 
-    /// Adds a row. `None` stands for a project id that cannot be decoded, and rejects the row.
+    /// Adds a row.
     ///
     /// # Errors
     /// The database fails to answer whether the project exists, or an atomic source exceeds the size of one call.
-    pub async fn row(&mut self, index: u64, project: Option<Key<ProjectId>>, candidate: Candidate) -> Result<()> {
-        let refusal = match project {
-            None => Some(reach::unknown(PROJECT).to_string()),
-            Some(project) => self.refusal(project).await?,
-        };
-        match (project, refusal) {
-            (Some(project), None) => self.push(index, project, candidate),
-            (_, refusal) => {
-                let message = refusal.unwrap_or_default();
+    pub async fn row(&mut self, index: u64, project: Key<ProjectId>, candidate: Candidate) -> Result<()> {
+        match self.refusal(project).await? {
+            None => self.push(index, project, candidate),
+            Some(message) => {
                 self.reject(index, FieldError::new("projectId", message));
                 Ok(())
             }

@@ -65,6 +65,16 @@ pub fn body_hash(submission: &Submission) -> Vec<u8> {
                 bytes.extend(text.as_bytes());
             }
         }
+        // In one order, because that of an object in JSON means nothing.
+        let mut labels: Vec<_> = candidate.labels.iter().collect();
+        labels.sort_unstable();
+        for label in labels {
+            bytes.extend((-3_i16).to_le_bytes());
+            for text in [&label.key, &label.value] {
+                bytes.extend(text.len().to_le_bytes());
+                bytes.extend(text.as_bytes());
+            }
+        }
     }
     blake3::hash(&bytes).as_bytes().to_vec()
 }
@@ -79,7 +89,7 @@ mod tests {
     use super::*;
     use crate::{
         ingest::submission::Candidate,
-        model::{Key, MetricType, OrganizationId, ProjectId},
+        model::{Key, Label, MetricType, OrganizationId, ProjectId},
     };
 
     fn submission(endpoints: &[&str]) -> Submission {
@@ -91,6 +101,7 @@ mod tests {
             timestamp: None,
             name: None,
             release: None,
+            labels: Vec::new(),
         };
         Submission {
             project: Key::new(OrganizationId(1), ProjectId(2)),
@@ -116,6 +127,11 @@ mod tests {
         tagged.candidates[0].name = Some("x".to_owned());
         let mut swapped = submission(&["ab", "c"]);
         swapped.candidates[0].release = Some("x".to_owned());
+        let mut labelled = submission(&["ab", "c"]);
+        labelled.candidates[0].labels = vec![Label { key: "ab".to_owned(), value: "c".to_owned() }];
+        let mut shifted = labelled.clone();
+        shifted.candidates[0].labels = vec![Label { key: "a".to_owned(), value: "bc".to_owned() }];
+        assert!(body_hash(&labelled) != base && body_hash(&labelled) != body_hash(&shifted));
         let hashes = [base, body_hash(&tagged), body_hash(&swapped)];
         assert!(hashes[0] != hashes[1] && hashes[1] != hashes[2] && hashes[0] != hashes[2]);
     }

@@ -70,6 +70,37 @@ pub fn rows<'e, 'j: 'e>(entries: impl IntoIterator<Item = &'e CommitEntry<'j>>) 
     rows
 }
 
+/// A row of the table `metric_label`: the labels of a measurement that has any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelRow {
+    pub organization: i64,
+    pub project: i64,
+    pub kind: i16,
+    pub ts: i64,
+    pub id: i64,
+    pub labels: String,
+}
+
+/// The rows of labels of these entries, sorted as [`rows`].
+pub fn labels<'e, 'j: 'e>(entries: impl IntoIterator<Item = &'e CommitEntry<'j>>) -> Vec<LabelRow> {
+    let mut rows = Vec::new();
+    for entry in entries {
+        let project = entry.job.project;
+        rows.extend((entry.first_id..).zip(&entry.job.measurements).filter_map(|(id, measurement)| {
+            Some(LabelRow {
+                organization: project.organization.0,
+                project: project.id.0,
+                kind: measurement.kind.code(),
+                ts: measurement.timestamp.as_micros(),
+                id,
+                labels: measurement.labels.to_stored()?,
+            })
+        }));
+    }
+    rows.sort_unstable_by_key(|row| (row.organization, row.project, row.kind, row.ts, row.id));
+    rows
+}
+
 /// The parts of rows that [`rows`] has sorted: per minute, one for each endpoint and one for all endpoints.
 pub fn parts(rows: &[RawRow<'_>]) -> Vec<RollupPart> {
     let series = |row: &RawRow<'_>| (row.organization, row.project, row.kind, bucket(row));

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Key, Measurement, MetricType, ProjectId, StreamCursor, Timestamp};
+use crate::model::{Key, Label, Measurement, MetricType, ProjectId, StreamCursor, Timestamp};
 
 /// One call: rows for one project.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,11 +48,13 @@ pub struct Candidate {
     pub name: Option<String>,
     /// The version of the software that was running. Empty means none.
     pub release: Option<String>,
+    /// Pairs of a key and a value, in any order.
+    pub labels: Vec<Label>,
 }
 
 impl From<Measurement> for Candidate {
     fn from(measurement: Measurement) -> Self {
-        let Measurement { kind, value, endpoint, status, timestamp, name, release } = measurement;
+        let Measurement { kind, value, endpoint, status, timestamp, name, release, labels } = measurement;
         Self {
             kind,
             value,
@@ -61,6 +63,7 @@ impl From<Measurement> for Candidate {
             timestamp: Some(timestamp),
             name: Some(name),
             release: Some(release),
+            labels: labels.as_slice().to_vec(),
         }
     }
 }
@@ -159,6 +162,14 @@ pub enum RejectionCode {
     ReleaseTooLong,
     /// The release contains control characters.
     ReleaseInvalid,
+    /// There are more labels than the limit.
+    LabelsTooMany,
+    /// A key is empty, or a key or value contains control characters.
+    LabelInvalid,
+    /// A key or a value exceeds its limit of bytes.
+    LabelTooLong,
+    /// A key occurs twice.
+    LabelTwice,
 }
 
 impl RejectionCode {
@@ -171,6 +182,7 @@ impl RejectionCode {
             Self::TimestampTooOld | Self::TimestampTooNew => "timestamp",
             Self::NameTooLong | Self::NameInvalid => "name",
             Self::ReleaseTooLong | Self::ReleaseInvalid => "release",
+            Self::LabelsTooMany | Self::LabelInvalid | Self::LabelTooLong | Self::LabelTwice => "labels",
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     config,
     model::{
-        Measurement, MetricType, Timestamp,
+        Label, Labels, Measurement, MetricType, Timestamp,
         timestamp::{HOUR_MICROS, MINUTE_MICROS},
     },
 };
@@ -66,7 +66,7 @@ impl TimeWindow {
 }
 
 fn check(candidate: Candidate, window: &TimeWindow, settings: &config::Ingest) -> Result<Measurement, Refusal> {
-    let Candidate { kind, value, endpoint, status, timestamp, name, release } = candidate;
+    let Candidate { kind, value, endpoint, status, timestamp, name, release, labels } = candidate;
     Ok(Measurement {
         kind,
         value: check_value(value, kind.value_max())?,
@@ -75,6 +75,7 @@ fn check(candidate: Candidate, window: &TimeWindow, settings: &config::Ingest) -
         timestamp: check_timestamp(timestamp, window)?,
         name: check_tag(name, &NAME, settings.tag_bytes_max)?,
         release: check_tag(release, &RELEASE, settings.tag_bytes_max)?,
+        labels: check_labels(labels, settings)?,
     })
 }
 
@@ -185,6 +186,44 @@ fn check_tag(text: Option<String>, tag: &Tag, bytes_max: usize) -> Result<String
     }
 }
 
+fn check_labels(labels: Vec<Label>, settings: &config::Ingest) -> Result<Labels, Refusal> {
+    let (most, key_max, value_max) =
+        (settings.labels_max, settings.label_key_bytes_max, settings.label_value_bytes_max);
+    if labels.len() > most {
+        let message = format!("has {} labels; send at most {most}", labels.len());
+        return Err((RejectionCode::LabelsTooMany, message));
+    }
+    for (index, Label { key, value }) in labels.iter().enumerate() {
+        let short = || key.chars().take(LABEL_SHOWN_MAX).collect::<String>();
+        if key.is_empty() {
+            let message = "has an empty key; send a name such as `region`".to_owned();
+            return Err((RejectionCode::LabelInvalid, message));
+        }
+        if key.len() > key_max {
+            let message =
+                format!("has the key `{}`, which is {} bytes long; send at most {key_max}", short(), key.len());
+            return Err((RejectionCode::LabelTooLong, message));
+        }
+        if value.len() > value_max {
+            let message = format!("has a value of {} bytes under `{}`; send at most {value_max}", value.len(), short());
+            return Err((RejectionCode::LabelTooLong, message));
+        }
+        if key.chars().chain(value.chars()).any(char::is_control) {
+            let message =
+                format!("contains control characters under `{}`; send printable text", short().escape_debug());
+            return Err((RejectionCode::LabelInvalid, message));
+        }
+        if labels[..index].iter().any(|earlier| earlier.key == *key) {
+            let message = format!("has the key `{}` twice; send each key once", short());
+            return Err((RejectionCode::LabelTwice, message));
+        }
+    }
+    Ok(Labels::of(labels))
+}
+
+/// Characters of a key that a message quotes.
+const LABEL_SHOWN_MAX: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use proptest::{collection::vec, prelude::*};
@@ -202,6 +241,7 @@ mod tests {
             timestamp: None,
             name: None,
             release: None,
+            labels: Vec::new(),
         }
     }
 
@@ -295,6 +335,47 @@ mod tests {
         assert_eq!(code.field(), "release");
     }
 
+    #[test]
+    fn labels_are_bounded_printable_and_distinct() {
+        let label = |key: &str, value: &str| Label { key: key.to_owned(), value: value.to_owned() };
+        let labelled = |labels: Vec<Label>| Candidate { labels, ..good() };
+        let ten: Vec<_> =
+            (0..10).map(|number| label(&format!("{number}{}", "k".repeat(63)), &"ä".repeat(128))).collect();
+        let kept = validate(vec![labelled(ten.clone()), good()], NOW, &config::Ingest::default()).measurements;
+        assert_eq!((kept[0].labels.as_slice(), &kept[1].labels), (&*ten, &Labels::None));
+        let eleven = (0..11).map(|number| label(&number.to_string(), "")).collect();
+        for (labels, code, message) in [
+            (eleven, RejectionCode::LabelsTooMany, "labels: has 11 labels; send at most 10".to_owned()),
+            (
+                vec![label("", "x")],
+                RejectionCode::LabelInvalid,
+                "labels: has an empty key; send a name such as `region`".to_owned(),
+            ),
+            (
+                vec![label(&"k".repeat(65), "x")],
+                RejectionCode::LabelTooLong,
+                format!("labels: has the key `{}`, which is 65 bytes long; send at most 64", "k".repeat(64)),
+            ),
+            (
+                vec![label("a", &"ä".repeat(129))],
+                RejectionCode::LabelTooLong,
+                "labels: has a value of 258 bytes under `a`; send at most 256".to_owned(),
+            ),
+            (
+                vec![label("a\0", "x")],
+                RejectionCode::LabelInvalid,
+                "labels: contains control characters under `a\\0`; send printable text".to_owned(),
+            ),
+            (
+                vec![label("a", "1"), label("b", ""), label("a", "1")],
+                RejectionCode::LabelTwice,
+                "labels: has the key `a` twice; send each key once".to_owned(),
+            ),
+        ] {
+            assert_eq!(refusal(labelled(labels)), (code, message));
+        }
+    }
+
     proptest! {
         #[test]
         fn every_row_is_stored_or_rejected_and_stored_rows_are_valid(
@@ -310,6 +391,7 @@ mod tests {
                     timestamp: at.map(|at| NOW.plus_micros(at % 1_000_000_000_000)),
                     name: None,
                     release: None,
+                    labels: Vec::new(),
                 })
                 .collect();
             let settings = config::Ingest::default();

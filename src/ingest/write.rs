@@ -14,7 +14,7 @@ use super::{
     commit_group::{CommitEntry, KeyOwners, LedgerKey, LedgerRow, Outcome},
     late::{self, LateRow},
     publish_order::{PublishOrder, PublishPermit},
-    rollup::{self, RawRow, RollupPart},
+    rollup::{self, LabelRow, RawRow, RollupPart},
 };
 use crate::{
     db::{
@@ -55,6 +55,9 @@ trait Transaction: Send + Sized {
     /// Inserts raw rows and rollup parts. If no row has a name or a release, these columns are left out, which is faster.
     fn insert(&mut self, part: i64, load: &RowsAndParts<'_>) -> impl Future<Output = sqlx::Result<()>> + Send;
 
+    /// Inserts labels. They have a table of their own, because a column would take eight bytes in each row without labels.
+    fn insert_labels(&mut self, labels: &[LabelRow]) -> impl Future<Output = sqlx::Result<()>> + Send;
+
     /// Inserts counts of late rows.
     fn insert_late(&mut self, part: i64, late: &[LateRow]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
@@ -90,17 +93,19 @@ pub async fn group(
     }
 }
 
-/// The raw rows of a commit and their rollup parts.
+/// The raw rows of a commit, their rollup parts and their labels.
 struct RowsAndParts<'a> {
     rows: Vec<RawRow<'a>>,
     parts: Vec<RollupPart>,
+    labels: Vec<LabelRow>,
 }
 
 impl<'a> RowsAndParts<'a> {
-    fn of<'j: 'a>(entries: impl IntoIterator<Item = &'a CommitEntry<'j>>) -> Self {
+    fn of<'j: 'a>(entries: impl IntoIterator<Item = &'a CommitEntry<'j>> + Clone) -> Self {
+        let labels = rollup::labels(entries.clone());
         let rows = rollup::rows(entries);
         let parts = rollup::parts(&rows);
-        Self { rows, parts }
+        Self { rows, parts, labels }
     }
 }
 
@@ -133,6 +138,9 @@ impl Prepared<'_, '_> {
         let mut permit = PublishPermit::default();
         if let Some(part) = storing.iter().map(|entry| entry.first_id).min() {
             transaction.insert(part, &load).await?;
+            if !load.labels.is_empty() {
+                transaction.insert_labels(&load.labels).await?;
+            }
             permit = publish_order.acquire(organizations(&storing)).await;
         }
         let (steps, mut ledger) = number(&storing);

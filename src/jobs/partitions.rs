@@ -46,8 +46,9 @@ struct PartitionedTable {
 /// The advisory lock under which partitions are created. An arbitrary number.
 const LOCK_KEY: i64 = 0x7065_7266_7061_7274;
 
-const TABLES: [PartitionedTable; 4] = [
+const TABLES: [PartitionedTable; 5] = [
     PartitionedTable { table: "metric_event", column: "ts", days: 1, storage: "" },
+    PartitionedTable { table: "metric_label", column: "ts", days: 1, storage: "" },
     PartitionedTable { table: "metric_rollup_1m", column: "bucket", days: 1, storage: "" },
     // Rows are replaced once a minute until their time is over: half-empty pages let that happen in place.
     PartitionedTable { table: "metric_rollup_5m", column: "bucket", days: 1, storage: " WITH (fillfactor = 50)" },

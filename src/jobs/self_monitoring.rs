@@ -165,6 +165,7 @@ fn candidate(endpoint: &str, served: Served) -> Candidate {
         timestamp: Some(served.at),
         name: None,
         release: None,
+        labels: Vec::new(),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     entity::{endpoint, ingest_batch, metric_event, organization_stream},
     error::Result,
     model::{
-        CommitPosition, CommitPositions, Key, Measurement, MetricId, MetricType, OrganizationId, ProjectId,
+        CommitPosition, CommitPositions, Key, Labels, Measurement, MetricId, MetricType, OrganizationId, ProjectId,
         RecordedMetric, Scope, Timestamp, VisibleOrganizations,
     },
 };
@@ -251,6 +251,7 @@ impl MeasurementRow {
             timestamp: self.ts,
             name: self.name,
             release: self.release,
+            labels: Labels::Unread,
         })
     }
 }

@@ -15,13 +15,6 @@ pub enum Filter<C> {
     Is(C),
 }
 
-impl<C> Filter<C> {
-    /// A filter that matches no row.
-    pub const fn nothing() -> Self {
-        Self::Any(Vec::new())
-    }
-}
-
 /// Conditions on a text, compared byte by byte. All given conditions must hold. Those that ignore case fold the letters A to
 /// Z only, because databases fold others differently.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

@@ -77,6 +77,13 @@ impl<Id> Key<Id> {
     }
 }
 
+impl MetricId {
+    /// The time at which the server received the measurement, in whole milliseconds: ids are made of it.
+    pub const fn received_at(self) -> Timestamp {
+        Timestamp::from_millis((self.0 >> (NODE_BITS + SEQUENCE_BITS)) + EPOCH_MS)
+    }
+}
+
 const SEQUENCE_BITS: u32 = 14;
 const NODE_BITS: u32 = 8;
 /// 2024-01-01T00:00:00Z in milliseconds: 41 bits from here last until 2093.
@@ -218,6 +225,12 @@ mod tests {
             assert_eq!(first >> 22, last >> 22, "a range stays inside one millisecond and node");
             assert_eq!((node(first), node(last)), (3, 3));
         }
+    }
+
+    #[test]
+    fn the_id_of_a_measurement_tells_when_it_was_received() {
+        let first = all_of(255).reserve(NOW.plus_micros(999), 16_384).unwrap();
+        assert_eq!([MetricId(first).received_at(), MetricId(first + 16_383).received_at()], [NOW, NOW]);
     }
 
     #[test]

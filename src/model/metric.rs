@@ -1,6 +1,6 @@
 //! Metric types with their units, and the measurement on its way from the ingest API to the database.
 
-use super::{Key, MetricId, ProjectId, Timestamp, sketch::VALUE_MAX};
+use super::{Key, Labels, MetricId, ProjectId, Timestamp, sketch::VALUE_MAX};
 
 /// The direction in which values of a type get better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +121,8 @@ pub struct Measurement {
     pub name: String,
     /// The release version of the software; empty if it is unknown.
     pub release: String,
+    /// The labels.
+    pub labels: Labels,
 }
 
 impl Measurement {

@@ -24,7 +24,7 @@ pub struct Problem {
     pub kind: ProblemKind,
     /// The path of the field as the caller spells it, with dots (`employeeIds.3`).
     pub field: String,
-    /// The problem, as text after the name of the field. Never contains the value, which may be megabytes.
+    /// The problem, as text after the name of the field. Contains at most the start of the value, which may be megabytes.
     pub message: String,
 }
 

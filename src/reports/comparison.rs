@@ -14,6 +14,7 @@ mod replays;
 mod run;
 #[cfg(test)]
 mod simulation;
+mod stored_minutes;
 mod windows;
 
 pub use estimate::Minutes;

@@ -27,7 +27,7 @@ use crate::{
     db::{Session, compare},
     error::Result,
     model::{
-        Key, Measurement, MetricId, MetricKey, MetricType, Scope, Timestamp,
+        Key, Labels, Measurement, MetricId, MetricKey, MetricType, Scope, Timestamp,
         filter::{Number, NumberFilter},
         order::Sort,
     },
@@ -167,6 +167,7 @@ fn read(row: &QueryResult) -> Result<Option<(MetricKey, Measurement)>> {
         status: row.try_get_by_index(6)?,
         name: row.try_get_by_index(7)?,
         release: row.try_get_by_index(8)?,
+        labels: Labels::Unread,
         endpoint: row.try_get_by_index(COLUMNS.len())?,
         timestamp,
     };

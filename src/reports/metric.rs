@@ -11,7 +11,7 @@ use crate::{
     db::Session,
     entity::{endpoint, metric_event},
     error::Result,
-    model::{Key, Measurement, MetricKey, MetricType, Scope, Timestamp, VisibleOrganizations},
+    model::{Key, Labels, Measurement, MetricKey, MetricType, Scope, Timestamp, VisibleOrganizations},
 };
 
 const EVENT: &str = "e";
@@ -65,6 +65,7 @@ pub async fn by_keys(scope: &Scope, session: &Session, keys: &[MetricKey]) -> Re
             timestamp,
             name: row.try_get_by_index(7)?,
             release: row.try_get_by_index(8)?,
+            labels: Labels::Unread,
         };
         found.insert(key, measurement);
     }

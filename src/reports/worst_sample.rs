@@ -22,7 +22,7 @@ use super::{
 use crate::{
     db::Session,
     error::Result,
-    model::{EndpointId, Key, Measurement, MetricId, MetricType, OrganizationId, ProjectId, Scope, Timestamp},
+    model::{EndpointId, Key, Labels, Measurement, MetricId, MetricType, OrganizationId, ProjectId, Scope, Timestamp},
 };
 
 /// An endpoint of a project.
@@ -64,6 +64,7 @@ impl WorstSample {
             timestamp: self.timestamp,
             name: self.name,
             release: self.release,
+            labels: Labels::Unread,
         }
     }
 }

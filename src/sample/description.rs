@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    model::MetricType,
+};
 
 /// The description of the sample data.
 #[derive(Debug, Deserialize)]
@@ -12,10 +15,15 @@ use crate::error::{Error, Result};
 pub struct Sample {
     /// The departments, which take turns.
     pub departments: Vec<String>,
-    /// The roles in a department, which take turns.
-    pub roles: Vec<String>,
     /// The roles in a project, which take turns.
     pub team_roles: Vec<String>,
+    /// The first names of employees.
+    pub first_names: Vec<String>,
+    /// The last names of employees.
+    pub last_names: Vec<String>,
+    /// The names of the measurements of a type, which take turns, with the factor on the value of each. Types that are absent
+    /// have measurements without a name.
+    pub names: BTreeMap<Kind, Vec<(String, f64)>>,
     /// The organizations.
     pub organizations: Vec<Organization>,
     /// The projects by slug. Several organizations may have a project of the same slug.
@@ -32,6 +40,10 @@ pub struct Organization {
     pub slug: String,
     /// The display name.
     pub name: String,
+    /// The factor on the number of its measurements.
+    pub weight: f64,
+    /// The factor on its durations.
+    pub pace: f64,
     /// The slugs of its projects.
     pub projects: Vec<String>,
 }
@@ -42,10 +54,26 @@ pub struct Organization {
 pub struct Project {
     /// The display name.
     pub name: String,
+    /// The status.
+    #[serde(default)]
+    pub status: Status,
     /// The releases, oldest first.
     pub releases: Vec<Release>,
     /// What it measures.
     pub endpoints: Vec<Endpoint>,
+}
+
+/// The status of a project.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Status {
+    /// `ACTIVE`.
+    #[default]
+    Active,
+    /// `PAUSED`.
+    Paused,
+    /// `ARCHIVED`.
+    Archived,
 }
 
 /// A release of a project.
@@ -78,7 +106,7 @@ pub struct Endpoint {
 }
 
 /// The type of a measurement, as it is written in the description.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Kind {
     /// `PAGE_LOAD`.
@@ -89,6 +117,17 @@ pub enum Kind {
     Database,
     /// `CACHE_HIT`.
     CacheHit,
+}
+
+impl From<Kind> for MetricType {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::PageLoad => Self::PageLoad,
+            Kind::ApiResponse => Self::ApiResponse,
+            Kind::Database => Self::Database,
+            Kind::CacheHit => Self::CacheHit,
+        }
+    }
 }
 
 /// The release that makes an endpoint slower.

@@ -30,12 +30,11 @@ impl Timeline {
         self.until
     }
 
-    /// The start of the minute that this share of the span leads to. Whole minutes, because comparisons of releases read
-    /// whole minutes.
+    /// The moment after this share of the span, at the start of a minute, because comparisons of releases read whole minutes.
     pub fn at(self, share: f64) -> Timestamp {
         let micros = self.until.as_micros() - self.from.as_micros();
         #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a share of a span of days")]
         let after = (micros as f64 * share) as i64;
-        self.from.plus_micros(after / MINUTE_MICROS * MINUTE_MICROS)
+        self.from.plus_micros(after).floor(MINUTE_MICROS)
     }
 }

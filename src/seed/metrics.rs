@@ -36,7 +36,7 @@ pub async fn fill(
         let end = start.plus_micros(size.chunk_micros()).min(timeline.until());
         for (project, described) in projects.iter().zip(&mut all) {
             for series in &mut described.series {
-                series.measure(start, end, random, &mut measured)?;
+                series.measure(start, end, random, &mut measured);
             }
             measured.sort_by_key(|measurement| measurement.timestamp);
             let mut candidates = measured.drain(..).map(Candidate::from).peekable();

@@ -1,6 +1,10 @@
 //! Organizations with their employees, and projects with their teams.
 
-use rand::{RngExt, rngs::StdRng};
+use rand::{
+    RngExt,
+    rngs::StdRng,
+    seq::{IndexedRandom, SliceRandom},
+};
 
 use super::size::Size;
 use crate::{
@@ -9,9 +13,12 @@ use crate::{
     db::StatementLog,
     directory::{ProjectStatus, employee, organization, project, team},
     error::Result,
-    model::{EmployeeId, Key, OrganizationId, ProjectId, Timestamp},
-    sample::{self, Sample},
+    model::{Assignment, EmployeeId, Key, OrganizationId, ProjectId, Timestamp},
+    sample::{self, Sample, Timeline},
 };
+
+/// One employee in this number has left.
+const FORMER_SHARE: usize = 7;
 
 /// An organization and the people who can join a team.
 pub struct Staff {
@@ -19,23 +26,34 @@ pub struct Staff {
     employees: Vec<EmployeeId>,
 }
 
-/// Creates an organization and its employees.
+/// Creates an organization and its employees. Some of them leave in the middle of the span.
 pub async fn create(
     core: &Core,
     size: Size,
     sample: &Sample,
     described: &sample::Organization,
     random: &mut StdRng,
-    now: Timestamp,
+    timeline: Timeline,
 ) -> Result<Staff> {
     let scope = auth::server_scope();
     let db = core.database.writer(StatementLog::default());
+    let now = timeline.from();
     let id = OrganizationId(core.ids.next(now)?);
     let new = organization::NewOrganization { id, slug: Some(described.slug.clone()), name: described.name.clone() };
     organization::create(&scope, &db, new, now).await?;
     let employees = employees(core, size, sample, described, random, now)?;
     employee::create(&scope, &db, id, &employees, now).await?;
-    Ok(Staff { organization: id, employees: employees.iter().map(|employee| employee.id).collect() })
+    let (mut present, mut former) = (Vec::new(), Vec::new());
+    for (number, employee) in employees.iter().enumerate() {
+        let group = if number % FORMER_SHARE == FORMER_SHARE - 1 { &mut former } else { &mut present };
+        group.push(employee.id);
+    }
+    for employee in former {
+        let change =
+            employee::EmployeeChange { is_active: Assignment::Set(false), ..employee::EmployeeChange::default() };
+        employee::update(&scope, &db, Key::new(id, employee), change, timeline.at(0.5)).await?;
+    }
+    Ok(Staff { organization: id, employees: present })
 }
 
 fn employees(
@@ -46,23 +64,31 @@ fn employees(
     random: &mut StdRng,
     now: Timestamp,
 ) -> Result<Vec<employee::NewEmployee>> {
-    (0..size.employees())
-        .map(|number| {
-            let department = &sample.departments[number % sample.departments.len()];
-            let role = &sample.roles[number / sample.departments.len() % sample.roles.len()];
-            let name = format!("{department} {role} {:03}", number + 1);
-            Ok(employee::NewEmployee {
-                id: EmployeeId(core.ids.next(now)?),
-                email: format!("{}@{}.example", name.to_lowercase().replace(' ', "."), described.slug),
-                name,
-                department: department.clone(),
-                salary: Some(f64::from(random.random_range(40..140_u32)) * 1_000.0),
-            })
+    let mut names = full_names(sample);
+    names.shuffle(random);
+    let people = names.into_iter().take(size.employees()).enumerate().map(|(number, (first, last))| {
+        let department = &sample.departments[number % sample.departments.len()];
+        Ok(employee::NewEmployee {
+            id: EmployeeId(core.ids.next(now)?),
+            email: format!("{}.{}@{}.example", first.to_lowercase(), last.to_lowercase(), described.slug),
+            name: format!("{first} {last}"),
+            department: department.clone(),
+            salary: Some(f64::from(random.random_range(40..140_u32)) * 1_000.0),
         })
-        .collect()
+    });
+    people.collect()
 }
 
-/// Creates a project with a team.
+/// All pairs of a first and a last name. They are enough for the employees of the largest size.
+fn full_names(sample: &Sample) -> Vec<(&str, &str)> {
+    let mut names = Vec::new();
+    for first in &sample.first_names {
+        names.extend(sample.last_names.iter().map(|last| (first.as_str(), last.as_str())));
+    }
+    names
+}
+
+/// Creates a project with a team, and returns the team.
 pub async fn create_project(
     core: &Core,
     sample: &Sample,
@@ -70,25 +96,26 @@ pub async fn create_project(
     slug: &str,
     random: &mut StdRng,
     now: Timestamp,
-) -> Result<Key<ProjectId>> {
-    let mut team: Vec<_> = (0..random.random_range(3..=8_usize))
-        .map(|place| {
-            let employee = staff.employees[random.random_range(0..staff.employees.len())];
-            (employee, sample.team_roles[place % sample.team_roles.len()].clone())
-        })
-        .collect();
-    team.sort_by_key(|(id, _)| *id);
-    team.dedup_by_key(|(id, _)| *id);
-    let members = team
-        .into_iter()
-        .map(|(employee, role)| team::NewMember { employee: Some(Key::new(staff.organization, employee)), role });
+) -> Result<(Key<ProjectId>, Vec<EmployeeId>)> {
+    let size = random.random_range(3..=8_usize);
+    let team: Vec<EmployeeId> = staff.employees.sample(random, size).copied().collect();
+    let members = team.iter().zip(sample.team_roles.iter().cycle()).map(|(employee, role)| team::NewMember {
+        employee: Some(Key::new(staff.organization, *employee)),
+        role: role.clone(),
+    });
+    let described = sample.project(slug)?;
     let new = project::NewProject {
         id: ProjectId(core.ids.next(now)?),
         slug: Some(slug.to_owned()),
-        name: sample.project(slug)?.name.clone(),
-        status: ProjectStatus::Active,
+        name: described.name.clone(),
+        status: match described.status {
+            sample::Status::Active => ProjectStatus::Active,
+            sample::Status::Paused => ProjectStatus::Paused,
+            sample::Status::Archived => ProjectStatus::Archived,
+        },
         members: members.collect(),
     };
     let db = core.database.writer(StatementLog::default());
-    project::create(&auth::server_scope(), &db, staff.organization, new, now).await
+    let key = project::create(&auth::server_scope(), &db, staff.organization, new, now).await?;
+    Ok((key, team))
 }

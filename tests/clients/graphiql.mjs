@@ -1,8 +1,8 @@
-// Usage: graphiql.mjs BASE_URL OUTPUT_DIR
+// Usage: graphiql.mjs BASE_URL OUTPUT_DIR opening|examples|runs|links|phone
 //
-// Drives the GraphiQL that perfgraph serves, in a real Chromium: runs the SlowestEndpoints tab,
-// then the LiveMetrics tab, and leaves a screenshot of each in OUTPUT_DIR. Any console error,
-// CSP violation or request to another origin is a failure, also when the page seems to work.
+// Drives the GraphiQL that perfgraph serves, in a real Chromium, through one scenario, and leaves
+// screenshots in OUTPUT_DIR. Any console error, CSP violation or request to another origin is a
+// failure, also when the page seems to work.
 // Prints one JSON line. Exit: 0 fine, 1 failed, 2 usage.
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
@@ -24,19 +24,24 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-const [base, output, ...rest] = process.argv.slice(2);
-if (!output || rest.length > 0 || !URL.canParse(base)) {
-  console.error('usage: graphiql.mjs BASE_URL OUTPUT_DIR');
+const DESKTOP = { width: 1280, height: 800 };
+const PHONE = { width: 390, height: 844 };
+
+const scenarios = { opening, examples, runs, links, phone };
+const [base, output, scenario, ...rest] = process.argv.slice(2);
+if (!scenarios[scenario] || rest.length > 0 || !URL.canParse(base)) {
+  console.error(`usage: graphiql.mjs BASE_URL OUTPUT_DIR ${Object.keys(scenarios).join('|')}`);
   process.exit(2);
 }
 const endpoint = new URL('/graphql', base);
 
-/** The whole text of the response pane; the DOM holds only the lines in view. */
-const responseText = (page) =>
-  page.evaluate(() => {
+/** The whole text of an editor; the DOM holds only the lines in view. */
+const textOf = (page, file) =>
+  page.evaluate((file) => {
     const models = globalThis.__MONACO?.editor.getModels() ?? [];
-    return models.find((model) => model.uri.path.endsWith('response.json'))?.getValue() ?? '';
-  });
+    return models.find((model) => model.uri.path.endsWith(file))?.getValue() ?? '';
+  }, file);
+const responseText = (page) => textOf(page, 'response.json');
 
 /** Reads the pane until `accept` gives something other than undefined, or fails by `what`. */
 async function until(page, what, accept) {
@@ -63,37 +68,155 @@ function answer(text) {
   return json.data ?? undefined;
 }
 
-async function open(page) {
-  const response = await page.goto(endpoint.href, { waitUntil: 'domcontentloaded' });
-  if (!response?.ok()) throw new Error(`GET ${endpoint} answered ${response?.status()}`);
+/** Opens the page, with an operation in the address if there is one, as a browser does. */
+async function open(page, operation = {}) {
+  const address = new URL(endpoint);
+  address.search = new URLSearchParams(operation);
+  const response = await page.goto(address.href, { waitUntil: 'domcontentloaded' });
+  if (!response?.ok()) throw new Error(`GET ${address} answered ${response?.status()}`);
   // Without the header "no CSP violation" would prove nothing.
   if (!response.headers()['content-security-policy'])
-    throw new Error(`GET ${endpoint} has no Content-Security-Policy`);
+    throw new Error(`GET ${address} has no Content-Security-Policy`);
   await page.locator('.graphiql-query-editor .view-line').first().waitFor();
-  // The docs list the root types only once the introspected schema was built.
+}
+
+/** Waits until the introspected schema was built: only then the docs list the root types. */
+async function schemaIsKnown(page) {
   await page.getByRole('button', { name: 'Show Documentation Explorer' }).click();
   await page.locator('.graphiql-doc-explorer').getByRole('link', { name: 'Query', exact: true }).waitFor();
   await page.getByRole('button', { name: 'Hide Documentation Explorer' }).click();
 }
 
-/** Shows the example of that name and presses play. */
-async function run(page, name) {
-  await page.getByRole('tab').getByRole('button', { name, exact: true }).click();
-  await page.locator('.graphiql-query-editor').getByText(name, { exact: true }).first().waitFor();
-  // GraphiQL parses the new text a debounce after showing it; until then it would send the
-  // operation name of the tab before. Nothing on the page tells, so: far longer than the 100 ms.
-  await sleep(1_000);
-  await page.getByRole('button', { name: /^Execute query/ }).click();
+const tabNames = (page) => page.locator('.graphiql-tab-button').allTextContents();
+
+/** Syntax colours arrive a moment after the text. */
+async function shoot(page, name) {
+  await sleep(500);
+  await page.screenshot({ path: path.join(output, `graphiql-${name}.png`) });
 }
 
-async function query(page) {
+/** Shows the example of that name. */
+async function show(page, name) {
+  await page.getByRole('tab').getByRole('button', { name, exact: true }).click();
+  await page.locator('.graphiql-query-editor').getByText(name, { exact: true }).first().waitFor();
+  // GraphiQL parses and validates the new text a debounce after showing it. Nothing on the page tells, so: far longer than
+  // that.
+  await sleep(1_000);
+}
+
+/** Shows the example and presses play; of several operations, it takes the one with the name of the tab. */
+async function run(page, name) {
+  await show(page, name);
+  await page.getByRole('button', { name: /^Execute query/ }).click();
+  const choice = page.getByRole('menuitem', { name, exact: true });
+  if (await choice.isVisible()) await choice.click();
+}
+
+/** The page shows an answer at once, with the statements behind it in lines. */
+async function opening(page) {
+  await open(page);
+  const data = await until(page, 'the page opens without an answer', answer);
+  const { sql } = JSON.parse(await responseText(page)).extensions.db;
+  await page.locator('.graphiql-response .view-line', { hasText: 'projects' }).waitFor();
+  await shoot(page, 'opening');
+  return { tabs: await tabNames(page), projects: data.projects.nodes.length, sql };
+}
+
+/** What the editors underline. */
+const marked = (page) =>
+  page.evaluate(() => {
+    const markers = globalThis.__MONACO.editor.getModelMarkers({});
+    return markers.map(({ message, resource }) => `${resource.path.split('-').at(-1)}: ${message}`);
+  });
+
+/** No example is underlined, and one that has a mistake is. */
+async function examples(page) {
+  await open(page);
+  await schemaIsKnown(page);
+  const seen = {};
+  for (const name of await tabNames(page)) {
+    await show(page, name);
+    seen[name] = await marked(page);
+  }
+  const end = Date.now() + STEP_MS;
+  const write = (file, text) =>
+    page.evaluate(
+      ([file, text]) => {
+        const models = globalThis.__MONACO.editor.getModels();
+        models.find((model) => model.uri.path.endsWith(file)).setValue(text);
+      },
+      [file, text],
+    );
+  await write('operation.graphql', 'mutation M($input: IngestMetricsInput!) { ingestMetrics(input: $input) { absent } }');
+  await write('variables.json', '{ "input": { "projectId": 1 } }');
+  let mistakes = [];
+  const isComplete = () => ['operation', 'variables'].every((file) => mistakes.some((one) => one.startsWith(file)));
+  while (!isComplete() && Date.now() < end) {
+    mistakes = await marked(page);
+    await sleep(50);
+  }
+  return { seen, mistakes };
+}
+
+/** An operation in the address becomes a tab, and a query is run; other tabs stay. */
+async function links(first) {
+  await open(first);
+  await until(first, 'the page opens without an answer', answer);
+  // GraphiQL stores its tabs a debounce after a change. A new page, because leaving one cuts off what its workers load.
+  const visit = async (operation) => {
+    await sleep(1_500);
+    const page = await first.context().newPage();
+    await open(page, operation);
+    return page;
+  };
+  const query = `query Few($first: Int) { organizations(first: $first) { nodes { name } } }
+query Many { employees { nodes { name } } }`;
+  const variables = '{"first":1}';
+  const page = await visit({ query, variables, operationName: 'Few' });
+  const few = await until(page, 'the operation of the address was not run', (text) => answer(text)?.organizations);
+  await shoot(page, 'linked');
+  const tabs = await tabNames(page);
+  const again = await visit({ query, variables, operationName: 'Many' });
+  const many = await until(again, 'the named operation was not run', (text) => answer(text)?.employees);
+  const tabsAgain = await tabNames(again);
+  const mutation = 'mutation Danger { createOrganization(input: { name: "Danger" }) { organization { id } } }';
+  const danger = await visit({ query: mutation });
+  await danger.locator('.graphiql-query-editor').getByText('Danger', { exact: true }).first().waitFor();
+  await sleep(1_500);
+  const { organizations } = await ask('{ organizations { totalCount } }');
+  return {
+    few: few.nodes.length,
+    many: many.nodes.length,
+    tabs,
+    tabsAgain,
+    organizations: organizations.totalCount,
+    afterMutation: await responseText(danger),
+  };
+}
+
+/** On a phone the operation, the play button and the answer are in view, one below the other. */
+async function phone(page) {
+  await page.setViewportSize(PHONE);
+  await open(page);
+  await until(page, 'the page opens without an answer', answer);
+  await page.locator('.graphiql-response .view-line', { hasText: 'projects' }).waitFor();
+  await shoot(page, 'phone');
+  const box = (selector) => page.locator(selector).boundingBox();
+  const seen = {
+    editor: await box('.graphiql-query-editor'),
+    play: await box('.graphiql-execute-button'),
+    response: await box('.graphiql-response'),
+    sidebar: await box('.graphiql-sidebar'),
+    scrollWidth: await page.evaluate(() => document.documentElement.scrollWidth),
+  };
+  // The bar below the answer can be reached, too.
+  await schemaIsKnown(page);
   await run(page, 'SlowestEndpoints');
-  const data = await until(page, 'no answer to SlowestEndpoints', answer);
-  if (!Array.isArray(data.slowestEndpoints)) throw new Error('the answer has no "slowestEndpoints"');
-  await page.locator('.graphiql-response .view-line', { hasText: 'slowestEndpoints' }).waitFor();
-  await sleep(500); // syntax colours arrive a moment after the text
-  await page.screenshot({ path: path.join(output, 'graphiql-query.png') });
-  return data.slowestEndpoints.length;
+  const { slowestEndpoints } = await until(page, 'no answer on the phone', (text) => {
+    const data = answer(text);
+    return data?.slowestEndpoints && data;
+  });
+  return { ...seen, slowestEndpoints: slowestEndpoints.length };
 }
 
 /** Sends an operation and returns its data. */
@@ -119,6 +242,19 @@ async function makeTraffic(signal) {
   }
 }
 
+/** A query and a subscription run from their tabs. */
+async function runs(page) {
+  await open(page);
+  await run(page, 'SlowestEndpoints');
+  const data = await until(page, 'no answer to SlowestEndpoints', (text) => {
+    const data = answer(text);
+    return data?.slowestEndpoints && data;
+  });
+  await page.locator('.graphiql-response .view-line', { hasText: 'slowestEndpoints' }).waitFor();
+  await shoot(page, 'query');
+  return { slowestEndpoints: data.slowestEndpoints.length, liveEvents: await subscription(page) };
+}
+
 async function subscription(page) {
   await run(page, 'LiveMetrics');
   const stop = new AbortController();
@@ -132,8 +268,7 @@ async function subscription(page) {
   try {
     // The traffic ends only by a failure here, which is then the better message.
     await Promise.race([moved, traffic]);
-    await sleep(500);
-    await page.screenshot({ path: path.join(output, 'graphiql-subscription.png') });
+    await shoot(page, 'subscription');
   } finally {
     stop.abort();
     await Promise.allSettled([moved, traffic]);
@@ -152,7 +287,7 @@ let browser;
 try {
   await mkdir(output, { recursive: true });
   browser = await chromium.launch({ executablePath: EXECUTABLE, args: FLAGS });
-  const context = await browser.newContext({ viewport: { width: 1360, height: 820 } });
+  const context = await browser.newContext({ viewport: DESKTOP });
   const { problems, counts } = await watch(context, endpoint.host);
   const page = await context.newPage();
   page.setDefaultTimeout(STEP_MS);
@@ -160,8 +295,7 @@ try {
   let summary;
   let failure;
   try {
-    await open(page);
-    summary = { slowestEndpoints: await query(page), liveEvents: await subscription(page), ...counts };
+    summary = { ...(await scenarios[scenario](page)), ...counts };
   } catch (error) {
     failure = error;
   }

@@ -16,7 +16,7 @@ const folder = await mkdtemp(join(output, 'recipes-'));
 await emptied(folder);
 
 const page = await readFile(path('../../docs/frontend.md'), 'utf8');
-const files = [...page.matchAll(/^```ts (\S+)\n(.*?)^```$/gms)].map(([, name, text]) => ({ name, text }));
+const files = [...page.matchAll(/^```(?:ts|graphql) (\S+)\n(.*?)^```$/gms)].map(([, name, text]) => ({ name, text }));
 for (const { name, text } of files) await writeFile(join(folder, name), text);
 await copyFile(path('resume/watch.ts'), join(folder, 'watch.ts'));
 await copyFile(path('recipes/run.mjs'), join(folder, 'run.mjs'));

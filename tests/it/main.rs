@@ -63,6 +63,7 @@ mod graphql {
     mod empty_lists;
     mod error_texts;
     mod figures;
+    mod malformed_ids;
     mod names;
     pub mod schema;
     pub mod statement_counts;
@@ -74,11 +75,13 @@ mod http {
     mod byte_limits;
     mod client_habits;
     mod connections;
+    mod event_ids;
     mod graphql;
     mod memory_bombs;
     mod middleware;
     mod request_bodies;
     mod response_streams;
+    mod root_fragments;
     mod unfinished_messages;
     mod websocket;
     mod websocket_clients;
@@ -92,6 +95,7 @@ mod ingest {
     mod doubles;
     mod faults;
     pub mod http_api;
+    mod labels;
     mod late_rows;
     mod spellings;
 }
@@ -134,9 +138,15 @@ mod operations {
 /// Releases: markers, tags of measurements, and comparisons.
 mod releases {
     mod comparisons;
+    mod dense_comparisons;
     mod markers;
     mod tags;
 }
 
 /// Statistics, series, groups and rankings of measurements.
 mod reports;
+
+/// Sample data.
+mod seed {
+    mod sample_data;
+}

@@ -21,7 +21,16 @@ pub struct EncodedResponse {
     pub phase: Phase,
     /// The list of errors alone, if nothing was executed.
     pub errors: String,
-    /// The span of the event, in a stream that can resume.
+    /// The position of the event, in a stream that can resume.
+    pub mark: EventMark,
+}
+
+/// The position of an event in its stream.
+#[derive(Clone, Debug, Default)]
+pub struct EventMark {
+    /// The cursor after which the stream continues with the next event.
+    pub cursor: Option<Arc<str>>,
+    /// The span, in a stream whose events are replayed.
     pub span: Option<EventSpan>,
 }
 
@@ -44,14 +53,14 @@ pub struct EventSpan {
 
 impl EncodedResponse {
     /// Encodes a finished response.
-    pub fn new(response: &Response, phase: Phase, span: Option<EventSpan>) -> Self {
+    pub fn new(response: &Response, phase: Phase, mark: EventMark) -> Self {
         let errors = if phase == Phase::Request { payload::errors(&response.errors) } else { String::new() };
-        Self { payload: payload::text(response, phase), phase, errors, span }
+        Self { payload: payload::text(response, phase), phase, errors, mark }
     }
 
     /// A response of one fault.
     pub fn fault(fault: &crate::error::Error, phase: Phase) -> Self {
-        Self::new(&error::refuse(fault), phase, None)
+        Self::new(&error::refuse(fault), phase, EventMark::default())
     }
 
     /// The approximate backlog in bytes.
@@ -63,6 +72,8 @@ impl EncodedResponse {
 /// An event of a running operation.
 #[derive(Clone, Debug)]
 pub enum Event {
+    /// The start of a stream that can resume, and the cursor of this position. Comes before all responses, if at all.
+    Opened(Arc<str>),
     /// A response.
     Response(Arc<EncodedResponse>),
     /// The end, because the client reads too slowly. The stream continues after this cursor, if it can resume.
@@ -72,13 +83,14 @@ pub enum Event {
 impl Event {
     /// A response without a position in a stream.
     pub fn response(response: &Response, phase: Phase) -> Self {
-        Self::Response(Arc::new(EncodedResponse::new(response, phase, None)))
+        Self::Response(Arc::new(EncodedResponse::new(response, phase, EventMark::default())))
     }
 
     /// The cursor after the event.
     pub fn cursor(&self) -> Option<&Arc<str>> {
         match self {
-            Self::Response(response) => response.span.as_ref().map(|span| &span.cursor),
+            Self::Opened(cursor) => Some(cursor),
+            Self::Response(response) => response.mark.cursor.as_ref(),
             Self::Lagged(cursor) => cursor.as_ref(),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::EventSpan;
+use super::{EventMark, EventSpan, ResumeCursor};
 use crate::model::CommitPositions;
 
 /// The segment of a stream that an execution delivers.
@@ -15,7 +15,7 @@ pub enum Segment {
     /// The events after a cursor, up to a position of the live end.
     Replay {
         /// The cursor.
-        after: Arc<str>,
+        after: ResumeCursor,
         /// The end.
         until: Arc<CommitPositions>,
     },
@@ -56,7 +56,10 @@ pub enum StreamKind {
     /// Each event replaces those before it. A new subscriber gets the last one at once, a slow one only the last.
     Snapshots,
     /// Every event counts and none can be read again. The stream of a slow subscriber ends.
-    Events,
+    Events {
+        /// The cursor of the start, if the stream can resume.
+        start: Option<Arc<str>>,
+    },
 }
 
 /// One execution of a subscription, shared by its resolver and the hub.
@@ -72,14 +75,14 @@ pub struct Execution {
 struct Progress {
     cursor: Option<Arc<str>>,
     rows: u64,
-    span: Option<EventSpan>,
+    mark: EventMark,
 }
 
 impl Execution {
     /// An execution of this segment.
     pub fn new(segment: Segment) -> Self {
         let cursor = match &segment {
-            Segment::Replay { after, .. } => Some(Arc::clone(after)),
+            Segment::Replay { after, .. } => Some(Arc::clone(&after.text)),
             Segment::Skipped { from, .. } => Some(Arc::clone(from)),
             Segment::Live => None,
         };
@@ -100,8 +103,14 @@ impl Execution {
         let mut progress = self.progress();
         let before = progress.cursor.replace(Arc::clone(cursor)).unwrap_or_else(|| Arc::clone(cursor));
         let (from, to, cursor) = (Arc::clone(from), Arc::clone(to), Arc::clone(cursor));
-        progress.span = Some(EventSpan { from, to, before, cursor, rows_before: progress.rows, rows });
+        progress.mark.cursor = Some(Arc::clone(&cursor));
+        progress.mark.span = Some(EventSpan { from, to, before, cursor, rows_before: progress.rows, rows });
         progress.rows += rows;
+    }
+
+    /// Reports the cursor after the event that is about to be resolved, in a stream that is not replayed.
+    pub fn mark_cursor(&self, cursor: Arc<str>) {
+        self.progress().mark.cursor = Some(cursor);
     }
 
     /// The resolver has reported the kind of the stream.
@@ -114,9 +123,9 @@ impl Execution {
         self.kind.subscribe()
     }
 
-    /// The span of the event that was just resolved.
-    pub(in crate::engine) fn take_span(&self) -> Option<EventSpan> {
-        self.progress().span.take()
+    /// The position of the event that was just resolved.
+    pub(in crate::engine) fn take_mark(&self) -> EventMark {
+        std::mem::take(&mut self.progress().mark)
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {

@@ -15,7 +15,7 @@ use quick_cache::{Weighter, sync::Cache};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    EncodedResponse, Execution, Segment, Subscription, SubscriptionKey,
+    EncodedResponse, Execution, ResumeCursor, Segment, Subscription, SubscriptionKey,
     shared::{Driver, SharedExecution, SharedReceiver, StreamPosition, contained},
 };
 use crate::{clock::Stopwatch, engine::error::Phase, error::Error, model::CommitPositions};
@@ -49,13 +49,13 @@ pub struct Replay {
 impl Replay {
     /// The end; `None` after a failure.
     pub fn end(&self) -> Option<(&Arc<CommitPositions>, &Arc<str>)> {
-        let span = self.responses.last()?.span.as_ref()?;
+        let span = self.responses.last()?.mark.span.as_ref()?;
         Some((&span.to, &span.cursor))
     }
 }
 
 /// The subscription, the cursor after which the chunk begins, and the cursor of the live end.
-type ReplayKey = (SubscriptionKey, Arc<str>, Arc<str>);
+type ReplayKey = (SubscriptionKey, ResumeCursor, Arc<str>);
 
 #[derive(Clone)]
 struct ReplayBytes;
@@ -121,12 +121,12 @@ impl Hub {
     pub async fn replay(
         &self,
         subscription: &Arc<Subscription>,
-        after: &Arc<str>,
+        after: &ResumeCursor,
         until: &StreamPosition,
         execute: Execute<'_>,
     ) -> Arc<Replay> {
-        let segment = Segment::Replay { after: Arc::clone(after), until: Arc::clone(&until.at) };
-        let key = (subscription.key, Arc::clone(after), Arc::clone(&until.cursor));
+        let segment = Segment::Replay { after: after.clone(), until: Arc::clone(&until.at) };
+        let key = (subscription.key, after.clone(), Arc::clone(&until.cursor));
         let reading = self.read(subscription, segment, Some(&until.at), execute);
         // Old replays make room first: the cache itself knows no age.
         self.replays.retain(|_, replay| replay.since.elapsed() < REPLAY_KEPT);
@@ -155,7 +155,8 @@ impl Hub {
         let (mut responses, mut bytes) = (Vec::new(), 0);
         while let Some(response) = events.next().await {
             bytes += response.bytes();
-            let is_last = response.span.as_ref().is_none_or(|span| until.is_none_or(|until| span.to.reaches(until)));
+            let is_last =
+                response.mark.span.as_ref().is_none_or(|span| until.is_none_or(|until| span.to.reaches(until)));
             responses.push(Arc::new(response));
             if is_last || responses.len() >= CHUNK_RESPONSES_MAX || bytes >= CHUNK_BYTES_MAX {
                 break;

@@ -71,6 +71,8 @@ struct State {
     /// `None` when the execution has ended.
     responses: Option<broadcast::Sender<Arc<EncodedResponse>>>,
     position: Option<StreamPosition>,
+    /// The cursor after the last event.
+    cursor: Option<Arc<str>>,
     backlog: Backlog,
 }
 
@@ -131,7 +133,16 @@ impl StreamKind {
             Self::Resumable { start, cursor, .. } => {
                 Some(StreamPosition { at: Arc::clone(start), cursor: Arc::clone(cursor), rows: 0 })
             }
-            Self::Snapshots | Self::Events => None,
+            Self::Snapshots | Self::Events { .. } => None,
+        }
+    }
+
+    /// The cursor of the start.
+    pub(super) const fn start(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Resumable { cursor, .. } => Some(cursor),
+            Self::Events { start } => start.as_ref(),
+            Self::Snapshots => None,
         }
     }
 }
@@ -152,6 +163,8 @@ pub struct SharedReceiver {
     pub responses: broadcast::Receiver<Arc<EncodedResponse>>,
     /// The position before the further events; `None` while the execution starts.
     pub position: Option<StreamPosition>,
+    /// The cursor before the events to deliver; `None` while the execution starts, or if the stream cannot resume.
+    pub cursor: Option<Arc<str>>,
     /// Events to deliver before the further ones.
     pub before: Vec<Arc<EncodedResponse>>,
     /// The stage of the execution.
@@ -170,15 +183,21 @@ impl SharedExecution {
         };
         let channel = Arc::new(Channel {
             responses_max: capacity,
-            state: Mutex::new(State { responses: Some(sender), position: None, backlog }),
+            state: Mutex::new(State { responses: Some(sender), position: None, cursor: None, backlog }),
             stage: watch::Sender::new(Stage::Starting),
         });
         let leaving = CancellationToken::new();
         let driver = Driver { channel: Arc::clone(&channel), leaving: leaving.clone() };
         let stage = channel.stage.subscribe();
         let shared = Arc::new(Self { subscription, channel, leaving });
-        let receiver =
-            SharedReceiver { shared: Arc::clone(&shared), responses, position: None, before: Vec::new(), stage };
+        let receiver = SharedReceiver {
+            shared: Arc::clone(&shared),
+            responses,
+            position: None,
+            cursor: None,
+            before: Vec::new(),
+            stage,
+        };
         (shared, receiver, driver)
     }
 
@@ -186,10 +205,13 @@ impl SharedExecution {
     pub fn join(self: &Arc<Self>) -> Option<SharedReceiver> {
         let state = self.channel.state();
         let responses = state.responses.as_ref()?.subscribe();
+        // After the backlog's events the cursor is another one.
+        let cursor = state.cursor.clone().filter(|_| matches!(state.backlog, Backlog::Latest(_)));
         Some(SharedReceiver {
             shared: Arc::clone(self),
             responses,
             position: state.position.clone(),
+            cursor,
             before: state.backlog.events()?,
             stage: self.channel.stage.subscribe(),
         })
@@ -202,7 +224,10 @@ impl Channel {
     }
 
     fn open(&self, kind: StreamKind) {
-        self.state().position = kind.position();
+        {
+            let mut state = self.state();
+            (state.position, state.cursor) = (kind.position(), kind.start().cloned());
+        }
         self.stage.send_replace(Stage::Open(kind));
     }
 
@@ -210,11 +235,14 @@ impl Channel {
     fn send(&self, response: EncodedResponse) {
         let response = Arc::new(response);
         let mut state = self.state();
-        if let Some(span) = &response.span {
+        if let Some(span) = &response.mark.span {
             state.position = Some(span.end());
         }
+        if let Some(cursor) = &response.mark.cursor {
+            state.cursor = Some(Arc::clone(cursor));
+        }
         let is_snapshot = matches!(*self.stage.borrow(), Stage::Open(StreamKind::Snapshots));
-        state.backlog.push(&response, is_snapshot && response.span.is_none(), self.responses_max);
+        state.backlog.push(&response, is_snapshot && response.mark.span.is_none(), self.responses_max);
         if let Some(responses) = &state.responses {
             // An error means that there is no subscriber.
             let _ = responses.send(response);
@@ -289,7 +317,7 @@ impl Driver {
                         self.channel.stage.send_replace(Stage::Refused(Arc::new(response)));
                         return;
                     }
-                    None => self.channel.open(StreamKind::Events),
+                    None => self.channel.open(StreamKind::Events { start: None }),
                 }
             }
             self.channel.send(response);
@@ -326,8 +354,12 @@ mod tests {
 
     fn channel(backlog: Backlog) -> Channel {
         let responses = Some(broadcast::Sender::new(4));
-        let stage = watch::Sender::new(Stage::Open(StreamKind::Events));
-        Channel { responses_max: 2, state: Mutex::new(State { responses, position: None, backlog }), stage }
+        let stage = watch::Sender::new(Stage::Open(StreamKind::Events { start: None }));
+        Channel {
+            responses_max: 2,
+            state: Mutex::new(State { responses, position: None, cursor: None, backlog }),
+            stage,
+        }
     }
 
     fn backlog(channel: &Channel) -> Option<usize> {

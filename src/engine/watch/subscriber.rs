@@ -6,7 +6,7 @@ use futures_util::stream::{BoxStream, StreamExt, unfold};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{
-    EncodedResponse, Event, Overflow, Segment, StreamKind, Subscription,
+    EncodedResponse, Event, Overflow, ResumeCursor, Segment, StreamKind, Subscription,
     shared::{SharedReceiver, Stage, StreamPosition, started},
 };
 use crate::{engine::Engine, model::CommitPositions};
@@ -16,8 +16,10 @@ pub struct Subscriber {
     engine: Engine,
     /// `None` after the join.
     subscription: Option<Subscription>,
-    /// The cursor after which it resumes.
-    after: Option<Arc<str>>,
+    /// The cursor after which it resumes, until it has.
+    after: Option<ResumeCursor>,
+    /// The cursor of the start, until the client has it.
+    opened: Option<Arc<str>>,
     receiver: Option<SharedReceiver>,
     kind: StreamKind,
     /// Events to deliver before any other.
@@ -37,13 +39,18 @@ pub struct Subscriber {
 
 impl Subscriber {
     /// The events of a subscription, after a cursor or from now on.
-    pub fn events(engine: Engine, subscription: Subscription, after: Option<Arc<str>>) -> BoxStream<'static, Event> {
+    pub fn events(
+        engine: Engine,
+        subscription: Subscription,
+        after: Option<ResumeCursor>,
+    ) -> BoxStream<'static, Event> {
         let subscriber = Self {
             engine,
             subscription: Some(subscription),
             after,
+            opened: None,
             receiver: None,
-            kind: StreamKind::Events,
+            kind: StreamKind::Events { start: None },
             pending: VecDeque::new(),
             at: None,
             cursor: None,
@@ -58,6 +65,9 @@ impl Subscriber {
 
     async fn next(&mut self) -> Option<Event> {
         loop {
+            if let Some(cursor) = self.opened.take() {
+                return Some(Event::Opened(cursor));
+            }
             if let Some(response) = self.pending.pop_front() {
                 return Some(Event::Response(response));
             }
@@ -84,15 +94,25 @@ impl Subscriber {
             }
             Stage::Starting | Stage::Ended => self.is_over = true,
         }
-        // A subscriber that receiver before the start gets all events.
-        match (receiver.position.take().or_else(|| self.kind.position()), self.after.take()) {
-            (Some(position), Some(after)) => (self.cursor, self.until) = (Some(after), Some(position)),
+        // A subscriber that joined before the start gets all events.
+        match (receiver.position.take().or_else(|| self.kind.position()), &self.after) {
+            (Some(position), Some(after)) => {
+                (self.cursor, self.until) = (Some(Arc::clone(&after.text)), Some(position));
+            }
             (Some(StreamPosition { at, cursor, rows }), None) => {
                 (self.at, self.cursor, self.rows) = (Some(at), Some(cursor), Some(rows));
+                self.opened.clone_from(&self.cursor);
             }
-            (None, _) => {}
+            (None, _) => {
+                let start = self.kind.start().cloned();
+                self.cursor = start.map(|start| receiver.cursor.take().unwrap_or(start));
+                self.opened.clone_from(&self.cursor);
+            }
         }
-        self.pending.extend(receiver.before.drain(..));
+        for response in receiver.before.drain(..) {
+            self.cursor = response.mark.cursor.clone().or(self.cursor.take());
+            self.pending.push_back(response);
+        }
         self.receiver = Some(receiver);
     }
 
@@ -102,7 +122,8 @@ impl Subscriber {
             self.is_over = true;
             return;
         };
-        let replay = self.engine.replay(&receiver.shared.subscription, cursor, &until).await;
+        let after = self.after.take().unwrap_or_else(|| ResumeCursor::argument(Arc::clone(cursor)));
+        let replay = self.engine.replay(&receiver.shared.subscription, &after, &until).await;
         self.pending.extend(replay.responses.iter().cloned());
         self.rows = None;
         match replay.end() {
@@ -139,7 +160,7 @@ impl Subscriber {
             }
             (
                 Err(RecvError::Lagged(_)),
-                StreamKind::Events | StreamKind::Resumable { overflow: Overflow::Close, .. },
+                StreamKind::Events { .. } | StreamKind::Resumable { overflow: Overflow::Close, .. },
             ) => {
                 self.is_over = true;
                 return Some(Event::Lagged(self.cursor.clone()));
@@ -150,7 +171,8 @@ impl Subscriber {
 
     /// Delivers an event that starts at the current position, ignores one that was delivered, and replays up to a later one.
     async fn consider(&mut self, response: Arc<EncodedResponse>) {
-        let (Some(span), Some(at)) = (&response.span, &self.at) else {
+        let (Some(span), Some(at)) = (&response.mark.span, &self.at) else {
+            self.cursor = response.mark.cursor.clone().or(self.cursor.take());
             self.pending.push_back(response);
             return;
         };

@@ -3,19 +3,20 @@
 use async_graphql::{ID, MaybeUndefined};
 
 use crate::{
-    directory::{
-        OptimisticLock,
-        reach::{self, Subject},
-        team,
-    },
+    directory::{OptimisticLock, team},
     error::{Error, Result},
-    graphql::{context::RequestContext, node::NodeId, scalars::DateTime, version},
-    model::{Assignment, EmployeeId, Key, ProblemKind},
+    graphql::{
+        context::RequestContext,
+        node::{IdError, NodeId},
+        scalars::DateTime,
+        version,
+    },
+    model::{Assignment, EmployeeId, Key, ProblemKind, Problems},
 };
 
-/// The decoded id, or a `NOT_FOUND` problem that names the field.
-pub(super) fn named<T>(found: Option<T>, field: &str) -> Result<T> {
-    found.ok_or_else(|| reach::unknown(Subject::Field(field)))
+/// The decoded id, or an `INVALID` problem that names the field.
+pub(super) fn named<T>(decoded: Result<T, IdError>, field: &str) -> Result<T> {
+    decoded.map_err(|error| error.in_change(field))
 }
 
 /// The change of a nullable value: absent keeps it, null clears it.
@@ -53,17 +54,25 @@ fn condition<T>(field: &str, value: MaybeUndefined<T>) -> Result<Option<T>> {
     }
 }
 
-/// The decoded ids of employees, by position; `None` where an id is not that of an employee.
-pub(super) fn employees(request: &RequestContext, field: &str, ids: &[ID]) -> Result<Vec<Option<Key<EmployeeId>>>> {
+/// The decoded ids of employees, or an `INVALID` problem for each text that is no id of an employee.
+pub(super) fn employees(request: &RequestContext, field: &str, ids: &[ID]) -> Result<Vec<Key<EmployeeId>>> {
     let limit = request.services.limits.team_change_max;
     if ids.len() > limit {
         let message = format!("has {} ids, the limit is {limit}: send them in several calls", ids.len());
         return Err(Error::refused(ProblemKind::TooLarge, field, message));
     }
-    Ok(ids.iter().map(NodeId::employee).collect())
+    let (mut employees, mut problems) = (Vec::with_capacity(ids.len()), Problems::default());
+    for (index, id) in ids.iter().enumerate() {
+        match NodeId::employee(id) {
+            Ok(employee) => employees.push(employee),
+            Err(error) => problems.invalid(format!("{field}.{index}"), error.to_string()),
+        }
+    }
+    Result::from(problems)?;
+    Ok(employees)
 }
 
 /// New members with the default role.
-pub(super) fn members(employees: Vec<Option<Key<EmployeeId>>>) -> Vec<team::NewMember> {
+pub(super) fn members(employees: Vec<Key<EmployeeId>>) -> Vec<team::NewMember> {
     employees.into_iter().map(|employee| team::NewMember { employee, role: team::ROLE.to_owned() }).collect()
 }

@@ -14,6 +14,7 @@ use crate::{
         },
     },
     ingest::{Candidate, Receipt, Submission},
+    model::Label,
 };
 
 /// The source that the ledger records for measurements from GraphQL.
@@ -34,7 +35,15 @@ impl MetricMutation {
         #[graphql(desc = "The project, its measurements and their treatment.")] input: IngestMetricsInput,
     ) -> Result<IngestMetricsPayload> {
         let candidates = candidates(input.metrics)?;
-        match ingest(context, &input.project_id, candidates, input.idempotency_key, input.mode).await {
+        match ingest(
+            context,
+            &input.project_id,
+            candidates,
+            input.idempotency_key,
+            input.mode.unwrap_or(IngestMode::Partial),
+        )
+        .await
+        {
             Ok(receipt) => Ok(IngestMetricsPayload::of(receipt, &request(context)?.services.cursors)),
             Err(fault) => {
                 let about = field(&fault);
@@ -70,6 +79,7 @@ fn candidates(metrics: Vec<MetricInput>) -> Result<Vec<Candidate>> {
             timestamp: metric.timestamp.map(|timestamp| timestamp.0),
             name: metric.name,
             release: spelling::either(format_args!("metrics.{index}."), new, old)?,
+            labels: metric.labels.unwrap_or_default().into_iter().map(Label::from).collect(),
         })
     };
     metrics.into_iter().enumerate().map(candidate).collect()
@@ -83,7 +93,7 @@ async fn ingest(
     mode: IngestMode,
 ) -> Result<Receipt> {
     let request = request(context)?;
-    let project = NodeId::project(project).ok_or_else(|| Error::not_found("project"))?;
+    let project = NodeId::project(project).map_err(|error| error.in_change("projectId"))?;
     let source = SOURCE.to_owned();
     let submission = Submission { project, candidates, idempotency_key, source, mode: mode.into() };
     request.services.ingest.submit(request.scope(), submission, &request.log).await

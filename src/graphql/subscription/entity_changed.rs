@@ -15,7 +15,7 @@ use crate::{
         scalars::StreamCursor,
         sizes,
         types::{
-            entity_change::{ChangeKind, EntityChange},
+            entity_change::{ChangeKind, EntityChange, LogCursors},
             filter::matches_nothing,
         },
     },
@@ -75,7 +75,7 @@ impl EntityChangedSubscription {
 }
 
 fn decoded(field: &str, id: &ID) -> Result<OrganizationId> {
-    NodeId::organization(id).ok_or_else(|| named::not_found("organization", id, field))
+    NodeId::organization(id).map_err(|error| error.in_field(field))
 }
 
 async fn watch(
@@ -97,14 +97,17 @@ async fn watch(
     let after = after.map(|after| after.positions.of(filter.organization).sequence);
     let database = services.database.clone();
     let organization = NodeId::Organization(filter.organization).encode();
+    let log = LogCursors { cursors: services.cursors.clone(), purpose, organization: filter.organization };
     let opened = changes::watch(request.scope(), database, &services.changes, filter, after).await;
-    let events = opened.map_err(|error| match error.code() {
+    let (start, events) = opened.map_err(|error| match error.code() {
         Code::NotFound => named::not_found("organization", &organization, field),
         _ => error,
     })?;
-    request.execution()?.open(StreamKind::Events);
+    request.execution()?.open(StreamKind::Events { start: Some(log.after(start).0) });
     Ok(events.map(move |event| {
         request.renew_loaders();
-        Ok(EntityChange { event: event?, purpose, cursors: request.services.cursors.clone() })
+        let event = event?;
+        request.execution()?.mark_cursor(log.after(event.sequence).0);
+        Ok(EntityChange { event, log: log.clone() })
     }))
 }

@@ -169,7 +169,7 @@ impl MetricStreamSubscription {
                 Ok(events.map(move |event| seal.event(event?)).boxed())
             }
             Segment::Replay { after, until } => {
-                let after = services.cursors.unseal(purpose, &after)?;
+                let after = services.cursors.unseal(purpose, &after.text)?;
                 let events =
                     live::stream::replay(request.scope(), source, filter, after, &until, pacing.batch_max).await?;
                 Ok(events.map(move |event| seal.event(event?)).boxed())

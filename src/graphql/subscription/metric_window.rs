@@ -87,8 +87,9 @@ impl MetricWindowSubscription {
                 named => Projects::Keys(named.to_vec()),
             };
             let question = Question { projects, kinds: kinds.clone(), ..Question::over(window.range) };
-            let cursor = request.services.cursors.seal(purpose, &window.cursor.into());
-            Ok(LiveWindow { window, question: Arc::new(question), want, cursor: StreamCursor(cursor.into()) })
+            let cursor: Arc<str> = request.services.cursors.seal(purpose, &window.cursor.into()).into();
+            request.execution()?.mark_cursor(Arc::clone(&cursor));
+            Ok(LiveWindow { window, question: Arc::new(question), want, cursor: StreamCursor(cursor) })
         }))
     }
 }

@@ -86,6 +86,16 @@ impl DepartmentStats<'_> {
         Long(self.figures.count)
     }
 
+    /// Number of active employees in the department.
+    async fn active_count(&self) -> Long {
+        Long(self.figures.active)
+    }
+
+    /// Number of inactive employees in the department.
+    async fn inactive_count(&self) -> Long {
+        Long(self.figures.count - self.figures.active)
+    }
+
     /// Average of the known salaries. Null if none is known, and for callers below the role `ADMIN`.
     async fn average_salary(&self) -> Option<f64> {
         self.figures.average()
@@ -123,6 +133,8 @@ impl Row for DepartmentStats<'_> {
         Some(match field {
             "department" => |one, _| Ok(Scalar::Text(one.department)),
             "count" => |one, _| Ok(Scalar::Whole(one.figures.count)),
+            "activeCount" => |one, _| Ok(Scalar::Whole(one.figures.active)),
+            "inactiveCount" => |one, _| Ok(Scalar::Whole(one.figures.count - one.figures.active)),
             "averageSalary" => |one, _| Ok(Scalar::number(one.figures.average())),
             _ => return None,
         })
@@ -140,7 +152,9 @@ pub fn wants(field: SelectionField<'_>) -> StatisticsFields {
                 "sumSalary" => StatisticsFields::SALARIES,
                 "minSalary" => StatisticsFields::LOWEST,
                 "maxSalary" => StatisticsFields::HIGHEST,
-                "byDepartment" => StatisticsFields::DEPARTMENTS | (wants(child) & StatisticsFields::PAY),
+                "byDepartment" => {
+                    StatisticsFields::DEPARTMENTS | (wants(child) & (StatisticsFields::PAY | StatisticsFields::ACTIVE))
+                }
                 _ => StatisticsFields::default(),
             }
     })

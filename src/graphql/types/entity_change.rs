@@ -13,7 +13,7 @@ use crate::{
         selection, sizes,
     },
     live::{CursorPurpose, Cursors, changes::ChangeEvent},
-    model::{self, CommitPosition, change::EntityKey},
+    model::{self, CommitPosition, OrganizationId, change::EntityKey},
 };
 
 /// The kind of a change.
@@ -62,16 +62,25 @@ pub struct ChangeGap {
 pub struct EntityChange {
     /// The log entry.
     pub event: ChangeEvent,
-    /// The stream that its cursors are valid for.
-    pub purpose: CursorPurpose,
-    /// Seals the cursors.
-    pub cursors: Cursors,
+    /// Makes cursors of its log.
+    pub log: LogCursors,
 }
 
-impl EntityChange {
-    fn place(&self, sequence: i64) -> StreamCursor {
-        let organization = self.event.change.entity.organization();
-        let positions = [(organization, CommitPosition::after(sequence))].into_iter().collect();
+/// Makes the cursors of an organization's change log.
+#[derive(Clone)]
+pub struct LogCursors {
+    /// Seals the cursors.
+    pub cursors: Cursors,
+    /// The stream that they are valid for.
+    pub purpose: CursorPurpose,
+    /// The organization.
+    pub organization: OrganizationId,
+}
+
+impl LogCursors {
+    /// The cursor after the entry with this number.
+    pub fn after(&self, sequence: i64) -> StreamCursor {
+        let positions = [(self.organization, CommitPosition::after(sequence))].into_iter().collect();
         StreamCursor(self.cursors.seal(self.purpose, &positions).into())
     }
 }
@@ -80,7 +89,7 @@ impl EntityChange {
 impl EntityChange {
     /// Position after this change. Pass it as `after` to resume here.
     async fn cursor(&self) -> StreamCursor {
-        self.place(self.event.sequence)
+        self.log.after(self.event.sequence)
     }
 
     /// The kind of the change.
@@ -134,11 +143,11 @@ impl EntityChange {
         let removed = self.event.removed?;
         let missed = removed.last - removed.first + 1;
         Some(ChangeGap {
-            start: self.place(removed.first - 1),
-            end: self.place(removed.last),
+            start: self.log.after(removed.first - 1),
+            end: self.log.after(removed.last),
             missed: Long(missed),
-            from: self.place(removed.first - 1),
-            to: self.place(removed.last),
+            from: self.log.after(removed.first - 1),
+            to: self.log.after(removed.last),
         })
     }
 }

@@ -67,8 +67,8 @@ pub struct GroupOrder {
     /// The statistic to sort by.
     pub statistic: Statistic,
     /// Sort direction. Defaults to `DESC`.
-    #[graphql(default_with = "OrderDirection::Descending")]
-    pub direction: OrderDirection,
+    #[graphql(default_with = "Some(OrderDirection::Descending)")]
+    pub direction: Option<OrderDirection>,
 }
 
 /// The dimension values of a group, in their GraphQL type.

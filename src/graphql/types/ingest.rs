@@ -13,6 +13,7 @@ use crate::{
     },
     ingest,
     live::Cursors,
+    model::Label,
 };
 
 /// The rule for the valid measurements of a call if others are rejected. `PARTIAL` stores them, `ATOMIC` stores nothing.
@@ -51,6 +52,24 @@ pub struct MetricInput {
     /// The former name of `releaseVersion`.
     #[graphql(deprecation = "Use `releaseVersion`.")]
     pub release: Option<String>,
+    /// Labels that say where the measurement comes from, such as a region or a build. At most 10, in any order, with keys
+    /// that differ.
+    pub labels: Option<Vec<MetricLabelInput>>,
+}
+
+/// A label of a measurement to record.
+#[derive(Clone, Debug, InputObject)]
+pub struct MetricLabelInput {
+    /// The key, such as `region`. 1 to 64 bytes of printable text.
+    pub key: String,
+    /// The value, such as `eu-west-1`. At most 256 bytes of printable text.
+    pub value: String,
+}
+
+impl From<MetricLabelInput> for Label {
+    fn from(label: MetricLabelInput) -> Self {
+        Self { key: label.key, value: label.value }
+    }
 }
 
 /// Measurements to record for one project.
@@ -65,8 +84,8 @@ pub struct IngestMetricsInput {
     pub idempotency_key: Option<String>,
     /// The rule for the valid measurements of the call if others are rejected: `PARTIAL` stores them, `ATOMIC` stores
     /// nothing. Defaults to `PARTIAL`.
-    #[graphql(default_with = "IngestMode::Partial")]
-    pub mode: IngestMode,
+    #[graphql(default_with = "Some(IngestMode::Partial)")]
+    pub mode: Option<IngestMode>,
 }
 
 /// A measurement that was not recorded.

@@ -26,8 +26,8 @@ pub struct MetricOrder {
     /// Field to sort by.
     pub field: MetricOrderField,
     /// Sort direction. Defaults to `DESC`.
-    #[graphql(default_with = "OrderDirection::Descending")]
-    pub direction: OrderDirection,
+    #[graphql(default_with = "Some(OrderDirection::Descending)")]
+    pub direction: Option<OrderDirection>,
 }
 
 /// A page of measurements. It has no `totalCount`: `metricStats` counts measurements cheaply.

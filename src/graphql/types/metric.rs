@@ -1,6 +1,6 @@
 //! A measurement and its id.
 
-use async_graphql::{Context, Description, ID, Object};
+use async_graphql::{Context, Description, ID, Object, SimpleObject};
 
 use super::{
     Project, Release,
@@ -9,8 +9,8 @@ use super::{
 use crate::{
     engine::rows::One,
     error::Result,
-    graphql::{context::request, loaders::AskedRow, node::NodeId, scalars::DateTime, selection},
-    model::{self, Key, Measurement, MetricId, ProjectId, RecordedMetric},
+    graphql::{context::request, loaders::AskedRow, node::NodeId, scalars::DateTime, selection, sizes},
+    model::{Key, Label, Labels, Measurement, MetricId, MetricKey, ProjectId, RecordedMetric},
 };
 
 /// A recorded measurement. Measurements never change; corrections are new measurements.
@@ -30,17 +30,33 @@ impl From<RecordedMetric> for Metric {
     }
 }
 
+/// A label of a measurement.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct MetricLabel {
+    /// The key, unique within the measurement.
+    pub key: String,
+    /// The value of the label.
+    pub value: String,
+}
+
+impl From<&Label> for MetricLabel {
+    fn from(label: &Label) -> Self {
+        Self { key: label.key.clone(), value: label.value.clone() }
+    }
+}
+
+impl Metric {
+    const fn key(&self) -> MetricKey {
+        let Measurement { kind, timestamp, .. } = self.measurement;
+        MetricKey { project: self.project, kind, timestamp, id: self.id }
+    }
+}
+
 #[Object(use_type_description)]
 impl Metric {
     /// Global id, opaque. Pass it to `node` to fetch the measurement again while it is kept (7 days by default).
     pub async fn id(&self) -> ID {
-        NodeId::Metric(model::MetricKey {
-            project: self.project,
-            kind: self.measurement.kind,
-            timestamp: self.measurement.timestamp,
-            id: self.id,
-        })
-        .encode()
+        NodeId::Metric(self.key()).encode()
     }
 
     /// The project that the measurement was recorded for. Null only if reading it failed.
@@ -112,5 +128,23 @@ impl Metric {
     /// Time of the measurement.
     async fn timestamp(&self) -> DateTime {
         DateTime(self.measurement.timestamp)
+    }
+
+    /// Time at which the server received the measurement, in whole milliseconds. Later than `timestamp` for late data and
+    /// imports.
+    async fn received_at(&self) -> DateTime {
+        DateTime(self.id.received_at())
+    }
+
+    /// Labels that the sender gave to the measurement, ordered by key. Empty if it gave none. Read in one statement for all
+    /// measurements of the answer. Labels are no dimension of statistics, and measurements cannot be filtered by them: send
+    /// what is to be compared as `name` or `releaseVersion`.
+    #[graphql(directive = sizes::Assumed::apply(2))]
+    async fn labels(&self, context: &Context<'_>) -> Result<Vec<MetricLabel>> {
+        let labels = match &self.measurement.labels {
+            Labels::Unread => request(context)?.loaders().labels.load(self.key()).await?.unwrap_or_default(),
+            known => known.clone(),
+        };
+        Ok(labels.as_slice().iter().map(MetricLabel::from).collect())
     }
 }

@@ -58,8 +58,8 @@ pub struct EmployeeOrder {
     /// Field to sort by.
     pub field: EmployeeOrderField,
     /// Sort direction. Defaults to `ASC`.
-    #[graphql(default_with = "OrderDirection::Ascending")]
-    pub direction: OrderDirection,
+    #[graphql(default_with = "Some(OrderDirection::Ascending)")]
+    pub direction: Option<OrderDirection>,
 }
 
 /// Sort key of a list of projects.
@@ -68,8 +68,8 @@ pub struct ProjectOrder {
     /// Field to sort by.
     pub field: ProjectOrderField,
     /// Sort direction. Defaults to `ASC`.
-    #[graphql(default_with = "OrderDirection::Ascending")]
-    pub direction: OrderDirection,
+    #[graphql(default_with = "Some(OrderDirection::Ascending)")]
+    pub direction: Option<OrderDirection>,
 }
 
 impl From<ProjectOrderField> for directory::ProjectOrderField {
@@ -85,13 +85,13 @@ impl From<ProjectOrderField> for directory::ProjectOrderField {
 
 impl From<EmployeeOrder> for OrderBy<directory::EmployeeOrderField> {
     fn from(order: EmployeeOrder) -> Self {
-        Self { field: order.field.into(), sort: order.direction.into() }
+        Self { field: order.field.into(), sort: order.direction.unwrap_or(OrderDirection::Ascending).into() }
     }
 }
 
 impl From<ProjectOrder> for OrderBy<directory::ProjectOrderField> {
     fn from(order: ProjectOrder) -> Self {
-        Self { field: order.field.into(), sort: order.direction.into() }
+        Self { field: order.field.into(), sort: order.direction.unwrap_or(OrderDirection::Ascending).into() }
     }
 }
 

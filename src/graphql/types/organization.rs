@@ -17,18 +17,18 @@ use super::{
     reports::Reports,
 };
 use crate::{
-    directory,
+    directory::{self, filter::EmployeeCondition},
     engine::rows::{One, Read, Row, Scalar, write_columns},
     error::{Error, Result},
     graphql::{
         context::request,
-        loaders::{AskedEmployeeStats, AskedRow},
+        loaders::{AskedCount, AskedEmployeeStats, AskedRow},
         node::NodeId,
         page::{self, PageArguments},
         scalars::DateTime,
         selection, sizes, version,
     },
-    model::OrganizationId,
+    model::{OrganizationId, filter::Filter},
     reports::Parent,
 };
 
@@ -81,9 +81,18 @@ impl Organization {
         self.0.updated_at().copied().map(version::encode)
     }
 
-    /// Number of employees. Always current.
+    /// Number of all employees, active or not. Always current.
     async fn employee_count(&self) -> Result<i32> {
         self.0.employee_count().map(|count| i32::try_from(*count).unwrap_or(i32::MAX))
+    }
+
+    /// Number of the employees who are active. Always current. Counted in an index, in one statement for all organizations
+    /// of the request.
+    async fn active_employee_count(&self, context: &Context<'_>) -> Result<i32> {
+        let active = Filter::Is(EmployeeCondition::IsActive(true));
+        let asked = AskedCount { parent: self.0.key, filter: Some(Arc::new(active)) };
+        let count = request(context)?.loaders().organization_employee_count.load(asked).await?;
+        Ok(count.and_then(|count| i32::try_from(count).ok()).unwrap_or(0))
     }
 
     /// The employees of the organization, ordered by name by default.

@@ -139,7 +139,7 @@ impl Reports {
         let report = Groups {
             having: groups::having(having)?,
             order: order_by.map_or(reports::Statistic::Count, |order| order.statistic.into()),
-            sort: order_by.map_or(Sort::Descending, |order| order.direction.into()),
+            sort: order_by.and_then(|order| order.direction).map_or(Sort::Descending, Sort::from),
             ..largest(request, group_by, first, stats::wants_in_stats(context.field()))?
         };
         let found = answer(&request.loaders().metric_groups, self.0.clone(), Arc::clone(&question), report).await?;
@@ -280,7 +280,7 @@ impl Reports {
         let question = Arc::new(filter::question(request, filter).await?);
         let (order, sort) = match order_by.as_deref() {
             None | Some([]) => (MeasurementOrder::Timestamp, Sort::Descending),
-            Some([one]) => (one.field.into(), one.direction.into()),
+            Some([one]) => (one.field.into(), one.direction.map_or(Sort::Descending, Sort::from)),
             Some(_) => return Err(Error::input("orderBy", "takes one key; equals are ordered by their ids")),
         };
         let value = value.map(NumberFilter::from);

@@ -125,10 +125,7 @@ impl MetricsRequest {
         })?;
         let project = match parameters.project {
             None => None,
-            Some(id) => {
-                let known = NodeId::project(&id.into());
-                Some(known.ok_or_else(|| refuse(&Error::not_found("project"), StatusCode::NOT_FOUND))?)
-            }
+            Some(id) => Some(NodeId::project(&id.into()).map_err(|error| bad(&error.in_field("project")))?),
         };
         let key = match headers.get(IDEMPOTENCY_KEY).map(HeaderValue::to_str) {
             None => None,
@@ -233,8 +230,14 @@ impl MetricsRequest {
     async fn row(&self, bulk: &mut Bulk<'_>, index: u64, row: ParsedRow) -> Result<(), Interruption> {
         let ParsedRow { project, candidate } = row;
         let project = match (project, self.project) {
-            (Some(id), _) => NodeId::project(&id.into()),
-            (None, Some(project)) => Some(project),
+            (Some(id), _) => match NodeId::project(&id.into()) {
+                Ok(project) => project,
+                Err(error) => {
+                    bulk.reject(index, FieldError::new("projectId", error.to_string()));
+                    return Ok(());
+                }
+            },
+            (None, Some(project)) => project,
             (None, None) => {
                 let message = "is missing; set it in each row, or for all rows with ?project=ID".to_owned();
                 bulk.reject(index, FieldError::new("projectId", message));

@@ -16,9 +16,14 @@ const ask = async (query) => {
   return response.json();
 };
 
-document.getElementById("run").addEventListener("click", async () => {
-  show(await ask(document.getElementById("document").value));
-});
+const operation = document.getElementById("document");
+const run = async () => show(await ask(operation.value));
+
+document.getElementById("run").addEventListener("click", run);
+// The page opens with an answer. An operation of the address waits for a click: it could be a mutation.
+const linked = new URLSearchParams(location.search).get("query");
+if (linked) operation.value = linked;
+else run();
 
 document.getElementById("subscribe").addEventListener("click", async () => {
   socket?.close();

@@ -82,7 +82,7 @@ struct StreamBody {
     heartbeat: Interval,
     draining: CancellationToken,
     stage: Stage,
-    /// The cursor of the last event that was sent.
+    /// The cursor after which the stream can resume.
     cursor: Option<Arc<str>>,
     _permit: OwnedSemaphorePermit,
 }
@@ -98,23 +98,32 @@ impl StreamBody {
             Stage::Running => {}
             Stage::Ended => return None,
         }
-        tokio::select! {
-            item = self.items.next() => match item {
-                Some(StreamItem::Event(event)) => {
-                    self.cursor = event.cursor().cloned().or(self.cursor.take());
-                    match event {
-                        Event::Response(frame) => {
-                            self.heartbeat.reset();
-                            Some(self.framing.next(&frame))
-                        }
-                        Event::Lagged(_) => Some(self.interrupt(Interruption::SlowClient)),
-                    }
-                }
-                Some(StreamItem::End) | None => Some(self.end(self.framing.complete())),
-            },
-            _ = self.heartbeat.tick() => Some(self.framing.heartbeat()),
-            // Queries and mutations are finished. Subscriptions end, and can resume on another instance.
-            () = self.draining.cancelled(), if self.is_subscription => Some(self.interrupt(Interruption::Restart)),
+        loop {
+            let chunk = tokio::select! {
+                item = self.items.next() => match item {
+                    Some(StreamItem::Event(event)) => self.event(event),
+                    Some(StreamItem::End) | None => Some(self.end(self.framing.complete())),
+                },
+                _ = self.heartbeat.tick() => Some(self.framing.heartbeat()),
+                // Queries and mutations are finished. Subscriptions end, and can resume on another instance.
+                () = self.draining.cancelled(), if self.is_subscription => Some(self.interrupt(Interruption::Restart)),
+            };
+            if chunk.is_some() {
+                return chunk;
+            }
+        }
+    }
+
+    /// The chunk for an event. `None` if the format says nothing about it.
+    fn event(&mut self, event: Event) -> Option<Bytes> {
+        self.cursor = event.cursor().cloned().or(self.cursor.take());
+        match event {
+            Event::Opened(cursor) => self.framing.opened(&cursor),
+            Event::Response(frame) => {
+                self.heartbeat.reset();
+                Some(self.framing.next(&frame))
+            }
+            Event::Lagged(_) => Some(self.interrupt(Interruption::SlowClient)),
         }
     }
 

@@ -1,11 +1,21 @@
 //! The formats of a stream in the body of one response: server-sent events and multipart.
 
-use axum::{body::Bytes, http::HeaderValue};
+use axum::{
+    body::Bytes,
+    http::{HeaderMap, HeaderValue},
+};
 
 use crate::{
-    engine::{error::refuse, payload, watch::EncodedResponse},
+    engine::{
+        error::refuse,
+        payload,
+        watch::{EncodedResponse, ResumeCursor},
+    },
     error::Error,
 };
+
+/// The header in which an `EventSource` that reconnects sends the last `id` of its stream.
+const LAST_EVENT_ID: &str = "Last-Event-ID";
 
 /// The format of a stream over plain HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +32,8 @@ impl Framing {
         match self {
             Self::EventStream => HeaderValue::from_static("text/event-stream; charset=utf-8"),
             Self::Multipart => {
-                HeaderValue::from_static("multipart/mixed;boundary=\"graphql\";subscriptionSpec=\"1.0\"")
+                // Without quotes, because gql for Python looks for these words.
+                HeaderValue::from_static("multipart/mixed;boundary=graphql;subscriptionSpec=1.0")
             }
         }
     }
@@ -35,6 +46,12 @@ impl Framing {
         }
     }
 
+    /// The cursor after which the client resumes, if it says so by the means of the format.
+    pub fn resumption(self, headers: &HeaderMap) -> Option<ResumeCursor> {
+        let id = headers.get(LAST_EVENT_ID).filter(|id| self == Self::EventStream && !id.is_empty())?;
+        Some(ResumeCursor { text: String::from_utf8_lossy(id.as_bytes()).into(), header: Some(LAST_EVENT_ID) })
+    }
+
     /// The first bytes, sent at once so that the client knows that the stream is open.
     pub const fn preamble(self) -> Bytes {
         Bytes::from_static(match self {
@@ -43,11 +60,22 @@ impl Framing {
         })
     }
 
+    /// The start of a stream that can resume. Browsers remember the id of a block without data, and report no event.
+    pub fn opened(self, cursor: &str) -> Option<Bytes> {
+        match self {
+            Self::EventStream => Some(format!("id: {cursor}\n\n").into()),
+            Self::Multipart => None,
+        }
+    }
+
     /// One result. A multipart part ends with the delimiter of the next one, because clients read until they see it.
     pub fn next(self, frame: &EncodedResponse) -> Bytes {
         let payload = &frame.payload;
         match self {
-            Self::EventStream => format!("event: next\ndata: {payload}\n\n").into(),
+            Self::EventStream => {
+                let id = frame.mark.cursor.as_ref().map_or_else(String::new, |cursor| format!("id: {cursor}\n"));
+                format!("event: next\n{id}data: {payload}\n\n").into()
+            }
             Self::Multipart => part(&format!("{{\"payload\":{payload}}}")),
         }
     }

@@ -90,7 +90,7 @@ struct Connection {
     viewer: Viewer,
     is_acknowledged: bool,
     operations: StreamMap<String, BoxStream<'static, StreamItem>>,
-    /// The ids of the operations that are subscriptions, each with the cursor of the last event that was sent.
+    /// The ids of the operations that are subscriptions, each with the cursor after which it can resume.
     subscriptions: HashMap<String, Option<Arc<str>>>,
     /// The cursor for the close reason, if the socket carried exactly one subscription when the server began to drain.
     last_cursor: Option<Arc<str>>,
@@ -262,9 +262,11 @@ impl Connection {
             StreamItem::Event(Event::Response(frame)) => {
                 self.send(message::next(id, &frame.payload)).await?;
                 // Only now is the event handed over to the network.
-                if let (Some(cursor), Some(span)) = (self.subscriptions.get_mut(id), &frame.span) {
-                    *cursor = Some(Arc::clone(&span.cursor));
-                }
+                self.remember(id, frame.mark.cursor.as_ref());
+                Flow::Continue(())
+            }
+            StreamItem::Event(Event::Opened(cursor)) => {
+                self.remember(id, Some(&cursor));
                 Flow::Continue(())
             }
             StreamItem::Event(Event::Lagged(cursor)) => Flow::Break(Some(CloseReason::TooSlow(cursor))),
@@ -272,6 +274,13 @@ impl Connection {
                 self.remove(id);
                 self.send(message::complete(id)).await
             }
+        }
+    }
+
+    /// Remembers the cursor after which a subscription can resume.
+    fn remember(&mut self, id: &str, cursor: Option<&Arc<str>>) {
+        if let (Some(last), Some(cursor)) = (self.subscriptions.get_mut(id), cursor) {
+            *last = Some(Arc::clone(cursor));
         }
     }
 

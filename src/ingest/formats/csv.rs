@@ -1,5 +1,5 @@
 //! Comma-separated values (RFC 4180: quotes, doubled quotes, line breaks in quotes; CRLF, LF or CR), also separated by
-//! semicolons, tabs or `|`. The first record names the columns, in any order. A column without a name, which pandas writes for
+//! semicolons, tabs or `|`. The first record names the columns, in any order; `labels.region` is the label `region`. A column without a name, which pandas writes for
 //! its index, is skipped.
 
 mod dialect;
@@ -16,11 +16,26 @@ use crate::ingest::submission::FieldError;
 /// The known columns; each may occur once.
 const COLUMNS: [&str; 9] =
     ["type", "value", "endpoint", "statusCode", "timestamp", "name", "release", "projectId", "project"];
+/// Begins the name of a column of labels; the key follows.
+const LABEL: &str = "labels.";
+/// Values of a record, of which some are labels.
+const VALUES_MAX: usize = 128;
 /// The required columns.
 const REQUIRED: [&str; 3] = ["type", "value", "endpoint"];
 
 /// The names of columns that pandas writes for an index without a name, the second when such a file was read before.
 const INDEXES: [&str; 2] = ["", "Unnamed: 0"];
+
+/// A column of the header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Column {
+    /// An index into [`COLUMNS`].
+    Known(usize),
+    /// The label with this key.
+    Label(String),
+    /// Skipped.
+    Index,
+}
 
 /// The framing of CSV.
 pub struct Csv {
@@ -30,13 +45,12 @@ pub struct Csv {
     reader: Reader,
     /// The values of a record without separators, and the end of each.
     values: Vec<u8>,
-    ends: [usize; 2 * COLUMNS.len()],
+    ends: [usize; VALUES_MAX],
     value_bytes: usize,
     end_count: usize,
-    /// The record has more values than there are known columns.
+    /// The record has more values than there can be columns.
     is_too_wide: bool,
-    /// The columns of the header, as indexes into [`COLUMNS`]; `None` for one to skip.
-    header: Vec<Option<usize>>,
+    header: Vec<Column>,
     header_line: Vec<u8>,
     is_handed_out: bool,
 }
@@ -48,7 +62,7 @@ impl Default for Csv {
             dialect: None,
             reader: Reader::new(),
             values: vec![0; RECORD_BYTES_MAX],
-            ends: [0; 2 * COLUMNS.len()],
+            ends: [0; VALUES_MAX],
             value_bytes: 0,
             end_count: 0,
             is_too_wide: false,
@@ -164,7 +178,9 @@ impl Csv {
     fn read_header(&mut self, record: &RecordBytes) -> Result<(), ReadError> {
         let refuse = |words: String| {
             let columns = COLUMNS.join(", ");
-            ReadError::Malformed(format!("{words}; the first line of CSV names its columns, which can be {columns}"))
+            ReadError::Malformed(format!(
+                "{words}; the first line of CSV names its columns, which can be {columns}, and {LABEL}KEY for labels"
+            ))
         };
         if record.is_too_long || self.is_too_wide {
             return Err(refuse("has a header with too many columns".to_owned()));
@@ -173,17 +189,17 @@ impl Csv {
         for value in self.values() {
             let name = String::from_utf8_lossy(value);
             let name = name.trim();
-            match COLUMNS.iter().position(|column| *column == name) {
-                Some(column) if !header.contains(&Some(column)) => header.push(Some(column)),
-                Some(_) => return Err(refuse(format!("has the column `{name}` twice"))),
-                None if INDEXES.contains(&name) => header.push(None),
-                None => {
-                    let name: String = name.chars().take(64).collect();
-                    return Err(refuse(format!("has the column `{name}`, which is not known")));
-                }
+            let known = COLUMNS.iter().position(|column| *column == name).map(Column::Known);
+            let label = || Some(Column::Label(name.strip_prefix(LABEL)?.to_owned()));
+            match known.or_else(label) {
+                Some(column) if !header.contains(&column) => header.push(column),
+                Some(_) => return Err(refuse(format!("has the column `{}` twice", shown(name)))),
+                None if INDEXES.contains(&name) => header.push(Column::Index),
+                None => return Err(refuse(format!("has the column `{}`, which is not known", shown(name)))),
             }
         }
-        let is_named = |name: &&str| header.iter().flatten().any(|column| COLUMNS[*column] == *name);
+        let is_named =
+            |name: &&str| header.iter().any(|column| matches!(column, Column::Known(at) if COLUMNS[*at] == *name));
         if let Some(missing) = REQUIRED.iter().find(|name| !is_named(name)) {
             return Err(refuse(format!("has no column `{missing}`")));
         }
@@ -191,6 +207,11 @@ impl Csv {
         self.header_line.clone_from(&record.bytes);
         Ok(())
     }
+}
+
+/// The beginning of the name of a column.
+fn shown(name: &str) -> String {
+    name.chars().take(64).collect()
 }
 
 impl Framing for Csv {
@@ -214,11 +235,21 @@ impl Framing for Csv {
             return Err(FieldError::row(message));
         }
         let mut texts: [Option<&str>; COLUMNS.len()] = [None; COLUMNS.len()];
-        let named = self.header.iter().zip(self.values()).filter_map(|(column, value)| Some((column.as_ref()?, value)));
-        for (column, value) in named {
+        let mut labels = Vec::new();
+        for (column, value) in self.header.iter().zip(self.values()) {
+            let field = match column {
+                Column::Known(at) => COLUMNS[*at],
+                Column::Label(_) => "labels",
+                Column::Index => continue,
+            };
             let text = std::str::from_utf8(value)
-                .map_err(|_| FieldError::new(COLUMNS[*column], "is not UTF-8; send the text in UTF-8"))?;
-            texts[*column] = Some(text).filter(|text| !text.is_empty());
+                .map_err(|_| FieldError::new(field, "is not UTF-8; send the text in UTF-8"))?;
+            match column {
+                _ if text.is_empty() => {}
+                Column::Known(at) => texts[*at] = Some(text),
+                Column::Label(key) => labels.push((key.as_str(), text)),
+                Column::Index => {}
+            }
         }
         let [kind, value, endpoint, status, timestamp, name, release, project_id, project] = texts;
         let project = project_id.or(project);
@@ -232,6 +263,7 @@ impl Framing for Csv {
             name,
             release,
             project,
+            labels: &labels,
             decimal_sign,
         })
     }

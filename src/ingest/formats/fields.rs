@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, de::Visitor};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
 
 use super::{
     decimal::{self, DecimalSign},
@@ -11,7 +14,7 @@ use super::{
 };
 use crate::{
     ingest::submission::{Candidate, FieldError},
-    model::MetricType,
+    model::{Label, MetricType},
 };
 
 /// A row in JSON. Unknown names are errors: a misspelt field would otherwise be lost silently.
@@ -30,6 +33,8 @@ struct Fields {
     name: Option<String>,
     #[serde(default)]
     release: Option<String>,
+    #[serde(default, deserialize_with = "labels")]
+    labels: Vec<Label>,
     #[serde(default, alias = "project")]
     project_id: Option<String>,
 }
@@ -45,10 +50,10 @@ pub fn from_json(text: &[u8]) -> Result<ParsedRow, FieldError> {
             "the row is not a JSON object; send one such as {\"type\":\"CUSTOM\",\"value\":1,\"endpoint\":\"a\"}",
         ));
     }
-    let Fields { kind, value, endpoint, status_code, timestamp, name, release, project_id } =
+    let Fields { kind, value, endpoint, status_code, timestamp, name, release, labels, project_id } =
         serde_json::from_str(text).map_err(|_| fault(text))?;
     let timestamp = timestamp.map(|time| time.0);
-    let candidate = Candidate { kind, value, endpoint, status: status_code, timestamp, name, release };
+    let candidate = Candidate { kind, value, endpoint, status: status_code, timestamp, name, release, labels };
     Ok(ParsedRow { project: project_id, candidate })
 }
 
@@ -143,6 +148,33 @@ fn status<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i32>, D::Error> {
     from.deserialize_option(Reader)
 }
 
+/// Reads an object of texts or null. Keys that occur twice are kept for validation, which refuses them.
+fn labels<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Label>, D::Error> {
+    struct Reader;
+
+    impl<'de> Visitor<'de> for Reader {
+        type Value = Vec<Label>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object of texts such as {\"region\":\"eu\"}")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+            let mut labels = Vec::new();
+            while let Some((key, value)) = map.next_entry()? {
+                labels.push(Label { key, value });
+            }
+            Ok(labels)
+        }
+    }
+
+    from.deserialize_any(Reader)
+}
+
 /// The integer that a float stands for. `None` if it has a fraction or is too large.
 fn whole(number: f64) -> Option<i32> {
     let is_whole = number.fract() == 0.0 && (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number);
@@ -167,13 +199,15 @@ pub struct TextFields<'a> {
     pub name: Option<&'a str>,
     pub release: Option<&'a str>,
     pub project: Option<&'a str>,
+    /// The labels, each key with its value.
+    pub labels: &'a [(&'a str, &'a str)],
     /// The sign in numbers.
     pub decimal_sign: DecimalSign,
 }
 
 /// Parses a row whose fields are text.
 pub fn from_texts(texts: TextFields<'_>) -> Result<ParsedRow, FieldError> {
-    let TextFields { kind, value, endpoint, status, timestamp, name, release, project, decimal_sign } = texts;
+    let TextFields { kind, value, endpoint, status, timestamp, name, release, project, labels, decimal_sign } = texts;
     let type_name = kind.map(str::trim).unwrap_or_default();
     let kind = MetricType::named(type_name).ok_or_else(|| FieldError::new("type", unknown_type(type_name)))?;
     let value = value.map(str::trim).unwrap_or_default();
@@ -190,7 +224,9 @@ pub fn from_texts(texts: TextFields<'_>) -> Result<ParsedRow, FieldError> {
     let timestamp = timestamp.map_err(|message| FieldError::new("timestamp", message))?;
     let endpoint = endpoint.unwrap_or_default().to_owned();
     let (name, release) = (name.map(str::to_owned), release.map(str::to_owned));
-    let candidate = Candidate { kind, value, endpoint, status, timestamp, name, release };
+    let label = |(key, value): &(&str, &str)| Label { key: (*key).to_owned(), value: (*value).to_owned() };
+    let labels = labels.iter().map(label).collect();
+    let candidate = Candidate { kind, value, endpoint, status, timestamp, name, release, labels };
     Ok(ParsedRow { project: project.map(|text| text.trim().to_owned()), candidate })
 }
 
@@ -234,6 +270,26 @@ mod tests {
             assert_eq!(in_text(None, Some(text)), Ok((None, moment)), "{text}");
         }
         assert!(in_text(None, Some("NaN")).is_err() && in_text(None, Some("inf")).is_err());
+    }
+
+    #[test]
+    fn labels_are_an_object_of_texts() {
+        let read = |labels: &str| {
+            let row = format!(r#"{{"type":"CUSTOM","value":1,"endpoint":"e","labels":{labels}}}"#);
+            from_json(row.as_bytes()).map(|row| row.candidate.labels)
+        };
+        let label = |key: &str, value: &str| Label { key: key.to_owned(), value: value.to_owned() };
+        assert_eq!(read(r#"{"b":"2","a":"1","b":"3"}"#), Ok(vec![label("b", "2"), label("a", "1"), label("b", "3")]));
+        assert_eq!((read("{}"), read("null")), (Ok(Vec::new()), Ok(Vec::new())));
+        for wrong in ["[]", "\"region=eu\"", "7"] {
+            let FieldError { field, message } = read(wrong).unwrap_err();
+            assert_eq!(field, "labels");
+            assert!(message.contains("an object of texts such as {\"region\":\"eu\"}"), "{message}");
+        }
+        for wrong in [r#"{"port":8080}"#, r#"{"port":null}"#] {
+            let FieldError { field, message } = read(wrong).unwrap_err();
+            assert!(field.starts_with("labels") && message.contains("expected a string"), "{field}: {message}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::{
     ingest::{
         commit_group::{CommitEntry, LedgerKey, LedgerRow},
         late::LateRow,
-        rollup::RawRow,
+        rollup::{LabelRow, RawRow},
     },
 };
 
@@ -29,6 +29,8 @@ const INSERT_LATE: &str = "INSERT INTO metric_late (organization_id, project_id,
     SELECT organization_id, project_id, kind, bucket, $5, n \
     FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $6::bigint[]) \
     AS late (organization_id, project_id, kind, bucket, n)";
+const INSERT_LABELS: &str = "INSERT INTO metric_label (organization_id, project_id, kind, ts, id, labels) \
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], $6::text[])";
 // Rows and parts in one statement, the last steps in another: the time of small commits is dominated by round trips.
 const PARTS: &str = "WITH part AS (INSERT INTO metric_rollup_part (organization_id, project_id, kind, bucket, endpoint_id, \
     part, n, n_err, sum, min, max, sketch) SELECT organization_id, project_id, kind, bucket, endpoint_id, $6, n, n_err, \
@@ -116,7 +118,7 @@ impl super::Transaction for Transaction {
         Ok(found.into_iter().map(stored).collect())
     }
 
-    async fn insert(&mut self, part: i64, RowsAndParts { rows, parts }: &RowsAndParts<'_>) -> sqlx::Result<()> {
+    async fn insert(&mut self, part: i64, RowsAndParts { rows, parts, .. }: &RowsAndParts<'_>) -> sqlx::Result<()> {
         let watch = Stopwatch::start();
         let is_tagged = rows.iter().any(|row| row.tags.is_some());
         let sql: &'static str = if is_tagged { &INSERT_TAGGED } else { &INSERT };
@@ -148,6 +150,21 @@ impl super::Transaction for Transaction {
         let (answers, connection) = self.inner.postgres()?;
         answers.answer(insert.execute(connection)).await?;
         self.log.add(sql, rows.len(), watch);
+        Ok(())
+    }
+
+    async fn insert_labels(&mut self, labels: &[LabelRow]) -> sqlx::Result<()> {
+        let watch = Stopwatch::start();
+        let insert = sqlx::query(INSERT_LABELS)
+            .bind(column(labels, |row| row.organization))
+            .bind(column(labels, |row| row.project))
+            .bind(column(labels, |row| row.kind))
+            .bind(column(labels, |row| row.ts))
+            .bind(column(labels, |row| row.id))
+            .bind(labels.iter().map(|row| row.labels.as_str()).collect::<Vec<_>>());
+        let (answers, connection) = self.inner.postgres()?;
+        answers.answer(insert.execute(connection)).await?;
+        self.log.add(INSERT_LABELS, labels.len(), watch);
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use crate::{
     ingest::{
         commit_group::{CommitEntry, LedgerKey, LedgerRow},
         late::LateRow,
-        rollup::RawRow,
+        rollup::{LabelRow, RawRow},
     },
 };
 
@@ -36,6 +36,7 @@ const TAGGED_ROW_COLUMNS: &str =
     "organization_id, project_id, kind, ts, id, value, endpoint_id, status, bin, name, release";
 const PART_COLUMNS: &str =
     "organization_id, project_id, kind, bucket, endpoint_id, part, n, n_err, sum, min, max, sketch";
+const LABEL_COLUMNS: &str = "organization_id, project_id, kind, ts, id, labels";
 const LATE_COLUMNS: &str = "organization_id, project_id, kind, bucket, part, n";
 
 /// Rows per statement, ascending. Larger statements are no faster, and prepared statements take memory by their size. Rows
@@ -54,6 +55,7 @@ static ROWS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_event", R
 static TAGGED_ROWS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_event", TAGGED_ROW_COLUMNS));
 static LEDGER: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("ingest_batch", LEDGER_COLUMNS));
 static PARTS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_rollup_part", PART_COLUMNS));
+static LABELS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_label", LABEL_COLUMNS));
 static LATE: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_late", LATE_COLUMNS));
 
 impl Inserts {
@@ -139,6 +141,19 @@ impl super::Transaction for Transaction {
                 .bind(row.tally.min())
                 .bind(row.tally.max())
                 .bind(row.tally.distribution.clone())
+        })
+        .await
+    }
+
+    async fn insert_labels(&mut self, labels: &[LabelRow]) -> sqlx::Result<()> {
+        self.insert_each(&LABELS, labels, |query, row| {
+            query
+                .bind(row.organization)
+                .bind(row.project)
+                .bind(row.kind)
+                .bind(row.ts)
+                .bind(row.id)
+                .bind(row.labels.clone())
         })
         .await
     }

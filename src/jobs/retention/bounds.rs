@@ -9,6 +9,7 @@ use crate::{
 };
 
 pub const RAW: &str = "metric_event";
+pub const LABELS: &str = "metric_label";
 pub const MINUTES: &str = "metric_rollup_1m";
 pub const FIVE_MINUTES: &str = "metric_rollup_5m";
 pub const HOURS: &str = "metric_rollup_1h";

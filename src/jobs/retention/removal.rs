@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, Statement};
 use sqlx::{AssertSqlSafe, SqlitePool};
 
 use super::{
-    bounds::{FIVE_MINUTES, HOURS, MINUTES, RAW},
+    bounds::{FIVE_MINUTES, HOURS, LABELS, MINUTES, RAW},
     late,
 };
 use crate::{
@@ -26,6 +26,8 @@ const CHUNK_ROWS: i64 = 5_000;
 pub async fn metrics_before(database: &Database, kept: RetainedSince) -> Result<()> {
     for (table, column, since) in [
         (RAW, "ts", kept.raw),
+        // Behind the rows that they belong to, which would seem to have none.
+        (LABELS, "ts", kept.raw),
         (MINUTES, "bucket", kept.minutes),
         // Not the bound of five minutes: incomplete five minutes before it have rows, too.
         (FIVE_MINUTES, "bucket", kept.minutes),

@@ -38,7 +38,7 @@ impl ChangeFilter {
 }
 
 /// Opens a stream of all changes from now on or, with `after`, of all changes after that number. It ends when the
-/// organization is deleted.
+/// organization is deleted. Also returns the number of the last change before it.
 ///
 /// # Errors
 /// [`Error::NotFound`] for an organization that is absent or outside of the scope, [`Error::Input`] for a number that its
@@ -49,7 +49,7 @@ pub async fn watch(
     signal: &ChangeSignal,
     filter: ChangeFilter,
     after: Option<i64>,
-) -> Result<impl Stream<Item = Result<ChangeEvent>> + Send + 'static + use<>> {
+) -> Result<(i64, impl Stream<Item = Result<ChangeEvent>> + Send + 'static + use<>)> {
     // Before the last number is read, so that no change in between is missed.
     let signals = signal.subscribe();
     let last = page::last(scope, &database, filter.organization).await?.ok_or_else(|| reach::unknown(ORGANIZATION))?;
@@ -69,7 +69,8 @@ pub async fn watch(
         removed: None,
         has_ended: false,
     };
-    Ok(try_unfold(tail, |mut tail| async move { Ok(tail.next().await?.map(|event| (event, tail))) }))
+    let events = try_unfold(tail, |mut tail| async move { Ok(tail.next().await?.map(|event| (event, tail))) });
+    Ok((reached, events))
 }
 
 /// The state of a stream.

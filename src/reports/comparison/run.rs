@@ -11,13 +11,14 @@ use super::{
     estimate::Minutes,
     judge::{self, Change, Verdict},
     question::ComparisonQuestion,
+    stored_minutes::StoredMinutes,
     windows,
 };
 use crate::{
     config::ComparisonLimits,
     db::Session,
     error::{Error, Result},
-    model::{EndpointId, Scope, StoredTally, Tally, TimeRange, sketch::RELATIVE_ERROR},
+    model::{EndpointId, Scope, Tally, TimeRange, sketch::RELATIVE_ERROR},
     reports::{
         Accuracy, AnswerSource, Distribution, Statistic, Stats, plan::Resolution, statistic::WorstValue,
         union::union_all,
@@ -84,12 +85,11 @@ pub async fn run(
     Ok(judged(question, whole.change, endpoints))
 }
 
-/// The minutes of an endpoint as they are stored, each by its start: baseline, candidate. A decoded sketch takes many times
-/// as much memory, so the minutes of one endpoint at a time are decoded.
+/// The minutes of an endpoint: baseline, candidate. The minutes of one endpoint at a time are decoded.
 #[derive(Default)]
 struct EndpointMinutes {
     path: String,
-    stored: [Vec<(i64, StoredTally)>; 2],
+    stored: [StoredMinutes; 2],
 }
 
 /// The measurements of an endpoint.
@@ -102,15 +102,15 @@ struct Observed {
 impl EndpointMinutes {
     fn add(&mut self, row: &QueryResult) -> Result<()> {
         let side = usize::from(row.try_get_by_index::<i32>(1)? != 0);
-        let stored = StoredTally::from_columns((
+        let columns = (
             row.try_get_by_index(3)?,
             row.try_get_by_index(4)?,
             row.try_get_by_index(5)?,
             row.try_get_by_index(6)?,
             row.try_get_by_index(7)?,
             row.try_get_by_index(8)?,
-        ));
-        self.stored[side].push((row.try_get_by_index(2)?, stored));
+        );
+        self.stored[side].push(row.try_get_by_index(2)?, columns).map_err(Error::internal)?;
         if let Some(path) = row.try_get_by_index::<Option<String>>(9)? {
             self.path = path;
         }
@@ -119,19 +119,12 @@ impl EndpointMinutes {
 
     fn observed(self, windows: [TimeRange; 2], statistic: Statistic) -> Result<Observed> {
         let [baseline, candidate] = self.stored;
-        let sides = [minutes(baseline)?, minutes(candidate)?];
+        let decoded = |stored: StoredMinutes| stored.decoded().map_err(Error::internal);
+        let sides = [decoded(baseline)?, decoded(candidate)?];
         let change = judge::change(&sides[0], &sides[1], statistic);
         let stats = [stats(&sides[0], windows[0]), stats(&sides[1], windows[1])];
         Ok(Observed { path: self.path, stats, change })
     }
-}
-
-fn minutes(stored: Vec<(i64, StoredTally)>) -> Result<Minutes> {
-    let mut minutes = Minutes::new();
-    for (start, stored) in stored {
-        minutes.entry(start).or_default().merge_stored(&stored).map_err(Error::internal)?;
-    }
-    Ok(minutes)
 }
 
 fn stats(minutes: &Minutes, window: TimeRange) -> Stats {

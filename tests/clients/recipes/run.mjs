@@ -2,6 +2,7 @@
 //
 // Uses the compiled files of docs/frontend.md as a frontend would. It runs in the folder that ../recipes.mjs makes.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import test from 'node:test';
 
 import { gql } from '@apollo/client';
@@ -49,6 +50,15 @@ test('every figure of the schema is merged', () => {
     ({ name, fields }) => single.includes(name) && !once.test(name) && !fields.some((field) => field.name === 'id'),
   );
   assert.deepEqual(figures.map(({ name }) => name).toSorted(), [...FIGURES].toSorted());
+});
+
+test('days of a time zone begin at its midnight', async () => {
+  const { projects } = await ask('{ projects(first: 1) { nodes { id } } }');
+  const document = await readFile(new URL('days.graphql', import.meta.url), 'utf8');
+  const { metricSeries } = await ask(document, { projectId: projects.nodes[0].id });
+  assert.ok(metricSeries.length >= 30 && metricSeries.some(({ stats }) => stats.count > 0));
+  const clock = new Intl.DateTimeFormat('de-DE', { timeZone: 'Europe/Berlin', timeStyle: 'medium' });
+  assert.deepEqual(new Set(metricSeries.map(({ start }) => clock.format(new Date(start)))), new Set(['00:00:00']));
 });
 
 test('two parts of a page ask for different figures of one report', async () => {

@@ -34,6 +34,7 @@ async fn measured() -> (Server, World) {
         timestamp: Some(now.plus_micros(-10 * SECOND_MICROS)),
         name: None,
         release: None,
+        labels: Vec::new(),
     };
     let rows = (1..=40).map(|number| one(if number % 2 == 0 { number } else { 1 }));
     builders::ingest(server.app.core(), world.projects[0].key, rows.collect()).await;

@@ -33,6 +33,10 @@ on_both_databases! {
 }
 
 on_both_databases! {
+    async fn apollo_sends_dates_back(database: TestDatabase) { passes(database, "apollo/dates.mjs").await; }
+}
+
+on_both_databases! {
     async fn apollo_tells_failures_apart(database: TestDatabase) { passes(database, "apollo/errors.mjs").await; }
 }
 
@@ -67,6 +71,14 @@ on_both_databases! {
 async fn relay_compiled() {
     static COMPILED: OnceCell<()> = OnceCell::const_new();
     COMPILED.get_or_init(|| async { drop(node::run("relay/compile.mjs", &[]).await) }).await;
+}
+
+/// Not on both databases: the schema is the same, and the generated files are in one folder.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn graphql_codegen_reads_the_schema_from_a_server() {
+    let server = Server::start(TestDatabase::sqlite().await, Clock::system(), "self_monitoring.enabled = false").await;
+    node::run("codegen/generate.mjs", &[server.url("/graphql")]).await;
+    node::run("typecheck.mjs", &["codegen/tsconfig.by-url.json".to_owned()]).await;
 }
 
 /// On no server: the schema itself is what is tested here, as `schema.graphql` holds it.

@@ -5,7 +5,7 @@ use perfgraph::{
     directory::employee::{self, EmployeeChange, NewEmployee, StatisticsFields},
     model::{Assignment, EmployeeId, Key, Role, Scope},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     graphql::statement_counts::counted,
@@ -169,5 +169,63 @@ on_both_databases! {
         let body = json!({ "query": "{ employeeStats { byDepartment { department } } }" });
         let request = server.request(reqwest::Method::POST, "/graphql").header("perfgraph-explain", "1").json(&body);
         assert_eq!(send(request).await.json()["extensions"]["cost"]["requested"], 22);
+    }
+}
+
+on_both_databases! {
+    async fn active_employees_are_counted_in_one_statement_and_correct_after_each_change(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=3 employees=4").await;
+        let query = "{ organizations { nodes { employeeCount activeEmployeeCount employeeStats { byDepartment { count activeCount inactiveCount } } } } }";
+        let only = "{ organizations { nodes { employeeCount activeEmployeeCount } } }";
+        let expect = async |first: [i64; 2]| {
+            let (data, statements) = counted(&server, only, json!({})).await;
+            assert_eq!(statements, 2);
+            let nodes = data["organizations"]["nodes"].as_array().unwrap();
+            let counts: Vec<_> = nodes.iter().map(|one| [&one["employeeCount"], &one["activeEmployeeCount"]]).collect();
+            assert_eq!(json!(counts), json!([first, [4, 4], [4, 4]]));
+            // The departments add up to both.
+            let (data, statements) = counted(&server, query, json!({})).await;
+            assert_eq!(statements, 3);
+            let departments = data["organizations"]["nodes"][0]["employeeStats"]["byDepartment"].as_array().unwrap();
+            let sum = |field: &str| departments.iter().map(|one| one[field].as_i64().unwrap()).sum::<i64>();
+            assert_eq!([sum("count"), sum("activeCount"), sum("inactiveCount")], [first[0], first[1], first[0] - first[1]]);
+        };
+        expect([4, 4]).await;
+        let change = async |text: &str, id: String| {
+            let data = server.graphql(&format!("mutation ($id: ID!) {{ change: {text} {{ userErrors {{ message }} }} }}"), json!({ "id": id })).await.data();
+            assert_eq!(data["change"]["userErrors"], json!([]), "{text}");
+        };
+        change("updateEmployee(input: { id: $id, isActive: false })", world.id("employee", 1)).await;
+        expect([4, 3]).await;
+        change("updateEmployees(input: { filter: { organizationId: $id }, isActive: false })", world.id("organization", 1)).await;
+        expect([4, 0]).await;
+        change("updateEmployee(input: { id: $id, isActive: true })", world.id("employee", 2)).await;
+        expect([4, 1]).await;
+        change("deleteEmployee(input: { id: $id })", world.id("employee", 2)).await;
+        expect([3, 0]).await;
+        let new = "createEmployee(input: { organizationId: $id, name: \"New\", email: \"new@example.com\", department: \"Design\" })";
+        change(new, world.id("organization", 1)).await;
+        expect([4, 1]).await;
+    }
+}
+
+on_both_databases! {
+    async fn many_employees_of_several_organizations_are_changed_by_one_update(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        server.seed("organizations=3 employees=700").await;
+        let change = "mutation ($department: String!) {
+            updateEmployees(input: { filter: { department: { contains: \"e\" } }, department: $department }) {
+                affected userErrors { message }
+            }
+        }";
+        let body = json!({ "query": change, "variables": { "department": "One Department" } });
+        let request = server.request(reqwest::Method::POST, "/graphql").header("perfgraph-explain", "1").json(&body);
+        let reply: Value = request.send().await.unwrap().json().await.unwrap();
+        assert_eq!(reply["data"]["updateEmployees"], json!({ "affected": 2_100, "userErrors": [] }));
+        let sent = reply["extensions"]["db"]["sql"].as_array().unwrap();
+        let updates: Vec<_> = sent.iter().filter(|one| one["sql"].as_str().unwrap().starts_with("UPDATE")).collect();
+        assert_eq!(updates.len(), 1, "{sent:#?}");
+        assert_eq!((&updates[0]["rows"], sent.len()), (&json!(2_100), 4), "{sent:#?}");
     }
 }

@@ -248,7 +248,7 @@ on_both_databases! {
         for spelling in [format!("+{}", key.id.0), format!("0{}", key.id.0)] {
             let id = BASE64URL_NOPAD.encode(format!("Employee:{}:{spelling}", key.organization.0).as_bytes());
             let data = server.graphql(query, json!({ "id": id })).await.data();
-            assert_eq!(failures(&data["deleteEmployee"]), failure("NOT_FOUND", "id"), "{spelling}");
+            assert_eq!(failures(&data["deleteEmployee"]), failure("INVALID", "id"), "{spelling}");
         }
         let id = world.id("employee", 1);
         let data = server.graphql(query, json!({ "id": id })).await.data();

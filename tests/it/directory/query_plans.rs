@@ -81,6 +81,12 @@ async fn fill(database: &TestDatabase) {
 
 /// The plan of a statement for any values, as the database keeps it for a prepared statement.
 async fn plan(database: &TestDatabase, sql: &str) -> Vec<String> {
+    let parameters = (1..10_000).take_while(|number| sql.contains(&format!("${number}"))).count();
+    plan_for(database, sql, "force_generic_plan", &vec!["NULL".to_owned(); parameters]).await
+}
+
+/// The plan of a statement. On PostgreSQL for these values of its parameters, in a mode of `plan_cache_mode`.
+async fn plan_for(database: &TestDatabase, sql: &str, mode: &str, values: &[String]) -> Vec<String> {
     match database.database.backend() {
         Backend::Sqlite(pool) => sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
             .fetch_all(pool)
@@ -91,13 +97,11 @@ async fn plan(database: &TestDatabase, sql: &str) -> Vec<String> {
             .collect(),
         Backend::Postgres(pool) => {
             let mut connection = pool.acquire().await.unwrap();
-            let parameters = (1..10_000).take_while(|number| sql.contains(&format!("${number}"))).count();
-            let nulls = vec!["NULL"; parameters].join(", ");
-            let nulls = if parameters == 0 { nulls } else { format!("({nulls})") };
-            connection.execute("SET plan_cache_mode = force_generic_plan").await.unwrap();
+            let values = if values.is_empty() { String::new() } else { format!("({})", values.join(", ")) };
+            connection.execute(AssertSqlSafe(format!("SET plan_cache_mode = {mode}"))).await.unwrap();
             connection.execute(AssertSqlSafe(format!("PREPARE asked AS {sql}"))).await.unwrap();
             let rows = connection
-                .fetch_all(AssertSqlSafe(format!("EXPLAIN (COSTS OFF) EXECUTE asked {nulls}")))
+                .fetch_all(AssertSqlSafe(format!("EXPLAIN (COSTS OFF) EXECUTE asked {values}")))
                 .await
                 .unwrap();
             connection.execute("DEALLOCATE asked").await.unwrap();
@@ -281,6 +285,131 @@ fn assert_by_index(plan: &[String], sql: &str) {
     if ordered && !narrowed && !down_to_unknown {
         assert!(!all.contains("TEMP B-TREE FOR ORDER BY"), "{sql}\n{all}");
         assert!(!plan.iter().any(|line| line.trim().trim_start_matches("->").trim() == "Sort"), "{sql}\n{all}");
+    }
+}
+
+fn text_value(text: &str) -> SortValue {
+    SortValue::Text(text.to_owned())
+}
+
+/// A list that people ask for first: its filter with a value of the condition, its order, and the indexes that answer it
+/// within an organization and everywhere.
+struct UsualList<C, F> {
+    filter: Option<(C, &'static str)>,
+    order: F,
+    within: &'static str,
+    everywhere: &'static str,
+}
+
+fn usual_employees() -> Vec<UsualList<EmployeeCondition, EmployeeOrderField>> {
+    use EmployeeOrderField::{CreatedAt, Name};
+    let active = || Some((EmployeeCondition::IsActive(true), "true"));
+    let department = || Some((EmployeeCondition::Department(equal("Department 7")), "'Department 7'"));
+    let list = |filter, order, within, everywhere| UsualList { filter, order, within, everywhere };
+    vec![
+        list(None, Name, "employee_name", "employee_name_everywhere"),
+        list(None, CreatedAt, "employee_created_at", "employee_created_at_everywhere"),
+        list(active(), Name, "employee_is_active", "employee_is_active_everywhere"),
+        list(active(), CreatedAt, "employee_is_active_created_at", "employee_is_active_created_at_everywhere"),
+        list(department(), Name, "employee_department", "employee_department_name_everywhere"),
+        list(department(), CreatedAt, "employee_department_created_at", "employee_department_created_at_everywhere"),
+    ]
+}
+
+fn usual_projects() -> Vec<UsualList<ProjectCondition, ProjectOrderField>> {
+    use ProjectOrderField::{CreatedAt, Name, Status};
+    let paused = || Some((ProjectCondition::Status(ProjectStatus::Paused), "1"));
+    let list = |filter, order, within, everywhere| UsualList { filter, order, within, everywhere };
+    vec![
+        list(None, Name, "project_name", "project_name_everywhere"),
+        list(None, CreatedAt, "project_created_at", "project_created_at_everywhere"),
+        list(None, Status, "project_status", "project_status_everywhere"),
+        list(paused(), Name, "project_status_name", "project_status_name_everywhere"),
+        list(paused(), CreatedAt, "project_status_created_at", "project_status_created_at_everywhere"),
+    ]
+}
+
+/// Asks for pages of a usual list, in both directions, from the start and from the middle, and requires that each is read in
+/// order from its index: for any values and for these, for an organization and for everything.
+async fn assert_in_order<N>(database: &TestDatabase, list: &UsualList<N::Condition, N::OrderField>, place: SortValue)
+where
+    N: directory::Record,
+    N::Condition: Clone,
+    N::OrderField: Copy,
+    N::Fields: Default,
+{
+    let place_text = match &place {
+        SortValue::Text(text) => format!("'{text}'"),
+        SortValue::Integer(number) => number.to_string(),
+        other => panic!("{other:?}"),
+    };
+    for (is_within, index) in [(true, list.within), (false, list.everywhere)] {
+        let scope = if is_within { Scope::organization(ORGANIZATION, Role::Admin) } else { Scope::everything() };
+        for (sort, is_beyond) in
+            [(Sort::Ascending, false), (Sort::Ascending, true), (Sort::Descending, false), (Sort::Descending, true)]
+        {
+            let beyond = is_beyond.then(|| ListPosition { values: vec![place.clone()], id: 5_000 });
+            let page = PageRequest { size: 20, direction: Direction::Forward, beyond, skip: 0 };
+            let filter = list.filter.clone().map(|(condition, _)| Filter::Is(condition).into());
+            let request: ListOf<N> = ListRequest { filter, order: vec![OrderBy { field: list.order, sort }], page };
+            let db = database.database.reader(StatementLog::default());
+            directory::list::<N>(&scope, &db, &request, N::Fields::default()).await.unwrap();
+            let sql = db.log().statements().remove(0).sql;
+            let mut values = Vec::new();
+            values.extend(list.filter.as_ref().map(|(_, value)| (*value).to_owned()));
+            values.extend(is_within.then(|| ORGANIZATION.0.to_string()));
+            if sql.find("organization_id\" =").is_some_and(|at| sql[..at].find('$').is_none()) {
+                values.reverse();
+            }
+            if is_beyond {
+                values.extend([place_text.clone(), "5000".to_owned()]);
+            }
+            values.push("21".to_owned());
+            for mode in ["force_generic_plan", "force_custom_plan"] {
+                let plan = plan_for(database, &sql, mode, &values).await;
+                let text = format!("{mode}: {sql}\n  {}", plan.join("\n  "));
+                // For these values another index may cost the same.
+                if mode == "force_generic_plan" {
+                    assert_eq!(indexes(&plan).collect::<Vec<_>>(), [index], "{text}");
+                }
+                assert_by_index(&plan, &sql);
+                let sorts =
+                    |line: &String| line.contains("Sort") || line.contains("TEMP B-TREE") || line.contains("Bitmap");
+                assert!(!plan.iter().any(sorts), "{text}");
+            }
+        }
+    }
+}
+
+on_both_databases! {
+    async fn the_usual_filters_and_orders_are_read_from_an_index_without_sorting(database: TestDatabase) {
+        fill(&database).await;
+        for list in usual_employees() {
+            let middle = if list.order == EmployeeOrderField::Name { text_value("Name 5") } else { SortValue::Integer(50_000) };
+            assert_in_order::<Employee>(&database, &list, middle).await;
+        }
+        for list in usual_projects() {
+            let middle = match list.order {
+                ProjectOrderField::Name => text_value("Project 5"),
+                ProjectOrderField::Status => SortValue::Integer(1),
+                _ => SortValue::Integer(1_000),
+            };
+            assert_in_order::<Project>(&database, &list, middle).await;
+        }
+        // Within one organization, as `Organization.projects` asks, and the releases of one project, newest first.
+        let (scope, db) = (Scope::everything(), database.database.reader(StatementLog::default()));
+        let paused = Filter::Is(ProjectCondition::Status(ProjectStatus::Paused));
+        let newest = vec![OrderBy { field: ProjectOrderField::CreatedAt, sort: Sort::Descending }];
+        let list = ListRequest { filter: Some(paused.into()), order: newest, page: PageRequest::from_start(0, 20) };
+        directory::by_organizations::<Project>(&scope, &db, &[ORGANIZATION], &list, ProjectFields::NAME).await.unwrap();
+        let list: ListOf<Release> = ListRequest { filter: None, order: vec![], page: PageRequest::from_start(0, 20) };
+        release::by_projects(&scope, &db, &[Key::new(ORGANIZATION, ProjectId(2))], &list, ReleaseFields::VERSION).await.unwrap();
+        for (statement, index) in db.log().statements().iter().zip(["project_status_created_at", "release_deployed_at"]) {
+            let plan = plan(&database, &statement.sql).await;
+            assert_eq!(indexes(&plan).collect::<Vec<_>>(), [index], "{}\n{plan:#?}", statement.sql);
+            assert!(!plan.iter().any(|line| line.contains("Sort") || line.contains("TEMP B-TREE")), "{}\n{plan:#?}", statement.sql);
+        }
+        assert_eq!(db.log().count(), 2);
     }
 }
 

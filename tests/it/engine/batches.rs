@@ -142,8 +142,8 @@ on_both_databases! {
             "query": "mutation ($input: CreateProjectInput!) { createProject(input: $input) { project { slug } userErrors { code } } }",
             "variables": { "input": {
                 "organizationId": world.id("organization", 1), "name": "Half", "slug": "half-project",
-                // One of them is there, the other is no employee.
-                "memberIds": [world.id("employee", 1), world.id("project", 1)],
+                // One of them is there, the other is not.
+                "memberIds": [world.id("employee", 1), "RW1wbG95ZWU6Nzc6Nzc"],
             } },
         });
         let metrics = |value: Value| json!({

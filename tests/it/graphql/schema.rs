@@ -13,6 +13,7 @@ use perfgraph::{
     auth,
     engine::{Request, watch::Event},
     graphql::schema,
+    model::timestamp::MINUTE_MICROS,
 };
 use serde_json::{Value, json};
 
@@ -175,20 +176,36 @@ fn examples() -> BTreeMap<PathBuf, String> {
     documents.map(|file| (file.clone(), std::fs::read_to_string(file).unwrap())).collect()
 }
 
-/// The variables beside an example, with the id that a visitor is told to put in.
-fn variables(file: &std::path::Path, world: &World) -> Value {
-    let Ok(text) = std::fs::read_to_string(file.with_extension("variables.json")) else { return json!({}) };
-    let mut variables: Value = serde_json::from_str(&text).unwrap();
-    for place in ["/input/projectId", "/project"] {
-        if let Some(id) = variables.pointer_mut(place) {
-            *id = json!(world.id("project", 1));
-        }
+/// The ids that the page writes into the variables of examples, by the name in angle brackets.
+type Ids = [(&'static str, String); 3];
+
+/// The variables beside an example, with ids as the page writes them in.
+fn variables(file: &std::path::Path, ids: &Ids) -> Value {
+    let Ok(mut text) = std::fs::read_to_string(file.with_extension("variables.json")) else { return json!({}) };
+    for (name, id) in ids {
+        text = text.replace(&format!("<{name}>"), id);
     }
-    variables
+    assert!(!text.contains('<'), "web/src/graphiql/ids.ts knows no such id: {text}");
+    serde_json::from_str(&text).unwrap()
 }
 
-async fn first(server: &Server, world: &World, file: &std::path::Path, document: &str, name: &str) -> Value {
-    let variables = Variables::from_json(variables(file, world));
+/// A project that runs its second release, and its organization.
+async fn known_ids(server: &Server, world: &World) -> Ids {
+    let project = world.id("project", 1);
+    let now = server.app.core().clock.now();
+    let mut release = String::new();
+    for (version, minutes) in [("1.0.0", 90), ("1.1.0", 30)] {
+        let mutation = "mutation ($input: CreateReleaseInput!) { createRelease(input: $input) { release { id } } }";
+        let deployed_at = now.plus_micros(-minutes * MINUTE_MICROS).to_string();
+        let input = json!({ "projectId": project, "version": version, "deployedAt": deployed_at });
+        let created = server.graphql(mutation, json!({ "input": input })).await.data();
+        release = created["createRelease"]["release"]["id"].as_str().unwrap().to_owned();
+    }
+    [("project", project), ("organization", world.id("organization", 1)), ("release", release)]
+}
+
+async fn first(server: &Server, world: &World, ids: &Ids, file: &std::path::Path, document: &str, name: &str) -> Value {
+    let variables = Variables::from_json(variables(file, ids));
     let request = Request {
         query: Some(document.to_owned()),
         operation_name: Some(name.to_owned()),
@@ -197,7 +214,14 @@ async fn first(server: &Server, world: &World, file: &std::path::Path, document:
     };
     let mut answers = server.app.engine().subscribe(auth::development_viewer(), request).events;
     // A stream answers when something is committed; a refusal comes at once.
-    let answer = answers.next();
+    let answer = async {
+        loop {
+            match answers.next().await.unwrap() {
+                Event::Opened(_) => {}
+                answer => return answer,
+            }
+        }
+    };
     let commit = async {
         loop {
             let project = world.projects[0].key;
@@ -207,9 +231,9 @@ async fn first(server: &Server, world: &World, file: &std::path::Path, document:
         }
     };
     tokio::select! {
-        answer = answer => match answer.unwrap() {
+        answer = answer => match answer {
             Event::Response(frame) => serde_json::from_str(&frame.payload).unwrap(),
-            other @ Event::Lagged(_) => panic!("{other:?}"),
+            other => panic!("{other:?}"),
         },
         () = commit => unreachable!("it goes on for ever"),
     }
@@ -219,6 +243,7 @@ async fn first(server: &Server, world: &World, file: &std::path::Path, document:
 async fn every_example_of_the_explorer_is_answered() {
     let server = Server::fixed(TestDatabase::sqlite().await).await;
     let world = server.seed("organizations=1 employees=3 projects=2 members=2 metrics=6").await;
+    let ids = known_ids(&server, &world).await;
     let examples = examples();
     assert!(examples.len() >= 7, "{:?}", examples.keys());
     let mut problems = Vec::new();
@@ -229,7 +254,7 @@ async fn every_example_of_the_explorer_is_answered() {
         let parsed = async_graphql::parser::parse_query(document).unwrap();
         for (name, _) in parsed.operations.iter() {
             let name = name.expect("an operation without a name makes no tab").as_str();
-            let answer = first(&server, &world, file, document, name).await;
+            let answer = first(&server, &world, &ids, file, document, name).await;
             let data = &answer["data"];
             if answer.get("errors").is_some() || data.is_null() {
                 problems.push(format!("{name} in {}: {}", file.file_name().unwrap().display(), answer["errors"]));

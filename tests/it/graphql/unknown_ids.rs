@@ -43,9 +43,11 @@ fn every_condition_on_an_id_is_known() {
     assert_eq!(found, CONDITIONS.into_iter().map(str::to_owned).collect());
 }
 
-/// Ids that name nothing: well formed, of another kind, and no ids at all.
-fn unknown(node: NodeId, other: &Value) -> [Value; 3] {
-    [json!(node.encode().0), other.clone(), json!("nonsense")]
+/// Ids of an organization, a project and a release that do not exist. Texts that are no such ids are in `malformed_ids`.
+fn absent(own: OrganizationId) -> [Value; 3] {
+    let project = NodeId::Project(Key::new(own, ProjectId(77)));
+    let release = NodeId::Release(Key::new(own, ReleaseId(77)));
+    [NodeId::Organization(OrganizationId(77)), project, release].map(|node| json!(node.encode().0))
 }
 
 async fn refused(server: &Server, query: &str, variables: Value, id: &Value, field: &str) {
@@ -73,23 +75,18 @@ on_both_databases! {
         let world = server.seed("organizations=2 employees=1 projects=1 metrics=3").await;
         let (organization, project) = (world.id("organization", 1), world.id("project", 1));
         let own = world.organizations[0].key;
-        let organizations = unknown(NodeId::Organization(OrganizationId(77)), &json!(project));
-        let projects = unknown(NodeId::Project(Key::new(own, ProjectId(77))), &json!(organization));
-        let releases = unknown(NodeId::Release(Key::new(own, ReleaseId(77))), &json!(project));
-        let mut cases = Vec::new();
-        cases.extend(organizations.map(|id| (json!({ "organizationId": id }), id, "filter.organizationId")));
-        for id in projects {
-            cases.push((json!({ "projectIds": [id] }), id.clone(), "filter.projectIds"));
-            cases.push((json!({ "projectIds": [project, id], "organizationId": organization }), id, "filter.projectIds"));
-        }
-        for id in releases {
-            cases.push((json!({ "releaseId": id }), id.clone(), "filter.releaseId"));
-            cases.push((json!({ "time": { "releaseId": id } }), id.clone(), "filter.time.releaseId"));
-            cases.push((json!({ "time": { "release": id } }), id, "filter.time.releaseId"));
-        }
+        let [of_organization, of_project, of_release] = absent(own);
+        let cases = [
+            (json!({ "organizationId": of_organization }), &of_organization, "filter.organizationId"),
+            (json!({ "projectIds": [of_project] }), &of_project, "filter.projectIds"),
+            (json!({ "projectIds": [project, of_project], "organizationId": organization }), &of_project, "filter.projectIds"),
+            (json!({ "releaseId": of_release }), &of_release, "filter.releaseId"),
+            (json!({ "time": { "releaseId": of_release } }), &of_release, "filter.time.releaseId"),
+            (json!({ "time": { "release": of_release } }), &of_release, "filter.time.releaseId"),
+        ];
         let query = format!("query ($filter: MetricFilter) {{ {REPORTS} performanceSummary(type: DATABASE, filter: $filter) {{ count }} }}");
         for (filter, id, field) in cases {
-            refused(&server, &query, json!({ "filter": filter }), &id, field).await;
+            refused(&server, &query, json!({ "filter": filter }), id, field).await;
         }
         // Both exist, and no measurement can be of both.
         let filter = json!({ "projectIds": [world.id("project", 2)], "organizationId": organization });
@@ -132,7 +129,6 @@ on_both_databases! {
         let server = Server::fixed(database).await;
         let world = server.seed("organizations=1 employees=3 projects=1 members=2").await;
         let own = world.organizations[0].key;
-        let (organization, project, employee) = (world.id("organization", 1), world.id("project", 1), world.id("employee", 1));
         let employees = "query ($filter: EmployeeFilter) {
             employees(filter: $filter) { nodes { name } totalCount }
             employeesPage(filter: $filter) { nodes { name } }
@@ -147,30 +143,27 @@ on_both_databases! {
             organization(slug: \"organization-1\") { projects(filter: $filter) { nodes { name } } }
             employees { nodes { projects(filter: $filter) { nodes { name } } } }
         }";
-        for id in unknown(NodeId::Organization(OrganizationId(77)), &json!(project)) {
-            for query in [employees, projects] {
-                refused(&server, query, json!({ "filter": { "organizationId": id } }), &id, "filter.organizationId").await;
-            }
-            let filter = json!({ "or": [{ "isActive": true }, { "not": { "organizationId": id } }] });
-            refused(&server, employees, json!({ "filter": filter }), &id, "filter.or.1.not.organizationId").await;
-            let query = "query ($id: ID!) { employeesByOrganization(organizationId: $id) { name } }";
-            refused(&server, query, json!({ "id": id }), &id, "organizationId").await;
-            let query = "mutation ($filter: EmployeeFilter!) {
-                updateEmployees(input: { filter: $filter, isActive: false }) { affected userErrors { code field } }
-            }";
-            let data = server.graphql(query, json!({ "filter": { "organizationId": id } })).await.data();
-            let refused = json!([{ "code": "NOT_FOUND", "field": ["filter", "organizationId"] }]);
-            assert_eq!(data["updateEmployees"], json!({ "affected": 0, "userErrors": refused }));
+        let [organization, project, _] = absent(own);
+        for query in [employees, projects] {
+            let filter = json!({ "organizationId": organization });
+            refused(&server, query, json!({ "filter": filter }), &organization, "filter.organizationId").await;
         }
-        for id in unknown(NodeId::Project(Key::new(own, ProjectId(77))), &json!(employee)) {
-            refused(&server, employees, json!({ "filter": { "projectId": id } }), &id, "filter.projectId").await;
-        }
-        for id in unknown(NodeId::Employee(Key::new(own, EmployeeId(77))), &json!(organization)) {
-            refused(&server, projects, json!({ "filter": { "memberId": id } }), &id, "filter.memberId").await;
-        }
+        let filter = json!({ "or": [{ "isActive": true }, { "not": { "organizationId": organization } }] });
+        refused(&server, employees, json!({ "filter": filter }), &organization, "filter.or.1.not.organizationId").await;
+        let query = "query ($id: ID!) { employeesByOrganization(organizationId: $id) { name } }";
+        refused(&server, query, json!({ "id": organization }), &organization, "organizationId").await;
+        let query = "mutation ($filter: EmployeeFilter!) {
+            updateEmployees(input: { filter: $filter, isActive: false }) { affected userErrors { code field } }
+        }";
+        let data = server.graphql(query, json!({ "filter": { "organizationId": organization } })).await.data();
+        let errors = json!([{ "code": "NOT_FOUND", "field": ["filter", "organizationId"] }]);
+        assert_eq!(data["updateEmployees"], json!({ "affected": 0, "userErrors": errors }));
+        refused(&server, employees, json!({ "filter": { "projectId": project } }), &project, "filter.projectId").await;
+        let employee = json!(NodeId::Employee(Key::new(own, EmployeeId(77))).encode().0);
+        refused(&server, projects, json!({ "filter": { "memberId": employee } }), &employee, "filter.memberId").await;
         // Lookups stay null, as Relay has them.
         let query = "query ($id: ID!) { node(id: $id) { id } nodes(ids: [$id]) { id } project(id: $id) { name } }";
-        let data = server.graphql(query, json!({ "id": NodeId::Project(Key::new(own, ProjectId(77))).encode().0 })).await.data();
+        let data = server.graphql(query, json!({ "id": project })).await.data();
         assert_eq!(data, json!({ "node": null, "nodes": [null], "project": null }));
     }
 }
@@ -181,25 +174,18 @@ on_both_databases! {
         let world = server.seed("organizations=1 projects=1 metrics=1").await;
         let own = world.organizations[0].key;
         let project = world.id("project", 1);
-        let projects = unknown(NodeId::Project(Key::new(own, ProjectId(77))), &json!(world.id("organization", 1)));
-        let organizations = unknown(NodeId::Organization(OrganizationId(77)), &json!(project));
+        let [of_organization, of_project, _] = absent(own);
         let streams = ["metricStream(filter: $filter) { cursor }", "metricWindow(filter: $filter, window: \"PT1M\") { end }", "slowestEndpoints(filter: $filter) { value }"];
         let mut cases = Vec::new();
         for stream in streams {
             let query = format!("subscription ($filter: StreamFilter!) {{ {stream} }}");
-            for id in &projects {
-                cases.push((query.clone(), json!({ "filter": { "projectIds": [project, id] } }), id, "filter.projectIds"));
-            }
-            for id in &organizations {
-                cases.push((query.clone(), json!({ "filter": { "organizationId": id } }), id, "filter.organizationId"));
-            }
+            cases.push((query.clone(), json!({ "filter": { "projectIds": [project, of_project] } }), &of_project, "filter.projectIds"));
+            cases.push((query, json!({ "filter": { "organizationId": of_organization } }), &of_organization, "filter.organizationId"));
         }
-        for id in &organizations {
-            let changed = "subscription ($id: ID!) { entityChanged(organizationId: $id) { cursor } }";
-            cases.push((changed.to_owned(), json!({ "id": id }), id, "organizationId"));
-            let updated = "subscription ($id: ID!) { organizationUpdated(id: $id) { cursor } }";
-            cases.push((updated.to_owned(), json!({ "id": id }), id, "id"));
-        }
+        let changed = "subscription ($id: ID!) { entityChanged(organizationId: $id) { cursor } }";
+        cases.push((changed.to_owned(), json!({ "id": of_organization }), &of_organization, "organizationId"));
+        let updated = "subscription ($id: ID!) { organizationUpdated(id: $id) { cursor } }";
+        cases.push((updated.to_owned(), json!({ "id": of_organization }), &of_organization, "id"));
         for (query, variables, id, field) in cases {
             let push = subscribe(&server, &query, &variables).next().await.unwrap();
             let error = &push["errors"][0];

@@ -64,6 +64,13 @@ pub async fn rows(database: &TestDatabase, table: &str) -> Vec<metric_rollup_par
     rows_in(&database.reader(), table).await
 }
 
+/// The number of rows of a table.
+pub async fn count(database: &TestDatabase, table: &str) -> i64 {
+    let session = database.reader();
+    let statement = Statement::from_string(session.get_database_backend(), format!("SELECT COUNT(*) FROM {table}"));
+    session.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+}
+
 async fn rows_in(session: &impl ConnectionTrait, table: &str) -> Vec<metric_rollup_part::Model> {
     let statement = Statement::from_string(session.get_database_backend(), format!("SELECT * FROM {table}"));
     metric_rollup_part::Entity::find().from_raw_sql(statement).all(session).await.unwrap()

@@ -123,7 +123,7 @@ impl World {
         for number in 1..=count {
             let name = format!("Project {number:03}");
             let member = |place: usize| team::NewMember {
-                employee: Some(people[(number - 1 + place) % people.len()].key),
+                employee: people[(number - 1 + place) % people.len()].key,
                 role: if place == 0 { "Lead" } else { "Member" }.to_owned(),
             };
             let new = project::NewProject {
@@ -189,6 +189,7 @@ pub fn metrics(now: Timestamp, count: usize) -> Vec<Candidate> {
             timestamp: Some(now.plus_micros(-i64::from(number + 1) * MINUTE_MICROS)),
             name: None,
             release: None,
+            labels: Vec::new(),
         }
     };
     (0..count).map(one).collect()

@@ -4,11 +4,17 @@
 use perfgraph::clock::Clock;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 
 use super::middleware::raw;
 use crate::{
     harness::{
         Reply, Server, TestDatabase,
+        process::PATIENCE,
         server::{NOW, send},
         socket::{Said, Socket},
     },
@@ -242,6 +248,28 @@ async fn names_of_headers_are_written_with_capitals() {
         assert!(head.contains(name), "{name} is not in {head}");
     }
     assert_eq!(body, r#"{"data":{"viewer":{"role":"OWNER"}}}"#);
+}
+
+/// gql 4.4 for Python looks for this spelling alone, and takes a server without it for one of an older protocol.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_headers_of_a_websocket_are_spelled_as_in_its_specification() {
+    let server = server("").await;
+    let mut socket = TcpStream::connect(server.app.address()).await.unwrap();
+    let handshake = "GET /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                     Sec-WebSocket-Protocol: graphql-ws, graphql-transport-ws\r\n\r\n";
+    socket.write_all(handshake.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    while !answer.contains("\r\n\r\n") {
+        let mut bytes = [0; 1_024];
+        let read = timeout(PATIENCE, socket.read(&mut bytes)).await.expect("it is answered").unwrap();
+        assert_ne!(read, 0, "{answer}");
+        answer.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+    }
+    assert!(answer.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{answer}");
+    for line in ["Sec-WebSocket-Protocol: graphql-transport-ws", "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="] {
+        assert!(answer.contains(&format!("\r\n{line}\r\n")), "{line} is not in {answer}");
+    }
 }
 
 fn head(target: &str, version: &str, headers: &str) -> String {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use perfgraph::clock::Clock;
+use reqwest::Method;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -15,15 +16,15 @@ use tokio::{
 use crate::harness::{
     Server, TestDatabase,
     process::{PATIENCE, Served},
-    server::{NOW, client},
+    server::{NOW, client, send},
     wait,
 };
 
 const CONTINUE: [u8; 25] = *b"HTTP/1.1 100 Continue\r\n\r\n";
 const BODY: &str = r#"{"query":"{ viewer { role } }"}"#;
 
-async fn server(connections_max: u32) -> Server {
-    let settings = format!("self_monitoring.enabled = false\nlimits.connections_max = {connections_max}");
+async fn server(settings: &str) -> Server {
+    let settings = format!("self_monitoring.enabled = false\n{settings}");
     Server::start(TestDatabase::sqlite().await, Clock::fixed(NOW), &settings).await
 }
 
@@ -72,7 +73,7 @@ async fn is_served(address: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn idle_connections_give_way_to_new_ones_and_busy_ones_do_not() {
-    let server = server(20).await;
+    let server = server("limits.connections_max = 20").await;
     let address = server.app.address().to_string();
     let mut busy = begun(&address).await;
     for beginning in ["", "GET /healthz HTTP/1.1\r\nhost:"] {
@@ -89,7 +90,7 @@ async fn idle_connections_give_way_to_new_ones_and_busy_ones_do_not() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_without_a_place_is_told_to_come_back() {
-    let server = server(4).await;
+    let server = server("limits.connections_max = 4\nserver.cors_origins = ['http://localhost:3000']").await;
     let address = server.app.address().to_string();
     let mut busy = Vec::new();
     for _ in 0..4 {
@@ -110,6 +111,11 @@ async fn a_client_without_a_place_is_told_to_come_back() {
         let (code, message) = refused.error();
         assert!(code == "UNAVAILABLE" && message.contains("limits.connections_max"), "{}", refused.text);
         assert_eq!(refused.json()["errors"][0]["extensions"]["retryAfter"], 1, "{}", refused.text);
+        assert_eq!((refused.header("access-control-allow-origin"), refused.header("vary")), ("", "origin"));
+    }
+    for (origin, allowed) in [("http://localhost:3000", "http://localhost:3000"), ("http://localhost:30001", "")] {
+        let refused = send(server.request(Method::GET, "/graphql").header("origin", origin)).await;
+        assert_eq!((refused.status.as_u16(), refused.header("access-control-allow-origin")), (503, allowed));
     }
     for client in &mut busy {
         assert!(finished(client).await.starts_with("HTTP/1.1 200"));

@@ -4,6 +4,8 @@
 use perfgraph::{
     clock::Clock,
     entity::{ingest_batch, metric_event, metric_rollup_part},
+    graphql::node::NodeId,
+    model::{Key, ProjectId},
 };
 use reqwest::{Method, StatusCode};
 use sea_orm::{EntityTrait, PaginatorTrait};
@@ -208,6 +210,14 @@ on_both_databases! {
         let page = send(server.request(Method::GET, "/graphql").header("accept", "text/html,*/*")).await;
         assert_eq!((page.status.as_u16(), page.header("content-type")), (200, "text/html; charset=utf-8"));
         assert!(page.header("content-security-policy").contains("default-src 'self'"));
+        // A link to an operation opens the page in a browser; programs get the answer.
+        let link = "/graphql?query=%7Bviewer%7Brole%7D%7D";
+        let by = |accept: &'static str| server.request(Method::GET, link).header("accept", accept);
+        let page = send(by("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")).await;
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+        for program in ["*/*", "application/json", "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"] {
+            assert_eq!(send(by(program)).await.json()["data"]["viewer"]["role"], "OWNER", "{program}");
+        }
         let reply = server.get("/assets/absent.js").await;
         assert_eq!(reply.status, StatusCode::NOT_FOUND);
         let reply = server.get("/assets/../Cargo.toml").await;
@@ -375,12 +385,15 @@ on_both_databases! {
         let server = Server::fixed(database).await;
         let world = server.seed("organizations=1 projects=1 metrics=3").await;
         let before = rows(&server.database).await;
-        let absent = json!({ "input": { "projectId": world.id("organization", 1), "metrics": [metric()] } });
+        let absent = NodeId::Project(Key::new(world.organizations[0].key, ProjectId(77))).encode().0;
+        let absent = json!({ "input": { "projectId": absent, "metrics": [metric()] } });
+        let mistyped = json!({ "input": { "projectId": world.id("organization", 1), "metrics": [metric()] } });
         let key = json!({ "input": {
             "projectId": world.id("project", 1), "metrics": [metric()], "idempotencyKey": "x".repeat(201)
         } });
         let calls = [
             (absent, "NOT_FOUND", "projectId"),
+            (mistyped, "INVALID", "projectId"),
             (input(&world, vec![]), "INVALID", "metrics"),
             (input(&world, vec![with("value", json!(1)); 10_001]), "TOO_LARGE", "metrics"),
             (key, "INVALID", "idempotencyKey"),
@@ -445,7 +458,7 @@ on_both_databases! {
             after: viewer { role }
         }";
         let (first, second) = (world.id("employee", 1), world.id("employee", 2));
-        let variables = json!({ "id": world.id("organization", 1), "ids": [second, "nothing", first, second] });
+        let variables = json!({ "id": world.id("organization", 1), "ids": [second, "UHJvamVjdDo3Nzo3Nw", first, second] });
         let reply = server.graphql(query, variables).await;
         let body = reply.json();
         let role = json!({ "role": "OWNER" });

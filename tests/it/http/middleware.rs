@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{Router, routing::get};
 use perfgraph::{
     clock::Clock,
-    config::Config,
+    config::{Config, Origin},
     db::StatementLog,
     http::{
         in_flight::InFlight,
@@ -19,13 +19,14 @@ use perfgraph::{
     model::id::IdPlace,
     random::Random,
 };
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
+    task::JoinHandle,
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
@@ -291,33 +292,52 @@ async fn planted() -> &'static str {
     panic!("planted: SELECT secret")
 }
 
+/// Other routes in the middleware of a server.
+struct Guarded {
+    address: String,
+    stop: CancellationToken,
+    running: JoinHandle<()>,
+}
+
+impl Guarded {
+    async fn start(server: &Server, routes: Router<HttpState>, config: Config) -> Self {
+        let core = server.app.core();
+        let config = Arc::new(config);
+        let sockets = Arc::new(Semaphore::new(1));
+        let state = HttpState::new(SharedState {
+            engine: server.app.engine().clone(),
+            ingest: core.ingest.clone(),
+            cursors: core.cursors.clone(),
+            database: core.database.clone(),
+            config: Arc::clone(&config),
+            random: Random::seeded(1),
+            refused_origins: RefusedOrigins::default(),
+            in_flight: InFlight::new(config.limits.bodies_bytes_max),
+            recorder: Recorder::disabled(core.clock.clone()),
+            leaving: CancellationToken::new(),
+            draining: CancellationToken::new(),
+            sockets: Arc::clone(&sockets),
+            streams: Arc::new(Semaphore::new(1)),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(listener::serve(listener, guarded(routes, state), config, sockets, stop.clone()));
+        Self { address, stop, running }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        timeout(PATIENCE, self.running).await.expect("idle connections end at once").unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_costs_one_answer() {
     let server = server("").await;
-    let core = server.app.core();
-    let config = Arc::new(Config::default());
-    let sockets = Arc::new(Semaphore::new(1));
-    let state = HttpState::new(SharedState {
-        engine: server.app.engine().clone(),
-        ingest: core.ingest.clone(),
-        cursors: core.cursors.clone(),
-        database: core.database.clone(),
-        config: Arc::clone(&config),
-        random: Random::seeded(1),
-        refused_origins: RefusedOrigins::default(),
-        in_flight: InFlight::new(config.limits.bodies_bytes_max),
-        recorder: Recorder::disabled(core.clock.clone()),
-        leaving: CancellationToken::new(),
-        draining: CancellationToken::new(),
-        sockets: Arc::clone(&sockets),
-        streams: Arc::new(Semaphore::new(1)),
-    });
     let routes = Router::new().route("/panic", get(planted)).route("/fine", get(|| async { "fine" }));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let stop = CancellationToken::new();
-    let running = tokio::spawn(listener::serve(listener, guarded(routes, state), config, sockets, stop.clone()));
-    let client = client();
+    let guarded = Guarded::start(&server, routes, Config::default()).await;
+    let (client, address) = (client(), &guarded.address);
     let ids = Random::seeded(1);
     for _ in 0..2 {
         let reply = send(client.get(format!("http://{address}/panic"))).await;
@@ -327,8 +347,79 @@ async fn a_panic_costs_one_answer() {
         let fine = send(client.get(format!("http://{address}/fine"))).await;
         assert_eq!((fine.text.as_str(), fine.header("x-request-id")), ("fine", &*format!("{:016x}", ids.number())));
     }
-    stop.cancel();
-    timeout(PATIENCE, running).await.expect("idle connections end at once").unwrap();
+    guarded.stop().await;
+}
+
+/// Sends a request as a page of an allowed origin, and as one of another. The status of both.
+async fn seen_by_pages(request: RequestBuilder) -> u16 {
+    let with_origin = |origin: &str| send(request.try_clone().unwrap().header("origin", origin));
+    let (allowed, refused) = (with_origin("https://app.example.com").await, with_origin("https://b.example.com").await);
+    let status = allowed.status.as_u16();
+    assert_eq!(allowed.header("access-control-allow-origin"), "https://app.example.com", "{status}: {}", allowed.text);
+    assert_eq!(allowed.header("timing-allow-origin"), "https://app.example.com", "{status}");
+    assert!(allowed.header("access-control-expose-headers").contains("retry-after"), "{status}");
+    assert_eq!(refused.header("access-control-allow-origin"), "", "{status}");
+    for reply in [&allowed, &refused] {
+        let varies = reply.headers.get_all("vary").iter().filter(|value| *value == "origin").count();
+        assert_eq!(varies, 1, "{status}: {:?}", reply.headers);
+    }
+    status
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_allowed_page_reads_every_refusal() {
+    let settings = "server.cors_origins = ['https://app.example.com']\nlimits.header_bytes_max = 10000\n\
+                    limits.streams_max = 1\nserver.drain_delay_ms = 2000";
+    let server = server(settings).await;
+    let sent = |body: &str| {
+        let request = server.request(Method::POST, "/graphql").header("content-type", "application/json");
+        request.body(body.to_owned())
+    };
+    let get = |path: &str| server.request(Method::GET, path);
+    let stream = || {
+        let path = "/graphql?query=subscription%7BmetricStream(filter:%7B%7D)%7Bcursor%7D%7D";
+        get(path).header("accept", "text/event-stream")
+    };
+    let open = stream().send().await.unwrap();
+    for (what, status, request) in [
+        ("an answer", 200, sent("{\"query\":\"{ viewer { role } }\"}")),
+        ("no JSON", 400, sent("{")),
+        ("no query", 400, sent("{}")),
+        ("another host", 403, get("/graphql").header("host", "example.com")),
+        ("no such address", 404, get("/nothing")),
+        ("no such method", 405, server.request(Method::PUT, "/graphql")),
+        ("no such format", 406, get("/graphql?query=%7Ba%7D").header("accept", "text/plain")),
+        ("a large body", 413, sent(&format!("{{\"query\":\"{}\"}}", "x".repeat(5_300_000)))),
+        ("no such type", 415, server.request(Method::POST, "/graphql").body("{}")),
+        // A much larger one is answered by the HTTP library, before anything has read its origin.
+        ("a large head", 431, get("/graphql").header("x-large", "x".repeat(10_500))),
+        ("too many streams", 503, stream()),
+        ("no such project", 404, server.request(Method::POST, "/ingest/v1/metrics?project=none").json(&json!([]))),
+    ] {
+        let got = seen_by_pages(request).await;
+        assert!(got == status, "{what}: {got}");
+    }
+    drop(open);
+    let ready = server.url("/readyz");
+    let client = client();
+    let stopped = tokio::spawn(server.app.stop());
+    let leaving = async { while seen_by_pages(client.get(&ready)).await != 503 {} };
+    timeout(PATIENCE, leaving).await.expect("balancers and pages learn it before the end");
+    timeout(PATIENCE, stopped).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_allowed_page_reads_timeouts_and_panics() {
+    let server = server("").await;
+    let mut config = Config::default();
+    config.server.cors_origins = vec![Origin::parse("https://app.example.com").unwrap()];
+    config.server.request_timeout = Duration::from_millis(50);
+    let routes = Router::new().route("/panic", get(planted)).route("/slow", get(std::future::pending::<()>));
+    let guarded = Guarded::start(&server, routes, config).await;
+    for (path, status) in [("/panic", 500), ("/slow", 504)] {
+        assert_eq!(seen_by_pages(client().get(format!("http://{}{path}", guarded.address))).await, status);
+    }
+    guarded.stop().await;
 }
 
 /// Behind the last id there is no other: a panic inside of a resolver, in test builds.

@@ -119,9 +119,9 @@ on_both_databases! {
         let absent = Key::new(world.projects[0].key.organization, ProjectId(1));
         let absent = perfgraph::graphql::node::NodeId::Project(absent).encode().0;
         let variables = [
-            (json!({ "filter": { "projectIds": ["nonsense"] } }), "NOT_FOUND"),
+            (json!({ "filter": { "projectIds": ["nonsense"] } }), "BAD_USER_INPUT"),
             (json!({ "filter": { "projectIds": [world.id("project", 1), absent] } }), "NOT_FOUND"),
-            (json!({ "filter": { "organizationId": "nonsense" } }), "NOT_FOUND"),
+            (json!({ "filter": { "organizationId": "nonsense" } }), "BAD_USER_INPUT"),
             (json!({ "filter": {}, "after": "nonsense" }), "BAD_USER_INPUT"),
             (json!({ "filter": { "minValue": "much" } }), "BAD_USER_INPUT"),
             (json!({}), "BAD_USER_INPUT"),

@@ -391,7 +391,7 @@ on_both_databases! {
         let reply = send(request(&body)).await;
         assert_eq!(counts(&reply), (200, 3, 4), "{}", reply.text);
         assert_refused(&reply, &[
-            (3, "projectId", "another organization"), (4, "projectId", "not found"), (5, "projectId", "not found"),
+            (3, "projectId", "another organization"), (4, "projectId", "is not an id"), (5, "projectId", "not found"),
             (6, "projectId", "missing"),
         ]);
         assert_eq!(send(request(&body)).await.json()["duplicate"], true);
@@ -469,7 +469,8 @@ on_both_databases! {
             (&query, &[ndjson, ("origin", "https://example.com")], &row, 403),
             (&query, &[ndjson, ("host", "example.com")], &row, 403),
             (&query, &[ndjson, ("idempotency-key", "")], &row, 400),
-            ("?project=nonsense", &[ndjson], &row, 404),
+            ("?project=nonsense", &[ndjson], &row, 400),
+            ("?project=UHJvamVjdDo3Nzo3Nw", &[ndjson], &row, 404),
             ("?projekt=x", &[ndjson], &row, 400),
             ("?mode=some", &[ndjson], &row, 400),
             (&query, &[ndjson], "", 400),

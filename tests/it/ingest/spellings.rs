@@ -23,6 +23,7 @@ const ENDPOINTS: [(&str, &[&str]); 4] = [
             "GET /orders/:id",
             "GET /orders/{id}",
             "GET /orders/<int:id>",
+            "GET /orders/(?P<id>[^/.]+)",
             "GET /orders/[id]",
             "GET /orders/%7Bid%7d",
             "GET /orders/%31%37",
@@ -53,6 +54,18 @@ on_both_databases! {
             let request = server.request(Method::POST, &path).header("content-type", content_type);
             let reply = send(request.body(body.clone())).await;
             assert_eq!(reply.json()["accepted"], spellings.len(), "{}", reply.text);
+        }
+        let stats = "query($filter: MetricFilter!) { metricStats(filter: $filter) { count } }";
+        for (stored, spellings) in ENDPOINTS {
+            for spelling in spellings {
+                for filter in [
+                    json!({ "endpoint": { "eq": spelling } }),
+                    json!({ "endpoint": { "in": [spelling, "GET /nothing"] }, "types": ["API_RESPONSE"] }),
+                ] {
+                    let found = server.graphql(stats, json!({ "filter": filter })).await.data();
+                    assert_eq!(found["metricStats"]["count"], 3 * spellings.len(), "{stored}: {filter}");
+                }
+            }
         }
         let database = server.stop().await;
         let folder = tempfile::tempdir().unwrap();

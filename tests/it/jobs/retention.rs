@@ -12,7 +12,7 @@ use perfgraph::{
     },
     live::{Filter, GapReason},
     model::{
-        Scope, TimeRange, Timestamp,
+        Label, Scope, TimeRange, Timestamp,
         timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
     },
     reports::{Question, StatisticsNeeded, Stats, StatusFilter, totals},
@@ -75,6 +75,7 @@ async fn filled(database: &TestDatabase) -> Timestamp {
     rig.clock.set(today);
     let rows = (0..28).map(|number| {
         let mut row = candidate(f64::from(number));
+        row.labels = vec![Label { key: "number".to_owned(), value: number.to_string() }];
         row.timestamp = Some(today.plus_micros(-i64::from(number) * 6 * HOUR_MICROS - 90 * MINUTE_MICROS - 30_000_000));
         row
     });
@@ -104,6 +105,7 @@ on_both_databases! {
         }
         // Two days of raw rows, four of minutes and of five, six of hours, all of days.
         assert_left(&database, [8, 32, 32, 48, 14]).await;
+        assert_eq!(books::count(&database, "metric_label").await, 8, "labels go with their measurements");
 
         // From 22:00 on there is one in every six hours; each end of a window moves outward as far as it must.
         let at = 16 * HOUR_MICROS + 29 * MINUTE_MICROS + 1;

@@ -52,7 +52,8 @@ impl Watcher {
     }
 
     async fn try_open(&self, scope: &Scope, filter: ChangeFilter, after: Option<i64>) -> Result<Events> {
-        Ok(Box::pin(changes::watch(scope, self.database.clone(), &self.signal, filter, after).await?))
+        let (_, events) = changes::watch(scope, self.database.clone(), &self.signal, filter, after).await?;
+        Ok(Box::pin(events))
     }
 
     async fn open(&self, organization: OrganizationId, after: Option<i64>) -> Events {
@@ -398,7 +399,8 @@ async fn changes_that_cannot_be_watched_have_their_code() {
     let server = Server::fixed(TestDatabase::sqlite().await).await;
     let world: World = server.seed("organizations=2").await;
     for (variables, code) in [
-        (json!({ "id": "nonsense" }), "NOT_FOUND"),
+        (json!({ "id": "nonsense" }), "BAD_USER_INPUT"),
+        (json!({ "id": "T3JnYW5pemF0aW9uOjc3" }), "NOT_FOUND"),
         (json!({ "id": world.id("organization", 1), "after": "nonsense" }), "BAD_USER_INPUT"),
         (json!({ "id": world.id("organization", 1), "kinds": ["MOVED"] }), "BAD_USER_INPUT"),
     ] {

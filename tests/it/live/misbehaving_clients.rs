@@ -218,13 +218,14 @@ on_both_databases! {
             cases.push((ranking(&nothing), "BAD_USER_INPUT"));
         }
         cases.push((format!("entityChanged(organizationId: \"{one}\", kinds: []) {{ cursor }}"), "BAD_USER_INPUT"));
-        for nobody in [&unknown, "nonsense"] {
-            cases.push((stream(&projects(&[&project, nobody])), "NOT_FOUND"));
-            cases.push((window(&format!("{}, {minute}", projects(&[nobody]))), "NOT_FOUND"));
-            cases.push((ranking(&projects(&[nobody])), "NOT_FOUND"));
-            cases.push((stream(&of(nobody)), "NOT_FOUND"));
-            cases.push((format!("entityChanged(organizationId: \"{nobody}\") {{ cursor }}"), "NOT_FOUND"));
-            cases.push((format!("organizationUpdated(id: \"{nobody}\") {{ cursor }}"), "NOT_FOUND"));
+        // The absent project is no organization, and the text is neither.
+        for (nobody, code) in [(&*unknown, "NOT_FOUND"), ("nonsense", "BAD_USER_INPUT")] {
+            cases.push((stream(&projects(&[&project, nobody])), code));
+            cases.push((window(&format!("{}, {minute}", projects(&[nobody]))), code));
+            cases.push((ranking(&projects(&[nobody])), code));
+            cases.push((stream(&of(nobody)), "BAD_USER_INPUT"));
+            cases.push((format!("entityChanged(organizationId: \"{nobody}\") {{ cursor }}"), "BAD_USER_INPUT"));
+            cases.push((format!("organizationUpdated(id: \"{nobody}\") {{ cursor }}"), "BAD_USER_INPUT"));
         }
         for cursor in [&elsewhere, &of_the_other, "nonsense"] {
             let after = format!("after: \"{cursor}\"");

@@ -25,8 +25,8 @@ use perfgraph::{
         },
     },
     model::{
-        Key, Measurement, MetricType, OrganizationId, ProjectId, Role, Scope, Sketch, StreamCursor, Sum, Timestamp,
-        metric::ERROR_STATUS_MIN, timestamp::SECOND_MICROS,
+        Key, Labels, Measurement, MetricType, OrganizationId, ProjectId, Role, Scope, Sketch, StreamCursor, Sum,
+        Timestamp, metric::ERROR_STATUS_MIN, timestamp::SECOND_MICROS,
     },
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -161,6 +161,7 @@ fn rows(rng: &mut StdRng, now: Timestamp, count: usize) -> Vec<Candidate> {
             timestamp: Some(now.plus_micros(-rng.random_range(0..old) + rng.random_range(0..4) * SECOND_MICROS)),
             name: None,
             release: None,
+            labels: Vec::new(),
         }
     };
     (0..count).map(row).collect()
@@ -451,6 +452,7 @@ fn batch(sequence: i64, values: &[f64]) -> Arc<CommittedBatch> {
         timestamp: NOW.plus_micros(-3 * SECOND_MICROS),
         name: String::new(),
         release: String::new(),
+        labels: Labels::None,
     };
     let measurements = values.iter().map(measurement).collect();
     let organization = ACME.organization;

@@ -51,6 +51,7 @@ async fn measured(server: &Server, world: &World) {
                 timestamp: Some(NOW.plus_micros(-minute * MINUTE_MICROS + rng.random_range(0..MINUTE_MICROS))),
                 name: None,
                 release: None,
+                labels: Vec::new(),
             }));
         }
     }
@@ -144,7 +145,8 @@ on_both_databases! {
             (&first, &second, "MAX", "BAD_USER_INPUT", "statistic"),
             (&first, &future, "P95", "BAD_USER_INPUT", "candidateId"),
             (&first, &foreign, "P95", "NOT_FOUND", "release"),
-            (&json!("x"), &second, "P95", "NOT_FOUND", "baseline"),
+            (&json!("x"), &second, "P95", "BAD_USER_INPUT", "baselineId"),
+            (&json!("UmVsZWFzZTo3Nzo3Nw"), &second, "P95", "NOT_FOUND", "baselineId"),
         ] {
             let variables = json!({
                 "project": project, "baseline": baseline, "candidate": candidate, "statistic": statistic,

@@ -74,9 +74,10 @@ on_both_databases! {
             (json!({ "projectId": project, "version": "1", "commit": "x".repeat(2_001) }), "commit", "INVALID"),
             (json!({ "projectId": project, "version": "1", "commit": "" }), "commit", "INVALID"),
             (json!({ "projectId": project, "version": "1", "deployedAt": "2026-11-03T12:00:00Z" }), "deployedAt", "INVALID"),
-            (json!({ "projectId": "x", "version": "1" }), "projectId", "NOT_FOUND"),
-            (json!({ "projectId": world.id("employee", 1), "version": "1" }), "projectId", "NOT_FOUND"),
-            (json!({ "projectId": project, "version": "1", "authorId": "x" }), "authorId", "NOT_FOUND"),
+            (json!({ "projectId": "x", "version": "1" }), "projectId", "INVALID"),
+            (json!({ "projectId": world.id("employee", 1), "version": "1" }), "projectId", "INVALID"),
+            (json!({ "projectId": "UHJvamVjdDo3Nzo3Nw", "version": "1" }), "projectId", "NOT_FOUND"),
+            (json!({ "projectId": project, "version": "1", "authorId": "x" }), "authorId", "INVALID"),
             (json!({ "projectId": project, "version": "1", "authorId": world.id("employee", 2) }), "authorId", "NOT_FOUND"),
         ] {
             let refused = create(&server, input.clone()).await;
@@ -177,6 +178,7 @@ on_both_databases! {
         let tomorrow = create(&server, tomorrow).await["release"]["id"].clone();
         let refused = |release: Value| server.graphql(query, json!({ "filter": { "time": { "releaseId": release } } }));
         assert_eq!(refused(tomorrow).await.error().0, "BAD_USER_INPUT");
-        assert_eq!(refused(json!("x")).await.error().0, "NOT_FOUND");
+        assert_eq!(refused(json!("x")).await.error().0, "BAD_USER_INPUT");
+        assert_eq!(refused(json!("UmVsZWFzZTo3Nzo3Nw")).await.error().0, "NOT_FOUND");
     }
 }

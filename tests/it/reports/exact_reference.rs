@@ -191,6 +191,7 @@ async fn store(core: &Core, world: &World, samples: &[Vec<f64>]) {
                 timestamp: Some(NOW.plus_micros(-MINUTE_MICROS * (10 + i64::try_from(place % 4).unwrap()))),
                 name: None,
                 release: None,
+                labels: Vec::new(),
             })
             .collect();
         for rows in rows.chunks(ROWS) {

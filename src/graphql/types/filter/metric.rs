@@ -15,7 +15,7 @@ use crate::{
         scalars::{DateTime, Duration},
         types::metric_type::MetricType,
     },
-    live,
+    ingest, live,
     model::{self, TimeRange},
     reports::{self, Projects, Question},
 };
@@ -71,7 +71,8 @@ pub struct MetricFilter {
     pub organization_id: Option<ID>,
     /// Types of the measurements. Defaults to all types. An empty list matches nothing.
     pub types: Option<Vec<MetricType>>,
-    /// Conditions on the path of the endpoint.
+    /// Conditions on the path of the endpoint. `eq`, `ne` and `in` take a path as it was sent: `/orders/17` and
+    /// `/orders/{id}` stand for `/orders/:id`, and `/caf%C3%A9` for `/café`.
     pub endpoint: Option<StringFilter>,
     /// Conditions on the HTTP status; 0 stands for no status. Needs raw measurements (kept for 7 days by default).
     pub status_code: Option<IntFilter>,
@@ -109,7 +110,8 @@ pub struct StreamFilter {
     pub organization_id: Option<ID>,
     /// Types of the measurements. Defaults to all types.
     pub types: Option<Vec<MetricType>>,
-    /// Exact paths of the endpoints. Defaults to all endpoints.
+    /// Exact paths of the endpoints. Defaults to all endpoints. Paths as they were sent are understood: `/orders/17` and
+    /// `/orders/{id}` stand for `/orders/:id`.
     pub endpoints: Option<Vec<String>>,
     /// Smallest value to match, inclusive, in the unit of the measurement.
     pub min_value: Option<f64>,
@@ -135,13 +137,12 @@ impl TimeRangeInput {
 }
 
 async fn while_it_ran(request: &RequestContext, id: &ID) -> Result<TimeRange> {
-    let run = match NodeId::release(id) {
-        Some(key) => request.loaders().release_run.load(key).await?,
-        None => None,
-    };
-    let run = run.ok_or_else(|| named::not_found("release", id, "filter.time.releaseId"))?;
+    let field = "filter.time.releaseId";
+    let key = NodeId::release(id).map_err(|error| error.in_field(field))?;
+    let run = request.loaders().release_run.load(key).await?;
+    let run = run.ok_or_else(|| named::not_found("release", id, field))?;
     let never = "did not run: it is yet to be deployed, or the next one was deployed in the same moment";
-    run.window.ok_or_else(|| Error::input("filter.time.releaseId", never))
+    run.window.ok_or_else(|| Error::input(field, never))
 }
 
 /// The question of a filter; without a filter, all measurements of the last 24 hours.
@@ -168,11 +169,13 @@ pub async fn question(request: &RequestContext, filter: Option<MetricFilter>) ->
         _ if filter.types.as_ref().is_some_and(Vec::is_empty) => Projects::Keys(Vec::new()),
         projects => projects,
     };
+    let kinds = kinds(filter.types);
+    let endpoint = filter.endpoint.map(|endpoint| stored_endpoint(endpoint, &kinds).into());
     let question = Question {
         window,
         projects,
-        kinds: kinds(filter.types),
-        endpoint: filter.endpoint.map(Into::into),
+        kinds,
+        endpoint,
         exact: is_exact.unwrap_or(false).then_some(request.services.limits.exact_rows_max),
         status: filter.status_code.map(|number| reports::StatusFilter {
             eq: number.eq,
@@ -201,8 +204,8 @@ async fn named_projects(
     // Before each id is decoded and looked up.
     reports::check_alternatives("projectIds", project_ids.as_ref().map_or(0, Vec::len))?;
     let mut named = NamedObjects::default();
-    let organization = organization_id.and_then(|id| named.organization("filter.organizationId", &id));
-    let keys = project_ids.map(|ids| named.projects("filter.projectIds", &ids));
+    let organization = organization_id.map(|id| named.organization("filter.organizationId", &id)).transpose()?;
+    let keys = project_ids.map(|ids| named.projects("filter.projectIds", &ids)).transpose()?;
     named.require(request).await?;
     match (keys, organization) {
         (None, None) => Ok(Projects::All),
@@ -216,13 +219,9 @@ async fn named_projects(
 
 /// Narrows a question to the version and the project of a release.
 async fn of_release(request: &RequestContext, question: Question, id: &ID) -> Result<Question> {
-    let release = match NodeId::release(id) {
-        Some(id) => {
-            let fields = ReleaseFields::PROJECT | ReleaseFields::VERSION;
-            request.loaders().release.load(AskedRow { id, fields }).await?
-        }
-        None => None,
-    };
+    let key = NodeId::release(id).map_err(|error| error.in_field("filter.releaseId"))?;
+    let fields = ReleaseFields::PROJECT | ReleaseFields::VERSION;
+    let release = request.loaders().release.load(AskedRow { id: key, fields }).await?;
     let release = release.ok_or_else(|| named::not_found("release", id, "filter.releaseId"))?;
     Ok(Question { release: Some((release.project()?, release.version()?.clone())), ..question })
 }
@@ -230,7 +229,7 @@ async fn of_release(request: &RequestContext, question: Question, id: &ID) -> Re
 /// The filter of a stream, and the objects that it names, which the stream requires to exist. A stream that can never push anything is a mistake of the caller.
 ///
 /// # Errors
-/// [`Error::Input`] naming a list that is empty, [`Error::NotFound`] naming the id that is none.
+/// [`Error::Input`] naming a list that is empty, or a text that is no id of its type.
 pub fn stream(filter: StreamFilter) -> Result<(live::Filter, NamedObjects)> {
     let lists = [
         ("filter.projectIds", filter.project_ids.as_ref().map(Vec::len)),
@@ -241,17 +240,56 @@ pub fn stream(filter: StreamFilter) -> Result<(live::Filter, NamedObjects)> {
         return Err(matches_nothing(field));
     }
     let mut named = NamedObjects::default();
-    let projects = named.projects("filter.projectIds", &filter.project_ids.unwrap_or_default());
-    let organization = filter.organization_id.and_then(|id| named.organization("filter.organizationId", &id));
-    named.decoded()?;
+    let projects = named.projects("filter.projectIds", &filter.project_ids.unwrap_or_default())?;
+    let organization = filter.organization_id.map(|id| named.organization("filter.organizationId", &id)).transpose()?;
+    let kinds = kinds(filter.types);
     let filter = live::Filter {
         projects,
         organization,
-        kinds: kinds(filter.types),
-        endpoints: filter.endpoints.unwrap_or_default(),
+        endpoints: stored_endpoints(filter.endpoints.unwrap_or_default(), &kinds),
+        kinds,
         min_value: filter.min_value,
     };
     Ok((filter, named))
+}
+
+/// Conditions on endpoints as ingest stores them.
+fn stored_endpoint(filter: StringFilter, kinds: &[model::MetricType]) -> StringFilter {
+    let mut one_of = filter.one_of.map(|endpoints| stored_endpoints(endpoints, kinds));
+    let mut eq = filter.eq;
+    let spellings = eq.clone().map(|eq| stored_endpoints(vec![eq], kinds));
+    match spellings {
+        Some(mut spellings) if spellings.len() == 1 => eq = spellings.pop(),
+        Some(spellings) => {
+            eq = None;
+            one_of = Some(match one_of {
+                Some(listed) => listed.into_iter().filter(|one| spellings.contains(one)).collect(),
+                None => spellings,
+            });
+        }
+        None => {}
+    }
+    let ne = filter.ne.map(|ne| stored_endpoints(vec![ne.clone()], kinds).pop().unwrap_or(ne));
+    StringFilter { eq, one_of, ne, ..filter }
+}
+
+/// Endpoints as ingest stores them. Where the types of the measurements are not known to be paths, an endpoint may also be
+/// stored as it came.
+fn stored_endpoints(endpoints: Vec<String>, kinds: &[model::MetricType]) -> Vec<String> {
+    let are_paths = !kinds.is_empty() && kinds.iter().all(|kind| ingest::is_path(*kind));
+    let may_be_paths = kinds.is_empty() || kinds.iter().any(|kind| ingest::is_path(*kind));
+    let mut stored = Vec::with_capacity(endpoints.len());
+    for endpoint in endpoints {
+        let template = ingest::template(&endpoint).into_owned();
+        let is_other = template != endpoint;
+        if !(are_paths && is_other) {
+            stored.push(endpoint);
+        }
+        if may_be_paths && is_other {
+            stored.push(template);
+        }
+    }
+    stored
 }
 
 fn kinds(types: Option<Vec<MetricType>>) -> Vec<model::MetricType> {
@@ -261,4 +299,40 @@ fn kinds(types: Option<Vec<MetricType>>) -> Vec<model::MetricType> {
 /// The refusal of an empty list in a stream.
 pub fn matches_nothing(field: &str) -> Error {
     Error::input(field, "is empty, and nothing matches an empty list; leave it out for all")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conditions(filter: StringFilter, kinds: &[model::MetricType]) -> String {
+        let StringFilter { eq, ne, one_of, .. } = stored_endpoint(filter, kinds);
+        format!("{} {} {}", eq.unwrap_or_default(), ne.unwrap_or_default(), one_of.unwrap_or_default().join(","))
+    }
+
+    #[test]
+    fn endpoints_are_compared_as_they_are_stored() {
+        use model::MetricType::{ApiResponse, Database, PageLoad};
+        let text = |text: &str| Some(text.to_owned());
+        let eq = || StringFilter { eq: text("/a/7"), ..StringFilter::default() };
+        let ne = || StringFilter { ne: text("/a/7"), ..StringFilter::default() };
+        let list = || Some(vec!["/b".to_owned(), "/a/7".to_owned()]);
+        let one_of = || StringFilter { one_of: list(), ..StringFilter::default() };
+        let both = || StringFilter { eq: text("/a/7"), one_of: list(), ..StringFilter::default() };
+        for (filter, kinds, expected) in [
+            (eq(), &[ApiResponse, PageLoad][..], "/a/:id  "),
+            (eq(), &[Database], "/a/7  "),
+            (eq(), &[], "  /a/7,/a/:id"),
+            (eq(), &[Database, ApiResponse], "  /a/7,/a/:id"),
+            (ne(), &[], " /a/:id "),
+            (ne(), &[Database], " /a/7 "),
+            (one_of(), &[ApiResponse], "  /b,/a/:id"),
+            (one_of(), &[], "  /b,/a/7,/a/:id"),
+            (both(), &[], "  /a/7,/a/:id"),
+            (both(), &[ApiResponse], "/a/:id  /b,/a/:id"),
+        ] {
+            assert_eq!(conditions(filter, kinds), expected, "{kinds:?}");
+        }
+        assert_eq!(stored_endpoints(vec!["select 1 / 2".to_owned()], &[]), ["select 1 / 2"]);
+    }
 }

@@ -9,6 +9,7 @@ use crate::{
     graphql::{
         context::RequestContext,
         named::{NamedObjects, ObjectKey},
+        node::IdError,
     },
     model::filter::{Filter, NumberFilter, TextFilter},
 };
@@ -26,8 +27,8 @@ pub async fn filter<I: Conditions>(request: &RequestContext, input: I) -> Result
 /// The filter of an input, and the objects that it names.
 ///
 /// # Errors
-/// [`Error::Input`] naming the condition that is nested too deep, exceeds the number of conditions or cannot be
-/// compared.
+/// [`Error::Input`] naming the condition that is nested too deep, exceeds the number of conditions, cannot be compared or
+/// holds no id of its type.
 pub fn read<I: Conditions>(input: I, limits: &Limits) -> Result<(Filter<I::Condition>, NamedObjects)> {
     let mut reader = Reader {
         path: "filter".to_owned(),
@@ -155,14 +156,15 @@ impl Reader<'_> {
         &mut self,
         (noun, field): (&'static str, &str),
         id: Option<&ID>,
-        decode: impl Fn(&ID) -> Option<K>,
+        decode: impl Fn(&ID) -> Result<K, IdError>,
         condition: impl Fn(K) -> C,
     ) -> Result<Option<Filter<C>>> {
         let Some(id) = id else { return Ok(None) };
         self.count(1)?;
-        let key = decode(id);
-        self.named.add(noun, format!("{}.{field}", self.path), id, key);
-        Ok(Some(key.map_or_else(Filter::nothing, |key| Filter::Is(condition(key)))))
+        let field = format!("{}.{field}", self.path);
+        let key = decode(id).map_err(|error| error.in_field(field.clone()))?;
+        self.named.add(noun, field, id, key);
+        Ok(Some(Filter::Is(condition(key))))
     }
 
     /// Conditions on a text.

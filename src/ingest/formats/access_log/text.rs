@@ -259,5 +259,6 @@ pub fn candidate(endpoint: String, value: f64, status: Option<i32>, timestamp: c
         timestamp: Some(timestamp),
         name: None,
         release: None,
+        labels: Vec::new(),
     }
 }
