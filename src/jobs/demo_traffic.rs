@@ -21,7 +21,7 @@ const PER_MINUTE: f64 = 180.0;
 
 /// A project gets measurements of one second in this many. Every submission leaves a row in the ledger, so few with several
 /// measurements take less space than many with one.
-const TURNS: u8 = 15;
+const TURNS: u8 = 20;
 
 /// Number of seconds that are sent late, after a pause of the process. Earlier ones are left out.
 const LATE_SECONDS_MAX: i64 = 5;

@@ -8,6 +8,7 @@ use perfgraph::{
     directory::{ProjectStatus, organization, project},
     jobs::demo_traffic::DemoTraffic,
     model::{Key, OrganizationId, ProjectId, Scope, Timestamp, timestamp::SECOND_MICROS},
+    sample::Sample,
 };
 use serde_json::json;
 
@@ -17,22 +18,36 @@ use crate::{
 };
 
 /// Seconds in which every project has had its turn.
-const ROUND: i64 = 15;
+const ROUND: i64 = 20;
 
 /// An organization with a project `checkout`, made by an instance with this node. Node 0 makes sample data.
 async fn organization(database: &TestDatabase, slug: &str, node: u8, made: Timestamp) -> Key<ProjectId> {
+    organization_with(database, slug, &["checkout".to_owned()], node, made).await[0]
+}
+
+async fn organization_with(
+    database: &TestDatabase,
+    slug: &str,
+    projects: &[String],
+    node: u8,
+    made: Timestamp,
+) -> Vec<Key<ProjectId>> {
     let (scope, session, ids) = (Scope::everything(), database.writer(), IdGenerator::alone(node));
     let id = OrganizationId(ids.next(made).unwrap());
     let new = organization::NewOrganization { id, slug: Some(slug.to_owned()), name: slug.to_owned() };
     organization::create(&scope, &session, new, NOW).await.unwrap();
-    let new = project::NewProject {
-        id: ProjectId(ids.next(made).unwrap()),
-        slug: Some("checkout".to_owned()),
-        name: "Checkout".to_owned(),
-        status: ProjectStatus::Active,
-        members: Vec::new(),
-    };
-    project::create(&scope, &session, id, new, NOW).await.unwrap()
+    let mut keys = Vec::new();
+    for slug in projects {
+        let new = project::NewProject {
+            id: ProjectId(ids.next(made).unwrap()),
+            slug: Some(slug.clone()),
+            name: slug.clone(),
+            status: ProjectStatus::Active,
+            members: Vec::new(),
+        };
+        keys.push(project::create(&scope, &session, id, new, NOW).await.unwrap());
+    }
+    keys
 }
 
 /// The project, the time and the value of every measurement.
@@ -123,7 +138,10 @@ on_both_databases! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn traffic_goes_on_while_the_server_runs() {
     let database = TestDatabase::sqlite().await;
-    organization(&database, "northwind", 0, NOW).await;
+    // Every one of them has its turn within a round, so that this need not wait for a whole one.
+    let sample = Sample::bundled().unwrap();
+    let northwind = &sample.organizations[0];
+    organization_with(&database, &northwind.slug, &northwind.projects, 0, NOW).await;
     let settings = "server.demo = 'on'\nself_monitoring.enabled = false";
     let server = Server::start(database, Clock::system(), settings).await;
     let mut seen = 0;
