@@ -119,7 +119,7 @@ async fn rows() -> Vec<Bomb> {
 /// A server, the folder with its database, and its memory.
 async fn idle() -> (Served, TempDir, u64) {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = process::command(folder.path(), &["serve"]);
+    let mut command = process::command(folder.path(), &["serve", "--no-demo"]);
     command.env("PERFGRAPH_SERVER__LISTEN", "127.0.0.1:0").env("PERFGRAPH_SELF_MONITORING__ENABLED", "false");
     let served = Served::start(command).await;
     let warm = client().post(served.url("/graphql")).json(&json!({ "query": PLAIN })).send().await.unwrap();

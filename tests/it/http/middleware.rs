@@ -139,7 +139,7 @@ async fn pages_may_send_the_headers_that_the_operator_adds() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_names_the_setting_that_would_allow_a_page() {
     let folder = tempfile::tempdir().unwrap();
-    let mut serve = command(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
+    let mut serve = command(folder.path(), &["serve", "--no-demo", "--listen", "127.0.0.1:0"]);
     serve.env("PERFGRAPH_SERVER__CORS_ORIGINS", "https://app.example.com");
     let mut served = Served::start(serve).await;
     let ask = |method: Method, path: &str, headers: &[(&str, &str)]| {
@@ -277,7 +277,7 @@ async fn a_request_knows_its_trace_and_its_time() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_line_of_a_request_names_the_peer() {
     let folder = tempfile::tempdir().unwrap();
-    let mut serve = command(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
+    let mut serve = command(folder.path(), &["serve", "--no-demo", "--listen", "127.0.0.1:0"]);
     serve.env("PERFGRAPH_LOG__FILTER", "perfgraph::http=debug").env("PERFGRAPH_LOG__FORMAT", "json");
     let mut served = Served::start(serve).await;
     let mut socket = TcpStream::connect(&served.address).await.unwrap();

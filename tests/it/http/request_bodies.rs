@@ -149,7 +149,7 @@ async fn many_bodies_that_are_held_back_cost_bounded_memory() {
     const BODIES: usize = 60;
     const BYTES: usize = 5_000_000;
     let folder = tempfile::tempdir().unwrap();
-    let served = Served::start(command(folder.path(), &["serve", "--listen", "127.0.0.1:0"])).await;
+    let served = Served::start(command(folder.path(), &["serve", "--no-demo", "--listen", "127.0.0.1:0"])).await;
     let before = served.resident_kib();
     // Each sends until it is refused, or all but the end.
     let sent = (0..BODIES).map(async |_| {

@@ -181,7 +181,7 @@ async fn whole_messages_in_any_number_of_frames_take_no_room_from_the_next() {
 
 /// A server in a process of its own, with this many sockets.
 async fn served(folder: &std::path::Path, sockets: usize) -> (Served, Vec<TcpStream>) {
-    let mut command = command(folder, &["serve", "--listen", "127.0.0.1:0"]);
+    let mut command = command(folder, &["serve", "--no-demo", "--listen", "127.0.0.1:0"]);
     command.env("PERFGRAPH_LIMITS__BODIES_BYTES_MAX", "6000000");
     command.env("PERFGRAPH_SELF_MONITORING__ENABLED", "false");
     let served = Served::start(command).await;

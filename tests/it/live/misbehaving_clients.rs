@@ -414,7 +414,7 @@ async fn deaf_flood(served: &Served) -> (Sender, Receiver) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_subscriptions_takes_no_memory_whether_it_is_read_or_not() {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = process::command(folder.path(), &["serve"]);
+    let mut command = process::command(folder.path(), &["serve", "--no-demo"]);
     command.env("PERFGRAPH_SERVER__LISTEN", "127.0.0.1:0").env("PERFGRAPH_SELF_MONITORING__ENABLED", "false");
     let served = Served::start(command).await;
     drop(flood(&served).await);
