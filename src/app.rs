@@ -37,6 +37,7 @@ use crate::{
     },
     ingest::Ingest,
     jobs::{
+        demo_traffic::DemoTraffic,
         partitions, retention,
         runner::RunningJob,
         schedule,
@@ -155,6 +156,7 @@ impl Core {
 /// A server that listens.
 pub struct App {
     address: SocketAddr,
+    has_demo_traffic: bool,
     engine: Engine,
     core: Core,
     jobs: Vec<RunningJob>,
@@ -240,6 +242,8 @@ impl App {
         let bus = bus::configured(config, &core.cursors.database_name())?;
         let follower = Follower::begin(core.database.clone(), core.publisher.clone(), bus, bus::poll_interval(config));
         let (recorder, own_metrics) = own_metrics(config, &core).await?;
+        let demo = if config.is_demo() { demo_traffic(&core).await? } else { None };
+        let has_demo_traffic = demo.is_some();
         let parts = schedule::Parts {
             database: core.database.clone(),
             clock: core.clock.clone(),
@@ -247,6 +251,7 @@ impl App {
             changes: relay,
             windows: runner,
             own_metrics,
+            demo,
         };
         let jobs = schedule::jobs(config, parts).into_iter().map(|job| job.start(&stopping)).collect();
         let listener = match listener {
@@ -274,6 +279,7 @@ impl App {
             spawn(http::listener::serve(listener, router, shared_config, Arc::clone(&sockets), draining.clone()));
         Ok(Self {
             address,
+            has_demo_traffic,
             engine,
             core,
             jobs,
@@ -292,6 +298,11 @@ impl App {
     /// The address on which the server listens.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// True if this server sends demo traffic to the sample projects of its database.
+    pub const fn has_demo_traffic(&self) -> bool {
+        self.has_demo_traffic
     }
 
     /// The GraphQL engine.
@@ -331,6 +342,11 @@ impl App {
         join_all(self.jobs.into_iter().map(|job| job.ended(JOBS_TIMEOUT))).await;
         self.core.close().await;
     }
+}
+
+async fn demo_traffic(core: &Core) -> Result<Option<DemoTraffic>> {
+    let Core { database, clock, ingest, .. } = core;
+    DemoTraffic::begin(auth::server_scope(), database.clone(), ingest.clone(), clock.clone()).await
 }
 
 /// The recorder of requests and the job that writes them, if the server monitors itself.

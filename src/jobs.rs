@@ -1,6 +1,7 @@
 //! Background work. [`schedule`] lists every job, [`runner`] runs them; the other files hold the work itself.
 
 pub mod compaction;
+pub mod demo_traffic;
 pub mod partitions;
 pub mod retention;
 pub mod runner;

@@ -5,7 +5,7 @@ use super::{failure::Failure, first_look, log_queue::LogQueue, signals::Signals}
 use crate::{
     app::{App, checking},
     clock::Clock,
-    config::Config,
+    config::{Config, Demo},
     db::Instance,
     seed,
 };
@@ -23,6 +23,9 @@ pub async fn run(config: &Config, log: &LogQueue) -> Result<(), Failure> {
         tracing::info!("stopped during the start");
         return Ok(());
     };
+    if config.server.demo == Demo::On && !app.has_demo_traffic() {
+        tracing::warn!("server.demo is on without effect: the database holds data, but no projects of the sample data");
+    }
     log.say(&greeting(&app, config, seed::is_empty(app.core()).await?));
     let signal = signals.stop().await;
     tracing::info!("{signal} received, draining");
@@ -55,6 +58,11 @@ fn greeting(app: &App, config: &Config, is_empty: bool) -> String {
 "
         )
     };
+    let demo = if app.has_demo_traffic() {
+        "Demo traffic: the sample projects get about three measurements per second. --no-demo switches it off.\n"
+    } else {
+        ""
+    };
     format!(
         "perfgraph serves on http://{address}
 
@@ -63,7 +71,7 @@ fn greeting(app: &App, config: &Config, is_empty: bool) -> String {
   health         http://{address}/readyz
 
 There is no authentication yet: everyone who reaches this address has all rights, so it accepts loopback connections only.
-{first_step}
+{demo}{first_step}
 "
     )
 }

@@ -55,8 +55,9 @@ section! {
         /// Number of this instance, 0 to 255: part of every id that it generates. Unset: the first free number. A number
         /// that another instance on the same PostgreSQL database holds is refused. `perfgraph seed` uses 0.
         node: Option<u8> = None,
-        /// Sample data: `on` fills a database that holds no data and sends demo traffic to the sample projects, about four
-        /// measurements per second. `auto` does so only with the default file of `database.url`, and `off` never.
+        /// Sample data: `on` fills a database that holds no data and sends demo traffic to the sample projects, about three
+        /// measurements per second, for as long as the server runs. `auto` does so only with the default file of
+        /// `database.url`, and `off` never.
         demo: Demo = Demo::Auto,
     }
 }

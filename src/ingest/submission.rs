@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Key, Label, MetricType, ProjectId, StreamCursor, Timestamp};
+use crate::model::{Key, Label, Measurement, MetricType, ProjectId, StreamCursor, Timestamp};
 
 /// One call: rows for one project.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +50,22 @@ pub struct Candidate {
     pub release: Option<String>,
     /// Pairs of a key and a value, in any order.
     pub labels: Vec<Label>,
+}
+
+impl From<Measurement> for Candidate {
+    fn from(measurement: Measurement) -> Self {
+        let Measurement { kind, value, endpoint, status, timestamp, name, release, labels } = measurement;
+        Self {
+            kind,
+            value,
+            endpoint,
+            status: Some(i32::from(status)),
+            timestamp: Some(timestamp),
+            name: Some(name),
+            release: Some(release),
+            labels: labels.as_slice().to_vec(),
+        }
+    }
 }
 
 /// The answer to a submission, sent after COMMIT.

@@ -6,6 +6,7 @@ use futures_util::FutureExt;
 
 use super::{
     compaction,
+    demo_traffic::DemoTraffic,
     partitions::{self, Days},
     retention::Retention,
     runner::{
@@ -39,6 +40,8 @@ pub struct Parts {
     pub windows: window::WindowRunner,
     /// The server's own metrics; `None` if `self_monitoring.enabled` is false.
     pub own_metrics: Option<OwnMetrics>,
+    /// Demo traffic; `None` unless it is wanted and there are sample projects.
+    pub demo: Option<DemoTraffic>,
 }
 
 /// Commits what callers submit. It belongs to the write path, not to the server: it ends when the queue is closed and empty,
@@ -91,9 +94,25 @@ fn watch_file(database: Database) -> Job {
     )
 }
 
+/// Keeps the sample projects moving. On several instances each second is stored once, by its key.
+fn demo_traffic(demo: DemoTraffic) -> Job {
+    Job::periodic(
+        "demo traffic",
+        Each,
+        Schedule {
+            period: Duration::from_secs(1),
+            first_pass: AtStart,
+            on_stop: Interrupt,
+            on_failure: "live views of the sample projects do not move",
+        },
+        demo,
+        |demo| demo.pass().boxed(),
+    )
+}
+
 /// The jobs of a server. They end when the server stops, after the last request was answered.
 pub fn jobs(config: &Config, parts: Parts) -> Vec<Job> {
-    let Parts { database, clock, follower, changes, windows, own_metrics } = parts;
+    let Parts { database, clock, follower, changes, windows, own_metrics, demo } = parts;
     let file = database.file().is_some().then(|| watch_file(database.clone()));
     let mut jobs = vec![
         partitions(database.clone(), clock.clone(), Days::from(config)),
@@ -127,6 +146,7 @@ pub fn jobs(config: &Config, parts: Parts) -> Vec<Job> {
         Job::continuous("live windows", Each, |stopping| windows.run(stopping)),
     ];
     jobs.extend(file);
+    jobs.extend(demo.map(demo_traffic));
     jobs.extend(own_metrics.map(|own_metrics| {
         Job::periodic(
             "self-monitoring",

@@ -93,6 +93,11 @@ const END_MS: i64 = 1 << (63 - NODE_BITS - SEQUENCE_BITS);
 /// A clock later than this, in 2076, counts as this: a wrong clock must not use up the ids of a node.
 const CLOCK_MS_MAX: i64 = END_MS - (END_MS >> 2);
 
+/// The node that made an id.
+pub const fn node(id: i64) -> u8 {
+    (id >> SEQUENCE_BITS).to_le_bytes()[0]
+}
+
 /// The most ids that one [`IdBlock::reserve`] can hand out as an unbroken range.
 pub const RESERVATION_MAX: u32 = 1 << SEQUENCE_BITS;
 
@@ -218,6 +223,7 @@ mod tests {
             assert!(first > last, "{first} after {last}");
             last = first + i64::from(count) - 1;
             assert_eq!(first >> 22, last >> 22, "a range stays inside one millisecond and node");
+            assert_eq!((node(first), node(last)), (3, 3));
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{
     db::StatementLog,
     error::{Error, Result},
     ingest::{Candidate, Mode, Submission},
-    model::{Key, Measurement, ProjectId, Scope, timestamp::MINUTE_MICROS},
+    model::{Key, ProjectId, Scope, timestamp::MINUTE_MICROS},
     sample::{Sample, Timeline, all_series},
 };
 
@@ -39,7 +39,7 @@ pub async fn fill(
                 series.measure(start, end, random, &mut measured);
             }
             measured.sort_by_key(|measurement| measurement.timestamp);
-            let mut candidates = measured.drain(..).map(candidate).peekable();
+            let mut candidates = measured.drain(..).map(Candidate::from).peekable();
             while candidates.peek().is_some() {
                 let submission = candidates.by_ref().take(SUBMISSION_ROWS).collect();
                 rows += submit(core, &scope, *project, submission).await?;
@@ -49,20 +49,6 @@ pub async fn fill(
         start = end;
     }
     Ok(rows)
-}
-
-fn candidate(measurement: Measurement) -> Candidate {
-    let Measurement { kind, value, endpoint, status, timestamp, name, release, labels: _ } = measurement;
-    Candidate {
-        kind,
-        value,
-        endpoint,
-        status: Some(i32::from(status)),
-        timestamp: Some(timestamp),
-        name: Some(name),
-        release: Some(release),
-        labels: Vec::new(),
-    }
 }
 
 async fn submit(core: &Core, scope: &Scope, project: Key<ProjectId>, candidates: Vec<Candidate>) -> Result<u64> {

@@ -103,6 +103,7 @@ mod ingest {
 /// Background work.
 mod jobs {
     mod compaction;
+    mod demo_traffic;
     mod partitions;
     mod retention;
 }

@@ -68,7 +68,7 @@ const ROOMS: &[Room] = &[
     // Rooms that write or push ask `directory::reach` whether the caller may.
     Room {
         name: "jobs",
-        may_import: &["directory", "ingest", "live", "db", "model", "error", "clock", "random", "config"],
+        may_import: &["directory", "ingest", "live", "db", "sample", "model", "error", "clock", "random", "config"],
     },
     Room { name: "auth", may_import: &["directory", "db::Session", "model", "error", "clock", "config"] },
     Room {
