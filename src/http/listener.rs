@@ -254,7 +254,9 @@ impl Service<Request<Incoming>> for ConnectionService {
         let headers = self.cors.headers(self.cors.origin(request.headers()));
         let busy = self.presence.begin();
         let answered = self.router.call(request).map_ok(move |mut response| {
-            headers.into_iter().for_each(|(name, value)| _ = response.headers_mut().append(name, value));
+            for (name, value) in headers {
+                response.headers_mut().append(name, value);
+            }
             idle::until_sent(response, busy)
         });
         answered.boxed()

@@ -83,9 +83,10 @@ mod tests {
         for value in values {
             tally.add(*value, 500);
         }
-        let (n, n_err) = (tally.n(), tally.n_err());
-        let (sum, min, max) = (tally.sum.value(), tally.min().unwrap(), tally.max().unwrap());
-        (n, n_err, sum, min, max, tally.distribution.encode())
+        let stored = tally.encode();
+        let (n, n_err) = (stored.n(), stored.n_err());
+        let (sum, min, max) = (stored.sum.value(), stored.min().unwrap(), stored.max().unwrap());
+        (n, n_err, sum, min, max, stored.distribution)
     }
 
     #[test]
