@@ -37,7 +37,7 @@ async fn data(server: &Server, query: &str, variables: Value) -> Value {
 /// The verdicts of one seed.
 #[derive(Default)]
 struct Verdicts {
-    /// How often each was given, to comparisons and to endpoints.
+    /// The number of each, given to comparisons and to endpoints.
     counts: BTreeMap<String, usize>,
     /// The comparisons and endpoints that changed.
     changed: BTreeSet<String>,
