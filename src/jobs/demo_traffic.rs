@@ -136,8 +136,8 @@ fn complete_second(clock: &Clock) -> i64 {
     clock.now().as_micros().div_euclid(SECOND_MICROS) - 1
 }
 
-/// The projects in this database that the sample data created and that take measurements. An organization of somebody else may have the slug of one of
-/// the sample data; its id is of another node.
+/// The projects in this database that the sample data created and that take measurements. An organization of somebody else
+/// may have the slug of one of the sample data; its id is of another node.
 async fn sample_projects(scope: &Scope, db: &Session) -> Result<Vec<SampleProject>> {
     let sample = Sample::bundled()?;
     let slugs: Vec<_> = sample.organizations.iter().map(|organization| organization.slug.clone()).collect();
