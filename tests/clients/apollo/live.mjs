@@ -62,7 +62,7 @@ async function watches(client) {
 }
 
 async function refused(client) {
-  const events = client.subscribe({ query: WATCH, variables: { filter: { projectIds: ['nonsense'] } } });
+  const events = client.subscribe({ query: WATCH, variables: { filter: { projectIds: ['UHJvamVjdDo3Nzo3Nw'] } } });
   const { error } = await firstValueFrom(events.pipe(timeout(20_000)));
   assert.ok(CombinedGraphQLErrors.is(error), String(error));
   assert.equal(error.errors[0].extensions.code, 'NOT_FOUND');
