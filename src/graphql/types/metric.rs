@@ -35,7 +35,7 @@ impl From<RecordedMetric> for Metric {
 pub struct MetricLabel {
     /// The key, unique within the measurement.
     pub key: String,
-    /// The value.
+    /// The value of the label.
     pub value: String,
 }
 

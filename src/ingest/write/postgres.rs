@@ -12,7 +12,7 @@ use crate::{
     ingest::{
         commit_group::{CommitEntry, LedgerKey, LedgerRow},
         late::LateRow,
-        rollup::RawRow,
+        rollup::{LabelRow, RawRow},
     },
 };
 

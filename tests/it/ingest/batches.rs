@@ -143,6 +143,7 @@ pub fn random_rows(rng: &mut StdRng, count: usize) -> Vec<Candidate> {
         timestamp: Some(NOW.plus_micros(-rng.random_range(0..60 * MINUTE_MICROS))),
         name: [None, None, Some("LCP")][rng.random_range(0..3)].map(str::to_owned),
         release: [None, Some("1.4.2"), Some("1.4.3")][rng.random_range(0..3)].map(str::to_owned),
+        labels: Vec::new(),
     };
     (0..count).map(row).collect()
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     graphql::statement_counts::counted,
     harness::{
-        Server, TestDatabase, World, books,
+        Server, World, books,
         server::{NOW, send},
         wait,
     },

@@ -25,8 +25,8 @@ use perfgraph::{
         },
     },
     model::{
-        Key, Measurement, MetricType, OrganizationId, ProjectId, Role, Scope, Sketch, StreamCursor, Sum, Timestamp,
-        metric::ERROR_STATUS_MIN, timestamp::SECOND_MICROS,
+        Key, Labels, Measurement, MetricType, OrganizationId, ProjectId, Role, Scope, Sketch, StreamCursor, Sum,
+        Timestamp, metric::ERROR_STATUS_MIN, timestamp::SECOND_MICROS,
     },
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};

@@ -62,6 +62,7 @@ fn request_of_its_own(at: Timestamp) -> Candidate {
         timestamp: Some(at),
         name: Some("own".to_owned()),
         release: Some("1".to_owned()),
+        labels: Vec::new(),
     }
 }
 
