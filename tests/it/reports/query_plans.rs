@@ -10,8 +10,8 @@ use perfgraph::{
     },
     reports::{
         Buckets, EndpointKey, EndpointStats, GroupBy, Groups, MeasurementOrder, Measurements, Parent, Projects,
-        Question, Series, Slowest, Statistic, StatisticsNeeded, StatusFilter, comparison, groups, labels, late, measurements,
-        metric, series, slowest, totals, worst_sample,
+        Question, Series, Slowest, Statistic, StatisticsNeeded, StatusFilter, comparison, groups, labels, late,
+        measurements, metric, series, slowest, totals, worst_sample,
     },
 };
 use sqlx::{AssertSqlSafe, Executor, Row};
