@@ -72,7 +72,7 @@ async fn watch_reports_invalid_arguments_with_an_exit_code() {
     let of = ["--project", "organization-1/project-1"];
     for (arguments, code, says) in [
         (vec!["--project", "organization-1/nothing"], 65, "there is no project"),
-        (vec!["--project", "nobody"], 65, "there is no project"),
+        (vec!["--project", "nobody"], 65, "`nobody` is not an id"),
         ([&of[..], &["--window", "P3650D"]].concat(), 65, "window: is PT87600H"),
         ([&of[..], &["--window", "soon"]].concat(), 65, "--window"),
         ([&of[..], &["--url", "gopher://x"]].concat(), 2, "cannot be used multiple times"),
