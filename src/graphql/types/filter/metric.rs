@@ -270,7 +270,7 @@ fn stored_endpoint(filter: StringFilter, kinds: &[model::MetricType]) -> StringF
         None => {}
     }
     let ne = filter.ne.map(|ne| stored_endpoints(vec![ne.clone()], kinds).pop().unwrap_or(ne));
-    StringFilter { eq, one_of, ne, ..filter }
+    StringFilter { eq, ne, one_of, ..filter }
 }
 
 /// Endpoints as ingest stores them. Where the types of the measurements are not known to be paths, an endpoint may also be
