@@ -16,7 +16,8 @@ use perfgraph::{
         window::{GroupKey, WindowGroups, WindowQuery, WindowRegistry, WindowRequest, WindowSnapshot, WindowUpdate},
     },
     model::{
-        Key, Measurement, MetricType, OrganizationId, ProjectId, Role, Scope, Timestamp, timestamp::SECOND_MICROS,
+        Key, Labels, Measurement, MetricType, OrganizationId, ProjectId, Role, Scope, Timestamp,
+        timestamp::SECOND_MICROS,
     },
 };
 use tokio::sync::watch::Receiver;
@@ -123,5 +124,6 @@ fn measurement(made: &mut usize, keys: usize, now: Timestamp) -> Measurement {
         timestamp: now.plus_micros(jitter),
         name: String::new(),
         release: String::new(),
+        labels: Labels::None,
     }
 }

@@ -42,7 +42,7 @@ pub fn template(endpoint: &str) -> Cow<'_, str> {
     changed(changed(without_patterns(endpoint), templated), without_patterns)
 }
 
-fn changed<'a>(text: Cow<'a, str>, change: fn(&str) -> Cow<'_, str>) -> Cow<'a, str> {
+fn changed(text: Cow<'_, str>, change: fn(&str) -> Cow<'_, str>) -> Cow<'_, str> {
     match text {
         Cow::Borrowed(text) => change(text),
         Cow::Owned(text) => match change(&text) {
