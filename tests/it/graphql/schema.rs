@@ -199,7 +199,7 @@ async fn known_ids(server: &Server, world: &World) -> Ids {
         let deployed_at = now.plus_micros(-minutes * MINUTE_MICROS).to_string();
         let input = json!({ "projectId": project, "version": version, "deployedAt": deployed_at });
         let created = server.graphql(mutation, json!({ "input": input })).await.data();
-        release = created["createRelease"]["release"]["id"].as_str().unwrap().to_owned();
+        created["createRelease"]["release"]["id"].as_str().unwrap().clone_into(&mut release);
     }
     [("project", project), ("organization", world.id("organization", 1)), ("release", release)]
 }

@@ -369,7 +369,8 @@ async fn seen_by_pages(request: RequestBuilder) -> u16 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_allowed_page_reads_every_refusal() {
     let settings = "server.cors_origins = ['https://app.example.com']\nlimits.header_bytes_max = 10000\n\
-                    limits.streams_max = 1\nserver.drain_delay_ms = 2000";
+                    limits.body_bytes_max = 40000\nlimits.document_bytes_max = 20000\nlimits.streams_max = 1\n\
+                    server.drain_delay_ms = 2000";
     let server = server(settings).await;
     let sent = |body: &str| {
         let request = server.request(Method::POST, "/graphql").header("content-type", "application/json");
@@ -389,7 +390,7 @@ async fn an_allowed_page_reads_every_refusal() {
         ("no such address", 404, get("/nothing")),
         ("no such method", 405, server.request(Method::PUT, "/graphql")),
         ("no such format", 406, get("/graphql?query=%7Ba%7D").header("accept", "text/plain")),
-        ("a large body", 413, sent(&format!("{{\"query\":\"{}\"}}", "x".repeat(5_300_000)))),
+        ("a large body", 413, sent(&format!("{{\"query\":\"{}\"}}", "x".repeat(41_000)))),
         ("no such type", 415, server.request(Method::POST, "/graphql").body("{}")),
         // A much larger one is answered by the HTTP library, before anything has read its origin.
         ("a large head", 431, get("/graphql").header("x-large", "x".repeat(10_500))),
