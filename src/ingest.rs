@@ -31,9 +31,9 @@ use crate::{
     config,
     db::{Database, IdGenerator, StatementLog},
     directory::reach::{self, MetricTargets, PROJECT},
-    error::Result,
+    error::{Error, Result},
     live::Publisher,
-    model::{Key, Measurement, ProjectId, Scope, Timestamp},
+    model::{Key, Measurement, ProjectId, ProjectSlug, Scope, Timestamp},
 };
 
 /// The write path's interface; clones share one queue.
@@ -104,6 +104,15 @@ impl Ingest {
     /// is archived.
     pub async fn admit(&self, scope: &Scope, project: Key<ProjectId>) -> Result<()> {
         self.targets.access(scope, project, &StatementLog::default()).await?.require(PROJECT)
+    }
+
+    /// The project with these slugs. Logs its statement, if there is a log.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::NotFound`] naming the slugs, if there is no such project that the caller may write to.
+    pub async fn find(&self, scope: &Scope, slug: &ProjectSlug, log: Option<&StatementLog>) -> Result<Key<ProjectId>> {
+        let found = self.targets.named(scope, slug, &log.cloned().unwrap_or_default()).await?;
+        found.ok_or_else(|| Error::not_found(format!("the project `{slug}`")))
     }
 
     /// Checks that this instance may write.

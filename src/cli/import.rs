@@ -19,8 +19,7 @@ use crate::{
     auth,
     clock::Clock,
     config::{self, Config},
-    db::{Instance, StatementLog},
-    directory::{OrganizationFields, ProjectFields, organization, project},
+    db::Instance,
     error::Error,
     graphql::node::NodeId,
     ingest::{
@@ -31,6 +30,7 @@ use crate::{
     jobs::partitions,
     model::{
         Key, Measurement, ProjectId, TimeRange, Timestamp,
+        slug::NoProjectSlug,
         timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS, epoch::PLAUSIBLE_FROM},
     },
 };
@@ -62,14 +62,15 @@ pub async fn run(config: &Config, command: &Import) -> Result<(), Failure> {
     let progress = Progress::new(&text);
     let rejects = Rejects::create(command.rejects.as_deref(), &format)?;
     let records = RecordReader::new(text.into_bytes(), format, u64::MAX).with_digest();
-    let run = ImportRun { records, rejects, progress, oldest: since.is_none().then_some(from), index: 0 };
+    let name = command.project.clone().unwrap_or_default();
+    let oldest = since.is_none().then_some(from);
+    let run = ImportRun { records, rejects, progress, oldest, project: name.clone(), index: 0 };
     if command.dry_run {
         return run.validate(&settings, now).await;
     }
-    let name = command.project.as_deref().unwrap_or_default();
     let instance = Instance::claim(&config.database, config.server.node)?;
     let core = Core::open_with(config, Clock::system(), instance, &settings).await?;
-    let imported = async { run.store(&core, find(&core, name).await?, config.ingest.part_rows, days).await }.await;
+    let imported = async { run.store(&core, find(&core, &name).await?, config.ingest.part_rows, days).await }.await;
     core.close().await;
     imported
 }
@@ -84,17 +85,11 @@ fn settings(config: &Config, now: Timestamp, from: Timestamp) -> config::Ingest 
 
 /// Finds a project by its node id or its slugs (`organization/project`).
 async fn find(core: &Core, name: &str) -> Result<Key<ProjectId>, Failure> {
-    let absent = || Failure::Data(format!("there is no project `{name}`; write ORGANIZATION/PROJECT with their slugs"));
     if let Some(known) = NodeId::project(&name.into()) {
         return Ok(known);
     }
-    let (scope, db) = (auth::server_scope(), core.database.reader(StatementLog::default()));
-    let (organization, project) = name.split_once('/').ok_or_else(absent)?;
-    let slugs = [organization.to_owned()];
-    let found = organization::by_slugs(&scope, &db, &slugs, OrganizationFields::empty()).await?;
-    let organization = found.values().next().ok_or_else(absent)?.key;
-    let project = project::by_slug(&scope, &db, organization, project, ProjectFields::empty()).await?;
-    Ok(project.ok_or_else(absent)?.key)
+    let slug = name.parse().map_err(|error: NoProjectSlug| Failure::Data(format!("--project: {error}")))?;
+    core.ingest.find(&auth::server_scope(), &slug, None).await.map_err(as_data)
 }
 
 /// An import in progress.
@@ -104,6 +99,8 @@ struct ImportRun {
     progress: Progress,
     /// The oldest time allowed. An older row ends the import.
     oldest: Option<Timestamp>,
+    /// The name of the project on the command line.
+    project: String,
     index: u64,
 }
 
@@ -132,7 +129,9 @@ impl ImportRun {
             match record {
                 Ok(ParsedRow { project: named, candidate }) => {
                     self.check_age(candidate.timestamp)?;
-                    if named.is_none_or(|id| NodeId::project(&id.into()) == Some(project)) {
+                    if named
+                        .is_none_or(|named| named == self.project || NodeId::project(&named.into()) == Some(project))
+                    {
                         days.note(candidate.timestamp);
                         bulk.row(self.index, Some(project), candidate).await?;
                     } else {

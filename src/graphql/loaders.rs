@@ -21,13 +21,13 @@ use crate::{
         filter::{EmployeeCondition, OrganizationCondition, ProjectCondition},
         membership,
         order::OrderField,
-        organization,
+        organization, project,
         release::{self, ReleaseCondition, ReleaseRun, Version},
     },
     engine::loader::{self, Shared, group, in_order},
     error::Result,
     model::{
-        EmployeeId, Key, Measurement, MetricKey, OrganizationId, ProjectId, ReleaseId, Scope, Timestamp,
+        EmployeeId, Key, Measurement, MetricKey, OrganizationId, ProjectId, ProjectSlug, ReleaseId, Scope, Timestamp,
         filter::Filter,
         page::{ListRequest, Page},
     },
@@ -92,6 +92,8 @@ pub struct Loaders {
     pub employee: ById<Key<EmployeeId>, EmployeeFields, Employee>,
     /// Projects by key.
     pub project: ById<Key<ProjectId>, ProjectFields, Project>,
+    /// Projects by slugs.
+    pub project_by_slug: ById<ProjectSlug, ProjectFields, Project>,
     /// Releases by key.
     pub release: ById<Key<ReleaseId>, ReleaseFields, Release>,
     /// Releases by the version that measurements carry.
@@ -217,6 +219,7 @@ impl Loaders {
             organization_by_slug: by_id!(organization::by_slugs),
             employee: by_id!(directory::by_ids),
             project: by_id!(directory::by_ids),
+            project_by_slug: by_id!(project::by_slugs),
             release: by_id!(directory::by_ids),
             release_by_version: by_id!(release::by_versions),
             release_run: Loader::new(shared, |Source { scope, db, as_of, .. }, keys: Vec<Key<ReleaseId>>| {

@@ -3,4 +3,5 @@
 
 mod body;
 pub mod metrics;
+mod project;
 mod summary;

@@ -64,6 +64,7 @@ mod graphql {
     mod figures;
     mod names;
     pub mod schema;
+    mod slugs;
     pub mod statement_counts;
     mod unknown_ids;
 }

@@ -15,9 +15,8 @@ pub const QUERY: &str = "subscription Watch($project: ID!, $window: Duration!, $
     }
 }";
 
-const PROJECTS: &str = "query ($slug: String!, $after: String) {
-    organization(slug: $slug) { projects(first: 100, after: $after) { nodes { id slug name } pageInfo { hasNextPage endCursor } } }
-}";
+/// Finds a project by its id or its slugs.
+const PROJECT: &str = "query ($id: ID, $slug: String) { project(id: $id, slug: $slug) { id name } }";
 
 /// Number of values in a trend.
 const TREND_MAX: usize = 12;
@@ -40,24 +39,9 @@ impl Project {
         };
         let text = |node: &Value, field: &str| node[field].as_str().map(ToOwned::to_owned);
         let read = |node: &Value| Some(Self { id: text(node, "id")?, name: text(node, "name")? });
-        let Some((organization, slug)) = named.split_once('/') else {
-            let query = "query ($id: ID!) { project(id: $id) { id name } }";
-            let data = connection.query(query, json!({ "id": named })).await?;
-            return read(&data["project"]).ok_or_else(absent);
-        };
-        let mut after = Value::Null;
-        loop {
-            let data = connection.query(PROJECTS, json!({ "slug": organization, "after": after })).await?;
-            let page = &data["organization"]["projects"];
-            let found = page["nodes"].as_array().into_iter().flatten().find(|node| node["slug"] == slug);
-            if let Some(project) = found.and_then(read) {
-                return Ok(project);
-            }
-            if page["pageInfo"]["hasNextPage"] != true {
-                return Err(absent());
-            }
-            after = page["pageInfo"]["endCursor"].clone();
-        }
+        let (id, slug) = if named.contains('/') { (None, Some(named)) } else { (Some(named), None) };
+        let data = connection.query(PROJECT, json!({ "id": id, "slug": slug })).await?;
+        read(&data["project"]).ok_or_else(absent)
     }
 }
 

@@ -14,11 +14,14 @@ use axum::{
 use serde::Deserialize;
 use tokio::time::sleep;
 
-use super::{body, summary};
+use super::{
+    body,
+    project::{self, ProjectName, Projects},
+    summary,
+};
 use crate::{
     config::Config,
     error::Error,
-    graphql::node::NodeId,
     http::{
         caller::Caller,
         content_encoding::{self, Bounds, Encoding},
@@ -27,7 +30,7 @@ use crate::{
         state::HttpState,
     },
     ingest::{
-        self, FieldError, Mode,
+        self, Mode,
         bulk::{Bulk, Options, RejectedIndexes},
         formats::{ParsedRow, ReadError, RecordReader},
     },
@@ -81,7 +84,7 @@ pub async fn post(
 struct MetricsRequest {
     format: ingest::formats::Format,
     encoding: Encoding,
-    project: Option<Key<ProjectId>>,
+    project: Option<ProjectName>,
     mode: Mode,
     key: Option<String>,
 }
@@ -120,16 +123,14 @@ impl MetricsRequest {
         })?;
         let bad = |fault: &Error| refuse(fault, StatusCode::BAD_REQUEST);
         let Query(parameters) = parameters.map_err(|rejection| {
-            let advice = format!("may contain project=ID and mode=partial|atomic: {}", rejection.body_text());
+            let advice = format!(
+                "may contain project=ID or project=ORGANIZATION/PROJECT, and mode=partial|atomic: {}",
+                rejection.body_text()
+            );
             bad(&Error::input("query string", advice))
         })?;
-        let project = match parameters.project {
-            None => None,
-            Some(id) => {
-                let known = NodeId::project(&id.into());
-                Some(known.ok_or_else(|| refuse(&Error::not_found("project"), StatusCode::NOT_FOUND))?)
-            }
-        };
+        let project = parameters.project.as_deref().map(project::name).transpose();
+        let project = project.map_err(|fault| refuse(&fault, fault::status(&fault)))?;
         let key = match headers.get(IDEMPOTENCY_KEY).map(HeaderValue::to_str) {
             None => None,
             Some(Ok(key)) => Some(key.to_owned()),
@@ -152,12 +153,14 @@ impl MetricsRequest {
 
     async fn run(&self, state: &HttpState, caller: Caller, body: Body) -> Response {
         let bytes_max = state.config.limits.ingest_body_bytes_max;
-        if let Some(project) = self.project
-            && let Err(fault) = state.ingest.admit(caller.viewer.scope(), project).await
-        {
-            fault.log();
-            return fault::response_by_code(&fault);
-        }
+        let mut projects = Projects::new(&state.ingest, caller.viewer.scope());
+        let project = match projects.admit(self.project.as_ref()).await {
+            Ok(project) => project,
+            Err(fault) => {
+                fault.log();
+                return fault::response_by_code(&fault);
+            }
+        };
         let body = state.in_flight.stream(body);
         let held = body.held();
         let bounds = Bounds { bytes_max, members_max: state.config.limits.ingest_body_members_max };
@@ -167,7 +170,7 @@ impl MetricsRequest {
         let options = Options { source: SOURCE, mode: self.mode, part_rows: state.config.ingest.part_rows, rejected };
         let mut bulk = Bulk::new(caller.viewer.scope(), &state.ingest, options);
         let cursors = &state.cursors;
-        match self.take(records, &mut bulk, &held, &state.config).await {
+        match self.take(records, &mut bulk, (project, &mut projects), &held, &state.config).await {
             Ok(()) => summary::complete(bulk.summary(), cursors),
             Err(Interruption { fault, status }) => {
                 fault.log();
@@ -181,6 +184,7 @@ impl MetricsRequest {
         &self,
         mut records: RecordReader<R>,
         bulk: &mut Bulk<'_>,
+        (project, projects): (Option<Key<ProjectId>>, &mut Projects<'_>),
         held: &Held,
         config: &Config,
     ) -> Result<(), Interruption> {
@@ -197,7 +201,7 @@ impl MetricsRequest {
                 () = &mut deadline => return Err(too_slow()),
             };
             match record {
-                Ok(Some(Ok(row))) => self.row(bulk, index, row).await?,
+                Ok(Some(Ok(row))) => projects.row(bulk, index, row, project).await?,
                 Ok(Some(Err(unreadable))) => bulk.reject(index, unreadable),
                 Ok(None) => break,
                 Err(broken) => return Err(self.broken(&broken, config.limits.ingest_body_bytes_max)),
@@ -228,20 +232,6 @@ impl MetricsRequest {
             return Err(Error::input("body", "is empty; send at least one metric").into());
         }
         Ok(bulk.finish(key).await?)
-    }
-
-    async fn row(&self, bulk: &mut Bulk<'_>, index: u64, row: ParsedRow) -> Result<(), Interruption> {
-        let ParsedRow { project, candidate } = row;
-        let project = match (project, self.project) {
-            (Some(id), _) => NodeId::project(&id.into()),
-            (None, Some(project)) => Some(project),
-            (None, None) => {
-                let message = "is missing; set it in each row, or for all rows with ?project=ID".to_owned();
-                bulk.reject(index, FieldError::new("projectId", message));
-                return Ok(());
-            }
-        };
-        Ok(bulk.row(index, project, candidate).await?)
     }
 
     /// The fault of a body that could not be read to its end. Rows of an incomplete part are not stored, so that a retry has

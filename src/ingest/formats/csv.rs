@@ -14,8 +14,8 @@ use super::{
 use crate::ingest::submission::FieldError;
 
 /// The known columns; each may occur once.
-const COLUMNS: [&str; 9] =
-    ["type", "value", "endpoint", "statusCode", "timestamp", "name", "release", "projectId", "project"];
+const COLUMNS: [&str; 10] =
+    ["type", "value", "endpoint", "statusCode", "timestamp", "name", "release", "projectId", "project", "projectSlug"];
 /// The required columns.
 const REQUIRED: [&str; 3] = ["type", "value", "endpoint"];
 
@@ -220,8 +220,8 @@ impl Framing for Csv {
                 .map_err(|_| FieldError::new(COLUMNS[*column], "is not UTF-8; send the text in UTF-8"))?;
             texts[*column] = Some(text).filter(|text| !text.is_empty());
         }
-        let [kind, value, endpoint, status, timestamp, name, release, project_id, project] = texts;
-        let project = project_id.or(project);
+        let [kind, value, endpoint, status, timestamp, name, release, project_id, project, project_slug] = texts;
+        let project = project_id.or(project).or(project_slug);
         let decimal_sign = self.dialect.map(Dialect::decimal_sign).unwrap_or_default();
         fields::from_texts(TextFields {
             kind,

@@ -30,7 +30,7 @@ struct Fields {
     name: Option<String>,
     #[serde(default)]
     release: Option<String>,
-    #[serde(default, alias = "project")]
+    #[serde(default, alias = "project", alias = "projectSlug")]
     project_id: Option<String>,
 }
 
