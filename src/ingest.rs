@@ -33,7 +33,10 @@ use crate::{
     directory::reach::{self, MetricTargets, PROJECT},
     error::{Error, Result},
     live::Publisher,
-    model::{Key, Measurement, ProjectId, ProjectSlug, Scope, Timestamp},
+    model::{
+        Key, Measurement, ProjectId, ProjectSlug, Scope, Timestamp,
+        timestamp::{DAY_MICROS, HOUR_MICROS},
+    },
 };
 
 /// The write path's interface; clones share one queue.
@@ -113,6 +116,27 @@ impl Ingest {
     pub async fn find(&self, scope: &Scope, slug: &ProjectSlug, log: Option<&StatementLog>) -> Result<Key<ProjectId>> {
         let found = self.targets.named(scope, slug, &log.cloned().unwrap_or_default()).await?;
         found.ok_or_else(|| Error::not_found(format!("the project `{slug}`")))
+    }
+
+    /// The same write path for measurements from `since` on, if that is earlier than usual. The partitions of their days must
+    /// be made before they are stored.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if it is more than 400 days ago.
+    pub fn reaching_back(&self, since: Timestamp) -> Result<Self> {
+        let now = self.clock.now();
+        let days = config::Ingest::DAYS_BACK_MAX;
+        // An hour for the clock of the caller.
+        let first = now.plus_micros(-days * DAY_MICROS - HOUR_MICROS);
+        if since < first {
+            return Err(Error::input("since", format!("is more than {days} days ago; give a later time")));
+        }
+        Ok(Self { settings: Arc::new(self.settings.reaching_back(since, now)), ..self.clone() })
+    }
+
+    /// The current time and the tolerance for later ones in minutes.
+    pub fn latest(&self) -> (Timestamp, u32) {
+        (self.clock.now(), self.settings.time_window_future_minutes)
     }
 
     /// Checks that this instance may write.

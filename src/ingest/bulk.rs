@@ -18,8 +18,6 @@ use crate::{
     model::{Key, OrganizationId, ProjectId, Scope, StreamCursor},
 };
 
-/// Maximum number of rejected rows that a summary lists.
-const ERRORS_MAX: usize = 100;
 /// Maximum number of projects whose permission is cached per source.
 const PROJECTS_MAX: usize = 1_000;
 
@@ -32,7 +30,7 @@ pub struct Summary {
     pub repeated: u64,
     /// Number of rejected rows.
     pub rejected: u64,
-    /// The first rejected rows, at most 100.
+    /// The first rejected rows, at most [`Options::errors_max`].
     pub errors: Vec<RowError>,
     /// True if rows were accepted and an earlier call had stored all of them.
     pub duplicate: bool,
@@ -50,10 +48,10 @@ pub struct RowError {
 }
 
 impl Summary {
-    /// Counts a rejected row, and lists it if the list is not full.
-    pub fn reject(&mut self, index: u64, error: FieldError) {
+    /// Counts a rejected row, and lists it if the list has less than `errors_max` rows.
+    pub fn reject(&mut self, index: u64, error: FieldError, errors_max: usize) {
         self.rejected += 1;
-        if self.errors.len() < ERRORS_MAX {
+        if self.errors.len() < errors_max {
             self.errors.push(RowError { index, error });
         }
     }
@@ -70,6 +68,13 @@ pub struct Options {
     pub part_rows: usize,
     /// The handling of the indexes of rejected rows.
     pub rejected: RejectedIndexes,
+    /// Maximum number of rejected rows that the summary lists.
+    pub errors_max: usize,
+}
+
+impl Options {
+    /// The default of [`Options::errors_max`].
+    pub const ERRORS_MAX: usize = 100;
 }
 
 /// The handling of the indexes of rejected rows beyond those that the summary lists.
@@ -144,7 +149,7 @@ impl<'a> Bulk<'a> {
         if self.options.rejected == RejectedIndexes::Kept {
             self.rejected_indexes.push(index);
         }
-        self.summary.reject(index, error);
+        self.summary.reject(index, error, self.options.errors_max);
     }
 
     /// Adds a row. `None` stands for a project id that cannot be decoded, and rejects the row.

@@ -17,6 +17,7 @@ mod tidy;
 mod cli {
     mod commands;
     pub mod import;
+    mod tail;
     mod watch;
 }
 

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 
 use super::{
     body,
-    project::{self, ProjectName, Projects},
+    intake::{self, Intake, ProjectName},
     summary,
 };
 use crate::{
@@ -31,10 +31,10 @@ use crate::{
     },
     ingest::{
         self, Mode,
-        bulk::{Bulk, Options, RejectedIndexes},
+        bulk::{Options, RejectedIndexes},
         formats::{ParsedRow, ReadError, RecordReader},
     },
-    model::{Key, ProjectId},
+    model::{Timestamp, timestamp::TimeError},
 };
 
 /// The path of the endpoint.
@@ -44,6 +44,8 @@ pub const PATH: &str = "/ingest/v1/metrics";
 const SOURCE: &str = "bulk";
 /// Room for parsed rows is taken in steps of this many bytes.
 const COUNTED_BYTES: usize = 64 * 1_024;
+/// The most refused rows that a response lists.
+const ERRORS_MAX: usize = 10_000;
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// The query string.
@@ -55,6 +57,10 @@ pub struct Parameters {
     project: Option<String>,
     #[serde(default)]
     mode: ModeParameter,
+    /// The oldest time of rows to store. Defaults to the time window of the server, which later times do not shorten.
+    since: Option<String>,
+    /// Maximum number of refused rows that the response lists.
+    max_errors: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -87,6 +93,8 @@ struct MetricsRequest {
     project: Option<ProjectName>,
     mode: Mode,
     key: Option<String>,
+    since: Option<Timestamp>,
+    errors_max: usize,
 }
 
 /// The fault that ended the reading of a body, and the status of the response.
@@ -124,12 +132,23 @@ impl MetricsRequest {
         let bad = |fault: &Error| refuse(fault, StatusCode::BAD_REQUEST);
         let Query(parameters) = parameters.map_err(|rejection| {
             let advice = format!(
-                "may contain project=ID or project=ORGANIZATION/PROJECT, and mode=partial|atomic: {}",
+                "may contain project=ID or project=ORGANIZATION/PROJECT, mode=partial|atomic, since=TIME and \
+                 maxErrors=N: {}",
                 rejection.body_text()
             );
             bad(&Error::input("query string", advice))
         })?;
-        let project = parameters.project.as_deref().map(project::name).transpose();
+        let since = parameters
+            .since
+            .as_deref()
+            .map(|text| text.parse().map_err(|error: TimeError| bad(&Error::input("since", error.to_string()))));
+        let since = since.transpose()?;
+        let errors_max = parameters.max_errors.unwrap_or(Options::ERRORS_MAX);
+        if errors_max > ERRORS_MAX {
+            let message = format!("is {errors_max}; the maximum is {ERRORS_MAX}");
+            return Err(bad(&Error::input("maxErrors", message)));
+        }
+        let project = parameters.project.as_deref().map(intake::name).transpose();
         let project = project.map_err(|fault| refuse(&fault, fault::status(&fault)))?;
         let key = match headers.get(IDEMPOTENCY_KEY).map(HeaderValue::to_str) {
             None => None,
@@ -148,14 +167,26 @@ impl MetricsRequest {
             ModeParameter::Partial => Mode::Partial,
             ModeParameter::Atomic => Mode::Atomic,
         };
-        Ok(Self { format, encoding, project, mode, key })
+        Ok(Self { format, encoding, project, mode, key, since, errors_max })
     }
 
     async fn run(&self, state: &HttpState, caller: Caller, body: Body) -> Response {
         let bytes_max = state.config.limits.ingest_body_bytes_max;
-        let mut projects = Projects::new(&state.ingest, caller.viewer.scope());
-        let project = match projects.admit(self.project.as_ref()).await {
-            Ok(project) => project,
+        let ingest = match self.since.map(|since| state.ingest.reaching_back(since)).transpose() {
+            Ok(reaching_back) => reaching_back.unwrap_or_else(|| state.ingest.clone()),
+            Err(fault) => return fault::response_by_code(&fault),
+        };
+        let options = Options {
+            source: SOURCE,
+            mode: self.mode,
+            part_rows: state.config.ingest.part_rows,
+            rejected: RejectedIndexes::Discarded,
+            errors_max: self.errors_max,
+        };
+        let write_path = (&ingest, &state.database);
+        let scope = caller.viewer.scope();
+        let mut intake = match Intake::new(write_path, scope, self.project.as_ref(), self.since, options).await {
+            Ok(intake) => intake,
             Err(fault) => {
                 fault.log();
                 return fault::response_by_code(&fault);
@@ -166,16 +197,13 @@ impl MetricsRequest {
         let bounds = Bounds { bytes_max, members_max: state.config.limits.ingest_body_members_max };
         let source = content_encoding::decoded(body, self.encoding, bounds);
         let records = RecordReader::new(source, self.format.clone(), bytes_max);
-        let rejected = RejectedIndexes::Discarded;
-        let options = Options { source: SOURCE, mode: self.mode, part_rows: state.config.ingest.part_rows, rejected };
-        let mut bulk = Bulk::new(caller.viewer.scope(), &state.ingest, options);
         let cursors = &state.cursors;
-        match self.take(records, &mut bulk, (project, &mut projects), &held, &state.config).await {
-            Ok(()) => summary::complete(bulk.summary(), cursors),
+        match self.take(records, &mut intake, &held, &state.config).await {
+            Ok(()) => summary::complete(intake.summary(), cursors),
             Err(Interruption { fault, status }) => {
                 fault.log();
-                tracing::debug!(%fault, accepted = bulk.summary().accepted, "a body of metrics was not read to its end");
-                summary::interrupted(bulk.summary(), cursors, &fault, status)
+                tracing::debug!(%fault, accepted = intake.summary().accepted, "a body of metrics was not read to its end");
+                summary::interrupted(intake.summary(), cursors, &fault, status)
             }
         }
     }
@@ -183,8 +211,7 @@ impl MetricsRequest {
     async fn take<R: tokio::io::AsyncBufRead + Unpin + Send>(
         &self,
         mut records: RecordReader<R>,
-        bulk: &mut Bulk<'_>,
-        (project, projects): (Option<Key<ProjectId>>, &mut Projects<'_>),
+        intake: &mut Intake<'_>,
         held: &Held,
         config: &Config,
     ) -> Result<(), Interruption> {
@@ -201,8 +228,8 @@ impl MetricsRequest {
                 () = &mut deadline => return Err(too_slow()),
             };
             match record {
-                Ok(Some(Ok(row))) => projects.row(bulk, index, row, project).await?,
-                Ok(Some(Err(unreadable))) => bulk.reject(index, unreadable),
+                Ok(Some(Ok(row))) => intake.row(index, row).await?,
+                Ok(Some(Err(unreadable))) => intake.reject(index, unreadable),
                 Ok(None) => break,
                 Err(broken) => return Err(self.broken(&broken, config.limits.ingest_body_bytes_max)),
             }
@@ -213,7 +240,7 @@ impl MetricsRequest {
                 uncounted = 0;
             }
             let refused_max = config.limits.ingest_refused_rows_max;
-            if bulk.summary().rejected > refused_max {
+            if intake.summary().rejected > refused_max {
                 // Counted by their boundaries alone, in the time that is left for the body.
                 let rest = tokio::select! {
                     biased;
@@ -222,8 +249,8 @@ impl MetricsRequest {
                 };
                 return Err(too_many_refused(refused_max, rest));
             }
-            if bulk.is_full() {
-                bulk.store(key).await?;
+            if intake.is_full() {
+                intake.store(key).await?;
                 held.release();
                 uncounted = 0;
             }
@@ -231,7 +258,7 @@ impl MetricsRequest {
         if index == 0 {
             return Err(Error::input("body", "is empty; send at least one metric").into());
         }
-        Ok(bulk.finish(key).await?)
+        Ok(intake.finish(key).await?)
     }
 
     /// The fault of a body that could not be read to its end. Rows of an incomplete part are not stored, so that a retry has

@@ -2,6 +2,7 @@
 
 mod logs;
 mod progress;
+mod running_server;
 
 use std::{fmt::Write as _, path::Path, process::Stdio};
 
@@ -154,7 +155,6 @@ async fn import_reports_the_reason_of_a_refusal() {
             65,
             "the project `organization-1/nothing` was not found",
         ),
-        (&["good.log", "--project", "nothing"], 65, "write ORGANIZATION/PROJECT"),
         (&["good.log", "--project", "nothing"], 65, "ORGANIZATION/PROJECT"),
         (&["good.log"], 2, "--project"),
     ] {
