@@ -27,6 +27,7 @@ mod m0016_metric_late;
 mod m0017_five_minutes;
 mod m0018_instance_node;
 mod m0019_retention_state;
+mod m0022_ingest_status;
 
 use change::{Change, Named};
 
@@ -73,5 +74,6 @@ pub fn all() -> Vec<Migration> {
         Migration::of::<m0017_five_minutes::Migration>(),
         Migration::of::<m0018_instance_node::Migration>(),
         Migration::of::<m0019_retention_state::Migration>(),
+        Migration::of::<m0022_ingest_status::Migration>(),
     ]
 }

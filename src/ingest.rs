@@ -14,6 +14,7 @@ mod job;
 mod late;
 mod publish_order;
 mod rollup;
+pub mod status;
 mod submission;
 mod template;
 mod validate;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 pub use batch::Batcher;
 pub use endpoint::OTHER_ENDPOINTS;
 pub use idempotency::check_key;
+use status::{Arriving, StatusCounters};
 pub use submission::{Candidate, FieldError, Mode, Receipt, Rejection, RejectionCode, Submission};
 
 use crate::{
@@ -47,6 +49,8 @@ pub struct Ingest {
     targets: MetricTargets,
     ids: IdGenerator,
     queue: batch::Queue,
+    database: Database,
+    status: StatusCounters,
 }
 
 impl Ingest {
@@ -61,8 +65,9 @@ impl Ingest {
         let endpoints =
             endpoint::EndpointIds::new(database.clone(), ids.clone(), clock.clone(), settings.endpoints_max);
         let (queue, batcher) = batch::new(database.clone(), ids.clone(), endpoints, publisher, &settings);
-        let targets = MetricTargets::new(database);
-        let ingest = Self { settings: Arc::new(settings), clock, targets, ids, queue };
+        let targets = MetricTargets::new(database.clone());
+        let (settings, status) = (Arc::new(settings), StatusCounters::default());
+        let ingest = Self { settings, clock, targets, ids, queue, database, status };
         (ingest, batcher)
     }
 
@@ -85,6 +90,13 @@ impl Ingest {
         submission: Submission,
         log: &StatementLog,
     ) -> Result<Receipt> {
+        let arriving = Arriving::of(&submission);
+        let result = self.store_part(scope, submission, log).await;
+        self.status.answered(arriving, &result, self.clock.now());
+        result
+    }
+
+    async fn store_part(&self, scope: &Scope, submission: Submission, log: &StatementLog) -> Result<Receipt> {
         accept::shape(scope, &submission, self.settings.rows_max)?;
         self.targets.access(scope, submission.project, log).await?.require(PROJECT)?;
         let job = accept::into_job(submission, self.clock.now(), &self.settings, log);
@@ -92,6 +104,24 @@ impl Ingest {
             accept::Accepted::Nothing(receipt) => Ok(receipt),
             accept::Accepted::Job(job) => self.queue.put(*job).await,
         }
+    }
+
+    /// Counts a row that cannot be read, for a project to which the caller may write.
+    pub(in crate::ingest) fn count_unreadable(&self, project: Key<ProjectId>, source: &str, error: &FieldError) {
+        self.status.unreadable(project, source, error, self.clock.now());
+    }
+
+    /// Counts a body that cannot be read, for a project to which the caller may write.
+    pub fn count_refused_body(&self, project: Key<ProjectId>, source: &str, fault: &Error) {
+        self.status.refused_body(project, source, fault, self.clock.now());
+    }
+
+    /// Writes the counters of what arrived since the last call.
+    ///
+    /// # Errors
+    /// The database fails; the counters are written by a later call.
+    pub async fn write_status(&self) -> Result<()> {
+        self.status.write(&self.database).await
     }
 
     /// Forgets whether a project exists and is active, so that this instance sees a change of it at once. Other instances

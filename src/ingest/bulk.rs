@@ -70,6 +70,8 @@ pub struct Options {
     pub rejected: RejectedIndexes,
     /// Maximum number of rejected rows that the summary lists.
     pub errors_max: usize,
+    /// The project of rows that cannot be read, to which the caller may write.
+    pub project: Option<Key<ProjectId>>,
 }
 
 impl Options {
@@ -144,8 +146,16 @@ impl<'a> Bulk<'a> {
         matches!(self.options.mode, Mode::Partial) && self.pending_rows >= self.options.part_rows
     }
 
-    /// Rejects a row.
+    /// Rejects a row that was not submitted.
     pub fn reject(&mut self, index: u64, error: FieldError) {
+        if let Some(project) = self.options.project {
+            self.ingest.count_unreadable(project, self.options.source, &error);
+        }
+        self.list(index, error);
+    }
+
+    /// Lists a rejected row in the summary.
+    fn list(&mut self, index: u64, error: FieldError) {
         if self.options.rejected == RejectedIndexes::Kept {
             self.rejected_indexes.push(index);
         }
@@ -279,7 +289,7 @@ impl<'a> Bulk<'a> {
         for rejection in rejected {
             let at = usize::try_from(rejection.index).ok();
             let index = at.and_then(|at| indexes.get(at)).copied().unwrap_or_default();
-            self.reject(index, rejection.error);
+            self.list(index, rejection.error);
         }
     }
 }

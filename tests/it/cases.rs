@@ -86,6 +86,7 @@ cases! {
         filter_of_nothing
         filter_unknown_status
         filtered_everywhere
+        ingest_status
         merged_selection
         node_employee
         node_organization

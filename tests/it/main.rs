@@ -95,6 +95,7 @@ mod ingest {
     pub mod http_api;
     mod late_rows;
     mod spellings;
+    mod status;
 }
 
 /// Background work.

@@ -14,11 +14,11 @@ use crate::{
             user_error::UserError,
         },
     },
-    ingest::{Candidate, Receipt, Submission},
+    ingest::{Candidate, Receipt, Submission, status::WayIn},
 };
 
 /// The source that the ledger records for measurements from GraphQL.
-const SOURCE: &str = "graphql";
+const SOURCE: &str = WayIn::Mutation.source();
 
 /// Mutations of metrics.
 #[derive(Default)]

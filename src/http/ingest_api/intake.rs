@@ -51,6 +51,8 @@ pub struct Intake<'a> {
     bulk: Bulk<'a>,
     /// The project in the address.
     project: Option<Key<ProjectId>>,
+    /// The source that the ledger records.
+    source: &'static str,
     /// The slugs in rows so far, each with its project, or with the reason if there is none.
     found: HashMap<String, Result<Key<ProjectId>, String>>,
     /// The days of rows, if they may be older than usual.
@@ -79,8 +81,9 @@ impl<'a> Intake<'a> {
             ingest.admit(scope, key).await?;
         }
         let days = since.map(|since| PartitionDays::within(since, ingest.latest().1));
-        let bulk = Bulk::new(scope, ingest, options);
-        Ok(Self { ingest, scope, database, bulk, project, found: HashMap::new(), days })
+        let source = options.source;
+        let bulk = Bulk::new(scope, ingest, Options { project, ..options });
+        Ok(Self { ingest, scope, database, bulk, project, source, found: HashMap::new(), days })
     }
 
     /// The result so far.
@@ -96,6 +99,15 @@ impl<'a> Intake<'a> {
     /// Rejects a row that cannot be read.
     pub fn reject(&mut self, index: u64, error: FieldError) {
         self.bulk.reject(index, error);
+    }
+
+    /// Counts a body that was not read to its end, if its project is known.
+    pub fn count_refused_body(&self, fault: &Error) {
+        if let (Some(project), Error::Input { field, .. }) = (self.project, fault)
+            && field == "body"
+        {
+            self.ingest.count_refused_body(project, self.source, fault);
+        }
     }
 
     /// Adds a row.

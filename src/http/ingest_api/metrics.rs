@@ -33,6 +33,7 @@ use crate::{
         self, Mode,
         bulk::{Options, RejectedIndexes},
         formats::{ParsedRow, ReadError, RecordReader},
+        status::WayIn,
     },
     model::{Timestamp, timestamp::TimeError},
 };
@@ -41,7 +42,7 @@ use crate::{
 pub const PATH: &str = "/ingest/v1/metrics";
 
 /// The source recorded in the ledger.
-const SOURCE: &str = "bulk";
+const SOURCE: &str = WayIn::IngestApi.source();
 /// Room for parsed rows is taken in steps of this many bytes.
 const COUNTED_BYTES: usize = 64 * 1_024;
 /// The most refused rows that a response lists.
@@ -182,6 +183,7 @@ impl MetricsRequest {
             part_rows: state.config.ingest.part_rows,
             rejected: RejectedIndexes::Discarded,
             errors_max: self.errors_max,
+            project: None,
         };
         let write_path = (&ingest, &state.database);
         let scope = caller.viewer.scope();
@@ -202,6 +204,7 @@ impl MetricsRequest {
             Ok(()) => summary::complete(intake.summary(), cursors),
             Err(Interruption { fault, status }) => {
                 fault.log();
+                intake.count_refused_body(&fault);
                 tracing::debug!(%fault, accepted = intake.summary().accepted, "a body of metrics was not read to its end");
                 summary::interrupted(intake.summary(), cursors, &fault, status)
             }

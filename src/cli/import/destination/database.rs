@@ -9,15 +9,13 @@ use crate::{
     ingest::{
         Candidate, FieldError, Mode,
         bulk::{Bulk, Options, RejectedIndexes, Summary},
+        status::WayIn,
     },
     jobs::partitions::PartitionDays,
     model::{Key, ProjectId, Scope, slug::NoProjectSlug},
 };
 
 use super::Destination;
-
-/// The source recorded in the ledger.
-const SOURCE: &str = "import";
 
 /// Finds a project by its node id or its slugs (`organization/project`), and checks that it accepts metrics.
 pub async fn find(core: &Core, scope: &Scope, name: &str) -> Result<Key<ProjectId>, Failure> {
@@ -52,11 +50,12 @@ impl<'a> DatabaseDestination<'a> {
         days: PartitionDays,
     ) -> Self {
         let options = Options {
-            source: SOURCE,
+            source: WayIn::Import.source(),
             mode: Mode::Partial,
             part_rows,
             rejected: RejectedIndexes::Kept,
             errors_max: Options::ERRORS_MAX,
+            project: Some(project),
         };
         Self { core, bulk: Bulk::new(scope, &core.ingest, options), project, name, days }
     }
