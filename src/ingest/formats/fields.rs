@@ -1,9 +1,9 @@
 //! Parses the fields of a row, from JSON and from text. The names are those of the GraphQL API.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize,
     de::{MapAccess, Visitor},
 };
 
@@ -35,8 +35,49 @@ struct Fields {
     release: Option<String>,
     #[serde(default, deserialize_with = "labels")]
     labels: Vec<Label>,
-    #[serde(default, alias = "project")]
+    #[serde(default, alias = "project", alias = "projectSlug")]
     project_id: Option<String>,
+}
+
+/// A row as it is written.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenFields<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    value: f64,
+    endpoint: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_code: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release: Option<&'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<&'a str, &'a str>,
+}
+
+/// Writes a row as one line of JSON, which reads back as the same row.
+///
+/// # Errors
+/// The row has no form in JSON.
+pub fn write_json(candidate: &Candidate, out: &mut Vec<u8>) -> serde_json::Result<()> {
+    let Candidate { kind, value, endpoint, status, timestamp, name, release, labels } = candidate;
+    let fields = WrittenFields {
+        kind: kind.name(),
+        value: *value,
+        endpoint,
+        status_code: *status,
+        timestamp: timestamp.map(|timestamp| timestamp.to_string()),
+        name: name.as_deref(),
+        release: release.as_deref(),
+        labels: labels.iter().map(|Label { key, value }| (key.as_str(), value.as_str())).collect(),
+    };
+    serde_json::to_writer(&mut *out, &fields)?;
+    out.push(b'\n');
+    Ok(())
 }
 
 /// Parses one JSON object.
