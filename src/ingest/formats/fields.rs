@@ -281,6 +281,19 @@ mod tests {
     use crate::model::Timestamp;
 
     #[test]
+    fn a_row_reads_back_as_it_was_written() {
+        let full = r#"{"type":"CUSTOM","value":0.1,"endpoint":"café \"x\"","statusCode":200,
+            "timestamp":"2026-01-31T12:00:00.123456Z","name":"LCP","release":"1.4","labels":{"region":"eu"}}"#;
+        for text in [full, r#"{"type":"PAGE_LOAD","value":5e-324,"endpoint":"/"}"#] {
+            let candidate = from_json(text.as_bytes()).unwrap().candidate;
+            let mut written = Vec::new();
+            write_json(&candidate, &mut written).unwrap();
+            assert_eq!(from_json(&written).unwrap().candidate, candidate);
+            assert_eq!(written.iter().filter(|byte| **byte == b'\n').count(), 1, "one line");
+        }
+    }
+
+    #[test]
     fn whole_numbers_may_be_written_as_floats() {
         let in_json = |field: &str, text: &str| {
             let row = format!(r#"{{"type":"CUSTOM","value":1,"endpoint":"e","{field}":{text}}}"#);
