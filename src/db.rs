@@ -23,6 +23,7 @@ mod stock;
 pub mod sum;
 mod taken;
 mod temporary_files;
+mod unreachable;
 mod watch;
 
 pub use column::column;

@@ -1,7 +1,7 @@
 //! The check of a large SQLite file after an unclean stop. The server listens meanwhile, so that it is known to live, but
 //! it is not ready and answers no request: a damaged file could answer wrongly, and writes would spread the damage.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -56,9 +56,15 @@ pub async fn until_checked(instance: &mut Instance, config: &Config) -> Result<O
 /// # Errors
 /// The address is in use or not of this machine.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| Error::input("server.listen", format!("cannot listen on {address}: {error}")))
+    TcpListener::bind(address).await.map_err(|error| {
+        let advice = match error.kind() {
+            io::ErrorKind::AddrInUse => "; stop the process that listens there, or choose another port with --listen",
+            io::ErrorKind::PermissionDenied => "; choose a port above 1023 with --listen",
+            io::ErrorKind::AddrNotAvailable => "; choose an address of this machine with --listen",
+            _ => "",
+        };
+        Error::input("server.listen", format!("cannot listen on {address}: {error}{advice}"))
+    })
 }
 
 /// Two handles to one socket, which stays open when one of them is closed.

@@ -1,5 +1,5 @@
 //! Sample data for the first start, so that a new user sees data: in the default SQLite file, and with `--demo` in any
-//! database that holds no data. A database that was named and mistyped is not filled, and one with data of others is left
+//! database that holds no data. A database whose name is mistyped is not filled, and one with data of others is left
 //! unchanged.
 //!
 //! A new file is filled under a temporary name and renamed when it is complete, so an interrupted start leaves no partial data.
@@ -18,7 +18,7 @@ use crate::{
     db::{
         StatementLog,
         file::beside::beside,
-        instance::{Instance, SAMPLE_NODE, require_file, sqlite_file},
+        instance::{Instance, SAMPLE_NODE, sqlite_file},
     },
     directory::{self, Organization},
     error::Error,
@@ -42,8 +42,8 @@ const COMPANIONS: [&str; 3] = ["-wal", "-shm", ".migrate.lock"];
 pub async fn prepare(config: &Config) -> Result<(), Failure> {
     let file = sqlite_file(config.database.url.reveal())?;
     if !config.database.migrate_on_start {
-        // An operator who applies migrations manually also creates and fills the database manually.
-        return Ok(require_file(&config.database)?);
+        // An operator who applies migrations manually also fills the database manually.
+        return Ok(());
     }
     if let Some(file) = file.as_deref().filter(|file| fs::metadata(file).map_or(true, |found| found.len() == 0)) {
         if config.is_demo() {
@@ -109,13 +109,14 @@ async fn fill_new_file(config: &Config, file: &Path) -> Result<(), Failure> {
 async fn fill(config: &Config) -> Result<(), Failure> {
     tracing::info!("the database is empty; filling it with sample data");
     let clock = Clock::fixed(Clock::system().now());
-    let core = match Core::open(config, clock, instance(config, Some(SAMPLE_NODE))?).await {
-        // On PostgreSQL the node of sample data is held by who makes them.
-        Err(Error::Input { field, .. }) if field == "server.node" => {
-            tracing::info!("another instance fills the database with sample data");
-            return Ok(());
+    let core = loop {
+        match Core::open(config, clock.clone(), instance(config, Some(SAMPLE_NODE))?).await {
+            // On PostgreSQL the node of sample data is held by who makes them.
+            Err(Error::Input { field, .. }) if field == "server.node" => {
+                tracing::info!("another instance fills the database with sample data; waiting for it");
+            }
+            opened => break opened?,
         }
-        opened => opened?,
     };
     let filled = async {
         // Another instance may have been faster.

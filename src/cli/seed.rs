@@ -35,7 +35,8 @@ pub async fn run(config: &Config, command: &Seed) -> Result<(), Failure> {
     let core = Core::open(config, Clock::fixed(until), instance).await?;
     if !seed::is_empty(&core).await? {
         core.close().await;
-        return Err(Failure::Data("the database is not empty; seed a new one".to_owned()));
+        let url = &config.database.url;
+        return Err(Failure::Data(format!("{url} is not empty; name a new database with --database-url")));
     }
     let watch = Stopwatch::start();
     let total = seed::expected_rows(&plan);

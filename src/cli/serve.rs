@@ -6,7 +6,7 @@ use crate::{
     app::{App, checking},
     clock::Clock,
     config::{Config, Demo},
-    db::Instance,
+    db::{Instance, instance::require_file},
     seed,
 };
 
@@ -34,6 +34,10 @@ pub async fn run(config: &Config, log: &LogQueue) -> Result<(), Failure> {
 }
 
 async fn start(config: &Config) -> Result<App, Failure> {
+    if !config.database.migrate_on_start {
+        // An operator who applies migrations manually also creates the file manually.
+        require_file(&config.database)?;
+    }
     let mut instance = Instance::claim(&config.database, config.server.node)?;
     let listener = checking::until_checked(&mut instance, config).await?;
     // The instance holds its lock, so no other process fills the same file.

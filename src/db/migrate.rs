@@ -94,7 +94,7 @@ pub async fn status_at(settings: &config::Database) -> Result<Vec<Change>> {
     changes
 }
 
-/// What reverting the last `steps` migrations deletes, latest first.
+/// The data that reverting the last `steps` migrations deletes, latest first.
 ///
 /// # Errors
 /// As [`status`].

@@ -29,7 +29,7 @@ use super::{
     session::{Session, StatementCount},
     statement::StatementLog,
     stock::Stock,
-    temporary_files,
+    temporary_files, unreachable,
 };
 use crate::{
     config,
@@ -205,8 +205,11 @@ impl Database {
             .test_before_acquire(false)
             .before_acquire(|connection, _| Box::pin(is_alive(connection)))
             .after_release(|connection, _| Box::pin(is_alive(connection)))
-            .connect_with(connect.clone())
-            .await?;
+            .connect_with(connect.clone());
+        let pool = match pool.await {
+            Ok(pool) => pool,
+            Err(error) => return Err(unreachable::postgres(&settings.url, &connect, error).await),
+        };
         let control = Arc::new(Control::new(connect.clone().application_name("perfgraph control")));
         let source = Source::Postgres(connect, control);
         let answer_timeout = settings.statement_timeout.saturating_add(ANSWER_GRACE);

@@ -101,7 +101,7 @@ impl DemoTraffic {
     }
 
     async fn submit(&self, project: &SampleProject, second: i64) -> Result<()> {
-        let candidates = project.measured(second)?;
+        let candidates = project.measured(second);
         if candidates.is_empty() {
             return Ok(());
         }
@@ -118,16 +118,16 @@ impl DemoTraffic {
 
 impl SampleProject {
     /// The measurements of a second.
-    fn measured(&self, second: i64) -> Result<Vec<Candidate>> {
+    fn measured(&self, second: i64) -> Vec<Candidate> {
         let mut random = StdRng::seed_from_u64((second ^ self.key.id.0).cast_unsigned());
         let from = Timestamp::from_micros(second * SECOND_MICROS);
         let mut measured = Vec::new();
         for series in &self.series {
             // A copy, because a series remembers what it has drawn, and this instance may have drawn other seconds.
-            series.clone().measure(from, from.plus_micros(SECOND_MICROS), &mut random, &mut measured)?;
+            series.clone().measure(from, from.plus_micros(SECOND_MICROS), &mut random, &mut measured);
         }
         measured.sort_by_key(|measurement| measurement.timestamp);
-        Ok(measured.into_iter().map(Candidate::from).collect())
+        measured.into_iter().map(Candidate::from).collect()
     }
 }
 
@@ -136,8 +136,8 @@ fn complete_second(clock: &Clock) -> i64 {
     clock.now().as_micros().div_euclid(SECOND_MICROS) - 1
 }
 
-/// The projects in this database that the sample data created and that take measurements. An organization of somebody else may have the slug of one of
-/// the sample data; its id is of another node.
+/// The projects in this database that the sample data created and that take measurements. An organization of somebody else
+/// may have the slug of one of the sample data; its id is of another node.
 async fn sample_projects(scope: &Scope, db: &Session) -> Result<Vec<SampleProject>> {
     let sample = Sample::bundled()?;
     let slugs: Vec<_> = sample.organizations.iter().map(|organization| organization.slug.clone()).collect();
@@ -189,7 +189,7 @@ mod tests {
         let count = seconds.len() as f64;
         for second in seconds.map(i64::from) {
             for project in projects.iter().filter(|project| project.turn == second % i64::from(TURNS)) {
-                let measured = project.measured(second).unwrap().len();
+                let measured = project.measured(second).len();
                 sent += measured;
                 submissions += usize::from(measured > 0);
             }
@@ -202,10 +202,10 @@ mod tests {
     #[test]
     fn a_second_of_a_project_is_always_the_same_and_another_one_is_not() {
         let project = projects().swap_remove(0);
-        let busy = (0..).find(|second| project.measured(*second).unwrap().len() > 1).unwrap();
-        let first = project.measured(busy).unwrap();
-        assert_eq!(project.measured(busy).unwrap(), first);
-        assert_ne!(project.measured(busy + 1).unwrap(), first);
+        let busy = (0..).find(|second| project.measured(*second).len() > 1).unwrap();
+        let first = project.measured(busy);
+        assert_eq!(project.measured(busy), first);
+        assert_ne!(project.measured(busy + 1), first);
         for candidate in &first {
             let at = candidate.timestamp.unwrap().as_micros();
             assert_eq!(at.div_euclid(SECOND_MICROS), busy, "within its second");

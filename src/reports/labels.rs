@@ -12,9 +12,9 @@ use crate::{
 };
 
 // CROSS JOIN fixes the join order: the requested keys outside, the labels by their primary key inside.
-const SQLITE: &str = "SELECT organization_id, project_id, kind, ts, id, labels FROM json_each($1) AS asked \
-    CROSS JOIN metric_label ON organization_id = asked.value->>0 AND project_id = asked.value->>1 \
-    AND kind = asked.value->>2 AND ts = asked.value->>3 AND id = asked.value->>4";
+const SQLITE: &str = "SELECT l.organization_id, l.project_id, l.kind, l.ts, l.id, l.labels FROM json_each($1) AS asked \
+    CROSS JOIN metric_label AS l ON l.organization_id = asked.value->>0 AND l.project_id = asked.value->>1 \
+    AND l.kind = asked.value->>2 AND l.ts = asked.value->>3 AND l.id = asked.value->>4";
 // The limit keeps the planner from a join that reads whole partitions: each key is searched in the index of its own.
 const POSTGRES: &str = "SELECT found.* FROM jsonb_array_elements($1::jsonb) AS asked(value) CROSS JOIN LATERAL \
     (SELECT organization_id, project_id, kind, ts, id, labels FROM metric_label \

@@ -59,7 +59,7 @@ pub struct Project {
     pub status: Status,
     /// The releases, oldest first.
     pub releases: Vec<Release>,
-    /// What it measures.
+    /// The measured endpoints.
     pub endpoints: Vec<Endpoint>,
 }
 

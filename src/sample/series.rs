@@ -1,5 +1,7 @@
 //! Series of measurements: one per endpoint, drawn from its distribution in the order of time.
 
+use std::f64::consts::TAU;
+
 use rand::{Rng, RngExt};
 
 use super::{
@@ -145,13 +147,13 @@ fn failure_strata(error_share: f64) -> u32 {
 /// The swing of the load around its average.
 const SWING: f64 = 0.5;
 
+const MINUTES_OF_DAY: f64 = 1_440.0;
+
 /// The load since 1970 in average minutes. It is low at night and highest in the early afternoon.
 fn load(at: Timestamp) -> f64 {
-    use std::f64::consts::TAU;
     #[expect(clippy::cast_precision_loss, reason = "microseconds since 1970 are exact")]
     let days = at.as_micros() as f64 / DAY_MICROS as f64;
-    let minutes_of_day = 1_440.0;
-    (days - SWING / TAU * (TAU * (days - 1.0 / 12.0)).sin()) * minutes_of_day
+    (days - SWING / TAU * (TAU * (days - 1.0 / 12.0)).sin()) * MINUTES_OF_DAY
 }
 
 impl Series {

@@ -100,7 +100,7 @@ pub async fn create_project(
     let size = random.random_range(3..=8_usize);
     let team: Vec<EmployeeId> = staff.employees.sample(random, size).copied().collect();
     let members = team.iter().zip(sample.team_roles.iter().cycle()).map(|(employee, role)| team::NewMember {
-        employee: Some(Key::new(staff.organization, *employee)),
+        employee: Key::new(staff.organization, *employee),
         role: role.clone(),
     });
     let described = sample.project(slug)?;

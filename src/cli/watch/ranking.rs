@@ -99,19 +99,31 @@ impl Ranking {
     pub fn lines(&self) -> Vec<String> {
         let line = |(place, row): (usize, &RankedEndpoint)| {
             format!(
-                "{}\t{}\t{}\tvalue={:.4}\tp95={:.3}ms\trate={:.3}/s\terrors={:.4}\towners={}",
+                "{}\t{}\t{}\tvalue={}\tp95={}ms\trate={}/s\terrors={}\towners={}",
                 self.until,
                 place + 1,
                 row.endpoint,
-                row.value,
-                row.p95,
-                row.rate,
-                row.errors,
+                figure(row.value),
+                figure(row.p95),
+                figure(row.rate),
+                figure(row.errors),
                 row.owners.join(",")
             )
         };
         self.rows.iter().enumerate().map(line).collect()
     }
+}
+
+/// A figure with the digits that it is worth: percentiles are right within 1 %, which is three digits. Counts keep all.
+pub fn figure(value: f64) -> String {
+    let decimals = match value {
+        value if value >= 100.0 || value == 0.0 => 0,
+        value if value >= 10.0 => 1,
+        value if value >= 1.0 => 2,
+        value if value >= 0.1 => 3,
+        _ => 4,
+    };
+    format!("{value:.decimals$}")
 }
 
 /// The last values of each endpoint in the ranking.
@@ -150,6 +162,12 @@ impl Trends {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn figures_have_three_digits_and_counts_all() {
+        let figures = [0.0, 0.031_25, 0.512_49, 5.238, 61.74, 183.21, 12_345.0].map(figure);
+        assert_eq!(figures, ["0", "0.0312", "0.512", "5.24", "61.7", "183", "12345"]);
+    }
 
     #[test]
     fn a_trend_shows_changes_in_proportion() {

@@ -2,7 +2,7 @@
 
 use console::{measure_text_width, truncate_str};
 
-use super::ranking::{RankedEndpoint, Ranking, Trends, statistic};
+use super::ranking::{RankedEndpoint, Ranking, Trends, figure, statistic};
 use crate::{
     cli::arguments::{RankBy, Watch},
     model::timestamp::{HOUR_MICROS, MINUTE_MICROS, SECOND_MICROS, duration_text},
@@ -184,7 +184,7 @@ fn milliseconds(value: f64) -> String {
     match value {
         value if value >= 10_000.0 => format!("{:.1} s", value / 1_000.0),
         value if value >= 100.0 => format!("{value:.0} ms"),
-        value => format!("{value:.1} ms"),
+        value => format!("{} ms", figure(value)),
     }
 }
 

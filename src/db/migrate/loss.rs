@@ -1,4 +1,4 @@
-//! What reverting a migration deletes, for the question before it.
+//! The data that reverting a migration deletes, for the question before it.
 
 use std::fmt;
 

@@ -92,7 +92,7 @@ impl Organization {
         let active = Filter::Is(EmployeeCondition::IsActive(true));
         let asked = AskedCount { parent: self.0.key, filter: Some(Arc::new(active)) };
         let count = request(context)?.loaders().organization_employee_count.load(asked).await?;
-        Ok(count.and_then(|count| i32::try_from(count).ok()).unwrap_or(0))
+        Ok(i32::try_from(count.unwrap_or(0)).unwrap_or(i32::MAX))
     }
 
     /// The employees of the organization, ordered by name by default.

@@ -237,17 +237,14 @@ impl Framing for Csv {
         let mut texts: [Option<&str>; COLUMNS.len()] = [None; COLUMNS.len()];
         let mut labels = Vec::new();
         for (column, value) in self.header.iter().zip(self.values()) {
-            let field = match column {
-                Column::Known(at) => COLUMNS[*at],
-                Column::Label(_) => "labels",
-                Column::Index => continue,
+            let read = |field: &'static str| -> Result<Option<&str>, FieldError> {
+                let text = std::str::from_utf8(value);
+                let text = text.map_err(|_| FieldError::new(field, "is not UTF-8; send the text in UTF-8"))?;
+                Ok(Some(text).filter(|text| !text.is_empty()))
             };
-            let text = std::str::from_utf8(value)
-                .map_err(|_| FieldError::new(field, "is not UTF-8; send the text in UTF-8"))?;
             match column {
-                _ if text.is_empty() => {}
-                Column::Known(at) => texts[*at] = Some(text),
-                Column::Label(key) => labels.push((key.as_str(), text)),
+                Column::Known(at) => texts[*at] = read(COLUMNS[*at])?,
+                Column::Label(key) => labels.extend(read("labels")?.map(|text| (key.as_str(), text))),
                 Column::Index => {}
             }
         }

@@ -12,6 +12,7 @@ use crate::{
         TestDatabase, books,
         process::{Ended, PATIENCE, Served, command, run},
         server::{client, repository, send},
+        wait,
     },
     on_both_databases,
     operations::crash::{assert_nothing_lost, prepared, serve, with_url, written_until},
@@ -41,6 +42,19 @@ async fn serve_in_an_empty_folder_has_something_to_show() {
         .unwrap_or_else(|error| panic!("{curl}\n{error}: {}", String::from_utf8_lossy(&shell.stderr)));
     let rows = answer["data"]["slowestEndpoints"].as_array().unwrap();
     assert_eq!(rows.len(), 3, "{answer}");
+    for part in ["Demo traffic: the sample projects get", "--no-demo"] {
+        assert!(talk.contains(part), "{talk}");
+    }
+    // The sample projects move.
+    let recent = "{ performanceSummary(type: API_RESPONSE, filter: { time: { last: \"PT1M\" } }) { count } }";
+    let mut count = 0;
+    for _ in 0..2 {
+        count = wait::until_some("more measurements of the last minute", async || {
+            let now = ask(&served, recent, json!({})).await["performanceSummary"]["count"].as_u64().unwrap();
+            (now > count).then_some(now)
+        })
+        .await;
+    }
     for row in rows {
         let has_owners = !row["owners"].as_array().unwrap().is_empty();
         assert!(row["value"].as_f64().unwrap() > 0.0 && row["project"]["name"].is_string() && has_owners, "{row}");

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Server, TestDatabase, node, server::repository};
 
-/// What Chromium saw in a scenario of `graphiql.mjs`. On SQLite alone: what the page shows does not depend on the database.
+/// The observations of Chromium in a scenario of `graphiql.mjs`. On SQLite alone: the page does not depend on the database.
 async fn seen(scenario: &str, screenshots: &[&str]) -> Value {
     let is_built = repository("web/dist/graphiql.html").exists();
     assert!(is_built, "web/dist is not there: run `make web`, then build the tests again, which embed it");

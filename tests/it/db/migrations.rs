@@ -229,8 +229,15 @@ fn migrations_are_numbered_without_gaps_and_doubles() {
 }
 
 /// Tables that every ingest writes.
-const INGEST_TABLES: [&str; 6] =
-    ["endpoint", "ingest_batch", "metric_event", "metric_late", "metric_rollup_part", "organization_stream"];
+const INGEST_TABLES: [&str; 7] = [
+    "endpoint",
+    "ingest_batch",
+    "metric_event",
+    "metric_label",
+    "metric_late",
+    "metric_rollup_part",
+    "organization_stream",
+];
 
 /// Migrations that build an index on such a table without CONCURRENTLY, each with the bound that its file states.
 const BOUNDED_BUILDS: [(&str, &str); 1] = [("m0013_ledger_age", "0.3 seconds per million rows")];

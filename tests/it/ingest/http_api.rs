@@ -188,7 +188,8 @@ on_both_databases! {
         ] {
             csv.extend(format!("{kind},{value},{endpoint},{status},{timestamp}\n").bytes());
         }
-        csv.extend(b"CUSTOM,1,caf\xe9,,\nCUSTOM,1\nCUSTOM,1,a,,,,,,,,,,,,,,,,,,\n");
+        csv.extend(b"CUSTOM,1,caf\xe9,,\nCUSTOM,1\n");
+        csv.extend(format!("CUSTOM,1,a{}\n", ",".repeat(200)).bytes());
         let reply = Body { content_type: "text/csv", bytes: csv, ..ndjson("") }.send(&server, &world).await;
         assert_eq!(counts(&reply), (200, 3, 22), "{}", reply.text);
         let mut errors = reply.json()["errors"].as_array().unwrap().clone();

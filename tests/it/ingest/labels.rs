@@ -36,8 +36,10 @@ async fn by_body(server: &Server, world: &World, content_type: &str, text: &str)
     send(request).await.json()
 }
 
-const METRICS: &str =
-    "{ metrics(first: 100, orderBy: { field: VALUE, direction: ASC }) { nodes { value labels { key value } } } }";
+const METRICS: &str = "{ metrics(
+    first: 100, orderBy: { field: VALUE, direction: ASC },
+    filter: { time: { between: { start: \"2026-11-01T11:00:00Z\", end: \"2026-11-01T13:00:00Z\" } } }
+) { nodes { value labels { key value } } } }";
 
 /// The labels of all measurements, in the order of their values.
 async fn listed(server: &Server) -> Vec<Value> {

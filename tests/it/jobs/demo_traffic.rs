@@ -19,14 +19,14 @@ use crate::{
 /// Seconds in which every project has had its turn.
 const ROUND: i64 = 15;
 
-/// An organization with a project `checkout`, made by an instance with this node. Sample data are made by node 0.
-async fn organization(database: &TestDatabase, slug: &str, node: u8) -> Key<ProjectId> {
+/// An organization with a project `checkout`, made by an instance with this node. Node 0 makes sample data.
+async fn organization(database: &TestDatabase, slug: &str, node: u8, made: Timestamp) -> Key<ProjectId> {
     let (scope, session, ids) = (Scope::everything(), database.writer(), IdGenerator::alone(node));
-    let id = OrganizationId(ids.next(NOW).unwrap());
+    let id = OrganizationId(ids.next(made).unwrap());
     let new = organization::NewOrganization { id, slug: Some(slug.to_owned()), name: slug.to_owned() };
     organization::create(&scope, &session, new, NOW).await.unwrap();
     let new = project::NewProject {
-        id: ProjectId(ids.next(NOW).unwrap()),
+        id: ProjectId(ids.next(made).unwrap()),
         slug: Some("checkout".to_owned()),
         name: "Checkout".to_owned(),
         status: ProjectStatus::Active,
@@ -57,10 +57,10 @@ async fn traffic(server: &Server, clock: &Clock) -> Option<DemoTraffic> {
 
 on_both_databases! {
     async fn sample_projects_get_each_second_once_and_others_get_nothing(database: TestDatabase) {
-        let sample = organization(&database, "northwind", 0).await;
+        let sample = organization(&database, "northwind", 0, NOW).await;
         // Organizations of others: one with the slug of a sample organization, and one of a node that makes sample data.
-        organization(&database, "contoso", 3).await;
-        organization(&database, "acme", 0).await;
+        organization(&database, "contoso", 3, NOW).await;
+        organization(&database, "acme", 0, at(1)).await;
         let server = Server::fixed(database).await;
         let clock = Clock::fixed(NOW);
         for second in 1..=ROUND {
@@ -69,11 +69,12 @@ on_both_databases! {
             traffic(&server, &clock).await.unwrap().pass().await.unwrap();
         }
         let once = stored(&server.database).await;
-        let is_recent = |ts: i64| (NOW.as_micros()..at(ROUND).as_micros()).contains(&ts);
-        assert!(!once.is_empty() && once.iter().all(|(project, ts, _)| *project == sample.id.0 && is_recent(*ts)), "{once:?}");
+        let round = NOW.as_micros()..at(ROUND).as_micros();
+        let is_meant = |(project, ts, _): &(i64, i64, f64)| *project == sample.id.0 && round.contains(ts);
+        assert!(!once.is_empty() && once.iter().all(is_meant), "{once:?}");
 
         // Two instances that send the same seconds at the same time, and again.
-        clock.set(NOW);
+        clock.set(at(1));
         let (mut first, mut second) = (traffic(&server, &clock).await.unwrap(), traffic(&server, &clock).await.unwrap());
         for second_of_round in 1..=ROUND {
             clock.set(at(second_of_round));
@@ -87,8 +88,8 @@ on_both_databases! {
 
 on_both_databases! {
     async fn traffic_ends_with_the_sample_projects(database: TestDatabase) {
-        organization(&database, "northwind", 0).await;
-        organization(&database, "contoso", 0).await;
+        organization(&database, "northwind", 0, NOW).await;
+        organization(&database, "contoso", 0, at(1)).await;
         let server = Server::fixed(database).await;
         let clock = Clock::fixed(NOW);
         let mut running = traffic(&server, &clock).await.unwrap();
@@ -113,7 +114,7 @@ on_both_databases! {
             clock.set(at(second));
             running.pass().await.unwrap();
         }
-        assert_eq!(stored(&server.database).await, []);
+        assert!(stored(&server.database).await.is_empty());
         assert!(traffic(&server, &clock).await.is_none(), "no sample project takes measurements");
         server.stop().await;
     }
@@ -122,7 +123,7 @@ on_both_databases! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn traffic_goes_on_while_the_server_runs() {
     let database = TestDatabase::sqlite().await;
-    organization(&database, "northwind", 0).await;
+    organization(&database, "northwind", 0, NOW).await;
     let settings = "server.demo = 'on'\nself_monitoring.enabled = false";
     let server = Server::start(database, Clock::system(), settings).await;
     let mut seen = 0;

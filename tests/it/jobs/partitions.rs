@@ -61,6 +61,7 @@ async fn made(database: &TestDatabase, table: &str) -> BTreeSet<String> {
 async fn assert_made(database: &TestDatabase, first: i64, last: i64) {
     let days: BTreeSet<_> = (first..=last).map(|days| day(days_on(days))).collect();
     assert_eq!(made(database, "metric_event").await, days);
+    assert_eq!(made(database, "metric_label").await, days);
     assert_eq!(made(database, "metric_rollup_1m").await, days);
     assert_eq!(made(database, "metric_rollup_5m").await, days);
     let slot = |days| days_on(days).as_micros().div_euclid(32 * DAY_MICROS);

@@ -119,3 +119,52 @@ async fn two_instances_that_start_together_fill_a_postgres_database_once() {
         assert_eq!(served.ended().await, Some(0));
     }
 }
+
+/// What people mistype, and the words of the message that say how to go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mistyped_database_or_address_is_named_with_its_fix() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    std::fs::create_dir(folder.path().join("folder")).unwrap();
+    let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listening.local_addr().unwrap().to_string();
+    let refused = async |arguments: &[&str], code: i32, parts: &[&str]| {
+        let ended = run(command(folder.path(), arguments)).await;
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {ended:?}");
+        for part in parts {
+            assert!(ended.stderr.contains(part), "{arguments:?}: {part:?} is not in {}", ended.stderr);
+        }
+    };
+    let urls: [(&str, i32, &[&str]); 6] = [
+        ("sqlite://nofolder/x.sqlite", 78, &["the folder nofolder", "does not exist", "mkdir -p nofolder"]),
+        ("sqlite://file/x.sqlite", 78, &["file is a file, not a folder"]),
+        ("sqlite://folder", 78, &["folder is a folder; add the name of a file"]),
+        (
+            "sqlite:///sys/perfgraph.sqlite",
+            78,
+            &["/sys/perfgraph.sqlite cannot be opened for writing", "the right to write"],
+        ),
+        ("postgres://me:hunter2@127.0.0.1:9/x", 69, &["check that it runs, and the host and the port", "127.0.0.1:9"]),
+        ("mysql://127.0.0.1/x", 78, &["database.url must begin with sqlite:// or postgres://"]),
+    ];
+    for (url, code, parts) in urls {
+        refused(&["serve", "--database-url", url], code, parts).await;
+    }
+    let port = ["another port with --listen", &*taken];
+    refused(&["serve", "--no-demo", "--listen", &taken], 78, &port).await;
+    let mut names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert!(!names.iter().any(|name| name.to_string_lossy().contains("nofolder")), "{names:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_postgres_database_that_does_not_exist_is_named_with_its_fix() {
+    let database = TestDatabase::unmigrated_postgres().await;
+    let absent = database.url.replacen("perfgraph_test_", "perfgraph_absent_", 1);
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["migrate", "status"]] {
+        let ended = run(command(folder.path(), &[arguments, &["--database-url", &absent]].concat())).await;
+        assert_eq!(ended.code, Some(78), "{ended:?}");
+        assert!(ended.stderr.contains("PostgreSQL has no database") && ended.stderr.contains("createdb"), "{ended:?}");
+    }
+}

@@ -50,6 +50,7 @@ async fn one_minute(server: &Server, project: Key<ProjectId>, start: Timestamp) 
         timestamp: Some(start.plus_micros(MINUTE_MICROS / 2)),
         name: None,
         release: None,
+        labels: Vec::new(),
     });
     builders::ingest(server.app.core(), project, rows.collect()).await;
 }

@@ -10,8 +10,8 @@ use perfgraph::{
     },
     reports::{
         Buckets, EndpointKey, EndpointStats, GroupBy, Groups, MeasurementOrder, Measurements, Parent, Projects,
-        Question, Series, Slowest, Statistic, StatisticsNeeded, StatusFilter, comparison, groups, late, measurements,
-        metric, series, slowest, totals, worst_sample,
+        Question, Series, Slowest, Statistic, StatisticsNeeded, StatusFilter, comparison, groups, labels, late,
+        measurements, metric, series, slowest, totals, worst_sample,
     },
 };
 use sqlx::{AssertSqlSafe, Executor, Row};
@@ -69,6 +69,10 @@ async fn fill(database: &TestDatabase) {
                  FROM s"
             ),
         ),
+        // Each of them with labels.
+        "INSERT INTO metric_label (organization_id, project_id, kind, ts, id, labels) \
+         SELECT organization_id, project_id, kind, ts, id, '{\"a\":\"b\"}' FROM metric_event"
+            .to_owned(),
         // A row per project, endpoint (and all of them) and minute, in every rollup.
         rollup("metric_rollup_part", 1_440, 60_000_000),
         rollup("metric_rollup_1m", 1_440, 60_000_000),
@@ -153,6 +157,7 @@ async fn ask_by_name(scope: &Scope, session: &Session, own: &[Key<ProjectId>], r
         id: MetricId(second),
     };
     metric::by_keys(scope, session, &[key(2), key(22), key(42)]).await.unwrap();
+    labels::by_keys(scope, session, &[key(2), key(22), key(42)]).await.unwrap();
     slowest::identify(scope, session, ranking).await.unwrap();
     for statistic in [Statistic::P95, Statistic::Average, Statistic::ErrorRate] {
         let question = comparison::ComparisonQuestion {
@@ -213,8 +218,9 @@ fn assert_no_full_scan(plan: &[String], sql: &str) {
 fn assert_found(plan: &[String], sql: &str) {
     let lines = || plan.iter().map(|line| line.trim().trim_start_matches("->").trim());
     let all = plan.join("\n");
-    // Other than tables: the rows that a part of the same statement has found.
-    let is_table = |line: &str| !line.starts_with("SCAN b") && !line.contains("_default");
+    // Other than tables: the keys that a statement is given, and the rows that a part of it has found.
+    let is_given = |line: &str| line.starts_with("SCAN b") || line.starts_with("SCAN asked");
+    let is_table = |line: &str| !is_given(line) && !line.contains("_default");
     let is_scan = |line: &str| line.starts_with("SCAN ") || line.contains("Seq Scan on ");
     assert!(!lines().any(|line| is_scan(line) && is_table(line)), "{sql}\n{all}");
     assert!(lines().any(|line| line.starts_with("SEARCH ") || line.starts_with("Index ")), "{sql}\n{all}");
@@ -296,7 +302,7 @@ on_both_databases! {
         let mut statements: Vec<_> = named.log().statements().into_iter().map(|statement| statement.sql).collect();
         statements.sort_unstable();
         statements.dedup();
-        assert_eq!(statements.len(), 3, "a measurement, an endpoint, a comparison: {statements:?}");
+        assert_eq!(statements.len(), 4, "a measurement, its labels, an endpoint, a comparison: {statements:?}");
         for sql in statements {
             assert_found(&plan(&database, &sql).await, &sql);
         }

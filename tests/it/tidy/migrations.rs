@@ -10,6 +10,7 @@ const INGEST_TABLES: &[&str] = &[
     "endpoint",
     "ingest_batch",
     "metric_event",
+    "metric_label",
     "metric_late",
     "metric_rollup_1m",
     "metric_rollup_5m",

@@ -11,7 +11,7 @@ use std::{
 use futures_util::future::join_all;
 use perfgraph::{
     entity::release,
-    model::{EmployeeId, ReleaseId, timestamp::MINUTE_MICROS},
+    model::{EmployeeId, Label, ReleaseId, timestamp::MINUTE_MICROS},
 };
 use sea_orm::{EntityTrait, IntoActiveModel};
 use serde_json::{Value, json};
@@ -212,6 +212,7 @@ async fn record(server: &Server, world: &World) {
         let mut metrics = builders::metrics(NOW, 3);
         for metric in &mut metrics {
             metric.release = Some("1.4.2".to_owned());
+            metric.labels = vec![Label { key: "region".to_owned(), value: "eu".to_owned() }];
         }
         builders::ingest(core, project.key, metrics)
     });
@@ -255,7 +256,7 @@ fn note(value: &Value, shown: &mut BTreeSet<String>) {
 }
 
 /// What must have been there to be read, or the counts say nothing about it.
-const SHOWN: [&str; 27] = [
+const SHOWN: [&str; 28] = [
     "apdex",
     "author",
     "buckets",
@@ -264,6 +265,7 @@ const SHOWN: [&str; 27] = [
     "endpoint",
     "histogram",
     "keys",
+    "labels",
     "metricColumns",
     "metricGroups",
     "metricSeries",
