@@ -86,7 +86,7 @@ async fn watch_reports_invalid_arguments_with_an_exit_code() {
     let folder = tempfile::tempdir().unwrap();
     let nobody = ["watch", "--project", "a/b", "--url", "http://127.0.0.1:9"];
     let ended = process::run(process::command(folder.path(), &nobody)).await;
-    assert!(ended.code == Some(69) && ended.stderr.contains("cannot watch ws://127.0.0.1:9/graphql"), "{ended:?}");
+    assert!(ended.code == Some(69) && ended.stderr.contains("cannot watch http://127.0.0.1:9"), "{ended:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -154,7 +154,7 @@ async fn a_terminal_is_drawn_over_and_left_as_it_was() {
     for line in pictures.iter().flat_map(|picture| picture.lines()) {
         assert!(console::measure_text_width(line.trim_start_matches('\r')) <= 60, "{line:?}");
     }
-    assert!(pictures[0].contains("connecting to ws://"), "{pictures:?}");
+    assert!(pictures[0].contains("connecting to http://"), "{pictures:?}");
     // What was seen last stays while the server is away.
     let last = pictures.iter().rfind(|picture| !picture.trim().is_empty()).unwrap();
     assert!(last.contains("GET /slow") && last.contains("the connection is lost"), "{last}");
