@@ -249,7 +249,7 @@ async fn errors_at_the_start_are_sent_inside_the_stream() {
         ("{", "GRAPHQL_PARSE_FAILED"),
         ("subscription { nothing }", "GRAPHQL_VALIDATION_FAILED"),
         ("subscription { metricStream(filter: {}, after: \"x\") { cursor } }", "BAD_USER_INPUT"),
-        ("subscription { metricStream(filter: { projectIds: [\"x\"] }) { cursor } }", "NOT_FOUND"),
+        ("subscription { metricStream(filter: { projectIds: [\"x\"] }) { cursor } }", "BAD_USER_INPUT"),
     ] {
         let mut reader = Reader::open(posted(&server, EVENTS, query, &Value::Null)).await;
         let (event, payload) = reader.event().await.unwrap();
