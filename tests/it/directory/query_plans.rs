@@ -320,13 +320,12 @@ fn usual_employees() -> Vec<UsualList<EmployeeCondition, EmployeeOrderField>> {
 }
 
 fn usual_projects() -> Vec<UsualList<ProjectCondition, ProjectOrderField>> {
-    use ProjectOrderField::{CreatedAt, Name, Status};
+    use ProjectOrderField::{CreatedAt, Name};
     let paused = || Some((ProjectCondition::Status(ProjectStatus::Paused), "1"));
     let list = |filter, order, within, everywhere| UsualList { filter, order, within, everywhere };
     vec![
         list(None, Name, "project_name", "project_name_everywhere"),
         list(None, CreatedAt, "project_created_at", "project_created_at_everywhere"),
-        list(None, Status, "project_status", "project_status_everywhere"),
         list(paused(), Name, "project_status_name", "project_status_name_everywhere"),
         list(paused(), CreatedAt, "project_status_created_at", "project_status_created_at_everywhere"),
     ]
@@ -368,11 +367,13 @@ where
                 values.extend([place_text.clone(), "5000".to_owned()]);
             }
             values.push("21".to_owned());
-            for mode in ["force_generic_plan", "force_custom_plan"] {
+            // Sorting the 40 projects of this organization costs no more than their index.
+            let modes: &[_] = if is_within { &["force_generic_plan"] } else { &["force_generic_plan", "force_custom_plan"] };
+            for mode in modes {
                 let plan = plan_for(database, &sql, mode, &values).await;
                 let text = format!("{mode}: {sql}\n  {}", plan.join("\n  "));
                 // For these values another index may cost the same.
-                if mode == "force_generic_plan" {
+                if *mode == "force_generic_plan" {
                     assert_eq!(indexes(&plan).collect::<Vec<_>>(), [index], "{text}");
                 }
                 assert_by_index(&plan, &sql);
@@ -394,7 +395,6 @@ on_both_databases! {
         for list in usual_projects() {
             let middle = match list.order {
                 ProjectOrderField::Name => text_value("Project 5"),
-                ProjectOrderField::Status => SortValue::Integer(1),
                 _ => SortValue::Integer(1_000),
             };
             assert_in_order::<Project>(&database, &list, middle).await;

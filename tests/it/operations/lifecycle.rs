@@ -243,7 +243,9 @@ async fn a_first_start_that_is_killed_leaves_no_half_of_the_sample_data() {
     assert!((18_000..22_000).contains(&filled), "{filled}");
     assert!(!unfinished.exists());
     // The second start finds it and leaves it as it is.
-    let served = Served::start(serve()).await;
+    let mut again = serve();
+    again.arg("--no-demo");
+    let served = Served::start(again).await;
     served.signal("TERM").await;
     assert_eq!(served.ended().await, Some(0));
     assert_eq!(rows(&file).await, filled);
