@@ -394,7 +394,11 @@ async fn an_allowed_page_reads_every_refusal() {
         // A much larger one is answered by the HTTP library, before anything has read its origin.
         ("a large head", 431, get("/graphql").header("x-large", "x".repeat(10_500))),
         ("too many streams", 503, stream()),
-        ("no such project", 404, server.request(Method::POST, "/ingest/v1/metrics?project=nobody/nothing").json(&json!([]))),
+        (
+            "no such project",
+            404,
+            server.request(Method::POST, "/ingest/v1/metrics?project=nobody/nothing").json(&json!([])),
+        ),
     ] {
         let got = seen_by_pages(request).await;
         assert!(got == status, "{what}: {got}");

@@ -196,6 +196,16 @@ on_both_databases! {
     }
 }
 
+/// Sends rows of which every second one has this value, to two projects in turns.
+async fn send_bad_rows(server: &Server, value: i32) {
+    for _ in 0..20 {
+        let metrics = json!([{ "type": "CUSTOM", "endpoint": "x", "value": 1 }, { "type": "CUSTOM", "endpoint": "x", "value": value }]);
+        mutate(server, json!({ "projectSlug": PROJECT, "metrics": metrics })).await;
+        mutate(server, json!({ "projectSlug": "organization-1/project-2", "metrics": metrics })).await;
+        server.app.core().ingest.write_status().await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn instances_add_up() {
     let database = TestDatabase::postgres().await;
@@ -204,15 +214,7 @@ async fn instances_add_up() {
     let one = Server::start_with(database, Clock::system(), settings).await;
     one.seed("organizations=1 employees=1 projects=2").await;
     let other = Server::start_with(TestDatabase::at(&url).await, Clock::system(), settings).await;
-    let send = async |server: &Server, value: i32| {
-        for _ in 0..20 {
-            let metrics = json!([{ "type": "CUSTOM", "endpoint": "x", "value": 1 }, { "type": "CUSTOM", "endpoint": "x", "value": value }]);
-            mutate(server, json!({ "projectSlug": PROJECT, "metrics": metrics })).await;
-            mutate(server, json!({ "projectSlug": "organization-1/project-2", "metrics": metrics })).await;
-            server.app.core().ingest.write_status().await.unwrap();
-        }
-    };
-    tokio::join!(send(&one, -1), send(&other, -2));
+    tokio::join!(send_bad_rows(&one, -1), send_bad_rows(&other, -2));
     for slug in [PROJECT, "organization-1/project-2"] {
         let found = status(&other, slug).await;
         assert_eq!(counts(&found, "MUTATION"), [40, 40, 0, 0, 0]);
