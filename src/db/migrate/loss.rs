@@ -45,10 +45,10 @@ impl fmt::Display for Loss {
             [name] => Some(format!("the {noun} {name}")),
             names => Some(format!("the {noun}s {}", names.join(", "))),
         };
-        let lost = [list("table", self.tables.iter().map(table).collect()), list("column", self.columns.clone())];
-        let lost: Vec<_> = lost.into_iter().flatten().collect();
-        let lost = if lost.is_empty() { "no data".to_owned() } else { lost.join(", ") };
-        write!(f, "{}: {lost}", self.migration)
+        let kinds = [list("table", self.tables.iter().map(table).collect()), list("column", self.columns.clone())];
+        let named: Vec<_> = kinds.into_iter().flatten().collect();
+        let all = if named.is_empty() { "no data".to_owned() } else { named.join(", ") };
+        write!(f, "{}: {all}", self.migration)
     }
 }
 
