@@ -16,7 +16,7 @@ pub const QUERY: &str = "subscription Watch($project: ID!, $window: Duration!, $
 }";
 
 const PROJECTS: &str = "query ($slug: String!, $after: String) {
-    organization(slug: $slug) { projects(first: 100, after: $after) { nodes { id slug name } pageInfo { hasNextPage endCursor } } }
+    organization(slug: $slug) { projects(first: 100, after: $after) { nodes { id slug name organization { name } } pageInfo { hasNextPage endCursor } } }
 }";
 
 /// Number of values in a trend.
@@ -28,7 +28,7 @@ const SPREAD_MIN: f64 = 0.25;
 pub struct Project {
     /// Its node id.
     pub id: String,
-    /// Its name.
+    /// Its name with that of its organization, because organizations have projects of the same name.
     pub name: String,
 }
 
@@ -39,9 +39,12 @@ impl Project {
             WatchError::Refused(format!("there is no project `{named}`; write ORGANIZATION/PROJECT with their slugs"))
         };
         let text = |node: &Value, field: &str| node[field].as_str().map(ToOwned::to_owned);
-        let read = |node: &Value| Some(Self { id: text(node, "id")?, name: text(node, "name")? });
+        let read = |node: &Value| {
+            let name = format!("{} of {}", text(node, "name")?, text(&node["organization"], "name")?);
+            Some(Self { id: text(node, "id")?, name })
+        };
         let Some((organization, slug)) = named.split_once('/') else {
-            let query = "query ($id: ID!) { project(id: $id) { id name } }";
+            let query = "query ($id: ID!) { project(id: $id) { id name organization { name } } }";
             let data = connection.query(query, json!({ "id": named })).await?;
             return read(&data["project"]).ok_or_else(absent);
         };

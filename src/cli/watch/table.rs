@@ -25,7 +25,7 @@ const OWNERS_MIN: usize = 20;
 
 /// A ranking with everything that the table shows.
 pub struct Table<'a> {
-    /// The project's name.
+    /// The project's name with that of its organization.
     pub project: &'a str,
     /// The ranking.
     pub ranking: &'a Ranking,

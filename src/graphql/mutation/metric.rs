@@ -35,15 +35,8 @@ impl MetricMutation {
         #[graphql(desc = "The project, its measurements and their treatment.")] input: IngestMetricsInput,
     ) -> Result<IngestMetricsPayload> {
         let candidates = candidates(input.metrics)?;
-        match ingest(
-            context,
-            &input.project_id,
-            candidates,
-            input.idempotency_key,
-            input.mode.unwrap_or(IngestMode::Partial),
-        )
-        .await
-        {
+        let mode = input.mode.unwrap_or(IngestMode::Partial);
+        match ingest(context, &input.project_id, candidates, input.idempotency_key, mode).await {
             Ok(receipt) => Ok(IngestMetricsPayload::of(receipt, &request(context)?.services.cursors)),
             Err(fault) => {
                 let about = field(&fault);

@@ -137,8 +137,8 @@ impl Metric {
     }
 
     /// Labels that the sender gave to the measurement, ordered by key. Empty if it gave none. Read in one statement for all
-    /// measurements of the answer. Labels are no dimension of statistics, and measurements cannot be filtered by them: send
-    /// what is to be compared as `name` or `releaseVersion`.
+    /// measurements of the answer. Labels are no dimension of statistics, and measurements cannot be filtered by them; for
+    /// that, send `name` or `releaseVersion`.
     #[graphql(directive = sizes::Assumed::apply(2))]
     async fn labels(&self, context: &Context<'_>) -> Result<Vec<MetricLabel>> {
         let labels = match &self.measurement.labels {

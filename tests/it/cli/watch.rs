@@ -54,7 +54,10 @@ async fn once_shows_a_table_and_ends() {
         let ended = watch(&server, &["--project", &project, "--once", "--every", "PT1S"]).await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
         let lines: Vec<_> = ended.stdout.lines().collect();
-        assert!(lines[0].starts_with("Project 001: slowest endpoints of the last 5 min by p95"), "{ended:?}");
+        assert!(
+            lines[0].starts_with("Project 001 of Organization 01: slowest endpoints of the last 5 min by p95"),
+            "{ended:?}"
+        );
         assert!(lines[2].starts_with("GET /slow") && lines[3].starts_with("GET /quick"), "{ended:?}");
         assert!(lines[2].contains("5.0 %") && lines[2].contains("Employee 001, Employee 002"), "{ended:?}");
     }

@@ -286,7 +286,7 @@ impl World {
         text
     }
 
-    /// What may be given instead of an id, and a part of the message for it.
+    /// Mistakes in the place of an id, each with a part of its message.
     fn wrong(&self, noun: &str) -> Vec<(Value, String)> {
         let malformed = malformed().into_iter().map(|value| {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);

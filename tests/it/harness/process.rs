@@ -9,6 +9,8 @@ use tokio::{
     time::timeout,
 };
 
+use super::TestDatabase;
+
 /// A timeout longer than any step takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -70,6 +72,18 @@ impl Served {
         served.start = served.lines_until("perfgraph serves on http://").await;
         served.start.last().unwrap().rsplit('/').next().unwrap().clone_into(&mut served.address);
         served
+    }
+
+    /// Starts a server on a database for reports that take long in a debug build on a busy machine. It records no requests of
+    /// its own.
+    pub async fn patient(database: &TestDatabase, folder: &Path) -> Self {
+        let mut command = command(folder, &["serve", "--listen", "127.0.0.1:0"]);
+        command
+            .env("DATABASE_URL", &database.url)
+            .env("PERFGRAPH_SERVER__REQUEST_TIMEOUT_MS", "60000")
+            .env("PERFGRAPH_DATABASE__STATEMENT_TIMEOUT_MS", "60000")
+            .env("PERFGRAPH_SELF_MONITORING__ENABLED", "false");
+        Self::start(command).await
     }
 
     /// The lines of the log up to and including the first that contains `part`.

@@ -1,5 +1,5 @@
-//! Labels of measurements and the time at which they were received: every way in takes them, every way out shows them, and
-//! who sends and asks for none pays nothing.
+//! Labels of measurements and the time at which they were received: every way in takes them and every way out shows them.
+//! Without labels, ingest and queries send the same statements as before.
 
 use perfgraph::{
     clock::Clock,

@@ -120,7 +120,7 @@ async fn two_instances_that_start_together_fill_a_postgres_database_once() {
     }
 }
 
-/// What people mistype, and the words of the message that say how to go on.
+/// Mistyped databases and addresses, each with the words of the message that name the fix.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mistyped_database_or_address_is_named_with_its_fix() {
     let folder = tempfile::tempdir().unwrap();

@@ -40,7 +40,7 @@ async fn a_copy_of_an_idle_file_is_whole_without_its_log() {
     server.stop().await;
 }
 
-/// What a report still reads stays in the log, and neither waits for the other.
+/// Rows that a report still reads stay in the log: the report and the checkpoint do not wait for each other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_of_older_rows_holds_up_no_writer_and_is_not_held_up() {
     let server = Server::start(TestDatabase::sqlite().await, Clock::system(), "self_monitoring.enabled = false").await;

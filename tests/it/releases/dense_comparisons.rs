@@ -22,7 +22,6 @@ use crate::{
         server::client,
     },
     on_both_databases,
-    operations::crash::with_url,
 };
 
 /// Memory that comparisons may take beyond what an idle server has: a quarter of 64 MiB, for a quarter of the endpoints that one
@@ -92,12 +91,7 @@ on_both_databases! {
         repeat(&database).await;
 
         let folder = tempfile::tempdir().unwrap();
-        let mut command = with_url(&database, folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
-        let patience = [("SERVER__REQUEST_TIMEOUT_MS", "60000"), ("DATABASE__STATEMENT_TIMEOUT_MS", "60000")];
-        for (name, value) in patience.into_iter().chain([("SELF_MONITORING__ENABLED", "false")]) {
-            command.env(format!("PERFGRAPH_{name}"), value);
-        }
-        let process = Served::start(command).await;
+        let process = Served::patient(&database, folder.path()).await;
         let ask = async |statistic: &str| -> Value {
             let query = "query($project: ID!, $candidate: ID!, $statistic: Statistic) {
                 compareReleases(projectId: $project, candidateId: $candidate, type: API_RESPONSE, statistic: $statistic) {

@@ -18,7 +18,6 @@ use crate::{
         wait::until,
     },
     on_both_databases,
-    operations::crash::with_url,
 };
 
 /// Memory that all questions together may take beyond what an idle server has.
@@ -63,13 +62,7 @@ on_both_databases! {
         let database = server.stop().await;
         multiply(&database).await;
         let folder = tempfile::tempdir().unwrap();
-        let mut command = with_url(&database, folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
-        // A debug build on a busy machine takes its time.
-        let patience = [("SERVER__REQUEST_TIMEOUT_MS", "60000"), ("DATABASE__STATEMENT_TIMEOUT_MS", "60000")];
-        for (name, value) in patience.into_iter().chain([("SELF_MONITORING__ENABLED", "false")]) {
-            command.env(format!("PERFGRAPH_{name}"), value);
-        }
-        let process = Served::start(command).await;
+        let process = Served::patient(&database, folder.path()).await;
         let ask = async |body: Value| {
             let request = client().post(process.url("/graphql")).timeout(PATIENCE).json(&body);
             request.send().await.unwrap().text().await.unwrap()
