@@ -25,6 +25,7 @@ pub mod router;
 pub mod state;
 pub mod streams;
 mod trace;
+mod unread_body;
 pub mod waiting;
 pub mod websocket;
 

@@ -58,6 +58,10 @@ const REFUSED_HEAD_BYTES_MAX: usize = 4_096;
 /// The most that is read from such a client.
 const REFUSED_BYTES_MAX: usize = 1 << 20;
 
+/// A head that exceeds its limit by less is answered with a body that names the limit. The HTTP library answers larger ones,
+/// with a status alone.
+const HEAD_BYTES_ABOVE: usize = 16_384;
+
 /// Time for which a new connection waits for the end of one that makes its place.
 const CLOSED_WITHIN: Duration = Duration::from_millis(100);
 
@@ -78,7 +82,8 @@ pub async fn serve(
 ) {
     let Config { server, limits, .. } = &*config;
     let mut protocol = http1::Builder::new();
-    protocol.timer(TokioTimer::new()).header_read_timeout(server.idle_timeout).max_buf_size(limits.header_bytes_max);
+    let buffer_max = limits.header_bytes_max.saturating_add(HEAD_BYTES_ABOVE);
+    protocol.timer(TokioTimer::new()).header_read_timeout(server.idle_timeout).max_buf_size(buffer_max);
     // Names have no case, but some clients look for `Content-Type` alone (gql 4.4 for Python, for instance).
     protocol.title_case_headers(true);
     let router = TowerToHyperService::new(router);

@@ -18,6 +18,7 @@ use super::{
     origin,
     state::HttpState,
     trace::{TRACERESPONSE, Trace},
+    unread_body::UnreadBody,
 };
 use crate::{clock::Stopwatch, error::Error, random::Random};
 
@@ -27,8 +28,18 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Time of the request and of its database work; browsers show it in their developer tools.
 static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-/// Passes a request to its handler if its host is allowed.
+/// Answers a request and leaves its connection ready for the next one, or says that it ends.
 pub async fn guard(State(state): State<HttpState>, mut request: Request, next: Next) -> Response {
+    let unread = UnreadBody::follow(&mut request);
+    let mut response = admit(&state, request, next).await;
+    if let Some(unread) = unread {
+        unread.finish(state.config.limits.body_bytes_max.saturating_mul(4), &mut response).await;
+    }
+    response
+}
+
+/// Passes a request to its handler if its host is allowed.
+async fn admit(state: &HttpState, mut request: Request, next: Next) -> Response {
     let head_max = state.config.limits.header_bytes_max;
     if head_bytes(&request) > head_max {
         let message = format!("the maximum is {head_max} bytes (limits.header_bytes_max); send shorter headers");
@@ -41,10 +52,10 @@ pub async fn guard(State(state): State<HttpState>, mut request: Request, next: N
         return fault::response_by_code(&fault);
     }
     if request.method() == Method::OPTIONS {
-        cors::tell_refusal(&state, request.headers());
+        cors::tell_refusal(state, request.headers());
     }
     compression::choose(request.headers_mut());
-    observe(&state, request, next).await
+    observe(state, request, next).await
 }
 
 /// The bytes of a request's head: its first line and its headers. The buffer of the HTTP library ends a head much later,
@@ -81,10 +92,6 @@ async fn observe(state: &HttpState, request: Request, next: Next) -> Response {
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Some(value) = trace.and_then(|trace| trace.response(&state.random)) {
         response.headers_mut().insert(TRACERESPONSE.clone(), value);
-    }
-    if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        // The rest of the body is not read, so the connection cannot be used for another request.
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     let status = response.status().as_u16();
     let elapsed_ms = watch.elapsed_ms();

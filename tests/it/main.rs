@@ -83,6 +83,7 @@ mod http {
     mod response_streams;
     mod root_fragments;
     mod unfinished_messages;
+    mod unread_bodies;
     mod websocket;
     mod websocket_clients;
 }
