@@ -29,6 +29,7 @@ mod m0018_instance_node;
 mod m0019_retention_state;
 mod m0020_list_orders;
 mod m0021_metric_label;
+mod m0022_ingest_status;
 
 use change::{Change, Named};
 
@@ -77,5 +78,6 @@ pub fn all() -> Vec<Migration> {
         Migration::of::<m0019_retention_state::Migration>(),
         Migration::of::<m0020_list_orders::Migration>(),
         Migration::of::<m0021_metric_label::Migration>(),
+        Migration::of::<m0022_ingest_status::Migration>(),
     ]
 }

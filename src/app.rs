@@ -141,6 +141,9 @@ impl Core {
         }
         let mut instance = self.instance;
         let close = async {
+            if let Err(fault) = self.ingest.write_status().await {
+                tracing::warn!(%fault, "counters of what was ingested are lost");
+            }
             // After the last commit, and before the pool closes that SQLite gives the node back through.
             self.renewing.disarm().cancel();
             self.renewal.ended(CLOSE_TIMEOUT).await;
@@ -252,6 +255,7 @@ impl App {
             windows: runner,
             own_metrics,
             demo,
+            ingest: core.ingest.clone(),
         };
         let jobs = schedule::jobs(config, parts).into_iter().map(|job| job.start(&stopping)).collect();
         let listener = match listener {

@@ -5,6 +5,7 @@
 //! process uses), 78 invalid configuration, 130 interrupted.
 
 pub mod arguments;
+mod client;
 mod config;
 mod failure;
 mod first_look;
@@ -12,10 +13,12 @@ mod import;
 mod log_queue;
 mod migrate;
 mod output;
+mod projects;
 mod schema;
 mod seed;
 mod serve;
 mod signals;
+mod tail;
 mod telemetry;
 mod watch;
 
@@ -51,6 +54,8 @@ fn dispatch(arguments: &Arguments, log: &mut Option<LogQueue>) -> Result<(), Fai
     match &arguments.command {
         Some(Command::Schema(command)) => return schema::run(command),
         Some(Command::Config(command)) => return config::run(command),
+        Some(Command::Projects(command)) => return projects::run(command),
+        Some(Command::Tail(command)) => return tail::run(command),
         Some(Command::Watch(command)) => return watch::run(command),
         _ => {}
     }

@@ -3,6 +3,7 @@
 pub mod employee;
 pub mod endpoint;
 pub mod ingest_batch;
+pub mod ingest_status;
 pub mod metric_event;
 pub mod metric_late;
 pub mod metric_rollup_part;

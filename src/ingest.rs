@@ -14,6 +14,7 @@ mod job;
 mod late;
 mod publish_order;
 mod rollup;
+pub mod status;
 mod submission;
 mod template;
 mod validate;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 pub use batch::Batcher;
 pub use endpoint::OTHER_ENDPOINTS;
 pub use idempotency::check_key;
+use status::{Arriving, StatusCounters};
 pub use submission::{Candidate, FieldError, Mode, Receipt, Rejection, RejectionCode, Submission};
 pub use template::{is_path, template};
 
@@ -32,9 +34,12 @@ use crate::{
     config,
     db::{Database, IdGenerator, StatementLog},
     directory::reach::{self, MetricTargets, PROJECT},
-    error::Result,
+    error::{Error, Result},
     live::Publisher,
-    model::{Key, Measurement, ProjectId, Scope, Timestamp},
+    model::{
+        Key, Measurement, ProjectId, ProjectSlug, Scope, Timestamp,
+        timestamp::{DAY_MICROS, HOUR_MICROS},
+    },
 };
 
 /// The write path's interface; clones share one queue.
@@ -45,6 +50,8 @@ pub struct Ingest {
     targets: MetricTargets,
     ids: IdGenerator,
     queue: batch::Queue,
+    database: Database,
+    status: StatusCounters,
 }
 
 impl Ingest {
@@ -59,8 +66,9 @@ impl Ingest {
         let endpoints =
             endpoint::EndpointIds::new(database.clone(), ids.clone(), clock.clone(), settings.endpoints_max);
         let (queue, batcher) = batch::new(database.clone(), ids.clone(), endpoints, publisher, &settings);
-        let targets = MetricTargets::new(database);
-        let ingest = Self { settings: Arc::new(settings), clock, targets, ids, queue };
+        let targets = MetricTargets::new(database.clone());
+        let (settings, status) = (Arc::new(settings), StatusCounters::default());
+        let ingest = Self { settings, clock, targets, ids, queue, database, status };
         (ingest, batcher)
     }
 
@@ -83,6 +91,13 @@ impl Ingest {
         submission: Submission,
         log: &StatementLog,
     ) -> Result<Receipt> {
+        let arriving = Arriving::of(&submission);
+        let result = self.store_part(scope, submission, log).await;
+        self.status.answered(arriving, &result, self.clock.now());
+        result
+    }
+
+    async fn store_part(&self, scope: &Scope, submission: Submission, log: &StatementLog) -> Result<Receipt> {
         accept::shape(scope, &submission, self.settings.rows_max)?;
         self.targets.access(scope, submission.project, log).await?.require(PROJECT)?;
         let job = accept::into_job(submission, self.clock.now(), &self.settings, log);
@@ -90,6 +105,29 @@ impl Ingest {
             accept::Accepted::Nothing(receipt) => Ok(receipt),
             accept::Accepted::Job(job) => self.queue.put(*job).await,
         }
+    }
+
+    /// Counts a row that cannot be read, for a project to which the caller may write.
+    pub(in crate::ingest) fn count_unreadable(&self, project: Key<ProjectId>, source: &str, error: &FieldError) {
+        self.status.unreadable(project, source, error, self.clock.now());
+    }
+
+    /// Counts a body that cannot be read, for a project to which the caller may write.
+    pub fn count_refused_body(&self, project: Key<ProjectId>, source: &str, fault: &Error) {
+        self.status.refused_body(project, source, fault, self.clock.now());
+    }
+
+    /// The counters of what arrived.
+    pub fn status_counters(&self) -> StatusCounters {
+        self.status.clone()
+    }
+
+    /// Writes the counters of what arrived since the last call.
+    ///
+    /// # Errors
+    /// The database fails; the counters are written by a later call.
+    pub async fn write_status(&self) -> Result<()> {
+        self.status.write(&self.database).await
     }
 
     /// Forgets whether a project exists and is active, so that this instance sees a change of it at once. Other instances
@@ -105,6 +143,36 @@ impl Ingest {
     /// is archived.
     pub async fn admit(&self, scope: &Scope, project: Key<ProjectId>) -> Result<()> {
         self.targets.access(scope, project, &StatementLog::default()).await?.require(PROJECT)
+    }
+
+    /// The project with these slugs. Logs its statement, if there is a log.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::NotFound`] naming the slugs, if there is no such project that the caller may write to.
+    pub async fn find(&self, scope: &Scope, slug: &ProjectSlug, log: Option<&StatementLog>) -> Result<Key<ProjectId>> {
+        let found = self.targets.named(scope, slug, &log.cloned().unwrap_or_default()).await?;
+        found.ok_or_else(|| Error::not_found(format!("the project `{slug}`")))
+    }
+
+    /// The same write path for measurements from `since` on, if that is earlier than usual. The partitions of their days must
+    /// be made before they are stored.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if it is more than 400 days ago.
+    pub fn reaching_back(&self, since: Timestamp) -> Result<Self> {
+        let now = self.clock.now();
+        let days = config::Ingest::DAYS_BACK_MAX;
+        // An hour for the clock of the caller.
+        let first = now.plus_micros(-days * DAY_MICROS - HOUR_MICROS);
+        if since < first {
+            return Err(Error::input("since", format!("is more than {days} days ago; give a later time")));
+        }
+        Ok(Self { settings: Arc::new(self.settings.reaching_back(since, now)), ..self.clone() })
+    }
+
+    /// The current time and the tolerance for later ones in minutes.
+    pub fn latest(&self) -> (Timestamp, u32) {
+        (self.clock.now(), self.settings.time_window_future_minutes)
     }
 
     /// Checks that this instance may write.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::client::{DEFAULT_URL, ServerAddress};
 use crate::{
     config::{DatabaseUrl, Overrides},
     ingest::formats::{JsonMap, LogFormat, UtcOffset},
@@ -52,6 +53,10 @@ pub enum Command {
     Seed(Seed),
     /// Import metrics or the access log of a web server into a project
     Import(Box<Import>),
+    /// List the projects of a running server
+    Projects(Projects),
+    /// Print the measurements of projects as a running server records them
+    Tail(Tail),
     /// Watch the slowest endpoints of a project
     Watch(Watch),
     /// Print the GraphQL schema, or compare it with a file
@@ -148,6 +153,11 @@ pub struct Import {
     #[arg(long, value_name = "ORGANIZATION/PROJECT", required_unless_present = "dry_run")]
     pub project: Option<String>,
 
+    /// Address of a running server to send the rows to, such as http://127.0.0.1:8000 [default: write to the database, which
+    /// no server may use if it is an SQLite file]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<ServerAddress>,
+
     /// Format of the file
     #[arg(long, value_enum, default_value_t = ImportFormat::Auto)]
     pub format: ImportFormat,
@@ -216,6 +226,38 @@ pub enum ImportTimeUnit {
     Us,
 }
 
+/// Lists the projects of a running server.
+#[derive(Clone, Debug, Args)]
+pub struct Projects {
+    /// Address of the server
+    #[arg(long, value_name = "URL", default_value = DEFAULT_URL)]
+    pub url: ServerAddress,
+
+    /// Print one JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Prints the measurements of projects as a running server records them.
+#[derive(Clone, Debug, Args)]
+pub struct Tail {
+    /// Project to follow, as its slugs or its node id; may be repeated [default: all but the server's own]
+    #[arg(long = "project", value_name = "ORGANIZATION/PROJECT")]
+    pub projects: Vec<String>,
+
+    /// Address of the server
+    #[arg(long, value_name = "URL", default_value = DEFAULT_URL)]
+    pub url: ServerAddress,
+
+    /// Cursor of a stream or of an ingest call, after which to begin [default: now]
+    #[arg(long, value_name = "CURSOR")]
+    pub after: Option<String>,
+
+    /// Print one JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Watches the slowest endpoints of a project on a running server.
 #[derive(Clone, Debug, Args)]
 pub struct Watch {
@@ -224,8 +266,8 @@ pub struct Watch {
     pub project: String,
 
     /// Address of the server
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8000")]
-    pub url: String,
+    #[arg(long, value_name = "URL", default_value = DEFAULT_URL)]
+    pub url: ServerAddress,
 
     /// Length of the sliding window, such as PT5M
     #[arg(long, value_name = "DURATION", default_value = "PT5M")]

@@ -5,41 +5,42 @@
 //! import, because a part that the ledger records with refused rows could not be imported again.
 
 mod content;
+mod destination;
 mod log;
 mod progress;
 mod rejects;
 mod source;
 
-use std::collections::BTreeSet;
-
-use self::{progress::Progress, rejects::Rejects, source::Text};
+use self::{
+    destination::{
+        Destination,
+        database::{self, DatabaseDestination},
+        server::{self, ServerDestination},
+    },
+    progress::Progress,
+    rejects::Rejects,
+    source::Text,
+};
 use super::{arguments::Import, failure::Failure, output, signals::Signals};
 use crate::{
     app::Core,
-    auth,
     clock::Clock,
     config::{self, Config},
-    db::{Instance, StatementLog, instance::require_file},
-    directory::{OrganizationFields, ProjectFields, organization, project},
-    error::Error,
-    graphql::node::NodeId,
+    db::{Instance, instance::require_file},
     ingest::{
-        self, FieldError, Mode,
-        bulk::{Bulk, Options, RejectedIndexes, Summary},
+        self, FieldError,
+        bulk::{Options, Summary},
         formats::{Format, ParsedRow, RecordReader},
     },
-    jobs::partitions,
+    jobs::partitions::PartitionDays,
     model::{
-        Key, Measurement, ProjectId, TimeRange, Timestamp,
-        timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS, epoch::PLAUSIBLE_FROM},
+        Measurement, Timestamp,
+        timestamp::{DAY_MICROS, epoch::PLAUSIBLE_FROM},
     },
 };
 
-/// The source recorded in the ledger.
-const SOURCE: &str = "import";
-
 /// Maximum age of rows without `--since`, in days: the default retention of hourly rollups.
-const DAYS_BACK: i64 = 400;
+const DAYS_BACK: i64 = config::Ingest::DAYS_BACK_MAX;
 
 /// Number of refused rows shown at the end.
 const SHOWN: usize = 10;
@@ -49,11 +50,18 @@ const SAMPLES: usize = 3;
 
 /// Imports the file, or only validates it.
 pub async fn run(config: &Config, command: &Import) -> Result<(), Failure> {
-    let now = Clock::system().now();
+    let name = command.project.clone().unwrap_or_default();
+    // A server that is not there is known before the file is read. Rows are measured by its clock.
+    let server = match &command.url {
+        Some(address) if !command.dry_run => Some((address, server::find(address, &name).await?)),
+        _ => None,
+    };
+    let served_at = server.as_ref().and_then(|(_, (_, _, date))| *date);
+    let now = served_at.unwrap_or_else(|| Clock::system().now());
     let since = command.since;
     let from = since.unwrap_or_else(|| now.plus_micros(-DAYS_BACK * DAY_MICROS));
-    let settings = settings(config, now, from);
-    let days = PartitionDays::within(from, settings.time_window_future_minutes);
+    let settings = config.ingest.reaching_back(from, now);
+    let part_rows = config.ingest.part_rows;
     let mut text = Text::open(&command.file).await?;
     let format = text.format(command).await?;
     if let Format::AccessLog(log) = &format {
@@ -66,36 +74,22 @@ pub async fn run(config: &Config, command: &Import) -> Result<(), Failure> {
     if command.dry_run {
         return run.validate(&settings, now).await;
     }
-    let name = command.project.as_deref().unwrap_or_default();
+    if let Some((address, (client, project, _))) = server {
+        let destination = ServerDestination::new(client, address.clone(), project, part_rows, from);
+        return run.store(destination, part_rows).await;
+    }
     require_file(&config.database)?;
     let instance = Instance::claim(&config.database, config.server.node)?;
     let core = Core::open_with(config, Clock::system(), instance, &settings).await?;
-    let imported = async { run.store(&core, find(&core, name).await?, config.ingest.part_rows, days).await }.await;
+    let imported = async {
+        let scope = database::scope();
+        let project = database::find(&core, &scope, &name).await?;
+        let days = PartitionDays::within(from, settings.time_window_future_minutes);
+        run.store(DatabaseDestination::new(&core, &scope, (&name, project), part_rows, days), part_rows).await
+    };
+    let imported = imported.await;
     core.close().await;
     imported
-}
-
-/// The settings of the write path, with a time window that begins at `from`.
-fn settings(config: &Config, now: Timestamp, from: Timestamp) -> config::Ingest {
-    // A day more, because the clock goes on while rows are read.
-    let hours = (now.as_micros() - from.as_micros()).max(0) / HOUR_MICROS + 1 + 24;
-    let hours = u32::try_from(hours).unwrap_or(u32::MAX).max(config.ingest.time_window_past_hours);
-    config::Ingest { time_window_past_hours: hours, ..config.ingest.clone() }
-}
-
-/// Finds a project by its node id or its slugs (`organization/project`).
-async fn find(core: &Core, name: &str) -> Result<Key<ProjectId>, Failure> {
-    let absent = || Failure::Data(format!("there is no project `{name}`; write ORGANIZATION/PROJECT with their slugs"));
-    if let Ok(known) = NodeId::project(&name.into()) {
-        return Ok(known);
-    }
-    let (scope, db) = (auth::server_scope(), core.database.reader(StatementLog::default()));
-    let (organization, project) = name.split_once('/').ok_or_else(absent)?;
-    let slugs = [organization.to_owned()];
-    let found = organization::by_slugs(&scope, &db, &slugs, OrganizationFields::empty()).await?;
-    let organization = found.values().next().ok_or_else(absent)?.key;
-    let project = project::by_slug(&scope, &db, organization, project, ProjectFields::empty()).await?;
-    Ok(project.ok_or_else(absent)?.key)
 }
 
 /// An import in progress.
@@ -110,58 +104,59 @@ struct ImportRun {
 
 impl ImportRun {
     /// Stores all rows.
-    async fn store(
-        mut self,
-        core: &Core,
-        project: Key<ProjectId>,
-        part_rows: usize,
-        mut days: PartitionDays,
-    ) -> Result<(), Failure> {
+    async fn store(mut self, mut destination: impl Destination, part_rows: usize) -> Result<(), Failure> {
         let mut signals = Signals::listen()?;
-        let scope = auth::server_scope();
-        core.ingest.admit(&scope, project).await.map_err(as_data)?;
-        let options = Options { source: SOURCE, mode: Mode::Partial, part_rows, rejected: RejectedIndexes::Kept };
-        let mut bulk = Bulk::new(&scope, &core.ingest, options);
         loop {
             let record = tokio::select! {
                 biased;
-                _ = signals.stop() => return Err(self.interrupted(bulk.summary())),
+                _ = signals.stop() => return Err(self.interrupted(destination.summary())),
                 record = self.records.next() => record.map_err(|broken| self.broken(&broken.to_string()))?,
             };
-            let Some(record) = record else { break };
-            self.rejects.hold(self.records.raw());
-            match record {
-                Ok(ParsedRow { project: named, candidate }) => {
-                    self.check_age(candidate.timestamp)?;
-                    if named.is_none_or(|id| NodeId::project(&id.into()) == Ok(project)) {
-                        days.note(candidate.timestamp);
-                        bulk.row(self.index, project, candidate).await?;
-                    } else {
-                        bulk.reject(self.index, elsewhere());
-                    }
-                }
-                Err(unreadable) => bulk.reject(self.index, unreadable),
+            let is_over = record.is_none();
+            if let Some(record) = record {
+                self.row(record, &mut destination).await?;
             }
-            self.index += 1;
-            if bulk.is_full() || self.rejects.is_full(part_rows) {
-                self.part(&mut bulk, &mut days, core, project).await?;
+            if is_over || destination.is_full() || self.rejects.is_full(part_rows) {
+                let stored = tokio::select! {
+                    stored = self.part(&mut destination) => Some(stored),
+                    _ = signals.stop() => None,
+                };
+                match stored {
+                    Some(stored) => stored?,
+                    None => return Err(self.interrupted(destination.summary())),
+                }
+            }
+            if is_over {
+                return self.end(destination.summary(), "imported");
             }
         }
-        self.part(&mut bulk, &mut days, core, project).await?;
-        self.end(bulk.summary(), "imported")
     }
 
-    async fn part(
+    async fn row(
         &mut self,
-        bulk: &mut Bulk<'_>,
-        days: &mut PartitionDays,
-        core: &Core,
-        project: Key<ProjectId>,
+        record: Result<ParsedRow, FieldError>,
+        destination: &mut impl Destination,
     ) -> Result<(), Failure> {
-        days.make(core).await?;
+        self.rejects.hold(self.records.raw());
+        match record {
+            Ok(ParsedRow { project: named, candidate }) => {
+                self.check_age(candidate.timestamp)?;
+                if named.is_none_or(|named| destination.is_project(&named)) {
+                    destination.row(self.index, candidate).await?;
+                } else {
+                    destination.reject(self.index, elsewhere());
+                }
+            }
+            Err(unreadable) => destination.reject(self.index, unreadable),
+        }
+        self.index += 1;
+        Ok(())
+    }
+
+    async fn part(&mut self, destination: &mut impl Destination) -> Result<(), Failure> {
         let digest = self.records.digest().ok_or_else(|| Failure::internal("the text was read without a digest"))?;
-        bulk.store(Some(&format!("{} {digest}", project.id.0))).await.map_err(as_data)?;
-        self.rejects.write(self.records.header(), bulk.take_rejected())?;
+        let refused = destination.store(&digest).await?;
+        self.rejects.write(self.records.header(), refused)?;
         self.progress.show(self.index);
         Ok(())
     }
@@ -190,7 +185,7 @@ impl ImportRun {
             match refusal {
                 None => summary.accepted += 1,
                 Some(unreadable) => {
-                    summary.reject(self.index, unreadable);
+                    summary.reject(self.index, unreadable, Options::ERRORS_MAX);
                     self.rejects.write(self.records.header(), vec![self.index])?;
                 }
             }
@@ -267,52 +262,7 @@ fn shown(measurement: &Measurement) -> String {
     format!("{} {endpoint}{status}, {timestamp}, {value} {}", kind.name(), kind.unit()).trim_end().to_owned()
 }
 
-/// Converts a fault of the write path. Conflicts and missing objects are errors of the data.
-fn as_data(fault: Error) -> Failure {
-    match fault {
-        Error::Conflict(_) => Failure::Data(format!(
-            "{fault}: was the same file imported before with another format or time unit? Its rows are stored already"
-        )),
-        Error::NotFound { .. } => Failure::Data(fault.to_string()),
-        other => other.into(),
-    }
-}
-
 /// The error of a row that names another project.
 fn elsewhere() -> FieldError {
     FieldError::new("projectId", "names another project than --project; remove it, or import the row into that project")
-}
-
-/// The days of the imported rows, for which partitions are needed.
-struct PartitionDays {
-    first: Timestamp,
-    future_minutes: u32,
-    noted: BTreeSet<Timestamp>,
-    made: BTreeSet<Timestamp>,
-}
-
-impl PartitionDays {
-    const fn within(from: Timestamp, future_minutes: u32) -> Self {
-        Self { first: from.plus_micros(-DAY_MICROS), future_minutes, noted: BTreeSet::new(), made: BTreeSet::new() }
-    }
-
-    fn note(&mut self, timestamp: Option<Timestamp>) {
-        let day = timestamp.map(|timestamp| timestamp.floor(DAY_MICROS));
-        self.noted.extend(day.filter(|day| !self.made.contains(day)));
-    }
-
-    /// Creates the partitions of new days.
-    async fn make(&mut self, core: &Core) -> Result<(), Failure> {
-        let ahead = i64::from(self.future_minutes) * MINUTE_MICROS;
-        let (first, last) = (self.first.floor(DAY_MICROS), core.clock.now().plus_micros(ahead));
-        let noted = std::mem::take(&mut self.noted);
-        // Rows outside of this range are refused; creating partitions for corrupt dates would leave them behind.
-        for day in noted.into_iter().filter(|day| (first..=last).contains(day)) {
-            if let Ok(range) = TimeRange::new(day, day.plus_micros(DAY_MICROS)) {
-                partitions::ensure_range(&core.database, range).await?;
-            }
-            self.made.insert(day);
-        }
-        Ok(())
-    }
 }

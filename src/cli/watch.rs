@@ -3,33 +3,27 @@
 //! On a terminal it shows a table that is updated in place; otherwise it prints one line per endpoint for other programs. It
 //! reconnects if the connection is lost.
 
-mod connection;
 mod ranking;
 mod screen;
 mod table;
 
-use std::{
-    io::{self, IsTerminal},
-    time::Duration,
-};
+use std::io::{self, IsTerminal};
 
 use console::Term;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time::sleep,
-};
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::{
-    connection::{Connection, WatchError},
-    ranking::{Project, Ranking, Trends},
+    ranking::{Ranking, Trends},
     screen::Screen,
     table::Table,
 };
-use super::{arguments::Watch, failure::Failure, output};
+use super::{
+    arguments::Watch,
+    client::{ClientError, Pauses, ServerAddress, project::Project, websocket::Connection},
+    failure::Failure,
+    output,
+};
 use crate::{clock::Clock, model::timestamp};
-
-/// First and maximum delay before reconnecting. The delay doubles with each attempt.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 
 /// Width of the table if standard output is no terminal.
 const WIDTH: usize = 120;
@@ -39,7 +33,7 @@ pub fn run(command: &Watch) -> Result<(), Failure> {
     let window =
         timestamp::duration_micros(&command.window).map_err(|error| Failure::Data(format!("--window: {error}")))?;
     timestamp::duration_micros(&command.every).map_err(|error| Failure::Data(format!("--every: {error}")))?;
-    let url = connection::address(&command.url).map_err(|why| Failure::Data(format!("--url: {why}")))?;
+    let address = &command.url;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::internal)?;
     runtime.block_on(async {
         // Both signals restore the terminal.
@@ -47,7 +41,7 @@ pub fn run(command: &Watch) -> Result<(), Failure> {
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::internal)?;
         let mut view = View::new(command, window);
         tokio::select! {
-            ended = view.follow(command, &url) => ended,
+            ended = view.follow(command, address) => ended,
             _ = interrupt.recv() => Err(Failure::Interrupted("stopped watching".to_owned())),
             _ = terminate.recv() => Err(Failure::Interrupted("stopped watching".to_owned())),
         }
@@ -71,26 +65,25 @@ impl View {
     }
 
     /// Connects, and reconnects when the connection is lost.
-    async fn follow(&mut self, command: &Watch, url: &str) -> Result<(), Failure> {
-        let mut wait = BACKOFF.0;
+    async fn follow(&mut self, command: &Watch, address: &ServerAddress) -> Result<(), Failure> {
+        let mut pauses = Pauses::default();
         let mut has_shown = false;
         if let Some(screen) = &mut self.screen {
             // Connecting to a remote or busy server may take a while.
-            let _ = screen.note(&format!("connecting to {url}"));
+            let _ = screen.note(&format!("connecting to {address}"));
         }
         loop {
-            match self.watch(command, url, &mut has_shown, &mut wait).await {
-                Ok(()) | Err(WatchError::OutputClosed) => return Ok(()),
-                Err(WatchError::Refused(why)) => return Err(Failure::Data(why)),
+            match self.watch(command, address, &mut has_shown, &mut pauses).await {
+                Ok(()) | Err(ClientError::OutputClosed) => return Ok(()),
+                Err(ClientError::Refused(why)) => return Err(Failure::Data(why)),
                 // A server that cannot be reached at the start is reported at once.
-                Err(WatchError::Lost(why)) if self.once || !has_shown => {
-                    return Err(Failure::Unavailable(format!("cannot watch {url}: {why}")));
+                Err(ClientError::Lost(why)) if self.once || !has_shown => {
+                    return Err(Failure::Unavailable(format!("cannot watch {address}: {why}")));
                 }
-                Err(WatchError::Lost(why)) => {
-                    let seconds = wait.as_secs_f64();
+                Err(ClientError::Lost(why)) => {
+                    let seconds = pauses.seconds();
                     self.say(&format!("the connection is lost; trying again in {seconds:.1} s ({why})"));
-                    sleep(wait).await;
-                    wait = (wait * 2).min(BACKOFF.1);
+                    pauses.wait().await;
                 }
             }
         }
@@ -99,19 +92,20 @@ impl View {
     async fn watch(
         &mut self,
         command: &Watch,
-        url: &str,
+        address: &ServerAddress,
         has_shown: &mut bool,
-        wait: &mut Duration,
-    ) -> Result<(), WatchError> {
-        let mut connection = Connection::open(url).await?;
-        let project = Project::find(&mut connection, &command.project).await?;
+        pauses: &mut Pauses,
+    ) -> Result<(), ClientError> {
+        let mut connection = Connection::open(address).await?;
+        let project = connection.project(&command.project).await?;
         connection.subscribe(ranking::QUERY, ranking::variables(&project, command)).await?;
         loop {
             let ranking = Ranking::read(&connection.next().await?, self.window_micros)?;
             self.trends.add(&ranking);
             // An error means that the reader of the output is gone.
-            self.show(&project, &ranking, command).map_err(|_| WatchError::OutputClosed)?;
-            (*has_shown, *wait) = (true, BACKOFF.0);
+            self.show(&project, &ranking, command).map_err(|_| ClientError::OutputClosed)?;
+            *has_shown = true;
+            pauses.reset();
             if self.once {
                 return Ok(());
             }

@@ -1,6 +1,7 @@
 //! Section `ingest`: acceptance and storage of measurements.
 
 use super::section::section;
+use crate::model::{Timestamp, timestamp::HOUR_MICROS};
 
 section! {
     /// Acceptance and storage of measurements.
@@ -34,5 +35,19 @@ section! {
         endpoint_templates: bool = true,
         /// Endpoints of one project. Measurements of further endpoints are stored under `__other__`. At most 100000.
         endpoints_max: usize = 1_000,
+    }
+}
+
+impl Ingest {
+    /// Maximum age in days of measurements that are imported: the default retention of hourly rollups.
+    pub const DAYS_BACK_MAX: i64 = 400;
+
+    /// The same settings for measurements from `since` on, if that is earlier than usual.
+    #[must_use]
+    pub fn reaching_back(&self, since: Timestamp, now: Timestamp) -> Self {
+        // A day more, because the clock goes on while rows are read.
+        let hours = (now.as_micros() - since.as_micros()).max(0) / HOUR_MICROS + 1 + 24;
+        let hours = u32::try_from(hours).unwrap_or(u32::MAX).max(self.time_window_past_hours);
+        Self { time_window_past_hours: hours, ..self.clone() }
     }
 }

@@ -1,7 +1,10 @@
 //! Validation of names, e-mail addresses, slugs and salaries. Each check returns the value as it is stored and adds what
 //! is wrong to the problems; no message repeats the value, which may be megabytes long.
 
-use crate::model::{Assignment, Problems};
+use crate::model::{
+    Assignment, Problems,
+    slug::{self, SLUG_BYTES_MAX},
+};
 
 /// Maximum bytes of a commit.
 pub const COMMIT_BYTES_MAX: usize = 2_000;
@@ -9,8 +12,6 @@ pub const COMMIT_BYTES_MAX: usize = 2_000;
 pub const NAME_CHARACTERS_MAX: usize = 200;
 /// Maximum bytes of an e-mail address (RFC 5321, without the brackets).
 pub const EMAIL_BYTES_MAX: usize = 254;
-/// Maximum bytes of a slug: one label of a host name.
-pub const SLUG_BYTES_MAX: usize = 63;
 /// Maximum yearly salary: beyond that of any currency, and exact in a float.
 pub const SALARY_MAX: f64 = 1e12;
 
@@ -76,10 +77,9 @@ pub(super) fn email(problems: &mut Problems, field: &str, value: &str) -> String
 
 /// A slug chosen by the caller.
 pub(super) fn slug(problems: &mut Problems, field: &str, value: &str) {
-    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9'));
     if value.len() > SLUG_BYTES_MAX {
         problems.invalid(field, format!("is longer than {SLUG_BYTES_MAX} characters; shorten it"));
-    } else if !value.split('-').all(is_word) {
+    } else if !slug::is_words(value) {
         problems.invalid(field, "is not a slug; use a-z, 0-9 and single dashes between them, or leave it out");
     }
 }

@@ -2,7 +2,12 @@
 
 mod change;
 
-use sea_orm::sea_query::{Cond, Expr, ExprTrait};
+use std::collections::{BTreeSet, HashMap};
+
+use sea_orm::{
+    ConnectionTrait,
+    sea_query::{Cond, Expr, ExprTrait},
+};
 
 pub use change::{NewProject, ProjectChange, archive, create, delete, update};
 
@@ -10,16 +15,16 @@ use super::{
     filter::ProjectCondition,
     keyset::LISTED,
     order::{OrderField, SortKind},
-    record,
+    record::{self, Record, add_columns},
     row::row,
     status::ProjectStatus,
 };
 use crate::{
     db::Session,
-    entity::project as table,
+    entity::{organization, project as table},
     error::Result,
     model::{
-        Key, OrganizationId, ProjectId, Scope, Timestamp,
+        Key, OrganizationId, ProjectId, ProjectSlug, Scope, Timestamp,
         order::{OrderBy, Sort, SortValue},
     },
 };
@@ -121,4 +126,39 @@ pub async fn by_slug(
         .add(Expr::col((LISTED, table::Column::OrganizationId)).eq(organization))
         .add(Expr::col((LISTED, table::Column::Slug)).eq(slug));
     record::by_unique(scope, db, condition, fields).await
+}
+
+/// Reads the projects with these slugs in one statement; missing ones are left out.
+///
+/// # Errors
+/// The database fails.
+pub async fn by_slugs(
+    scope: &Scope,
+    db: &Session,
+    slugs: &[ProjectSlug],
+    fields: ProjectFields,
+) -> Result<HashMap<ProjectSlug, Project>> {
+    let organizations: BTreeSet<_> = slugs.iter().map(|slug| slug.organization.as_str()).collect();
+    let projects: BTreeSet<_> = slugs.iter().map(|slug| slug.project.as_str()).collect();
+    let organization = |column| Expr::col((organization::Entity, column));
+    let mut select = record::seen::<Project>(scope);
+    select
+        .column((organization::Entity, organization::Column::Slug))
+        .inner_join(
+            organization::Entity,
+            organization(organization::Column::Id).equals((LISTED, table::Column::OrganizationId)),
+        )
+        .and_where(organization(organization::Column::Slug).is_in(organizations))
+        .and_where(Expr::col((LISTED, table::Column::Slug)).is_in(projects));
+    let fields = fields | ProjectFields::SLUG;
+    add_columns::<Project>(&mut select, fields);
+    let mut found = HashMap::with_capacity(slugs.len());
+    for row in db.query_all(&select).await? {
+        let organization = row.try_get_by_index::<String>(0)?;
+        let project = Project::read(&row, 1, fields)?;
+        found.insert(ProjectSlug { organization, project: project.slug()?.clone() }, project);
+    }
+    // Two organizations may have projects of the same slug, of which one is asked for.
+    found.retain(|slug, _| slugs.contains(slug));
+    Ok(found)
 }

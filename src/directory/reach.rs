@@ -3,7 +3,7 @@
 //!
 //! An organization or project outside of the scope is reported exactly like one that does not exist.
 
-mod statuses;
+mod known;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,17 +11,17 @@ use std::{
 };
 
 use sea_orm::{
-    EntityTrait, QuerySelect,
+    ConnectionTrait, EntityTrait, QuerySelect,
     sea_query::{Cond, Expr, ExprTrait, IntoColumnRef, Query, SelectStatement},
 };
 
-use self::statuses::Statuses;
+use self::known::Known;
 use super::{page, status::ProjectStatus};
 use crate::{
     db::{Database, Session, StatementLog},
     entity::{organization, project},
     error::{Error, Result},
-    model::{Key, OrganizationId, ProblemKind, ProjectId, Role, Scope, VisibleOrganizations},
+    model::{Key, OrganizationId, ProblemKind, ProjectId, ProjectSlug, Role, Scope, VisibleOrganizations},
 };
 
 /// Access of a caller to an organization or project.
@@ -171,18 +171,19 @@ pub async fn projects(scope: &Scope, db: &Session, projects: &BTreeSet<Key<Proje
     Ok(if all_exist { Access::Granted } else { Access::Unknown })
 }
 
-/// Projects as targets of metrics. Clones share a cache of statuses; a missing project is not cached, so a new project
-/// accepts metrics at once.
+/// Projects as targets of metrics. Clones share a cache of statuses and slugs; a missing project is not cached, so a new
+/// project accepts metrics at once.
 #[derive(Clone, Debug)]
 pub struct MetricTargets {
     database: Database,
-    statuses: Arc<Statuses>,
+    statuses: Arc<Known<Key<ProjectId>, ProjectStatus>>,
+    slugs: Arc<Known<ProjectSlug, Key<ProjectId>>>,
 }
 
 impl MetricTargets {
     /// Starts with an empty cache.
     pub fn new(database: Database) -> Self {
-        Self { database, statuses: Arc::default() }
+        Self { database, statuses: Arc::default(), slugs: Arc::default() }
     }
 
     /// Access to a project for writing metrics. One statement, none while the status is cached.
@@ -201,21 +202,50 @@ impl MetricTargets {
         })
     }
 
+    /// The project with these slugs, if the caller may write its metrics. One statement, none while it is cached.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn named(&self, scope: &Scope, slug: &ProjectSlug, log: &StatementLog) -> Result<Option<Key<ProjectId>>> {
+        let may_write = |key: &Key<ProjectId>| to_metrics(scope, *key) == Access::Granted;
+        if let Some(known) = self.slugs.get(slug) {
+            return Ok(Some(known).filter(may_write));
+        }
+        let reading = self.slugs.begin();
+        let mut select = Query::select();
+        select
+            .columns([project::Column::OrganizationId, project::Column::Id].map(|column| (project::Entity, column)))
+            .from(project::Entity)
+            .inner_join(
+                organization::Entity,
+                Expr::col((organization::Entity, organization::Column::Id))
+                    .equals((project::Entity, project::Column::OrganizationId)),
+            )
+            .and_where(Expr::col((organization::Entity, organization::Column::Slug)).eq(slug.organization.as_str()))
+            .and_where(Expr::col((project::Entity, project::Column::Slug)).eq(slug.project.as_str()));
+        let Some(row) = self.database.reader(log.clone()).query_one(&select).await? else { return Ok(None) };
+        let key = Key::new(row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        self.slugs.keep(slug, key, reading);
+        Ok(Some(key).filter(may_write))
+    }
+
     /// Removes a project that the caller changed from the cache.
     pub fn forget(&self, scope: &Scope, project: Key<ProjectId>) {
         if scope.sees(project.organization) {
-            self.statuses.forget(project);
+            self.statuses.forget(&project);
+            // The slug of a deleted project may be given to another one.
+            self.slugs.forget_all();
         }
     }
 
     async fn status(&self, project: Key<ProjectId>, log: &StatementLog) -> Result<Option<ProjectStatus>> {
-        if let Some(known) = self.statuses.get(project) {
+        if let Some(known) = self.statuses.get(&project) {
             return Ok(Some(known));
         }
         let reading = self.statuses.begin();
         let status = self.read_status(project, log).await?;
         if let Some(status) = status {
-            self.statuses.keep(project, status, reading);
+            self.statuses.keep(&project, status, reading);
         }
         Ok(status)
     }

@@ -4,10 +4,9 @@
 
 use std::collections::HashSet;
 
-use super::check::SLUG_BYTES_MAX;
 use crate::{
     error::{Error, Result},
-    model::ProblemKind,
+    model::{ProblemKind, slug::SLUG_BYTES_MAX},
 };
 
 /// The highest number appended to a derived slug.

@@ -73,7 +73,8 @@ struct Loaded {
 impl Loaded {
     fn new(viewer: &Viewer, session: &Session, services: &Services) -> Self {
         let as_of = services.clock.now();
-        let loaders = Arc::new(Loaders::new(*viewer.scope(), session, &services.limits, as_of));
+        let arrived = services.ingest.status_counters();
+        let loaders = Arc::new(Loaders::new(*viewer.scope(), session, &services.limits, as_of, arrived));
         Self { loaders, as_of }
     }
 }

@@ -21,13 +21,15 @@ use crate::{
         filter::{EmployeeCondition, OrganizationCondition, ProjectCondition},
         membership,
         order::OrderField,
-        organization,
+        organization, project,
         release::{self, ReleaseCondition, ReleaseRun, Version},
     },
     engine::loader::{self, Shared, group, in_order},
     error::Result,
+    ingest::status::{ProjectStatus, StatusCounters},
     model::{
-        EmployeeId, Key, Labels, Measurement, MetricKey, OrganizationId, ProjectId, ReleaseId, Scope, Timestamp,
+        EmployeeId, Key, Labels, Measurement, MetricKey, OrganizationId, ProjectId, ProjectSlug, ReleaseId, Scope,
+        Timestamp,
         filter::Filter,
         page::{ListRequest, Page},
     },
@@ -92,6 +94,10 @@ pub struct Loaders {
     pub employee: ById<Key<EmployeeId>, EmployeeFields, Employee>,
     /// Projects by key.
     pub project: ById<Key<ProjectId>, ProjectFields, Project>,
+    /// Projects by slugs.
+    pub project_by_slug: ById<ProjectSlug, ProjectFields, Project>,
+    /// Counters of what arrived for projects.
+    pub ingest_status: Loader<Key<ProjectId>, ProjectStatus>,
     /// Releases by key.
     pub release: ById<Key<ReleaseId>, ReleaseFields, Release>,
     /// Releases by the version that measurements carry.
@@ -161,12 +167,13 @@ pub struct Source {
     departments_max: usize,
     /// The end of all periods of the request.
     as_of: Timestamp,
+    arrived: StatusCounters,
 }
 
 impl Loaders {
     /// Loaders without cached rows, limited to `scope`.
-    pub fn new(scope: Scope, db: &Session, limits: &Limits, as_of: Timestamp) -> Self {
-        let source = Source { scope, db: db.clone(), departments_max: limits.departments_max, as_of };
+    pub fn new(scope: Scope, db: &Session, limits: &Limits, as_of: Timestamp, arrived: StatusCounters) -> Self {
+        let source = Source { scope, db: db.clone(), departments_max: limits.departments_max, as_of, arrived };
         let shared = &Shared::new(source);
         /// Reads all rows in one statement, with every column that any of them needs.
         macro_rules! by_id {
@@ -219,6 +226,10 @@ impl Loaders {
             organization_by_slug: by_id!(organization::by_slugs),
             employee: by_id!(directory::by_ids),
             project: by_id!(directory::by_ids),
+            project_by_slug: by_id!(project::by_slugs),
+            ingest_status: Loader::new(shared, |Source { scope, db, arrived, .. }, keys: Vec<Key<ProjectId>>| {
+                Box::pin(async move { Ok(in_order(&keys, arrived.by_projects(scope, db, &keys).await?)) })
+            }),
             release: by_id!(directory::by_ids),
             release_by_version: by_id!(release::by_versions),
             release_run: Loader::new(shared, |Source { scope, db, as_of, .. }, keys: Vec<Key<ReleaseId>>| {

@@ -2,8 +2,14 @@
 //! it: an empty answer would be taken for a fact. A text that is no id at all, or that of another type, is a mistake of the
 //! caller, found before anything is read.
 
+use std::sync::Arc;
+
 use async_graphql::ID;
-use futures_util::future::{try_join_all, try_join3};
+use futures_util::{
+    Stream, StreamExt,
+    future::{try_join_all, try_join3},
+    stream::{self, BoxStream},
+};
 
 use super::{
     context::RequestContext,
@@ -11,14 +17,26 @@ use super::{
     node::{self, NodeId},
 };
 use crate::{
-    directory::reach::{self, Subject},
+    clock::Stopwatch,
+    directory::{
+        Project, ProjectFields,
+        reach::{self, Subject},
+    },
     error::{Code, Error, Result},
-    model::{EmployeeId, Key, OrganizationId, ProjectId},
+    model::{EmployeeId, Key, OrganizationId, ProjectId, ProjectSlug, slug::NoProjectSlug},
 };
+
+/// The field of a filter that names projects by slugs.
+const SLUGS: &str = "filter.projectSlugs";
 
 /// The objects that a filter names.
 #[derive(Clone, Debug, Default)]
-pub struct NamedObjects(Vec<NamedObject>);
+pub struct NamedObjects {
+    by_id: Vec<NamedObject>,
+    /// Slugs of projects, and the projects that they named when they were looked up.
+    slugs: Vec<String>,
+    projects: Vec<Key<ProjectId>>,
+}
 
 /// An id in a filter, and the object that it names.
 #[derive(Clone, Debug)]
@@ -63,10 +81,116 @@ pub fn not_found(noun: &str, id: &str, field: &str) -> Error {
     Error::not_found(format!("the {noun} `{}` in {field}", node::shown(id)))
 }
 
+/// The projects with these slugs, in their order. One statement, shared with other fields that name projects by slugs.
+///
+/// # Errors
+/// [`Error::Input`] for a text that is not the slugs of a project, [`Error::NotFound`] naming the first slugs without a
+/// project, or the error of the database.
+pub async fn by_slugs(request: &RequestContext, slugs: &[String], field: &str) -> Result<Vec<Key<ProjectId>>> {
+    let decode = |text: &String| slug(text, field);
+    let asked: Vec<ProjectSlug> = slugs.iter().map(decode).collect::<Result<_>>()?;
+    let loaders = request.loaders();
+    let fields = ProjectFields::default();
+    let rows = asked.into_iter().map(|id| loaders.project_by_slug.load(AskedRow { id, fields }));
+    let rows = try_join_all(rows).await?;
+    let key = |(row, slug): (Option<Arc<Project>>, &String)| {
+        row.map(|row| row.key).ok_or_else(|| not_found("project", slug, field))
+    };
+    rows.into_iter().zip(slugs).map(key).collect()
+}
+
+/// The slugs of a project in a field.
+///
+/// # Errors
+/// [`Error::Input`] saying what slugs look like.
+pub fn slug(text: &str, field: &str) -> Result<ProjectSlug> {
+    text.parse().map_err(|error: NoProjectSlug| Error::input(field, error.to_string()))
+}
+
+/// The name of the one project of an operation: an id or slugs.
+#[derive(Clone, Debug)]
+pub enum ProjectName {
+    /// The id.
+    Id(ID),
+    /// The slugs.
+    Slug(ProjectSlug),
+}
+
+impl ProjectName {
+    /// The field for an id.
+    pub const ID: &str = "projectId";
+    /// The field for slugs.
+    pub const SLUG: &str = "projectSlug";
+
+    /// The name in one of the two fields.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if both are given, or neither, or if the slugs are none.
+    pub fn given(id: Option<ID>, slugs: Option<&str>) -> Result<Self> {
+        match (id, slugs) {
+            (Some(id), None) => Ok(Self::Id(id)),
+            (None, Some(slugs)) => Ok(Self::Slug(slug(slugs, Self::SLUG)?)),
+            (Some(_), Some(_)) => Err(Error::input(Self::SLUG, "is given together with `projectId`; give one of them")),
+            (None, None) => Err(Error::input(
+                Self::ID,
+                "is missing; name the project by its id, or in `projectSlug` by its slugs, such as acme/web-shop",
+            )),
+        }
+    }
+
+    /// The field that names the project.
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::Id(_) => Self::ID,
+            Self::Slug(_) => Self::SLUG,
+        }
+    }
+
+    /// The key of the project. One statement for slugs; an id is only decoded.
+    ///
+    /// # Errors
+    /// [`Error::Input`] naming the id that is none, [`Error::NotFound`] naming slugs without a project, or the error of the
+    /// database.
+    pub async fn key(&self, request: &RequestContext) -> Result<Key<ProjectId>> {
+        match self {
+            Self::Id(id) => NodeId::project(id).map_err(|error| error.in_field(Self::ID)),
+            Self::Slug(slug) => {
+                let asked = AskedRow { id: slug.clone(), fields: ProjectFields::default() };
+                let row = request.loaders().project_by_slug.load(asked).await?;
+                row.map(|row| row.key).ok_or_else(|| not_found("project", &slug.to_string(), Self::SLUG))
+            }
+        }
+    }
+}
+
+/// The projects of a filter, by their ids or by their slugs. `None` without either.
+///
+/// # Errors
+/// [`Error::Input`] if both are given, and as [`by_slugs`]. Ids are looked up with the other objects of `named`.
+pub async fn projects_of_filter(
+    request: &RequestContext,
+    named: &mut NamedObjects,
+    ids: Option<&[ID]>,
+    slugs: Option<&[String]>,
+) -> Result<Option<Vec<Key<ProjectId>>>> {
+    match (ids, slugs) {
+        (Some(_), Some(_)) => {
+            Err(Error::input(SLUGS, "is given together with `projectIds`; name all projects in one of them"))
+        }
+        (Some(ids), None) => named.projects("filter.projectIds", ids).map(Some),
+        (None, Some(slugs)) => {
+            let projects = by_slugs(request, slugs, SLUGS).await?;
+            (named.slugs, named.projects) = (slugs.to_vec(), projects.clone());
+            Ok(Some(projects))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
 impl NamedObjects {
     /// Adds an id in a field of the filter.
     pub fn add(&mut self, noun: &'static str, field: impl Into<String>, id: &ID, key: impl Into<ObjectKey>) {
-        self.0.push(NamedObject { noun, field: field.into(), id: id.0.clone(), object: key.into() });
+        self.by_id.push(NamedObject { noun, field: field.into(), id: id.0.clone(), object: key.into() });
     }
 
     /// Adds the id of an organization, and returns its key.
@@ -124,12 +248,47 @@ impl NamedObjects {
         self.require(request).await.err().unwrap_or(error)
     }
 
+    /// The events of a stream that was opened for these objects, up to the first at which slugs name other projects: all
+    /// subscribers with equal documents share the stream, and one that joins means the projects that the slugs name then.
+    /// Looks them up at every heartbeat.
+    pub fn while_unchanged<'a, T: Send + 'a>(
+        self,
+        request: Arc<RequestContext>,
+        events: impl Stream<Item = Result<T>> + Send + 'a,
+    ) -> BoxStream<'a, Result<T>> {
+        if self.slugs.is_empty() {
+            return events.boxed();
+        }
+        let interval = request.services.live.heartbeat_interval / 2;
+        let begin = Some((Box::pin(events), Stopwatch::start(), self, request));
+        stream::unfold(begin, move |open| async move {
+            let (mut events, mut checked, named, request) = open?;
+            let event = events.next().await?;
+            if checked.elapsed() >= interval {
+                checked = Stopwatch::start();
+                match by_slugs(&request, &named.slugs, SLUGS).await {
+                    Err(fault) if fault.code() == Code::NotFound => return Some((Err(fault), None)),
+                    Ok(projects) if projects != named.projects => {
+                        let other = named.slugs.iter().zip(projects.iter().zip(&named.projects));
+                        let other = other.into_iter().find(|(_, (new, old))| new != old);
+                        let slug = other.map_or_else(String::new, |(slug, _)| slug.clone());
+                        return Some((Err(not_found("former project", &slug, SLUGS)), None));
+                    }
+                    // A database that does not answer says nothing about slugs.
+                    _ => {}
+                }
+            }
+            Some((event, Some((events, checked, named, request))))
+        })
+        .boxed()
+    }
+
     async fn missing(&self, request: &RequestContext) -> Result<Option<&NamedObject>> {
         // Most filters name nothing.
-        if self.0.is_empty() {
+        if self.by_id.is_empty() {
             return Ok(None);
         }
-        let objects = || self.0.iter().map(|named| named.object);
+        let objects = || self.by_id.iter().map(|named| named.object);
         let projects: Vec<_> = objects().filter_map(ObjectKey::project).collect();
         let employees: Vec<_> = objects().filter_map(ObjectKey::employee).collect();
         let is_implied = |id: &OrganizationId| {
@@ -143,7 +302,7 @@ impl NamedObjects {
             absent(&loaders.employee, employees),
         )
         .await?;
-        Ok(self.0.iter().find(|named| match named.object {
+        Ok(self.by_id.iter().find(|named| match named.object {
             ObjectKey::Organization(id) => organizations.contains(&id),
             ObjectKey::Project(key) => projects.contains(&key),
             ObjectKey::Employee(key) => employees.contains(&key),

@@ -10,6 +10,7 @@ use async_graphql::{Context, ID, MergedObject, Object};
 use super::{
     context::request,
     loaders::{AskedEmployeeStats, AskedRow},
+    named,
     node::NodeId,
     page::{self, PageArguments},
     plain_list::PlainListQuery,
@@ -213,17 +214,31 @@ impl DirectoryQuery {
         found.map(EmployeeAggregate).map(One).ok_or_else(|| Error::internal("the report left out its only parent"))
     }
 
-    /// Looks up a project by id. Null if there is no such project within the caller's scope. An error if
-    /// `id` is not the id of a project.
+    /// Looks up a project by id or by slugs. Null if there is no such project within the caller's scope. An error if `id` is
+    /// not the id of a project. Giving both arguments, or neither, is an error.
     async fn project(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The id of the project.")] id: ID,
+        #[graphql(desc = "The id of the project.")] id: Option<ID>,
+        #[graphql(desc = "The slugs of the project and its organization, such as `acme/web-shop`.")] slug: Option<
+            String,
+        >,
     ) -> Option<Result<One<Project>>> {
         async {
-            let id = NodeId::project(&id).map_err(|error| error.in_field("id"))?;
-            let asked = AskedRow { id, fields: selection::of_object(context.field()) };
-            Ok(request(context)?.load_at_top(|loaders| &loaders.project, asked).await?.map(Project).map(One))
+            let request = request(context)?;
+            let fields = selection::of_object(context.field());
+            let row = match (id, slug) {
+                (Some(id), None) => {
+                    let id = NodeId::project(&id).map_err(|error| error.in_field("id"))?;
+                    request.load_at_top(|loaders| &loaders.project, AskedRow { id, fields }).await?
+                }
+                (None, Some(slug)) => {
+                    let id = named::slug(&slug, "slug")?;
+                    request.load_at_top(|loaders| &loaders.project_by_slug, AskedRow { id, fields }).await?
+                }
+                _ => return Err(Error::input("id", "give either id or slug, not both")),
+            };
+            Ok(row.map(Project).map(One))
         }
         .await
         .transpose()

@@ -7,7 +7,7 @@ use async_graphql::{Context, ID, Object};
 use super::{
     context::{RequestContext, request},
     loaders::AskedRow,
-    named,
+    named::{self, ProjectName},
     node::NodeId,
     selection, sizes,
     types::{self, comparison::ReleaseComparison, stats::Statistic},
@@ -32,7 +32,9 @@ impl ReleaseQuery {
     async fn compare_releases(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The id of the project.")] project_id: ID,
+        #[graphql(desc = "The id of the project. Exactly one of `projectId` and `projectSlug` is required.")]
+        project_id: Option<ID>,
+        #[graphql(desc = "The slugs of the project, such as `acme/web-shop`.")] project_slug: Option<String>,
         #[graphql(
             desc = "The id of the release to compare with. Defaults to the release deployed before the candidate."
         )]
@@ -47,7 +49,7 @@ impl ReleaseQuery {
         statistic: Statistic,
     ) -> Result<ReleaseComparison> {
         let request = request(context)?;
-        let project = NodeId::project(&project_id).map_err(|error| error.in_field("projectId"))?;
+        let project = ProjectName::given(project_id, project_slug.as_deref())?.key(request).await?;
         let candidate = run(request, &candidate_id, "candidateId").await?;
         let baseline = match baseline_id {
             Some(id) => run(request, &id, "baselineId").await?,

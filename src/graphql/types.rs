@@ -13,6 +13,7 @@ pub mod entity_change;
 pub mod filter;
 pub mod groups;
 pub mod ingest;
+pub mod ingest_status;
 pub mod input;
 pub mod measurements;
 pub mod metric;

@@ -2,5 +2,6 @@
 //! as the mutation, because both use `ingest`.
 
 mod body;
+mod intake;
 pub mod metrics;
 mod summary;

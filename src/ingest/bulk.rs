@@ -17,8 +17,6 @@ use crate::{
     model::{Key, OrganizationId, ProjectId, Scope, StreamCursor},
 };
 
-/// Maximum number of rejected rows that a summary lists.
-const ERRORS_MAX: usize = 100;
 /// Maximum number of projects whose permission is cached per source.
 const PROJECTS_MAX: usize = 1_000;
 
@@ -31,7 +29,7 @@ pub struct Summary {
     pub repeated: u64,
     /// Number of rejected rows.
     pub rejected: u64,
-    /// The first rejected rows, at most 100.
+    /// The first rejected rows, at most [`Options::errors_max`].
     pub errors: Vec<RowError>,
     /// True if rows were accepted and an earlier call had stored all of them.
     pub duplicate: bool,
@@ -49,10 +47,10 @@ pub struct RowError {
 }
 
 impl Summary {
-    /// Counts a rejected row, and lists it if the list is not full.
-    pub fn reject(&mut self, index: u64, error: FieldError) {
+    /// Counts a rejected row, and lists it if the list has less than `errors_max` rows.
+    pub fn reject(&mut self, index: u64, error: FieldError, errors_max: usize) {
         self.rejected += 1;
-        if self.errors.len() < ERRORS_MAX {
+        if self.errors.len() < errors_max {
             self.errors.push(RowError { index, error });
         }
     }
@@ -69,6 +67,15 @@ pub struct Options {
     pub part_rows: usize,
     /// The handling of the indexes of rejected rows.
     pub rejected: RejectedIndexes,
+    /// Maximum number of rejected rows that the summary lists.
+    pub errors_max: usize,
+    /// The project of rows that cannot be read, to which the caller may write.
+    pub project: Option<Key<ProjectId>>,
+}
+
+impl Options {
+    /// The default of [`Options::errors_max`].
+    pub const ERRORS_MAX: usize = 100;
 }
 
 /// The handling of the indexes of rejected rows beyond those that the summary lists.
@@ -138,12 +145,20 @@ impl<'a> Bulk<'a> {
         matches!(self.options.mode, Mode::Partial) && self.pending_rows >= self.options.part_rows
     }
 
-    /// Rejects a row.
+    /// Rejects a row that was not submitted.
     pub fn reject(&mut self, index: u64, error: FieldError) {
+        if let Some(project) = self.options.project {
+            self.ingest.count_unreadable(project, self.options.source, &error);
+        }
+        self.list(index, error);
+    }
+
+    /// Lists a rejected row in the summary.
+    fn list(&mut self, index: u64, error: FieldError) {
         if self.options.rejected == RejectedIndexes::Kept {
             self.rejected_indexes.push(index);
         }
-        self.summary.reject(index, error);
+        self.summary.reject(index, error, self.options.errors_max);
     }
 
     /// Adds a row.
@@ -268,7 +283,7 @@ impl<'a> Bulk<'a> {
         for rejection in rejected {
             let at = usize::try_from(rejection.index).ok();
             let index = at.and_then(|at| indexes.get(at)).copied().unwrap_or_default();
-            self.reject(index, rejection.error);
+            self.list(index, rejection.error);
         }
     }
 }

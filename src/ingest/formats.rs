@@ -28,6 +28,7 @@ pub use access_log::{
     FormatError, JsonMap, LogFormat, TimeUnit, UtcOffset,
     detect::{Unclear, detect, is_log},
 };
+pub use fields::write_json;
 pub use record::{ParsedRow, RECORD_BYTES_MAX, ReadError};
 
 /// The format of a text.

@@ -3,7 +3,7 @@
 //!
 //! A partition is named by its first day (`metric_event_20260131`). SQLite has no partitions.
 
-use std::{ops::RangeInclusive, sync::Arc};
+use std::{collections::BTreeSet, ops::RangeInclusive, sync::Arc};
 
 use sqlx::AssertSqlSafe;
 
@@ -14,7 +14,7 @@ use crate::{
     error::Result,
     model::{
         Timestamp,
-        timestamp::{DAY_MICROS, TimeRange},
+        timestamp::{DAY_MICROS, MINUTE_MICROS, TimeRange},
     },
 };
 
@@ -98,6 +98,46 @@ pub async fn ensure_range(database: &Database, range: TimeRange) -> Result<()> {
         transaction.commit().await?;
     }
     Ok(())
+}
+
+/// The days of rows from before the usual time window, for which partitions are created when they are met.
+#[derive(Debug)]
+pub struct PartitionDays {
+    first: Timestamp,
+    future_minutes: u32,
+    noted: BTreeSet<Timestamp>,
+    made: BTreeSet<Timestamp>,
+}
+
+impl PartitionDays {
+    /// Days of rows from `from` until `future_minutes` after now. Others are refused; partitions for corrupt dates would be
+    /// left behind.
+    pub const fn within(from: Timestamp, future_minutes: u32) -> Self {
+        Self { first: from.plus_micros(-DAY_MICROS), future_minutes, noted: BTreeSet::new(), made: BTreeSet::new() }
+    }
+
+    /// Adds the day of a row.
+    pub fn note(&mut self, timestamp: Option<Timestamp>) {
+        let day = timestamp.map(|timestamp| timestamp.floor(DAY_MICROS));
+        self.noted.extend(day.filter(|day| !self.made.contains(day)));
+    }
+
+    /// Creates the partitions of new days.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn make(&mut self, database: &Database, now: Timestamp) -> Result<()> {
+        let ahead = i64::from(self.future_minutes) * MINUTE_MICROS;
+        let (first, last) = (self.first.floor(DAY_MICROS), now.plus_micros(ahead));
+        let noted = std::mem::take(&mut self.noted);
+        for day in noted.into_iter().filter(|day| (first..=last).contains(day)) {
+            if let Ok(range) = TimeRange::new(day, day.plus_micros(DAY_MICROS)) {
+                ensure_range(database, range).await?;
+            }
+            self.made.insert(day);
+        }
+        Ok(())
+    }
 }
 
 /// Creates a partition and moves its rows out of the default partition. The database refuses to create a partition while

@@ -22,7 +22,7 @@ use crate::{
     clock::Clock,
     config::Config,
     db::{Database, file::idle_log::IdleLog, lease::Renewal},
-    ingest::Batcher,
+    ingest::{Batcher, Ingest},
     live::{Follower, changes, window},
 };
 
@@ -38,6 +38,8 @@ pub struct Parts {
     pub changes: changes::ChangeRelay,
     /// Computes live windows.
     pub windows: window::WindowRunner,
+    /// The write path, for the counters of what arrived.
+    pub ingest: Ingest,
     /// The server's own metrics; `None` if `self_monitoring.enabled` is false.
     pub own_metrics: Option<OwnMetrics>,
     /// Demo traffic; `None` unless it is wanted and there are sample projects.
@@ -112,7 +114,7 @@ fn demo_traffic(demo: DemoTraffic) -> Job {
 
 /// The jobs of a server. They end when the server stops, after the last request was answered.
 pub fn jobs(config: &Config, parts: Parts) -> Vec<Job> {
-    let Parts { database, clock, follower, changes, windows, own_metrics, demo } = parts;
+    let Parts { database, clock, follower, changes, windows, ingest, own_metrics, demo } = parts;
     let file = database.file().is_some().then(|| watch_file(database.clone()));
     let mut jobs = vec![
         partitions(database.clone(), clock.clone(), Days::from(config)),
@@ -140,6 +142,19 @@ pub fn jobs(config: &Config, parts: Parts) -> Vec<Job> {
             },
             (Retention::new(database, config.retention.clone()), clock),
             |(retention, clock)| retention.pass(clock).boxed(),
+        ),
+        // The last counters are written when the queue is closed.
+        Job::periodic(
+            "ingest status",
+            Each,
+            Schedule {
+                period: Duration::from_secs(1),
+                first_pass: AfterPeriod,
+                on_stop: Interrupt,
+                on_failure: "the counters of Project.ingestStatus are written later",
+            },
+            ingest,
+            |ingest| ingest.write_status().boxed(),
         ),
         Job::continuous("follower", Each, |stopping| follower.run(stopping)),
         Job::continuous("changes", Each, |stopping| changes.run(stopping)),

@@ -53,6 +53,12 @@ pub const HOUR_MICROS: i64 = 60 * MINUTE_MICROS;
 pub const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 
 impl Timestamp {
+    /// From the header `Date` of a response. `None` if the text is another.
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        let moment = jiff::fmt::rfc2822::parse(text).ok()?;
+        Some(Self(moment.timestamp().as_microsecond()))
+    }
+
     /// From microseconds since the epoch.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)

@@ -20,7 +20,7 @@ export default [
       // A type is a node with an `id`, or a value: a new one is either, and says so here when its name does not.
       '@graphql-eslint/strict-id-in-types': [
         'error',
-        { exceptions: { suffixes: VALUES, types: ['Accuracy', 'ApdexScore', 'ChangeGap', 'HistogramBucket', 'LiveGroup', 'LiveWindow', 'MetricBucket', 'MetricGroup', 'MetricLabel', 'MetricTypeInfo', 'PageInfo', 'RejectedMetric', 'SeriesColumns', 'StreamGap', 'Viewer'] } },
+        { exceptions: { suffixes: VALUES, types: ['Accuracy', 'ApdexScore', 'ChangeGap', 'HistogramBucket', 'IngestRefusal', 'IngestStatus', 'LiveGroup', 'LiveWindow', 'MetricBucket', 'MetricGroup', 'MetricLabel', 'MetricTypeInfo', 'PageInfo', 'RejectedMetric', 'SeriesColumns', 'StreamGap', 'Viewer'] } },
       ],
       // Measurements are paged forward only: there are too many to count back from their end.
       '@graphql-eslint/relay-arguments': ['error', { includeBoth: false }],

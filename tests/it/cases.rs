@@ -86,6 +86,7 @@ cases! {
         filter_of_nothing
         filter_unknown_status
         filtered_everywhere
+        ingest_status
         merged_selection
         node_employee
         node_organization
@@ -102,6 +103,7 @@ cases! {
         page_last_before
         plain_lists
         plain_projects
+        project_by_slug
         projection
         projects_ordered
         projects_with_team_and_organization
@@ -112,8 +114,10 @@ cases! {
     ingest {
         atomic_rejection
         ingest_metrics
+        ingest_by_slug
         partial_rejections
         unknown_project
+        unknown_slug
     }
     reports {
         bad_window

@@ -18,6 +18,7 @@ mod cli {
     mod commands;
     pub mod import;
     mod migrate;
+    mod tail;
     mod watch;
 }
 
@@ -66,6 +67,7 @@ mod graphql {
     mod malformed_ids;
     mod names;
     pub mod schema;
+    mod slugs;
     pub mod statement_counts;
     mod unknown_ids;
 }
@@ -99,6 +101,7 @@ mod ingest {
     mod labels;
     mod late_rows;
     mod spellings;
+    mod status;
 }
 
 /// Background work.

@@ -2,7 +2,7 @@
 //! type works. A new block is run without a change here.
 //!
 //! The blocks run as they are, in bash, but for addresses: the default port, the placeholder of a project and the
-//! PostgreSQL of the example are replaced. `make`, `cargo` and `npm` stand for minutes of building, so they are replaced by
+//! PostgreSQL of the example are replaced. `make` and `cargo` stand for minutes of building, so they are replaced by
 //! programs that check that the command exists (see [`STAND_INS`]).
 
 use std::{
@@ -27,23 +27,25 @@ use crate::harness::{
 const NOT_RUN: &[(&str, &str)] = &[];
 
 /// Parts of commands that go on until they are interrupted. Their block ends when the text has come.
-const ENDLESS: &[(&str, &str)] =
-    &[("curl -N", "metricStream"), ("perfgraph watch", "\tGET /orders"), ("perfgraph serve", "serves on http://")];
+const ENDLESS: &[(&str, &str)] = &[
+    ("curl -N", "metricStream"),
+    ("perfgraph tail", "  API_RESPONSE  "),
+    ("perfgraph watch", "\tGET /orders"),
+    ("perfgraph serve", "serves on http://"),
+];
 
 /// Parts of blocks, and what the README promises about the output of such a block.
 const PROMISES: &[(&str, &[&str])] = &[
     ("slowestEndpoints(first: 3)", &["\"endpoint\"", "\"value\"", "\"owners\""]),
     ("ingestMetrics(", &["\"accepted\":1", "\"isDuplicate\":false", "\"index\":1"]),
     ("second-try", &["\"accepted\":2"]),
-    ("perfgraph import", &["GET /orders/:id", "\"owners\":[{"]),
-    ("subscribe.mjs", &["\"connected\":true", "\"metricStream\""]),
+    ("slowestEndpoints(first: 1)", &["GET /orders/:id", "\"owners\":[{", "\"way\":\"INGEST_API\"", "\"accepted\":200"]),
 ];
 
-/// Programs that take minutes, and what is checked in their place: the target of make exists, the package of npm has its
-/// lock file, and cargo builds the binary that this test already has.
+/// Programs that take minutes, and what is checked in their place: the target of make exists, and cargo builds the binary that
+/// this test already has.
 const STAND_INS: &[(&str, &str)] = &[
     ("make", "exec \"$REAL_MAKE\" --dry-run --directory=\"$REPOSITORY\" \"$@\" >/dev/null"),
-    ("npm", "[ \"$1 $2\" = 'ci --prefix' ] && [ -f \"$REPOSITORY/$3/package-lock.json\" ] && [ $# -eq 3 ]"),
     ("cargo", "case \"$*\" in 'build --release' | 'run --release') ;; *) exit 1 ;; esac"),
 ];
 
@@ -129,7 +131,9 @@ impl Reader {
     async fn adapted(&self, block: &str) -> String {
         let mut text = block.replace("127.0.0.1:8000", &format!("127.0.0.1:{}", self.port));
         text = text.replace("localhost:8000", &format!("127.0.0.1:{}", self.port));
-        text = text.replace("perfgraph watch", &format!("perfgraph watch --url http://127.0.0.1:{}", self.port));
+        for command in ["perfgraph projects", "perfgraph tail", "perfgraph watch"] {
+            text = text.replace(command, &format!("{command} --url http://127.0.0.1:{}", self.port));
+        }
         if text.contains("ORGANIZATION/PROJECT") {
             text = text.replace("ORGANIZATION/PROJECT", &self.project().await);
         }
@@ -160,8 +164,10 @@ impl Reader {
     }
 
     async fn project(&self) -> String {
-        let data = self.ask("{ projects(first: 1) { nodes { id } } }").await;
-        data["projects"]["nodes"][0]["id"].as_str().unwrap().to_owned()
+        let data = self.ask("{ projects(first: 100) { nodes { slug organization { slug } } } }").await;
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let slugs = |node: &Value| format!("{}/{}", text(&node["organization"]["slug"]), text(&node["slug"]));
+        data["projects"]["nodes"].as_array().unwrap().iter().map(slugs).min().unwrap()
     }
 
     fn bash(&self, script: &str) -> Command {
@@ -254,7 +260,7 @@ async fn every_command_of_the_readme_does_what_it_says() {
     for block in blocks.iter().filter(|block| !is_not_run(block)) {
         // What a reader does in another terminal: the server's own measurements are what a stream shows.
         let traffic = async {
-            while block.contains("subscription") || block.contains("perfgraph watch") {
+            while ["subscription", "perfgraph tail", "perfgraph watch"].iter().any(|part| block.contains(part)) {
                 drop(
                     client()
                         .get(format!("http://127.0.0.1:{}/graphql?query={{viewer{{role}}}}", reader.port))

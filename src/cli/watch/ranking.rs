@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::connection::{Connection, WatchError};
 use crate::cli::arguments::{RankBy, Watch};
+use crate::cli::client::{ClientError, project::Project};
 
 /// The subscription.
 pub const QUERY: &str = "subscription Watch($project: ID!, $window: Duration!, $every: Duration!, $limit: Int!, $rankBy: Statistic!) {
@@ -15,54 +15,10 @@ pub const QUERY: &str = "subscription Watch($project: ID!, $window: Duration!, $
     }
 }";
 
-const PROJECTS: &str = "query ($slug: String!, $after: String) {
-    organization(slug: $slug) { projects(first: 100, after: $after) { nodes { id slug name organization { name } } pageInfo { hasNextPage endCursor } } }
-}";
-
 /// Number of values in a trend.
 const TREND_MAX: usize = 12;
 /// Minimum range of a trend as a share of its highest value, so that small changes look small.
 const SPREAD_MIN: f64 = 0.25;
-
-/// The watched project.
-pub struct Project {
-    /// Its node id.
-    pub id: String,
-    /// Its name with that of its organization, because organizations have projects of the same name.
-    pub name: String,
-}
-
-impl Project {
-    /// Finds a project by its slugs (`organization/project`) or its node id.
-    pub async fn find(connection: &mut Connection, named: &str) -> Result<Self, WatchError> {
-        let absent = || {
-            WatchError::Refused(format!("there is no project `{named}`; write ORGANIZATION/PROJECT with their slugs"))
-        };
-        let text = |node: &Value, field: &str| node[field].as_str().map(ToOwned::to_owned);
-        let read = |node: &Value| {
-            let name = format!("{} of {}", text(node, "name")?, text(&node["organization"], "name")?);
-            Some(Self { id: text(node, "id")?, name })
-        };
-        let Some((organization, slug)) = named.split_once('/') else {
-            let query = "query ($id: ID!) { project(id: $id) { id name organization { name } } }";
-            let data = connection.query(query, json!({ "id": named })).await?;
-            return read(&data["project"]).ok_or_else(absent);
-        };
-        let mut after = Value::Null;
-        loop {
-            let data = connection.query(PROJECTS, json!({ "slug": organization, "after": after })).await?;
-            let page = &data["organization"]["projects"];
-            let found = page["nodes"].as_array().into_iter().flatten().find(|node| node["slug"] == slug);
-            if let Some(project) = found.and_then(read) {
-                return Ok(project);
-            }
-            if page["pageInfo"]["hasNextPage"] != true {
-                return Err(absent());
-            }
-            after = page["pageInfo"]["endCursor"].clone();
-        }
-    }
-}
 
 /// The variables of [`QUERY`].
 pub fn variables(project: &Project, command: &Watch) -> Value {
@@ -117,8 +73,8 @@ pub struct Ranking {
 
 impl Ranking {
     /// Parses an event about a window of this length.
-    pub fn read(data: &Value, window_micros: i64) -> Result<Self, WatchError> {
-        let unknown = || WatchError::Refused("the server sent an event that this version cannot read".to_owned());
+    pub fn read(data: &Value, window_micros: i64) -> Result<Self, ClientError> {
+        let unknown = || ClientError::Refused("the server sent an event that this version cannot read".to_owned());
         let endpoints = data["slowestEndpoints"].as_array().ok_or_else(unknown)?;
         #[expect(clippy::cast_precision_loss, reason = "a window of years is still exact")]
         let seconds = window_micros as f64 / 1e6;

@@ -224,7 +224,7 @@ mod tests {
     fn command(rank_by: RankBy) -> Watch {
         Watch {
             project: "a/b".to_owned(),
-            url: String::new(),
+            url: crate::cli::client::DEFAULT_URL.parse().unwrap(),
             window: "PT5M".to_owned(),
             every: "PT2S".to_owned(),
             rank_by,

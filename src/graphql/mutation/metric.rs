@@ -1,24 +1,25 @@
 //! The mutation that records measurements.
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, Object};
 
 use crate::{
     engine::spelling,
     error::{Error, Result},
     graphql::{
         context::request,
+        named::ProjectName,
         node::NodeId,
         types::{
             ingest::{IngestMetricsInput, IngestMetricsPayload, IngestMode, MetricInput},
             user_error::UserError,
         },
     },
-    ingest::{Candidate, Receipt, Submission},
+    ingest::{Candidate, Receipt, Submission, status::WayIn},
     model::Label,
 };
 
 /// The source that the ledger records for measurements from GraphQL.
-const SOURCE: &str = "graphql";
+const SOURCE: &str = WayIn::Mutation.source();
 
 /// Mutations of metrics.
 #[derive(Default)]
@@ -35,11 +36,13 @@ impl MetricMutation {
         #[graphql(desc = "The project, its measurements and their treatment.")] input: IngestMetricsInput,
     ) -> Result<IngestMetricsPayload> {
         let candidates = candidates(input.metrics)?;
+        let project = ProjectName::given(input.project_id, input.project_slug.as_deref());
+        let about = project.as_ref().map_or(ProjectName::ID, ProjectName::field);
         let mode = input.mode.unwrap_or(IngestMode::Partial);
-        match ingest(context, &input.project_id, candidates, input.idempotency_key, mode).await {
+        match ingest(context, project, candidates, input.idempotency_key, mode).await {
             Ok(receipt) => Ok(IngestMetricsPayload::of(receipt, &request(context)?.services.cursors)),
             Err(fault) => {
-                let about = field(&fault);
+                let about = field(&fault, about);
                 let mut user_errors = UserError::expected(fault)?;
                 for failure in &mut user_errors {
                     failure.field = failure.field.take().or_else(|| about.clone());
@@ -50,10 +53,11 @@ impl MetricMutation {
     }
 }
 
-/// The input field that a fault of the write path concerns, if the fault does not name one.
-fn field(fault: &Error) -> Option<Vec<String>> {
+/// The input field that a fault of the write path concerns, if the fault does not name one. `project` is the field that names
+/// the project.
+fn field(fault: &Error, project: &str) -> Option<Vec<String>> {
     let name = match fault {
-        Error::NotFound { .. } => "projectId",
+        Error::NotFound { .. } => project,
         Error::Limit { .. } => "metrics",
         _ => return None,
     };
@@ -80,13 +84,16 @@ fn candidates(metrics: Vec<MetricInput>) -> Result<Vec<Candidate>> {
 
 async fn ingest(
     context: &Context<'_>,
-    project: &ID,
+    project: Result<ProjectName>,
     candidates: Vec<Candidate>,
     idempotency_key: Option<String>,
     mode: IngestMode,
 ) -> Result<Receipt> {
     let request = request(context)?;
-    let project = NodeId::project(project).map_err(|error| error.in_change("projectId"))?;
+    let project = match project? {
+        ProjectName::Id(id) => NodeId::project(&id).map_err(|error| error.in_change(ProjectName::ID))?,
+        ProjectName::Slug(slug) => request.services.ingest.find(request.scope(), &slug, Some(&request.log)).await?,
+    };
     let source = SOURCE.to_owned();
     let submission = Submission { project, candidates, idempotency_key, source, mode: mode.into() };
     request.services.ingest.submit(request.scope(), submission, &request.log).await

@@ -8,6 +8,7 @@ use crate::{
     error::Result,
     graphql::{
         context::{RequestContext, request},
+        named::ProjectName,
         node::NodeId,
         types::{change::ReleasePayload, release::CreateReleaseInput},
     },
@@ -33,7 +34,10 @@ impl ReleaseMutation {
 }
 
 async fn create(request: &RequestContext, input: CreateReleaseInput) -> Result<Key<ReleaseId>> {
-    let project = named(NodeId::project(&input.project_id), "projectId")?;
+    let project = match ProjectName::given(input.project_id, input.project_slug.as_deref())? {
+        ProjectName::Id(id) => named(NodeId::project(&id), ProjectName::ID)?,
+        slug @ ProjectName::Slug(_) => slug.key(request).await?,
+    };
     let now = request.services.clock.now();
     let new = NewRelease {
         id: ReleaseId(request.services.ids.next(now)?),

@@ -128,8 +128,8 @@ impl MetricStreamSubscription {
         #[graphql(
             name = "after",
             desc = "Resumes after this cursor: measurements committed since then are delivered first. With a cursor \
-                    from `ingestMetrics`, the filter must select one organization by `organizationId` or \
-                    `projectIds`."
+                    from `ingestMetrics`, the filter must select one organization by `organizationId`, \
+                    `projectIds` or `projectSlugs`."
         )]
         _after: Option<StreamCursor>,
         #[graphql(
@@ -150,7 +150,7 @@ impl MetricStreamSubscription {
         overflow: OverflowPolicy,
     ) -> Result<BoxStream<'a, Result<MetricStreamEvent>>> {
         let request = Arc::clone(request(context)?);
-        let (filter, named) = filter::stream(filter)?;
+        let (filter, named) = filter::stream(&request, filter).await?;
         let pacing = StreamPacing::requested(&request.services.live, max_batch, max_delay.0)?;
         let purpose = filter.purpose(request.scope(), STREAM);
         let seal = Seal { request, purpose };
@@ -166,7 +166,8 @@ impl MetricStreamSubscription {
                 };
                 let cursor = seal.text(&start);
                 request.execution()?.open(StreamKind::Resumable { start, cursor, overflow: overflow.into() });
-                Ok(events.map(move |event| seal.event(event?)).boxed())
+                let request = Arc::clone(request);
+                Ok(named.while_unchanged(request, events.map(move |event| seal.event(event?))))
             }
             Segment::Replay { after, until } => {
                 let after = services.cursors.unseal(purpose, &after.text)?;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Subscription};
-use tokio_stream::{Stream, StreamExt};
+use futures_util::stream::BoxStream;
+use tokio_stream::StreamExt;
 
 use crate::{
     engine::watch::StreamKind,
@@ -40,8 +41,8 @@ impl MetricWindowSubscription {
         &self,
         context: &Context<'a>,
         #[graphql(
-            desc = "The measurements to watch. Must select one organization by `organizationId` or `projectIds`, \
-                    unless the caller can access only one."
+            desc = "The measurements to watch. Must select one organization by `organizationId`, `projectIds` or \
+                    `projectSlugs`, unless the caller can access only one."
         )]
         filter: StreamFilter,
         #[graphql(desc = "Length of the window, for example `PT5M` (up to `PT24H`).")] window: Duration,
@@ -62,9 +63,9 @@ impl MetricWindowSubscription {
                     `ingestMetrics` the first window contains the measurements just recorded."
         )]
         after: Option<StreamCursor>,
-    ) -> Result<impl Stream<Item = Result<LiveWindow>> + 'a> {
+    ) -> Result<BoxStream<'a, Result<LiveWindow>>> {
         let request = Arc::clone(request(context)?);
-        let (filter, named) = filter::stream(filter)?;
+        let (filter, named) = filter::stream(&request, filter).await?;
         let (projects, kinds) = (filter.projects.clone(), filter.kinds.clone());
         let purpose = filter.purpose(request.scope(), STREAM);
         let after = after.map(|after| request.services.cursors.unseal(purpose, &after.0)).transpose()?;
@@ -79,7 +80,8 @@ impl MetricWindowSubscription {
             Err(error) => return Err(named.explain(&request, error).await),
         };
         request.execution()?.open(StreamKind::Snapshots);
-        Ok(windows.map(move |window| {
+        let renewed = Arc::clone(&request);
+        let windows = windows.map(move |window| {
             request.renew_loaders();
             let window = window?;
             let projects = match projects.as_slice() {
@@ -90,6 +92,7 @@ impl MetricWindowSubscription {
             let cursor: Arc<str> = request.services.cursors.seal(purpose, &window.cursor.into()).into();
             request.execution()?.mark_cursor(Arc::clone(&cursor));
             Ok(LiveWindow { window, question: Arc::new(question), want, cursor: StreamCursor(cursor) })
-        }))
+        });
+        Ok(named.while_unchanged(renewed, windows))
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Subscription};
-use tokio_stream::{Stream, StreamExt};
+use futures_util::stream::BoxStream;
+use tokio_stream::StreamExt;
 
 use crate::{
     db::StatementLog,
@@ -38,8 +39,8 @@ impl SlowestEndpointsSubscription {
         &self,
         context: &Context<'a>,
         #[graphql(
-            desc = "The measurements to watch. Must select one organization by `organizationId` or `projectIds`, \
-                    unless the caller can access only one."
+            desc = "The measurements to watch. Must select one organization by `organizationId`, `projectIds` or \
+                    `projectSlugs`, unless the caller can access only one."
         )]
         filter: StreamFilter,
         #[graphql(
@@ -61,13 +62,13 @@ impl SlowestEndpointsSubscription {
             default_with = "Statistic::P95"
         )]
         rank_by: Statistic,
-    ) -> Result<impl Stream<Item = Result<Vec<EndpointStats>>> + 'a> {
+    ) -> Result<BoxStream<'a, Result<Vec<EndpointStats>>>> {
         let request = Arc::clone(request(context)?);
         let first = spelling::either("", ("first", first), ("limit", limit))?.unwrap_or(Slowest::LIMIT_DEFAULT);
         let Slowest { rank_by, limit, .. } = Slowest::new(rank_by.into(), first, StatisticsNeeded::Scalars)?;
         let pace = || WindowRequest::pace(window.0, WindowRequest::RANKING_EVERY_DEFAULT, &request.services.live);
         let every = every.map_or_else(pace, |every| every.0);
-        let (filter, named) = filter::stream(filter)?;
+        let (filter, named) = filter::stream(&request, filter).await?;
         let asked = WindowRequest::ranking(filter, window.0, every);
         let field = context.field();
         let has_id = ["worstSample", "statusCode", "timestamp", "trend"].iter().any(|name| selection::has(field, name));
@@ -79,13 +80,15 @@ impl SlowestEndpointsSubscription {
             Err(error) => return Err(named.explain(&request, error).await),
         };
         request.execution()?.open(StreamKind::Snapshots);
-        Ok(windows.then(move |window| {
+        let renewed = Arc::clone(&request);
+        let rankings = windows.then(move |window| {
             let (request, ranking) = (Arc::clone(&request), ranking.clone());
             async move {
                 request.renew_loaders();
                 ranking.of(&request, &*window?).await
             }
-        }))
+        });
+        Ok(named.while_unchanged(renewed, rankings))
     }
 }
 

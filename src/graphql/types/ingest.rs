@@ -75,8 +75,10 @@ impl From<MetricLabelInput> for Label {
 /// Measurements to record for one project.
 #[derive(Clone, Debug, InputObject)]
 pub struct IngestMetricsInput {
-    /// The id of the project.
-    pub project_id: ID,
+    /// The id of the project. Exactly one of `projectId` and `projectSlug` is required.
+    pub project_id: Option<ID>,
+    /// The slugs of the project, such as `acme/web-shop`.
+    pub project_slug: Option<String>,
     /// The measurements, 1 to 10,000.
     pub metrics: Vec<MetricInput>,
     /// Key that makes retries safe: a repeated key stores nothing and returns the first result. 1 to 200 bytes, unique

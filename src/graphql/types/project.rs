@@ -8,6 +8,7 @@ use super::{
     Employee, Organization, ReleaseConnection, TeamConnection, connection,
     connection::Total,
     filter::EmployeeFilter,
+    ingest_status::IngestStatus,
     order::{EmployeeOrder, order},
     organization,
     project_status::{ProjectStatus, status_word},
@@ -217,6 +218,14 @@ impl Project {
         });
         let page = page::load(context, |loaders| &loaders.releases, self.0.key, &wanted).await?;
         Ok(ReleaseConnection::new(page, wanted, Total::ReleasesOf(self.0.key)))
+    }
+
+    /// Counters of the measurements that arrived for the project, one for each way by which any did: those that were
+    /// stored, and those that were refused, with the last reasons.
+    #[graphql(directive = sizes::Assumed::apply(3))]
+    async fn ingest_status(&self, context: &Context<'_>) -> Result<Vec<IngestStatus>> {
+        let status = request(context)?.loaders().ingest_status.load(self.0.key).await?;
+        Ok(IngestStatus::of_project(status.unwrap_or_default()))
     }
 
     #[graphql(flatten)]

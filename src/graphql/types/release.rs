@@ -15,8 +15,10 @@ use crate::{
 /// The values of a new release.
 #[derive(Clone, Debug, InputObject)]
 pub struct CreateReleaseInput {
-    /// The id of the project.
-    pub project_id: ID,
+    /// The id of the project. Exactly one of `projectId` and `projectSlug` is required.
+    pub project_id: Option<ID>,
+    /// The slugs of the project, such as `acme/web-shop`.
+    pub project_slug: Option<String>,
     /// Version, unique within the project: the text that measurements send as `releaseVersion`. One line of at most 200
     /// bytes.
     pub version: String,

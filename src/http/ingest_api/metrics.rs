@@ -14,11 +14,14 @@ use axum::{
 use serde::Deserialize;
 use tokio::time::sleep;
 
-use super::{body, summary};
+use super::{
+    body,
+    intake::{self, Intake, ProjectName},
+    summary,
+};
 use crate::{
     config::Config,
     error::Error,
-    graphql::node::NodeId,
     http::{
         caller::Caller,
         content_encoding::{self, Bounds, Encoding},
@@ -27,20 +30,23 @@ use crate::{
         state::HttpState,
     },
     ingest::{
-        self, FieldError, Mode,
-        bulk::{Bulk, Options, RejectedIndexes},
+        self, Mode,
+        bulk::{Options, RejectedIndexes},
         formats::{ParsedRow, ReadError, RecordReader},
+        status::WayIn,
     },
-    model::{Key, ProjectId},
+    model::{Timestamp, timestamp::TimeError},
 };
 
 /// The path of the endpoint.
 pub const PATH: &str = "/ingest/v1/metrics";
 
 /// The source recorded in the ledger.
-const SOURCE: &str = "bulk";
+const SOURCE: &str = WayIn::IngestApi.source();
 /// Room for parsed rows is taken in steps of this many bytes.
 const COUNTED_BYTES: usize = 64 * 1_024;
+/// The most refused rows that a response lists.
+const ERRORS_MAX: usize = 10_000;
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// The query string.
@@ -52,6 +58,10 @@ pub struct Parameters {
     project: Option<String>,
     #[serde(default)]
     mode: ModeParameter,
+    /// The oldest time of rows to store. Defaults to the time window of the server, which later times do not shorten.
+    since: Option<String>,
+    /// Maximum number of refused rows that the response lists.
+    max_errors: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -81,9 +91,11 @@ pub async fn post(
 struct MetricsRequest {
     format: ingest::formats::Format,
     encoding: Encoding,
-    project: Option<Key<ProjectId>>,
+    project: Option<ProjectName>,
     mode: Mode,
     key: Option<String>,
+    since: Option<Timestamp>,
+    errors_max: usize,
 }
 
 /// The fault that ended the reading of a body, and the status of the response.
@@ -120,13 +132,25 @@ impl MetricsRequest {
         })?;
         let bad = |fault: &Error| refuse(fault, StatusCode::BAD_REQUEST);
         let Query(parameters) = parameters.map_err(|rejection| {
-            let advice = format!("may contain project=ID and mode=partial|atomic: {}", rejection.body_text());
+            let advice = format!(
+                "may contain project=ID or project=ORGANIZATION/PROJECT, mode=partial|atomic, since=TIME and \
+                 maxErrors=N: {}",
+                rejection.body_text()
+            );
             bad(&Error::input("query string", advice))
         })?;
-        let project = match parameters.project {
-            None => None,
-            Some(id) => Some(NodeId::project(&id.into()).map_err(|error| bad(&error.in_field("project")))?),
-        };
+        let since = parameters
+            .since
+            .as_deref()
+            .map(|text| text.parse().map_err(|error: TimeError| bad(&Error::input("since", error.to_string()))));
+        let since = since.transpose()?;
+        let errors_max = parameters.max_errors.unwrap_or(Options::ERRORS_MAX);
+        if errors_max > ERRORS_MAX {
+            let message = format!("is {errors_max}; the maximum is {ERRORS_MAX}");
+            return Err(bad(&Error::input("maxErrors", message)));
+        }
+        let project = parameters.project.as_deref().map(intake::name).transpose();
+        let project = project.map_err(|fault| refuse(&fault, fault::status(&fault)))?;
         let key = match headers.get(IDEMPOTENCY_KEY).map(HeaderValue::to_str) {
             None => None,
             Some(Ok(key)) => Some(key.to_owned()),
@@ -144,32 +168,45 @@ impl MetricsRequest {
             ModeParameter::Partial => Mode::Partial,
             ModeParameter::Atomic => Mode::Atomic,
         };
-        Ok(Self { format, encoding, project, mode, key })
+        Ok(Self { format, encoding, project, mode, key, since, errors_max })
     }
 
     async fn run(&self, state: &HttpState, caller: Caller, body: Body) -> Response {
         let bytes_max = state.config.limits.ingest_body_bytes_max;
-        if let Some(project) = self.project
-            && let Err(fault) = state.ingest.admit(caller.viewer.scope(), project).await
-        {
-            fault.log();
-            return fault::response_by_code(&fault);
-        }
+        let ingest = match self.since.map(|since| state.ingest.reaching_back(since)).transpose() {
+            Ok(reaching_back) => reaching_back.unwrap_or_else(|| state.ingest.clone()),
+            Err(fault) => return fault::response_by_code(&fault),
+        };
+        let options = Options {
+            source: SOURCE,
+            mode: self.mode,
+            part_rows: state.config.ingest.part_rows,
+            rejected: RejectedIndexes::Discarded,
+            errors_max: self.errors_max,
+            project: None,
+        };
+        let write_path = (&ingest, &state.database);
+        let scope = caller.viewer.scope();
+        let mut intake = match Intake::new(write_path, scope, self.project.as_ref(), self.since, options).await {
+            Ok(intake) => intake,
+            Err(fault) => {
+                fault.log();
+                return fault::response_by_code(&fault);
+            }
+        };
         let body = state.in_flight.stream(body);
         let held = body.held();
         let bounds = Bounds { bytes_max, members_max: state.config.limits.ingest_body_members_max };
         let source = content_encoding::decoded(body, self.encoding, bounds);
         let records = RecordReader::new(source, self.format.clone(), bytes_max);
-        let rejected = RejectedIndexes::Discarded;
-        let options = Options { source: SOURCE, mode: self.mode, part_rows: state.config.ingest.part_rows, rejected };
-        let mut bulk = Bulk::new(caller.viewer.scope(), &state.ingest, options);
         let cursors = &state.cursors;
-        match self.take(records, &mut bulk, &held, &state.config).await {
-            Ok(()) => summary::complete(bulk.summary(), cursors),
+        match self.take(records, &mut intake, &held, &state.config).await {
+            Ok(()) => summary::complete(intake.summary(), cursors),
             Err(Interruption { fault, status }) => {
                 fault.log();
-                tracing::debug!(%fault, accepted = bulk.summary().accepted, "a body of metrics was not read to its end");
-                summary::interrupted(bulk.summary(), cursors, &fault, status)
+                intake.count_refused_body(&fault);
+                tracing::debug!(%fault, accepted = intake.summary().accepted, "a body of metrics was not read to its end");
+                summary::interrupted(intake.summary(), cursors, &fault, status)
             }
         }
     }
@@ -177,7 +214,7 @@ impl MetricsRequest {
     async fn take<R: tokio::io::AsyncBufRead + Unpin + Send>(
         &self,
         mut records: RecordReader<R>,
-        bulk: &mut Bulk<'_>,
+        intake: &mut Intake<'_>,
         held: &Held,
         config: &Config,
     ) -> Result<(), Interruption> {
@@ -194,8 +231,8 @@ impl MetricsRequest {
                 () = &mut deadline => return Err(too_slow()),
             };
             match record {
-                Ok(Some(Ok(row))) => self.row(bulk, index, row).await?,
-                Ok(Some(Err(unreadable))) => bulk.reject(index, unreadable),
+                Ok(Some(Ok(row))) => intake.row(index, row).await?,
+                Ok(Some(Err(unreadable))) => intake.reject(index, unreadable),
                 Ok(None) => break,
                 Err(broken) => return Err(self.broken(&broken, config.limits.ingest_body_bytes_max)),
             }
@@ -206,7 +243,7 @@ impl MetricsRequest {
                 uncounted = 0;
             }
             let refused_max = config.limits.ingest_refused_rows_max;
-            if bulk.summary().rejected > refused_max {
+            if intake.summary().rejected > refused_max {
                 // Counted by their boundaries alone, in the time that is left for the body.
                 let rest = tokio::select! {
                     biased;
@@ -215,8 +252,8 @@ impl MetricsRequest {
                 };
                 return Err(too_many_refused(refused_max, rest));
             }
-            if bulk.is_full() {
-                bulk.store(key).await?;
+            if intake.is_full() {
+                intake.store(key).await?;
                 held.release();
                 uncounted = 0;
             }
@@ -224,27 +261,7 @@ impl MetricsRequest {
         if index == 0 {
             return Err(Error::input("body", "is empty; send at least one metric").into());
         }
-        Ok(bulk.finish(key).await?)
-    }
-
-    async fn row(&self, bulk: &mut Bulk<'_>, index: u64, row: ParsedRow) -> Result<(), Interruption> {
-        let ParsedRow { project, candidate } = row;
-        let project = match (project, self.project) {
-            (Some(id), _) => match NodeId::project(&id.into()) {
-                Ok(project) => project,
-                Err(error) => {
-                    bulk.reject(index, FieldError::new("projectId", error.to_string()));
-                    return Ok(());
-                }
-            },
-            (None, Some(project)) => project,
-            (None, None) => {
-                let message = "is missing; set it in each row, or for all rows with ?project=ID".to_owned();
-                bulk.reject(index, FieldError::new("projectId", message));
-                return Ok(());
-            }
-        };
-        Ok(bulk.row(index, project, candidate).await?)
+        Ok(intake.finish(key).await?)
     }
 
     /// The fault of a body that could not be read to its end. Rows of an incomplete part are not stored, so that a retry has

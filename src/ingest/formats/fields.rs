@@ -1,9 +1,9 @@
 //! Parses the fields of a row, from JSON and from text. The names are those of the GraphQL API.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize,
     de::{MapAccess, Visitor},
 };
 
@@ -35,8 +35,49 @@ struct Fields {
     release: Option<String>,
     #[serde(default, deserialize_with = "labels")]
     labels: Vec<Label>,
-    #[serde(default, alias = "project")]
+    #[serde(default, alias = "project", alias = "projectSlug")]
     project_id: Option<String>,
+}
+
+/// A row as it is written.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenFields<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    value: f64,
+    endpoint: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_code: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release: Option<&'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<&'a str, &'a str>,
+}
+
+/// Writes a row as one line of JSON, which reads back as the same row.
+///
+/// # Errors
+/// The row has no form in JSON.
+pub fn write_json(candidate: &Candidate, out: &mut Vec<u8>) -> serde_json::Result<()> {
+    let Candidate { kind, value, endpoint, status, timestamp, name, release, labels } = candidate;
+    let fields = WrittenFields {
+        kind: kind.name(),
+        value: *value,
+        endpoint,
+        status_code: *status,
+        timestamp: timestamp.map(|timestamp| timestamp.to_string()),
+        name: name.as_deref(),
+        release: release.as_deref(),
+        labels: labels.iter().map(|Label { key, value }| (key.as_str(), value.as_str())).collect(),
+    };
+    serde_json::to_writer(&mut *out, &fields)?;
+    out.push(b'\n');
+    Ok(())
 }
 
 /// Parses one JSON object.
@@ -238,6 +279,19 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::model::Timestamp;
+
+    #[test]
+    fn a_row_reads_back_as_it_was_written() {
+        let full = r#"{"type":"CUSTOM","value":0.1,"endpoint":"café \"x\"","statusCode":200,
+            "timestamp":"2026-01-31T12:00:00.123456Z","name":"LCP","release":"1.4","labels":{"region":"eu"}}"#;
+        for text in [full, r#"{"type":"PAGE_LOAD","value":5e-324,"endpoint":"/"}"#] {
+            let candidate = from_json(text.as_bytes()).unwrap().candidate;
+            let mut written = Vec::new();
+            write_json(&candidate, &mut written).unwrap();
+            assert_eq!(from_json(&written).unwrap().candidate, candidate);
+            assert_eq!(written.iter().filter(|byte| **byte == b'\n').count(), 1, "one line");
+        }
+    }
 
     #[test]
     fn whole_numbers_may_be_written_as_floats() {

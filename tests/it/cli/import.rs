@@ -2,6 +2,7 @@
 
 mod logs;
 mod progress;
+mod running_server;
 
 use std::{fmt::Write as _, path::Path, process::Stdio};
 
@@ -149,7 +150,11 @@ async fn import_reports_the_reason_of_a_refusal() {
         (&["old.log", "--dry-run"], 65, "--since"),
         (&["empty.csv", "--project", PROJECT], 65, "is empty"),
         (&["absent.log", "--project", PROJECT], 65, "cannot be read"),
-        (&["good.log", "--project", "organization-1/nothing"], 65, "there is no project"),
+        (
+            &["good.log", "--project", "organization-1/nothing"],
+            65,
+            "the project `organization-1/nothing` was not found",
+        ),
         (&["good.log", "--project", "nothing"], 65, "ORGANIZATION/PROJECT"),
         (&["good.log"], 2, "--project"),
     ] {

@@ -218,6 +218,8 @@ async fn ask_what_only_the_root_asks(scope: &Scope, db: &Session, organizations:
     organization::employee_counts(scope, db, few, None).await.unwrap();
     directory::by_ids::<Organization>(scope, db, few, OrganizationFields::NAME).await.unwrap();
     project::by_slug(scope, db, ORGANIZATION, "p7", ProjectFields::NAME).await.unwrap();
+    let slugs = ["o7/p7", "o8/p8"].map(|slugs| slugs.parse().unwrap());
+    project::by_slugs(scope, db, &slugs, ProjectFields::NAME).await.unwrap();
     let active = Filter::Is(EmployeeCondition::IsActive(false));
     for fields in [StatisticsFields::default(), StatisticsFields::ACTIVE, StatisticsFields::all()] {
         employee::statistics(scope, db, Some(&active), fields, 100).await.unwrap();

@@ -16,6 +16,7 @@ fn lists() -> Vec<(&'static str, Option<Value>)> {
         ("IntFilter.in", Some(json!({ "statusCode": { "in": [] } }))),
         ("MetricFilter.names", Some(json!({ "names": [] }))),
         ("MetricFilter.projectIds", Some(json!({ "projectIds": [] }))),
+        ("MetricFilter.projectSlugs", Some(json!({ "projectSlugs": [] }))),
         ("MetricFilter.releaseVersions", Some(json!({ "releaseVersions": [] }))),
         ("MetricFilter.releases", Some(json!({ "releases": [] }))),
         ("MetricFilter.types", Some(json!({ "types": [] }))),
@@ -25,6 +26,7 @@ fn lists() -> Vec<(&'static str, Option<Value>)> {
         ("ProjectFilter.or", None),
         ("StreamFilter.endpoints", None),
         ("StreamFilter.projectIds", None),
+        ("StreamFilter.projectSlugs", None),
         ("StreamFilter.types", None),
         ("StringFilter.in", Some(json!({ "endpoint": { "in": [] } }))),
     ]

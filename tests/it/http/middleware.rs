@@ -398,7 +398,7 @@ async fn an_allowed_page_reads_every_refusal() {
         (
             "no such project",
             404,
-            server.request(Method::POST, "/ingest/v1/metrics?project=UHJvamVjdDoxOjk5").json(&json!([])),
+            server.request(Method::POST, "/ingest/v1/metrics?project=nobody/nothing").json(&json!([])),
         ),
     ] {
         let got = seen_by_pages(request).await;

@@ -6,10 +6,10 @@ use perfgraph::clock::Clock;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{sleep, timeout},
+    time::timeout,
 };
 
-use crate::harness::{Server, TestDatabase, process::PATIENCE, server::NOW};
+use crate::harness::{Server, TestDatabase, process::PATIENCE, server::NOW, wait};
 
 /// Requests that are refused by their head: what is wrong, the status, and the first lines.
 const REFUSED: [(&str, &str, &str); 5] = [
@@ -32,8 +32,7 @@ async fn server() -> Server {
 async fn begin(server: &Server, head: &str) -> TcpStream {
     let mut socket = TcpStream::connect(server.app.address()).await.unwrap();
     socket.write_all(head.as_bytes()).await.unwrap();
-    // Long enough for the answer to be ready.
-    sleep(Duration::from_millis(50)).await;
+    wait::fixed(Duration::from_millis(50), "the answer is made meanwhile, of which nothing is seen").await;
     socket
 }
 

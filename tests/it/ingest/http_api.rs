@@ -404,6 +404,43 @@ on_both_databases! {
 }
 
 on_both_databases! {
+    async fn slugs_name_the_project_of_a_body_and_of_its_rows(database: TestDatabase) {
+        let (server, world) = server(database, "").await;
+        let ask = async |query: &str, text: String| {
+            send(server.request(Method::POST, &format!("{PATH}{query}")).header("content-type", NDJSON).body(text)).await
+        };
+        let of = |field: &str, project: &str| rows(0..1).replace("\"type\"", &format!("\"{field}\":\"{project}\",\"type\""));
+        assert_eq!(counts(&ask("?project=organization-1/project-1", rows(0..3)).await), (200, 3, 0));
+        assert_eq!(counts(&ask("?project=organization-1%2Fproject-1", rows(0..1)).await), (200, 1, 0));
+        let refused = ask("?project=organization-1/nothing", rows(0..1)).await;
+        assert!(refused.text.contains("the project `organization-1/nothing` was not found"), "{}", refused.text);
+        let refused = ask("?project=Organization/1", rows(0..1)).await;
+        assert!(refused.text.contains("write ORGANIZATION/PROJECT"), "{}", refused.text);
+        // In rows, beside ids and the project in the address.
+        let text = [
+            of("projectSlug", "organization-1/project-2"), of("project", "organization-1/project-2"), rows(0..1),
+            of("projectId", &world.id("project", 2)), of("projectSlug", "organization-1/nothing"),
+            of("project", "organization-2/project-1"), of("projectSlug", "Shop/x"), of("projectSlug", "organization-1/nothing"),
+        ].concat();
+        let reply = ask("?project=organization-1/project-1", text).await;
+        assert_eq!(counts(&reply), (200, 4, 4), "{}", reply.text);
+        assert_refused(&reply, &[
+            (4, "projectId", "organization-1/nothing"), (5, "projectId", "another organization"),
+            (6, "projectId", "write ORGANIZATION/PROJECT"), (7, "projectId", "organization-1/nothing"),
+        ]);
+        let table = "type,value,endpoint,projectSlug\nCUSTOM,1,x,organization-1/project-2\n".to_owned();
+        let request = server.request(Method::POST, PATH).header("content-type", "text/csv").body(table);
+        assert_eq!(counts(&send(request).await), (200, 1, 0));
+        let of_project = async |number| {
+            let query = "query ($filter: MetricFilter) { metricStats(filter: $filter) { count } }";
+            let data = server.graphql(query, json!({ "filter": { "projectIds": [world.id("project", number)], "time": { "between": { "start": "2026-11-01T11:00:00Z", "end": "2026-11-01T12:00:01Z" } } } })).await.data();
+            data["metricStats"]["count"].clone()
+        };
+        assert_eq!((of_project(1).await, of_project(2).await), (json!(5), json!(4)));
+    }
+}
+
+on_both_databases! {
     async fn a_body_that_is_cut_keeps_its_parts_and_is_completed_by_a_retry(database: TestDatabase) {
         let (server, world) = server(database, "").await;
         let text = rows(0..5_000);
@@ -472,6 +509,8 @@ on_both_databases! {
             (&query, &[ndjson, ("idempotency-key", "")], &row, 400),
             ("?project=nonsense", &[ndjson], &row, 400),
             ("?project=UHJvamVjdDo3Nzo3Nw", &[ndjson], &row, 404),
+            ("?project=organization-1/nothing", &[ndjson], &row, 404),
+            ("?project=Organization%201/project-1", &[ndjson], &row, 400),
             ("?projekt=x", &[ndjson], &row, 400),
             ("?mode=some", &[ndjson], &row, 400),
             (&query, &[ndjson], "", 400),

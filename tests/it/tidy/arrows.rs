@@ -33,6 +33,8 @@ const ROOMS: &[Room] = &[
             "auth",
             "ingest",
             "live",
+            // Old rows need partitions.
+            "jobs::partitions",
             "jobs::self_monitoring",
             "db::Database",
             "model",

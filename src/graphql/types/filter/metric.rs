@@ -66,6 +66,9 @@ pub struct MetricFilter {
     /// the server itself (`Project.isInternal`). An empty list matches nothing; an unknown id is `NOT_FOUND`. An error if one
     /// is not a project of `organizationId`.
     pub project_ids: Option<Vec<ID>>,
+    /// Slugs of projects that the measurements were recorded for, such as `acme/web-shop`, instead of `projectIds`. At most
+    /// 500. An empty list matches nothing; unknown slugs are `NOT_FOUND`.
+    pub project_slugs: Option<Vec<String>>,
     /// The id of the organization that the measurements were recorded in. Defaults to all organizations, except for that
     /// of the server itself (`Organization.isInternal`). `NOT_FOUND` if there is none.
     pub organization_id: Option<ID>,
@@ -105,6 +108,10 @@ pub struct StreamFilter {
     /// Ids of projects that the measurements were recorded for. Defaults to all projects, except for those of the server
     /// itself (`Project.isInternal`). An error if one is not a project of `organizationId`.
     pub project_ids: Option<Vec<ID>>,
+    /// Slugs of projects that the measurements were recorded for, such as `acme/web-shop`, instead of `projectIds`. They are
+    /// looked up when the stream opens, and at every heartbeat: once the project of one is deleted, the stream ends with
+    /// `NOT_FOUND`.
+    pub project_slugs: Option<Vec<String>>,
     /// The id of the organization that the measurements were recorded in. Defaults to all organizations that the caller
     /// can access, except for that of the server itself (`Organization.isInternal`).
     pub organization_id: Option<ID>,
@@ -164,7 +171,8 @@ pub async fn question(request: &RequestContext, filter: Option<MetricFilter>) ->
     let is_exact = spelling::either("filter.", ("isExact", filter.is_exact), ("exact", filter.exact))?;
     let versions = ("releaseVersions", filter.release_versions);
     let versions = spelling::either("filter.", versions, ("releases", filter.releases))?;
-    let projects = match named_projects(request, filter.project_ids, filter.organization_id).await? {
+    let named = named_projects(request, filter.project_ids, filter.project_slugs, filter.organization_id).await?;
+    let projects = match named {
         // The question has no other word for no type at all.
         _ if filter.types.as_ref().is_some_and(Vec::is_empty) => Projects::Keys(Vec::new()),
         projects => projects,
@@ -199,19 +207,22 @@ pub async fn question(request: &RequestContext, filter: Option<MetricFilter>) ->
 async fn named_projects(
     request: &RequestContext,
     project_ids: Option<Vec<ID>>,
+    project_slugs: Option<Vec<String>>,
     organization_id: Option<ID>,
 ) -> Result<Projects> {
-    // Before each id is decoded and looked up.
+    // Before each of them is decoded and looked up.
     reports::check_alternatives("projectIds", project_ids.as_ref().map_or(0, Vec::len))?;
+    reports::check_alternatives("projectSlugs", project_slugs.as_ref().map_or(0, Vec::len))?;
+    let field = if project_slugs.is_some() { "filter.projectSlugs" } else { "filter.projectIds" };
     let mut named = NamedObjects::default();
     let organization = organization_id.map(|id| named.organization("filter.organizationId", &id)).transpose()?;
-    let keys = project_ids.map(|ids| named.projects("filter.projectIds", &ids)).transpose()?;
+    let keys = named::projects_of_filter(request, &mut named, project_ids.as_deref(), project_slugs.as_deref()).await?;
     named.require(request).await?;
     match (keys, organization) {
         (None, None) => Ok(Projects::All),
         (None, Some(id)) => Ok(Projects::Organizations(vec![id])),
         (Some(keys), Some(id)) if keys.iter().any(|key| key.organization != id) => {
-            Err(Error::input("filter.projectIds", live::ELSEWHERE))
+            Err(Error::input(field, live::ELSEWHERE))
         }
         (Some(keys), _) => Ok(Projects::Keys(keys)),
     }
@@ -226,22 +237,31 @@ async fn of_release(request: &RequestContext, question: Question, id: &ID) -> Re
     Ok(Question { release: Some((release.project()?, release.version()?.clone())), ..question })
 }
 
-/// The filter of a stream, and the objects that it names, which the stream requires to exist. A stream that can never push anything is a mistake of the caller.
+/// The filter of a stream, and the objects that it names by ids, which the stream requires to exist. A stream that can never
+/// push anything is a mistake of the caller.
 ///
 /// # Errors
-/// [`Error::Input`] naming a list that is empty, or a text that is no id of its type.
-pub fn stream(filter: StreamFilter) -> Result<(live::Filter, NamedObjects)> {
+/// [`Error::Input`] naming a list that is empty, or a text that is no id of its type or no slugs, [`Error::NotFound`] naming
+/// slugs without a project, or the error of the database.
+pub async fn stream(request: &RequestContext, filter: StreamFilter) -> Result<(live::Filter, NamedObjects)> {
     let lists = [
         ("filter.projectIds", filter.project_ids.as_ref().map(Vec::len)),
+        ("filter.projectSlugs", filter.project_slugs.as_ref().map(Vec::len)),
         ("filter.types", filter.types.as_ref().map(Vec::len)),
         ("filter.endpoints", filter.endpoints.as_ref().map(Vec::len)),
     ];
     if let Some((field, _)) = lists.into_iter().find(|(_, length)| *length == Some(0)) {
         return Err(matches_nothing(field));
     }
+    reports::check_alternatives("filter.projectSlugs", filter.project_slugs.as_ref().map_or(0, Vec::len))?;
     let mut named = NamedObjects::default();
-    let projects = named.projects("filter.projectIds", &filter.project_ids.unwrap_or_default())?;
+    let (ids, slugs) = (filter.project_ids.as_deref(), filter.project_slugs.as_deref());
+    let projects = named::projects_of_filter(request, &mut named, ids, slugs).await?.unwrap_or_default();
     let organization = filter.organization_id.map(|id| named.organization("filter.organizationId", &id)).transpose()?;
+    // Projects by ids are compared by the stream itself.
+    if slugs.is_some() && organization.is_some_and(|id| projects.iter().any(|key| key.organization != id)) {
+        return Err(Error::input("filter.projectSlugs", live::ELSEWHERE));
+    }
     let kinds = kinds(filter.types);
     let filter = live::Filter {
         projects,

@@ -353,7 +353,8 @@ fn roots(schema: &Schema, world: &World, field: &Field) -> Vec<Root> {
         }
         Kind::Noun(noun) if takes("id") => {
             let id = json!(world.id(&noun.to_lowercase(), 1));
-            let by_slug = takes("slug").then(|| root(noun, None, &[1], plain("(slug: \"organization-1\")".to_owned())));
+            let slug = if *noun == "Project" { "organization-1/project-1" } else { "organization-1" };
+            let by_slug = takes("slug").then(|| root(noun, None, &[1], plain(format!("(slug: \"{slug}\")"))));
             by_slug.into_iter().chain([root(noun, None, &[1], plain(format!("(id: {id})")))]).collect()
         }
         Kind::Noun(noun) => vec![root(noun, Some(""), &[100], plain(String::new()))],
