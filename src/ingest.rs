@@ -36,10 +36,7 @@ use crate::{
     directory::reach::{self, MetricTargets, PROJECT},
     error::{Error, Result},
     live::Publisher,
-    model::{
-        Key, Measurement, ProjectId, ProjectSlug, Scope, Timestamp,
-        timestamp::{DAY_MICROS, HOUR_MICROS},
-    },
+    model::{Key, Measurement, ProjectId, ProjectSlug, Scope, Timestamp, timestamp::DAY_MICROS},
 };
 
 /// The write path's interface; clones share one queue.
@@ -117,6 +114,11 @@ impl Ingest {
         self.status.refused_body(project, source, fault, self.clock.now());
     }
 
+    /// Counts readable rows that are not stored, because another row of their atomic body was refused.
+    pub(in crate::ingest) fn count_dropped(&self, project: Key<ProjectId>, source: &str, rows: usize) {
+        self.status.dropped(project, source, rows, self.clock.now());
+    }
+
     /// The counters of what arrived.
     pub fn status_counters(&self) -> StatusCounters {
         self.status.clone()
@@ -162,8 +164,8 @@ impl Ingest {
     pub fn reaching_back(&self, since: Timestamp) -> Result<Self> {
         let now = self.clock.now();
         let days = config::Ingest::DAYS_BACK_MAX;
-        // An hour for the clock of the caller.
-        let first = now.plus_micros(-days * DAY_MICROS - HOUR_MICROS);
+        // A day for a caller that sends a long file with one time.
+        let first = now.plus_micros(-(days + 1) * DAY_MICROS);
         if since < first {
             return Err(Error::input("since", format!("is more than {days} days ago; give a later time")));
         }

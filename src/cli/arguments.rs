@@ -153,7 +153,7 @@ pub struct Import {
     #[arg(long, value_name = "ORGANIZATION/PROJECT", required_unless_present = "dry_run")]
     pub project: Option<String>,
 
-    /// Address of a running server to send the rows to, such as http://127.0.0.1:8000 [default: write to the database, which
+    /// Address of a running server to send the rows to, such as `http://127.0.0.1:8000` [default: write to the database, which
     /// no server may use if it is an SQLite file]
     #[arg(long, value_name = "URL")]
     pub url: Option<ServerAddress>,

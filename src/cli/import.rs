@@ -21,12 +21,13 @@ use self::{
     rejects::Rejects,
     source::Text,
 };
-use super::{arguments::Import, failure::Failure, output, signals::Signals};
+use super::{arguments::Import, client::DEFAULT_URL, failure::Failure, output, signals::Signals};
 use crate::{
     app::Core,
     clock::Clock,
     config::{self, Config},
     db::{Instance, instance::require_file},
+    error::Error,
     ingest::{
         self, FieldError,
         bulk::{Options, Summary},
@@ -70,7 +71,7 @@ pub async fn run(config: &Config, command: &Import) -> Result<(), Failure> {
     let progress = Progress::new(&text);
     let rejects = Rejects::create(command.rejects.as_deref(), &format)?;
     let records = RecordReader::new(text.into_bytes(), format, u64::MAX).with_digest();
-    let run = ImportRun { records, rejects, progress, oldest: since.is_none().then_some(from), index: 0 };
+    let run = ImportRun { records, rejects, progress, from, since, is_sent: command.url.is_some(), index: 0 };
     if command.dry_run {
         return run.validate(&settings, now).await;
     }
@@ -79,7 +80,12 @@ pub async fn run(config: &Config, command: &Import) -> Result<(), Failure> {
         return run.store(destination, part_rows).await;
     }
     require_file(&config.database)?;
-    let instance = Instance::claim(&config.database, config.server.node)?;
+    let instance = Instance::claim(&config.database, config.server.node).map_err(|fault| match fault {
+        Error::Unavailable { message, .. } => Failure::Unavailable(format!(
+            "{message}. Or send the rows to the server that works on it: --url {DEFAULT_URL}"
+        )),
+        other => other.into(),
+    })?;
     let core = Core::open_with(config, Clock::system(), instance, &settings).await?;
     let imported = async {
         let scope = database::scope();
@@ -97,8 +103,11 @@ struct ImportRun {
     records: RecordReader<source::Bytes>,
     rejects: Rejects,
     progress: Progress,
-    /// The oldest time allowed. An older row ends the import.
-    oldest: Option<Timestamp>,
+    /// The oldest time of rows. Without `since`, an older row ends the import.
+    from: Timestamp,
+    since: Option<Timestamp>,
+    /// The rows go to a running server.
+    is_sent: bool,
     index: u64,
 }
 
@@ -140,8 +149,9 @@ impl ImportRun {
         self.rejects.hold(self.records.raw());
         match record {
             Ok(ParsedRow { project: named, candidate }) => {
-                self.check_age(candidate.timestamp)?;
-                if named.is_none_or(|named| destination.is_project(&named)) {
+                if let Err(old) = self.check_age(candidate.timestamp)? {
+                    destination.reject(self.index, old);
+                } else if named.is_none_or(|named| destination.is_project(&named)) {
                     destination.row(self.index, candidate).await?;
                 } else {
                     destination.reject(self.index, elsewhere());
@@ -155,7 +165,17 @@ impl ImportRun {
 
     async fn part(&mut self, destination: &mut impl Destination) -> Result<(), Failure> {
         let digest = self.records.digest().ok_or_else(|| Failure::internal("the text was read without a digest"))?;
-        let refused = destination.store(&digest).await?;
+        let refused = match destination.store(&digest).await {
+            Ok(refused) => refused,
+            Err(Failure::Unavailable(why)) => {
+                self.progress.clear();
+                let stored = destination.summary().accepted;
+                return Err(Failure::Unavailable(format!(
+                    "{why}; {stored} metrics are imported. Run the same command again to continue"
+                )));
+            }
+            Err(other) => return Err(other),
+        };
         self.rejects.write(self.records.header(), refused)?;
         self.progress.show(self.index);
         Ok(())
@@ -169,8 +189,8 @@ impl ImportRun {
             self.rejects.hold(self.records.raw());
             let refusal = match record {
                 Ok(ParsedRow { candidate, .. }) => {
-                    self.check_age(candidate.timestamp)?;
-                    match ingest::preview(candidate, now, settings) {
+                    let young = self.check_age(candidate.timestamp)?;
+                    match young.and_then(|()| ingest::preview(candidate, now, settings)) {
                         Ok(measurement) => {
                             if samples.len() < SAMPLES {
                                 samples.push(format!("  row {}: {}", self.index + 1, shown(&measurement)));
@@ -202,10 +222,14 @@ impl ImportRun {
         self.end(&summary, "could be imported")
     }
 
-    fn check_age(&self, timestamp: Option<Timestamp>) -> Result<(), Failure> {
-        let (Some(oldest), Some(timestamp)) = (self.oldest, timestamp) else { return Ok(()) };
+    /// The error of a row before `--since`. Without that option an older row than usual ends the import.
+    fn check_age(&self, timestamp: Option<Timestamp>) -> Result<Result<(), FieldError>, Failure> {
+        let (oldest, Some(timestamp)) = (self.from, timestamp) else { return Ok(Ok(())) };
         if timestamp >= oldest {
-            return Ok(());
+            return Ok(Ok(()));
+        }
+        if self.since.is_some() {
+            return Ok(Err(FieldError::new("timestamp", format!("{timestamp} is before --since, {oldest}"))));
         }
         // To take such rows would store them in 1970, so the message does not say that --since does.
         if timestamp < PLAUSIBLE_FROM {
@@ -213,6 +237,14 @@ impl ImportRun {
                 "row {} is of {timestamp}: correct its time, which is text such as 2026-01-31T12:00:00Z or milliseconds \
                  since 1970",
                 self.index + 1
+            )));
+        }
+        if self.is_sent {
+            return Err(Failure::Data(format!(
+                "row {} is of {timestamp}: a running server takes rows of the last {DAYS_BACK} days. Import earlier ones \
+                 while it is stopped, without --url and with --since {}",
+                self.index + 1,
+                timestamp.floor(DAY_MICROS),
             )));
         }
         Err(Failure::Data(format!(

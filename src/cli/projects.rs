@@ -62,7 +62,7 @@ fn lines(nodes: &[Value]) -> String {
         let [id, name, status, members] = ["id", "name", "status", "memberCount"].map(|field| &node[field]);
         json!({ "project": slugs(node), "id": id, "name": name, "status": status, "memberCount": members })
     };
-    nodes.iter().map(|node| format!("{}\n", line(node))).collect()
+    nodes.iter().map(line).fold(String::new(), |text, line| text + &line.to_string() + "\n")
 }
 
 /// Aligned columns.

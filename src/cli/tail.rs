@@ -70,13 +70,19 @@ impl Follower<'_> {
     /// Prints the events of one connection.
     async fn connected(&mut self, pauses: &mut Pauses) -> Result<(), ClientError> {
         let mut connection = Connection::open(&self.command.url).await?;
-        let mut ids = Vec::new();
+        let mut projects = Vec::new();
         for named in &self.command.projects {
-            ids.push(connection.project(named).await?.id);
+            projects.push(connection.project(named).await?);
         }
-        let filter = if ids.is_empty() { json!({}) } else { json!({ "projectIds": ids }) };
+        // By slugs, which end the stream when their project is deleted. An id stays the same.
+        let slugs: Vec<_> = projects.iter().map(|project| project.slug.as_str()).collect();
+        let filter = if slugs.is_empty() { json!({}) } else { json!({ "projectSlugs": slugs }) };
         let variables = json!({ "filter": filter, "after": self.after });
         connection.subscribe(&subscription(self.command.projects.len() != 1), variables).await?;
+        if self.has_begun && self.after.is_none() {
+            output::say("perfgraph: what was recorded meanwhile is missing: nothing had arrived to continue from");
+        }
+        self.has_begun = true;
         loop {
             let mut data = connection.next().await?;
             let event = &mut data["metricStream"];
@@ -84,7 +90,6 @@ impl Follower<'_> {
             if let Some(cursor) = event["cursor"].as_str() {
                 self.after = Some(cursor.to_owned());
             }
-            self.has_begun = true;
             pauses.reset();
         }
     }

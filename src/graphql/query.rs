@@ -236,7 +236,10 @@ impl DirectoryQuery {
                     let id = named::slug(&slug, "slug")?;
                     request.load_at_top(|loaders| &loaders.project_by_slug, AskedRow { id, fields }).await?
                 }
-                _ => return Err(Error::input("id", "give either id or slug, not both")),
+                (Some(_), Some(_)) => {
+                    return Err(Error::input("slug", "is given together with `id`; give one of them"));
+                }
+                (None, None) => return Err(Error::input("id", "is missing; give it, or slugs in `slug`")),
             };
             Ok(row.map(Project).map(One))
         }

@@ -261,7 +261,8 @@ impl<'a> Bulk<'a> {
             }
             if self.summary.rejected > 0 {
                 // No row will be stored: the pending rows are only validated.
-                for PendingPart { candidates, indexes, .. } in std::mem::take(&mut self.pending) {
+                for PendingPart { project, candidates, indexes } in std::mem::take(&mut self.pending) {
+                    self.ingest.count_dropped(project, self.options.source, candidates.len());
                     self.reject_all(self.ingest.review(candidates), &indexes);
                 }
             }

@@ -19,7 +19,7 @@ pub use store::ProjectStatus;
 
 use super::submission::{FieldError, Receipt, RejectionCode, Submission};
 use crate::{
-    db::{Database, Session},
+    db::{Database, Session, StatementLog},
     error::{Error, Result},
     model::{Key, ProjectId, Scope, Timestamp},
 };
@@ -136,6 +136,12 @@ impl StatusCounters {
         });
     }
 
+    /// Counts readable rows of an atomic body of which another row was refused.
+    pub fn dropped(&self, project: Key<ProjectId>, source: &str, rows: usize, now: Timestamp) {
+        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
+        self.add(project, WayIn::of_source(source), now, |counts| counts.refused += rows);
+    }
+
     /// Counts a request that was refused before its rows were read.
     pub fn refused_body(&self, project: Key<ProjectId>, source: &str, fault: &Error, now: Timestamp) {
         self.refused_request(project, WayIn::of_source(source), 0, fault, now);
@@ -160,12 +166,13 @@ impl StatusCounters {
     /// # Errors
     /// The database fails.
     pub async fn write(&self, database: &Database) -> Result<()> {
-        let _writing = self.0.writing.write().await;
-        let taken = std::mem::take(&mut *self.pending());
-        if taken.is_empty() {
+        if self.pending().is_empty() {
             return Ok(());
         }
-        let Err(fault) = store::add(database, &taken).await else { return Ok(()) };
+        let transaction = database.writer(StatementLog::default()).begin_write().await?;
+        let _writing = self.0.writing.write().await;
+        let taken = std::mem::take(&mut *self.pending());
+        let Err(fault) = store::add(transaction, &taken).await else { return Ok(()) };
         let mut pending = self.pending();
         for (key, counts) in taken {
             match pending.entry(key) {

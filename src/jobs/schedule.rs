@@ -150,7 +150,7 @@ pub fn jobs(config: &Config, parts: Parts) -> Vec<Job> {
             Schedule {
                 period: Duration::from_secs(1),
                 first_pass: AfterPeriod,
-                on_stop: Interrupt,
+                on_stop: FinalPass,
                 on_failure: "the counters of Project.ingestStatus are written later",
             },
             ingest,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http_body_util::{BodyExt, Full};
 use hyper::{
     Request, StatusCode,
@@ -52,15 +53,24 @@ impl Reply {
     }
 }
 
-/// A connection, and the future that moves its bytes.
+/// A connection, and the future that moves its bytes until it ends.
 struct OpenConnection {
     sender: SendRequest<Full<Bytes>>,
-    transfer: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>,
+    transfer: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
 }
 
 impl OpenConnection {
-    /// Sends a request. Returns its response, and whether the connection is still open.
-    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> (Result<Reply, ClientError>, bool) {
+    /// False if the other side has closed it meanwhile.
+    fn is_open(&mut self) -> bool {
+        let has_ended = self.transfer.as_mut().is_none_or(|transfer| transfer.now_or_never().is_some());
+        if has_ended {
+            self.transfer = None;
+        }
+        !has_ended && !self.sender.is_closed()
+    }
+
+    /// Sends a request and waits for its response.
+    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Reply, ClientError> {
         let Self { sender, transfer } = self;
         let exchange = async {
             let (head, body) = sender.send_request(request).await.map_err(ClientError::lost)?.into_parts();
@@ -68,12 +78,19 @@ impl OpenConnection {
             Ok(Reply { status: head.status, headers: head.headers, body })
         };
         let mut exchange = pin!(exchange);
+        let ended = async {
+            if let Some(transfer) = transfer {
+                drop(transfer.await);
+            }
+        };
         tokio::select! {
             biased;
-            reply = &mut exchange => (reply, true),
-            // The last bytes may have come with the end of the connection.
-            _ = transfer => (exchange.await, false),
+            reply = &mut exchange => return reply,
+            () = ended => {}
         }
+        // The last bytes may have come with the end of the connection. A request that waits for it fails once it is dropped.
+        *transfer = None;
+        exchange.await
     }
 }
 
@@ -104,15 +121,15 @@ impl HttpClient {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(body)).map_err(|error| ClientError::Refused(error.to_string()))?;
-        let mut open = match self.open.take().filter(|open| !open.sender.is_closed()) {
+        let open = self.open.take();
+        let mut open = match open.and_then(|mut open| open.is_open().then_some(open)) {
             Some(open) => open,
             None => self.connect().await?,
         };
-        let (reply, is_open) = timeout(RESPONSE_TIMEOUT, open.exchange(request))
-            .await
-            .unwrap_or_else(|_| (Err(ClientError::lost("the server does not respond")), false));
-        self.open = Some(open).filter(|_| is_open && reply.is_ok());
-        reply
+        let reply = timeout(RESPONSE_TIMEOUT, open.exchange(request)).await;
+        let reply = reply.unwrap_or_else(|_| Err(ClientError::lost("the server does not respond")))?;
+        self.open = Some(open);
+        Ok(reply)
     }
 
     /// The data of a GraphQL operation, and the response.
@@ -132,12 +149,57 @@ impl HttpClient {
 
     async fn connect(&self) -> Result<OpenConnection, ClientError> {
         let connecting = timeout(CONNECT_TIMEOUT, TcpStream::connect(self.address.authority())).await;
-        let stream = connecting
-            .map_err(|_| ClientError::lost("the server does not respond"))?
-            .map_err(|error| ClientError::Lost(format!("{}: {error}", self.address)))?;
+        let stream =
+            connecting.map_err(|_| ClientError::lost("the server does not respond"))?.map_err(ClientError::lost)?;
         // Otherwise the end of a body waits for the acknowledgement of its beginning.
         stream.set_nodelay(true).map_err(ClientError::lost)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(ClientError::lost)?;
-        Ok(OpenConnection { sender, transfer: Box::pin(connection) })
+        Ok(OpenConnection { sender, transfer: Some(Box::pin(connection)) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+
+    /// Reads a request, sends an answer to it, and closes the connection.
+    async fn serve_one(listener: &TcpListener, answer: &[u8]) {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"rows") {
+            stream.read_buf(&mut request).await.unwrap();
+        }
+        stream.write_all(answer).await.unwrap();
+    }
+
+    async fn post(client: &mut HttpClient) -> Result<Reply, ClientError> {
+        timeout(Duration::from_secs(10), client.post("/", &[], Bytes::from_static(b"rows"))).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_closed_between_two_requests_is_opened_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = HttpClient::new(format!("http://{}", listener.local_addr().unwrap()).parse().unwrap());
+        for _ in 0..3 {
+            let (reply, ()) = tokio::join!(post(&mut client), serve_one(&listener, ANSWER));
+            assert_eq!(reply.unwrap().status, StatusCode::OK);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_ends_before_the_answer_is_lost_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = HttpClient::new(format!("http://{}", listener.local_addr().unwrap()).parse().unwrap());
+        for cut in [0, 20] {
+            let (reply, ()) = tokio::join!(post(&mut client), serve_one(&listener, &ANSWER[..cut]));
+            assert!(matches!(reply, Err(ClientError::Lost(_))), "{reply:?}");
+        }
     }
 }

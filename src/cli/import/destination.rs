@@ -8,6 +8,10 @@ use crate::{
     ingest::{Candidate, FieldError, bulk::Summary},
 };
 
+/// Follows the refusal of a part whose key was used for other rows.
+const OTHER_FORMAT: &str =
+    ": was the same file imported before with another format or time unit? Its rows are stored already";
+
 /// A destination of rows, which takes them in parts. A part has a key, so that it is stored once however often it is sent.
 pub trait Destination {
     /// True if this is the project that the rows go to.

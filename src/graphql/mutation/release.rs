@@ -4,8 +4,11 @@ use async_graphql::{Context, Object};
 
 use super::arguments::named;
 use crate::{
-    directory::release::{self, NewRelease},
-    error::Result,
+    directory::{
+        reach::{self, Subject},
+        release::{self, NewRelease},
+    },
+    error::{Code, Result},
     graphql::{
         context::{RequestContext, request},
         named::ProjectName,
@@ -36,7 +39,10 @@ impl ReleaseMutation {
 async fn create(request: &RequestContext, input: CreateReleaseInput) -> Result<Key<ReleaseId>> {
     let project = match ProjectName::given(input.project_id, input.project_slug.as_deref())? {
         ProjectName::Id(id) => named(NodeId::project(&id), ProjectName::ID)?,
-        slug @ ProjectName::Slug(_) => slug.key(request).await?,
+        slug @ ProjectName::Slug(_) => slug.key(request).await.map_err(|fault| match fault.code() {
+            Code::NotFound => reach::unknown(Subject::Field(ProjectName::SLUG)),
+            _ => fault,
+        })?,
     };
     let now = request.services.clock.now();
     let new = NewRelease {

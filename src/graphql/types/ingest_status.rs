@@ -16,7 +16,7 @@ use crate::{
 pub enum IngestWay {
     /// The mutation `ingestMetrics`.
     Mutation,
-    /// `POST /ingest/v1/metrics`, also for `perfgraph import --url`.
+    /// `POST /ingest/v1/metrics`, also for `perfgraph import --url`, which does not send rows that it cannot read.
     IngestApi,
     /// `perfgraph import` into the database.
     Import,
@@ -30,8 +30,8 @@ pub struct IngestStatus {
     pub way: IngestWay,
     /// Number of measurements that were stored.
     pub accepted: Long,
-    /// Number of measurements that were refused, alone or with their request. Rows that cannot be read count each time
-    /// they are sent.
+    /// Number of measurements that were refused, alone or with the others of their request. Rows that cannot be read count
+    /// each time they are sent.
     pub refused: Long,
     /// Number of refused measurements that were too old.
     pub late: Long,

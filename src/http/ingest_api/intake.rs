@@ -75,8 +75,11 @@ impl<'a> Intake<'a> {
             Some(ProjectName::Id(key)) => Some(*key),
             Some(ProjectName::Slug(slug)) => Some(ingest.find(scope, slug, None).await?),
         };
-        if let Some(key) = project {
-            ingest.admit(scope, key).await?;
+        if let Some(key) = project
+            && let Err(fault) = ingest.admit(scope, key).await
+        {
+            ingest.count_refused_body(key, options.source, &fault);
+            return Err(fault);
         }
         let days = since.map(|since| PartitionDays::within(since, ingest.latest().1));
         let source = options.source;
@@ -124,7 +127,8 @@ impl<'a> Intake<'a> {
             (Some(id), _) => match NodeId::project(&id.into()) {
                 Ok(project) => project,
                 Err(error) => {
-                    self.bulk.reject(index, FieldError::new("projectId", error.to_string()));
+                    let message = format!("{error}. Or name it by its slugs, such as acme/web-shop");
+                    self.bulk.reject(index, FieldError::new("projectId", message));
                     return Ok(());
                 }
             },

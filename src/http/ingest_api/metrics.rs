@@ -54,11 +54,11 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Parameters {
     /// The project of rows that do not name one.
-    #[serde(alias = "projectId")]
+    #[serde(alias = "projectId", alias = "projectSlug")]
     project: Option<String>,
     #[serde(default)]
     mode: ModeParameter,
-    /// The oldest time of rows to store. Defaults to the time window of the server, which later times do not shorten.
+    /// The time from which rows are stored although they are older than the time window of the server.
     since: Option<String>,
     /// Maximum number of refused rows that the response lists.
     max_errors: Option<usize>,

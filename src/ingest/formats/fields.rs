@@ -1,9 +1,9 @@
 //! Parses the fields of a row, from JSON and from text. The names are those of the GraphQL API.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use serde::{
-    Deserialize, Deserializer, Serialize,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{MapAccess, Visitor},
 };
 
@@ -55,8 +55,13 @@ struct WrittenFields<'a> {
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     release: Option<&'a str>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    labels: BTreeMap<&'a str, &'a str>,
+    #[serde(skip_serializing_if = "<[Label]>::is_empty", serialize_with = "write_labels")]
+    labels: &'a [Label],
+}
+
+/// Labels in their order. A key that was sent twice stays so, which is refused where it arrives.
+fn write_labels<S: Serializer>(labels: &&[Label], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(labels.iter().map(|Label { key, value }| (key, value)))
 }
 
 /// Writes a row as one line of JSON, which reads back as the same row.
@@ -73,7 +78,7 @@ pub fn write_json(candidate: &Candidate, out: &mut Vec<u8>) -> serde_json::Resul
         timestamp: timestamp.map(|timestamp| timestamp.to_string()),
         name: name.as_deref(),
         release: release.as_deref(),
-        labels: labels.iter().map(|Label { key, value }| (key.as_str(), value.as_str())).collect(),
+        labels,
     };
     serde_json::to_writer(&mut *out, &fields)?;
     out.push(b'\n');
@@ -289,7 +294,7 @@ mod tests {
             let mut written = Vec::new();
             write_json(&candidate, &mut written).unwrap();
             assert_eq!(from_json(&written).unwrap().candidate, candidate);
-            assert_eq!(written.iter().filter(|byte| **byte == b'\n').count(), 1, "one line");
+            assert!(written.strip_suffix(b"\n").is_some_and(|line| !line.contains(&b'\n')), "one line");
         }
     }
 

@@ -72,8 +72,10 @@ impl Counts {
     }
 
     fn keep(&mut self, refusal: Refusal) {
-        let is_same = |known: &Refusal| (&known.field, &known.message) == (&refusal.field, &refusal.message);
-        self.refusals.retain(|known| !is_same(known));
+        // Rows with one mistake and different values have one reason, of which the last example is kept.
+        let reason = |refusal: &Refusal| (refusal.field.clone(), without_numbers(&refusal.message));
+        let same = reason(&refusal);
+        self.refusals.retain(|known| reason(known) != same);
         self.refusals.push_back(refusal);
         if self.refusals.len() > Refusal::KEPT {
             self.refusals.pop_front();
@@ -104,29 +106,27 @@ impl Counts {
     }
 }
 
-/// A message without the texts that it quotes, because these may be secrets that stand in the wrong field.
+/// Begins the part of a message that says what to send, and quotes only names of this program.
+const ADVICE: [&str; 3] = ["; send ", ", expected ", "; expected "];
+
+/// A message without the text of a row that it quotes, because it may be a secret in the wrong field. The text may contain
+/// quotes itself, so it ends with the last one before the advice.
 fn without_texts(message: &str) -> String {
-    let mut out = String::new();
-    let mut end = None;
-    for character in message.chars() {
-        match (character, end) {
-            (quote, Some(closing)) if quote == closing => {
-                out.push('…');
-                out.push(quote);
-                end = None;
-            }
-            (_, Some(_)) => {}
-            ('`' | '"', None) => {
-                out.push(character);
-                end = Some(character);
-            }
-            _ => out.push(character),
-        }
-    }
-    if end.is_some() {
-        out.push('…');
-    }
-    out.chars().take(MESSAGE_CHARACTERS).collect()
+    let advice = ADVICE.iter().filter_map(|begin| message.rfind(begin)).max().unwrap_or(message.len());
+    let (problem, advice) = message.split_at(advice);
+    let hidden = problem.find(['`', '"']).map(|begin| {
+        let quote = if problem[begin..].starts_with('`') { '`' } else { '"' };
+        let end = problem.rfind(quote).filter(|end| *end > begin).unwrap_or(problem.len());
+        format!("{}{quote}…{}", &problem[..begin], &problem[end..])
+    });
+    let text = format!("{}{advice}", hidden.as_deref().unwrap_or(problem));
+    text.chars().take(MESSAGE_CHARACTERS).collect()
+}
+
+/// A message with `#` for each word that has a digit.
+fn without_numbers(message: &str) -> String {
+    let word = |word| if str::contains(word, |char: char| char.is_ascii_digit()) { "#" } else { word };
+    message.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -140,17 +140,29 @@ mod tests {
     #[test]
     fn the_last_ten_different_refusals_are_kept_without_texts_of_rows() {
         let mut counts = Counts::default();
-        for at in 0..30 {
-            refuse(&mut counts, &format!("{} is negative", -(at % 15)), at);
+        for at in 0..30_u8 {
+            let reason = char::from(b'a' + at % 15);
+            refuse(&mut counts, &format!("-{at} is {reason}; send 0 to 9"), at.into());
         }
-        refuse(&mut counts, "-14 is negative", 99);
+        refuse(&mut counts, "-99 is o; send 0 to 9", 99);
         assert_eq!(counts.refusals.len(), Refusal::KEPT);
-        assert_eq!(counts.refusals.back().unwrap().at().as_micros(), 99);
+        let last = counts.refusals.back().unwrap();
+        assert_eq!((last.at().as_micros(), last.message.as_str()), (99, "-99 is o; send 0 to 9"));
         assert_eq!(Counts::read_refusals(&counts.stored_refusals().unwrap()), counts.refusals);
         assert!(Counts::read_refusals("of another version").is_empty());
-        refuse(&mut counts, "`hunter2` is not a type; invalid type: string \"hunter2\", `hunter", 1);
-        let last = &counts.refusals.back().unwrap().message;
-        assert_eq!(last, "`…` is not a type; invalid type: string \"…\", `…");
+        for (message, kept) in [
+            ("`hunter2` is not a type; send one of `CUSTOM`", "`…` is not a type; send one of `CUSTOM`"),
+            ("`a`hunter2` is not a time", "`…` is not a time"),
+            (
+                "unknown field `hunter2`, expected one of `type`, `value`",
+                "unknown field `…`, expected one of `type`, `value`",
+            ),
+            ("invalid type: string \"a\\\"hunter2\", expected f64", "invalid type: string \"…\", expected f64"),
+            ("begins with `hunter2", "begins with `…"),
+        ] {
+            refuse(&mut counts, message, 1);
+            assert_eq!(counts.refusals.back().unwrap().message, kept);
+        }
         refuse(&mut counts, &"x".repeat(10_000), 1);
         assert_eq!(counts.refusals.back().unwrap().message.len(), MESSAGE_CHARACTERS);
     }

@@ -9,7 +9,7 @@ use sea_orm::{
 
 use super::{Counts, Pending, WayIn};
 use crate::{
-    db::{Database, Session, StatementLog, Transaction},
+    db::{Session, Transaction},
     entity::{ingest_status as table, project},
     error::{Error, Result},
     model::{Key, OrganizationId, ProjectId, Scope},
@@ -30,6 +30,9 @@ const SUMS: [table::Column; 5] = [
     table::Column::RefusedRequests,
 ];
 
+/// What counters belong to.
+type Counted = (Key<ProjectId>, WayIn);
+
 /// The counters of a project, by way.
 pub type ProjectStatus = BTreeMap<WayIn, Counts>;
 
@@ -38,8 +41,7 @@ pub type ProjectStatus = BTreeMap<WayIn, Counts>;
 /// # Errors
 /// The database fails, and nothing is added. A commit that is not confirmed is no error: to add the counters again could
 /// count twice.
-pub async fn add(database: &Database, pending: &Pending) -> Result<()> {
-    let transaction = database.writer(StatementLog::default()).begin_write().await?;
+pub async fn add(transaction: Transaction, pending: &Pending) -> Result<()> {
     let present = existing(&transaction, pending).await?;
     // In the order of the keys, in which every instance locks the rows.
     let rows: Vec<_> = pending.iter().filter(|((project, _), _)| present.contains(project)).collect();
@@ -96,7 +98,7 @@ async fn add_chunk(transaction: &Transaction, rows: &[(&(Key<ProjectId>, WayIn),
 }
 
 /// The key of a row and its refusals, as [`addition`] returns them.
-fn stored_refusals(row: &QueryResult) -> Result<Option<((Key<ProjectId>, WayIn), String)>> {
+fn stored_refusals(row: &QueryResult) -> Result<Option<(Counted, String)>> {
     let project = Key::new(row.try_get_by_index(0)?, row.try_get_by_index(1)?);
     let way = WayIn::from_code(row.try_get_by_index(2)?);
     let refusals = row.try_get_by_index(3)?;

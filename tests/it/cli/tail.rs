@@ -1,6 +1,6 @@
 //! `perfgraph projects` and `perfgraph tail` with the real binary against a real server.
 
-use std::process::Stdio;
+use std::{process::Stdio, time::Duration};
 
 use perfgraph::clock::Clock;
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ use crate::{
     harness::{
         Server, TestDatabase,
         process::{self, PATIENCE, Served, command},
+        wait,
     },
     on_both_databases,
 };
@@ -180,4 +181,31 @@ on_both_databases! {
         served.signal("TERM").await;
         assert_eq!(served.ended().await, Some(0));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stops_before_the_first_event_is_followed_again() {
+    // No heartbeat comes in time.
+    let settings = "self_monitoring.enabled = false\nlive.heartbeat_interval_ms = 60000";
+    let server = Server::start(TestDatabase::sqlite().await, Clock::system(), settings).await;
+    server.seed("organizations=1 projects=1").await;
+    let (url, address) = (server.url(""), server.app.address().to_string());
+    let mut following = Following::start(&url, &["--project", PROJECT]);
+    let mut said = BufReader::new(following.child.stderr.take().unwrap()).lines();
+    wait::until("the subscription runs", async || server.app.engine().subscriptions_running() > 0).await;
+    let database = server.stop().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut serve = command(folder.path(), &["serve", "--listen", &address]);
+    serve.env("DATABASE_URL", &database.url);
+    let _served = Served::start(serve).await;
+    let mut line = async || timeout(PATIENCE, said.next_line()).await.expect("a line in time").unwrap().unwrap();
+    assert!(line().await.contains("the connection is lost; trying again"));
+    while !line().await.contains("what was recorded meanwhile is missing") {}
+    let recorded = wait::until("the stream is open again", async || {
+        record(&url, PROJECT, 7).await;
+        timeout(Duration::from_millis(100), following.lines.next_line())
+            .await
+            .is_ok_and(|line| line.unwrap().is_some_and(|line| line.contains("7.0 ms")))
+    });
+    recorded.await;
 }

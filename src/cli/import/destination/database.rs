@@ -15,16 +15,15 @@ use crate::{
     model::{Key, ProjectId, Scope, slug::NoProjectSlug},
 };
 
-use super::Destination;
+use super::{Destination, OTHER_FORMAT};
 
 /// Finds a project by its node id or its slugs (`organization/project`), and checks that it accepts metrics.
 pub async fn find(core: &Core, scope: &Scope, name: &str) -> Result<Key<ProjectId>, Failure> {
-    let key = match NodeId::project(&name.into()) {
-        Ok(known) => known,
-        Err(_) => {
-            let slug = name.parse().map_err(|error: NoProjectSlug| Failure::Data(format!("--project: {error}")))?;
-            core.ingest.find(scope, &slug, None).await.map_err(as_data)?
-        }
+    let key = if let Ok(known) = NodeId::project(&name.into()) {
+        known
+    } else {
+        let slug = name.parse().map_err(|error: NoProjectSlug| Failure::Data(format!("--project: {error}")))?;
+        core.ingest.find(scope, &slug, None).await.map_err(as_data)?
     };
     core.ingest.admit(scope, key).await.map_err(as_data)?;
     Ok(key)
@@ -81,7 +80,11 @@ impl Destination for DatabaseDestination<'_> {
 
     async fn store(&mut self, digest: &str) -> Result<Vec<u64>, Failure> {
         self.days.make(&self.core.database, self.core.clock.now()).await?;
-        self.bulk.store(Some(&format!("{} {digest}", self.project.id.0))).await.map_err(as_data)?;
+        let stored = self.bulk.store(Some(&format!("{} {digest}", self.project.id.0))).await;
+        stored.map_err(|fault| match as_data(fault) {
+            Failure::Data(why) if why.contains("was already used") => Failure::Data(format!("{why}{OTHER_FORMAT}")),
+            other => other,
+        })?;
         Ok(self.bulk.take_rejected())
     }
 
@@ -93,10 +96,7 @@ impl Destination for DatabaseDestination<'_> {
 /// Converts a fault of the write path. Conflicts and missing objects are errors of the data.
 fn as_data(fault: Error) -> Failure {
     match fault {
-        Error::Conflict(_) => Failure::Data(format!(
-            "{fault}: was the same file imported before with another format or time unit? Its rows are stored already"
-        )),
-        Error::NotFound { .. } => Failure::Data(fault.to_string()),
+        Error::Conflict(_) | Error::NotFound { .. } => Failure::Data(fault.to_string()),
         other => other.into(),
     }
 }

@@ -9,7 +9,7 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use tokio::{io::AsyncWriteExt, time::sleep};
 
-use super::Destination;
+use super::{Destination, OTHER_FORMAT};
 use crate::{
     cli::{
         client::{
@@ -31,8 +31,11 @@ use crate::{
 /// Attempts to send a part, over about a minute.
 const ATTEMPTS: u32 = 10;
 
-/// Bytes of rows after which a part ends, far below the default of `limits.ingest_body_bytes_max`.
-const PART_BYTES: usize = 16 * 1_024 * 1_024;
+/// Bytes of rows after which a part ends. With one more row it is below the default of `limits.ingest_body_bytes_max`.
+const PART_BYTES: usize = 4 * 1_024 * 1_024;
+
+/// Rows of a part, which is the most of `maxErrors`: the server lists each row that it refuses.
+const PART_ROWS_MAX: usize = 10_000;
 
 /// A response of the ingest API.
 #[derive(Deserialize)]
@@ -107,6 +110,7 @@ impl ServerDestination {
         part_rows: usize,
         since: Timestamp,
     ) -> Self {
+        let part_rows = part_rows.min(PART_ROWS_MAX);
         let path = format!("/ingest/v1/metrics?project={}&since={since}&maxErrors={part_rows}", project.id);
         Self {
             client,
@@ -134,10 +138,9 @@ impl ServerDestination {
                     ClientError::lost(refusal(&reply))
                 }
                 Ok(reply) if reply.status == StatusCode::CONFLICT => {
-                    return Err(Failure::Data(format!(
-                        "{}: was the same file imported before with another format or time unit? Its rows are stored already",
-                        refusal(&reply)
-                    )));
+                    let why = refusal(&reply);
+                    let advice = if why.contains("was already used") { OTHER_FORMAT } else { "" };
+                    return Err(Failure::Data(format!("{why}{advice}")));
                 }
                 Ok(reply) => return answer(&reply).map_err(|fault| failure(fault, &self.address)),
                 Err(fault) => fault,
@@ -238,5 +241,17 @@ impl Destination for ServerDestination {
 
     fn summary(&self) -> &Summary {
         &self.summary
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Limits;
+
+    #[test]
+    fn a_part_with_its_last_row_fits_into_a_body() {
+        let most = u64::try_from(PART_BYTES + formats::RECORD_BYTES_MAX).unwrap();
+        assert!(most <= Limits::default().ingest_body_bytes_max);
     }
 }

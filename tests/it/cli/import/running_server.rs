@@ -59,7 +59,7 @@ on_both_databases! {
         let server = server(database).await;
         let folder = tempfile::tempdir().unwrap();
         // More refused rows than a response lists by default, in rows of which the names and releases go along.
-        let bad: String = (0..130).map(|number| format!("\"b, {number}\",-1,CUSTOM,,,\n")).collect();
+        let bad = (0..130).fold(String::new(), |text, number| text + &format!("\"b, {number}\",-1,CUSTOM,,,\n"));
         let head = "endpoint,value,type,name,release,projectSlug\n";
         let csv = format!("{head}a,1,CUSTOM,LCP,1.4,{PROJECT}\n{bad}d,x,CUSTOM,,,\nd,1,CUSTOM,,,organization-1/project-2\ne,2,CUSTOM,,,\n");
         std::fs::write(folder.path().join("a.csv"), csv).unwrap();
@@ -89,8 +89,8 @@ async fn refusals_of_the_server_have_the_exit_codes_of_an_import() {
         (&["a.ndjson", "--project", "nothing"], 65, "ORGANIZATION/PROJECT"),
         (&["a.ndjson", "--project", "Organization/x"], 65, "write ORGANIZATION/PROJECT"),
         (&["absent.log", "--project", PROJECT], 65, "cannot be read"),
-        (&["old.log", "--project", PROJECT], 65, "--since"),
         (&["old.log", "--project", PROJECT, "--since", "2020-01-01T00:00:00Z"], 65, "more than 400 days ago"),
+        (&["old.log", "--project", PROJECT], 65, "a running server takes rows of the last 400 days"),
         (&["a.ndjson"], 2, "--project"),
         (&["a.ndjson", "--project", PROJECT, "--url", "ftp://x"], 2, "cannot be used multiple times"),
     ] {
@@ -106,8 +106,7 @@ async fn refusals_of_the_server_have_the_exit_codes_of_an_import() {
 
 on_both_databases! {
     async fn an_import_waits_for_a_server_that_is_killed_in_the_middle(database: TestDatabase) {
-        let server = server(database).await;
-        let database = server.stop().await;
+        let database = server(database).await.stop().await;
         let folder = tempfile::tempdir().unwrap();
         let serve = |listen: &str| {
             let mut serve = command(folder.path(), &["serve", "--listen", listen]);
@@ -138,5 +137,29 @@ on_both_databases! {
         again.signal("TERM").await;
         assert_eq!(again.ended().await, Some(0));
         books::check(&database).await;
+    }
+}
+
+on_both_databases! {
+    async fn rows_before_since_are_refused_one_by_one_and_wide_rows_fit(database: TestDatabase) {
+        let server = server(database).await;
+        let folder = tempfile::tempdir().unwrap();
+        let now = perfgraph::model::Timestamp::from_micros(jiff::Timestamp::now().as_microsecond());
+        let [before, since, after] = [-2, -1, 0].map(|hours| now.plus_micros(hours * 3_600_000_000).to_string());
+        let row = |time: &str, label: &str| format!("{{\"type\":\"CUSTOM\",\"value\":1,\"endpoint\":\"a\",\"timestamp\":\"{time}\",\"labels\":{{{label}}}}}\n");
+        let wide: Vec<_> = (0..9).map(|number| format!("\"k{number}\":\"{}\"", "x".repeat(250))).collect();
+        let twice = row(&after, "\"a\":\"1\",\"a\":\"2\"");
+        let text = format!("{}{}{twice}{}", row(&before, ""), row(&since, ""), row(&after, &wide.join(",")).repeat(2_500));
+        std::fs::write(folder.path().join("a.ndjson"), text).unwrap();
+        let arguments = ["a.ndjson", "--since", &since, "--project", PROJECT];
+        let mut import = import(&server.url(""), folder.path(), &arguments);
+        // All of them are one part by their number.
+        import.env("PERFGRAPH_INGEST__PART_ROWS", "10000");
+        let ended = run(import).await;
+        assert!(ended.stderr.contains("2501 metrics imported, 2 refused"), "{ended:?}");
+        assert!(ended.stderr.contains("row 1: timestamp: ") && ended.stderr.contains(" is before --since, "), "{ended:?}");
+        assert!(ended.stderr.contains("row 3: labels: has the key `a` twice"), "{ended:?}");
+        let dry = imported(&server, folder.path(), &["a.ndjson", "--since", &since, "--dry-run"]).await;
+        assert!(dry.stderr.contains("2501 metrics could be imported, 2 refused"), "{dry:?}");
     }
 }
