@@ -184,8 +184,9 @@ pub struct Import {
     #[arg(long, value_name = "OFFSET", allow_hyphen_values = true)]
     pub utc_offset: Option<UtcOffset>,
 
-    /// Oldest time of rows to import, such as 2026-01-31T00:00:00Z; older rows are refused. Without it, rows of the last 400
-    /// days are imported, and an older row ends the import
+    /// Time from which rows are imported, such as 2026-01-31T00:00:00Z. Rows that are more than a day older are refused, unless
+    /// they lie in the time window of the server. Without it, rows of the last 400 days are imported, and an older row ends the
+    /// import
     #[arg(long, value_name = "RFC3339")]
     pub since: Option<Timestamp>,
 

@@ -71,7 +71,14 @@ pub async fn run(config: &Config, command: &Import) -> Result<(), Failure> {
     let progress = Progress::new(&text);
     let rejects = Rejects::create(command.rejects.as_deref(), &format)?;
     let records = RecordReader::new(text.into_bytes(), format, u64::MAX).with_digest();
-    let run = ImportRun { records, rejects, progress, from, since, is_sent: command.url.is_some(), index: 0 };
+    let run = ImportRun {
+        records,
+        rejects,
+        progress,
+        oldest: since.is_none().then_some(from),
+        is_sent: command.url.is_some(),
+        index: 0,
+    };
     if command.dry_run {
         return run.validate(&settings, now).await;
     }
@@ -103,9 +110,8 @@ struct ImportRun {
     records: RecordReader<source::Bytes>,
     rejects: Rejects,
     progress: Progress,
-    /// The oldest time of rows. Without `since`, an older row ends the import.
-    from: Timestamp,
-    since: Option<Timestamp>,
+    /// The oldest time allowed. An older row ends the import.
+    oldest: Option<Timestamp>,
     /// The rows go to a running server.
     is_sent: bool,
     index: u64,
@@ -149,9 +155,8 @@ impl ImportRun {
         self.rejects.hold(self.records.raw());
         match record {
             Ok(ParsedRow { project: named, candidate }) => {
-                if let Err(old) = self.check_age(candidate.timestamp)? {
-                    destination.reject(self.index, old);
-                } else if named.is_none_or(|named| destination.is_project(&named)) {
+                self.check_age(candidate.timestamp)?;
+                if named.is_none_or(|named| destination.is_project(&named)) {
                     destination.row(self.index, candidate).await?;
                 } else {
                     destination.reject(self.index, elsewhere());
@@ -189,8 +194,8 @@ impl ImportRun {
             self.rejects.hold(self.records.raw());
             let refusal = match record {
                 Ok(ParsedRow { candidate, .. }) => {
-                    let young = self.check_age(candidate.timestamp)?;
-                    match young.and_then(|()| ingest::preview(candidate, now, settings)) {
+                    self.check_age(candidate.timestamp)?;
+                    match ingest::preview(candidate, now, settings) {
                         Ok(measurement) => {
                             if samples.len() < SAMPLES {
                                 samples.push(format!("  row {}: {}", self.index + 1, shown(&measurement)));
@@ -222,14 +227,10 @@ impl ImportRun {
         self.end(&summary, "could be imported")
     }
 
-    /// The error of a row before `--since`. Without that option an older row than usual ends the import.
-    fn check_age(&self, timestamp: Option<Timestamp>) -> Result<Result<(), FieldError>, Failure> {
-        let (oldest, Some(timestamp)) = (self.from, timestamp) else { return Ok(Ok(())) };
+    fn check_age(&self, timestamp: Option<Timestamp>) -> Result<(), Failure> {
+        let (Some(oldest), Some(timestamp)) = (self.oldest, timestamp) else { return Ok(()) };
         if timestamp >= oldest {
-            return Ok(Ok(()));
-        }
-        if self.since.is_some() {
-            return Ok(Err(FieldError::new("timestamp", format!("{timestamp} is before --since, {oldest}"))));
+            return Ok(());
         }
         // To take such rows would store them in 1970, so the message does not say that --since does.
         if timestamp < PLAUSIBLE_FROM {
