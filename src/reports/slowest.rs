@@ -1,7 +1,6 @@
-//! The ranking of endpoints by one statistic, worst first. One statement.
-//!
-//! By a scalar statistic, the database ranks and sends only the rows of the answer. By a percentile, it sends the sketches of
-//! every endpoint; they are merged and ranked here.
+//! The ranking of endpoints by one statistic, worst first.
+
+mod candidates;
 
 use std::{cmp::Ordering, collections::HashMap, fmt::Display, sync::Arc};
 
@@ -10,10 +9,9 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, Func, Order, OverStatement, Query, SelectStatement, WindowStatement},
 };
 
+use self::candidates::search;
 use super::{
-    Question, Report, Statistic, StatisticsNeeded, Stats,
-    endpoint_path::{self, PathGroup},
-    gather,
+    Question, Report, Statistic, StatisticsNeeded, Stats, endpoint_path,
     grouping::{Dimension, DimensionValues, Grouping},
     parent::{MemberGroups, Parent, batches},
     scoped::ScopedQuery,
@@ -119,7 +117,7 @@ pub async fn run(
 }
 
 /// At most `limit` endpoints of each parent, worst first, then by project and path. One statement for up to 500
-/// parents of a kind.
+/// parents of a kind, and one more where distributions are wanted of a ranking by a scalar.
 ///
 /// The worst value is the highest one. If the question names [`CacheHit`](crate::model::MetricType::CacheHit) alone, it is
 /// the lowest one, but counts, sums and error rates are always ranked from high to low. Percentiles are in the answer when
@@ -134,43 +132,11 @@ pub async fn by_parent(
     parents: &[Parent],
     slowest: Slowest,
 ) -> Result<HashMap<Parent, Vec<EndpointStats>>> {
-    let Slowest { rank_by, limit, want } = slowest;
-    check_limit(limit)?;
+    check_limit(slowest.limit)?;
     let mut answers = HashMap::with_capacity(parents.len());
     for batch in batches(question, parents) {
-        let grouping = batch.grouping(Grouping::endpoints().by(), None);
-        let want = if rank_by.percentile().is_some() { StatisticsNeeded::Percentiles } else { want };
-        let scoped = batch.scoped(scope, &grouping, want, session)?;
-        let mut found = vec![Vec::new(); batch.parents().len()];
-        if !scoped.is_empty() {
-            let worst = rank_by.worst(scoped.kinds());
-            let by_figure = rank_by.in_sql("g").filter(|_| want == StatisticsNeeded::Scalars);
-            let (statement, want) = if let Some(value) = by_figure {
-                (ranked(&scoped, value, worst, limit, batch.by()), StatisticsNeeded::Scalars)
-            } else {
-                (
-                    endpoint_path::with_path(sql::cells(&scoped, &grouping), &grouping, &sql::CELLS),
-                    StatisticsNeeded::Percentiles,
-                )
-            };
-            let groups = gather::by_path(session, &statement, &scoped, &grouping, want, None).await?;
-            for PathGroup { group, path, stats } in groups {
-                let endpoint = EndpointStats {
-                    project: group.project_key(),
-                    endpoint_id: EndpointId(group.endpoint),
-                    endpoint: path,
-                    value: 0.0,
-                    stats: Arc::new(stats),
-                };
-                for index in batch.of(&group) {
-                    if let Some(endpoints) = found.get_mut(*index) {
-                        endpoints.push(endpoint.clone());
-                    }
-                }
-            }
-        }
-        let ranked = found.into_iter().map(|endpoints| rank(endpoints, rank_by, scoped.kinds(), limit));
-        answers.extend(batch.parents().iter().cloned().zip(ranked));
+        let found = search(scope, session, question, &batch, slowest).await?;
+        answers.extend(batch.parents().iter().cloned().zip(found));
     }
     Ok(answers)
 }
@@ -249,14 +215,38 @@ async fn endpoint_ids(
     Ok(ids)
 }
 
-/// The statement that ranks the endpoints of each parent; `per` are the columns that identify a parent.
-fn ranked(scoped: &ScopedQuery, value: Expr, worst: WorstValue, limit: u32, per: &[Dimension]) -> SelectStatement {
+/// The statement that ranks the endpoints of each parent; `per` are the columns that identify a parent. Only the endpoints of
+/// the answer get their paths; equal values at its end are all looked up, and told apart by their paths.
+fn ranked(
+    scoped: &ScopedQuery,
+    grouping: &Grouping,
+    (value, worst): (Expr, WorstValue),
+    limit: u32,
+    per: &[Dimension],
+) -> SelectStatement {
     let order = match worst {
         WorstValue::Highest => Order::Desc,
         WorstValue::Lowest => Order::Asc,
     };
-    let grouping = Grouping::endpoints();
-    let mut select = endpoint_path::with_path(sql::totals(scoped, &grouping), &grouping, &sql::TOTALS);
+    let columns = || grouping.columns().chain(sql::TOTALS);
+    let by_parent = || {
+        let mut window = WindowStatement::new();
+        for column in Grouping::new(per.iter().copied(), None).columns() {
+            window.add_partition_by(Expr::col(("g", column)));
+        }
+        window.order_by_expr(value.clone(), order.clone()).take()
+    };
+    let mut places = Query::select();
+    places
+        .columns(columns().map(|column| ("g", column)))
+        .expr_window_as(Func::cust("RANK"), by_parent(), "place")
+        .from_subquery(sql::totals(scoped, grouping), "g");
+    let mut worst = Query::select();
+    worst
+        .columns(columns().map(|column| ("w", column)))
+        .from_subquery(places, "w")
+        .and_where(Expr::col(("w", "place")).lte(i64::from(limit)));
+    let mut select = endpoint_path::with_path(worst, grouping, &sql::TOTALS);
     let keys = [("g", "organization_id"), ("g", "project_id"), ("e", "path")];
     if per.is_empty() {
         select.order_by_expr(value, order);
@@ -265,27 +255,18 @@ fn ranked(scoped: &ScopedQuery, value: Expr, worst: WorstValue, limit: u32, per:
         }
         return select.limit(limit.into()).take();
     }
-    let mut window = WindowStatement::new();
-    for column in Grouping::new(per.iter().copied(), None).columns() {
-        window.add_partition_by(Expr::col(("g", column)));
-    }
-    window.order_by_expr(value, order);
+    let mut window = by_parent();
     for key in keys {
         window.order_by(key, Order::Asc);
     }
     select.expr_window_as(Func::cust("ROW_NUMBER"), window, "place");
-    let columns = grouping.columns().chain(sql::TOTALS).chain(["path"]);
     Query::select()
-        .columns(columns.map(|column| ("w", column)))
+        .columns(columns().chain(["path"]).map(|column| ("w", column)))
         .from_subquery(select, "w")
         .and_where(Expr::col(("w", "place")).lte(i64::from(limit)))
         .take()
 }
 
 fn order(a: &EndpointStats, b: &EndpointStats, worst: WorstValue) -> Ordering {
-    let by_value = match worst {
-        WorstValue::Highest => b.value.total_cmp(&a.value),
-        WorstValue::Lowest => a.value.total_cmp(&b.value),
-    };
-    by_value.then_with(|| a.project.cmp(&b.project)).then_with(|| a.endpoint.cmp(&b.endpoint))
+    worst.order(a.value, b.value).then_with(|| a.project.cmp(&b.project)).then_with(|| a.endpoint.cmp(&b.endpoint))
 }

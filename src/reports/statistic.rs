@@ -1,5 +1,7 @@
 //! The statistics that answers are ranked, filtered and compared by, and the end of a ranking that is the worst.
 
+use std::cmp::Ordering;
+
 use sea_orm::sea_query::{Expr, ExprTrait, Func};
 
 use super::Stats;
@@ -44,6 +46,14 @@ pub enum WorstValue {
 }
 
 impl WorstValue {
+    /// The order of two values, the worse one first.
+    pub(super) fn order(self, a: f64, b: f64) -> Ordering {
+        match self {
+            Self::Highest => b.total_cmp(&a),
+            Self::Lowest => a.total_cmp(&b),
+        }
+    }
+
     /// The worst end for values of these metric types: the lowest if higher values are better in all of them, else the
     /// highest.
     pub fn of_values(kinds: &[MetricType]) -> Self {

@@ -14,6 +14,7 @@ mod random_queries;
 mod resolutions;
 mod series;
 mod sketch_formats;
+mod slowest_search;
 mod time_zones;
 
 use std::collections::{BTreeMap, HashMap};
@@ -248,7 +249,7 @@ fn by_endpoint<'a>(events: &[&'a Event]) -> ByEndpoint<'a> {
 }
 
 on_both_databases! {
-    async fn slowest_equals_brute_force_in_one_statement(database: TestDatabase) {
+    async fn slowest_equals_brute_force_in_few_statements(database: TestDatabase) {
         let world = filled(&database).await;
         for (index, question) in questions(3, 96).into_iter().enumerate() {
             let (scope, rank_by) = (scopes()[index % 3], STATISTICS[index % STATISTICS.len()]);
@@ -256,7 +257,9 @@ on_both_databases! {
             let limit = [1, 3, 100][index / 3 % 3];
             let session = database.reader();
             let answer = slowest::run(&scope, &session, &question, slowest(rank_by, limit, want)).await.unwrap();
-            assert!(session.log().count() <= 1);
+            let has_two = rank_by.percentile().is_none() && want == StatisticsNeeded::Percentiles;
+            let most = if has_two { 2 } else { 1 };
+            assert!(session.log().count() <= most, "{rank_by:?} {question:?}");
 
             let groups = by_endpoint(&world.matching(&scope, &question));
             let is_lowest_first = question.kinds == [MetricType::CacheHit]
