@@ -39,6 +39,9 @@ impl ClientError {
         match self {
             Self::OutputClosed => Ok(()),
             Self::Refused(why) => Err(Failure::Data(why)),
+            Self::Lost(why) if why.contains("Connection refused") => Err(Failure::Unavailable(format!(
+                "cannot {doing}: {why}. Does the server run (`perfgraph serve`)? --url names another address"
+            ))),
             Self::Lost(why) => Err(Failure::Unavailable(format!("cannot {doing}: {why}"))),
         }
     }

@@ -5,14 +5,16 @@ use async_graphql::{Context, ID, Object};
 use super::arguments::{assignment, employees, lock, members, named};
 use crate::{
     directory::{
-        self,
+        self, OrganizationFields,
         project::{self, NewProject, ProjectChange},
+        reach::{self, Subject},
         team,
     },
     engine::spelling,
-    error::Result,
+    error::{Error, Result},
     graphql::{
         context::{RequestContext, request},
+        loaders::AskedRow,
         node::NodeId,
         types::{
             change::{DeletePayload, ProjectPayload},
@@ -22,7 +24,7 @@ use crate::{
             },
         },
     },
-    model::{Assignment, Key, ProjectId},
+    model::{Assignment, Key, OrganizationId, ProjectId},
 };
 
 /// Mutations of projects and their members.
@@ -131,8 +133,25 @@ impl ProjectMutation {
     }
 }
 
+/// The organization of a new project, by its id or by its slug.
+async fn organization(request: &RequestContext, id: Option<ID>, slug: Option<String>) -> Result<OrganizationId> {
+    const SLUG: &str = "organizationSlug";
+    match (id, slug) {
+        (Some(id), None) => named(NodeId::organization(&id), "organizationId"),
+        // PostgreSQL cannot store NUL in text, so no slug contains it.
+        (None, Some(slug)) if slug.contains('\0') => Err(reach::unknown(Subject::Field(SLUG))),
+        (None, Some(slug)) => {
+            let asked = AskedRow { id: slug, fields: OrganizationFields::default() };
+            let row = request.loaders().organization_by_slug.load(asked).await?;
+            row.map(|row| row.key).ok_or_else(|| reach::unknown(Subject::Field(SLUG)))
+        }
+        (Some(_), Some(_)) => Err(Error::input(SLUG, "is given together with `organizationId`; give one of them")),
+        (None, None) => Err(Error::input("organizationId", "is missing; give it, or the slug in `organizationSlug`")),
+    }
+}
+
 async fn create(request: &RequestContext, input: CreateProjectInput) -> Result<Key<ProjectId>> {
-    let organization = named(NodeId::organization(&input.organization_id), "organizationId")?;
+    let organization = organization(request, input.organization_id, input.organization_slug).await?;
     let members = members(employees(request, "memberIds", &input.member_ids.unwrap_or_default())?);
     let now = request.services.clock.now();
     let id = ProjectId(request.services.ids.next(now)?);

@@ -78,8 +78,10 @@ pub struct UpdateEmployeeInput {
 /// The values of a new project.
 #[derive(Clone, Debug, InputObject)]
 pub struct CreateProjectInput {
-    /// The id of the organization.
-    pub organization_id: ID,
+    /// The id of the organization. Exactly one of `organizationId` and `organizationSlug` is required.
+    pub organization_id: Option<ID>,
+    /// The slug of the organization, such as `acme`.
+    pub organization_slug: Option<String>,
     /// Display name, 1 to 200 characters.
     pub name: String,
     /// Name for use in URLs, unique within the organization: `a-z`, `0-9` and single dashes, at most 63 characters.

@@ -207,3 +207,21 @@ on_both_databases! {
         assert_eq!(found, json!([{ "value": 7.0, "project": { "slug": "project-1" } }]));
     }
 }
+
+on_both_databases! {
+    async fn a_project_is_made_in_an_organization_named_by_its_slug(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let query = "mutation {
+            createOrganization(input: { name: \"Acme\" }) { organization { slug } }
+            createProject(input: { organizationSlug: \"acme\", name: \"Web shop\" }) { project { slug organization { slug } } userErrors { field code } }
+            absent: createProject(input: { organizationSlug: \"nobody\", name: \"Web shop\" }) { userErrors { field code } }
+            neither: createProject(input: { name: \"Web shop\" }) { userErrors { field code } }
+        }";
+        assert_eq!(server.graphql(query, json!({})).await.data(), json!({
+            "createOrganization": { "organization": { "slug": "acme" } },
+            "createProject": { "project": { "slug": "web-shop", "organization": { "slug": "acme" } }, "userErrors": [] },
+            "absent": { "userErrors": [{ "field": ["organizationSlug"], "code": "NOT_FOUND" }] },
+            "neither": { "userErrors": [{ "field": ["organizationId"], "code": "INVALID" }] },
+        }));
+    }
+}
