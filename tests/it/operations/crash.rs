@@ -269,8 +269,10 @@ async fn a_killed_postgres_loses_nothing_and_doubles_nothing() {
         assert_nothing_lost(&database, &writers).await;
         // The first connections of the pool are dead; the server notices by itself.
         let (client, url) = (client(), served.url("/graphql"));
-        wait::until("the server finds its database again", async || writers[0].send(&client, &url).await.is_some())
-            .await;
+        for writer in &mut writers {
+            wait::until("the server finds its database again", async || writer.send(&client, &url).await.is_some())
+                .await;
+        }
     }
     settled(&TestDatabase::at(&cluster.url).await, &served, &mut writers).await;
     served.signal("TERM").await;

@@ -45,7 +45,7 @@ export function form({ updateEmployee }: ChangeEmployeeMutation): Map<string, st
   return new Map(updateEmployee.userErrors.map(({ field, code }) => [field?.join('.') ?? '', texts[code]]));
 }
 
-// @ts-expect-error: a project belongs to an organization
-export const homeless: CreateProjectInput = { name: 'Checkout' };
+// @ts-expect-error: a project has a name
+export const nameless: CreateProjectInput = { organizationSlug: 'acme' };
 // @ts-expect-error: which one?
 export const anonymous: UpdateEmployeeInput = { name: 'Nobody' };
