@@ -39,12 +39,19 @@ impl ClientError {
         match self {
             Self::OutputClosed => Ok(()),
             Self::Refused(why) => Err(Failure::Data(why)),
-            Self::Lost(why) if why.contains("Connection refused") => Err(Failure::Unavailable(format!(
-                "cannot {doing}: {why}. Does the server run (`perfgraph serve`)? --url names another address"
-            ))),
-            Self::Lost(why) => Err(Failure::Unavailable(format!("cannot {doing}: {why}"))),
+            Self::Lost(why) => Err(unreachable(doing, &why)),
         }
     }
+}
+
+/// The failure of a command that cannot reach its server; `doing` says what it could not do.
+pub fn unreachable(doing: &str, why: &str) -> Failure {
+    let advice = if why.contains("Connection refused") {
+        ". Does the server run (`perfgraph serve`)? --url names another address"
+    } else {
+        ""
+    };
+    Failure::Unavailable(format!("cannot {doing}: {why}{advice}"))
 }
 
 /// The address of a server.

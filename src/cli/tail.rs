@@ -1,6 +1,7 @@
 //! `perfgraph tail`: one line for each measurement that a running server records.
 //!
-//! After a lost connection the stream goes on behind its last cursor, so no line is missing and none is printed twice.
+//! After a lost connection the stream goes on behind its last cursor, so no line is missing and none is printed twice. Before
+//! the first event, which comes after 15 seconds at the latest, there is no cursor, and the gap is reported.
 
 use std::io::{self, Write};
 

@@ -19,7 +19,7 @@ use self::{
 };
 use super::{
     arguments::Watch,
-    client::{ClientError, Pauses, ServerAddress, project::Project, websocket::Connection},
+    client::{ClientError, Pauses, ServerAddress, project::Project, unreachable, websocket::Connection},
     failure::Failure,
     output,
 };
@@ -78,7 +78,7 @@ impl View {
                 Err(ClientError::Refused(why)) => return Err(Failure::Data(why)),
                 // A server that cannot be reached at the start is reported at once.
                 Err(ClientError::Lost(why)) if self.once || !has_shown => {
-                    return Err(Failure::Unavailable(format!("cannot watch {address}: {why}")));
+                    return Err(unreachable(&format!("watch {address}"), &why));
                 }
                 Err(ClientError::Lost(why)) => {
                     let seconds = pauses.seconds();

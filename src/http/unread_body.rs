@@ -1,4 +1,4 @@
-//! What is left of a request's body when its answer is ready.
+//! The rest of a request's body when its answer is ready.
 //!
 //! A connection cannot carry another request before the body of the last one was read. The HTTP library closes such a
 //! connection without a word: a client that has sent its next request by then sees it fail, and one that is still sending the

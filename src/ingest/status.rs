@@ -63,8 +63,11 @@ impl WayIn {
     }
 }
 
-/// Counters by project and way.
-type Pending = BTreeMap<(Key<ProjectId>, WayIn), Counts>;
+/// The owner of counters: a project, and a way in which measurements arrived for it.
+type Counted = (Key<ProjectId>, WayIn);
+
+/// Counters that are not written yet.
+type Pending = BTreeMap<Counted, Counts>;
 
 /// The counters of this process that are not written yet. Clones share them.
 #[derive(Clone, Debug, Default)]

@@ -1,6 +1,6 @@
 //! The ranking of endpoints by one statistic, worst first.
 
-mod candidates;
+mod search;
 
 use std::{cmp::Ordering, collections::HashMap, fmt::Display, sync::Arc};
 
@@ -9,7 +9,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, Func, Order, OverStatement, Query, SelectStatement, WindowStatement},
 };
 
-use self::candidates::search;
+use self::search::search;
 use super::{
     Question, Report, Statistic, StatisticsNeeded, Stats, endpoint_path,
     grouping::{Dimension, DimensionValues, Grouping},

@@ -7,7 +7,7 @@ use sea_orm::{
     sea_query::{CaseStatement, Expr, ExprTrait, InsertStatement, OnConflict, Order, Query, SelectStatement},
 };
 
-use super::{Counts, Pending, WayIn};
+use super::{Counted, Counts, Pending, WayIn};
 use crate::{
     db::{Session, Transaction},
     entity::{ingest_status as table, project},
@@ -29,9 +29,6 @@ const SUMS: [table::Column; 5] = [
     table::Column::Ignored,
     table::Column::RefusedRequests,
 ];
-
-/// What counters belong to.
-type Counted = (Key<ProjectId>, WayIn);
 
 /// The counters of a project, by way.
 pub type ProjectStatus = BTreeMap<WayIn, Counts>;
@@ -77,7 +74,7 @@ fn organizations(keys: &[Key<ProjectId>]) -> BTreeSet<OrganizationId> {
 }
 
 /// Adds counters, and then the refusals to those that were stored: the addition has locked the rows.
-async fn add_chunk(transaction: &Transaction, rows: &[(&(Key<ProjectId>, WayIn), &Counts)]) -> Result<()> {
+async fn add_chunk(transaction: &Transaction, rows: &[(&Counted, &Counts)]) -> Result<()> {
     let refusing: HashMap<_, _> = rows.iter().filter(|(_, counts)| !counts.refusals.is_empty()).copied().collect();
     for row in transaction.query_all(&addition(rows)?).await? {
         let Some((key, stored)) = stored_refusals(&row)? else { continue };
@@ -106,7 +103,7 @@ fn stored_refusals(row: &QueryResult) -> Result<Option<(Counted, String)>> {
 }
 
 /// One statement that adds counters to rows, makes the rows that are missing, and returns the stored refusals.
-fn addition(rows: &[(&(Key<ProjectId>, WayIn), &Counts)]) -> Result<InsertStatement> {
+fn addition(rows: &[(&Counted, &Counts)]) -> Result<InsertStatement> {
     let mut insert = Query::insert();
     insert
         .into_table(table::Entity)

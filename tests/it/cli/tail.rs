@@ -146,12 +146,7 @@ on_both_databases! {
     async fn a_server_that_is_killed_costs_no_line_and_repeats_none(database: TestDatabase) {
         let database = server(database).await.stop().await;
         let folder = tempfile::tempdir().unwrap();
-        let serve = |listen: &str| {
-            let mut serve = command(folder.path(), &["serve", "--listen", listen]);
-            serve.env("DATABASE_URL", &database.url).env("PERFGRAPH_SELF_MONITORING__ENABLED", "false");
-            serve
-        };
-        let served = Served::start(serve("127.0.0.1:0")).await;
+        let served = Served::at("127.0.0.1:0", &database, folder.path()).await;
         let (url, address) = (served.url(""), served.address.clone());
         let after = record(&url, PROJECT, 0).await;
         let mut following = Following::start(&url, &["--json", "--project", PROJECT, "--after", &after]);
@@ -171,7 +166,7 @@ on_both_databases! {
         assert_eq!(read(3).await, expected);
         served.signal("KILL").await;
         served.ended().await;
-        let served = Served::start(serve(&address)).await;
+        let served = Served::at(&address, &database, folder.path()).await;
         // Recorded before the stream is open again.
         for value in 4..=6 {
             record(&url, PROJECT, value).await;
@@ -195,9 +190,7 @@ async fn a_server_that_stops_before_the_first_event_is_followed_again() {
     wait::until("the subscription runs", async || server.app.engine().subscriptions_running() > 0).await;
     let database = server.stop().await;
     let folder = tempfile::tempdir().unwrap();
-    let mut serve = command(folder.path(), &["serve", "--listen", &address]);
-    serve.env("DATABASE_URL", &database.url);
-    let _served = Served::start(serve).await;
+    let _served = Served::at(&address, &database, folder.path()).await;
     let mut line = async || timeout(PATIENCE, said.next_line()).await.expect("a line in time").unwrap().unwrap();
     assert!(line().await.contains("the connection is lost; trying again"));
     while !line().await.contains("what was recorded meanwhile is missing") {}

@@ -1,4 +1,4 @@
-//! Slugs name a project wherever its id does. Slugs without a project are `NOT_FOUND` and repeated, a text that is not slugs
+//! Slugs name a project where measurements are sent, read and streamed. Slugs without a project are `NOT_FOUND` and repeated, a text that is not slugs
 //! is told what they look like, and all slugs of a request are looked up in one statement.
 
 use std::time::Duration;

@@ -74,6 +74,13 @@ impl Served {
         served
     }
 
+    /// Starts a server on a database, at this address. It records no requests of its own.
+    pub async fn at(listen: &str, database: &TestDatabase, folder: &Path) -> Self {
+        let mut command = command(folder, &["serve", "--listen", listen]);
+        command.env("DATABASE_URL", &database.url).env("PERFGRAPH_SELF_MONITORING__ENABLED", "false");
+        Self::start(command).await
+    }
+
     /// Starts a server on a database for reports that take long in a debug build on a busy machine. It records no requests of
     /// its own.
     pub async fn patient(database: &TestDatabase, folder: &Path) -> Self {

@@ -16,6 +16,7 @@ use crate::{
             ClientError, Pauses, ServerAddress,
             http::{HttpClient, Reply},
             project::{self, Project},
+            unreachable,
         },
         failure::Failure,
         output,
@@ -96,7 +97,7 @@ pub async fn find(address: &ServerAddress, named: &str) -> Result<(HttpClient, P
 fn failure(fault: ClientError, address: &ServerAddress) -> Failure {
     match fault {
         ClientError::Refused(why) => Failure::Data(why),
-        ClientError::Lost(why) => Failure::Unavailable(format!("cannot import to {address}: {why}")),
+        ClientError::Lost(why) => unreachable(&format!("import to {address}"), &why),
         ClientError::OutputClosed => Failure::internal("the output is closed"),
     }
 }

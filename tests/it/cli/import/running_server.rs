@@ -108,12 +108,7 @@ on_both_databases! {
     async fn an_import_waits_for_a_server_that_is_killed_in_the_middle(database: TestDatabase) {
         let database = server(database).await.stop().await;
         let folder = tempfile::tempdir().unwrap();
-        let serve = |listen: &str| {
-            let mut serve = command(folder.path(), &["serve", "--listen", listen]);
-            serve.env("DATABASE_URL", &database.url).env("PERFGRAPH_SELF_MONITORING__ENABLED", "false");
-            serve
-        };
-        let served = Served::start(serve("127.0.0.1:0")).await;
+        let served = Served::at("127.0.0.1:0", &database, folder.path()).await;
         let (url, address) = (served.url(""), served.address.clone());
         let text = log(4_000, 20);
         // The first half comes at once, the rest when the server is gone.
@@ -129,7 +124,7 @@ on_both_databases! {
             tokio::io::AsyncWriteExt::write_all(&mut stdin, rest.as_bytes()).await.unwrap();
             drop(stdin);
         };
-        let (again, ()) = tokio::join!(Served::start(serve(&address)), writing);
+        let (again, ()) = tokio::join!(Served::at(&address, &database, folder.path()), writing);
         let ended = tokio::time::timeout(crate::harness::process::PATIENCE, child.wait_with_output()).await.unwrap().unwrap();
         let said = String::from_utf8(ended.stderr).unwrap();
         assert!(ended.status.success() && said.contains("4000 metrics imported"), "{said}");
