@@ -21,6 +21,8 @@ pub struct EncodedResponse {
     pub phase: Phase,
     /// The list of errors alone, if nothing was executed.
     pub errors: String,
+    /// True if the response has errors: then it may be the last.
+    pub is_faulty: bool,
     /// The position of the event, in a stream that can resume.
     pub mark: EventMark,
 }
@@ -55,7 +57,8 @@ impl EncodedResponse {
     /// Encodes a finished response.
     pub fn new(response: &Response, phase: Phase, mark: EventMark) -> Self {
         let errors = if phase == Phase::Request { payload::errors(&response.errors) } else { String::new() };
-        Self { payload: payload::text(response, phase), phase, errors, mark }
+        let is_faulty = !response.errors.is_empty();
+        Self { payload: payload::text(response, phase), phase, errors, is_faulty, mark }
     }
 
     /// A response of one fault.

@@ -231,8 +231,8 @@ impl Channel {
         self.stage.send_replace(Stage::Open(kind));
     }
 
-    /// Under one lock, so that a subscriber that joins misses nothing and gets nothing twice.
-    fn send(&self, response: EncodedResponse) {
+    /// Under one lock, so that a subscriber that joins misses nothing and gets nothing twice. Nobody joins after the last.
+    fn send(&self, response: EncodedResponse, is_last: bool) {
         let response = Arc::new(response);
         let mut state = self.state();
         if let Some(span) = &response.mark.span {
@@ -246,6 +246,9 @@ impl Channel {
         if let Some(responses) = &state.responses {
             // An error means that there is no subscriber.
             let _ = responses.send(response);
+        }
+        if is_last {
+            state.responses = None;
         }
     }
 
@@ -288,6 +291,8 @@ impl Driver {
         let mut is_open = false;
         let mut kept = pin!(sleep(BACKLOG_KEPT));
         let mut is_kept = true;
+        // The event that was read to see whether the one before was the last.
+        let mut ahead = None;
         loop {
             let response = tokio::select! {
                 biased;
@@ -304,9 +309,13 @@ impl Driver {
                     self.channel.forget();
                     continue;
                 }
-                response = events.next() => response,
+                response = async { if ahead.is_some() { ahead.take() } else { events.next().await } } => response,
             };
             let Some(response) = response else { return };
+            // Whoever joined between the last error and the end would get the error of others, or nothing.
+            let next = if response.is_faulty { events.next().now_or_never() } else { None };
+            let is_last = matches!(next, Some(None));
+            ahead = next.flatten();
             // The resolver may have reported the kind in the same step as the first event.
             if !is_open {
                 is_open = true;
@@ -320,7 +329,10 @@ impl Driver {
                     None => self.channel.open(StreamKind::Events { start: None }),
                 }
             }
-            self.channel.send(response);
+            self.channel.send(response, is_last);
+            if is_last {
+                return;
+            }
         }
     }
 }
@@ -350,7 +362,11 @@ pub async fn started(stage: &mut watch::Receiver<Stage>) -> Stage {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::task::Poll;
+
+    use futures_util::stream;
+
+    use super::{super::Segment, *};
 
     fn channel(backlog: Backlog) -> Channel {
         let responses = Some(broadcast::Sender::new(4));
@@ -367,7 +383,7 @@ mod tests {
     }
 
     fn send(channel: &Channel) {
-        channel.send(EncodedResponse::fault(&Error::not_found("anything"), Phase::Execution));
+        channel.send(EncodedResponse::fault(&Error::not_found("anything"), Phase::Execution), false);
     }
 
     #[test]
@@ -394,5 +410,28 @@ mod tests {
         send(&live);
         live.forget();
         assert_eq!(backlog(&live), Some(0), "a new subscriber gets the events from now on");
+    }
+    /// Between the last error and the end, a new subscriber would get an ended stream.
+    #[tokio::test]
+    async fn nobody_joins_an_execution_that_has_sent_its_last_error() {
+        let everything = Arc::new(channel(Backlog::Latest(None)));
+        let mut receiver = everything.state().responses.as_ref().expect("it runs").subscribe();
+        let driver = Driver { channel: Arc::clone(&everything), leaving: CancellationToken::new() };
+        let (observed, mut polls) = (Arc::clone(&everything), 0);
+        let events = stream::poll_fn(move |_| {
+            polls += 1;
+            let sent = observed.state().responses.as_ref().map_or(0, broadcast::Sender::len);
+            let error = || EncodedResponse::fault(&Error::not_found("anything"), Phase::Execution);
+            match polls {
+                1 | 2 => Poll::Ready(Some(error())),
+                _ => {
+                    assert_eq!(sent, 1, "the end is known before the last error is sent");
+                    Poll::Ready(None)
+                }
+            }
+        });
+        driver.run(Arc::new(Execution::new(Segment::Live)), events.boxed()).await;
+        assert!(receiver.recv().await.is_ok() && receiver.recv().await.is_ok());
+        assert!(everything.state().responses.is_none());
     }
 }

@@ -427,16 +427,14 @@ proptest! {
     }
 }
 
-/// True if a value in milliseconds stands in a line as a number of seconds, milliseconds or microseconds, or as a sum of two
-/// or three of its numbers.
+/// True if a value in milliseconds stands in a line as a number of minutes, seconds, milliseconds or microseconds, or as a sum
+/// of two or three of them: an altered `22ms` may be `22m` or `2m2ms`.
 fn is_written(value: f64, line: &str) -> bool {
-    let numbers: Vec<f64> = line
-        .split(|character: char| !character.is_ascii_digit() && character != '.')
-        .filter_map(|number| number.parse().ok())
-        .collect();
-    let is_near =
-        |sum: f64| [1_000.0, 1.0, 0.001].iter().any(|factor| (sum * factor - value).abs() <= value.abs() * 1e-9);
-    numbers
-        .iter()
-        .any(|a| is_near(*a) || numbers.iter().any(|b| is_near(a + b) || numbers.iter().any(|c| is_near(a + b + c))))
+    let numbers = line.split(|character: char| !character.is_ascii_digit() && character != '.');
+    let numbers = numbers.filter_map(|number| number.parse::<f64>().ok());
+    let times: Vec<f64> =
+        numbers.flat_map(|number| [60_000.0, 1_000.0, 1.0, 0.001].map(|unit| number * unit)).collect();
+    let is_near = |sum: f64| (sum - value).abs() <= value.abs() * 1e-9;
+    let with_others = |sum: f64| times.iter().any(|b| is_near(sum + b) || times.iter().any(|c| is_near(sum + b + c)));
+    times.iter().any(|a| is_near(*a)) || times.iter().any(|a| with_others(*a))
 }
