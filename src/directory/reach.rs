@@ -57,7 +57,9 @@ pub fn unknown(subject: Subject<'_>) -> Error {
     match subject {
         Subject::Thing(what) => Error::not_found(what),
         Subject::Field(field) => {
-            Error::refused(ProblemKind::NotFound, field, "does not exist, or you have no access to it; check the id")
+            let name = if field.ends_with("lug") { "slug" } else { "id" };
+            let message = format!("does not exist, or you have no access to it; check the {name}");
+            Error::refused(ProblemKind::NotFound, field, message)
         }
     }
 }

@@ -94,7 +94,7 @@ impl Engine {
         self.0.hub.executed()
     }
 
-    /// The number of executions of subscriptions that are running.
+    /// The number of executions of subscriptions that deliver what happens from now on: those that still start are not counted.
     pub fn subscriptions_running(&self) -> usize {
         self.0.hub.running()
     }

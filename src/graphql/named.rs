@@ -2,6 +2,8 @@
 //! it: an empty answer would be taken for a fact. A text that is no id at all, or that of another type, is a mistake of the
 //! caller, found before anything is read.
 
+mod name;
+
 use std::sync::Arc;
 
 use async_graphql::ID;
@@ -26,8 +28,12 @@ use crate::{
     model::{EmployeeId, Key, OrganizationId, ProjectId, ProjectSlug, slug::NoProjectSlug},
 };
 
+pub use name::{Name, NameFields, organization_by_slug};
+
 /// The field of a filter that names projects by slugs.
 const SLUGS: &str = "filter.projectSlugs";
+/// The field of a filter that names an organization by its slug.
+const ORGANIZATION_SLUG: &str = "filter.organizationSlug";
 
 /// The objects that a filter names.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +42,8 @@ pub struct NamedObjects {
     /// Slugs of projects, and the projects that they named when they were looked up.
     slugs: Vec<String>,
     projects: Vec<Key<ProjectId>>,
+    /// The slug of an organization, and the organization that it named.
+    organization: Option<(String, OrganizationId)>,
 }
 
 /// An id in a filter, and the object that it names.
@@ -81,6 +89,11 @@ pub fn not_found(noun: &str, id: &str, field: &str) -> Error {
     Error::not_found(format!("the {noun} `{}` in {field}", node::shown(id)))
 }
 
+/// The error of slugs in a field of a change, whose expected failures are data: [`Error::Refused`] for slugs without an object.
+pub fn not_found_in_change(fault: Error, field: &str) -> Error {
+    if fault.code() == Code::NotFound { reach::unknown(Subject::Field(field)) } else { fault }
+}
+
 /// The projects with these slugs, in their order. One statement, shared with other fields that name projects by slugs.
 ///
 /// # Errors
@@ -99,68 +112,22 @@ pub async fn by_slugs(request: &RequestContext, slugs: &[String], field: &str) -
     rows.into_iter().zip(slugs).map(key).collect()
 }
 
+/// The project with these slugs. One statement, shared with other fields that name projects by slugs.
+///
+/// # Errors
+/// As [`by_slugs`].
+pub async fn project_by_slug(request: &RequestContext, slugs: &str, field: &str) -> Result<Key<ProjectId>> {
+    let asked = AskedRow { id: slug(slugs, field)?, fields: ProjectFields::default() };
+    let row = request.loaders().project_by_slug.load(asked).await?;
+    row.map(|row| row.key).ok_or_else(|| not_found("project", slugs, field))
+}
+
 /// The slugs of a project in a field.
 ///
 /// # Errors
 /// [`Error::Input`] saying what slugs look like.
 pub fn slug(text: &str, field: &str) -> Result<ProjectSlug> {
     text.parse().map_err(|error: NoProjectSlug| Error::input(field, error.to_string()))
-}
-
-/// The name of the one project of an operation: an id or slugs.
-#[derive(Clone, Debug)]
-pub enum ProjectName {
-    /// The id.
-    Id(ID),
-    /// The slugs.
-    Slug(ProjectSlug),
-}
-
-impl ProjectName {
-    /// The field for an id.
-    pub const ID: &str = "projectId";
-    /// The field for slugs.
-    pub const SLUG: &str = "projectSlug";
-
-    /// The name in one of the two fields.
-    ///
-    /// # Errors
-    /// [`Error::Input`] if both are given, or neither, or if the slugs are none.
-    pub fn given(id: Option<ID>, slugs: Option<&str>) -> Result<Self> {
-        match (id, slugs) {
-            (Some(id), None) => Ok(Self::Id(id)),
-            (None, Some(slugs)) => Ok(Self::Slug(slug(slugs, Self::SLUG)?)),
-            (Some(_), Some(_)) => Err(Error::input(Self::SLUG, "is given together with `projectId`; give one of them")),
-            (None, None) => Err(Error::input(
-                Self::ID,
-                "is missing; name the project by its id, or in `projectSlug` by its slugs, such as acme/web-shop",
-            )),
-        }
-    }
-
-    /// The field that names the project.
-    pub const fn field(&self) -> &'static str {
-        match self {
-            Self::Id(_) => Self::ID,
-            Self::Slug(_) => Self::SLUG,
-        }
-    }
-
-    /// The key of the project. One statement for slugs; an id is only decoded.
-    ///
-    /// # Errors
-    /// [`Error::Input`] naming the id that is none, [`Error::NotFound`] naming slugs without a project, or the error of the
-    /// database.
-    pub async fn key(&self, request: &RequestContext) -> Result<Key<ProjectId>> {
-        match self {
-            Self::Id(id) => NodeId::project(id).map_err(|error| error.in_field(Self::ID)),
-            Self::Slug(slug) => {
-                let asked = AskedRow { id: slug.clone(), fields: ProjectFields::default() };
-                let row = request.loaders().project_by_slug.load(asked).await?;
-                row.map(|row| row.key).ok_or_else(|| not_found("project", &slug.to_string(), Self::SLUG))
-            }
-        }
-    }
 }
 
 /// The projects of a filter, by their ids or by their slugs. `None` without either.
@@ -182,6 +149,31 @@ pub async fn projects_of_filter(
             let projects = by_slugs(request, slugs, SLUGS).await?;
             (named.slugs, named.projects) = (slugs.to_vec(), projects.clone());
             Ok(Some(projects))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// The organization of a filter, by its id or by its slug. `None` without either.
+///
+/// # Errors
+/// [`Error::Input`] if both are given, or for a text that is no id of an organization, [`Error::NotFound`] naming a slug
+/// without an organization, or the error of the database. An id is looked up with the other objects of `named`.
+pub async fn organization_of_filter(
+    request: &RequestContext,
+    named: &mut NamedObjects,
+    id: Option<&ID>,
+    slug: Option<String>,
+) -> Result<Option<OrganizationId>> {
+    match (id, slug) {
+        (Some(_), Some(_)) => {
+            Err(Error::input(ORGANIZATION_SLUG, "is given together with `organizationId`; give one of them"))
+        }
+        (Some(id), None) => named.organization("filter.organizationId", id).map(Some),
+        (None, Some(slug)) => {
+            let organization = organization_by_slug(request, &slug, ORGANIZATION_SLUG).await?;
+            named.organization = Some((slug, organization));
+            Ok(Some(organization))
         }
         (None, None) => Ok(None),
     }
@@ -256,7 +248,7 @@ impl NamedObjects {
         request: Arc<RequestContext>,
         events: impl Stream<Item = Result<T>> + Send + 'a,
     ) -> BoxStream<'a, Result<T>> {
-        if self.slugs.is_empty() {
+        if self.slugs.is_empty() && self.organization.is_none() {
             return events.boxed();
         }
         let interval = request.services.live.heartbeat_interval / 2;
@@ -266,14 +258,8 @@ impl NamedObjects {
             let event = events.next().await?;
             if checked.elapsed() >= interval {
                 checked = Stopwatch::start();
-                match by_slugs(&request, &named.slugs, SLUGS).await {
+                match named.still_named(&request).await {
                     Err(fault) if fault.code() == Code::NotFound => return Some((Err(fault), None)),
-                    Ok(projects) if projects != named.projects => {
-                        let other = named.slugs.iter().zip(projects.iter().zip(&named.projects));
-                        let other = other.into_iter().find(|(_, (new, old))| new != old);
-                        let slug = other.map_or_else(String::new, |(slug, _)| slug.clone());
-                        return Some((Err(not_found("former project", &slug, SLUGS)), None));
-                    }
                     // A database that does not answer says nothing about slugs.
                     _ => {}
                 }
@@ -281,6 +267,21 @@ impl NamedObjects {
             Some((event, Some((events, checked, named, request))))
         })
         .boxed()
+    }
+
+    /// Requires that slugs name the objects that they named before.
+    async fn still_named(&self, request: &RequestContext) -> Result<()> {
+        let projects = by_slugs(request, &self.slugs, SLUGS).await?;
+        let pairs = self.slugs.iter().zip(projects.iter().zip(&self.projects));
+        if let Some((slug, _)) = pairs.into_iter().find(|(_, (new, old))| new != old) {
+            return Err(not_found("former project", slug, SLUGS));
+        }
+        if let Some((slug, before)) = &self.organization
+            && organization_by_slug(request, slug, ORGANIZATION_SLUG).await? != *before
+        {
+            return Err(not_found("former organization", slug, ORGANIZATION_SLUG));
+        }
+        Ok(())
     }
 
     async fn missing(&self, request: &RequestContext) -> Result<Option<&NamedObject>> {
@@ -311,11 +312,13 @@ impl NamedObjects {
 }
 
 impl ObjectKey {
-    const fn organization(self) -> Option<OrganizationId> {
+    /// The key of an organization; `None` for another object.
+    pub const fn organization(self) -> Option<OrganizationId> {
         if let Self::Organization(id) = self { Some(id) } else { None }
     }
 
-    const fn project(self) -> Option<Key<ProjectId>> {
+    /// The key of a project; `None` for another object.
+    pub const fn project(self) -> Option<Key<ProjectId>> {
         if let Self::Project(key) = self { Some(key) } else { None }
     }
 

@@ -10,7 +10,7 @@ use async_graphql::{Context, ID, MergedObject, Object};
 use super::{
     context::request,
     loaders::{AskedEmployeeStats, AskedRow},
-    named,
+    named::{self, Name, NameFields},
     node::NodeId,
     page::{self, PageArguments},
     plain_list::PlainListQuery,
@@ -86,13 +86,13 @@ impl DirectoryQuery {
         async {
             let request = request(context)?;
             let fields = selection::of_object(context.field());
-            match (id, slug) {
-                (Some(id), None) => {
+            match NameFields::WANTED_ORGANIZATION.given(id, slug)? {
+                Name::Id(id) => {
                     let id = NodeId::organization(&id).map_err(|error| error.in_field("id"))?;
                     let row = request.load_at_top(|loaders| &loaders.organization, AskedRow { id, fields }).await?;
                     Ok(row.map(Organization).map(One))
                 }
-                (None, Some(slug)) => {
+                Name::Slug(slug) => {
                     // PostgreSQL cannot store NUL in text, so no slug contains it.
                     if slug.contains('\0') {
                         return Ok(None);
@@ -102,7 +102,6 @@ impl DirectoryQuery {
                         .await?;
                     Ok(row.map(Organization).map(One))
                 }
-                _ => Err(Error::input("id", "give either id or slug, not both")),
             }
         }
         .await
@@ -227,19 +226,15 @@ impl DirectoryQuery {
         async {
             let request = request(context)?;
             let fields = selection::of_object(context.field());
-            let row = match (id, slug) {
-                (Some(id), None) => {
+            let row = match NameFields::WANTED_PROJECT.given(id, slug)? {
+                Name::Id(id) => {
                     let id = NodeId::project(&id).map_err(|error| error.in_field("id"))?;
                     request.load_at_top(|loaders| &loaders.project, AskedRow { id, fields }).await?
                 }
-                (None, Some(slug)) => {
+                Name::Slug(slug) => {
                     let id = named::slug(&slug, "slug")?;
                     request.load_at_top(|loaders| &loaders.project_by_slug, AskedRow { id, fields }).await?
                 }
-                (Some(_), Some(_)) => {
-                    return Err(Error::input("slug", "is given together with `id`; give one of them"));
-                }
-                (None, None) => return Err(Error::input("id", "is missing; give it, or slugs in `slug`")),
             };
             Ok(row.map(Project).map(One))
         }

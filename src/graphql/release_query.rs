@@ -7,7 +7,7 @@ use async_graphql::{Context, ID, Object};
 use super::{
     context::{RequestContext, request},
     loaders::AskedRow,
-    named::{self, ProjectName},
+    named::{self, NameFields},
     node::NodeId,
     selection, sizes,
     types::{self, comparison::ReleaseComparison, stats::Statistic},
@@ -49,7 +49,7 @@ impl ReleaseQuery {
         statistic: Statistic,
     ) -> Result<ReleaseComparison> {
         let request = request(context)?;
-        let project = ProjectName::given(project_id, project_slug.as_deref())?.key(request).await?;
+        let project = NameFields::PROJECT.project(request, project_id, project_slug).await?;
         let candidate = run(request, &candidate_id, "candidateId").await?;
         let baseline = match baseline_id {
             Some(id) => run(request, &id, "baselineId").await?,

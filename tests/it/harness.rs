@@ -36,12 +36,12 @@ macro_rules! on_both_databases {
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {
-                check($crate::harness::TestDatabase::sqlite().await).await;
+                $crate::harness::wait::in_time(check($crate::harness::TestDatabase::sqlite().await)).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
-                check($crate::harness::TestDatabase::postgres().await).await;
+                $crate::harness::wait::in_time(check($crate::harness::TestDatabase::postgres().await)).await;
             }
         }
     };

@@ -94,10 +94,10 @@ impl Hub {
         (self.executions.load(Ordering::Relaxed), self.responses.load(Ordering::Relaxed))
     }
 
-    /// The number of executions with subscribers.
+    /// The number of executions with subscribers that deliver what happens from now on: those that still start are not counted.
     pub fn running(&self) -> usize {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.values().filter(|shared| shared.strong_count() > 0).count()
+        running.values().filter_map(Weak::upgrade).filter(|shared| shared.is_open()).count()
     }
 
     /// Joins the execution of this subscription. The first subscriber starts it.

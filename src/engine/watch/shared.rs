@@ -201,6 +201,11 @@ impl SharedExecution {
         (shared, receiver, driver)
     }
 
+    /// It has started, and has not ended.
+    pub fn is_open(&self) -> bool {
+        matches!(*self.channel.stage.borrow(), Stage::Open(_))
+    }
+
     /// A further receiver; `None` when the execution has ended, or when its backlog is gone.
     pub fn join(self: &Arc<Self>) -> Option<SharedReceiver> {
         let state = self.channel.state();

@@ -9,6 +9,7 @@ use crate::{
     error::Result,
     graphql::{
         context::{RequestContext, request},
+        named::NameFields,
         node::NodeId,
         types::{
             change::{BulkUpdatePayload, DeletePayload, EmployeePayload},
@@ -99,13 +100,13 @@ impl EmployeeMutation {
         let DeleteEmployeeInput { id } =
             spelling::input(input, &[("id", id.is_some())], || id.map(|id| DeleteEmployeeInput { id }))?;
         let request = request(context)?;
-        let deleted = delete(request, &id).await;
-        DeletePayload::new(request, deleted, id)
+        DeletePayload::new(request, delete(request, id).await)
     }
 }
 
 async fn create(request: &RequestContext, input: CreateEmployeeInput) -> Result<Key<EmployeeId>> {
-    let organization = named(NodeId::organization(&input.organization_id), "organizationId")?;
+    let (id, slug) = (input.organization_id, input.organization_slug);
+    let organization = NameFields::ORGANIZATION.organization_to_change(request, id, slug).await?;
     let now = request.services.clock.now();
     let id = EmployeeId(request.services.ids.next(now)?);
     let CreateEmployeeInput { name, email, department, salary, .. } = input;
@@ -128,13 +129,14 @@ async fn update(request: &RequestContext, input: UpdateEmployeeInput) -> Result<
     Ok(id)
 }
 
-async fn delete(request: &RequestContext, id: &ID) -> Result<()> {
-    let id = named(NodeId::employee(id), "id")?;
-    employee::delete(request.scope(), &request.writer(), id, request.services.clock.now()).await
+/// The id of the deleted employee.
+async fn delete(request: &RequestContext, id: ID) -> Result<ID> {
+    let key = named(NodeId::employee(&id), "id")?;
+    employee::delete(request.scope(), &request.writer(), key, request.services.clock.now()).await?;
+    Ok(id)
 }
 
 async fn update_all(request: &RequestContext, filter: EmployeeFilter, change: EmployeesChange) -> Result<u64> {
-    let (filter, named) = nested::read(filter, &request.services.limits)?;
-    named.require_for_change(request).await?;
+    let filter = nested::filter_of_change(request, filter).await?;
     employee::update_all(request.scope(), &request.writer(), &filter, change, request.services.clock.now()).await
 }

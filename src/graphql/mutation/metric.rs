@@ -7,7 +7,7 @@ use crate::{
     error::{Error, Result},
     graphql::{
         context::request,
-        named::ProjectName,
+        named::{self, Name, NameFields},
         node::NodeId,
         types::{
             ingest::{IngestMetricsInput, IngestMetricsPayload, IngestMode, MetricInput},
@@ -36,8 +36,9 @@ impl MetricMutation {
         #[graphql(desc = "The project, its measurements and their treatment.")] input: IngestMetricsInput,
     ) -> Result<IngestMetricsPayload> {
         let candidates = candidates(input.metrics)?;
-        let project = ProjectName::given(input.project_id, input.project_slug.as_deref());
-        let about = project.as_ref().map_or(ProjectName::ID, ProjectName::field);
+        let fields = NameFields::PROJECT;
+        let project = fields.given(input.project_id, input.project_slug);
+        let about = if matches!(project, Ok(Name::Slug(_))) { fields.slug } else { fields.id };
         let mode = input.mode.unwrap_or(IngestMode::Partial);
         match ingest(context, project, candidates, input.idempotency_key, mode).await {
             Ok(receipt) => Ok(IngestMetricsPayload::of(receipt, &request(context)?.services.cursors)),
@@ -84,15 +85,18 @@ fn candidates(metrics: Vec<MetricInput>) -> Result<Vec<Candidate>> {
 
 async fn ingest(
     context: &Context<'_>,
-    project: Result<ProjectName>,
+    project: Result<Name>,
     candidates: Vec<Candidate>,
     idempotency_key: Option<String>,
     mode: IngestMode,
 ) -> Result<Receipt> {
     let request = request(context)?;
     let project = match project? {
-        ProjectName::Id(id) => NodeId::project(&id).map_err(|error| error.in_change(ProjectName::ID))?,
-        ProjectName::Slug(slug) => request.services.ingest.find(request.scope(), &slug, Some(&request.log)).await?,
+        Name::Id(id) => NodeId::project(&id).map_err(|error| error.in_change(NameFields::PROJECT.id))?,
+        Name::Slug(slug) => {
+            let slug = named::slug(&slug, NameFields::PROJECT.slug)?;
+            request.services.ingest.find(request.scope(), &slug, Some(&request.log)).await?
+        }
     };
     let source = SOURCE.to_owned();
     let submission = Submission { project, candidates, idempotency_key, source, mode: mode.into() };

@@ -2,13 +2,14 @@
 
 use async_graphql::{Context, ID, Object};
 
-use super::arguments::{assignment, lock, named};
+use super::arguments::{assignment, lock};
 use crate::{
     directory::organization::{self, NewOrganization, OrganizationChange},
     engine::spelling,
     error::Result,
     graphql::{
         context::{RequestContext, request},
+        named::NameFields,
         node::NodeId,
         types::{
             change::{DeletePayload, OrganizationPayload},
@@ -55,11 +56,12 @@ impl OrganizationMutation {
         >,
         #[graphql(desc = "The id of the organization.", deprecation = "Use `input`.")] id: Option<ID>,
     ) -> Result<DeletePayload> {
-        let DeleteOrganizationInput { id } =
-            spelling::input(input, &[("id", id.is_some())], || id.map(|id| DeleteOrganizationInput { id }))?;
+        let loose = [("id", id.is_some())];
+        let input = spelling::input(input, &loose, || {
+            id.map(|id| DeleteOrganizationInput { id: Some(id), organization_slug: None })
+        })?;
         let request = request(context)?;
-        let deleted = delete(request, &id).await;
-        DeletePayload::new(request, deleted, id)
+        DeletePayload::new(request, delete(request, input).await)
     }
 }
 
@@ -71,7 +73,8 @@ async fn create(request: &RequestContext, input: CreateOrganizationInput) -> Res
 }
 
 async fn update(request: &RequestContext, input: UpdateOrganizationInput) -> Result<OrganizationId> {
-    let id = named(NodeId::organization(&input.id), "id")?;
+    let (id, slug) = (input.id, input.organization_slug);
+    let id = NameFields::CHANGED_ORGANIZATION.organization_to_change(request, id, slug).await?;
     let change = OrganizationChange {
         name: assignment(input.name),
         is_active: assignment(input.is_active),
@@ -81,7 +84,10 @@ async fn update(request: &RequestContext, input: UpdateOrganizationInput) -> Res
     Ok(id)
 }
 
-async fn delete(request: &RequestContext, id: &ID) -> Result<()> {
-    let id = named(NodeId::organization(id), "id")?;
-    organization::delete(request.scope(), &request.writer(), id, request.services.clock.now()).await
+/// The id of the deleted organization.
+async fn delete(request: &RequestContext, input: DeleteOrganizationInput) -> Result<ID> {
+    let (id, slug) = (input.id, input.organization_slug);
+    let id = NameFields::CHANGED_ORGANIZATION.organization_to_change(request, id, slug).await?;
+    organization::delete(request.scope(), &request.writer(), id, request.services.clock.now()).await?;
+    Ok(NodeId::Organization(id).encode())
 }

@@ -2,19 +2,18 @@
 
 use async_graphql::{Context, ID, Object};
 
-use super::arguments::{assignment, employees, lock, members, named};
+use super::arguments::{assignment, employees, lock, members};
 use crate::{
     directory::{
-        self, OrganizationFields,
+        self,
         project::{self, NewProject, ProjectChange},
-        reach::{self, Subject},
         team,
     },
     engine::spelling,
-    error::{Error, Result},
+    error::Result,
     graphql::{
         context::{RequestContext, request},
-        loaders::AskedRow,
+        named::NameFields,
         node::NodeId,
         types::{
             change::{DeletePayload, ProjectPayload},
@@ -24,7 +23,7 @@ use crate::{
             },
         },
     },
-    model::{Assignment, Key, OrganizationId, ProjectId},
+    model::{Assignment, Key, ProjectId},
 };
 
 /// Mutations of projects and their members.
@@ -65,10 +64,11 @@ impl ProjectMutation {
         >,
         #[graphql(desc = "The id of the project.", deprecation = "Use `input`.")] id: Option<ID>,
     ) -> Result<ProjectPayload> {
-        let ArchiveProjectInput { id } =
-            spelling::input(input, &[("id", id.is_some())], || id.map(|id| ArchiveProjectInput { id }))?;
+        let loose = [("id", id.is_some())];
+        let input =
+            spelling::input(input, &loose, || id.map(|id| ArchiveProjectInput { id: Some(id), project_slug: None }))?;
         let request = request(context)?;
-        ProjectPayload::new(request, archive(request, &id).await)
+        ProjectPayload::new(request, archive(request, input).await)
     }
 
     /// Deletes a project and its memberships. `CONFLICT` if it has measurements; archive it instead. Requires the role
@@ -81,11 +81,11 @@ impl ProjectMutation {
         >,
         #[graphql(desc = "The id of the project.", deprecation = "Use `input`.")] id: Option<ID>,
     ) -> Result<DeletePayload> {
-        let DeleteProjectInput { id } =
-            spelling::input(input, &[("id", id.is_some())], || id.map(|id| DeleteProjectInput { id }))?;
+        let loose = [("id", id.is_some())];
+        let input =
+            spelling::input(input, &loose, || id.map(|id| DeleteProjectInput { id: Some(id), project_slug: None }))?;
         let request = request(context)?;
-        let deleted = delete(request, &id).await;
-        DeletePayload::new(request, deleted, id)
+        DeletePayload::new(request, delete(request, input).await)
     }
 
     /// Adds employees to a project, all or nothing. Existing members keep their membership. `NOT_FOUND` names each id
@@ -103,10 +103,10 @@ impl ProjectMutation {
         employee_ids: Option<Vec<ID>>,
     ) -> Result<ProjectPayload> {
         let loose = [("projectId", project_id.is_some()), ("employeeIds", employee_ids.is_some())];
-        let gather = || Some(AddProjectMembersInput { project_id: project_id?, employee_ids: employee_ids? });
-        let AddProjectMembersInput { project_id, employee_ids } = spelling::input(input, &loose, gather)?;
+        let gather = || Some(AddProjectMembersInput { project_id, project_slug: None, employee_ids: employee_ids? });
+        let input = spelling::input(input, &loose, gather)?;
         let request = request(context)?;
-        ProjectPayload::new(request, add_members(request, &project_id, &employee_ids).await)
+        ProjectPayload::new(request, add_members(request, input).await)
     }
 
     /// Removes employees from a project, all or nothing. Employees who are not members are ignored. `NOT_FOUND` names
@@ -126,32 +126,16 @@ impl ProjectMutation {
         employee_ids: Option<Vec<ID>>,
     ) -> Result<ProjectPayload> {
         let loose = [("projectId", project_id.is_some()), ("employeeIds", employee_ids.is_some())];
-        let gather = || Some(RemoveProjectMembersInput { project_id: project_id?, employee_ids: employee_ids? });
-        let RemoveProjectMembersInput { project_id, employee_ids } = spelling::input(input, &loose, gather)?;
+        let gather = || Some(RemoveProjectMembersInput { project_id, project_slug: None, employee_ids: employee_ids? });
+        let input = spelling::input(input, &loose, gather)?;
         let request = request(context)?;
-        ProjectPayload::new(request, remove_members(request, &project_id, &employee_ids).await)
-    }
-}
-
-/// The organization of a new project, by its id or by its slug.
-async fn organization(request: &RequestContext, id: Option<ID>, slug: Option<String>) -> Result<OrganizationId> {
-    const SLUG: &str = "organizationSlug";
-    match (id, slug) {
-        (Some(id), None) => named(NodeId::organization(&id), "organizationId"),
-        // PostgreSQL cannot store NUL in text, so no slug contains it.
-        (None, Some(slug)) if slug.contains('\0') => Err(reach::unknown(Subject::Field(SLUG))),
-        (None, Some(slug)) => {
-            let asked = AskedRow { id: slug, fields: OrganizationFields::default() };
-            let row = request.loaders().organization_by_slug.load(asked).await?;
-            row.map(|row| row.key).ok_or_else(|| reach::unknown(Subject::Field(SLUG)))
-        }
-        (Some(_), Some(_)) => Err(Error::input(SLUG, "is given together with `organizationId`; give one of them")),
-        (None, None) => Err(Error::input("organizationId", "is missing; give it, or the slug in `organizationSlug`")),
+        ProjectPayload::new(request, remove_members(request, input).await)
     }
 }
 
 async fn create(request: &RequestContext, input: CreateProjectInput) -> Result<Key<ProjectId>> {
-    let organization = organization(request, input.organization_id, input.organization_slug).await?;
+    let (id, slug) = (input.organization_id, input.organization_slug);
+    let organization = NameFields::ORGANIZATION.organization_to_change(request, id, slug).await?;
     let members = members(employees(request, "memberIds", &input.member_ids.unwrap_or_default())?);
     let now = request.services.clock.now();
     let id = ProjectId(request.services.ids.next(now)?);
@@ -162,7 +146,7 @@ async fn create(request: &RequestContext, input: CreateProjectInput) -> Result<K
 }
 
 async fn update(request: &RequestContext, input: UpdateProjectInput) -> Result<Key<ProjectId>> {
-    let id = named(NodeId::project(&input.id), "id")?;
+    let id = NameFields::CHANGED_PROJECT.project_to_change(request, input.id, input.project_slug).await?;
     let status = match assignment(input.status) {
         Assignment::Set(status) => Assignment::Set(status.into()),
         Assignment::Clear => Assignment::Clear,
@@ -175,30 +159,31 @@ async fn update(request: &RequestContext, input: UpdateProjectInput) -> Result<K
     Ok(id)
 }
 
-async fn archive(request: &RequestContext, id: &ID) -> Result<Key<ProjectId>> {
-    let id = named(NodeId::project(id), "id")?;
+async fn archive(request: &RequestContext, input: ArchiveProjectInput) -> Result<Key<ProjectId>> {
+    let id = NameFields::CHANGED_PROJECT.project_to_change(request, input.id, input.project_slug).await?;
     project::archive(request.scope(), &request.writer(), id, request.services.clock.now()).await?;
     request.services.ingest.forget(request.scope(), id);
     Ok(id)
 }
 
-async fn delete(request: &RequestContext, id: &ID) -> Result<()> {
-    let id = named(NodeId::project(id), "id")?;
+/// The id of the deleted project.
+async fn delete(request: &RequestContext, input: DeleteProjectInput) -> Result<ID> {
+    let id = NameFields::CHANGED_PROJECT.project_to_change(request, input.id, input.project_slug).await?;
     project::delete(request.scope(), &request.writer(), id, request.services.clock.now()).await?;
     request.services.ingest.forget(request.scope(), id);
-    Ok(())
+    Ok(NodeId::Project(id).encode())
 }
 
-async fn add_members(request: &RequestContext, project: &ID, ids: &[ID]) -> Result<Key<ProjectId>> {
-    let project = named(NodeId::project(project), "projectId")?;
-    let members = members(employees(request, "employeeIds", ids)?);
+async fn add_members(request: &RequestContext, input: AddProjectMembersInput) -> Result<Key<ProjectId>> {
+    let project = NameFields::PROJECT.project_to_change(request, input.project_id, input.project_slug).await?;
+    let members = members(employees(request, "employeeIds", &input.employee_ids)?);
     team::add(request.scope(), &request.writer(), project, &members, request.services.clock.now()).await?;
     Ok(project)
 }
 
-async fn remove_members(request: &RequestContext, project: &ID, ids: &[ID]) -> Result<Key<ProjectId>> {
-    let project = named(NodeId::project(project), "projectId")?;
-    let members = employees(request, "employeeIds", ids)?;
+async fn remove_members(request: &RequestContext, input: RemoveProjectMembersInput) -> Result<Key<ProjectId>> {
+    let project = NameFields::PROJECT.project_to_change(request, input.project_id, input.project_slug).await?;
+    let members = employees(request, "employeeIds", &input.employee_ids)?;
     team::remove(request.scope(), &request.writer(), project, &members, request.services.clock.now()).await?;
     Ok(project)
 }

@@ -4,14 +4,11 @@ use async_graphql::{Context, Object};
 
 use super::arguments::named;
 use crate::{
-    directory::{
-        reach::{self, Subject},
-        release::{self, NewRelease},
-    },
-    error::{Code, Result},
+    directory::release::{self, NewRelease},
+    error::Result,
     graphql::{
         context::{RequestContext, request},
-        named::ProjectName,
+        named::NameFields,
         node::NodeId,
         types::{change::ReleasePayload, release::CreateReleaseInput},
     },
@@ -37,13 +34,7 @@ impl ReleaseMutation {
 }
 
 async fn create(request: &RequestContext, input: CreateReleaseInput) -> Result<Key<ReleaseId>> {
-    let project = match ProjectName::given(input.project_id, input.project_slug.as_deref())? {
-        ProjectName::Id(id) => named(NodeId::project(&id), ProjectName::ID)?,
-        slug @ ProjectName::Slug(_) => slug.key(request).await.map_err(|fault| match fault.code() {
-            Code::NotFound => reach::unknown(Subject::Field(ProjectName::SLUG)),
-            _ => fault,
-        })?,
-    };
+    let project = NameFields::PROJECT.project_to_change(request, input.project_id, input.project_slug).await?;
     let now = request.services.clock.now();
     let new = NewRelease {
         id: ReleaseId(request.services.ids.next(now)?),

@@ -10,7 +10,7 @@ use crate::{
     error::{Code, Error, Result},
     graphql::{
         context::{RequestContext, request},
-        named,
+        named::{self, NameFields},
         node::NodeId,
         scalars::StreamCursor,
         sizes,
@@ -23,7 +23,7 @@ use crate::{
         CursorPurpose,
         changes::{self, ChangeFilter},
     },
-    model::{OrganizationId, change::EntityKey},
+    model::change::EntityKey,
 };
 
 /// The name that ties cursors to these streams.
@@ -42,19 +42,24 @@ impl EntityChangedSubscription {
     async fn entity_changed<'a>(
         &self,
         context: &Context<'a>,
-        #[graphql(desc = "The id of the organization.")] organization_id: ID,
+        #[graphql(
+            desc = "The id of the organization. Exactly one of `organizationId` and `organizationSlug` is required."
+        )]
+        organization_id: Option<ID>,
+        #[graphql(desc = "The slug of the organization, such as `acme`.")] organization_slug: Option<String>,
         #[graphql(desc = "Returns only changes of these kinds. Defaults to all kinds. An error for an empty list.")]
         kinds: Option<Vec<ChangeKind>>,
         #[graphql(desc = "Resumes after this cursor: changes since then are delivered first.")] after: Option<
             StreamCursor,
         >,
     ) -> Result<impl Stream<Item = Result<EntityChange>> + 'a> {
-        let organization = decoded("organizationId", &organization_id)?;
+        let (request, fields) = (request(context)?, NameFields::ORGANIZATION);
+        let organization = fields.organization(request, organization_id, organization_slug).await?;
         if kinds.as_ref().is_some_and(Vec::is_empty) {
             return Err(matches_nothing("kinds"));
         }
         let kinds = kinds.unwrap_or_default().into_iter().map(Into::into).collect();
-        watch(request(context)?, ChangeFilter { organization, entity: None, kinds }, "organizationId", after).await
+        watch(request, ChangeFilter { organization, entity: None, kinds }, fields.id, after).await
     }
 
     /// Streams every change of the organization itself, including changes of `employeeCount`. The stream ends when the
@@ -63,19 +68,17 @@ impl EntityChangedSubscription {
     async fn organization_updated<'a>(
         &self,
         context: &Context<'a>,
-        #[graphql(desc = "The id of the organization.")] id: ID,
+        #[graphql(desc = "The id of the organization. Exactly one of `id` and `slug` is required.")] id: Option<ID>,
+        #[graphql(desc = "The slug of the organization, such as `acme`.")] slug: Option<String>,
         #[graphql(desc = "Resumes after this cursor: changes since then are delivered first.")] after: Option<
             StreamCursor,
         >,
     ) -> Result<impl Stream<Item = Result<EntityChange>> + 'a> {
-        let organization = decoded("id", &id)?;
+        let (request, fields) = (request(context)?, NameFields::WANTED_ORGANIZATION);
+        let organization = fields.organization(request, id, slug).await?;
         let entity = Some(EntityKey::Organization(organization));
-        watch(request(context)?, ChangeFilter { organization, entity, kinds: Vec::new() }, "id", after).await
+        watch(request, ChangeFilter { organization, entity, kinds: Vec::new() }, fields.id, after).await
     }
-}
-
-fn decoded(field: &str, id: &ID) -> Result<OrganizationId> {
-    NodeId::organization(id).map_err(|error| error.in_field(field))
 }
 
 async fn watch(

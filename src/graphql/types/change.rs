@@ -111,9 +111,9 @@ impl DeletePayload {
     ///
     /// # Errors
     /// Failures other than user errors, such as an unavailable database.
-    pub fn new(request: &RequestContext, deleted: Result<()>, id: ID) -> Result<Self> {
-        let (deleted, user_errors) = outcome(request, deleted)?;
-        Ok(Self { deleted_id: deleted.map(|()| id), user_errors })
+    pub fn new(request: &RequestContext, deleted: Result<ID>) -> Result<Self> {
+        let (deleted_id, user_errors) = outcome(request, deleted)?;
+        Ok(Self { deleted_id, user_errors })
     }
 }
 

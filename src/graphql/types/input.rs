@@ -18,8 +18,10 @@ pub struct CreateOrganizationInput {
 /// The organization to change and its new values. Omitted fields keep their values; a value of null is `INVALID`.
 #[derive(Clone, Debug, InputObject)]
 pub struct UpdateOrganizationInput {
-    /// The id of the object to change.
-    pub id: ID,
+    /// The id of the organization. Exactly one of `id` and `organizationSlug` is required.
+    pub id: Option<ID>,
+    /// The slug of the organization, such as `acme`.
+    pub organization_slug: Option<String>,
     /// Display name, 1 to 200 characters. The slug stays the same.
     pub name: MaybeUndefined<String>,
     /// True if the organization is in use. A label for clients: false restricts nothing.
@@ -36,8 +38,10 @@ pub struct UpdateOrganizationInput {
 /// The values of a new employee.
 #[derive(Clone, Debug, InputObject)]
 pub struct CreateEmployeeInput {
-    /// The id of the organization.
-    pub organization_id: ID,
+    /// The id of the organization. Exactly one of `organizationId` and `organizationSlug` is required.
+    pub organization_id: Option<ID>,
+    /// The slug of the organization, such as `acme`.
+    pub organization_slug: Option<String>,
     /// Full name, 1 to 200 characters.
     pub name: String,
     /// E-mail address, at most 254 bytes, unique within the organization. Stored in lower case. `TAKEN` if another
@@ -97,8 +101,10 @@ pub struct CreateProjectInput {
 /// The project to change and its new values. Omitted fields keep their values; a value of null is `INVALID`.
 #[derive(Clone, Debug, InputObject)]
 pub struct UpdateProjectInput {
-    /// The id of the object to change.
-    pub id: ID,
+    /// The id of the project. Exactly one of `id` and `projectSlug` is required.
+    pub id: Option<ID>,
+    /// The slugs of the project and its organization, such as `acme/web-shop`.
+    pub project_slug: Option<String>,
     /// Display name, 1 to 200 characters. The slug stays the same.
     pub name: MaybeUndefined<String>,
     /// New status of the project.
@@ -115,8 +121,10 @@ pub struct UpdateProjectInput {
 /// The organization to delete.
 #[derive(Clone, Debug, InputObject)]
 pub struct DeleteOrganizationInput {
-    /// The id of the organization.
-    pub id: ID,
+    /// The id of the organization. Exactly one of `id` and `organizationSlug` is required.
+    pub id: Option<ID>,
+    /// The slug of the organization, such as `acme`.
+    pub organization_slug: Option<String>,
 }
 
 /// The employee to delete.
@@ -129,22 +137,28 @@ pub struct DeleteEmployeeInput {
 /// The project to archive.
 #[derive(Clone, Debug, InputObject)]
 pub struct ArchiveProjectInput {
-    /// The id of the project.
-    pub id: ID,
+    /// The id of the project. Exactly one of `id` and `projectSlug` is required.
+    pub id: Option<ID>,
+    /// The slugs of the project and its organization, such as `acme/web-shop`.
+    pub project_slug: Option<String>,
 }
 
 /// The project to delete.
 #[derive(Clone, Debug, InputObject)]
 pub struct DeleteProjectInput {
-    /// The id of the project.
-    pub id: ID,
+    /// The id of the project. Exactly one of `id` and `projectSlug` is required.
+    pub id: Option<ID>,
+    /// The slugs of the project and its organization, such as `acme/web-shop`.
+    pub project_slug: Option<String>,
 }
 
 /// The employees to add to a project.
 #[derive(Clone, Debug, InputObject)]
 pub struct AddProjectMembersInput {
-    /// The id of the project.
-    pub project_id: ID,
+    /// The id of the project. Exactly one of `projectId` and `projectSlug` is required.
+    pub project_id: Option<ID>,
+    /// The slugs of the project and its organization, such as `acme/web-shop`.
+    pub project_slug: Option<String>,
     /// Ids of employees of the project's organization. More than 1,000 are `TOO_LARGE`.
     pub employee_ids: Vec<ID>,
 }
@@ -152,8 +166,10 @@ pub struct AddProjectMembersInput {
 /// The employees to remove from a project.
 #[derive(Clone, Debug, InputObject)]
 pub struct RemoveProjectMembersInput {
-    /// The id of the project.
-    pub project_id: ID,
+    /// The id of the project. Exactly one of `projectId` and `projectSlug` is required.
+    pub project_id: Option<ID>,
+    /// The slugs of the project and its organization, such as `acme/web-shop`.
+    pub project_slug: Option<String>,
     /// Ids of employees of the project's organization. More than 1,000 are `TOO_LARGE`.
     pub employee_ids: Vec<ID>,
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use apollo_compiler::{Node, Schema, ast::InputValueDefinition, schema::ExtendedType};
 use futures_util::StreamExt;
 use perfgraph::{
     directory::{ProjectFields, project},
@@ -224,4 +225,185 @@ on_both_databases! {
             "neither": { "userErrors": [{ "field": ["organizationId"], "code": "INVALID" }] },
         }));
     }
+}
+
+on_both_databases! {
+    async fn filters_by_slugs_are_those_by_ids_and_cost_as_much(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=2 employees=3 projects=3 metrics=3").await;
+        let query = "query ($employees: EmployeeFilter, $projects: ProjectFilter, $metrics: MetricFilter) {
+            employees(filter: $employees) { totalCount nodes { id } }
+            employeeStats(filter: $employees) { count }
+            projects(filter: $projects) { nodes { id } }
+            metricStats(filter: $metrics) { count }
+        }";
+        let (organization, project) = (world.id("organization", 2), world.id("project", 5));
+        let by_ids = json!({
+            "employees": { "or": [{ "organizationId": organization }, { "not": { "projectId": project } }], "isActive": true },
+            "projects": { "and": [{ "organizationId": organization }] },
+            "metrics": { "organizationId": organization },
+        });
+        let by_slugs = json!({
+            "employees": { "or": [{ "organizationSlug": "organization-2" }, { "not": { "projectSlug": "organization-2/project-2" } }], "isActive": true },
+            "projects": { "and": [{ "organizationSlug": "organization-2" }] },
+            "metrics": { "organizationSlug": "organization-2" },
+        });
+        let by_ids = counted(&server, query, by_ids).await;
+        assert_eq!(by_ids, counted(&server, query, by_slugs).await);
+        assert_eq!(by_ids.0["metricStats"]["count"], 9);
+        assert_eq!(by_ids.0["projects"]["nodes"].as_array().unwrap().len(), 3);
+        for (filter, code, message) in [
+            (json!({ "or": [{ "isActive": true }, { "projectSlug": "organization-1/x" }] }), "NOT_FOUND", "`organization-1/x` in filter.or.1.projectSlug"),
+            (json!({ "not": { "organizationSlug": "nobody\0" } }), "NOT_FOUND", "in filter.not.organizationSlug"),
+            (json!({ "projectSlug": "project-1" }), "BAD_USER_INPUT", "write ORGANIZATION/PROJECT"),
+        ] {
+            let refused = errors(&server, query, json!({ "employees": filter })).await;
+            assert!(refused[0].0 == code && refused[0].1.contains(message), "{filter}: {refused:?}");
+        }
+        for (filter, code, message) in [
+            (json!({ "organizationSlug": "nobody" }), "NOT_FOUND", "the organization `nobody` in filter.organizationSlug"),
+            (json!({ "organizationSlug": "organization-1", "organizationId": organization }), "BAD_USER_INPUT", "together with `organizationId`"),
+            (json!({ "organizationSlug": "organization-1", "projectIds": [project] }), "BAD_USER_INPUT", "another organization"),
+        ] {
+            let refused = errors(&server, query, json!({ "metrics": filter })).await;
+            assert!(refused[0].0 == code && refused[0].1.contains(message), "{filter}: {refused:?}");
+        }
+    }
+}
+
+on_both_databases! {
+    async fn objects_are_changed_by_slugs(database: TestDatabase) {
+        let server = Server::fixed(database).await;
+        let world = server.seed("organizations=2 employees=2 projects=2").await;
+        let (employee, project) = (world.id("employee", 1), world.id("project", 1));
+        let change = async |call: &str| {
+            let call = call.replace("EMPLOYEE", &format!("{employee:?}")).replace("PROJECT", &format!("{project:?}"));
+            server.graphql(&format!("mutation {{ {call} }}"), json!({})).await.data()
+        };
+        let done = change("a: createEmployee(input: { organizationSlug: \"organization-2\", name: \"Ada\", email: \"ada@example.org\", department: \"X\" }) { employee { organization { slug } } }
+            b: updateOrganization(input: { organizationSlug: \"organization-2\", name: \"Two\" }) { organization { name } }
+            c: updateProject(input: { projectSlug: \"organization-1/project-1\", name: \"One\" }) { project { name } }
+            d: addProjectMembers(input: { projectSlug: \"organization-1/project-2\", employeeIds: [EMPLOYEE] }) { project { slug } }
+            e: updateEmployees(input: { filter: { projectSlug: \"organization-1/project-2\" }, department: \"Y\" }) { affected }
+            f: removeProjectMembers(input: { projectSlug: \"organization-1/project-2\", employeeIds: [EMPLOYEE] }) { project { members { totalCount } } }
+            g: archiveProject(input: { projectSlug: \"organization-1/project-2\" }) { project { status } }
+            h: deleteProject(input: { projectSlug: \"organization-1/project-1\" }) { deletedId }
+            i: createOrganization(input: { name: \"Empty\" }) { organization { slug } }
+            j: deleteOrganization(input: { organizationSlug: \"empty\" }) { deletedId userErrors { code } }").await;
+        assert!(done["j"]["deletedId"].is_string(), "{done}");
+        let affected = done["e"]["affected"].as_i64().unwrap();
+        assert!((1..=2).contains(&affected), "the employee, and who was a member before: {done}");
+        for (place, expected) in [
+            ("a", json!({ "employee": { "organization": { "slug": "organization-2" } } })),
+            ("b", json!({ "organization": { "name": "Two" } })),
+            ("c", json!({ "project": { "name": "One" } })),
+            ("d", json!({ "project": { "slug": "project-2" } })),
+            ("g", json!({ "project": { "status": "ARCHIVED" } })),
+            ("h", json!({ "deletedId": project })),
+        ] {
+            assert_eq!(done[place], expected, "{place}");
+        }
+        for (call, field, code) in [
+            ("updateProject(input: { projectSlug: \"organization-1/project-1\", name: \"One\" })", vec!["projectSlug"], "NOT_FOUND"),
+            ("updateProject(input: { projectSlug: \"organization-1/project-1\", id: PROJECT, name: \"One\" })", vec!["projectSlug"], "INVALID"),
+            ("archiveProject(input: {})", vec!["id"], "INVALID"),
+            ("deleteProject(input: { projectSlug: \"x\" })", vec!["projectSlug"], "INVALID"),
+            ("addProjectMembers(input: { projectSlug: \"nobody/x\", employeeIds: [EMPLOYEE] })", vec!["projectSlug"], "NOT_FOUND"),
+            ("removeProjectMembers(input: { employeeIds: [EMPLOYEE] })", vec!["projectId"], "INVALID"),
+            ("updateOrganization(input: { organizationSlug: \"empty\", name: \"X\" })", vec!["organizationSlug"], "NOT_FOUND"),
+            ("deleteOrganization(input: {})", vec!["id"], "INVALID"),
+            ("createEmployee(input: { organizationSlug: \"nobody\", name: \"X\", email: \"x@example.org\", department: \"X\" })", vec!["organizationSlug"], "NOT_FOUND"),
+            ("updateEmployees(input: { filter: { projectSlug: \"organization-1/project-1\" }, isActive: false })", vec!["filter", "projectSlug"], "NOT_FOUND"),
+            ("updateEmployees(input: { filter: { or: [{ organizationSlug: \"nobody\" }] }, isActive: false })", vec!["filter", "or", "0", "organizationSlug"], "NOT_FOUND"),
+        ] {
+            let refused = change(&format!("it: {call} {{ userErrors {{ field code }} }}")).await;
+            assert_eq!(refused["it"]["userErrors"], json!([{ "field": field, "code": code }]), "{call}");
+        }
+    }
+}
+
+on_both_databases! {
+    async fn streams_of_an_organization_are_named_by_its_slug(database: TestDatabase) {
+        let server = Server::start(database, Clock::fixed(NOW), "self_monitoring.enabled = false\nlive.heartbeat_interval_ms = 20").await;
+        server.seed("organizations=1 employees=1 projects=1").await;
+        let create = "mutation { createOrganization(input: { name: \"Empty\" }) { organization { id } } }";
+        let empty = server.graphql(create, json!({})).await.data()["createOrganization"]["organization"]["id"].clone();
+        let slug = json!({ "slug": "empty" });
+        let changes = "subscription ($slug: String) { entityChanged(organizationSlug: $slug) { id } }";
+        let own = "subscription ($slug: String) { organizationUpdated(slug: $slug) { id } }";
+        let metrics = "subscription ($slug: String) { metricStream(filter: { organizationSlug: $slug }) { isCaughtUp } }";
+        let mut streams = [changes, own].map(|query| subscribe(&server, query, &slug));
+        let mut measurements = subscribe(&server, metrics, &slug);
+        next(&mut measurements).await;
+        let rename = "mutation ($name: String!) { updateOrganization(input: { organizationSlug: \"empty\", name: $name }) { userErrors { code } } }";
+        // A stream opens when its first event is asked for, so the name changes until one has come.
+        for stream in &mut streams {
+            let renames = async {
+                for number in 0.. {
+                    server.graphql(rename, json!({ "name": format!("Empty {number}") })).await.data();
+                }
+            };
+            let event = tokio::select! {
+                event = timeout(Duration::from_secs(20), stream.next()) => event.unwrap().unwrap(),
+                () = renames => unreachable!("there is always a next name"),
+            };
+            let id = ["entityChanged", "organizationUpdated"].iter().find_map(|field| event["data"][field]["id"].as_str());
+            assert_eq!(id, empty.as_str(), "{event}");
+        }
+        server.graphql("mutation { deleteOrganization(input: { organizationSlug: \"empty\" }) { deletedId } }", json!({})).await.data();
+        let error = async {
+            loop {
+                let push = measurements.next().await.expect("the stream ends with an error");
+                if push["errors"].is_array() {
+                    return push["errors"][0].clone();
+                }
+            }
+        };
+        let error = timeout(Duration::from_secs(20), error).await.unwrap();
+        assert!(error["extensions"]["code"] == "NOT_FOUND" && error["message"].as_str().unwrap().contains("`empty`"), "{error}");
+        for query in [changes, own, metrics] {
+            let refused = subscribe(&server, query, &slug).next().await.unwrap();
+            assert_eq!(refused["errors"][0]["extensions"]["code"], "NOT_FOUND", "{query} {refused}");
+        }
+    }
+}
+
+#[test]
+fn whatever_takes_the_id_of_an_organization_or_a_project_takes_slugs() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/schema.graphql")).unwrap();
+    let schema = Schema::parse(text, "schema.graphql").unwrap();
+    let mut places: Vec<(String, Vec<&Node<InputValueDefinition>>)> = Vec::new();
+    for (name, definition) in &schema.types {
+        match definition {
+            ExtendedType::InputObject(input) => {
+                places.push((name.to_string(), input.fields.values().map(|field| &field.node).collect()))
+            }
+            ExtendedType::Object(object) => {
+                let current = object.fields.values().filter(|field| !field.directives.has("deprecated"));
+                places
+                    .extend(current.map(|field| (format!("{name}.{}", field.name), field.arguments.iter().collect())));
+            }
+            _ => {}
+        }
+    }
+    let mut checked = 0;
+    for (place, fields) in &places {
+        let has = |wanted: &str| fields.iter().any(|field| field.name == wanted);
+        for (id, slug) in
+            [("organizationId", "organizationSlug"), ("projectId", "projectSlug"), ("projectIds", "projectSlugs")]
+        {
+            if fields.iter().any(|field| field.name == id && !field.directives.has("deprecated")) {
+                checked += 1;
+                assert!(has(slug), "{place} takes `{id}`, but not `{slug}`");
+            }
+        }
+        let noun = place
+            .strip_suffix("Input")
+            .and_then(|name| ["Update", "Archive", "Delete"].iter().find_map(|verb| name.strip_prefix(verb)));
+        if let Some(noun @ ("Organization" | "Project")) = noun {
+            checked += 1;
+            assert!(has("id") && has(&format!("{}Slug", noun.to_lowercase())), "{place}");
+        }
+    }
+    assert!(checked >= 18, "{checked} places were found");
 }

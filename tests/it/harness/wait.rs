@@ -6,6 +6,17 @@ use tokio::time::{sleep, timeout};
 
 use super::process::PATIENCE;
 
+/// Longer than any test takes on a busy machine. A test that waits for what never comes must fail, not hold up the others.
+const TEST_PATIENCE: Duration = Duration::from_mins(5);
+
+/// Runs a test to its end.
+///
+/// # Panics
+/// After [`TEST_PATIENCE`].
+pub async fn in_time(test: impl Future<Output = ()>) {
+    timeout(TEST_PATIENCE, test).await.unwrap_or_else(|_| panic!("the test still runs after {TEST_PATIENCE:?}"));
+}
+
 /// Waits until the condition holds.
 ///
 /// # Panics

@@ -32,8 +32,8 @@ pub struct OrganizationFilter {
     pub name: Option<StringFilter>,
 }
 
-/// Conditions on employees. All given conditions must hold; an empty filter matches every employee. An unknown id is
-/// `NOT_FOUND`. A condition that is null is an error; leave it out instead. A condition whose variable has no value
+/// Conditions on employees. All given conditions must hold; an empty filter matches every employee. An unknown id or slug
+/// is `NOT_FOUND`. A condition that is null is an error; leave it out instead. A condition whose variable has no value
 /// counts as left out in a query, and is an error in a mutation.
 #[derive(Clone, Debug, Default, InputObject)]
 #[graphql(directive = directives::conditions::apply())]
@@ -47,8 +47,12 @@ pub struct EmployeeFilter {
     pub not: Option<Box<EmployeeFilter>>,
     /// The id of the organization. `NOT_FOUND` if there is none.
     pub organization_id: Option<ID>,
+    /// The slug of the organization, such as `acme`. `NOT_FOUND` if there is none.
+    pub organization_slug: Option<String>,
     /// The id of a project that the employee is a member of. `NOT_FOUND` if there is none.
     pub project_id: Option<ID>,
+    /// The slugs of a project that the employee is a member of, such as `acme/web-shop`. `NOT_FOUND` if there is none.
+    pub project_slug: Option<String>,
     /// Matches employees with this value of `isActive`.
     pub is_active: Option<bool>,
     /// Conditions on the full name.
@@ -61,8 +65,8 @@ pub struct EmployeeFilter {
     pub salary: Option<FloatFilter>,
 }
 
-/// Conditions on projects. All given conditions must hold; an empty filter matches every project. An unknown id is
-/// `NOT_FOUND`. A condition that is null is an error; leave it out instead.
+/// Conditions on projects. All given conditions must hold; an empty filter matches every project. An unknown id or slug
+/// is `NOT_FOUND`. A condition that is null is an error; leave it out instead.
 #[derive(Clone, Debug, Default, InputObject)]
 #[graphql(directive = directives::conditions::apply())]
 pub struct ProjectFilter {
@@ -75,6 +79,8 @@ pub struct ProjectFilter {
     pub not: Option<Box<ProjectFilter>>,
     /// The id of the organization. `NOT_FOUND` if there is none.
     pub organization_id: Option<ID>,
+    /// The slug of the organization, such as `acme`. `NOT_FOUND` if there is none.
+    pub organization_slug: Option<String>,
     /// The id of an employee who is a member of the project. `NOT_FOUND` if there is none.
     pub member_id: Option<ID>,
     /// Matches projects with this status.
@@ -114,12 +120,14 @@ impl Conditions for EmployeeFilter {
                 NodeId::organization,
                 EmployeeCondition::Organization,
             )?,
+            reader.organization_slug(self.organization_slug, EmployeeCondition::Organization)?,
             reader.id(
                 ("project", "projectId"),
                 self.project_id.as_ref(),
                 NodeId::project,
                 EmployeeCondition::Project,
             )?,
+            reader.project_slug(self.project_slug, EmployeeCondition::Project)?,
             reader.one(self.is_active.map(EmployeeCondition::IsActive))?,
             reader.text("name", self.name, EmployeeCondition::Name)?,
             reader.text("email", self.email, EmployeeCondition::Email)?,
@@ -145,6 +153,7 @@ impl Conditions for ProjectFilter {
                 NodeId::organization,
                 ProjectCondition::Organization,
             )?,
+            reader.organization_slug(self.organization_slug, ProjectCondition::Organization)?,
             reader.id(("employee", "memberId"), self.member_id.as_ref(), NodeId::employee, ProjectCondition::Member)?,
             reader.one(self.status.map(|status| ProjectCondition::Status(status.into())))?,
             reader.text("name", self.name, ProjectCondition::Name)?,

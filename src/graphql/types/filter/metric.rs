@@ -72,6 +72,9 @@ pub struct MetricFilter {
     /// The id of the organization that the measurements were recorded in. Defaults to all organizations, except for that
     /// of the server itself (`Organization.isInternal`). `NOT_FOUND` if there is none.
     pub organization_id: Option<ID>,
+    /// The slug of the organization that the measurements were recorded in, such as `acme`, instead of `organizationId`.
+    /// `NOT_FOUND` if there is none.
+    pub organization_slug: Option<String>,
     /// Types of the measurements. Defaults to all types. An empty list matches nothing.
     pub types: Option<Vec<MetricType>>,
     /// Conditions on the path of the endpoint. `eq`, `ne` and `in` take a path as it was sent: `/orders/17` and
@@ -115,6 +118,9 @@ pub struct StreamFilter {
     /// The id of the organization that the measurements were recorded in. Defaults to all organizations that the caller
     /// can access, except for that of the server itself (`Organization.isInternal`).
     pub organization_id: Option<ID>,
+    /// The slug of the organization that the measurements were recorded in, such as `acme`, instead of `organizationId`. It
+    /// is looked up when the stream opens, and at every heartbeat, as `projectSlugs` are.
+    pub organization_slug: Option<String>,
     /// Types of the measurements. Defaults to all types.
     pub types: Option<Vec<MetricType>>,
     /// Exact paths of the endpoints. Defaults to all endpoints. Paths as they were sent are understood: `/orders/17` and
@@ -171,7 +177,9 @@ pub async fn question(request: &RequestContext, filter: Option<MetricFilter>) ->
     let is_exact = spelling::either("filter.", ("isExact", filter.is_exact), ("exact", filter.exact))?;
     let versions = ("releaseVersions", filter.release_versions);
     let versions = spelling::either("filter.", versions, ("releases", filter.releases))?;
-    let named = named_projects(request, filter.project_ids, filter.project_slugs, filter.organization_id).await?;
+    let projects = (filter.project_ids, filter.project_slugs);
+    let organization = (filter.organization_id, filter.organization_slug);
+    let named = named_projects(request, projects, organization).await?;
     let projects = match named {
         // The question has no other word for no type at all.
         _ if filter.types.as_ref().is_some_and(Vec::is_empty) => Projects::Keys(Vec::new()),
@@ -206,16 +214,16 @@ pub async fn question(request: &RequestContext, filter: Option<MetricFilter>) ->
 /// The projects of a filter, which exist.
 async fn named_projects(
     request: &RequestContext,
-    project_ids: Option<Vec<ID>>,
-    project_slugs: Option<Vec<String>>,
-    organization_id: Option<ID>,
+    (project_ids, project_slugs): (Option<Vec<ID>>, Option<Vec<String>>),
+    (organization_id, organization_slug): (Option<ID>, Option<String>),
 ) -> Result<Projects> {
     // Before each of them is decoded and looked up.
     reports::check_alternatives("projectIds", project_ids.as_ref().map_or(0, Vec::len))?;
     reports::check_alternatives("projectSlugs", project_slugs.as_ref().map_or(0, Vec::len))?;
     let field = if project_slugs.is_some() { "filter.projectSlugs" } else { "filter.projectIds" };
     let mut named = NamedObjects::default();
-    let organization = organization_id.map(|id| named.organization("filter.organizationId", &id)).transpose()?;
+    let organization =
+        named::organization_of_filter(request, &mut named, organization_id.as_ref(), organization_slug).await?;
     let keys = named::projects_of_filter(request, &mut named, project_ids.as_deref(), project_slugs.as_deref()).await?;
     named.require(request).await?;
     match (keys, organization) {
@@ -257,7 +265,8 @@ pub async fn stream(request: &RequestContext, filter: StreamFilter) -> Result<(l
     let mut named = NamedObjects::default();
     let (ids, slugs) = (filter.project_ids.as_deref(), filter.project_slugs.as_deref());
     let projects = named::projects_of_filter(request, &mut named, ids, slugs).await?.unwrap_or_default();
-    let organization = filter.organization_id.map(|id| named.organization("filter.organizationId", &id)).transpose()?;
+    let (id, slug) = (filter.organization_id.as_ref(), filter.organization_slug);
+    let organization = named::organization_of_filter(request, &mut named, id, slug).await?;
     // Projects by ids are compared by the stream itself.
     if slugs.is_some() && organization.is_some_and(|id| projects.iter().any(|key| key.organization != id)) {
         return Err(Error::input("filter.projectSlugs", live::ELSEWHERE));

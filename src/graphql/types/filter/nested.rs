@@ -1,6 +1,9 @@
 //! Converts a nested filter to a tree of conditions. Depth and number are limited before the tree is built.
 
+use std::collections::VecDeque;
+
 use async_graphql::ID;
+use futures_util::future::try_join_all;
 
 use super::{FloatFilter, StringFilter};
 use crate::{
@@ -8,41 +11,64 @@ use crate::{
     error::{Error, Result},
     graphql::{
         context::RequestContext,
-        named::{NamedObjects, ObjectKey},
+        named::{self, NamedObjects, ObjectKey},
         node::IdError,
     },
-    model::filter::{Filter, NumberFilter, TextFilter},
+    model::{
+        Key, OrganizationId, ProjectId,
+        filter::{Filter, NumberFilter, TextFilter},
+    },
 };
 
 /// The filter of an input.
 ///
 /// # Errors
-/// As [`read`], and [`Error::NotFound`] naming an id without an object.
+/// As [`read`], and [`Error::NotFound`] naming an id or slugs without an object.
 pub async fn filter<I: Conditions>(request: &RequestContext, input: I) -> Result<Filter<I::Condition>> {
-    let (filter, named) = read(input, &request.services.limits)?;
+    let (filter, named) = read(request, input, |fault, _| fault).await?;
     named.require(request).await?;
     Ok(filter)
 }
 
-/// The filter of an input, and the objects that it names.
+/// As [`filter`], for the filter of a change, whose expected failures are data.
+///
+/// # Errors
+/// As [`filter`], with [`Error::Refused`] naming the field of an id or of slugs without an object.
+pub async fn filter_of_change<I: Conditions>(request: &RequestContext, input: I) -> Result<Filter<I::Condition>> {
+    let (filter, named) = read(request, input, named::not_found_in_change).await?;
+    named.require_for_change(request).await?;
+    Ok(filter)
+}
+
+/// The filter of an input, and the objects that it names by ids. One that names objects by slugs is read twice: to find the
+/// slugs, which are looked up in one statement for each kind of object, and with the keys of these objects. `fault` turns the
+/// error for slugs in a field into that of the operation.
 ///
 /// # Errors
 /// [`Error::Input`] naming the condition that is nested too deep, exceeds the number of conditions, cannot be compared or
-/// holds no id of its type.
-pub fn read<I: Conditions>(input: I, limits: &Limits) -> Result<(Filter<I::Condition>, NamedObjects)> {
-    let mut reader = Reader {
-        path: "filter".to_owned(),
-        levels_left: limits.filter_depth_max,
-        conditions_left: limits.filter_conditions_max,
-        limits,
-        named: NamedObjects::default(),
-    };
-    let filter = reader.filter(input)?;
-    Ok((filter, reader.named))
+/// holds no id of its type, [`Error::NotFound`] naming slugs without an object, or the error of the database.
+async fn read<I: Conditions>(
+    request: &RequestContext,
+    input: I,
+    fault: fn(Error, &str) -> Error,
+) -> Result<(Filter<I::Condition>, NamedObjects)> {
+    let limits = &request.services.limits;
+    let mut reader = Reader::new(limits, Slugs::Wanted(Vec::new()));
+    let filter = reader.filter(input.clone())?;
+    let Slugs::Wanted(wanted) = reader.slugs else { return Ok((filter, reader.named)) };
+    if wanted.is_empty() {
+        return Ok((filter, reader.named));
+    }
+    let keys = try_join_all(
+        wanted.iter().map(|slug| async { slug.key(request).await.map_err(|error| fault(error, &slug.field)) }),
+    )
+    .await?;
+    let mut reader = Reader::new(limits, Slugs::Known(keys.into()));
+    Ok((reader.filter(input)?, reader.named))
 }
 
 /// An input that nests filters of its own type.
-pub trait Conditions: Sized {
+pub trait Conditions: Clone {
     /// The type of a single condition.
     type Condition;
 
@@ -81,9 +107,53 @@ pub struct Reader<'a> {
     limits: &'a Limits,
     /// The objects that conditions name by id.
     named: NamedObjects,
+    slugs: Slugs,
 }
 
-impl Reader<'_> {
+/// The slugs of a filter, in the order in which they are read.
+enum Slugs {
+    /// Those found so far. Their conditions are left out.
+    Wanted(Vec<NamedSlug>),
+    /// The objects that they name.
+    Known(VecDeque<ObjectKey>),
+}
+
+/// Slugs in a field.
+struct NamedSlug {
+    noun: Noun,
+    field: String,
+    slug: String,
+}
+
+/// The kind of an object that slugs name.
+#[derive(Clone, Copy)]
+enum Noun {
+    Organization,
+    Project,
+}
+
+impl NamedSlug {
+    async fn key(&self, request: &RequestContext) -> Result<ObjectKey> {
+        let Self { noun, field, slug } = self;
+        match noun {
+            Noun::Organization => named::organization_by_slug(request, slug, field).await.map(ObjectKey::from),
+            Noun::Project => named::project_by_slug(request, slug, field).await.map(ObjectKey::from),
+        }
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn new(limits: &'a Limits, slugs: Slugs) -> Self {
+        Self {
+            path: "filter".to_owned(),
+            levels_left: limits.filter_depth_max,
+            conditions_left: limits.filter_conditions_max,
+            limits,
+            named: NamedObjects::default(),
+            slugs,
+        }
+    }
+
     fn filter<I: Conditions>(&mut self, mut input: I) -> Result<Filter<I::Condition>> {
         let branches = input.branches();
         let mut all = input.conditions(self)?;
@@ -165,6 +235,39 @@ impl Reader<'_> {
         let key = decode(id).map_err(|error| error.in_field(field.clone()))?;
         self.named.add(noun, field, id, key);
         Ok(Some(Filter::Is(condition(key))))
+    }
+
+    /// A condition on the organization with a slug.
+    pub fn organization_slug<C>(
+        &mut self,
+        slug: Option<String>,
+        condition: impl Fn(OrganizationId) -> C,
+    ) -> Result<Option<Filter<C>>> {
+        let key = self.slug(Noun::Organization, "organizationSlug", slug)?;
+        Ok(key.and_then(ObjectKey::organization).map(condition).map(Filter::Is))
+    }
+
+    /// A condition on the project with slugs.
+    pub fn project_slug<C>(
+        &mut self,
+        slug: Option<String>,
+        condition: impl Fn(Key<ProjectId>) -> C,
+    ) -> Result<Option<Filter<C>>> {
+        let key = self.slug(Noun::Project, "projectSlug", slug)?;
+        Ok(key.and_then(ObjectKey::project).map(condition).map(Filter::Is))
+    }
+
+    /// The object with these slugs, if it was looked up.
+    fn slug(&mut self, noun: Noun, field: &str, slug: Option<String>) -> Result<Option<ObjectKey>> {
+        let Some(slug) = slug else { return Ok(None) };
+        self.count(1)?;
+        match &mut self.slugs {
+            Slugs::Known(keys) => keys.pop_front().map(Some).ok_or_else(|| Error::internal("a filter has other slugs")),
+            Slugs::Wanted(wanted) => {
+                wanted.push(NamedSlug { noun, field: format!("{}.{field}", self.path), slug });
+                Ok(None)
+            }
+        }
     }
 
     /// Conditions on a text.
