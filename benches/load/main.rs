@@ -16,6 +16,7 @@ mod ingest;
 mod reads;
 mod report;
 mod round;
+mod same;
 mod server;
 mod volume;
 mod workload;

@@ -10,6 +10,7 @@ use crate::{
     ingest,
     report::{Line, Report},
     round::{self, Expect, Load},
+    same,
     workload::{self, Workload},
 };
 
@@ -31,7 +32,7 @@ pub async fn run(bench: &Bench, report: &mut Report) -> Outcome<()> {
 async fn measure(bench: &Bench, workload: &Workload) -> Outcome<Line> {
     let (statements, ours) = explain(bench, workload).await?;
     let theirs = client::ask(bench.handwritten.address, &workload.by_hand).await?;
-    if !workload::same(&ours, &theirs, false) {
+    if !same::same(&ours, &theirs, false) {
         return Err(format!("{}: the answers differ:\n{ours}\n{theirs}", workload.name).into());
     }
     let sides = [

@@ -33,9 +33,12 @@ const remove = graphql`
   }
 `;
 
-export function hire(environment: Environment, input: changesCreateMutation['variables']['input']): void {
-  const list = ConnectionHandler.getConnectionID(input.organizationId, 'people_list_employees');
-  commitMutation<changesCreateMutation>(environment, { mutation: create, variables: { input, connections: [list] } });
+type NewEmployee = changesCreateMutation['variables']['input'];
+
+export function hire(environment: Environment, organizationId: string, person: NewEmployee): void {
+  const list = ConnectionHandler.getConnectionID(organizationId, 'people_list_employees');
+  const variables = { input: { ...person, organizationId }, connections: [list] };
+  commitMutation<changesCreateMutation>(environment, { mutation: create, variables });
 }
 
 export function rename(environment: Environment, id: string, name: string, onRefused: (why: string) => void): void {
