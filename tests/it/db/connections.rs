@@ -15,12 +15,9 @@ use sea_orm::{
 use tokio::time::timeout;
 
 use crate::{
-    harness::{TestDatabase, wait},
+    harness::{TestDatabase, process::PATIENCE, wait},
     on_both_databases,
 };
-
-/// Far longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Time for a statement that nobody waits for to end.
 const STOPPED_WITHIN: Duration = Duration::from_secs(4);
@@ -128,7 +125,7 @@ on_both_databases! {
         let (request, other) = (database.reader_for_request(StatementLog::default()), database.reader(StatementLog::default()));
         let sql = match request.get_database_backend() {
             DbBackend::Sqlite => {
-                "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 400000) SELECT COUNT(*) FROM n"
+                "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 200000) SELECT COUNT(*) FROM n"
             }
             _ => "SELECT pg_sleep(0.3)",
         };

@@ -1,8 +1,6 @@
 //! Slugs name a project where measurements are sent, read and streamed. Slugs without a project are `NOT_FOUND` and repeated, a text that is not slugs
 //! is told what they look like, and all slugs of a request are looked up in one statement.
 
-use std::time::Duration;
-
 use apollo_compiler::{Node, Schema, ast::InputValueDefinition, schema::ExtendedType};
 use futures_util::StreamExt;
 use perfgraph::{
@@ -14,7 +12,7 @@ use tokio::time::timeout;
 
 use super::statement_counts::counted;
 use crate::{
-    harness::{Server, server::NOW, wait},
+    harness::{Server, process::PATIENCE, server::NOW, wait},
     live::windows::subscriptions::{next, subscribe},
     on_both_databases,
 };
@@ -178,7 +176,7 @@ on_both_databases! {
                 }
             }
         };
-        let pushed = timeout(Duration::from_secs(20), pushed).await.unwrap();
+        let pushed = timeout(PATIENCE, pushed).await.unwrap();
         assert_eq!(pushed["metricStream"]["metrics"], json!([{ "value": 7.0, "project": { "slug": "project-2" } }]));
         let delete = "mutation ($id: ID!) { deleteProject(input: { id: $id }) { userErrors { message } } }";
         assert_eq!(server.graphql(delete, json!({ "id": world.id("project", 1) })).await.data()["deleteProject"]["userErrors"], json!([]));
@@ -192,7 +190,7 @@ on_both_databases! {
                 }
             }
         };
-        let error = timeout(Duration::from_secs(20), error).await.unwrap();
+        let error = timeout(PATIENCE, error).await.unwrap();
         assert_eq!(error["extensions"]["code"], "NOT_FOUND", "{error}");
         assert!(error["message"].as_str().unwrap().contains("organization-1/project-1"), "{error}");
         // A later subscriber to the same document gets the new project.
@@ -344,7 +342,7 @@ on_both_databases! {
                 }
             };
             let event = tokio::select! {
-                event = timeout(Duration::from_secs(20), stream.next()) => event.unwrap().unwrap(),
+                event = timeout(PATIENCE, stream.next()) => event.unwrap().unwrap(),
                 () = renames => unreachable!("there is always a next name"),
             };
             let id = ["entityChanged", "organizationUpdated"].iter().find_map(|field| event["data"][field]["id"].as_str());
@@ -359,7 +357,7 @@ on_both_databases! {
                 }
             }
         };
-        let error = timeout(Duration::from_secs(20), error).await.unwrap();
+        let error = timeout(PATIENCE, error).await.unwrap();
         assert!(error["extensions"]["code"] == "NOT_FOUND" && error["message"].as_str().unwrap().contains("`empty`"), "{error}");
         for query in [changes, own, metrics] {
             let refused = subscribe(&server, query, &slug).next().await.unwrap();

@@ -168,7 +168,7 @@ pub fn options(url: &str) -> config::Database {
     config::Database {
         url: url.into(),
         acquire_timeout: Duration::from_secs(30),
-        statement_timeout: Duration::from_secs(30),
+        statement_timeout: Duration::from_mins(3),
         ..config::Database::default()
     }
 }

@@ -17,12 +17,9 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    harness::{NodeClient, Server, TestDatabase, World, builders},
+    harness::{NodeClient, Server, TestDatabase, World, builders, process::PATIENCE},
     on_both_databases,
 };
-
-/// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 const STREAM: &str = "subscription ($filter: StreamFilter!, $after: StreamCursor) {
     metricStream(filter: $filter, after: $after, maxDelay: \"PT0.001S\") { cursor metrics { endpoint value project { name } } }

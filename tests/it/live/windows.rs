@@ -35,12 +35,11 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    harness::TestDatabase,
+    harness::{TestDatabase, process::PATIENCE},
     ingest::batches::{ACME, ACME_SECOND, GLOBEX, NOW, Rig, candidate, submission},
     on_both_databases,
 };
 
-const PATIENCE: Duration = Duration::from_secs(20);
 const MINUTE: i64 = 60 * SECOND_MICROS;
 
 /// Time from the end of a window to its push, in microseconds.

@@ -10,9 +10,8 @@ use perfgraph::{
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::PATIENCE;
 use crate::{
-    harness::{Server, TestDatabase, builders},
+    harness::{Server, TestDatabase, builders, process::PATIENCE},
     on_both_databases,
 };
 
