@@ -61,11 +61,11 @@ seed: ## fill the configured database (SIZE=small|medium|large|huge RNG_SEED=1)
 	cargo run --release -- seed --size $(SIZE) --rng-seed $(RNG_SEED)
 
 # A durable server, because without fsync the results would be too good.
-bench: ## measure the ratio to hand-written endpoints (release build)
+bench: ## measure the ratio to plain endpoints and to a textbook server, on data of three shapes (release build)
 	@trap '[ "$${KEEP_POSTGRES:-}" = 1 ] || scripts/test-teardown' EXIT; \
 	scripts/test-setup durable; \
 	export TEST_POSTGRES_URL="$$(cat target/test-postgres.url)"; \
-	cargo bench --bench load --bench live --bench verdicts && cargo bench --bench load -- volume
+	cargo bench --bench compare --bench load --bench live --bench verdicts && cargo bench --bench load -- volume
 
 # scripts/test-setup compares the sources with the modification time of this folder.
 web: ## build the web bundle: GraphiQL

@@ -1,0 +1,160 @@
+//! The measurement of all questions, and the table of its figures.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::{
+    Outcome, client,
+    questions::{self, Question},
+    round::{self, Expect, Figures, Load},
+    same,
+    server::Server,
+    world::World,
+};
+
+const CONNECTIONS: usize = 32;
+/// Rounds of each server, in turns; their medians count.
+const ROUNDS: usize = 3;
+/// A round is counted in time.
+const REQUESTS: usize = 10_000_000;
+
+/// A question and its figures.
+struct Line {
+    question: Question,
+    ours: Figures,
+    plain: Figures,
+    textbook: Option<Figures>,
+}
+
+/// Asks every server everything, and prints.
+pub async fn measure(world: &World, round: Duration) -> Outcome<()> {
+    let mut lines = Vec::new();
+    for question in questions::all(world) {
+        let line = ask(world, question, round).await?;
+        eprintln!("compare: {} {} {:.2}", world.shape, line.question.name, line.ratio());
+        lines.push(line);
+    }
+    print(world, &lines)
+}
+
+async fn ask(world: &World, question: Question, duration: Duration) -> Outcome<Line> {
+    if question.written.is_none() {
+        compare(world, &question).await?;
+    }
+    let mut sides: Vec<(&Server, &[Vec<u8>])> =
+        vec![(&world.perfgraph, &question.ours), (&world.plain, &question.plain)];
+    sides.extend(question.textbook.as_ref().map(|requests| (&world.textbook, requests.as_slice())));
+    let mut rounds = vec![Vec::new(); sides.len()];
+    for number in 0..=ROUNDS {
+        for (place, ((server, requests), rounds)) in sides.iter().zip(&mut rounds).enumerate() {
+            let expect = match (&question.written, requests.first()) {
+                (Some(expected), _) => expected[place],
+                (None, Some(request)) => {
+                    Expect::Bytes(client::Connection::open(server.address).await?.send(request).await?.len())
+                }
+                (None, None) => return Err("a question without words".into()),
+            };
+            let limit = if number == 0 { duration / 4 } else { duration };
+            let load = Load { requests: REQUESTS, limit, connections: CONNECTIONS };
+            let (figures, _) =
+                round::run(server, Some(world.postmaster), requests, expect, load).await.map_err(|error| {
+                    format!("{} of {}: {error}", question.name, ["perfgraph", "plain", "textbook"][place])
+                })?;
+            if number > 0 {
+                rounds.push(figures);
+            }
+        }
+    }
+    let mut medians = rounds.iter().map(|rounds| round::median(rounds));
+    let (Some(ours), Some(plain), textbook) = (medians.next(), medians.next(), medians.next()) else {
+        return Err("a question without rounds".into());
+    };
+    Ok(Line { question, ours, plain, textbook })
+}
+
+/// A fast wrong answer is no answer.
+async fn compare(world: &World, question: &Question) -> Outcome<()> {
+    let ask = async |server: &Server, requests: &[Vec<u8>]| -> Outcome<Value> {
+        client::ask(server.address, requests.first().ok_or("a question without words")?).await
+    };
+    let (ours, plain) = (ask(&world.perfgraph, &question.ours).await?, ask(&world.plain, &question.plain).await?);
+    if !same::same(&ours, &plain, false) {
+        return Err(format!("{}: the answers differ:\n{ours}\n{plain}", question.name).into());
+    }
+    if let Some(requests) = &question.textbook {
+        let answer = ask(&world.textbook, requests).await?;
+        if answer.get("errors").is_some() || !answer["data"].is_object() {
+            return Err(format!("{}: the textbook server failed: {answer}", question.name).into());
+        }
+    }
+    Ok(())
+}
+
+impl Line {
+    /// CPU of perfgraph for that of the plain endpoint.
+    fn ratio(&self) -> f64 {
+        self.ours.cpu_micros / self.plain.cpu_micros
+    }
+
+    fn database_ratio(&self) -> f64 {
+        let micros = |figures: &Figures| figures.database_micros.unwrap_or(f64::NAN);
+        micros(&self.ours) / micros(&self.plain)
+    }
+
+    /// `*` where perfgraph misses the goal.
+    fn mark(value: f64, goal: f64) -> char {
+        if value <= goal { ' ' } else { '*' }
+    }
+}
+
+fn print(world: &World, lines: &[Line]) -> Outcome<()> {
+    println!(
+        "\n{}: CPU in microseconds a request, of the server / of the database; ratios to the plain endpoint, * above the goal",
+        world.shape
+    );
+    println!(
+        "{:<4} {:<32} {:>17} {:>17} {:>17} {:>14} {:>14}",
+        "", "", "perfgraph", "plain", "textbook", "server", "database"
+    );
+    for line in lines {
+        let side = |figures: &Figures| {
+            format!("{:.0} / {:.0}", figures.cpu_micros, figures.database_micros.unwrap_or(f64::NAN))
+        };
+        let (goal, database_goal) = line.question.goal;
+        let (ratio, database) = (line.ratio(), line.database_ratio());
+        let database_goal = database_goal.map_or_else(
+            || format!("{database:.2}     "),
+            |goal| format!("{database:.2}{} <={goal:.2}", Line::mark(database, goal)),
+        );
+        println!(
+            "{:<4} {:<32} {:>17} {:>17} {:>17} {:>14} {:>14}",
+            line.question.name,
+            line.question.what,
+            side(&line.ours),
+            side(&line.plain),
+            line.textbook.as_ref().map_or_else(|| "-".to_owned(), side),
+            format!("{ratio:.2}{} <={goal:.2}", Line::mark(ratio, goal)),
+            database_goal,
+        );
+    }
+    let memory = world.perfgraph.memory()?;
+    println!("memory of perfgraph: {} MiB, at its worst {} MiB", memory.resident / 1_024, memory.peak / 1_024);
+    for line in lines {
+        let side = |figures: &Figures| {
+            json!({
+                "requests_per_second": figures.requests_per_second.round(), "cpu_us": figures.cpu_micros.round(),
+                "database_cpu_us": figures.database_micros.map(f64::round),
+            })
+        };
+        println!(
+            "{}",
+            json!({
+                "shape": world.shape.to_string(), "question": line.question.name, "perfgraph": side(&line.ours),
+                "plain": side(&line.plain), "textbook": line.textbook.as_ref().map(side), "ratio": line.ratio(),
+                "database_ratio": line.database_ratio(),
+            })
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,632 @@
+//! The textbook GraphQL server: async-graphql, SeaORM entities and a data loader per relation, put together as the
+//! documentation of these libraries does, on PostgreSQL. Correct and without one statement per row; aggregates are
+//! computed by the database. Nothing is tuned: no rollups, no cache that outlives a request, pools as the libraries have
+//! them. Also the questions as request bodies for this server.
+
+use std::{collections::HashMap, hash::Hash};
+
+use async_graphql::{ComplexObject, Context, Enum, InputObject, Object, Result, Schema, SimpleObject, Subscription};
+use async_graphql_axum::{GraphQLRequest, GraphQLResponse, GraphQLSubscription};
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, State},
+    routing::post,
+};
+use dataloader::{BatchFn, cached::Loader};
+use futures_util::Stream;
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, Database, DatabaseConnection, DbBackend, DbErr, DeriveActiveEnum, EntityTrait, EnumIter,
+    FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement, TransactionTrait, Value,
+    sea_query::Expr,
+};
+use serde_json::json;
+use tokio::{net::TcpListener, sync::broadcast};
+use tokio_stream::{StreamExt, wrappers::BroadcastStream};
+
+use crate::Outcome;
+
+/// The argument that makes this program be the server.
+pub const MODE: &str = "textbook";
+const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Measurements that a slow subscriber may be behind.
+const SUBSCRIBER_CAPACITY: usize = 1_024;
+/// Nine parameters each: PostgreSQL takes 65,535 of them.
+const ROWS_PER_STATEMENT: usize = 5_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, Enum)]
+#[sea_orm(rs_type = "i16", db_type = "SmallInteger")]
+pub enum ProjectStatus {
+    Active = 0,
+    Paused = 1,
+    Archived = 2,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, Enum)]
+#[sea_orm(rs_type = "i16", db_type = "SmallInteger")]
+pub enum MetricType {
+    PageLoad = 0,
+    ApiResponse = 1,
+    Database = 2,
+    CacheHit = 3,
+    Custom = 4,
+}
+
+mod organization {
+    use async_graphql::SimpleObject;
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SimpleObject)]
+    #[sea_orm(table_name = "organization")]
+    #[graphql(name = "Organization")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: i64,
+        pub slug: String,
+        pub name: String,
+        pub is_active: bool,
+        pub employee_count: i64,
+        pub created_at: i64,
+        pub updated_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+mod employee {
+    use async_graphql::SimpleObject;
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SimpleObject)]
+    #[sea_orm(table_name = "employee")]
+    #[graphql(name = "Employee", complex)]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub organization_id: i64,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: i64,
+        pub name: String,
+        pub email: String,
+        pub department: String,
+        pub salary: Option<f64>,
+        pub is_active: bool,
+        pub created_at: i64,
+        pub updated_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+mod project {
+    use async_graphql::SimpleObject;
+    use sea_orm::entity::prelude::*;
+
+    use super::ProjectStatus;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SimpleObject)]
+    #[sea_orm(table_name = "project")]
+    #[graphql(name = "Project", complex)]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub organization_id: i64,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: i64,
+        pub slug: String,
+        pub name: String,
+        pub status: ProjectStatus,
+        pub team_size: i64,
+        pub created_at: i64,
+        pub updated_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+mod project_member {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "project_member")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub organization_id: i64,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub project_id: i64,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub employee_id: i64,
+        pub role: String,
+        pub joined_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {
+        #[sea_orm(
+            belongs_to = "super::employee::Entity",
+            from = "(Column::OrganizationId, Column::EmployeeId)",
+            to = "(super::employee::Column::OrganizationId, super::employee::Column::Id)"
+        )]
+        Employee,
+    }
+
+    impl Related<super::employee::Entity> for Entity {
+        fn to() -> RelationDef {
+            Relation::Employee.def()
+        }
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+mod plain_metric {
+    use async_graphql::SimpleObject;
+    use sea_orm::entity::prelude::*;
+
+    use super::MetricType;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SimpleObject)]
+    #[sea_orm(table_name = "plain_metric")]
+    #[graphql(name = "Metric")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub organization_id: i64,
+        pub project_id: i64,
+        #[graphql(name = "type")]
+        pub kind: MetricType,
+        pub endpoint: String,
+        pub name: String,
+        pub status: i16,
+        pub release: String,
+        pub value: f64,
+        pub ts: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The organization and the id within it: the primary key of employees and projects.
+type Key = (i64, i64);
+
+/// A batch of the library cannot fail as a whole, so each of its values is a result.
+type Loaded<V> = Result<V, DbErr>;
+
+fn for_each_key<K: Copy + Eq + Hash, V>(keys: &[K], found: Loaded<HashMap<K, V>>) -> HashMap<K, Loaded<V>> {
+    match found {
+        Ok(values) => values.into_iter().map(|(key, value)| (key, Ok(value))).collect(),
+        Err(error) => keys.iter().map(|key| (*key, Err(error.clone()))).collect(),
+    }
+}
+
+/// `(organization_id, id) IN (...)`
+fn is_any_of<C: ColumnTrait>(columns: [C; 2], keys: &[Key]) -> Expr {
+    sea_orm::ExprTrait::in_tuples(Expr::tuple(columns.map(ColumnTrait::into_expr)), keys.iter().copied())
+}
+
+struct OrganizationsById(DatabaseConnection);
+
+impl BatchFn<i64, Loaded<organization::Model>> for OrganizationsById {
+    async fn load(&mut self, keys: &[i64]) -> HashMap<i64, Loaded<organization::Model>> {
+        let query = organization::Entity::find().filter(organization::Column::Id.is_in(keys.iter().copied()));
+        let rows = query.all(&self.0).await;
+        for_each_key(keys, rows.map(|rows| rows.into_iter().map(|row| (row.id, row)).collect()))
+    }
+}
+
+struct ProjectsByKey(DatabaseConnection);
+
+impl BatchFn<Key, Loaded<project::Model>> for ProjectsByKey {
+    async fn load(&mut self, keys: &[Key]) -> HashMap<Key, Loaded<project::Model>> {
+        let columns = [project::Column::OrganizationId, project::Column::Id];
+        let rows = project::Entity::find().filter(is_any_of(columns, keys)).all(&self.0).await;
+        for_each_key(keys, rows.map(|rows| rows.into_iter().map(|row| ((row.organization_id, row.id), row)).collect()))
+    }
+}
+
+struct MembersByProject(DatabaseConnection);
+
+impl BatchFn<Key, Loaded<Vec<employee::Model>>> for MembersByProject {
+    async fn load(&mut self, keys: &[Key]) -> HashMap<Key, Loaded<Vec<employee::Model>>> {
+        let columns = [project_member::Column::OrganizationId, project_member::Column::ProjectId];
+        let query = project_member::Entity::find()
+            .find_also_related(employee::Entity)
+            .filter(is_any_of(columns, keys))
+            .order_by_asc(employee::Column::Name)
+            .order_by_asc(employee::Column::Id);
+        let rows = query.all(&self.0).await;
+        let members = rows.map(|rows| {
+            let mut members: HashMap<Key, Vec<employee::Model>> = keys.iter().map(|key| (*key, Vec::new())).collect();
+            for (member, employee) in rows {
+                members.entry((member.organization_id, member.project_id)).or_default().extend(employee);
+            }
+            members
+        });
+        for_each_key(keys, members)
+    }
+}
+
+/// The loaders of one request.
+struct Loaders {
+    organizations: Loader<i64, Loaded<organization::Model>, OrganizationsById>,
+    projects: Loader<Key, Loaded<project::Model>, ProjectsByKey>,
+    members: Loader<Key, Loaded<Vec<employee::Model>>, MembersByProject>,
+}
+
+impl Loaders {
+    fn new(database: &DatabaseConnection) -> Self {
+        Self {
+            organizations: Loader::new(OrganizationsById(database.clone())),
+            projects: Loader::new(ProjectsByKey(database.clone())),
+            members: Loader::new(MembersByProject(database.clone())),
+        }
+    }
+}
+
+#[ComplexObject]
+impl employee::Model {
+    async fn organization(&self, ctx: &Context<'_>) -> Result<organization::Model> {
+        Ok(ctx.data::<Loaders>()?.organizations.try_load(self.organization_id).await??)
+    }
+}
+
+#[ComplexObject]
+impl project::Model {
+    async fn organization(&self, ctx: &Context<'_>) -> Result<organization::Model> {
+        Ok(ctx.data::<Loaders>()?.organizations.try_load(self.organization_id).await??)
+    }
+
+    async fn members(&self, ctx: &Context<'_>, first: usize) -> Result<Vec<employee::Model>> {
+        let mut members = ctx.data::<Loaders>()?.members.try_load((self.organization_id, self.id)).await??;
+        members.truncate(first);
+        Ok(members)
+    }
+}
+
+fn statement<const N: usize>(sql: &str, values: [Value; N]) -> Statement {
+    Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
+}
+
+#[derive(FromQueryResult, SimpleObject)]
+struct Summary {
+    kind: MetricType,
+    count: i64,
+    average: f64,
+    min: f64,
+    max: f64,
+    p50: f64,
+    p95: f64,
+    p99: f64,
+}
+
+const SUMMARY: &str = "SELECT kind, count(*) AS count, avg(value) AS average, min(value) AS min, max(value) AS max, \
+    percentile_disc(0.5) WITHIN GROUP (ORDER BY value) AS p50, \
+    percentile_disc(0.95) WITHIN GROUP (ORDER BY value) AS p95, \
+    percentile_disc(0.99) WITHIN GROUP (ORDER BY value) AS p99 \
+    FROM plain_metric WHERE project_id = $1 AND ts >= $2 AND ts < $3 GROUP BY kind ORDER BY kind";
+
+/// An hour, counted from 1970.
+#[derive(FromQueryResult, SimpleObject)]
+struct Hour {
+    hour: i64,
+    count: i64,
+    average: f64,
+    p95: f64,
+}
+
+const HOURLY: &str = "SELECT ts / 3600000000 AS hour, count(*) AS count, avg(value) AS average, \
+    percentile_disc(0.95) WITHIN GROUP (ORDER BY value) AS p95 \
+    FROM plain_metric WHERE project_id = $1 AND kind = $2 AND ts >= $3 AND ts < $4 GROUP BY 1 ORDER BY 1";
+
+#[derive(FromQueryResult, SimpleObject)]
+struct StatusCode {
+    status: i16,
+    count: i64,
+    average: f64,
+    p95: f64,
+}
+
+const STATUS_CODES: &str = "SELECT status, count(*) AS count, avg(value) AS average, \
+    percentile_disc(0.95) WITHIN GROUP (ORDER BY value) AS p95 \
+    FROM plain_metric WHERE project_id = $1 AND kind = $2 AND ts >= $3 AND ts < $4 GROUP BY status ORDER BY status";
+
+#[derive(FromQueryResult, SimpleObject)]
+#[graphql(complex)]
+struct SlowEndpoint {
+    organization_id: i64,
+    project_id: i64,
+    endpoint: String,
+    count: i64,
+    average: f64,
+    p95: f64,
+}
+
+const SLOWEST: &str = "SELECT organization_id, project_id, endpoint, count(*) AS count, avg(value) AS average, \
+    percentile_disc(0.95) WITHIN GROUP (ORDER BY value) AS p95 \
+    FROM plain_metric WHERE kind = $1 AND ts >= $2 AND ts < $3 GROUP BY organization_id, project_id, endpoint \
+    ORDER BY average DESC, project_id, endpoint LIMIT 10";
+
+#[ComplexObject]
+impl SlowEndpoint {
+    async fn project(&self, ctx: &Context<'_>) -> Result<project::Model> {
+        Ok(ctx.data::<Loaders>()?.projects.try_load((self.organization_id, self.project_id)).await??)
+    }
+}
+
+#[derive(FromQueryResult, SimpleObject)]
+struct Department {
+    department: String,
+    count: i64,
+    average_salary: Option<f64>,
+}
+
+const DEPARTMENTS: &str = "SELECT department, count(*) AS count, avg(salary) AS average_salary \
+    FROM employee WHERE organization_id = $1 GROUP BY department ORDER BY department";
+
+#[derive(FromQueryResult, SimpleObject)]
+struct Staff {
+    count: i64,
+    active_count: i64,
+    average_salary: Option<f64>,
+    #[sea_orm(skip)]
+    departments: Vec<Department>,
+}
+
+const STAFF: &str = "SELECT count(*) AS count, count(*) FILTER (WHERE is_active) AS active_count, \
+    avg(salary) AS average_salary FROM employee WHERE organization_id = $1";
+
+struct Query;
+
+#[Object]
+impl Query {
+    async fn organization(&self, ctx: &Context<'_>, id: i64) -> Result<Option<organization::Model>> {
+        Ok(organization::Entity::find_by_id(id).one(ctx.data::<DatabaseConnection>()?).await?)
+    }
+
+    async fn employees(&self, ctx: &Context<'_>, first: u64) -> Result<Vec<employee::Model>> {
+        let ordered = employee::Entity::find().order_by_asc(employee::Column::Name).order_by_asc(employee::Column::Id);
+        Ok(ordered.limit(first).all(ctx.data::<DatabaseConnection>()?).await?)
+    }
+
+    async fn projects(&self, ctx: &Context<'_>, first: u64) -> Result<Vec<project::Model>> {
+        let ordered = project::Entity::find().order_by_asc(project::Column::Name).order_by_asc(project::Column::Id);
+        Ok(ordered.limit(first).all(ctx.data::<DatabaseConnection>()?).await?)
+    }
+
+    async fn summary(&self, ctx: &Context<'_>, project: i64, from: i64, to: i64) -> Result<Vec<Summary>> {
+        let statement = statement(SUMMARY, [project.into(), from.into(), to.into()]);
+        Ok(Summary::find_by_statement(statement).all(ctx.data::<DatabaseConnection>()?).await?)
+    }
+
+    async fn departments(&self, ctx: &Context<'_>, organization: i64) -> Result<Staff> {
+        let database = ctx.data::<DatabaseConnection>()?;
+        let totals = statement(STAFF, [organization.into()]);
+        let staff = Staff::find_by_statement(totals).one(database).await?.ok_or("the totals are missing")?;
+        let by_department = statement(DEPARTMENTS, [organization.into()]);
+        let departments = Department::find_by_statement(by_department).all(database).await?;
+        Ok(Staff { departments, ..staff })
+    }
+
+    async fn hourly(&self, ctx: &Context<'_>, project: i64, from: i64, to: i64) -> Result<Vec<Hour>> {
+        let values = [project.into(), MetricType::ApiResponse.into(), from.into(), to.into()];
+        Ok(Hour::find_by_statement(statement(HOURLY, values)).all(ctx.data::<DatabaseConnection>()?).await?)
+    }
+
+    async fn slowest(&self, ctx: &Context<'_>, from: i64, to: i64) -> Result<Vec<SlowEndpoint>> {
+        let statement = statement(SLOWEST, [MetricType::ApiResponse.into(), from.into(), to.into()]);
+        Ok(SlowEndpoint::find_by_statement(statement).all(ctx.data::<DatabaseConnection>()?).await?)
+    }
+
+    async fn status_codes(&self, ctx: &Context<'_>, project: i64, from: i64, to: i64) -> Result<Vec<StatusCode>> {
+        let values = [project.into(), MetricType::ApiResponse.into(), from.into(), to.into()];
+        let statement = statement(STATUS_CODES, values);
+        Ok(StatusCode::find_by_statement(statement).all(ctx.data::<DatabaseConnection>()?).await?)
+    }
+}
+
+#[derive(InputObject)]
+struct MetricInput {
+    #[graphql(name = "type")]
+    kind: MetricType,
+    value: f64,
+    endpoint: String,
+    status_code: Option<i16>,
+    timestamp: String,
+    name: Option<String>,
+    release_version: Option<String>,
+}
+
+#[derive(InputObject)]
+struct InsertMetricInput {
+    organization_id: i64,
+    project_id: i64,
+    #[graphql(flatten)]
+    metric: MetricInput,
+}
+
+#[derive(InputObject)]
+struct InsertMetricsInput {
+    organization_id: i64,
+    project_id: i64,
+    metrics: Vec<MetricInput>,
+}
+
+impl MetricInput {
+    /// The row to insert, and the event for the subscribers.
+    fn read(self, organization_id: i64, project_id: i64) -> Result<(plain_metric::ActiveModel, MetricAdded)> {
+        let ts = self.timestamp.parse::<jiff::Timestamp>()?.as_microsecond();
+        let event = MetricAdded { project_id, value: self.value, endpoint: self.endpoint.clone(), ts };
+        let row = plain_metric::ActiveModel {
+            id: NotSet,
+            organization_id: Set(organization_id),
+            project_id: Set(project_id),
+            kind: Set(self.kind),
+            endpoint: Set(self.endpoint),
+            name: Set(self.name.unwrap_or_default()),
+            status: Set(self.status_code.unwrap_or_default()),
+            release: Set(self.release_version.unwrap_or_default()),
+            value: Set(self.value),
+            ts: Set(ts),
+        };
+        Ok((row, event))
+    }
+}
+
+struct Mutation;
+
+#[Object]
+impl Mutation {
+    async fn insert_metric(&self, ctx: &Context<'_>, input: InsertMetricInput) -> Result<plain_metric::Model> {
+        let (row, event) = input.metric.read(input.organization_id, input.project_id)?;
+        let metric = row.insert(ctx.data::<DatabaseConnection>()?).await?;
+        // An error means that nobody is subscribed.
+        let _ = ctx.data::<broadcast::Sender<MetricAdded>>()?.send(event);
+        Ok(metric)
+    }
+
+    /// The number of accepted measurements: all of them, or an error and none.
+    async fn insert_metrics(&self, ctx: &Context<'_>, input: InsertMetricsInput) -> Result<usize> {
+        let InsertMetricsInput { organization_id, project_id, metrics } = input;
+        let read = metrics.into_iter().map(|metric| metric.read(organization_id, project_id));
+        let (rows, events) = read.collect::<Result<(Vec<_>, Vec<_>)>>()?;
+        let transaction = ctx.data::<DatabaseConnection>()?.begin().await?;
+        for chunk in rows.chunks(ROWS_PER_STATEMENT) {
+            plain_metric::Entity::insert_many(chunk.to_vec()).exec_without_returning(&transaction).await?;
+        }
+        transaction.commit().await?;
+        let sender = ctx.data::<broadcast::Sender<MetricAdded>>()?;
+        for event in events {
+            let _ = sender.send(event);
+        }
+        Ok(rows.len())
+    }
+}
+
+#[derive(Clone, SimpleObject)]
+struct MetricAdded {
+    project_id: i64,
+    value: f64,
+    endpoint: String,
+    ts: i64,
+}
+
+struct Subscription;
+
+#[Subscription]
+impl Subscription {
+    /// New measurements of a project. A subscriber that is too slow misses some.
+    async fn metric_added(&self, ctx: &Context<'_>, project_id: i64) -> Result<impl Stream<Item = MetricAdded>> {
+        let added = BroadcastStream::new(ctx.data::<broadcast::Sender<MetricAdded>>()?.subscribe());
+        Ok(added.filter_map(move |metric| metric.ok().filter(|metric| metric.project_id == project_id)))
+    }
+}
+
+#[derive(Clone)]
+struct App {
+    schema: Schema<Query, Mutation, Subscription>,
+    database: DatabaseConnection,
+}
+
+async fn graphql(State(app): State<App>, request: GraphQLRequest) -> GraphQLResponse {
+    app.schema.execute(request.into_inner().data(Loaders::new(&app.database))).await.into()
+}
+
+/// Serves until it is killed.
+pub fn run(url: &str) -> Outcome<()> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(url))
+}
+
+async fn serve(url: &str) -> Outcome<()> {
+    let database = Database::connect(url).await?;
+    let schema = Schema::build(Query, Mutation, Subscription)
+        .data(database.clone())
+        .data(broadcast::Sender::<MetricAdded>::new(SUBSCRIBER_CAPACITY))
+        .finish();
+    let router = Router::new()
+        .route("/graphql", post(graphql))
+        .route_service("/ws", GraphQLSubscription::new(schema.clone()))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(App { schema, database });
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    eprintln!("textbook serves on http://{}", listener.local_addr()?);
+    Ok(axum::serve(listener, router).await?)
+}
+
+/// A question of the benchmark. Times are microseconds since 1970; `to` is exclusive.
+#[derive(Clone, Debug)]
+pub enum Question {
+    Organization { id: i64 },
+    Employees,
+    Projects,
+    Summary { project: i64, from: i64, to: i64 },
+    Departments { organization: i64 },
+    Hourly { project: i64, from: i64, to: i64 },
+    Slowest { from: i64, to: i64 },
+    StatusCodes { project: i64, from: i64, to: i64 },
+    InsertOne { project: i64, organization: i64, metric: serde_json::Value },
+    InsertMany { project: i64, organization: i64, metrics: Vec<serde_json::Value> },
+}
+
+/// The JSON body of the request that asks this server a question.
+pub fn body(question: &Question) -> String {
+    let (query, variables) = match question {
+        Question::Organization { id } => {
+            ("query ($id: Int!) { organization(id: $id) { name slug employeeCount } }", json!({ "id": id }))
+        }
+        Question::Employees => {
+            ("query { employees(first: 50) { id name email department organization { id name } } }", json!({}))
+        }
+        Question::Projects => (
+            "query { projects(first: 20) { \
+             id name status members(first: 8) { id name email } organization { id name } } }",
+            json!({}),
+        ),
+        Question::Summary { project, from, to } => (
+            "query ($project: Int!, $from: Int!, $to: Int!) { \
+             summary(project: $project, from: $from, to: $to) { kind count average min max p50 p95 p99 } }",
+            json!({ "project": project, "from": from, "to": to }),
+        ),
+        Question::Departments { organization } => (
+            "query ($organization: Int!) { departments(organization: $organization) { \
+             count activeCount averageSalary departments { department count averageSalary } } }",
+            json!({ "organization": organization }),
+        ),
+        Question::Hourly { project, from, to } => (
+            "query ($project: Int!, $from: Int!, $to: Int!) { \
+             hourly(project: $project, from: $from, to: $to) { hour count average p95 } }",
+            json!({ "project": project, "from": from, "to": to }),
+        ),
+        Question::Slowest { from, to } => (
+            "query ($from: Int!, $to: Int!) { \
+             slowest(from: $from, to: $to) { endpoint project { id name } count average p95 } }",
+            json!({ "from": from, "to": to }),
+        ),
+        Question::StatusCodes { project, from, to } => (
+            "query ($project: Int!, $from: Int!, $to: Int!) { \
+             statusCodes(project: $project, from: $from, to: $to) { status count average p95 } }",
+            json!({ "project": project, "from": from, "to": to }),
+        ),
+        Question::InsertOne { project, organization, metric } => {
+            let mut input = metric.clone();
+            input["organizationId"] = json!(organization);
+            input["projectId"] = json!(project);
+            ("mutation ($input: InsertMetricInput!) { insertMetric(input: $input) { id } }", json!({ "input": input }))
+        }
+        Question::InsertMany { project, organization, metrics } => (
+            "mutation ($input: InsertMetricsInput!) { insertMetrics(input: $input) }",
+            json!({ "input": { "organizationId": organization, "projectId": project, "metrics": metrics } }),
+        ),
+    };
+    json!({ "query": query, "variables": variables }).to_string()
+}
