@@ -27,6 +27,8 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Statement};
 
+/// The statements on PostgreSQL that find rows by their keys, and the setting under which they run.
+pub use self::postgres::{REMOVE, SETTING, find};
 use self::rollup_row::{RollupPart, RollupRow, merged};
 use crate::{
     clock::Clock,

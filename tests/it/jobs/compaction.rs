@@ -6,11 +6,15 @@ use futures_util::future::{join_all, try_join_all};
 use perfgraph::{
     db::{Backend, Database, StatementLog},
     error::{Error, Result},
-    jobs::compaction,
-    model::{Key, ProjectId, Scope, TimeRange, Timestamp, timestamp::MINUTE_MICROS},
+    jobs::{compaction, partitions},
+    model::{
+        Key, ProjectId, Scope, TimeRange, Timestamp,
+        timestamp::{DAY_MICROS, MINUTE_MICROS},
+    },
     reports::{Projects, Question, StatisticsNeeded, Stats, totals},
 };
 use rand::{SeedableRng, rngs::StdRng};
+use sqlx::{AssertSqlSafe, Executor};
 
 use crate::{
     harness::{TestDatabase, books},
@@ -146,4 +150,42 @@ async fn two_instances_on_one_postgres_merge_every_part_once() {
     let Backend::Postgres(pool) = database.database.backend() else { unreachable!() };
     let sql = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
     assert_eq!(sqlx::query_scalar::<_, i64>(sql).fetch_one(pool).await.unwrap(), 0);
+}
+
+/// While nobody collects statistics, PostgreSQL keeps the plans that it made for empty tables, and such a plan compares all rows
+/// with all: a minute for 4,000 of 200,000 rows, instead of 14 ms.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_found_by_their_keys_also_with_plans_made_for_empty_tables() {
+    let database = TestDatabase::postgres().await;
+    let Backend::Postgres(pool) = database.database.backend() else { unreachable!() };
+    let days = TimeRange::new(NOW.plus_micros(-7 * DAY_MICROS), NOW.plus_micros(3 * DAY_MICROS)).unwrap();
+    partitions::ensure_range(&database.database, days).await.unwrap();
+    let mut connection = pool.acquire().await.unwrap();
+    let [setting, value] = compaction::SETTING;
+    let settings = format!("SET plan_cache_mode = force_generic_plan; SET {setting} = {value}");
+    connection.execute(AssertSqlSafe(settings)).await.unwrap();
+    let find = ["metric_rollup_1m", "metric_rollup_5m", "metric_rollup_1h", "metric_rollup_1d"].map(|table| {
+        (
+            compaction::find(table),
+            "bigint[], bigint[], smallint[], bigint[], bigint[], bigint, bigint",
+            "'{}', '{}', '{}', '{}', '{}', 0, 1",
+        )
+    });
+    let remove = (
+        compaction::REMOVE.to_owned(),
+        "bigint[], bigint[], smallint[], bigint[], bigint[], bigint[]",
+        "'{}', '{}', '{}', '{}', '{}', '{}'",
+    );
+    for (number, (sql, types, values)) in find.into_iter().chain([remove]).enumerate() {
+        connection.execute(AssertSqlSafe(format!("PREPARE s{number} ({types}) AS {sql}"))).await.unwrap();
+        let explain = AssertSqlSafe(format!("EXPLAIN (COSTS OFF) EXECUTE s{number} ({values})"));
+        let plan: Vec<String> = sqlx::query_scalar(explain).fetch_all(&mut *connection).await.unwrap();
+        let plan = plan.join("\n");
+        let alias = if sql == compaction::REMOVE { "taken" } else { "asked" };
+        let by_key = format!("(endpoint_id = {alias}.endpoint_id)");
+        assert!(plan.contains("Nested Loop") && plan.contains(&by_key), "{plan}");
+        for other in ["Seq Scan", "Hash", "Materialize", "Merge Join", "Join Filter"] {
+            assert!(!plan.contains(other), "{other}:\n{plan}");
+        }
+    }
 }
