@@ -35,6 +35,8 @@ pub struct Question {
     pub plain: Vec<Vec<u8>>,
     /// For the textbook server, which does not answer all.
     pub textbook: Option<Vec<Vec<u8>>>,
+    /// The order is that of estimates: neighbours that differ by less than their error may have changed places.
+    pub is_ranked_by_estimates: bool,
     /// In every answer of a write; a read answers the same each time.
     pub written: Option<[Expect; 3]>,
     /// perfgraph's CPU may be this many times that of the plain endpoint, and its database's this many times the plain one's.
@@ -101,6 +103,7 @@ impl Asker<'_> {
             ),
             plain: self.plain(path, hours),
             textbook,
+            is_ranked_by_estimates: false,
             written: None,
             goal: (1.0, Some(0.2)),
         }
@@ -122,6 +125,7 @@ impl Asker<'_> {
             ),
             plain: vec![client::get(&format!("/slowest?by={by}&from={from}&to={to}"))],
             textbook,
+            is_ranked_by_estimates: by == "P95",
             written: None,
             goal: (2.0, Some(0.5)),
         }
@@ -175,6 +179,7 @@ impl Asker<'_> {
             ours: bodies.iter().map(ours).collect(),
             plain: bodies.iter().map(plain).collect(),
             textbook: Some(bodies.iter().map(textbook).collect()),
+            is_ranked_by_estimates: false,
             written: Some([Expect::Text(accepted), Expect::Text(accepted), Expect::Text("{\"data\":{\"insert")]),
             goal,
         }
@@ -199,6 +204,7 @@ pub fn all(world: &World) -> Vec<Question> {
             ),
             plain: vec![client::get(&format!("/organization?id={organization}"))],
             textbook: textbook(&Textbook::Organization { id: organization }),
+            is_ranked_by_estimates: false,
             written: None,
             goal: (2.0, None),
         },
@@ -211,6 +217,7 @@ pub fn all(world: &World) -> Vec<Question> {
             ),
             plain: vec![client::get("/employees")],
             textbook: textbook(&Textbook::Employees),
+            is_ranked_by_estimates: false,
             written: None,
             goal: (1.5, None),
         },
@@ -224,6 +231,7 @@ pub fn all(world: &World) -> Vec<Question> {
             ),
             plain: vec![client::get("/projects")],
             textbook: textbook(&Textbook::Projects),
+            is_ranked_by_estimates: false,
             written: None,
             goal: (2.0, Some(1.0)),
         },
@@ -237,6 +245,7 @@ pub fn all(world: &World) -> Vec<Question> {
             ),
             plain: asker.plain("summary", 24),
             textbook: textbook(&Textbook::Summary { project, from: day.0.as_micros(), to: day.1.as_micros() }),
+            is_ranked_by_estimates: false,
             written: None,
             goal: (1.0, Some(0.2)),
         },
@@ -250,6 +259,7 @@ pub fn all(world: &World) -> Vec<Question> {
             ),
             plain: vec![client::get(&format!("/departments?id={organization}"))],
             textbook: textbook(&Textbook::Departments { organization }),
+            is_ranked_by_estimates: false,
             written: None,
             goal: (1.5, None),
         },
@@ -263,6 +273,7 @@ pub fn all(world: &World) -> Vec<Question> {
             ),
             plain: asker.plain("hourly", 7 * 24),
             textbook: textbook(&Textbook::Hourly { project, from: week.0.as_micros(), to: week.1.as_micros() }),
+            is_ranked_by_estimates: false,
             written: None,
             goal: (1.0, Some(0.15)),
         },

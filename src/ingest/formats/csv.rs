@@ -14,8 +14,19 @@ use super::{
 use crate::ingest::submission::FieldError;
 
 /// The known columns; each may occur once.
-const COLUMNS: [&str; 10] =
-    ["type", "value", "endpoint", "statusCode", "timestamp", "name", "release", "projectId", "project", "projectSlug"];
+const COLUMNS: [&str; 11] = [
+    "type",
+    "value",
+    "endpoint",
+    "statusCode",
+    "timestamp",
+    "name",
+    "releaseVersion",
+    "release",
+    "projectId",
+    "project",
+    "projectSlug",
+];
 /// Begins the name of a column of labels; the key follows.
 const LABEL: &str = "labels.";
 /// Values of a record, of which some are labels.
@@ -248,8 +259,9 @@ impl Framing for Csv {
                 Column::Index => {}
             }
         }
-        let [kind, value, endpoint, status, timestamp, name, release, project_id, project, project_slug] = texts;
-        let project = project_id.or(project).or(project_slug);
+        let [kind, value, endpoint, status, timestamp, name, version, release, project_id, project, project_slug] =
+            texts;
+        let (release, project) = (version.or(release), project_id.or(project).or(project_slug));
         let decimal_sign = self.dialect.map(Dialect::decimal_sign).unwrap_or_default();
         fields::from_texts(TextFields {
             kind,

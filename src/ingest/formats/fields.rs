@@ -31,7 +31,7 @@ struct Fields {
     timestamp: Option<Time>,
     #[serde(default)]
     name: Option<String>,
-    #[serde(default)]
+    #[serde(default, alias = "releaseVersion")]
     release: Option<String>,
     #[serde(default, deserialize_with = "labels")]
     labels: Vec<Label>,
@@ -295,6 +295,14 @@ mod tests {
             write_json(&candidate, &mut written).unwrap();
             assert_eq!(from_json(&written).unwrap().candidate, candidate);
             assert!(written.strip_suffix(b"\n").is_some_and(|line| !line.contains(&b'\n')), "one line");
+        }
+    }
+
+    #[test]
+    fn a_version_has_the_name_of_the_schema_too() {
+        for name in ["release", "releaseVersion"] {
+            let row = format!(r#"{{"type":"CUSTOM","value":1,"endpoint":"e","{name}":"1.4"}}"#);
+            assert_eq!(from_json(row.as_bytes()).unwrap().candidate.release.as_deref(), Some("1.4"), "{name}");
         }
     }
 
