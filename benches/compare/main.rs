@@ -1,6 +1,7 @@
 //! `cargo bench --bench compare`: perfgraph on PostgreSQL beside the least that can answer the same questions (a plain endpoint)
 //! and beside what a day's work with the same libraries gives (a textbook GraphQL server), on data of three shapes, with 32
-//! connections. CPU time counts, of the server and of the database: it is the same however busy the machine is.
+//! connections. CPU time counts, of the server and of the database, because the clock says more about the machine. What rolling up
+//! costs stands in the line about filling, not in those of the writes.
 //!
 //! `-- sparse` measures one shape, `-- rows=100000 seconds=0.5` a smaller copy to see that it works, `-- rows=10000000` the growth.
 

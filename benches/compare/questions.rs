@@ -49,13 +49,18 @@ struct Asker<'a> {
     world: &'a World,
 }
 
-impl Asker<'_> {
+impl<'a> Asker<'a> {
+    fn of(world: &'a World) -> Self {
+        let project = i64::from(world.shape.project());
+        Self { organization: (project - 1) / 20 + 1, project, world }
+    }
+
     fn ours(query: &str, variables: &Value) -> Vec<Vec<u8>> {
         vec![client::post("/graphql", &json!({ "query": query, "variables": variables }).to_string(), "")]
     }
 
-    fn textbook(question: &Textbook) -> Option<Vec<Vec<u8>>> {
-        Some(vec![client::post("/graphql", &textbook::body(question), "")])
+    fn textbook(question: &Textbook) -> Vec<Vec<u8>> {
+        vec![client::post("/graphql", &textbook::body(question), "")]
     }
 
     fn project_id(&self) -> String {
@@ -88,9 +93,8 @@ impl Asker<'_> {
         let kind = if key == "NAME" { "PAGE_LOAD" } else { "API_RESPONSE" };
         let (from, to) = self.window(hours);
         let (from, to) = (from.as_micros(), to.as_micros());
-        let textbook = (key == "STATUS_CODE")
-            .then(|| Self::textbook(&Textbook::StatusCodes { project: self.project, from, to }))
-            .flatten();
+        let textbook =
+            (key == "STATUS_CODE").then(|| Self::textbook(&Textbook::StatusCodes { project: self.project, from, to }));
         Question {
             name,
             what,
@@ -112,7 +116,7 @@ impl Asker<'_> {
     fn ranking(&self, name: &'static str, what: &'static str, by: &str) -> Question {
         let (from, to) = self.window(24);
         let (from, to) = (from.as_micros(), to.as_micros());
-        let textbook = (by == "AVERAGE").then(|| Self::textbook(&Textbook::Slowest { from, to })).flatten();
+        let textbook = (by == "AVERAGE").then(|| Self::textbook(&Textbook::Slowest { from, to }));
         Question {
             name,
             what,
@@ -134,9 +138,10 @@ impl Asker<'_> {
     /// Measurements of the last seconds before now.
     fn metrics(&self, rows: usize, random: &mut StdRng) -> Vec<Value> {
         let now = Timestamp::from_micros(jiff::Timestamp::now().as_microsecond());
+        let endpoints = self.world.shape.endpoints(self.world.shape.project());
         let metric = |_| {
             json!({
-                "type": "API_RESPONSE", "endpoint": format!("/items/e{}x", random.random_range(0..10)),
+                "type": "API_RESPONSE", "endpoint": format!("/items/e{}x", random.random_range(0..endpoints)),
                 "value": f64::from(random.random_range(1..1_000_000)) / 1_000.0, "statusCode": 200,
                 "timestamp": now.plus_micros(-random.random_range(0..10_000_000)).to_string(),
             })
@@ -186,10 +191,19 @@ impl Asker<'_> {
     }
 }
 
-/// All questions, those that write last.
-pub fn all(world: &World) -> Vec<Question> {
-    let project = i64::from(world.shape.project());
-    let asker = Asker { organization: (project - 1) / 20 + 1, project, world };
+/// The questions that write, with measurements of now.
+pub fn writes(world: &World) -> Vec<Question> {
+    let asker = Asker::of(world);
+    vec![
+        asker.write("W8", "one measurement", 1, (2.0, Some(1.0))),
+        asker.write("W9", "1,000 measurements", MANY, (1.5, None)),
+    ]
+}
+
+/// The questions that read.
+pub fn reads(world: &World) -> Vec<Question> {
+    let asker = Asker::of(world);
+    let project = asker.project;
     let organization = asker.organization;
     let organization_id = NodeId::Organization(OrganizationId(organization)).encode().0;
     let (day, week) = (asker.window(24), asker.window(7 * 24));
@@ -203,7 +217,7 @@ pub fn all(world: &World) -> Vec<Question> {
                 &json!({ "id": organization_id }),
             ),
             plain: vec![client::get(&format!("/organization?id={organization}"))],
-            textbook: textbook(&Textbook::Organization { id: organization }),
+            textbook: Some(textbook(&Textbook::Organization { id: organization })),
             is_ranked_by_estimates: false,
             written: None,
             goal: (2.0, None),
@@ -216,7 +230,7 @@ pub fn all(world: &World) -> Vec<Question> {
                 &json!({}),
             ),
             plain: vec![client::get("/employees")],
-            textbook: textbook(&Textbook::Employees),
+            textbook: Some(textbook(&Textbook::Employees)),
             is_ranked_by_estimates: false,
             written: None,
             goal: (1.5, None),
@@ -230,7 +244,7 @@ pub fn all(world: &World) -> Vec<Question> {
                 &json!({}),
             ),
             plain: vec![client::get("/projects")],
-            textbook: textbook(&Textbook::Projects),
+            textbook: Some(textbook(&Textbook::Projects)),
             is_ranked_by_estimates: false,
             written: None,
             goal: (2.0, Some(1.0)),
@@ -244,7 +258,7 @@ pub fn all(world: &World) -> Vec<Question> {
                 &json!({ "filter": asker.filter(24, &[], true) }),
             ),
             plain: asker.plain("summary", 24),
-            textbook: textbook(&Textbook::Summary { project, from: day.0.as_micros(), to: day.1.as_micros() }),
+            textbook: Some(textbook(&Textbook::Summary { project, from: day.0.as_micros(), to: day.1.as_micros() })),
             is_ranked_by_estimates: false,
             written: None,
             goal: (1.0, Some(0.2)),
@@ -258,7 +272,7 @@ pub fn all(world: &World) -> Vec<Question> {
                 &json!({ "id": organization_id }),
             ),
             plain: vec![client::get(&format!("/departments?id={organization}"))],
-            textbook: textbook(&Textbook::Departments { organization }),
+            textbook: Some(textbook(&Textbook::Departments { organization })),
             is_ranked_by_estimates: false,
             written: None,
             goal: (1.5, None),
@@ -272,7 +286,7 @@ pub fn all(world: &World) -> Vec<Question> {
                 &json!({ "filter": asker.filter(7 * 24, &["API_RESPONSE"], true) }),
             ),
             plain: asker.plain("hourly", 7 * 24),
-            textbook: textbook(&Textbook::Hourly { project, from: week.0.as_micros(), to: week.1.as_micros() }),
+            textbook: Some(textbook(&Textbook::Hourly { project, from: week.0.as_micros(), to: week.1.as_micros() })),
             is_ranked_by_estimates: false,
             written: None,
             goal: (1.0, Some(0.15)),
@@ -282,7 +296,5 @@ pub fn all(world: &World) -> Vec<Question> {
         asker.breakdown("B1", "24 h by status", "STATUS_CODE", "statuses", 24),
         asker.breakdown("B2", "7 days by release", "RELEASE", "releases", 7 * 24),
         asker.breakdown("B3", "24 h of page loads by name", "NAME", "names", 24),
-        asker.write("W8", "one measurement", 1, (2.0, Some(1.0))),
-        asker.write("W9", "1,000 measurements", MANY, (1.5, None)),
     ]
 }

@@ -70,7 +70,8 @@ impl Shape {
         }
     }
 
-    const fn endpoints(self, project: u32) -> u32 {
+    /// The number of endpoints of a project.
+    pub const fn endpoints(self, project: u32) -> u32 {
         match (self, project) {
             (Self::Dense, _) => 10,
             (Self::Sparse, _) => 200,

@@ -5,15 +5,16 @@
 
 use std::{collections::HashMap, hash::Hash};
 
-use async_graphql::{ComplexObject, Context, Enum, InputObject, Object, Result, Schema, SimpleObject, Subscription};
-use async_graphql_axum::{GraphQLRequest, GraphQLResponse, GraphQLSubscription};
+use async_graphql::{
+    ComplexObject, Context, EmptySubscription, Enum, InputObject, Object, Result, Schema, SimpleObject,
+};
+use async_graphql_axum::{GraphQLRequest, GraphQLResponse};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, State},
     routing::post,
 };
 use dataloader::{BatchFn, cached::Loader};
-use futures_util::Stream;
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
@@ -22,16 +23,13 @@ use sea_orm::{
     sea_query::Expr,
 };
 use serde_json::json;
-use tokio::{net::TcpListener, sync::broadcast};
-use tokio_stream::{StreamExt, wrappers::BroadcastStream};
+use tokio::net::TcpListener;
 
 use crate::Outcome;
 
 /// The argument that makes this program be the server.
 pub const MODE: &str = "textbook";
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Measurements that a slow subscriber may be behind.
-const SUBSCRIBER_CAPACITY: usize = 1_024;
 /// Nine parameters each: PostgreSQL takes 65,535 of them.
 const ROWS_PER_STATEMENT: usize = 5_000;
 
@@ -314,7 +312,7 @@ const SUMMARY: &str = "SELECT kind, count(*) AS count, avg(value) AS average, mi
     percentile_disc(0.5) WITHIN GROUP (ORDER BY value) AS p50, \
     percentile_disc(0.95) WITHIN GROUP (ORDER BY value) AS p95, \
     percentile_disc(0.99) WITHIN GROUP (ORDER BY value) AS p99 \
-    FROM plain_metric WHERE project_id = $1 AND ts >= $2 AND ts < $3 GROUP BY kind ORDER BY kind";
+    FROM plain_metric WHERE project_id = $1 AND kind IN (0, 1, 2, 3, 4) AND ts >= $2 AND ts < $3 GROUP BY kind ORDER BY kind";
 
 /// An hour, counted from 1970.
 #[derive(FromQueryResult, SimpleObject)]
@@ -463,11 +461,10 @@ struct InsertMetricsInput {
 }
 
 impl MetricInput {
-    /// The row to insert, and the event for the subscribers.
-    fn read(self, organization_id: i64, project_id: i64) -> Result<(plain_metric::ActiveModel, MetricAdded)> {
+    /// The row to insert.
+    fn read(self, organization_id: i64, project_id: i64) -> Result<plain_metric::ActiveModel> {
         let ts = self.timestamp.parse::<jiff::Timestamp>()?.as_microsecond();
-        let event = MetricAdded { project_id, value: self.value, endpoint: self.endpoint.clone(), ts };
-        let row = plain_metric::ActiveModel {
+        Ok(plain_metric::ActiveModel {
             id: NotSet,
             organization_id: Set(organization_id),
             project_id: Set(project_id),
@@ -478,8 +475,7 @@ impl MetricInput {
             release: Set(self.release_version.unwrap_or_default()),
             value: Set(self.value),
             ts: Set(ts),
-        };
-        Ok((row, event))
+        })
     }
 }
 
@@ -488,53 +484,27 @@ struct Mutation;
 #[Object]
 impl Mutation {
     async fn insert_metric(&self, ctx: &Context<'_>, input: InsertMetricInput) -> Result<plain_metric::Model> {
-        let (row, event) = input.metric.read(input.organization_id, input.project_id)?;
-        let metric = row.insert(ctx.data::<DatabaseConnection>()?).await?;
-        // An error means that nobody is subscribed.
-        let _ = ctx.data::<broadcast::Sender<MetricAdded>>()?.send(event);
-        Ok(metric)
+        let row = input.metric.read(input.organization_id, input.project_id)?;
+        Ok(row.insert(ctx.data::<DatabaseConnection>()?).await?)
     }
 
     /// The number of accepted measurements: all of them, or an error and none.
     async fn insert_metrics(&self, ctx: &Context<'_>, input: InsertMetricsInput) -> Result<usize> {
         let InsertMetricsInput { organization_id, project_id, metrics } = input;
         let read = metrics.into_iter().map(|metric| metric.read(organization_id, project_id));
-        let (rows, events) = read.collect::<Result<(Vec<_>, Vec<_>)>>()?;
+        let rows = read.collect::<Result<Vec<_>>>()?;
         let transaction = ctx.data::<DatabaseConnection>()?.begin().await?;
         for chunk in rows.chunks(ROWS_PER_STATEMENT) {
             plain_metric::Entity::insert_many(chunk.to_vec()).exec_without_returning(&transaction).await?;
         }
         transaction.commit().await?;
-        let sender = ctx.data::<broadcast::Sender<MetricAdded>>()?;
-        for event in events {
-            let _ = sender.send(event);
-        }
         Ok(rows.len())
-    }
-}
-
-#[derive(Clone, SimpleObject)]
-struct MetricAdded {
-    project_id: i64,
-    value: f64,
-    endpoint: String,
-    ts: i64,
-}
-
-struct Subscription;
-
-#[Subscription]
-impl Subscription {
-    /// New measurements of a project. A subscriber that is too slow misses some.
-    async fn metric_added(&self, ctx: &Context<'_>, project_id: i64) -> Result<impl Stream<Item = MetricAdded>> {
-        let added = BroadcastStream::new(ctx.data::<broadcast::Sender<MetricAdded>>()?.subscribe());
-        Ok(added.filter_map(move |metric| metric.ok().filter(|metric| metric.project_id == project_id)))
     }
 }
 
 #[derive(Clone)]
 struct App {
-    schema: Schema<Query, Mutation, Subscription>,
+    schema: Schema<Query, Mutation, EmptySubscription>,
     database: DatabaseConnection,
 }
 
@@ -549,13 +519,9 @@ pub fn run(url: &str) -> Outcome<()> {
 
 async fn serve(url: &str) -> Outcome<()> {
     let database = Database::connect(url).await?;
-    let schema = Schema::build(Query, Mutation, Subscription)
-        .data(database.clone())
-        .data(broadcast::Sender::<MetricAdded>::new(SUBSCRIBER_CAPACITY))
-        .finish();
+    let schema = Schema::build(Query, Mutation, EmptySubscription).data(database.clone()).finish();
     let router = Router::new()
         .route("/graphql", post(graphql))
-        .route_service("/ws", GraphQLSubscription::new(schema.clone()))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(App { schema, database });
     let listener = TcpListener::bind("127.0.0.1:0").await?;

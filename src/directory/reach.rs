@@ -57,7 +57,7 @@ pub fn unknown(subject: Subject<'_>) -> Error {
     match subject {
         Subject::Thing(what) => Error::not_found(what),
         Subject::Field(field) => {
-            let name = if field.ends_with("lug") { "slug" } else { "id" };
+            let name = if field == "slug" || field.ends_with("Slug") { "slug" } else { "id" };
             let message = format!("does not exist, or you have no access to it; check the {name}");
             Error::refused(ProblemKind::NotFound, field, message)
         }

@@ -11,7 +11,8 @@ use crate::{
 };
 
 /// The error for projects that do not belong to the organization named beside them.
-pub const ELSEWHERE: &str = "names projects of another organization than organizationId; no measurement can match both";
+pub const ELSEWHERE: &str =
+    "names projects of another organization than the filter does; no measurement can match both";
 
 /// A filter of measurements. An empty list matches everything.
 #[derive(Clone, Debug, Default, PartialEq)]

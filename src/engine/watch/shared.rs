@@ -416,6 +416,7 @@ mod tests {
         live.forget();
         assert_eq!(backlog(&live), Some(0), "a new subscriber gets the events from now on");
     }
+
     /// Between the last error and the end, a new subscriber would get an ended stream.
     #[tokio::test]
     async fn nobody_joins_an_execution_that_has_sent_its_last_error() {
@@ -438,5 +439,13 @@ mod tests {
         driver.run(Arc::new(Execution::new(Segment::Live)), events.boxed()).await;
         assert!(receiver.recv().await.is_ok() && receiver.recv().await.is_ok());
         assert!(everything.state().responses.is_none());
+    }
+    #[tokio::test]
+    async fn the_last_error_and_the_end_are_seen_together() {
+        let everything = channel(Backlog::Latest(None));
+        let mut receiver = everything.state().responses.as_ref().expect("it runs").subscribe();
+        everything.send(EncodedResponse::fault(&Error::not_found("anything"), Phase::Execution), true);
+        assert!(everything.state().responses.is_none(), "nobody joins any more");
+        assert!(receiver.recv().await.is_ok() && receiver.recv().await.is_err(), "who has joined gets it");
     }
 }

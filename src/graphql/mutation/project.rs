@@ -103,7 +103,13 @@ impl ProjectMutation {
         employee_ids: Option<Vec<ID>>,
     ) -> Result<ProjectPayload> {
         let loose = [("projectId", project_id.is_some()), ("employeeIds", employee_ids.is_some())];
-        let gather = || Some(AddProjectMembersInput { project_id, project_slug: None, employee_ids: employee_ids? });
+        let gather = || {
+            Some(AddProjectMembersInput {
+                project_id: Some(project_id?),
+                project_slug: None,
+                employee_ids: employee_ids?,
+            })
+        };
         let input = spelling::input(input, &loose, gather)?;
         let request = request(context)?;
         ProjectPayload::new(request, add_members(request, input).await)
@@ -126,7 +132,13 @@ impl ProjectMutation {
         employee_ids: Option<Vec<ID>>,
     ) -> Result<ProjectPayload> {
         let loose = [("projectId", project_id.is_some()), ("employeeIds", employee_ids.is_some())];
-        let gather = || Some(RemoveProjectMembersInput { project_id, project_slug: None, employee_ids: employee_ids? });
+        let gather = || {
+            Some(RemoveProjectMembersInput {
+                project_id: Some(project_id?),
+                project_slug: None,
+                employee_ids: employee_ids?,
+            })
+        };
         let input = spelling::input(input, &loose, gather)?;
         let request = request(context)?;
         ProjectPayload::new(request, remove_members(request, input).await)

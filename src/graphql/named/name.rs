@@ -46,6 +46,11 @@ impl NameFields {
     /// The organization that a query looks up.
     pub const WANTED_ORGANIZATION: Self = Self { id: "id", slug: "slug", ..Self::ORGANIZATION };
 
+    /// The field that names the object.
+    pub const fn given_field(self, slug: Option<&str>) -> &'static str {
+        if slug.is_some() { self.slug } else { self.id }
+    }
+
     /// The name in one of the two fields.
     ///
     /// # Errors
@@ -103,7 +108,7 @@ impl NameFields {
     /// As [`Self::project`], for a change, whose expected failures are data.
     ///
     /// # Errors
-    /// [`Error::Refused`] naming the field, or the error of the database.
+    /// As [`Self::project`], with [`Error::Refused`] naming the field of slugs without a project.
     pub async fn project_to_change(
         self,
         request: &RequestContext,
@@ -116,7 +121,7 @@ impl NameFields {
     /// As [`Self::organization`], for a change, whose expected failures are data.
     ///
     /// # Errors
-    /// [`Error::Refused`] naming the field, or the error of the database.
+    /// As [`Self::organization`], with [`Error::Refused`] naming the field of a slug without an organization.
     pub async fn organization_to_change(
         self,
         request: &RequestContext,

@@ -54,12 +54,13 @@ impl EntityChangedSubscription {
         >,
     ) -> Result<impl Stream<Item = Result<EntityChange>> + 'a> {
         let (request, fields) = (request(context)?, NameFields::ORGANIZATION);
+        let field = fields.given_field(organization_slug.as_deref());
         let organization = fields.organization(request, organization_id, organization_slug).await?;
         if kinds.as_ref().is_some_and(Vec::is_empty) {
             return Err(matches_nothing("kinds"));
         }
         let kinds = kinds.unwrap_or_default().into_iter().map(Into::into).collect();
-        watch(request, ChangeFilter { organization, entity: None, kinds }, fields.id, after).await
+        watch(request, ChangeFilter { organization, entity: None, kinds }, field, after).await
     }
 
     /// Streams every change of the organization itself, including changes of `employeeCount`. The stream ends when the
@@ -75,9 +76,10 @@ impl EntityChangedSubscription {
         >,
     ) -> Result<impl Stream<Item = Result<EntityChange>> + 'a> {
         let (request, fields) = (request(context)?, NameFields::WANTED_ORGANIZATION);
+        let field = fields.given_field(slug.as_deref());
         let organization = fields.organization(request, id, slug).await?;
         let entity = Some(EntityKey::Organization(organization));
-        watch(request, ChangeFilter { organization, entity, kinds: Vec::new() }, fields.id, after).await
+        watch(request, ChangeFilter { organization, entity, kinds: Vec::new() }, field, after).await
     }
 }
 

@@ -128,8 +128,8 @@ impl MetricStreamSubscription {
         #[graphql(
             name = "after",
             desc = "Resumes after this cursor: measurements committed since then are delivered first. With a cursor \
-                    from `ingestMetrics`, the filter must select one organization by `organizationId`, \
-                    `projectIds` or `projectSlugs`."
+                    from `ingestMetrics`, the filter must select one organization by its id or slug, or by \
+                    its projects."
         )]
         _after: Option<StreamCursor>,
         #[graphql(

@@ -40,10 +40,8 @@ impl MetricWindowSubscription {
     async fn metric_window<'a>(
         &self,
         context: &Context<'a>,
-        #[graphql(
-            desc = "The measurements to watch. Must select one organization by `organizationId`, `projectIds` or \
-                    `projectSlugs`, unless the caller can access only one."
-        )]
+        #[graphql(desc = "The measurements to watch. Must select one organization by its id or slug, or by its \
+                    projects, unless the caller can access only one.")]
         filter: StreamFilter,
         #[graphql(desc = "Length of the window, for example `PT5M` (up to `PT24H`).")] window: Duration,
         #[graphql(

@@ -38,10 +38,8 @@ impl SlowestEndpointsSubscription {
     async fn slowest_endpoints<'a>(
         &self,
         context: &Context<'a>,
-        #[graphql(
-            desc = "The measurements to watch. Must select one organization by `organizationId`, `projectIds` or \
-                    `projectSlugs`, unless the caller can access only one."
-        )]
+        #[graphql(desc = "The measurements to watch. Must select one organization by its id or slug, or by its \
+                    projects, unless the caller can access only one.")]
         filter: StreamFilter,
         #[graphql(
             desc = "Length of the window (up to `PT24H`; default `PT5M`).",

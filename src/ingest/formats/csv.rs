@@ -211,6 +211,11 @@ impl Csv {
         }
         let is_named =
             |name: &&str| header.iter().any(|column| matches!(column, Column::Known(at) if COLUMNS[*at] == *name));
+        if is_named(&"release") && is_named(&"releaseVersion") {
+            return Err(refuse(
+                "has the version of the release twice, as `release` and as `releaseVersion`".to_owned(),
+            ));
+        }
         if let Some(missing) = REQUIRED.iter().find(|name| !is_named(name)) {
             return Err(refuse(format!("has no column `{missing}`")));
         }

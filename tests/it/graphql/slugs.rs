@@ -254,6 +254,8 @@ on_both_databases! {
             (json!({ "or": [{ "isActive": true }, { "projectSlug": "organization-1/x" }] }), "NOT_FOUND", "`organization-1/x` in filter.or.1.projectSlug"),
             (json!({ "not": { "organizationSlug": "nobody\0" } }), "NOT_FOUND", "in filter.not.organizationSlug"),
             (json!({ "projectSlug": "project-1" }), "BAD_USER_INPUT", "write ORGANIZATION/PROJECT"),
+            (json!({ "or": [{ "projectSlug": "organization-1/project-1", "projectId": project }] }), "BAD_USER_INPUT", "filter.or.0.projectSlug: is given together with `projectId`"),
+            (json!({ "organizationSlug": "organization-1", "organizationId": organization }), "BAD_USER_INPUT", "together with `organizationId`"),
         ] {
             let refused = errors(&server, query, json!({ "employees": filter })).await;
             assert!(refused[0].0 == code && refused[0].1.contains(message), "{filter}: {refused:?}");
@@ -359,6 +361,10 @@ on_both_databases! {
         };
         let error = timeout(PATIENCE, error).await.unwrap();
         assert!(error["extensions"]["code"] == "NOT_FOUND" && error["message"].as_str().unwrap().contains("`empty`"), "{error}");
+        for mut stream in streams {
+            let end = async { while stream.next().await.is_some() {} };
+            timeout(PATIENCE, end).await.expect("the stream ends with its organization");
+        }
         for query in [changes, own, metrics] {
             let refused = subscribe(&server, query, &slug).next().await.unwrap();
             assert_eq!(refused["errors"][0]["extensions"]["code"], "NOT_FOUND", "{query} {refused}");
@@ -374,7 +380,7 @@ fn whatever_takes_the_id_of_an_organization_or_a_project_takes_slugs() {
     for (name, definition) in &schema.types {
         match definition {
             ExtendedType::InputObject(input) => {
-                places.push((name.to_string(), input.fields.values().map(|field| &field.node).collect()))
+                places.push((name.to_string(), input.fields.values().map(|field| &field.node).collect()));
             }
             ExtendedType::Object(object) => {
                 let current = object.fields.values().filter(|field| !field.directives.has("deprecated"));

@@ -84,6 +84,7 @@ on_both_databases! {
             (b"sep=:\ntype:value:endpoint\n".to_vec(), "sep= and an unknown separator"),
             (b"type;value;endpoint;colour\n".to_vec(), "has the column `colour`, which is not known"),
             (b"type;value;value;endpoint\n".to_vec(), "has the column `value` twice"),
+            (b"type,value,endpoint,release,releaseVersion\n".to_vec(), "has the version of the release twice"),
             (b"type;value\n".to_vec(), "has no column `endpoint`"),
             (b"sep=;\n".to_vec(), "is empty"),
             (b"\r\n\r".to_vec(), "is empty"),

@@ -164,12 +164,10 @@ async fn rows_are_found_by_their_keys_also_with_plans_made_for_empty_tables() {
     let [setting, value] = compaction::SETTING;
     let settings = format!("SET plan_cache_mode = force_generic_plan; SET {setting} = {value}");
     connection.execute(AssertSqlSafe(settings)).await.unwrap();
+    let bounds =
+        format!("'{{}}', '{{}}', '{{}}', '{{}}', '{{}}', {}, {}", days.from().as_micros(), days.to().as_micros());
     let find = ["metric_rollup_1m", "metric_rollup_5m", "metric_rollup_1h", "metric_rollup_1d"].map(|table| {
-        (
-            compaction::find(table),
-            "bigint[], bigint[], smallint[], bigint[], bigint[], bigint, bigint",
-            "'{}', '{}', '{}', '{}', '{}', 0, 1",
-        )
+        (compaction::find(table), "bigint[], bigint[], smallint[], bigint[], bigint[], bigint, bigint", bounds.as_str())
     });
     let remove = (
         compaction::REMOVE.to_owned(),

@@ -47,11 +47,12 @@ pub struct EmployeeFilter {
     pub not: Option<Box<EmployeeFilter>>,
     /// The id of the organization. `NOT_FOUND` if there is none.
     pub organization_id: Option<ID>,
-    /// The slug of the organization, such as `acme`. `NOT_FOUND` if there is none.
+    /// The slug of the organization, such as `acme`, instead of `organizationId`. `NOT_FOUND` if there is none.
     pub organization_slug: Option<String>,
     /// The id of a project that the employee is a member of. `NOT_FOUND` if there is none.
     pub project_id: Option<ID>,
-    /// The slugs of a project that the employee is a member of, such as `acme/web-shop`. `NOT_FOUND` if there is none.
+    /// The slugs of a project that the employee is a member of, such as `acme/web-shop`, instead of `projectId`. `NOT_FOUND`
+    /// if there is none.
     pub project_slug: Option<String>,
     /// Matches employees with this value of `isActive`.
     pub is_active: Option<bool>,
@@ -79,7 +80,7 @@ pub struct ProjectFilter {
     pub not: Option<Box<ProjectFilter>>,
     /// The id of the organization. `NOT_FOUND` if there is none.
     pub organization_id: Option<ID>,
-    /// The slug of the organization, such as `acme`. `NOT_FOUND` if there is none.
+    /// The slug of the organization, such as `acme`, instead of `organizationId`. `NOT_FOUND` if there is none.
     pub organization_slug: Option<String>,
     /// The id of an employee who is a member of the project. `NOT_FOUND` if there is none.
     pub member_id: Option<ID>,
@@ -120,14 +121,18 @@ impl Conditions for EmployeeFilter {
                 NodeId::organization,
                 EmployeeCondition::Organization,
             )?,
-            reader.organization_slug(self.organization_slug, EmployeeCondition::Organization)?,
+            reader.organization_slug(
+                self.organization_id.is_some(),
+                self.organization_slug,
+                EmployeeCondition::Organization,
+            )?,
             reader.id(
                 ("project", "projectId"),
                 self.project_id.as_ref(),
                 NodeId::project,
                 EmployeeCondition::Project,
             )?,
-            reader.project_slug(self.project_slug, EmployeeCondition::Project)?,
+            reader.project_slug(self.project_id.is_some(), self.project_slug, EmployeeCondition::Project)?,
             reader.one(self.is_active.map(EmployeeCondition::IsActive))?,
             reader.text("name", self.name, EmployeeCondition::Name)?,
             reader.text("email", self.email, EmployeeCondition::Email)?,
@@ -153,7 +158,11 @@ impl Conditions for ProjectFilter {
                 NodeId::organization,
                 ProjectCondition::Organization,
             )?,
-            reader.organization_slug(self.organization_slug, ProjectCondition::Organization)?,
+            reader.organization_slug(
+                self.organization_id.is_some(),
+                self.organization_slug,
+                ProjectCondition::Organization,
+            )?,
             reader.id(("employee", "memberId"), self.member_id.as_ref(), NodeId::employee, ProjectCondition::Member)?,
             reader.one(self.status.map(|status| ProjectCondition::Status(status.into())))?,
             reader.text("name", self.name, ProjectCondition::Name)?,

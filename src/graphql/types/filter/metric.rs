@@ -64,7 +64,7 @@ pub struct MetricFilter {
     pub time: Option<TimeRangeInput>,
     /// Ids of projects that the measurements were recorded for, at most 500. Defaults to all projects, except for those of
     /// the server itself (`Project.isInternal`). An empty list matches nothing; an unknown id is `NOT_FOUND`. An error if one
-    /// is not a project of `organizationId`.
+    /// is not a project of the named organization.
     pub project_ids: Option<Vec<ID>>,
     /// Slugs of projects that the measurements were recorded for, such as `acme/web-shop`, instead of `projectIds`. At most
     /// 500. An empty list matches nothing; unknown slugs are `NOT_FOUND`.
@@ -104,12 +104,12 @@ pub struct MetricFilter {
 }
 
 /// Conditions on the measurements of a stream or of a live window. All given conditions must hold; one that is null is
-/// an error. An empty list, which nothing matches, is an error, too, and so is an unknown id, with the code `NOT_FOUND`.
+/// an error. An empty list, which nothing matches, is an error, too, and so is an unknown id or slug (`NOT_FOUND`).
 #[derive(Clone, Debug, InputObject)]
 #[graphql(directive = directives::conditions::apply())]
 pub struct StreamFilter {
     /// Ids of projects that the measurements were recorded for. Defaults to all projects, except for those of the server
-    /// itself (`Project.isInternal`). An error if one is not a project of `organizationId`.
+    /// itself (`Project.isInternal`). An error if one is not a project of the named organization.
     pub project_ids: Option<Vec<ID>>,
     /// Slugs of projects that the measurements were recorded for, such as `acme/web-shop`, instead of `projectIds`. They are
     /// looked up when the stream opens, and at every heartbeat: once the project of one is deleted, the stream ends with

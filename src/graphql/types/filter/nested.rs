@@ -23,7 +23,8 @@ use crate::{
 /// The filter of an input.
 ///
 /// # Errors
-/// As [`read`], and [`Error::NotFound`] naming an id or slugs without an object.
+/// [`Error::Input`] naming the condition that is nested too deep, exceeds the number of conditions, cannot be compared or
+/// holds no id of its type, [`Error::NotFound`] naming an id or slugs without an object, or the error of the database.
 pub async fn filter<I: Conditions>(request: &RequestContext, input: I) -> Result<Filter<I::Condition>> {
     let (filter, named) = read(request, input, |fault, _| fault).await?;
     named.require(request).await?;
@@ -45,8 +46,7 @@ pub async fn filter_of_change<I: Conditions>(request: &RequestContext, input: I)
 /// error for slugs in a field into that of the operation.
 ///
 /// # Errors
-/// [`Error::Input`] naming the condition that is nested too deep, exceeds the number of conditions, cannot be compared or
-/// holds no id of its type, [`Error::NotFound`] naming slugs without an object, or the error of the database.
+/// As [`filter`], without ids that name no object.
 async fn read<I: Conditions>(
     request: &RequestContext,
     input: I,
@@ -237,24 +237,36 @@ impl<'a> Reader<'a> {
         Ok(Some(Filter::Is(condition(key))))
     }
 
-    /// A condition on the organization with a slug.
+    /// A condition on the organization with a slug. `has_id`: its id is given, too, which is an error.
     pub fn organization_slug<C>(
         &mut self,
+        has_id: bool,
         slug: Option<String>,
         condition: impl Fn(OrganizationId) -> C,
     ) -> Result<Option<Filter<C>>> {
+        self.either(has_id && slug.is_some(), "organizationSlug", "organizationId")?;
         let key = self.slug(Noun::Organization, "organizationSlug", slug)?;
         Ok(key.and_then(ObjectKey::organization).map(condition).map(Filter::Is))
     }
 
-    /// A condition on the project with slugs.
+    /// A condition on the project with slugs. `has_id`: its id is given, too, which is an error.
     pub fn project_slug<C>(
         &mut self,
+        has_id: bool,
         slug: Option<String>,
         condition: impl Fn(Key<ProjectId>) -> C,
     ) -> Result<Option<Filter<C>>> {
+        self.either(has_id && slug.is_some(), "projectSlug", "projectId")?;
         let key = self.slug(Noun::Project, "projectSlug", slug)?;
         Ok(key.and_then(ObjectKey::project).map(condition).map(Filter::Is))
+    }
+
+    fn either(&self, are_both: bool, slug: &str, id: &str) -> Result<()> {
+        if are_both {
+            let message = format!("is given together with `{id}`; give one of them");
+            return Err(Error::input(format!("{}.{slug}", self.path), message));
+        }
+        Ok(())
     }
 
     /// The object with these slugs, if it was looked up.
