@@ -50,6 +50,7 @@ async fn ask(world: &World, question: Question, duration: Duration) -> Outcome<L
         vec![(&world.perfgraph, &question.ours), (&world.plain, &question.plain)];
     sides.extend(question.textbook.as_ref().map(|requests| (&world.textbook, requests.as_slice())));
     let mut rounds = vec![Vec::new(); sides.len()];
+    let mut has_refused = vec![false; sides.len()];
     for number in 0..=ROUNDS {
         for (place, ((server, requests), rounds)) in sides.iter().zip(&mut rounds).enumerate() {
             let expect = match (&question.written, requests.first()) {
@@ -65,13 +66,17 @@ async fn ask(world: &World, question: Question, duration: Duration) -> Outcome<L
             match round::run(server, Some(world.postmaster), requests, expect, load).await {
                 Ok((figures, _)) if number > 0 => rounds.push(figures),
                 Ok(_) => {}
-                // A server that refuses is measured as such: its figures would be those of refusals.
                 Err(error) if error.to_string().contains(REFUSED) => {
+                    has_refused[place] = true;
                     eprintln!("compare: {} {} is refused by {name}", world.shape, question.name);
                 }
                 Err(error) => return Err(format!("{} of {name}: {error}", question.name).into()),
             }
         }
+    }
+    // The other rounds of a server that refuses would be those with the easier moments.
+    for (rounds, _) in rounds.iter_mut().zip(has_refused).filter(|(_, has_refused)| *has_refused) {
+        rounds.clear();
     }
     let mut medians = rounds.iter().map(|rounds| round::median(rounds));
     let (Some(ours), Some(plain), textbook) = (medians.next(), medians.next(), medians.next()) else {

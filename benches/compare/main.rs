@@ -12,6 +12,8 @@
 mod client;
 #[path = "../load/cpu.rs"]
 mod cpu;
+#[path = "../load/durable_postgres.rs"]
+mod durable_postgres;
 mod figures;
 mod plain;
 mod questions;
@@ -35,7 +37,7 @@ use world::World;
 /// Whatever went wrong, it ends the run with a sentence.
 pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// What a run measures.
+/// The data of a run, and its duration.
 struct Plan {
     shapes: Vec<Shape>,
     /// Measurements of a shape.

@@ -1,6 +1,8 @@
 //! The least that can answer these questions: axum, one prepared statement a question on connections that stay open, typed rows,
 //! serde. No schema, no validation, no scopes, no rollups, no pool that pings, no measurements of itself.
 
+#[path = "../load/handwritten/answer.rs"]
+mod answer;
 mod answers;
 mod store;
 
@@ -9,15 +11,14 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, Query, State},
-    http::StatusCode,
-    response::{IntoResponse, Response},
     routing::{get, post},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::net::TcpListener;
 
 use crate::Outcome;
-use answers::{Data, shape};
+use answer::{Answer, json};
+use answers::shape;
 use store::Store;
 
 /// The word that makes this program the endpoint.
@@ -25,27 +26,6 @@ pub const MODE: &str = "plain";
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 type App = State<Arc<Store>>;
-
-/// Anything that fails is 500: whoever measures must not see it as an answer.
-struct Failure(String);
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        (StatusCode::INTERNAL_SERVER_ERROR, self.0).into_response()
-    }
-}
-
-impl<E: ToString> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self(error.to_string())
-    }
-}
-
-type Answer<T> = Result<Json<Data<T>>, Failure>;
-
-fn json<T: Serialize>(data: T) -> Json<Data<T>> {
-    Json(Data { data })
-}
 
 /// Serves until killed.
 pub fn run(url: &str) -> Outcome<()> {

@@ -27,7 +27,7 @@ const INGEST: &str =
 pub struct Question {
     /// Its name in the reports.
     pub name: &'static str,
-    /// What it asks.
+    /// The question in words.
     pub what: &'static str,
     /// For perfgraph, sent in turn.
     pub ours: Vec<Vec<u8>>,

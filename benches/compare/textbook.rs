@@ -3,294 +3,34 @@
 //! computed by the database. Nothing is tuned: no rollups, no cache that outlives a request, pools as the libraries have
 //! them. Also the questions as request bodies for this server.
 
-use std::{collections::HashMap, hash::Hash};
+mod entity;
+mod loaders;
 
-use async_graphql::{
-    ComplexObject, Context, EmptySubscription, Enum, InputObject, Object, Result, Schema, SimpleObject,
-};
+use async_graphql::{ComplexObject, Context, EmptySubscription, InputObject, Object, Result, Schema, SimpleObject};
 use async_graphql_axum::{GraphQLRequest, GraphQLResponse};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, State},
     routing::post,
 };
-use dataloader::{BatchFn, cached::Loader};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
-    ColumnTrait, Database, DatabaseConnection, DbBackend, DbErr, DeriveActiveEnum, EntityTrait, EnumIter,
-    FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement, TransactionTrait, Value,
-    sea_query::Expr,
+    Database, DatabaseConnection, DbBackend, EntityTrait, FromQueryResult, QueryOrder, QuerySelect, Statement,
+    TransactionTrait, Value,
 };
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::Outcome;
+use entity::{MetricType, employee, organization, plain_metric, project};
+use loaders::Loaders;
 
 /// The argument that makes this program be the server.
 pub const MODE: &str = "textbook";
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Nine parameters each: PostgreSQL takes 65,535 of them.
 const ROWS_PER_STATEMENT: usize = 5_000;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, Enum)]
-#[sea_orm(rs_type = "i16", db_type = "SmallInteger")]
-pub enum ProjectStatus {
-    Active = 0,
-    Paused = 1,
-    Archived = 2,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, Enum)]
-#[sea_orm(rs_type = "i16", db_type = "SmallInteger")]
-pub enum MetricType {
-    PageLoad = 0,
-    ApiResponse = 1,
-    Database = 2,
-    CacheHit = 3,
-    Custom = 4,
-}
-
-mod organization {
-    use async_graphql::SimpleObject;
-    use sea_orm::entity::prelude::*;
-
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SimpleObject)]
-    #[sea_orm(table_name = "organization")]
-    #[graphql(name = "Organization")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub id: i64,
-        pub slug: String,
-        pub name: String,
-        pub is_active: bool,
-        pub employee_count: i64,
-        pub created_at: i64,
-        pub updated_at: i64,
-    }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-mod employee {
-    use async_graphql::SimpleObject;
-    use sea_orm::entity::prelude::*;
-
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SimpleObject)]
-    #[sea_orm(table_name = "employee")]
-    #[graphql(name = "Employee", complex)]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub organization_id: i64,
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub id: i64,
-        pub name: String,
-        pub email: String,
-        pub department: String,
-        pub salary: Option<f64>,
-        pub is_active: bool,
-        pub created_at: i64,
-        pub updated_at: i64,
-    }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-mod project {
-    use async_graphql::SimpleObject;
-    use sea_orm::entity::prelude::*;
-
-    use super::ProjectStatus;
-
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SimpleObject)]
-    #[sea_orm(table_name = "project")]
-    #[graphql(name = "Project", complex)]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub organization_id: i64,
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub id: i64,
-        pub slug: String,
-        pub name: String,
-        pub status: ProjectStatus,
-        pub team_size: i64,
-        pub created_at: i64,
-        pub updated_at: i64,
-    }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-mod project_member {
-    use sea_orm::entity::prelude::*;
-
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-    #[sea_orm(table_name = "project_member")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub organization_id: i64,
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub project_id: i64,
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub employee_id: i64,
-        pub role: String,
-        pub joined_at: i64,
-    }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {
-        #[sea_orm(
-            belongs_to = "super::employee::Entity",
-            from = "(Column::OrganizationId, Column::EmployeeId)",
-            to = "(super::employee::Column::OrganizationId, super::employee::Column::Id)"
-        )]
-        Employee,
-    }
-
-    impl Related<super::employee::Entity> for Entity {
-        fn to() -> RelationDef {
-            Relation::Employee.def()
-        }
-    }
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-mod plain_metric {
-    use async_graphql::SimpleObject;
-    use sea_orm::entity::prelude::*;
-
-    use super::MetricType;
-
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SimpleObject)]
-    #[sea_orm(table_name = "plain_metric")]
-    #[graphql(name = "Metric")]
-    pub struct Model {
-        #[sea_orm(primary_key)]
-        pub id: i64,
-        pub organization_id: i64,
-        pub project_id: i64,
-        #[graphql(name = "type")]
-        pub kind: MetricType,
-        pub endpoint: String,
-        pub name: String,
-        pub status: i16,
-        pub release: String,
-        pub value: f64,
-        pub ts: i64,
-    }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-/// The organization and the id within it: the primary key of employees and projects.
-type Key = (i64, i64);
-
-/// A batch of the library cannot fail as a whole, so each of its values is a result.
-type Loaded<V> = Result<V, DbErr>;
-
-fn for_each_key<K: Copy + Eq + Hash, V>(keys: &[K], found: Loaded<HashMap<K, V>>) -> HashMap<K, Loaded<V>> {
-    match found {
-        Ok(values) => values.into_iter().map(|(key, value)| (key, Ok(value))).collect(),
-        Err(error) => keys.iter().map(|key| (*key, Err(error.clone()))).collect(),
-    }
-}
-
-/// `(organization_id, id) IN (...)`
-fn is_any_of<C: ColumnTrait>(columns: [C; 2], keys: &[Key]) -> Expr {
-    sea_orm::ExprTrait::in_tuples(Expr::tuple(columns.map(ColumnTrait::into_expr)), keys.iter().copied())
-}
-
-struct OrganizationsById(DatabaseConnection);
-
-impl BatchFn<i64, Loaded<organization::Model>> for OrganizationsById {
-    async fn load(&mut self, keys: &[i64]) -> HashMap<i64, Loaded<organization::Model>> {
-        let query = organization::Entity::find().filter(organization::Column::Id.is_in(keys.iter().copied()));
-        let rows = query.all(&self.0).await;
-        for_each_key(keys, rows.map(|rows| rows.into_iter().map(|row| (row.id, row)).collect()))
-    }
-}
-
-struct ProjectsByKey(DatabaseConnection);
-
-impl BatchFn<Key, Loaded<project::Model>> for ProjectsByKey {
-    async fn load(&mut self, keys: &[Key]) -> HashMap<Key, Loaded<project::Model>> {
-        let columns = [project::Column::OrganizationId, project::Column::Id];
-        let rows = project::Entity::find().filter(is_any_of(columns, keys)).all(&self.0).await;
-        for_each_key(keys, rows.map(|rows| rows.into_iter().map(|row| ((row.organization_id, row.id), row)).collect()))
-    }
-}
-
-struct MembersByProject(DatabaseConnection);
-
-impl BatchFn<Key, Loaded<Vec<employee::Model>>> for MembersByProject {
-    async fn load(&mut self, keys: &[Key]) -> HashMap<Key, Loaded<Vec<employee::Model>>> {
-        let columns = [project_member::Column::OrganizationId, project_member::Column::ProjectId];
-        let query = project_member::Entity::find()
-            .find_also_related(employee::Entity)
-            .filter(is_any_of(columns, keys))
-            .order_by_asc(employee::Column::Name)
-            .order_by_asc(employee::Column::Id);
-        let rows = query.all(&self.0).await;
-        let members = rows.map(|rows| {
-            let mut members: HashMap<Key, Vec<employee::Model>> = keys.iter().map(|key| (*key, Vec::new())).collect();
-            for (member, employee) in rows {
-                members.entry((member.organization_id, member.project_id)).or_default().extend(employee);
-            }
-            members
-        });
-        for_each_key(keys, members)
-    }
-}
-
-/// The loaders of one request.
-struct Loaders {
-    organizations: Loader<i64, Loaded<organization::Model>, OrganizationsById>,
-    projects: Loader<Key, Loaded<project::Model>, ProjectsByKey>,
-    members: Loader<Key, Loaded<Vec<employee::Model>>, MembersByProject>,
-}
-
-impl Loaders {
-    fn new(database: &DatabaseConnection) -> Self {
-        Self {
-            organizations: Loader::new(OrganizationsById(database.clone())),
-            projects: Loader::new(ProjectsByKey(database.clone())),
-            members: Loader::new(MembersByProject(database.clone())),
-        }
-    }
-}
-
-#[ComplexObject]
-impl employee::Model {
-    async fn organization(&self, ctx: &Context<'_>) -> Result<organization::Model> {
-        Ok(ctx.data::<Loaders>()?.organizations.try_load(self.organization_id).await??)
-    }
-}
-
-#[ComplexObject]
-impl project::Model {
-    async fn organization(&self, ctx: &Context<'_>) -> Result<organization::Model> {
-        Ok(ctx.data::<Loaders>()?.organizations.try_load(self.organization_id).await??)
-    }
-
-    async fn members(&self, ctx: &Context<'_>, first: usize) -> Result<Vec<employee::Model>> {
-        let mut members = ctx.data::<Loaders>()?.members.try_load((self.organization_id, self.id)).await??;
-        members.truncate(first);
-        Ok(members)
-    }
-}
 
 fn statement<const N: usize>(sql: &str, values: [Value; N]) -> Statement {
     Statement::from_sql_and_values(DbBackend::Postgres, sql, values)

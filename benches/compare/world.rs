@@ -9,12 +9,12 @@ use std::{
 use futures_util::future::try_join_all;
 use perfgraph::model::Timestamp;
 use serde_json::json;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
+use sqlx::{ConnectOptions, Connection, PgConnection};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
 use crate::{
-    Outcome, client, cpu, plain,
+    Outcome, client, cpu, durable_postgres, plain,
     server::{self, Server},
     shape::{DAYS, Row, Shape},
     tables, textbook,
@@ -54,8 +54,8 @@ impl World {
     pub async fn make(shape: Shape, rows: usize) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
         let database = format!("perfgraph_compare_{}_{shape}", std::process::id());
-        admin(format!("CREATE DATABASE {database}")).await?;
-        let url = postgres_server()?.database(&database).to_url_lossy().to_string();
+        durable_postgres::admin(format!("CREATE DATABASE {database}")).await?;
+        let url = durable_postgres::server()?.database(&database).to_url_lossy().to_string();
         let program = Path::new(env!("CARGO_BIN_EXE_perfgraph"));
         server::run(program, &["--database-url", &url, "migrate", "up"], folder.path()).await?;
         let mut direct = PgConnection::connect(&url).await?;
@@ -63,8 +63,7 @@ impl World {
             sqlx::query(sql).execute(&mut direct).await?;
         }
         sqlx::query(tables::PLAIN).execute(&mut direct).await?;
-        let (backend,): (i32,) = sqlx::query_as("SELECT pg_backend_pid()").fetch_one(&mut direct).await?;
-        let postmaster = cpu::parent(u32::try_from(backend)?)?;
+        let postmaster = durable_postgres::postmaster(&url).await?;
         let config = folder.path().join("perfgraph.toml");
         fs::write(&config, CONFIG)?;
         let config = config.to_str().ok_or("a path that is no text")?;
@@ -160,7 +159,7 @@ impl World {
             server.stop().await?;
         }
         self.direct.close().await?;
-        admin(format!("DROP DATABASE {} WITH (FORCE)", self.database)).await
+        durable_postgres::admin(format!("DROP DATABASE {} WITH (FORCE)", self.database)).await
     }
 }
 
@@ -186,23 +185,4 @@ async fn send(address: std::net::SocketAddr, requests: Vec<&Vec<u8>>) -> Outcome
         }
     }
     Ok(())
-}
-
-/// The private server of `make bench`. Without it nothing is skipped in silence.
-fn postgres_server() -> Outcome<PgConnectOptions> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-postgres.url");
-    let url = std::env::var("TEST_POSTGRES_URL")
-        .or_else(|_| fs::read_to_string(file))
-        .map_err(|_| "no PostgreSQL to measure on: use `make bench`, or `scripts/test-setup durable` once before")?;
-    Ok(url.trim().parse()?)
-}
-
-async fn admin(sql: String) -> Outcome<()> {
-    let mut connection = PgConnection::connect_with(&postgres_server()?).await?;
-    let (durable,): (String,) = sqlx::query_as("SHOW fsync").fetch_one(&mut connection).await?;
-    if durable != "on" {
-        return Err("this PostgreSQL runs without fsync, which would flatter: `scripts/test-setup durable`".into());
-    }
-    sqlx::query(AssertSqlSafe(sql)).execute(&mut connection).await?;
-    Ok(connection.close().await?)
 }

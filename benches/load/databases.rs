@@ -1,7 +1,7 @@
 //! A fresh database per kind, filled alike, with both servers on top of it.
 
 use std::{
-    fmt, fs,
+    fmt,
     path::Path,
     str::FromStr,
     sync::atomic::{AtomicU32, Ordering},
@@ -11,11 +11,11 @@ use perfgraph::{
     graphql::node::NodeId,
     model::{Key, OrganizationId, ProjectId},
 };
-use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection, postgres::PgConnectOptions};
+use sqlx::{ConnectOptions, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::{
-    Outcome, cpu, handwritten,
+    Outcome, durable_postgres, handwritten,
     server::{self, Server},
 };
 
@@ -185,8 +185,11 @@ impl Place {
             Kind::Postgres => {
                 let number = MADE.fetch_add(1, Ordering::Relaxed);
                 let name = format!("perfgraph_bench_{}_{number}", std::process::id());
-                admin(format!("CREATE DATABASE {name}")).await?;
-                Self { url: postgres_server()?.database(&name).to_url_string(), database: Some(name) }
+                durable_postgres::admin(format!("CREATE DATABASE {name}")).await?;
+                Self {
+                    url: durable_postgres::server()?.database(&name).to_url_lossy().to_string(),
+                    database: Some(name),
+                }
             }
         })
     }
@@ -199,7 +202,7 @@ impl Place {
     /// The PostgreSQL server's process.
     pub async fn postmaster(&self) -> Outcome<Option<u32>> {
         match self.database {
-            Some(_) => Ok(Some(postmaster(&self.url).await?)),
+            Some(_) => Ok(Some(durable_postgres::postmaster(&self.url).await?)),
             None => Ok(None),
         }
     }
@@ -207,7 +210,7 @@ impl Place {
     /// Removes the database; a file goes with its folder.
     pub async fn remove(self) -> Outcome<()> {
         match self.database {
-            Some(name) => admin(format!("DROP DATABASE {name} WITH (FORCE)")).await,
+            Some(name) => durable_postgres::admin(format!("DROP DATABASE {name} WITH (FORCE)")).await,
             None => Ok(()),
         }
     }
@@ -290,39 +293,4 @@ impl Bench {
         self.handwritten.stop().await?;
         self.place.remove().await
     }
-}
-
-trait ToUrlString {
-    fn to_url_string(&self) -> String;
-}
-
-impl ToUrlString for PgConnectOptions {
-    fn to_url_string(&self) -> String {
-        sqlx::ConnectOptions::to_url_lossy(self).to_string()
-    }
-}
-
-/// The private server of `make bench`. Without it nothing is skipped in silence.
-fn postgres_server() -> Outcome<PgConnectOptions> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-postgres.url");
-    let url = std::env::var("TEST_POSTGRES_URL")
-        .or_else(|_| fs::read_to_string(file))
-        .map_err(|_| "no PostgreSQL to measure on: use `make bench`, or `scripts/test-setup durable` once before")?;
-    Ok(url.trim().parse()?)
-}
-
-async fn admin(sql: String) -> Outcome<()> {
-    let mut connection = PgConnection::connect_with(&postgres_server()?).await?;
-    let (durable,): (String,) = sqlx::query_as("SHOW fsync").fetch_one(&mut connection).await?;
-    if durable != "on" {
-        return Err("this PostgreSQL runs without fsync, which would flatter: `scripts/test-setup durable`".into());
-    }
-    sqlx::query(AssertSqlSafe(sql)).execute(&mut connection).await?;
-    Ok(connection.close().await?)
-}
-
-async fn postmaster(url: &str) -> Outcome<u32> {
-    let mut connection = PgConnection::connect(url).await?;
-    let (backend,): (i32,) = sqlx::query_as("SELECT pg_backend_pid()").fetch_one(&mut connection).await?;
-    cpu::parent(u32::try_from(backend)?)
 }

@@ -1,6 +1,7 @@
 //! The endpoint that a competent engineer would write for these six requests and nothing else: axum, sqlx, serde, one statement per
 //! question. No schema, no validation of documents, no scopes, no rollups, no live pushes, no measurements of itself.
 
+mod answer;
 mod batch;
 mod postgres;
 mod shape;
@@ -9,16 +10,15 @@ mod sqlite;
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, Query, State},
-    http::StatusCode,
-    response::{IntoResponse, Response},
     routing::{get, post},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::net::TcpListener;
 
 use crate::Outcome;
+use answer::{Answer, json};
 use batch::{Batch, Endpoints};
-use shape::{Data, decode};
+use shape::decode;
 
 /// The argument that makes this program be the endpoint.
 pub const MODE: &str = "handwritten";
@@ -49,27 +49,6 @@ macro_rules! ask {
 struct App {
     store: Store,
     endpoints: Endpoints,
-}
-
-/// Anything that fails is 500: whoever measures must not see it as an answer.
-struct Failure(String);
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        (StatusCode::INTERNAL_SERVER_ERROR, self.0).into_response()
-    }
-}
-
-impl<E: ToString> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self(error.to_string())
-    }
-}
-
-type Answer<T> = Result<Json<Data<T>>, Failure>;
-
-fn json<T: Serialize>(data: T) -> Json<Data<T>> {
-    Json(Data { data })
 }
 
 /// Serves until killed.

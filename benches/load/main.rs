@@ -11,6 +11,7 @@ mod bare;
 mod client;
 mod cpu;
 mod databases;
+mod durable_postgres;
 mod handwritten;
 mod ingest;
 mod reads;

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     clock::Stopwatch,
     directory::{
-        Project, ProjectFields,
+        ProjectFields,
         reach::{self, Subject},
     },
     error::{Code, Error, Result},
@@ -100,16 +100,7 @@ pub fn not_found_in_change(fault: Error, field: &str) -> Error {
 /// [`Error::Input`] for a text that is not the slugs of a project, [`Error::NotFound`] naming the first slugs without a
 /// project, or the error of the database.
 pub async fn by_slugs(request: &RequestContext, slugs: &[String], field: &str) -> Result<Vec<Key<ProjectId>>> {
-    let decode = |text: &String| slug(text, field);
-    let asked: Vec<ProjectSlug> = slugs.iter().map(decode).collect::<Result<_>>()?;
-    let loaders = request.loaders();
-    let fields = ProjectFields::default();
-    let rows = asked.into_iter().map(|id| loaders.project_by_slug.load(AskedRow { id, fields }));
-    let rows = try_join_all(rows).await?;
-    let key = |(row, slug): (Option<Arc<Project>>, &String)| {
-        row.map(|row| row.key).ok_or_else(|| not_found("project", slug, field))
-    };
-    rows.into_iter().zip(slugs).map(key).collect()
+    try_join_all(slugs.iter().map(|slugs| project_by_slug(request, slugs, field))).await
 }
 
 /// The project with these slugs. One statement, shared with other fields that name projects by slugs.

@@ -19,7 +19,7 @@
 //! sixty, and remains correct after retention has removed the finer level. Only minutes that ended some time ago are merged,
 //! so that a minute is usually merged once; this affects cost, not correctness.
 
-mod postgres;
+pub mod postgres;
 mod rollup_row;
 mod sqlite;
 
@@ -27,8 +27,6 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Statement};
 
-/// The statements on PostgreSQL that find rows by their keys, and the setting under which they run.
-pub use self::postgres::{REMOVE, SETTING, find};
 use self::rollup_row::{RollupPart, RollupRow, merged};
 use crate::{
     clock::Clock,

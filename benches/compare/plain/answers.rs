@@ -7,8 +7,6 @@ use serde::Serialize;
 #[expect(dead_code, reason = "shared with another program, which asks more")]
 pub mod shape;
 
-pub use shape::Data;
-
 /// Groups of measurements.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

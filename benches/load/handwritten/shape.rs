@@ -6,11 +6,6 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 
 #[derive(Serialize)]
-pub struct Data<T> {
-    pub data: T,
-}
-
-#[derive(Serialize)]
 pub struct Nodes<T> {
     pub nodes: Vec<T>,
 }

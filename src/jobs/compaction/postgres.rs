@@ -13,23 +13,18 @@ const LOCK_KEY: i64 = 0x7065_7266_636f_6d70;
 /// Takes the lock. Rows are then found by their keys, one after the other, by the index: each look-up is a subquery that
 /// PostgreSQL cannot turn into a join (OFFSET 0), and reading whole tables is off. A plan that was made while the tables were
 /// nearly empty, or without statistics, reads all of them for each row: minutes instead of milliseconds for some thousands.
-const BEGIN: &str = "SELECT pg_try_advisory_xact_lock($1), set_config($2, $3, true)";
+pub const TAKE_LOCK: &str = "SELECT pg_try_advisory_xact_lock($1), set_config('enable_seqscan', 'off', true)";
 
-/// The setting under which rows are found, and its value.
-pub const SETTING: [&str; 2] = ["enable_seqscan", "off"];
-
-/// The statement that removes parts by their keys: six arrays.
-pub const REMOVE: &str = "DELETE FROM metric_rollup_part WHERE ctid = ANY(ARRAY(SELECT found.row FROM unnest($1::bigint[], \
+/// Removes parts by their keys, which are six arrays.
+pub const REMOVE_PARTS: &str = "DELETE FROM metric_rollup_part WHERE ctid = ANY(ARRAY(SELECT found.row FROM unnest($1::bigint[], \
     $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[]) \
     AS taken (organization_id, project_id, kind, bucket, endpoint_id, part) CROSS JOIN LATERAL ( \
     SELECT p.ctid AS row FROM metric_rollup_part p WHERE p.organization_id = taken.organization_id \
     AND p.project_id = taken.project_id AND p.kind = taken.kind AND p.bucket = taken.bucket \
     AND p.endpoint_id = taken.endpoint_id AND p.part = taken.part OFFSET 0) AS found))";
 
-pub struct Transaction(Taken);
-
-/// The statement that finds the merged rows of a table by their keys: five arrays, and the bounds of their buckets.
-pub fn find(table: &str) -> String {
+/// Finds the merged rows of a table by their keys, which are five arrays, between two buckets.
+pub fn find_rows(table: &str) -> String {
     // Partitions are pruned by the bounds when the statement begins, and by the bucket for each look-up.
     format!(
         "SELECT found.* FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[]) \
@@ -40,12 +35,14 @@ pub fn find(table: &str) -> String {
     )
 }
 
+/// A transaction that holds the lock.
+pub struct Transaction(Taken);
+
 /// `None` if another instance holds the lock. The lock is released with the transaction, after its rows are visible.
 pub async fn begin(stock: &Arc<Stock>) -> sqlx::Result<Option<Transaction>> {
     let mut transaction = Taken::in_transaction(stock).await?;
     let (answers, connection) = transaction.postgres()?;
-    let [setting, value] = SETTING;
-    let lock = sqlx::query_scalar(BEGIN).bind(LOCK_KEY).bind(setting).bind(value);
+    let lock = sqlx::query_scalar(TAKE_LOCK).bind(LOCK_KEY);
     let is_ours: bool = answers.answer(lock.fetch_one(connection)).await?;
     Ok(is_ours.then_some(Transaction(transaction)))
 }
@@ -53,7 +50,7 @@ pub async fn begin(stock: &Arc<Stock>) -> sqlx::Result<Option<Transaction>> {
 impl super::Transaction for Transaction {
     async fn remove(&mut self, parts: &[RollupPart]) -> sqlx::Result<usize> {
         let rows: Vec<&RollupRow> = parts.iter().map(|part| &part.row).collect();
-        let remove = sqlx::query(REMOVE)
+        let remove = sqlx::query(REMOVE_PARTS)
             .bind(column(&rows, |row| row.organization))
             .bind(column(&rows, |row| row.project))
             .bind(column(&rows, |row| row.kind))
@@ -66,7 +63,7 @@ impl super::Transaction for Transaction {
     }
 
     async fn stored(&mut self, table: &str, keys: &[RollupRow]) -> sqlx::Result<Vec<RollupRow>> {
-        let sql = find(table);
+        let sql = find_rows(table);
         let rows: Vec<&RollupRow> = keys.iter().collect();
         let buckets = column(&rows, |row| row.bucket);
         let (first, last) = (buckets.iter().min().copied(), buckets.iter().max().copied());

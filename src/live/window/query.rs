@@ -215,7 +215,7 @@ fn organization(scope: &Scope, filter: &Filter) -> Result<OrganizationId> {
     };
     let first = filter.projects.first().map(|project| project.organization);
     let Some(organization) = filter.organization.or(first).or(own) else {
-        let advice = "names no organization; a live window covers exactly one: give organizationId or organizationSlug, or projects of it";
+        let advice = "names no organization; a live window covers exactly one: name it by its id or slug, or name projects of it";
         return Err(Error::input("filter", advice));
     };
     if filter.projects.iter().any(|project| project.organization != organization) {

@@ -6,7 +6,10 @@ use futures_util::future::{join_all, try_join_all};
 use perfgraph::{
     db::{Backend, Database, StatementLog},
     error::{Error, Result},
-    jobs::{compaction, partitions},
+    jobs::{
+        compaction::{self, postgres},
+        partitions,
+    },
     model::{
         Key, ProjectId, Scope, TimeRange, Timestamp,
         timestamp::{DAY_MICROS, MINUTE_MICROS},
@@ -160,26 +163,29 @@ async fn rows_are_found_by_their_keys_also_with_plans_made_for_empty_tables() {
     let Backend::Postgres(pool) = database.database.backend() else { unreachable!() };
     let days = TimeRange::new(NOW.plus_micros(-7 * DAY_MICROS), NOW.plus_micros(3 * DAY_MICROS)).unwrap();
     partitions::ensure_range(&database.database, days).await.unwrap();
-    let mut connection = pool.acquire().await.unwrap();
-    let [setting, value] = compaction::SETTING;
-    let settings = format!("SET plan_cache_mode = force_generic_plan; SET {setting} = {value}");
-    connection.execute(AssertSqlSafe(settings)).await.unwrap();
+    let mut transaction = pool.begin().await.unwrap();
+    transaction.execute("SET LOCAL plan_cache_mode = force_generic_plan").await.unwrap();
+    sqlx::query(postgres::TAKE_LOCK).bind(1_i64).execute(&mut *transaction).await.unwrap();
     let bounds =
         format!("'{{}}', '{{}}', '{{}}', '{{}}', '{{}}', {}, {}", days.from().as_micros(), days.to().as_micros());
     let find = ["metric_rollup_1m", "metric_rollup_5m", "metric_rollup_1h", "metric_rollup_1d"].map(|table| {
-        (compaction::find(table), "bigint[], bigint[], smallint[], bigint[], bigint[], bigint, bigint", bounds.as_str())
+        (
+            postgres::find_rows(table),
+            "bigint[], bigint[], smallint[], bigint[], bigint[], bigint, bigint",
+            bounds.as_str(),
+        )
     });
     let remove = (
-        compaction::REMOVE.to_owned(),
+        postgres::REMOVE_PARTS.to_owned(),
         "bigint[], bigint[], smallint[], bigint[], bigint[], bigint[]",
         "'{}', '{}', '{}', '{}', '{}', '{}'",
     );
     for (number, (sql, types, values)) in find.into_iter().chain([remove]).enumerate() {
-        connection.execute(AssertSqlSafe(format!("PREPARE s{number} ({types}) AS {sql}"))).await.unwrap();
+        transaction.execute(AssertSqlSafe(format!("PREPARE s{number} ({types}) AS {sql}"))).await.unwrap();
         let explain = AssertSqlSafe(format!("EXPLAIN (COSTS OFF) EXECUTE s{number} ({values})"));
-        let plan: Vec<String> = sqlx::query_scalar(explain).fetch_all(&mut *connection).await.unwrap();
+        let plan: Vec<String> = sqlx::query_scalar(explain).fetch_all(&mut *transaction).await.unwrap();
         let plan = plan.join("\n");
-        let alias = if sql == compaction::REMOVE { "taken" } else { "asked" };
+        let alias = if sql == postgres::REMOVE_PARTS { "taken" } else { "asked" };
         let by_key = format!("(endpoint_id = {alias}.endpoint_id)");
         assert!(plan.contains("Nested Loop") && plan.contains(&by_key), "{plan}");
         for other in ["Seq Scan", "Hash", "Materialize", "Merge Join", "Join Filter"] {

@@ -15,8 +15,7 @@ use super::{
 /// the change that needs it, and says why.
 const PACKAGES_MAX: usize = 394;
 
-/// The size of the release binary, in bytes. It was 46 MB until a build with the release profile told otherwise;
-/// 11 MB of it are names of functions for backtraces.
+/// The size of the release binary, in bytes: 54.2 MB, of which 11 MB are names of functions for backtraces.
 const BINARY_MAX: u64 = 55_000_000;
 
 /// Packages of which the binary or its build holds more than one version, each with the reason.

@@ -115,24 +115,12 @@ impl Conditions for EmployeeFilter {
 
     fn conditions(self, reader: &mut Reader) -> Result<Vec<Filter<EmployeeCondition>>> {
         let all = [
-            reader.id(
-                ("organization", "organizationId"),
+            reader.organization(
                 self.organization_id.as_ref(),
-                NodeId::organization,
-                EmployeeCondition::Organization,
-            )?,
-            reader.organization_slug(
-                self.organization_id.is_some(),
                 self.organization_slug,
                 EmployeeCondition::Organization,
             )?,
-            reader.id(
-                ("project", "projectId"),
-                self.project_id.as_ref(),
-                NodeId::project,
-                EmployeeCondition::Project,
-            )?,
-            reader.project_slug(self.project_id.is_some(), self.project_slug, EmployeeCondition::Project)?,
+            reader.project(self.project_id.as_ref(), self.project_slug, EmployeeCondition::Project)?,
             reader.one(self.is_active.map(EmployeeCondition::IsActive))?,
             reader.text("name", self.name, EmployeeCondition::Name)?,
             reader.text("email", self.email, EmployeeCondition::Email)?,
@@ -152,14 +140,8 @@ impl Conditions for ProjectFilter {
 
     fn conditions(self, reader: &mut Reader) -> Result<Vec<Filter<ProjectCondition>>> {
         let all = [
-            reader.id(
-                ("organization", "organizationId"),
+            reader.organization(
                 self.organization_id.as_ref(),
-                NodeId::organization,
-                ProjectCondition::Organization,
-            )?,
-            reader.organization_slug(
-                self.organization_id.is_some(),
                 self.organization_slug,
                 ProjectCondition::Organization,
             )?,

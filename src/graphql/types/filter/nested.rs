@@ -1,18 +1,18 @@
 //! Converts a nested filter to a tree of conditions. Depth and number are limited before the tree is built.
 
-use std::collections::VecDeque;
+mod slugs;
 
 use async_graphql::ID;
-use futures_util::future::try_join_all;
 
+use self::slugs::{NamedSlug, Noun, Slugs};
 use super::{FloatFilter, StringFilter};
 use crate::{
     config::Limits,
     error::{Error, Result},
     graphql::{
         context::RequestContext,
-        named::{self, NamedObjects, ObjectKey},
-        node::IdError,
+        named::{self, NameFields, NamedObjects, ObjectKey},
+        node::{IdError, NodeId},
     },
     model::{
         Key, OrganizationId, ProjectId,
@@ -53,17 +53,10 @@ async fn read<I: Conditions>(
     fault: fn(Error, &str) -> Error,
 ) -> Result<(Filter<I::Condition>, NamedObjects)> {
     let limits = &request.services.limits;
-    let mut reader = Reader::new(limits, Slugs::Wanted(Vec::new()));
+    let mut reader = Reader::new(limits, Slugs::default());
     let filter = reader.filter(input.clone())?;
-    let Slugs::Wanted(wanted) = reader.slugs else { return Ok((filter, reader.named)) };
-    if wanted.is_empty() {
-        return Ok((filter, reader.named));
-    }
-    let keys = try_join_all(
-        wanted.iter().map(|slug| async { slug.key(request).await.map_err(|error| fault(error, &slug.field)) }),
-    )
-    .await?;
-    let mut reader = Reader::new(limits, Slugs::Known(keys.into()));
+    let Some(slugs) = reader.slugs.look_up(request, fault).await? else { return Ok((filter, reader.named)) };
+    let mut reader = Reader::new(limits, slugs);
     Ok((reader.filter(input)?, reader.named))
 }
 
@@ -108,38 +101,6 @@ pub struct Reader<'a> {
     /// The objects that conditions name by id.
     named: NamedObjects,
     slugs: Slugs,
-}
-
-/// The slugs of a filter, in the order in which they are read.
-enum Slugs {
-    /// Those found so far. Their conditions are left out.
-    Wanted(Vec<NamedSlug>),
-    /// The objects that they name.
-    Known(VecDeque<ObjectKey>),
-}
-
-/// Slugs in a field.
-struct NamedSlug {
-    noun: Noun,
-    field: String,
-    slug: String,
-}
-
-/// The kind of an object that slugs name.
-#[derive(Clone, Copy)]
-enum Noun {
-    Organization,
-    Project,
-}
-
-impl NamedSlug {
-    async fn key(&self, request: &RequestContext) -> Result<ObjectKey> {
-        let Self { noun, field, slug } = self;
-        match noun {
-            Noun::Organization => named::organization_by_slug(request, slug, field).await.map(ObjectKey::from),
-            Noun::Project => named::project_by_slug(request, slug, field).await.map(ObjectKey::from),
-        }
-    }
 }
 
 impl<'a> Reader<'a> {
@@ -237,49 +198,43 @@ impl<'a> Reader<'a> {
         Ok(Some(Filter::Is(condition(key))))
     }
 
-    /// A condition on the organization with a slug. `has_id`: its id is given, too, which is an error.
-    pub fn organization_slug<C>(
+    /// A condition on an organization, named by its id or by its slug.
+    pub fn organization<C>(
         &mut self,
-        has_id: bool,
+        id: Option<&ID>,
         slug: Option<String>,
         condition: impl Fn(OrganizationId) -> C,
     ) -> Result<Option<Filter<C>>> {
-        self.either(has_id && slug.is_some(), "organizationSlug", "organizationId")?;
-        let key = self.slug(Noun::Organization, "organizationSlug", slug)?;
+        let Some(slug) = slug else {
+            return self.id(("organization", "organizationId"), id, NodeId::organization, condition);
+        };
+        let key = self.slug(Noun::Organization, id, slug)?;
         Ok(key.and_then(ObjectKey::organization).map(condition).map(Filter::Is))
     }
 
-    /// A condition on the project with slugs. `has_id`: its id is given, too, which is an error.
-    pub fn project_slug<C>(
+    /// A condition on a project, named by its id or by its slugs.
+    pub fn project<C>(
         &mut self,
-        has_id: bool,
+        id: Option<&ID>,
         slug: Option<String>,
         condition: impl Fn(Key<ProjectId>) -> C,
     ) -> Result<Option<Filter<C>>> {
-        self.either(has_id && slug.is_some(), "projectSlug", "projectId")?;
-        let key = self.slug(Noun::Project, "projectSlug", slug)?;
+        let Some(slug) = slug else {
+            return self.id(("project", "projectId"), id, NodeId::project, condition);
+        };
+        let key = self.slug(Noun::Project, id, slug)?;
         Ok(key.and_then(ObjectKey::project).map(condition).map(Filter::Is))
     }
 
-    fn either(&self, are_both: bool, slug: &str, id: &str) -> Result<()> {
-        if are_both {
-            let message = format!("is given together with `{id}`; give one of them");
-            return Err(Error::input(format!("{}.{slug}", self.path), message));
+    /// The object with these slugs, if it was looked up. An id beside them is an error.
+    fn slug(&mut self, noun: Noun, id: Option<&ID>, slug: String) -> Result<Option<ObjectKey>> {
+        let NameFields { id: id_field, slug: slug_field, .. } = noun.fields();
+        let field = format!("{}.{slug_field}", self.path);
+        if id.is_some() {
+            return Err(Error::input(field, format!("is given together with `{id_field}`; give one of them")));
         }
-        Ok(())
-    }
-
-    /// The object with these slugs, if it was looked up.
-    fn slug(&mut self, noun: Noun, field: &str, slug: Option<String>) -> Result<Option<ObjectKey>> {
-        let Some(slug) = slug else { return Ok(None) };
         self.count(1)?;
-        match &mut self.slugs {
-            Slugs::Known(keys) => keys.pop_front().map(Some).ok_or_else(|| Error::internal("a filter has other slugs")),
-            Slugs::Wanted(wanted) => {
-                wanted.push(NamedSlug { noun, field: format!("{}.{field}", self.path), slug });
-                Ok(None)
-            }
-        }
+        self.slugs.next(NamedSlug { noun, field, slug })
     }
 
     /// Conditions on a text.
