@@ -26,6 +26,7 @@ pub mod labels;
 pub mod late;
 pub mod measurements;
 pub mod metric;
+mod outer;
 pub mod parent;
 pub mod plan;
 pub mod question;

@@ -11,8 +11,9 @@ section! {
         /// `sqlite://FILE` or `postgres://USER:PASSWORD@HOST/DATABASE`. Keep a password out of this file: set `DATABASE_URL`
         /// in the environment, or `PERFGRAPH_DATABASE__URL_FILE` to the name of a file that contains the URL.
         url: DatabaseUrl = DatabaseUrl::from("sqlite://perfgraph.sqlite"),
-        /// Connections for queries, given in the order of asking. One request uses half of them at the same time at most. On
-        /// SQLite at most the number of processors.
+        /// Connections for queries, given in the order of asking. One request uses half of them at the same time at most, and
+        /// reports three quarters: a report beyond that waits until `server.request_timeout_ms`. On SQLite at most the number
+        /// of processors.
         read_connections: u32 = 8,
         /// Connections for writes. Ignored on SQLite, which has a single writer. On PostgreSQL an instance needs up to four
         /// more: two for migrations when it starts, one to cancel statements, and one that renews its lease.

@@ -85,6 +85,15 @@ impl Connections {
         // The semaphore is never closed.
         turns.acquire().await.ok()
     }
+
+    /// Waits for the turn of a query that may take long, such as a report: first that of the request, then one among all such
+    /// queries. The timeout of the request bounds the wait: a burst of reports is answered one after the other instead of being
+    /// refused, and the connections that are left serve everybody else.
+    pub async fn long_turn(&self) -> Option<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
+        let Self::Read { stock, turns: Some(_) } = self else { return None };
+        let own = self.turn().await?;
+        Some((own, stock.long.acquire().await.ok()?))
+    }
 }
 
 #[async_trait]

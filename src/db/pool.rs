@@ -193,8 +193,10 @@ impl Database {
             .options([
                 ("statement_timeout", statement_timeout.as_str()),
                 ("idle_in_transaction_session_timeout", statement_timeout.as_str()),
-                // Reports read thousands of rows, not millions: starting parallel workers would take longer than the query.
+                // Reports read thousands of rows, not millions: starting parallel workers or compiling the query would take
+                // longer than the query.
                 ("max_parallel_workers_per_gather", "0"),
+                ("jit", "off"),
             ])
             .options(OUT_OF_REACH);
         let pool = PgPoolOptions::new()

@@ -120,7 +120,7 @@ impl Session {
         self.file.admits()?;
         let query = self.inner.get_database_backend().build(statement);
         let (sql, watch, mut passed) = (query.sql.clone(), Stopwatch::start(), 0);
-        let _turn = self.inner.turn().await;
+        let _turn = self.inner.long_turn().await;
         let mut rows = pin!(self.noted(self.inner.stream(query).await)?);
         let ended = loop {
             match self.noted(rows.try_next().await)? {

@@ -34,6 +34,8 @@ const ATTEMPT_MAX: Duration = Duration::from_secs(2);
 const LIFETIME: Duration = Duration::from_mins(30);
 /// Time after which an unused connection is closed.
 const IDLE_MAX: Duration = Duration::from_mins(10);
+/// One of this number of connections is left to queries that are not long.
+const LEFT_TO_SHORT: usize = 4;
 /// Longest time to close a connection.
 const CLOSE_MAX: Duration = Duration::from_millis(500);
 
@@ -47,6 +49,8 @@ pub struct Stock {
     pub(super) answer_timeout: Duration,
     /// One permit for each connection, given in the order of asking.
     room: Arc<Semaphore>,
+    /// One permit for each connection that long queries may use at once, given in the order of asking.
+    pub(super) long: Semaphore,
     at_hand: Mutex<Vec<Kept>>,
     /// Connections in use or in recovery, which closing waits for.
     pub(super) in_use: TaskTracker,
@@ -78,6 +82,7 @@ impl Stock {
             acquire_timeout,
             answer_timeout,
             room: Arc::new(Semaphore::new(places)),
+            long: Semaphore::new((places - places.div_ceil(LEFT_TO_SHORT)).max(1)),
             at_hand: Mutex::default(),
             in_use: TaskTracker::new(),
         })

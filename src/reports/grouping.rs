@@ -96,6 +96,11 @@ impl Grouping {
         self.by.iter().any(|dimension| dimension.is_raw())
     }
 
+    /// True when each group belongs to one project.
+    pub(super) fn is_by_project(&self) -> bool {
+        self.by.contains(&Dimension::Organization) && self.by.contains(&Dimension::Project)
+    }
+
     /// The rows of a rollup that make up these groups.
     pub(super) fn rows(&self) -> EndpointRows {
         if self.by.contains(&Dimension::Endpoint) { EndpointRows::Separate } else { EndpointRows::Combined }

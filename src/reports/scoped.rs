@@ -12,6 +12,7 @@ use super::{
     conditions::{self, ENDPOINT, M},
     grid::{BucketGrid, GridBucket},
     grouping::Grouping,
+    outer::{self, Within},
     plan::{EndpointRows, Plan, Resolution, Segment, TableChoice, between, coarsest, plan},
     visible::VisibleProjects,
 };
@@ -25,6 +26,7 @@ use crate::{
 };
 
 /// A question narrowed to its caller's scope, with the plan of the tables that answer it.
+#[derive(Clone)]
 pub(super) struct ScopedQuery<'a> {
     backend: DbBackend,
     question: &'a Question,
@@ -34,6 +36,8 @@ pub(super) struct ScopedQuery<'a> {
     plan: Plan,
     grid: Option<BucketGrid>,
     exact: Option<u32>,
+    /// Rows of another statement that narrow this one further.
+    within: Option<Within>,
 }
 
 impl<'a> ScopedQuery<'a> {
@@ -112,12 +116,27 @@ impl<'a> ScopedQuery<'a> {
             plan,
             grid: None,
             exact: None,
+            within: None,
         })
     }
 
     /// Restricts the query to these endpoints.
     pub(super) fn among(self, endpoints: &'a [EndpointId]) -> Self {
         Self { endpoints: Some(endpoints), ..self }
+    }
+
+    /// Restricts the query to rows of another statement.
+    pub(super) fn within(&self, within: Within) -> Self {
+        Self { within: Some(within), ..self.clone() }
+    }
+
+    /// All projects of the question as a statement; `None` if the question names them one by one, and where the database
+    /// cannot go from one to the next.
+    pub(super) fn listed_projects(&self) -> Option<SelectStatement> {
+        match self.backend {
+            DbBackend::Postgres => self.projects.listed(self.backend),
+            _ => None,
+        }
     }
 
     /// True when the scope excludes every project of the question, so that no statement is needed.
@@ -211,21 +230,24 @@ impl<'a> ScopedQuery<'a> {
 
     /// `FROM table AS m WHERE ..` for one segment, without columns.
     pub(super) fn rows(&self, segment: Segment, endpoints: EndpointRows) -> SelectStatement {
-        let mut select = self.within(segment.resolution.table(), segment.resolution.time_column(), segment.range);
+        let mut select = self.between(segment.resolution.table(), segment.resolution.time_column(), segment.range);
         self.conditions(&mut select, segment, endpoints);
         select
     }
 
     /// `FROM metric_late AS m WHERE ..`: only project, type and day of late measurements are known.
     pub(super) fn late(&self) -> SelectStatement {
-        self.within("metric_late", "bucket", self.plan.covers)
+        self.between("metric_late", "bucket", self.plan.covers)
     }
 
-    fn within(&self, table: &'static str, time: &'static str, range: TimeRange) -> SelectStatement {
+    fn between(&self, table: &'static str, time: &'static str, range: TimeRange) -> SelectStatement {
         let mut select = Query::select();
         select
             .from_as(table, M)
-            .cond_where(self.projects.condition(M, self.backend))
+            .cond_where(match self.within {
+                Some(Within::Project | Within::Endpoints) => outer::project(M),
+                Some(Within::Chosen) | None => self.projects.condition(M, self.backend),
+            })
             .and_where(Expr::col((M, "kind")).is_in(self.kinds.iter().map(|kind| kind.code())))
             .and_where(Expr::col((M, time)).gte(range.from().as_micros()))
             .and_where(Expr::col((M, time)).lt(range.to().as_micros()));
@@ -257,6 +279,11 @@ impl<'a> ScopedQuery<'a> {
             (None, EndpointRows::Separate, _) => {
                 select.and_where(endpoint().ne(EndpointId::ALL.0));
             }
+        }
+        match self.within {
+            Some(Within::Endpoints) => drop(select.and_where(outer::endpoint(M))),
+            Some(Within::Chosen) => drop(select.and_where(outer::chosen(self.backend, M))),
+            Some(Within::Project) | None => {}
         }
         if self.question.needs_raw() {
             select.cond_where(conditions::single(self.question));

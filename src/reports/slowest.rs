@@ -1,21 +1,21 @@
 //! The ranking of endpoints by one statistic, worst first.
 
+mod bounds;
+mod places;
 mod search;
 
 use std::{cmp::Ordering, collections::HashMap, fmt::Display, sync::Arc};
 
 use sea_orm::{
     ConnectionTrait,
-    sea_query::{Expr, ExprTrait, Func, Order, OverStatement, Query, SelectStatement, WindowStatement},
+    sea_query::{Expr, ExprTrait, Query},
 };
 
 use self::search::search;
 use super::{
-    Question, Report, Statistic, StatisticsNeeded, Stats, endpoint_path,
-    grouping::{Dimension, DimensionValues, Grouping},
+    Question, Report, Statistic, StatisticsNeeded, Stats,
+    grouping::{DimensionValues, Grouping},
     parent::{MemberGroups, Parent, batches},
-    scoped::ScopedQuery,
-    sql,
     statistic::WorstValue,
 };
 use crate::{
@@ -117,7 +117,8 @@ pub async fn run(
 }
 
 /// At most `limit` endpoints of each parent, worst first, then by project and path. One statement for up to 500
-/// parents of a kind, and one more where distributions are wanted of a ranking by a scalar.
+/// parents of a kind, one more where distributions are wanted of a ranking by a scalar, and seldom another one: where many
+/// endpoints have the same value, or could have a higher percentile than those that were read first.
 ///
 /// The worst value is the highest one. If the question names [`CacheHit`](crate::model::MetricType::CacheHit) alone, it is
 /// the lowest one, but counts, sums and error rates are always ranked from high to low. Percentiles are in the answer when
@@ -213,58 +214,6 @@ async fn endpoint_ids(
         ids.insert((project, row.try_get_by_index(2)?), row.try_get_by_index(3)?);
     }
     Ok(ids)
-}
-
-/// The statement that ranks the endpoints of each parent; `per` are the columns that identify a parent. Only the endpoints of
-/// the answer get their paths; equal values at its end are all looked up, and told apart by their paths.
-fn ranked(
-    scoped: &ScopedQuery,
-    grouping: &Grouping,
-    (value, worst): (Expr, WorstValue),
-    limit: u32,
-    per: &[Dimension],
-) -> SelectStatement {
-    let order = match worst {
-        WorstValue::Highest => Order::Desc,
-        WorstValue::Lowest => Order::Asc,
-    };
-    let columns = || grouping.columns().chain(sql::TOTALS);
-    let by_parent = || {
-        let mut window = WindowStatement::new();
-        for column in Grouping::new(per.iter().copied(), None).columns() {
-            window.add_partition_by(Expr::col(("g", column)));
-        }
-        window.order_by_expr(value.clone(), order.clone()).take()
-    };
-    let mut places = Query::select();
-    places
-        .columns(columns().map(|column| ("g", column)))
-        .expr_window_as(Func::cust("RANK"), by_parent(), "place")
-        .from_subquery(sql::totals(scoped, grouping), "g");
-    let mut worst = Query::select();
-    worst
-        .columns(columns().map(|column| ("w", column)))
-        .from_subquery(places, "w")
-        .and_where(Expr::col(("w", "place")).lte(i64::from(limit)));
-    let mut select = endpoint_path::with_path(worst, grouping, &sql::TOTALS);
-    let keys = [("g", "organization_id"), ("g", "project_id"), ("e", "path")];
-    if per.is_empty() {
-        select.order_by_expr(value, order);
-        for key in keys {
-            select.order_by(key, Order::Asc);
-        }
-        return select.limit(limit.into()).take();
-    }
-    let mut window = by_parent();
-    for key in keys {
-        window.order_by(key, Order::Asc);
-    }
-    select.expr_window_as(Func::cust("ROW_NUMBER"), window, "place");
-    Query::select()
-        .columns(columns().chain(["path"]).map(|column| ("w", column)))
-        .from_subquery(select, "w")
-        .and_where(Expr::col(("w", "place")).lte(i64::from(limit)))
-        .take()
 }
 
 fn order(a: &EndpointStats, b: &EndpointStats, worst: WorstValue) -> Ordering {

@@ -14,6 +14,7 @@ use super::{
     conditions::M,
     grid::{BucketGrid, BucketRun},
     grouping::{Grouping, SLOT},
+    outer::{self, Within},
     plan::{EndpointRows, Resolution, Segment},
     scoped::ScopedQuery,
     union::union_all,
@@ -38,6 +39,10 @@ const EDGE_MICROS: i64 = MINUTE_MICROS;
 
 /// Totals: one row per group.
 pub(super) fn totals(scoped: &ScopedQuery, grouping: &Grouping) -> SelectStatement {
+    project_by_project(scoped, grouping, &TOTALS, totals_at_once)
+}
+
+fn totals_at_once(scoped: &ScopedQuery, grouping: &Grouping) -> SelectStatement {
     let rows = scoped.segments().iter().map(|&segment| each(scoped, grouping, segment));
     added_up(scoped.backend(), union_all(rows), grouping)
 }
@@ -45,9 +50,9 @@ pub(super) fn totals(scoped: &ScopedQuery, grouping: &Grouping) -> SelectStateme
 /// Cells: totals with lists of sketches and bins, in one or several rows per group, whichever costs less. An exact answer
 /// fetches the raw rows one by one.
 pub(super) fn cells(scoped: &ScopedQuery, grouping: &Grouping) -> SelectStatement {
-    let segments = || scoped.segments().iter().copied();
     if let Some(most) = scoped.exact() {
-        let mut rows = union_all(segments().map(|segment| {
+        let segments = scoped.segments().iter().copied();
+        let mut rows = union_all(segments.map(|segment| {
             let mut rows = each(scoped, grouping, segment);
             for name in LISTS {
                 rows.expr_as(Expr::cust("NULL"), name);
@@ -56,7 +61,38 @@ pub(super) fn cells(scoped: &ScopedQuery, grouping: &Grouping) -> SelectStatemen
         }));
         return rows.limit(u64::from(most) + 1).take();
     }
-    let cells = union_all(segments().map(|segment| cells_of(scoped, grouping, segment)));
+    project_by_project(scoped, grouping, &CELLS, cells_at_once)
+}
+
+/// The cells of chosen endpoints, which `endpoints` returns as [`outer::ENDPOINT_KEY`]. Not for exact answers.
+pub(super) fn cells_of_chosen(
+    scoped: &ScopedQuery,
+    grouping: &Grouping,
+    endpoints: SelectStatement,
+) -> SelectStatement {
+    let cells = |within| cells_at_once(&scoped.within(within), grouping);
+    outer::of_chosen(scoped.backend(), endpoints, cells, grouping, &CELLS)
+}
+
+/// Asks about one project after the other, if the groups of an answer are those of projects that are not named.
+fn project_by_project(
+    scoped: &ScopedQuery,
+    grouping: &Grouping,
+    figures: &[&'static str],
+    statement: fn(&ScopedQuery, &Grouping) -> SelectStatement,
+) -> SelectStatement {
+    match scoped.listed_projects().filter(|_| grouping.is_by_project()) {
+        None => statement(scoped, grouping),
+        Some(projects) => {
+            let inner = statement(&scoped.within(Within::Project), grouping);
+            outer::for_each(projects, inner, grouping, figures)
+        }
+    }
+}
+
+fn cells_at_once(scoped: &ScopedQuery, grouping: &Grouping) -> SelectStatement {
+    let segments = scoped.segments().iter().copied();
+    let cells = union_all(segments.map(|segment| cells_of(scoped, grouping, segment)));
     // SQLite takes longer to send a row than to add it to another.
     if scoped.backend() != DbBackend::Sqlite || grouping.buckets().is_some() {
         return cells;
@@ -108,7 +144,7 @@ fn cells_of(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> Sele
 }
 
 /// True when a segment returns one row per group. On PostgreSQL these are raw rows and parts, whose number grows with the
-/// number of measurements, and rollups finer than an hour when grouped by endpoint. Others have too few rows to be worth the
+/// number of measurements, and rollups finer than a day when grouped by endpoint. Others have too few rows to be worth the
 /// longer query plan.
 fn is_gathered(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> bool {
     let bucket = scoped.grid().map_or(i64::MAX, BucketGrid::width_max_micros);
@@ -120,8 +156,8 @@ fn is_gathered(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> b
     };
     let is_many = match segment.resolution {
         Resolution::Raw | Resolution::Part => true,
-        Resolution::Minute | Resolution::FiveMinutes => grouping.rows() == EndpointRows::Separate,
-        Resolution::Hour | Resolution::Day => false,
+        Resolution::Minute | Resolution::FiveMinutes | Resolution::Hour => grouping.rows() == EndpointRows::Separate,
+        Resolution::Day => false,
     };
     has_several && (is_many || scoped.backend() == DbBackend::Sqlite)
 }

@@ -14,6 +14,7 @@ use crate::{
 };
 
 /// The projects of a question that the caller's scope reaches.
+#[derive(Clone)]
 pub(super) enum VisibleProjects<'a> {
     /// The projects of every organization but this one.
     AllBut(OrganizationId),
@@ -46,6 +47,19 @@ impl<'a> VisibleProjects<'a> {
             Self::Keys(keys) => keys.is_empty(),
             Self::AllBut(_) => false,
         }
+    }
+
+    /// All projects, if they are named by organization: `organization_id`, `project_id`.
+    pub(super) fn listed(&self, backend: DbBackend) -> Option<SelectStatement> {
+        let organization = || Expr::col("organization_id");
+        let mut list = Query::select();
+        list.column("organization_id").expr_as(Expr::col("id"), "project_id").from("project");
+        match self {
+            Self::AllBut(internal) => Some(list.cond_where(compare::other_than(backend, &organization(), internal.0))),
+            Self::Organizations(ids) => Some(list.and_where(any_of(organization(), ids))),
+            Self::Keys(_) => None,
+        }
+        .map(SelectStatement::take)
     }
 
     /// The condition on the columns `organization_id` and `project_id` of a table.

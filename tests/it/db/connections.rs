@@ -1,8 +1,17 @@
 //! Connections of queries: they stay at hand, and nobody waits in vain for one, whatever becomes of a query.
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use futures_util::{StreamExt, future::join_all};
+use futures_util::{
+    StreamExt,
+    future::{join, join_all},
+};
 use perfgraph::{
     config,
     db::{Backend, Database, Session, StatementLog},
@@ -110,6 +119,52 @@ on_both_databases! {
             assert!(session.query_all_raw(wrong).await.is_err());
             assert_eq!(timeout(PATIENCE, ask(&session)).await.unwrap(), 1);
         }
+    }
+}
+
+on_both_databases! {
+    async fn more_reports_than_connections_wait_and_leave_room_to_others(database: TestDatabase) {
+        let settings = config::Database {
+            url: database.url.as_str().into(),
+            read_connections: 4,
+            // Shorter than all reports together.
+            acquire_timeout: Duration::from_millis(500),
+            ..config::Database::default()
+        };
+        let database = Database::open(&settings).await.unwrap();
+        let reader = || database.reader_for_request(StatementLog::default());
+        let slow = match reader().get_database_backend() {
+            DbBackend::Sqlite => {
+                "(WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 300000) SELECT COUNT(*) FROM n)"
+            }
+            _ => "CAST(pg_sleep(0.3) AS TEXT)",
+        };
+        let report = async || {
+            let mut rows = 0;
+            let count = |_: &_| { rows += 1; Ok(()) };
+            reader().each(&Query::select().expr(Expr::cust(slow)).to_owned(), count).await.map(|()| rows)
+        };
+        let reports = join_all((0..24).map(|_| report()));
+        let done = AtomicBool::new(false);
+        let beside = async {
+            let mut asked = 0;
+            while !done.load(Ordering::Relaxed) {
+                assert_eq!(ask(&reader()).await, 1);
+                asked += 1;
+                tokio::task::yield_now().await;
+            }
+            asked
+        };
+        let reports = async {
+            let answers = reports.await;
+            done.store(true, Ordering::Relaxed);
+            answers
+        };
+        let (answers, asked) = timeout(PATIENCE, join(reports, beside)).await.unwrap();
+        for answer in answers {
+            assert_eq!(answer.expect("it waits for its turn instead of being refused"), 1);
+        }
+        assert!(asked > 24, "{asked} others were served meanwhile");
     }
 }
 

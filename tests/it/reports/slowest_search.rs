@@ -1,5 +1,5 @@
-//! Rankings of many endpoints: the answer is that of brute force, and only what is shown of a ranking by a scalar gets its
-//! distributions.
+//! Rankings of many endpoints: the answer is that of brute force. Only what is shown of a ranking by a scalar gets its
+//! distributions, and of one by a percentile only what could be shown.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -9,7 +9,6 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    graphql::statement_counts::counted,
     harness::{Server, TestDatabase, server::send},
     ingest::http_api::{NDJSON, PATH},
     on_both_databases,
@@ -66,6 +65,15 @@ fn assert_values(ranking: &Value, expected: &[u32], what: &str) {
     }
 }
 
+/// An answer with the numbers of its statements and of the rows that they read.
+async fn read(server: &Server, query: &str, variables: Value) -> (Value, u64, u64) {
+    let body = json!({ "query": query, "variables": variables });
+    let request = server.request(Method::POST, "/graphql").header("perfgraph-explain", "1").json(&body);
+    let reply = send(request).await;
+    let work = &reply.json()["extensions"]["db"];
+    (reply.data(), work["statements"].as_u64().unwrap(), work["rows"].as_u64().unwrap())
+}
+
 async fn assert_rankings(database: TestDatabase, with_outliers: bool) {
     let settings = "self_monitoring.enabled = false";
     let server = Server::start(database, Clock::system(), settings).await;
@@ -76,26 +84,30 @@ async fn assert_rankings(database: TestDatabase, with_outliers: bool) {
         for limit in [1, 10] {
             let what = format!("{percentile} {limit} {with_outliers}");
             let query = "query ($by: Statistic!, $first: Int!) { slowestEndpoints(first: $first, rankBy: $by) { endpoint value } }";
-            let (data, statements) = counted(&server, query, json!({ "by": percentile, "first": limit })).await;
+            let (data, statements, rows) = read(&server, query, json!({ "by": percentile, "first": limit })).await;
             assert_values(&data["slowestEndpoints"], &by_force(&all, rank, limit, None), &what);
-            assert_eq!(statements, 1, "{what}");
+            // The sum of few values says little about those in the middle, and the largest one says all about itself.
+            let is_decided = rank == VALUES;
+            assert!(statements == 1 || (statements == 2 && !is_decided), "{what}: {statements}");
+            // Up to two rows each, because the minute may have changed.
+            assert!(!is_decided || rows <= 2 * 100, "{what}: {rows} rows of 2400 endpoints");
             let query = "query ($by: Statistic!, $first: Int!) { projects(first: 3) { nodes { id slowestEndpoints(first: $first, rankBy: $by) { value } } } }";
-            let (data, statements) = counted(&server, query, json!({ "by": percentile, "first": limit })).await;
+            let (data, statements, _) = read(&server, query, json!({ "by": percentile, "first": limit })).await;
             for node in data["projects"]["nodes"].as_array().unwrap() {
                 let project = projects.iter().position(|id| node["id"] == *id.as_str());
                 assert_values(&node["slowestEndpoints"], &by_force(&all, rank, limit, project), &what);
             }
-            assert_eq!(statements, 2, "{what}");
+            assert!(statements == 2 || (statements == 3 && !is_decided), "{what}: {statements}");
         }
     }
     let query = "{ slowestEndpoints(first: 10, rankBy: MAX) { endpoint value stats { percentile(p: 50) average } } }";
-    let (data, statements) = counted(&server, query, json!({})).await;
+    let (data, statements, _) = read(&server, query, json!({})).await;
     assert_values(&data["slowestEndpoints"], &by_force(&all, VALUES, 10, None), "MAX");
     assert_eq!(statements, 2, "the ranking, and the distributions of ten endpoints");
 }
 
 on_both_databases! {
-    async fn the_worst_of_many_endpoints_are_found_in_one_statement(database: TestDatabase) {
+    async fn the_worst_of_many_endpoints_are_found_without_all_distributions(database: TestDatabase) {
         assert_rankings(database, false).await;
     }
 }
@@ -103,5 +115,59 @@ on_both_databases! {
 on_both_databases! {
     async fn outliers_change_nothing_but_the_largest_value(database: TestDatabase) {
         assert_rankings(database, true).await;
+    }
+}
+
+on_both_databases! {
+    async fn the_lowest_hit_rates_come_first_whatever_they_are_ranked_by(database: TestDatabase) {
+        let server = Server::start(database, Clock::system(), "self_monitoring.enabled = false").await;
+        let world = server.seed("organizations=1 employees=1 projects=1").await;
+        let mut random = StdRng::seed_from_u64(11);
+        let mut rows = String::new();
+        let mut all: Vec<Vec<u32>> = Vec::new();
+        for number in 0..ENDPOINTS {
+            let mut rates: Vec<u32> = (0..VALUES).map(|_| random.random_range(1..100)).collect();
+            for rate in &rates {
+                writeln!(rows, r#"{{"type":"CACHE_HIT","value":{rate},"endpoint":"cache c{number}"}}"#).unwrap();
+            }
+            rates.sort_unstable();
+            all.push(rates);
+        }
+        let request = server.request(Method::POST, &format!("{PATH}?project={}", world.id("project", 1)));
+        let reply = send(request.header("content-type", NDJSON).body(rows)).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        for (percentile, rank) in PERCENTILES {
+            let query = "query ($by: Statistic!) { slowestEndpoints(first: 10, rankBy: $by, filter: { types: [CACHE_HIT] }) { value } }";
+            let (data, statements, _) = read(&server, query, json!({ "by": percentile })).await;
+            let mut lowest: Vec<u32> = all.iter().map(|rates| rates[rank - 1]).collect();
+            lowest.sort_unstable();
+            assert_values(&data["slowestEndpoints"], &lowest[..10], percentile);
+            assert!(statements <= 2, "{percentile}: {statements}");
+        }
+    }
+}
+
+on_both_databases! {
+    async fn of_equal_endpoints_the_first_by_path_are_shown(database: TestDatabase) {
+        let server = Server::start(database, Clock::system(), "self_monitoring.enabled = false").await;
+        let world = server.seed("organizations=1 employees=1 projects=1").await;
+        // In an order that is neither that of paths nor that of ids, and one that is worse.
+        let number = |index: usize| index * 37 % 100;
+        let rows: String = (0..100).map(|index| {
+            let value = if number(index) == 42 { 9 } else { 7 };
+            format!("{{\"type\":\"DATABASE\",\"value\":{value},\"endpoint\":\"query q{:02}\"}}\n", number(index))
+        }).collect();
+        let request = server.request(Method::POST, &format!("{PATH}?project={}", world.id("project", 1)));
+        let reply = send(request.header("content-type", NDJSON).body(rows)).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        let expected = ["query q42", "query q00", "query q01", "query q02", "query q03"];
+        for (by, statements) in [("AVERAGE", 2), ("MAX", 2), ("P95", 2)] {
+            let query = "query ($by: Statistic!) { slowestEndpoints(first: 5, rankBy: $by) { endpoint } }";
+            let (data, asked, _) = read(&server, query, json!({ "by": by })).await;
+            let ranking = data["slowestEndpoints"].as_array().unwrap();
+            let paths: Vec<_> = ranking.iter().map(|row| row["endpoint"].as_str().unwrap()).collect();
+            assert_eq!(paths, expected, "{by}");
+            assert_eq!(asked, statements, "{by}: with all that are equal");
+        }
     }
 }
