@@ -212,13 +212,18 @@ impl Database {
             Ok(pool) => pool,
             Err(error) => return Err(unreachable::postgres(&settings.url, &connect, error).await),
         };
+        // Writes find rows by their keys. A plan that was made while a table was empty would read all of it, until PostgreSQL
+        // has collected statistics: never during a large first import.
+        let writing = connect.clone().options([("enable_seqscan", "off")]);
         let control = Arc::new(Control::new(connect.clone().application_name("perfgraph control")));
-        let source = Source::Postgres(connect, control);
         let answer_timeout = settings.statement_timeout.saturating_add(ANSWER_GRACE);
-        let stock = |count| Stock::new(source.clone(), count, settings.acquire_timeout, answer_timeout);
+        let stock = |connect, count| {
+            let source = Source::Postgres(connect, Arc::clone(&control));
+            Stock::new(source, count, settings.acquire_timeout, answer_timeout)
+        };
         Ok(Self {
-            read: stock(settings.read_connections),
-            writer: Writer::Postgres(stock(settings.write_connections)),
+            read: stock(connect, settings.read_connections),
+            writer: Writer::Postgres(stock(writing, settings.write_connections)),
             pool: SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone()),
             backend: Backend::Postgres(pool),
             file: None,

@@ -1,8 +1,9 @@
 //! Statements around the statements of a question: from project to project, and for chosen endpoints only.
 //!
 //! PostgreSQL multiplies the selectivity of the organization with that of the project, although one determines the other, and
-//! so expects a fiftieth of the rows. It then sorts all groups of all projects on disk. Here each project is asked about by
-//! itself (LATERAL), whatever the planner believes: its groups are few, and come from one range of the index.
+//! so expects a fiftieth of the rows. It then sorts all groups of all projects on disk. From the sixth execution on, it knows
+//! no values, and looks for one of several types in all rows of a project. Here each project, or each type of it, is asked
+//! about by itself (LATERAL), whatever the planner believes: its groups are few, and come from one range of the index.
 
 use sea_orm::{
     DbBackend,
@@ -17,6 +18,8 @@ use crate::db::compare;
 pub(super) enum Within {
     /// Those of the project of an outer row.
     Project,
+    /// Those of the project and the type of an outer row.
+    Series,
     /// Those of the project and the endpoints of an outer row.
     Endpoints,
     /// Those of the endpoints that a common table expression chooses.
@@ -36,6 +39,11 @@ pub(super) const ENDPOINT_KEY: [&str; 3] = ["organization_id", "project_id", "en
 pub(super) fn project(table: &'static str) -> Cond {
     let is_same = |column| Expr::col((table, column)).equals((OUTER, column));
     Cond::all().add(is_same("organization_id")).add(is_same("project_id"))
+}
+
+/// The condition for rows of the outer row's project and type.
+pub(super) fn series(table: &'static str) -> Cond {
+    project(table).add(Expr::col((table, "kind")).equals((OUTER, "kind")))
 }
 
 /// The condition for rows of the outer row's endpoints.
@@ -77,7 +85,7 @@ pub(super) fn of_chosen(
     select
 }
 
-/// The rows of `inner`, a statement [`Within::Project`] or [`Within::Endpoints`], for each outer row.
+/// The rows of `inner`, a statement [`Within::Project`], [`Within::Series`] or [`Within::Endpoints`], for each outer row.
 pub(super) fn for_each(
     outer: SelectStatement,
     mut inner: SelectStatement,

@@ -139,6 +139,12 @@ impl<'a> ScopedQuery<'a> {
         }
     }
 
+    /// The projects and types of the question one by one, if there are several; `None` as for [`Self::listed_projects`].
+    pub(super) fn listed_series(&self) -> Option<SelectStatement> {
+        let is_several = self.projects.named().is_some_and(|projects| projects * self.kinds.len() > 1);
+        (is_several && self.backend == DbBackend::Postgres && self.within.is_none()).then(|| self.series())
+    }
+
     /// True when the scope excludes every project of the question, so that no statement is needed.
     pub(super) const fn is_empty(&self) -> bool {
         self.projects.is_empty()
@@ -245,13 +251,17 @@ impl<'a> ScopedQuery<'a> {
         select
             .from_as(table, M)
             .cond_where(match self.within {
-                Some(Within::Project | Within::Endpoints) => outer::project(M),
-                Some(Within::Chosen) | None => self.projects.condition(M, self.backend),
+                Some(Within::Project | Within::Endpoints) => outer::project(M).add(self.is_asked_kind()),
+                Some(Within::Series) => outer::series(M),
+                Some(Within::Chosen) | None => self.projects.condition(M, self.backend).add(self.is_asked_kind()),
             })
-            .and_where(Expr::col((M, "kind")).is_in(self.kinds.iter().map(|kind| kind.code())))
             .and_where(Expr::col((M, time)).gte(range.from().as_micros()))
             .and_where(Expr::col((M, time)).lt(range.to().as_micros()));
         select
+    }
+
+    fn is_asked_kind(&self) -> Expr {
+        Expr::col((M, "kind")).is_in(self.kinds.iter().map(|kind| kind.code()))
     }
 
     /// Adds the conditions of the question that do not belong to the index prefix.
@@ -283,7 +293,7 @@ impl<'a> ScopedQuery<'a> {
         match self.within {
             Some(Within::Endpoints) => drop(select.and_where(outer::endpoint(M))),
             Some(Within::Chosen) => drop(select.and_where(outer::chosen(self.backend, M))),
-            Some(Within::Project) | None => {}
+            Some(Within::Project | Within::Series) | None => {}
         }
         if self.question.needs_raw() {
             select.cond_where(conditions::single(self.question));

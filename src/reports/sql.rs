@@ -43,8 +43,14 @@ pub(super) fn totals(scoped: &ScopedQuery, grouping: &Grouping) -> SelectStateme
 }
 
 fn totals_at_once(scoped: &ScopedQuery, grouping: &Grouping) -> SelectStatement {
-    let rows = scoped.segments().iter().map(|&segment| each(scoped, grouping, segment));
-    added_up(scoped.backend(), union_all(rows), grouping)
+    let rows =
+        |scoped: &ScopedQuery| union_all(scoped.segments().iter().map(|&segment| each(scoped, grouping, segment)));
+    // A sum of sums would be rounded twice, so that the rows themselves come from series to series.
+    let rows = match scoped.listed_series() {
+        None => rows(scoped),
+        Some(series) => outer::for_each(series, rows(&scoped.within(Within::Series)), grouping, &TOTALS),
+    };
+    added_up(scoped.backend(), rows, grouping)
 }
 
 /// Cells: totals with lists of sketches and bins, in one or several rows per group, whichever costs less. An exact answer
@@ -91,6 +97,10 @@ fn project_by_project(
 }
 
 fn cells_at_once(scoped: &ScopedQuery, grouping: &Grouping) -> SelectStatement {
+    if let Some(series) = scoped.listed_series() {
+        let inner = cells_at_once(&scoped.within(Within::Series), grouping);
+        return outer::for_each(series, inner, grouping, &CELLS);
+    }
     let segments = scoped.segments().iter().copied();
     let cells = union_all(segments.map(|segment| cells_of(scoped, grouping, segment)));
     // SQLite takes longer to send a row than to add it to another.

@@ -49,6 +49,14 @@ impl<'a> VisibleProjects<'a> {
         }
     }
 
+    /// The number of projects, if the question names them one by one.
+    pub(super) const fn named(&self) -> Option<usize> {
+        match self {
+            Self::Keys(keys) => Some(keys.len()),
+            Self::AllBut(_) | Self::Organizations(_) => None,
+        }
+    }
+
     /// All projects, if they are named by organization: `organization_id`, `project_id`.
     pub(super) fn listed(&self, backend: DbBackend) -> Option<SelectStatement> {
         let organization = || Expr::col("organization_id");

@@ -100,6 +100,7 @@ mod ingest {
     pub mod http_api;
     mod labels;
     mod late_rows;
+    mod look_ups;
     mod spellings;
     mod status;
 }

@@ -22,9 +22,12 @@ const CLAIM: &str = "INSERT INTO ingest_batch (organization_id, source, idem_key
     SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bytea[], $7::int[], \
     $8::int[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[]) \
     ON CONFLICT (organization_id, source, idem_key) DO NOTHING RETURNING first_id";
-const EARLIER: &str = "SELECT organization_id, source, idem_key, seq, body_hash, n_accepted, rejections \
-    FROM ingest_batch JOIN unnest($1::bigint[], $2::text[], $3::text[]) AS asked (organization_id, source, idem_key) \
-    USING (organization_id, source, idem_key)";
+// Look-ups by key are subqueries that cannot become joins, as in `endpoint/store/postgres`.
+const EARLIER: &str = "SELECT found.* FROM unnest($1::bigint[], $2::text[], $3::text[]) \
+    AS asked (organization_id, source, idem_key) CROSS JOIN LATERAL ( \
+    SELECT b.organization_id, b.source, b.idem_key, b.seq, b.body_hash, b.n_accepted, b.rejections FROM ingest_batch b \
+    WHERE b.organization_id = asked.organization_id AND b.source = asked.source AND b.idem_key = asked.idem_key \
+    OFFSET 0) AS found";
 const INSERT_LATE: &str = "INSERT INTO metric_late (organization_id, project_id, kind, bucket, part, n) \
     SELECT organization_id, project_id, kind, bucket, $5, n \
     FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $6::bigint[]) \
@@ -51,10 +54,11 @@ const CONCLUDE: &str = "WITH stream AS (INSERT INTO organization_stream (organiz
     SELECT * FROM unnest($1::bigint[], $2::bigint[]) WHERE $20::smallint IS NULL \
     OR EXISTS (SELECT FROM instance_node WHERE node = $20 AND epoch = $21) ON CONFLICT (organization_id) \
     DO UPDATE SET last_seq = organization_stream.last_seq + excluded.last_seq RETURNING organization_id, last_seq), \
-    keyed AS (UPDATE ingest_batch SET seq = stream.last_seq - given.behind \
+    keyed AS (UPDATE ingest_batch SET seq = claimed.seq FROM (SELECT found.row, stream.last_seq - given.behind AS seq \
     FROM unnest($3::bigint[], $4::text[], $5::text[], $6::bigint[]) AS given (organization_id, source, idem_key, behind) \
-    JOIN stream USING (organization_id) WHERE ingest_batch.organization_id = given.organization_id \
-    AND ingest_batch.source = given.source AND ingest_batch.idem_key = given.idem_key), \
+    JOIN stream USING (organization_id) CROSS JOIN LATERAL (SELECT b.ctid AS row FROM ingest_batch b \
+    WHERE b.organization_id = given.organization_id AND b.source = given.source AND b.idem_key = given.idem_key \
+    OFFSET 0) AS found OFFSET 0) AS claimed WHERE ingest_batch.ctid = claimed.row), \
     free AS (INSERT INTO ingest_batch (organization_id, source, idem_key, project_id, first_id, body_hash, n_accepted, \
     n_rejected, min_ts, max_ts, received_at, rejections, seq) \
     SELECT organization_id, source, idem_key, project_id, first_id, body_hash, n_accepted, n_rejected, min_ts, max_ts, \

@@ -152,11 +152,12 @@ on_both_databases! {
         let server = Server::start(database, Clock::system(), "self_monitoring.enabled = false").await;
         let world = server.seed("organizations=1 employees=1 projects=1").await;
         // In an order that is neither that of paths nor that of ids, and one that is worse.
-        let number = |index: usize| index * 37 % 100;
-        let rows: String = (0..100).map(|index| {
-            let value = if number(index) == 42 { 9 } else { 7 };
-            format!("{{\"type\":\"DATABASE\",\"value\":{value},\"endpoint\":\"query q{:02}\"}}\n", number(index))
-        }).collect();
+        let mut rows = String::new();
+        for index in 0..100 {
+            let (number, is_worse) = (index * 37 % 100, index == 66);
+            let value = if is_worse { 9 } else { 7 };
+            writeln!(rows, r#"{{"type":"DATABASE","value":{value},"endpoint":"query q{number:02}"}}"#).unwrap();
+        }
         let request = server.request(Method::POST, &format!("{PATH}?project={}", world.id("project", 1)));
         let reply = send(request.header("content-type", NDJSON).body(rows)).await;
         assert_eq!(reply.status, 200, "{}", reply.text);

@@ -1,4 +1,7 @@
 //! The steps on PostgreSQL. The lock is on the rows of the projects, in a mode that foreign key checks do not wait for.
+//!
+//! Rows are found by their keys one after the other (LATERAL, and OFFSET against a join): a join would read the whole table
+//! for as long as PostgreSQL keeps a plan that it made for an empty one.
 
 use std::sync::Arc;
 
@@ -11,16 +14,19 @@ use crate::{
 const LOCK: &str = "SELECT id FROM project JOIN unnest($1::bigint[], $2::bigint[]) AS asked (organization_id, id) \
     USING (organization_id, id) ORDER BY organization_id, id FOR NO KEY UPDATE OF project";
 // A statement of its own after the lock, so that it sees rows that others committed while this one waited.
-const READ: &str = "SELECT organization_id, project_id, path, id FROM endpoint \
-    JOIN unnest($1::bigint[], $2::bigint[], $3::text[]) AS asked (organization_id, project_id, path) \
-    USING (organization_id, project_id, path) \
-    UNION ALL SELECT organization_id, project_id, NULL, count(*) FROM endpoint \
-    JOIN unnest($4::bigint[], $5::bigint[]) AS asked (organization_id, project_id) \
-    USING (organization_id, project_id) GROUP BY organization_id, project_id";
+const READ: &str = "SELECT found.* FROM unnest($1::bigint[], $2::bigint[], $3::text[]) \
+    AS asked (organization_id, project_id, path) CROSS JOIN LATERAL ( \
+    SELECT e.organization_id, e.project_id, e.path, e.id FROM endpoint e WHERE e.organization_id = asked.organization_id \
+    AND e.project_id = asked.project_id AND e.path = asked.path OFFSET 0) AS found \
+    UNION ALL SELECT asked.organization_id, asked.project_id, NULL, counted.n \
+    FROM unnest($4::bigint[], $5::bigint[]) AS asked (organization_id, project_id) CROSS JOIN LATERAL ( \
+    SELECT count(*) AS n FROM endpoint e WHERE e.organization_id = asked.organization_id \
+    AND e.project_id = asked.project_id OFFSET 0) AS counted";
 const INSERT: &str = "INSERT INTO endpoint (organization_id, project_id, path, id) \
     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[])";
-const ALL: &str = "SELECT organization_id, project_id, path, id FROM endpoint \
-    JOIN unnest($1::bigint[], $2::bigint[]) AS asked (organization_id, project_id) USING (organization_id, project_id)";
+const ALL: &str = "SELECT found.* FROM unnest($1::bigint[], $2::bigint[]) AS asked (organization_id, project_id) \
+    CROSS JOIN LATERAL (SELECT e.organization_id, e.project_id, e.path, e.id FROM endpoint e \
+    WHERE e.organization_id = asked.organization_id AND e.project_id = asked.project_id OFFSET 0) AS found";
 
 pub struct Transaction {
     inner: Taken,
