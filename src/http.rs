@@ -14,6 +14,7 @@ pub mod health;
 pub mod in_flight;
 pub mod ingest_api;
 pub mod listener;
+pub mod logged_request;
 mod media_type;
 pub mod middleware;
 mod observation;

@@ -1,8 +1,12 @@
 //! Logging to standard error, filtered by the configuration.
 
+mod by_request;
+
 use std::panic;
 
 use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+use by_request::ByRequest;
 
 use super::{failure::Failure, log_queue::LogQueue};
 use crate::{
@@ -12,7 +16,6 @@ use crate::{
 
 /// Starts logging for the rest of the process. Returns the queue in front of standard error.
 pub fn start(config: &Log) -> Result<LogQueue, Failure> {
-    // `EnvFilter` would look up each span whenever it is entered, and sqlx enters the request's span once per row.
     let filter: Targets = config.filter.parse().map_err(|error| {
         Error::input("log.filter", format!("`{}` is not a valid log filter: {error}", config.filter))
     })?;
@@ -22,9 +25,10 @@ pub fn start(config: &Log) -> Result<LogQueue, Failure> {
     let registry = tracing_subscriber::registry().with(filter);
     let started = match config.format {
         LogFormat::Text => {
-            registry.with(lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))).try_init()
+            let lines = lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+            ByRequest(registry.with(lines)).try_init()
         }
-        LogFormat::Json => registry.with(lines.json()).try_init(),
+        LogFormat::Json => ByRequest(registry.with(lines.json())).try_init(),
     };
     started.map_err(Failure::internal)?;
     // The default hook writes to standard error itself, and waits there for a reader.

@@ -1,6 +1,6 @@
 //! The middleware of all requests: host check, request id, log line, timeout, measurement, and recovery from panics.
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::{
     caller, compression, cors, fault,
     ingest_api::metrics,
+    logged_request::LoggedRequest,
     observation::{DatabaseWork, OperationName, Unrecorded},
     origin,
     state::HttpState,
@@ -78,29 +79,38 @@ fn head_bytes(request: &Request) -> usize {
 
 /// Assigns a request id, logs the request and records its duration.
 async fn observe(state: &HttpState, request: Request, next: Next) -> Response {
-    let watch = Stopwatch::start();
-    let id = request_id(&request, &state.random);
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let peer = caller::peer(request.extensions()).map(tracing::field::display);
     let trace = Trace::read(request.headers());
-    let span = tracing::info_span!("request", %id, trace = trace.as_ref().map(|trace| &*trace.id));
-    let mut response = tracing::Instrument::instrument(respond(state, request, next), span.clone()).await;
-    if let Ok(value) = HeaderValue::from_str(&id) {
+    let logged = LoggedRequest {
+        id: request_id(&request, &state.random),
+        trace: trace.as_ref().map(|trace| Arc::clone(&trace.id)),
+    };
+    let id = HeaderValue::from_str(&logged.id);
+    let mut response = LoggedRequest::attribute(Some(logged), measure(state, request, next)).await;
+    if let Ok(value) = id {
         response.headers_mut().insert(REQUEST_ID.clone(), value);
     }
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Some(value) = trace.and_then(|trace| trace.response(&state.random)) {
         response.headers_mut().insert(TRACERESPONSE.clone(), value);
     }
+    response
+}
+
+/// Answers a request, and logs and records how.
+async fn measure(state: &HttpState, request: Request, next: Next) -> Response {
+    let watch = Stopwatch::start();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let peer = caller::peer(request.extensions()).map(tracing::field::display);
+    let mut response = respond(state, request, next).await;
     let status = response.status().as_u16();
     let elapsed_ms = watch.elapsed_ms();
     let database = response.extensions_mut().remove::<DatabaseWork>();
-    if let Ok(value) = HeaderValue::from_str(&server_timing(elapsed_ms, database)) {
+    if let Ok(value) = HeaderValue::try_from(server_timing(elapsed_ms, database)) {
         response.headers_mut().insert(SERVER_TIMING.clone(), value);
     }
     let operation = response.extensions_mut().remove::<OperationName>().map(|OperationName(name)| name);
-    let _entered = span.enter();
+    let route = route.as_ref().map(MatchedPath::as_str);
     tracing::debug!(peer, %method, route, operation, status, elapsed_ms, "request handled");
     // Requests to unknown addresses are not recorded: callers invent the addresses, which would fill the list of endpoints.
     let is_recorded = response.extensions_mut().remove::<Unrecorded>().is_none();
@@ -125,14 +135,14 @@ fn thousandths(ms: f64) -> String {
     format!("{}.{:03}", micros / 1_000, micros % 1_000)
 }
 
-fn request_id(request: &Request, random: &Random) -> String {
+fn request_id(request: &Request, random: &Random) -> Arc<str> {
     let given = request.headers().get(&REQUEST_ID).and_then(|value| value.to_str().ok());
     // The id is written to the log, so only letters, digits and hyphens are accepted.
     match given.filter(|id| {
         !id.is_empty() && id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     }) {
-        Some(id) => id.to_owned(),
-        None => format!("{:016x}", random.number()),
+        Some(id) => id.into(),
+        None => format!("{:016x}", random.number()).into(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! W3C trace context: the trace id of a request appears in the log and in the response.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::random::Random;
@@ -13,7 +15,7 @@ pub static TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
     /// 32 hexadecimal digits.
-    pub id: String,
+    pub id: Arc<str>,
     flags: String,
 }
 
@@ -31,7 +33,7 @@ impl Trace {
         };
         let is_valid = has_valid_length && is_hex(id, 32) && is_hex(parent, 16) && is_hex(flags, 2);
         let is_nonzero = id.bytes().any(|digit| digit != b'0') && parent.bytes().any(|digit| digit != b'0');
-        (is_valid && is_nonzero).then(|| Self { id: id.to_owned(), flags: flags.to_owned() })
+        (is_valid && is_nonzero).then(|| Self { id: id.into(), flags: flags.to_owned() })
     }
 
     /// The response header: the trace id and a new span id for this request.
@@ -57,7 +59,7 @@ mod tests {
         };
         let id = "0af7651916cd43dd8448eb211c80319c";
         let trace = read("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").unwrap();
-        assert_eq!(trace.id, id);
+        assert_eq!(*trace.id, *id);
         let response = trace.response(&Random::seeded(1)).unwrap();
         assert_eq!(response, trace.response(&Random::seeded(1)).unwrap());
         assert!(response.to_str().unwrap().starts_with(&format!("00-{id}-")) && response.as_bytes().ends_with(b"-01"));

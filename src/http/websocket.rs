@@ -16,10 +16,11 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::protocol::{Role, WebSocketConfig},
 };
-use tracing::{Instrument, Span};
 
 use self::counted::CountedConnection;
-use super::{assets, caller::Caller, fault, graphql, observation::Unrecorded, state::HttpState};
+use super::{
+    assets, caller::Caller, fault, graphql, logged_request::LoggedRequest, observation::Unrecorded, state::HttpState,
+};
 use crate::error::Error;
 
 /// The only subprotocol that is supported. The older `graphql-ws` is not.
@@ -78,7 +79,8 @@ async fn upgrade(state: HttpState, caller: Caller, parts: &mut Parts) -> Respons
         drop(permit);
     };
     // Log lines of the socket's operations carry the id of the request that opened it.
+    let served = LoggedRequest::attribute(LoggedRequest::current(), served);
     #[expect(clippy::disallowed_methods, reason = "a socket lives on after its handshake; its permit counts it")]
-    tokio::spawn(served.instrument(Span::current()));
+    tokio::spawn(served);
     response
 }

@@ -19,13 +19,12 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span};
 
 use super::{Framing, StreamItem, framing::Interruption, items};
 use crate::{
     engine::{OperationStream, watch::Event},
     error::Error,
-    http::{fault, observation::Unrecorded, state::HttpState},
+    http::{fault, logged_request::LoggedRequest, observation::Unrecorded, state::HttpState},
 };
 
 /// Tells buffering proxies (nginx) to forward events immediately.
@@ -54,9 +53,10 @@ pub fn respond(state: &HttpState, framing: Framing, operation: OperationStream) 
         cursor: None,
         _permit: permit,
     };
-    let span = Span::current();
+    let request = LoggedRequest::current();
     let chunks = stream::unfold(body, move |mut body| {
-        async move { body.next().await.map(|chunk| (Ok::<_, Infallible>(chunk), body)) }.instrument(span.clone())
+        let chunk = async move { body.next().await.map(|chunk| (Ok::<_, Infallible>(chunk), body)) };
+        LoggedRequest::attribute(request.clone(), chunk)
     });
     let headers = [
         (header::CONTENT_TYPE, framing.media_type()),

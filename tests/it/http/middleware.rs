@@ -288,6 +288,33 @@ async fn the_log_line_of_a_request_names_the_peer() {
     assert_eq!((&line["fields"]["peer"], &line["fields"]["route"]), (&json!(peer), &json!("/healthz")));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn log_lines_carry_the_id_and_the_trace_of_their_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut serve = command(folder.path(), &["serve", "--no-demo", "--listen", "127.0.0.1:0"]);
+    serve.env("PERFGRAPH_LOG__FILTER", "perfgraph::http=debug").env("PERFGRAPH_LOG__FORMAT", "json");
+    let mut served = Served::start(serve).await;
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let upgrade = format!(
+        "GET /graphql HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: socket-1\r\n\
+         Traceparent: 00-{trace}-b7ad6b7169203331-01\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
+    );
+    let mut socket = TcpStream::connect(&served.address).await.unwrap();
+    socket.write_all(upgrade.as_bytes()).await.unwrap();
+    let mut seen = Vec::new();
+    seen.extend(served.lines_until("request handled").await.pop());
+    // A message that is no JSON: the socket is closed, long after the request was answered.
+    socket.write_all(&[0x81, 0x81, 0, 0, 0, 0, b'x']).await.unwrap();
+    seen.extend(served.lines_until("closing a WebSocket").await.pop());
+    assert_eq!(seen.len(), 2);
+    for line in seen {
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(line["span"], json!({ "name": "request", "id": "socket-1", "trace": trace }), "{line}");
+    }
+}
+
 async fn planted() -> &'static str {
     panic!("planted: SELECT secret")
 }
