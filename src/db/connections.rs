@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use futures_util::{Stream, TryStreamExt, future::Either};
 use sea_orm::{
     ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
-    QueryResult, RuntimeErr, SqliteTransactionMode, Statement as Query, StreamTrait, TransactionOptions,
-    TransactionTrait,
+    QueryResult, RuntimeErr, SqliteTransactionMode, StreamTrait, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
-use super::{stock::Stock, taken::Taken};
+use super::{
+    sent::{Sends, Sent},
+    stock::Stock,
+    taken::Taken,
+};
 
 /// The connections that one request uses.
 #[derive(Clone, Debug)]
@@ -70,12 +72,14 @@ impl Connections {
     }
 
     /// Streams the rows of a query.
-    pub async fn stream(&self, query: Query) -> Result<impl Stream<Item = Result<QueryResult, DbErr>> + Send, DbErr> {
+    pub async fn stream(&self, query: Sent) -> Result<impl Stream<Item = Result<QueryResult, DbErr>> + Send, DbErr> {
         match self {
             Self::Read { stock, .. } | Self::Write(stock) => {
                 Ok(Either::Left(stock.take().await.map_err(not_acquired)?.rows(query).map_err(query_error)))
             }
-            Self::WriteFile(pool) => Ok(Either::Right(pool.stream_raw(query).await?)),
+            Self::WriteFile(pool) => {
+                Ok(Either::Right(pool.stream_raw(query.for_orm(pool.get_database_backend())).await?))
+            }
         }
     }
 
@@ -96,25 +100,24 @@ impl Connections {
     }
 }
 
-#[async_trait]
-impl ConnectionTrait for Connections {
-    fn get_database_backend(&self) -> DbBackend {
+impl Sends for Connections {
+    fn backend(&self) -> DbBackend {
         match self {
             Self::Read { stock, .. } | Self::Write(stock) => stock.backend(),
             Self::WriteFile(pool) => pool.get_database_backend(),
         }
     }
 
-    async fn execute_raw(&self, query: Query) -> Result<ExecResult, DbErr> {
+    async fn execute(&self, statement: Sent) -> Result<ExecResult, DbErr> {
         match self {
             Self::Read { stock, .. } | Self::Write(stock) => {
-                stock.take().await.map_err(not_acquired)?.execute(query).await.map_err(exec_error)
+                stock.take().await.map_err(not_acquired)?.execute(statement).await.map_err(exec_error)
             }
-            Self::WriteFile(pool) => pool.execute_raw(query).await,
+            Self::WriteFile(pool) => pool.execute_raw(statement.for_orm(pool.get_database_backend())).await,
         }
     }
 
-    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+    async fn execute_text(&self, sql: &str) -> Result<ExecResult, DbErr> {
         match self {
             Self::Read { stock, .. } | Self::Write(stock) => {
                 stock.take().await.map_err(not_acquired)?.execute_text(sql.to_owned()).await.map_err(exec_error)
@@ -123,7 +126,7 @@ impl ConnectionTrait for Connections {
         }
     }
 
-    async fn query_one_raw(&self, query: Query) -> Result<Option<QueryResult>, DbErr> {
+    async fn one(&self, query: Sent) -> Result<Option<QueryResult>, DbErr> {
         match self {
             Self::Read { stock, .. } => {
                 let _turn = self.turn().await;
@@ -138,11 +141,11 @@ impl ConnectionTrait for Connections {
                 }
             }
             Self::Write(stock) => stock.take().await.map_err(not_acquired)?.one(query).await.map_err(query_error),
-            Self::WriteFile(pool) => pool.query_one_raw(query).await,
+            Self::WriteFile(pool) => pool.query_one_raw(query.for_orm(pool.get_database_backend())).await,
         }
     }
 
-    async fn query_all_raw(&self, query: Query) -> Result<Vec<QueryResult>, DbErr> {
+    async fn all(&self, query: Sent) -> Result<Vec<QueryResult>, DbErr> {
         match self {
             Self::Read { stock, .. } => {
                 let _turn = self.turn().await;
@@ -156,7 +159,7 @@ impl ConnectionTrait for Connections {
                 }
             }
             Self::Write(stock) => stock.take().await.map_err(not_acquired)?.all(query).await.map_err(query_error),
-            Self::WriteFile(pool) => pool.query_all_raw(query).await,
+            Self::WriteFile(pool) => pool.query_all_raw(query.for_orm(pool.get_database_backend())).await,
         }
     }
 }
@@ -171,40 +174,39 @@ impl OpenTransaction {
     }
 }
 
-#[async_trait]
-impl ConnectionTrait for OpenTransaction {
-    fn get_database_backend(&self) -> DbBackend {
+impl Sends for OpenTransaction {
+    fn backend(&self) -> DbBackend {
         match self {
             Self::Taken(backend, _) => *backend,
             Self::File(transaction) => ConnectionTrait::get_database_backend(transaction),
         }
     }
 
-    async fn execute_raw(&self, query: Query) -> Result<ExecResult, DbErr> {
+    async fn execute(&self, statement: Sent) -> Result<ExecResult, DbErr> {
         match self {
-            Self::Taken(_, taken) => taken.lock().await.execute(query).await.map_err(exec_error),
-            Self::File(transaction) => transaction.execute_raw(query).await,
+            Self::Taken(_, taken) => taken.lock().await.execute(statement).await.map_err(exec_error),
+            Self::File(transaction) => transaction.execute_raw(statement.for_orm(self.backend())).await,
         }
     }
 
-    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+    async fn execute_text(&self, sql: &str) -> Result<ExecResult, DbErr> {
         match self {
             Self::Taken(_, taken) => taken.lock().await.execute_text(sql.to_owned()).await.map_err(exec_error),
             Self::File(transaction) => transaction.execute_unprepared(sql).await,
         }
     }
 
-    async fn query_one_raw(&self, query: Query) -> Result<Option<QueryResult>, DbErr> {
+    async fn one(&self, query: Sent) -> Result<Option<QueryResult>, DbErr> {
         match self {
             Self::Taken(_, taken) => taken.lock().await.one(query).await.map_err(query_error),
-            Self::File(transaction) => transaction.query_one_raw(query).await,
+            Self::File(transaction) => transaction.query_one_raw(query.for_orm(self.backend())).await,
         }
     }
 
-    async fn query_all_raw(&self, query: Query) -> Result<Vec<QueryResult>, DbErr> {
+    async fn all(&self, query: Sent) -> Result<Vec<QueryResult>, DbErr> {
         match self {
             Self::Taken(_, taken) => taken.lock().await.all(query).await.map_err(query_error),
-            Self::File(transaction) => transaction.query_all_raw(query).await,
+            Self::File(transaction) => transaction.query_all_raw(query.for_orm(self.backend())).await,
         }
     }
 }

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector};
+use sea_orm::{DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector};
 use sqlx::{
     ConnectOptions, Connection, PgConnection, PgPool, SqliteConnection, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -26,6 +26,7 @@ use super::{
     connections::Connections,
     control::Control,
     file::{FileWatch, beside::beside, fault::FileFault, idle_log::IdleLog},
+    sent::Sends,
     session::{Session, StatementCount},
     statement::StatementLog,
     stock::Stock,
@@ -345,7 +346,7 @@ impl Database {
     /// The database cannot be reached, or the file is away or damaged.
     pub async fn ping(&self) -> Result<()> {
         self.watch.look()?;
-        Connections::read(Arc::clone(&self.read)).execute_unprepared("SELECT 1").await?;
+        Connections::read(Arc::clone(&self.read)).execute_text("SELECT 1").await?;
         Ok(())
     }
 

@@ -18,6 +18,7 @@ use super::{
     commit_notices::CommitNotices,
     connections::{Connections, OpenTransaction},
     file::FileWatch,
+    sent::{Sends, Sent},
     statement::StatementLog,
 };
 use crate::{
@@ -84,7 +85,7 @@ impl<C> Logged<C> {
         &self.log
     }
 
-    fn record(&self, sql: String, rows: usize, watch: Stopwatch) {
+    fn record(&self, sql: Arc<str>, rows: usize, watch: Stopwatch) {
         self.asked.0.fetch_add(1, Ordering::Relaxed);
         self.log.add(sql, rows, watch);
     }
@@ -118,8 +119,8 @@ impl Session {
         mut take: impl FnMut(&QueryResult) -> Result<()> + Send,
     ) -> Result<()> {
         self.file.admits()?;
-        let query = self.inner.get_database_backend().build(statement);
-        let (sql, watch, mut passed) = (query.sql.clone(), Stopwatch::start(), 0);
+        let query = Sent::from(self.inner.backend().build(statement));
+        let (sql, watch, mut passed) = (Arc::clone(&query.sql), Stopwatch::start(), 0);
         let _turn = self.inner.long_turn().await;
         let mut rows = pin!(self.noted(self.inner.stream(query).await)?);
         let ended = loop {
@@ -146,8 +147,8 @@ impl Session {
         statement: &SelectStatement,
     ) -> Result<impl Stream<Item = Result<QueryResult>> + Send + '_> {
         self.file.admits()?;
-        let query = self.inner.get_database_backend().build(statement);
-        let (sql, watch) = (query.sql.clone(), Stopwatch::start());
+        let query = Sent::from(self.inner.backend().build(statement));
+        let (sql, watch) = (Arc::clone(&query.sql), Stopwatch::start());
         let rows = self.inner.stream(query).await?;
         self.record(sql, 0, watch);
         let file = self.file.clone();
@@ -193,16 +194,31 @@ impl Transaction {
     }
 }
 
+impl<C: Sends> Logged<C> {
+    /// Sends a query and returns its rows.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn all(&self, query: Sent) -> Result<Vec<QueryResult>, DbErr> {
+        let (sql, watch) = (Arc::clone(&query.sql), Stopwatch::start());
+        self.file.admits()?;
+        let answer = self.noted(self.inner.all(query).await);
+        self.record(sql, answer.as_ref().map_or(0, Vec::len), watch);
+        answer
+    }
+}
+
 #[async_trait]
-impl<C: ConnectionTrait + Send> ConnectionTrait for Logged<C> {
+impl<C: Sends> ConnectionTrait for Logged<C> {
     fn get_database_backend(&self) -> DbBackend {
-        self.inner.get_database_backend()
+        self.inner.backend()
     }
 
     async fn execute_raw(&self, query: Query) -> Result<ExecResult, DbErr> {
-        let (sql, watch) = (query.sql.clone(), Stopwatch::start());
+        let statement = Sent::from(query);
+        let (sql, watch) = (Arc::clone(&statement.sql), Stopwatch::start());
         self.file.look()?;
-        let answer = self.noted(self.inner.execute_raw(query).await);
+        let answer = self.noted(self.inner.execute(statement).await);
         let rows = answer.as_ref().map_or(0, ExecResult::rows_affected);
         self.record(sql, usize::try_from(rows).unwrap_or(usize::MAX), watch);
         answer
@@ -211,24 +227,21 @@ impl<C: ConnectionTrait + Send> ConnectionTrait for Logged<C> {
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         let watch = Stopwatch::start();
         self.file.look()?;
-        let answer = self.noted(self.inner.execute_unprepared(sql).await);
-        self.record(sql.to_owned(), 0, watch);
+        let answer = self.noted(self.inner.execute_text(sql).await);
+        self.record(sql.into(), 0, watch);
         answer
     }
 
     async fn query_one_raw(&self, query: Query) -> Result<Option<QueryResult>, DbErr> {
-        let (sql, watch) = (query.sql.clone(), Stopwatch::start());
+        let query = Sent::from(query);
+        let (sql, watch) = (Arc::clone(&query.sql), Stopwatch::start());
         self.file.admits()?;
-        let answer = self.noted(self.inner.query_one_raw(query).await);
+        let answer = self.noted(self.inner.one(query).await);
         self.record(sql, usize::from(matches!(answer, Ok(Some(_)))), watch);
         answer
     }
 
     async fn query_all_raw(&self, query: Query) -> Result<Vec<QueryResult>, DbErr> {
-        let (sql, watch) = (query.sql.clone(), Stopwatch::start());
-        self.file.admits()?;
-        let answer = self.noted(self.inner.query_all_raw(query).await);
-        self.record(sql, answer.as_ref().map_or(0, Vec::len), watch);
-        answer
+        self.all(query.into()).await
     }
 }

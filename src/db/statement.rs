@@ -8,7 +8,7 @@ use crate::clock::Stopwatch;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statement {
     /// The SQL with placeholders, never with values.
-    pub sql: String,
+    pub sql: Arc<str>,
     /// Number of rows read or changed.
     pub rows: u64,
     /// Milliseconds until all rows were received.
@@ -21,7 +21,7 @@ pub struct StatementLog(Arc<Mutex<Vec<Statement>>>);
 
 impl StatementLog {
     /// Adds a statement that read or changed `rows` rows and was sent when `watch` started.
-    pub fn add(&self, sql: impl Into<String>, rows: impl TryInto<u64>, watch: Stopwatch) {
+    pub fn add(&self, sql: impl Into<Arc<str>>, rows: impl TryInto<u64>, watch: Stopwatch) {
         let rows = rows.try_into().unwrap_or(u64::MAX);
         self.locked().push(Statement { sql: sql.into(), rows, elapsed_ms: watch.elapsed_ms() });
     }

@@ -69,7 +69,7 @@ fn database(answer: &Outcome) -> serde_json::Value {
     let statements = answer
         .statements
         .iter()
-        .map(|statement| json!({ "sql": statement.sql, "rows": statement.rows, "ms": statement.elapsed_ms }));
+        .map(|statement| json!({ "sql": *statement.sql, "rows": statement.rows, "ms": statement.elapsed_ms }));
     json!({
         "statements": answer.statements.len(),
         "rows": answer.statements.iter().map(|statement| statement.rows).sum::<u64>(),

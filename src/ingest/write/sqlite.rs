@@ -1,7 +1,7 @@
 //! The steps on SQLite. Inserts use multi-row VALUES in a few fixed sizes, so that each statement is prepared once; lookups
 //! take their keys as one JSON array.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::json;
 use sqlx::{Arguments, Sqlite, SqlitePool, query::Query, sqlite::SqliteArguments};
@@ -46,7 +46,7 @@ const SIZES: [usize; 6] = [1, 4, 16, 32, 128, 512];
 /// An INSERT for every size in [`SIZES`].
 struct Inserts {
     /// The statement with one row, for the log.
-    short: String,
+    short: Arc<str>,
     by_size: [(usize, String); SIZES.len()],
     parameters: usize,
 }
@@ -70,7 +70,7 @@ impl Inserts {
             )
         };
         let by_size = SIZES.map(|size| (size, sql(&vec![format!("({marks})"); size].join(", "))));
-        Self { short: sql(&format!("({marks}), …")), by_size, parameters }
+        Self { short: sql(&format!("({marks}), …")).into(), by_size, parameters }
     }
 
     /// The smallest statement that holds this many rows, or the largest.
@@ -238,7 +238,7 @@ impl Transaction {
             arguments.reserve(chunk.len() * inserts.parameters, 0);
             let query = chunk.iter().fold(sqlx::query_with(sql.as_str(), arguments), &bind);
             query.execute(&mut *self.inner).await?;
-            self.log.add(&inserts.short, chunk.len(), watch);
+            self.log.add(Arc::clone(&inserts.short), chunk.len(), watch);
             items = rest;
         }
         Ok(())
