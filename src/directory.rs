@@ -7,6 +7,7 @@ mod change;
 mod change_log;
 mod check;
 mod keyset;
+mod lookup;
 mod page;
 mod record;
 mod row;

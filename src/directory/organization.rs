@@ -14,6 +14,7 @@ use super::{
     employee::Employee,
     filter::{EmployeeFilter, OrganizationCondition},
     keyset::LISTED,
+    lookup,
     order::{OrderField, SortKind},
     record,
     row::row,
@@ -86,8 +87,13 @@ pub async fn by_slugs(
     slugs: &[String],
     fields: OrganizationFields,
 ) -> Result<HashMap<String, Organization>> {
-    let named = Expr::col((LISTED, table::Column::Slug)).is_in(slugs.iter().cloned());
-    let rows: Vec<Organization> = record::all_where(scope, db, named.into(), fields | OrganizationFields::SLUG).await?;
+    let fields = fields | OrganizationFields::SLUG;
+    let rows: Vec<Organization> = if let [slug] = slugs {
+        Vec::from_iter(lookup::one(scope, db, &["slug"], vec![slug.as_str().into()], fields).await?)
+    } else {
+        let named = Expr::col((LISTED, table::Column::Slug)).is_in(slugs.iter().cloned());
+        record::all_where(scope, db, named.into(), fields).await?
+    };
     rows.into_iter().map(|row| Ok((row.slug()?.clone(), row))).collect()
 }
 

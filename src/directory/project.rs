@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{
     ConnectionTrait,
-    sea_query::{Cond, Expr, ExprTrait},
+    sea_query::{Expr, ExprTrait},
 };
 
 pub use change::{NewProject, ProjectChange, archive, create, delete, update};
@@ -14,6 +14,7 @@ pub use change::{NewProject, ProjectChange, archive, create, delete, update};
 use super::{
     filter::ProjectCondition,
     keyset::LISTED,
+    lookup,
     order::{OrderField, SortKind},
     record::{self, Record, add_columns},
     row::row,
@@ -122,10 +123,7 @@ pub async fn by_slug(
     slug: &str,
     fields: ProjectFields,
 ) -> Result<Option<Project>> {
-    let condition = Cond::all()
-        .add(Expr::col((LISTED, table::Column::OrganizationId)).eq(organization))
-        .add(Expr::col((LISTED, table::Column::Slug)).eq(slug));
-    record::by_unique(scope, db, condition, fields).await
+    lookup::one(scope, db, &["organization_id", "slug"], vec![organization.into(), slug.into()], fields).await
 }
 
 /// Reads the projects with these slugs in one statement; missing ones are left out.

@@ -9,6 +9,7 @@ use std::{
     sync::Arc,
 };
 
+use bitflags::Flags;
 use sea_orm::{
     ConnectionTrait, DbErr, QueryResult, TryGetable, Value,
     sea_query::{Cond, Expr, ExprTrait, Query, SelectStatement},
@@ -17,6 +18,7 @@ use sea_orm::{
 use super::{
     filter::{self, Condition},
     keyset::LISTED,
+    lookup,
     order::OrderField,
     page,
     reach::narrow,
@@ -36,7 +38,7 @@ pub trait Record: Sized + Send + Sync + 'static {
     /// The primary key.
     type Key: RecordKey;
     /// A set of columns to read.
-    type Fields: Copy + Default + BitOr<Output = Self::Fields> + Send + Sync;
+    type Fields: Flags<Bits = u16> + Copy + Default + BitOr<Output = Self::Fields> + Send + Sync;
     /// A condition of a filter.
     type Condition: Condition;
     /// A sort key of a list.
@@ -73,6 +75,9 @@ pub trait RecordKey: Copy + Ord + Hash + Send + Sync + 'static {
     /// The id, the last sort key of every order.
     fn number(self) -> i64;
 
+    /// The values of the columns of the key.
+    fn values(self) -> Vec<Value>;
+
     /// The condition for rows with one of these keys.
     fn among(keys: &[Self]) -> Cond;
 }
@@ -98,6 +103,10 @@ impl RecordKey for OrganizationId {
         self.0
     }
 
+    fn values(self) -> Vec<Value> {
+        vec![self.into()]
+    }
+
     fn among(keys: &[Self]) -> Cond {
         Cond::all().add(Expr::col((LISTED, "id")).is_in(keys.iter().copied()))
     }
@@ -120,6 +129,10 @@ where
 
     fn number(self) -> i64 {
         self.id.into()
+    }
+
+    fn values(self) -> Vec<Value> {
+        vec![self.organization.into(), self.id.into()]
     }
 
     fn among(keys: &[Self]) -> Cond {
@@ -152,7 +165,7 @@ fn seen_in(scope: &Scope, table: &'static str, tenant: &'static str) -> SelectSt
     select
 }
 
-fn seen_rows<R: Record>(scope: &Scope, fields: R::Fields) -> SelectStatement {
+pub(super) fn seen_rows<R: Record>(scope: &Scope, fields: R::Fields) -> SelectStatement {
     let mut select = seen::<R>(scope);
     add_columns::<R>(&mut select, fields);
     select
@@ -194,7 +207,10 @@ pub async fn by_ids<R: Record>(
     keys: &[R::Key],
     fields: R::Fields,
 ) -> Result<HashMap<R::Key, R>> {
-    let rows = all_where::<R>(scope, db, R::Key::among(keys), fields).await?;
+    let rows = match keys {
+        [key] => Vec::from_iter(lookup::one::<R>(scope, db, R::Key::COLUMNS, key.values(), fields).await?),
+        _ => all_where::<R>(scope, db, R::Key::among(keys), fields).await?,
+    };
     Ok(rows.into_iter().map(|row| (row.key(), row)).collect())
 }
 
@@ -209,16 +225,6 @@ pub(super) async fn all_where<R: Record>(
     select.cond_where(condition);
     let rows = db.query_all(&select).await?;
     Ok(rows.iter().map(|row| R::read(row, 0, fields)).collect::<Result<_, DbErr>>()?)
-}
-
-/// Reads the record within the scope that meets a unique condition.
-pub(super) async fn by_unique<R: Record>(
-    scope: &Scope,
-    db: &Session,
-    condition: Cond,
-    fields: R::Fields,
-) -> Result<Option<R>> {
-    Ok(all_where(scope, db, condition, fields).await?.pop())
 }
 
 /// Reads one page of all records within the scope.
