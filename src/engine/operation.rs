@@ -27,16 +27,6 @@ pub enum Method {
     Post,
 }
 
-impl Method {
-    /// The name of the method.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-        }
-    }
-}
-
 /// The outcome of a query or a mutation.
 pub struct Outcome {
     /// The operation that ran: `query Name`, if its document is valid and it has a name.

@@ -6,10 +6,11 @@ mod explain;
 pub mod page;
 mod reply;
 
+use std::borrow::Cow;
+
 use axum::{
-    body::Body,
-    extract::{Query, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    extract::{Query, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
@@ -22,7 +23,7 @@ use self::{
 use super::{
     caller::Caller,
     content_encoding, fault,
-    observation::{DatabaseWork, OperationName},
+    observation::{DatabaseWork, Observation},
     origin,
     request_body::{self, Content, Malformed},
     state::HttpState,
@@ -34,7 +35,8 @@ use crate::{
 };
 
 /// `POST /graphql`.
-pub async fn post(State(state): State<HttpState>, caller: Caller, headers: HeaderMap, body: Body) -> Response {
+pub async fn post(State(state): State<HttpState>, caller: Caller, request: Request) -> Response {
+    let (Parts { headers, .. }, body) = request.into_parts();
     let Some(formats) = accept::negotiate(&headers) else {
         return not_acceptable();
     };
@@ -74,7 +76,7 @@ pub async fn post(State(state): State<HttpState>, caller: Caller, headers: Heade
             if let Some(first) = answers.first_mut() {
                 explain.apply(first);
             }
-            observed(format.batch(&answers), "batch /graphql".to_owned(), database)
+            observed(format.batch(&answers), "batch /graphql".into(), database)
         }
         Err(Malformed::Syntax(fault)) => format.refuse(&fault, StatusCode::BAD_REQUEST),
         Err(Malformed::Request(fault)) => format.malformed(&fault),
@@ -177,16 +179,17 @@ async fn execute(
     };
     let database = database_work(&answer);
     explain.apply(&mut answer);
-    let name = answer.operation.clone().unwrap_or_else(|| format!("{} /graphql", method.as_str()));
+    let without_name = match method {
+        Method::Get => "GET /graphql",
+        Method::Post => "POST /graphql",
+    };
+    let name = answer.operation.take().map_or(Cow::Borrowed(without_name), Cow::Owned);
     observed(reply_format(state, formats).answer(&answer), name, Some(database))
 }
 
 /// Attaches to a response what the middleware logs and records.
-fn observed(mut response: Response, operation: String, database: Option<DatabaseWork>) -> Response {
-    response.extensions_mut().insert(OperationName(operation));
-    if let Some(database) = database {
-        response.extensions_mut().insert(database);
-    }
+fn observed(mut response: Response, operation: Cow<'static, str>, database: Option<DatabaseWork>) -> Response {
+    response.extensions_mut().insert(Observation { operation, database });
     response
 }
 

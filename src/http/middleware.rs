@@ -1,6 +1,6 @@
 //! The middleware of all requests: host check, request id, log line, timeout, measurement, and recovery from panics.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{borrow::Cow, fmt, panic::AssertUnwindSafe, sync::Arc};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -15,7 +15,7 @@ use super::{
     caller, compression, cors, fault,
     ingest_api::metrics,
     logged_request::LoggedRequest,
-    observation::{DatabaseWork, OperationName, Unrecorded},
+    observation::{DatabaseWork, Observation, Unrecorded},
     origin,
     state::HttpState,
     trace::{TRACERESPONSE, Trace},
@@ -105,34 +105,44 @@ async fn measure(state: &HttpState, request: Request, next: Next) -> Response {
     let mut response = respond(state, request, next).await;
     let status = response.status().as_u16();
     let elapsed_ms = watch.elapsed_ms();
-    let database = response.extensions_mut().remove::<DatabaseWork>();
+    let observed = response.extensions_mut().remove::<Observation>();
+    let database = observed.as_ref().and_then(|observed| observed.database);
     if let Ok(value) = HeaderValue::try_from(server_timing(elapsed_ms, database)) {
         response.headers_mut().insert(SERVER_TIMING.clone(), value);
     }
-    let operation = response.extensions_mut().remove::<OperationName>().map(|OperationName(name)| name);
+    let operation = observed.as_ref().map(|observed| &*observed.operation);
     let route = route.as_ref().map(MatchedPath::as_str);
     tracing::debug!(peer, %method, route, operation, status, elapsed_ms, "request handled");
     // Requests to unknown addresses are not recorded: callers invent the addresses, which would fill the list of endpoints.
     let is_recorded = response.extensions_mut().remove::<Unrecorded>().is_none();
     if let (Some(route), true) = (route, is_recorded) {
-        state.recorder.record(&operation.unwrap_or_else(|| format!("{method} {route}")), status, elapsed_ms);
+        let endpoint = operation.map_or_else(|| Cow::Owned(format!("{method} {route}")), Cow::Borrowed);
+        state.recorder.record(&endpoint, status, elapsed_ms);
     }
     response
 }
 
 fn server_timing(elapsed_ms: f64, database: Option<DatabaseWork>) -> String {
-    let database = database.map(|DatabaseWork { statements, elapsed_ms }| {
-        let noun = if statements == 1 { "statement" } else { "statements" };
-        format!("db;dur={};desc=\"{statements} {noun}\", ", thousandths(elapsed_ms))
-    });
-    format!("{}total;dur={}", database.unwrap_or_default(), thousandths(elapsed_ms))
+    let total = Thousandths(elapsed_ms);
+    match database {
+        None => format!("total;dur={total}"),
+        Some(DatabaseWork { statements, elapsed_ms }) => {
+            let noun = if statements == 1 { "statement" } else { "statements" };
+            let database = Thousandths(elapsed_ms);
+            format!("db;dur={database};desc=\"{statements} {noun}\", total;dur={total}")
+        }
+    }
 }
 
-/// Formats a time with three decimals. Formatting integers is faster than formatting a float with a precision.
-fn thousandths(ms: f64) -> String {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time in microseconds")]
-    let micros = (ms * 1_000.0).round() as u64;
-    format!("{}.{:03}", micros / 1_000, micros % 1_000)
+/// A time with three decimals. Formatting integers is faster than formatting a float with a precision.
+struct Thousandths(f64);
+
+impl fmt::Display for Thousandths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time in microseconds")]
+        let micros = (self.0 * 1_000.0).round() as u64;
+        write!(f, "{}.{:03}", micros / 1_000, micros % 1_000)
+    }
 }
 
 fn request_id(request: &Request, random: &Random) -> Arc<str> {

@@ -1,5 +1,7 @@
 //! Response extensions by which handlers tell the middleware what to log and to record.
 
+use std::borrow::Cow;
+
 /// The database work of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct DatabaseWork {
@@ -9,9 +11,14 @@ pub struct DatabaseWork {
     pub elapsed_ms: f64,
 }
 
-/// The name of the operation, recorded instead of the route.
+/// What a request did.
 #[derive(Clone, Debug)]
-pub struct OperationName(pub String);
+pub struct Observation {
+    /// The name of the operation, recorded instead of the route.
+    pub operation: Cow<'static, str>,
+    /// The database work, if an operation ran.
+    pub database: Option<DatabaseWork>,
+}
 
 /// Excludes the response from the server's own measurements. Streams and WebSockets last as long as their clients want;
 /// the operations on them are recorded individually.
