@@ -12,8 +12,8 @@ section! {
         /// in the environment, or `PERFGRAPH_DATABASE__URL_FILE` to the name of a file that contains the URL.
         url: DatabaseUrl = DatabaseUrl::from("sqlite://perfgraph.sqlite"),
         /// Connections for queries, given in the order of asking. One request uses half of them at the same time at most, and
-        /// reports three quarters: a report beyond that waits until `server.request_timeout_ms`. On SQLite at most the number
-        /// of processors.
+        /// reports three quarters: a report beyond that waits until `server.request_timeout_ms`. On SQLite at most one more
+        /// than the number of processors.
         read_connections: u32 = 8,
         /// Connections for writes. Ignored on SQLite, which has a single writer. On PostgreSQL an instance needs up to four
         /// more: two for migrations when it starts, one to cancel statements, and one that renews its lease.

@@ -83,12 +83,12 @@ pub enum Writer {
     Postgres(Arc<Stock>),
 }
 
-/// The number of read connections on SQLite. Reads use the CPU of this process, so more than there are processors only take
-/// memory.
+/// The number of read connections on SQLite. Reads use the CPU of this process, so reports on more connections than there are
+/// processors only take memory. One more is left to other queries.
 fn reader_count(configured: u32) -> u32 {
     let processors = std::thread::available_parallelism()
         .map_or(configured, |count| u32::try_from(count.get()).unwrap_or(configured));
-    configured.min(processors.max(2))
+    configured.min(processors.max(2).saturating_add(1))
 }
 
 /// A connection to an SQLite file that stays open for as long as the database. Without it, SQLite would remove the

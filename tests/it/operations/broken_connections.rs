@@ -83,7 +83,11 @@ async fn a_path_that_swallowed_bytes_is_used_again_within_seconds() {
             )
         };
         // The last round is in the air when the path is whole again.
-        let Ok((written, read)) = timeout(Duration::from_secs(6), asked).await else { break };
+        let Ok((written, read)) = timeout(Duration::from_secs(6), asked).await else {
+            // The server may have stored what nobody waited for.
+            keys.extend(new);
+            break;
+        };
         for reply in read.iter().chain(&written) {
             assert_ne!(reply.status, 500, "{}", reply.text);
         }
