@@ -4,6 +4,7 @@
 
 pub mod context;
 pub mod loaders;
+pub mod moved;
 pub mod mutation;
 mod named;
 pub mod node;

@@ -11,7 +11,7 @@ use super::{
     Accuracy, AnswerSource, Distribution, Question, StatisticsNeeded, Stats,
     conditions::{self, ENDPOINT, M},
     grid::{BucketGrid, GridBucket},
-    grouping::Grouping,
+    grouping::{Dimension, Grouping},
     outer::{self, Within},
     plan::{EndpointRows, Plan, Resolution, Segment, TableChoice, between, coarsest, plan},
     visible::VisibleProjects,
@@ -143,6 +143,12 @@ impl<'a> ScopedQuery<'a> {
     pub(super) fn listed_series(&self) -> Option<SelectStatement> {
         let is_several = self.projects.named().is_some_and(|projects| projects * self.kinds.len() > 1);
         (is_several && self.backend == DbBackend::Postgres && self.within.is_none()).then(|| self.series())
+    }
+
+    /// True when no group has measurements of two projects or types.
+    pub(super) fn is_one_series_per_group(&self, grouping: &Grouping) -> bool {
+        let is_one_project = grouping.is_by_project() || self.projects.named() == Some(1);
+        is_one_project && (grouping.by().contains(&Dimension::Kind) || self.kinds.len() == 1)
     }
 
     /// True when the scope excludes every project of the question, so that no statement is needed.

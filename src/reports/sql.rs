@@ -97,7 +97,8 @@ fn project_by_project(
 }
 
 fn cells_at_once(scoped: &ScopedQuery, grouping: &Grouping) -> SelectStatement {
-    if let Some(series) = scoped.listed_series() {
+    // Elsewhere a group would be the sum of several rounded sums.
+    if let Some(series) = scoped.listed_series().filter(|_| scoped.is_one_series_per_group(grouping)) {
         let inner = cells_at_once(&scoped.within(Within::Series), grouping);
         return outer::for_each(series, inner, grouping, &CELLS);
     }

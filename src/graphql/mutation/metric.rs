@@ -7,6 +7,7 @@ use crate::{
     error::{Error, Result},
     graphql::{
         context::request,
+        moved::Moved,
         named::{self, Name, NameFields},
         node::NodeId,
         types::{
@@ -33,8 +34,9 @@ impl MetricMutation {
     async fn ingest_metrics(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The project, its measurements and their treatment.")] input: IngestMetricsInput,
+        #[graphql(desc = "The project, its measurements and their treatment.")] input: Moved<IngestMetricsInput>,
     ) -> Result<IngestMetricsPayload> {
+        let Moved(input) = input;
         let candidates = candidates(input.metrics)?;
         let fields = NameFields::PROJECT;
         let project = fields.given(input.project_id, input.project_slug);
@@ -66,8 +68,8 @@ fn field(fault: &Error, project: &str) -> Option<Vec<String>> {
 }
 
 /// The rows as the write path takes them.
-fn candidates(metrics: Vec<MetricInput>) -> Result<Vec<Candidate>> {
-    let candidate = |(index, metric): (usize, MetricInput)| {
+fn candidates(metrics: Vec<Moved<MetricInput>>) -> Result<Vec<Candidate>> {
+    let candidate = |(index, Moved(metric)): (usize, Moved<MetricInput>)| {
         let (new, old) = (("releaseVersion", metric.release_version), ("release", metric.release));
         Ok(Candidate {
             kind: metric.kind.into(),

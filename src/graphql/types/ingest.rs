@@ -1,6 +1,6 @@
 //! The input and the payload of `ingestMetrics`.
 
-use async_graphql::{Enum, ID, InputObject, SimpleObject};
+use async_graphql::{Enum, ID, InputObject, InputValueResult, SimpleObject};
 
 use super::{
     metric_type::MetricType,
@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     graphql::{
+        moved::{FromMoved, Moved, MovedFields},
         scalars::{DateTime, StreamCursor},
         sizes,
     },
@@ -66,6 +67,22 @@ pub struct MetricLabelInput {
     pub value: String,
 }
 
+impl FromMoved for MetricInput {
+    fn from_moved(mut fields: MovedFields<Self>) -> InputValueResult<Self> {
+        Ok(Self {
+            kind: fields.field("type")?,
+            value: fields.field("value")?,
+            endpoint: fields.field("endpoint")?,
+            status_code: fields.field("statusCode")?,
+            timestamp: fields.field("timestamp")?,
+            name: fields.field("name")?,
+            release_version: fields.field("releaseVersion")?,
+            release: fields.field("release")?,
+            labels: fields.field("labels")?,
+        })
+    }
+}
+
 impl From<MetricLabelInput> for Label {
     fn from(label: MetricLabelInput) -> Self {
         Self { key: label.key, value: label.value }
@@ -80,7 +97,7 @@ pub struct IngestMetricsInput {
     /// The slugs of the project, such as `acme/web-shop`.
     pub project_slug: Option<String>,
     /// The measurements, 1 to 10,000.
-    pub metrics: Vec<MetricInput>,
+    pub metrics: Vec<Moved<MetricInput>>,
     /// Key that makes retries safe: a repeated key stores nothing and returns the first result. 1 to 200 bytes, unique
     /// within the organization; remembered for 14 days by default. `CONFLICT` if it was used for other measurements.
     pub idempotency_key: Option<String>,
@@ -88,6 +105,18 @@ pub struct IngestMetricsInput {
     /// nothing. Defaults to `PARTIAL`.
     #[graphql(default_with = "Some(IngestMode::Partial)")]
     pub mode: Option<IngestMode>,
+}
+
+impl FromMoved for IngestMetricsInput {
+    fn from_moved(mut fields: MovedFields<Self>) -> InputValueResult<Self> {
+        Ok(Self {
+            project_id: fields.field("projectId")?,
+            project_slug: fields.field("projectSlug")?,
+            metrics: fields.field("metrics")?,
+            idempotency_key: fields.field("idempotencyKey")?,
+            mode: fields.field_or("mode", Some(IngestMode::Partial))?,
+        })
+    }
 }
 
 /// A measurement that was not recorded.
