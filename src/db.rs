@@ -2,6 +2,7 @@
 //! the two dialects differ. Rooms build their own statements; this room never knows what they mean. Its only table is that
 //! of the leases of instances.
 
+mod bound_statement;
 mod column;
 mod commit_notices;
 pub mod compare;
@@ -17,7 +18,6 @@ pub mod list;
 pub mod migrate;
 pub mod pool;
 mod recovery;
-mod sent;
 pub mod session;
 pub mod statement;
 mod stock;
@@ -27,13 +27,13 @@ mod temporary_files;
 mod unreachable;
 mod watch;
 
+pub use bound_statement::BoundStatement;
 pub use column::column;
 pub use error::is_rolled_back;
 pub use instance::Instance;
 pub use json::json_array;
 pub use lease::{IdGenerator, Lease};
 pub use pool::{Backend, Database, Writer};
-pub use sent::Sent;
 pub use session::{Session, Transaction};
 pub use statement::{Statement, StatementLog};
 pub use stock::Stock;

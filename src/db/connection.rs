@@ -17,9 +17,9 @@ use sqlx::{
 };
 
 use super::{
+    bound_statement::BoundStatement,
     control::{Backend, Control},
     file::FileWatch,
-    sent::Sent,
 };
 
 /// Number of instructions of SQLite's machine between two looks whether a statement shall stop: well below a millisecond.
@@ -99,7 +99,7 @@ impl fmt::Debug for Source {
 
 impl Connection {
     /// Executes a statement and returns all rows.
-    pub fn all(&mut self, statement: Sent) -> BoxFuture<'_, sqlx::Result<Vec<QueryResult>>> {
+    pub fn all(&mut self, statement: BoundStatement) -> BoxFuture<'_, sqlx::Result<Vec<QueryResult>>> {
         match &mut self.driver {
             Driver::Sqlite(connection) => Box::pin(async move {
                 let rows = query(statement).fetch_all(&mut **connection).await?;
@@ -113,7 +113,7 @@ impl Connection {
     }
 
     /// Executes a statement and returns its first row, if there is one.
-    pub fn one(&mut self, statement: Sent) -> BoxFuture<'_, sqlx::Result<Option<QueryResult>>> {
+    pub fn one(&mut self, statement: BoundStatement) -> BoxFuture<'_, sqlx::Result<Option<QueryResult>>> {
         match &mut self.driver {
             Driver::Sqlite(connection) => {
                 Box::pin(
@@ -127,7 +127,7 @@ impl Connection {
     }
 
     /// Streams the rows of a statement.
-    pub fn rows(&mut self, statement: Sent) -> BoxStream<'_, sqlx::Result<QueryResult>> {
+    pub fn rows(&mut self, statement: BoundStatement) -> BoxStream<'_, sqlx::Result<QueryResult>> {
         match &mut self.driver {
             Driver::Sqlite(connection) => {
                 query(statement).fetch(&mut **connection).map(|row| row.map(QueryResult::from)).boxed()
@@ -139,7 +139,7 @@ impl Connection {
     }
 
     /// Executes a statement with values.
-    pub fn execute(&mut self, statement: Sent) -> BoxFuture<'_, sqlx::Result<ExecResult>> {
+    pub fn execute(&mut self, statement: BoundStatement) -> BoxFuture<'_, sqlx::Result<ExecResult>> {
         match &mut self.driver {
             Driver::Sqlite(connection) => {
                 Box::pin(async move { Ok(query::<sqlx::Sqlite>(statement).execute(&mut **connection).await?.into()) })
@@ -229,7 +229,7 @@ impl Connection {
 }
 
 /// Converts a statement for the driver.
-fn query<DB: sqlx::Database>(statement: Sent) -> Query<'static, DB, SqlxValues>
+fn query<DB: sqlx::Database>(statement: BoundStatement) -> Query<'static, DB, SqlxValues>
 where
     SqlxValues: IntoArguments<DB>,
 {

@@ -10,7 +10,7 @@ use sea_orm::{
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 use super::{
-    sent::{Sends, Sent},
+    bound_statement::{BoundStatement, Executor},
     stock::Stock,
     taken::Taken,
 };
@@ -72,7 +72,10 @@ impl Connections {
     }
 
     /// Streams the rows of a query.
-    pub async fn stream(&self, query: Sent) -> Result<impl Stream<Item = Result<QueryResult, DbErr>> + Send, DbErr> {
+    pub async fn stream(
+        &self,
+        query: BoundStatement,
+    ) -> Result<impl Stream<Item = Result<QueryResult, DbErr>> + Send, DbErr> {
         match self {
             Self::Read { stock, .. } | Self::Write(stock) => {
                 Ok(Either::Left(stock.take().await.map_err(not_acquired)?.rows(query).map_err(query_error)))
@@ -100,7 +103,7 @@ impl Connections {
     }
 }
 
-impl Sends for Connections {
+impl Executor for Connections {
     fn backend(&self) -> DbBackend {
         match self {
             Self::Read { stock, .. } | Self::Write(stock) => stock.backend(),
@@ -108,7 +111,7 @@ impl Sends for Connections {
         }
     }
 
-    async fn execute(&self, statement: Sent) -> Result<ExecResult, DbErr> {
+    async fn execute(&self, statement: BoundStatement) -> Result<ExecResult, DbErr> {
         match self {
             Self::Read { stock, .. } | Self::Write(stock) => {
                 stock.take().await.map_err(not_acquired)?.execute(statement).await.map_err(exec_error)
@@ -126,7 +129,7 @@ impl Sends for Connections {
         }
     }
 
-    async fn one(&self, query: Sent) -> Result<Option<QueryResult>, DbErr> {
+    async fn one(&self, query: BoundStatement) -> Result<Option<QueryResult>, DbErr> {
         match self {
             Self::Read { stock, .. } => {
                 let _turn = self.turn().await;
@@ -145,7 +148,7 @@ impl Sends for Connections {
         }
     }
 
-    async fn all(&self, query: Sent) -> Result<Vec<QueryResult>, DbErr> {
+    async fn all(&self, query: BoundStatement) -> Result<Vec<QueryResult>, DbErr> {
         match self {
             Self::Read { stock, .. } => {
                 let _turn = self.turn().await;
@@ -174,7 +177,7 @@ impl OpenTransaction {
     }
 }
 
-impl Sends for OpenTransaction {
+impl Executor for OpenTransaction {
     fn backend(&self) -> DbBackend {
         match self {
             Self::Taken(backend, _) => *backend,
@@ -182,7 +185,7 @@ impl Sends for OpenTransaction {
         }
     }
 
-    async fn execute(&self, statement: Sent) -> Result<ExecResult, DbErr> {
+    async fn execute(&self, statement: BoundStatement) -> Result<ExecResult, DbErr> {
         match self {
             Self::Taken(_, taken) => taken.lock().await.execute(statement).await.map_err(exec_error),
             Self::File(transaction) => transaction.execute_raw(statement.for_orm(self.backend())).await,
@@ -196,14 +199,14 @@ impl Sends for OpenTransaction {
         }
     }
 
-    async fn one(&self, query: Sent) -> Result<Option<QueryResult>, DbErr> {
+    async fn one(&self, query: BoundStatement) -> Result<Option<QueryResult>, DbErr> {
         match self {
             Self::Taken(_, taken) => taken.lock().await.one(query).await.map_err(query_error),
             Self::File(transaction) => transaction.query_one_raw(query.for_orm(self.backend())).await,
         }
     }
 
-    async fn all(&self, query: Sent) -> Result<Vec<QueryResult>, DbErr> {
+    async fn all(&self, query: BoundStatement) -> Result<Vec<QueryResult>, DbErr> {
         match self {
             Self::Taken(_, taken) => taken.lock().await.all(query).await.map_err(query_error),
             Self::File(transaction) => transaction.query_all_raw(query.for_orm(self.backend())).await,

@@ -21,12 +21,12 @@ use sqlx::{
 use tokio::{sync::Mutex, time::timeout};
 
 use super::{
+    bound_statement::Executor,
     commit_notices::CommitNotices,
     connection::Source,
     connections::Connections,
     control::Control,
     file::{FileWatch, beside::beside, fault::FileFault, idle_log::IdleLog},
-    sent::Sends,
     session::{Session, StatementCount},
     statement::StatementLog,
     stock::Stock,

@@ -15,10 +15,10 @@ use sea_orm::{
 };
 
 use super::{
+    bound_statement::{BoundStatement, Executor},
     commit_notices::CommitNotices,
     connections::{Connections, OpenTransaction},
     file::FileWatch,
-    sent::{Sends, Sent},
     statement::StatementLog,
 };
 use crate::{
@@ -119,7 +119,7 @@ impl Session {
         mut take: impl FnMut(&QueryResult) -> Result<()> + Send,
     ) -> Result<()> {
         self.file.admits()?;
-        let query = Sent::from(self.inner.backend().build(statement));
+        let query = BoundStatement::from(self.inner.backend().build(statement));
         let (sql, watch, mut passed) = (Arc::clone(&query.sql), Stopwatch::start(), 0);
         let _turn = self.inner.long_turn().await;
         let mut rows = pin!(self.noted(self.inner.stream(query).await)?);
@@ -147,7 +147,7 @@ impl Session {
         statement: &SelectStatement,
     ) -> Result<impl Stream<Item = Result<QueryResult>> + Send + '_> {
         self.file.admits()?;
-        let query = Sent::from(self.inner.backend().build(statement));
+        let query = BoundStatement::from(self.inner.backend().build(statement));
         let (sql, watch) = (Arc::clone(&query.sql), Stopwatch::start());
         let rows = self.inner.stream(query).await?;
         self.record(sql, 0, watch);
@@ -194,12 +194,12 @@ impl Transaction {
     }
 }
 
-impl<C: Sends> Logged<C> {
+impl<C: Executor> Logged<C> {
     /// Sends a query and returns its rows.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn all(&self, query: Sent) -> Result<Vec<QueryResult>, DbErr> {
+    pub async fn all(&self, query: BoundStatement) -> Result<Vec<QueryResult>, DbErr> {
         let (sql, watch) = (Arc::clone(&query.sql), Stopwatch::start());
         self.file.admits()?;
         let answer = self.noted(self.inner.all(query).await);
@@ -209,13 +209,13 @@ impl<C: Sends> Logged<C> {
 }
 
 #[async_trait]
-impl<C: Sends> ConnectionTrait for Logged<C> {
+impl<C: Executor> ConnectionTrait for Logged<C> {
     fn get_database_backend(&self) -> DbBackend {
         self.inner.backend()
     }
 
     async fn execute_raw(&self, query: Query) -> Result<ExecResult, DbErr> {
-        let statement = Sent::from(query);
+        let statement = BoundStatement::from(query);
         let (sql, watch) = (Arc::clone(&statement.sql), Stopwatch::start());
         self.file.look()?;
         let answer = self.noted(self.inner.execute(statement).await);
@@ -233,7 +233,7 @@ impl<C: Sends> ConnectionTrait for Logged<C> {
     }
 
     async fn query_one_raw(&self, query: Query) -> Result<Option<QueryResult>, DbErr> {
-        let query = Sent::from(query);
+        let query = BoundStatement::from(query);
         let (sql, watch) = (Arc::clone(&query.sql), Stopwatch::start());
         self.file.admits()?;
         let answer = self.noted(self.inner.one(query).await);

@@ -13,9 +13,9 @@ use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
+    bound_statement::BoundStatement,
     connection::Connection,
     recovery,
-    sent::Sent,
     stock::{Kept, PING_TIMEOUT, Place, Stock},
     watch::Watch,
 };
@@ -81,7 +81,7 @@ impl Taken {
     ///
     /// # Errors
     /// As the driver's, or no answer comes.
-    pub async fn all(&mut self, statement: Sent) -> sqlx::Result<Vec<QueryResult>> {
+    pub async fn all(&mut self, statement: BoundStatement) -> sqlx::Result<Vec<QueryResult>> {
         self.run(|connection| connection.all(statement)).await
     }
 
@@ -89,7 +89,7 @@ impl Taken {
     ///
     /// # Errors
     /// As [`Self::all`].
-    pub async fn one(&mut self, statement: Sent) -> sqlx::Result<Option<QueryResult>> {
+    pub async fn one(&mut self, statement: BoundStatement) -> sqlx::Result<Option<QueryResult>> {
         self.run(|connection| connection.one(statement)).await
     }
 
@@ -97,7 +97,7 @@ impl Taken {
     ///
     /// # Errors
     /// As [`Self::all`].
-    pub async fn execute(&mut self, statement: Sent) -> sqlx::Result<ExecResult> {
+    pub async fn execute(&mut self, statement: BoundStatement) -> sqlx::Result<ExecResult> {
         self.run(|connection| connection.execute(statement)).await
     }
 
@@ -139,14 +139,14 @@ impl Taken {
     }
 
     /// Streams the rows of a statement. Dropping the stream stops the statement.
-    pub fn rows(self, statement: Sent) -> impl Stream<Item = sqlx::Result<QueryResult>> + Send {
+    pub fn rows(self, statement: BoundStatement) -> impl Stream<Item = sqlx::Result<QueryResult>> + Send {
         let (sender, rows) = mpsc::channel(ROWS_AHEAD);
         // The sender and the receiver are polled by the same task, so that nothing runs on after the stream.
         let reading = stream::once(self.send_rows(statement, sender)).filter_map(|()| std::future::ready(None));
         select(ReceiverStream::new(rows), reading)
     }
 
-    async fn send_rows(mut self, statement: Sent, sender: mpsc::Sender<sqlx::Result<QueryResult>>) {
+    async fn send_rows(mut self, statement: BoundStatement, sender: mpsc::Sender<sqlx::Result<QueryResult>>) {
         let watch = self.watch();
         let Some(Kept { connection, .. }) = &mut self.kept else { return };
         self.is_busy = true;

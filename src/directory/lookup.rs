@@ -16,7 +16,7 @@ use super::{
     record::{self, Record},
 };
 use crate::{
-    db::{Sent, Session},
+    db::{BoundStatement, Session},
     error::Result,
     model::{Scope, VisibleOrganizations},
 };
@@ -24,7 +24,7 @@ use crate::{
 /// Maximum number of texts that are kept. Each set of columns that clients ask for makes another one.
 const TEXTS_MAX: usize = 1_000;
 
-/// What a text depends on.
+/// The parts of a statement that decide its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Shape {
     table: &'static str,
@@ -55,7 +55,7 @@ fn query<R: Record>(
     by: &'static [&'static str],
     key: Vec<Value>,
     fields: R::Fields,
-) -> Sent {
+) -> BoundStatement {
     let own = match scope.organizations() {
         VisibleOrganizations::Everything => None,
         VisibleOrganizations::Organization(own) => Some(own.into()),
@@ -65,7 +65,7 @@ fn query<R: Record>(
     let known = TEXTS.read().unwrap_or_else(PoisonError::into_inner).get(&shape).cloned();
     let sql = known.unwrap_or_else(|| remember(shape, build::<R>(scope, backend, by, &key, fields)));
     // In the order of the text: the scope comes first.
-    Sent { sql, values: Values(own.into_iter().chain(key).collect()) }
+    BoundStatement { sql, values: Values(own.into_iter().chain(key).collect()) }
 }
 
 fn build<R: Record>(
@@ -74,7 +74,7 @@ fn build<R: Record>(
     by: &'static [&'static str],
     key: &[Value],
     fields: R::Fields,
-) -> Sent {
+) -> BoundStatement {
     let mut select = record::seen_rows::<R>(scope, fields);
     for (column, value) in by.iter().zip(key) {
         // As for several keys, so that both look alike.
@@ -83,7 +83,7 @@ fn build<R: Record>(
     backend.build(&select).into()
 }
 
-fn remember(shape: Shape, built: Sent) -> Arc<str> {
+fn remember(shape: Shape, built: BoundStatement) -> Arc<str> {
     let mut texts = TEXTS.write().unwrap_or_else(PoisonError::into_inner);
     if texts.len() < TEXTS_MAX {
         texts.insert(shape, Arc::clone(&built.sql));

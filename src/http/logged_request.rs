@@ -11,7 +11,7 @@ tokio::task_local! {
     static CURRENT: Option<LoggedRequest>;
 }
 
-/// What log lines say about their request.
+/// The parts of a request that its log lines show.
 #[derive(Clone, Debug)]
 pub struct LoggedRequest {
     /// The id that the response carries, too.

@@ -11,7 +11,7 @@ pub struct DatabaseWork {
     pub elapsed_ms: f64,
 }
 
-/// What a request did.
+/// Name and database work of an operation, for the log and the server's own metrics.
 #[derive(Clone, Debug)]
 pub struct Observation {
     /// The name of the operation, recorded instead of the route.

@@ -1,4 +1,8 @@
 //! The steps on PostgreSQL. Every statement takes its rows as arrays, one per column, through UNNEST.
+//!
+//! Rows are found by their keys, one after the other, by the index: each look-up is a subquery that PostgreSQL cannot turn into
+//! a join (OFFSET 0), and connections for writes do not read whole tables (`db/pool`). A plan that was made while the tables were
+//! nearly empty, or without statistics, reads all of them for each row: minutes instead of milliseconds for some thousands.
 
 use std::sync::Arc;
 
@@ -10,10 +14,8 @@ use crate::db::{Stock, Taken};
 /// The advisory lock under which merged rows are rewritten. An arbitrary number.
 const LOCK_KEY: i64 = 0x7065_7266_636f_6d70;
 
-/// Takes the lock. Rows are then found by their keys, one after the other, by the index: each look-up is a subquery that
-/// PostgreSQL cannot turn into a join (OFFSET 0), and reading whole tables is off. A plan that was made while the tables were
-/// nearly empty, or without statistics, reads all of them for each row: minutes instead of milliseconds for some thousands.
-pub const TAKE_LOCK: &str = "SELECT pg_try_advisory_xact_lock($1), set_config('enable_seqscan', 'off', true)";
+/// Takes the lock.
+const TAKE_LOCK: &str = "SELECT pg_try_advisory_xact_lock($1)";
 
 /// Removes parts by their keys, which are six arrays.
 pub const REMOVE_PARTS: &str = "DELETE FROM metric_rollup_part WHERE ctid = ANY(ARRAY(SELECT found.row FROM unnest($1::bigint[], \

@@ -31,6 +31,18 @@ use crate::{
 /// Time for a statement that nobody waits for to end.
 const STOPPED_WITHIN: Duration = Duration::from_secs(4);
 
+/// The same database with so many connections for queries, for which nobody waits long.
+async fn impatient(database: &TestDatabase, read_connections: u32) -> Database {
+    let settings = config::Database {
+        url: database.url.as_str().into(),
+        read_connections,
+        // Shorter than the queries of a test together.
+        acquire_timeout: Duration::from_millis(500),
+        ..config::Database::default()
+    };
+    Database::open(&settings).await.unwrap()
+}
+
 /// The same database with so many connections for queries.
 async fn narrow(database: &TestDatabase, read_connections: u32) -> Database {
     let settings = config::Database {
@@ -124,14 +136,7 @@ on_both_databases! {
 
 on_both_databases! {
     async fn more_reports_than_connections_wait_and_leave_room_to_others(database: TestDatabase) {
-        let settings = config::Database {
-            url: database.url.as_str().into(),
-            read_connections: 4,
-            // Shorter than all reports together.
-            acquire_timeout: Duration::from_millis(500),
-            ..config::Database::default()
-        };
-        let database = Database::open(&settings).await.unwrap();
+        let database = impatient(&database, 4).await;
         let reader = || database.reader_for_request(StatementLog::default());
         let slow = match reader().get_database_backend() {
             DbBackend::Sqlite => {
@@ -170,13 +175,7 @@ on_both_databases! {
 
 on_both_databases! {
     async fn the_queries_of_one_request_leave_connections_to_others(database: TestDatabase) {
-        let settings = config::Database {
-            url: database.url.as_str().into(),
-            read_connections: 4,
-            acquire_timeout: Duration::from_millis(500),
-            ..config::Database::default()
-        };
-        let database = Database::open(&settings).await.unwrap();
+        let database = impatient(&database, 4).await;
         let (request, other) = (database.reader_for_request(StatementLog::default()), database.reader(StatementLog::default()));
         let sql = match request.get_database_backend() {
             DbBackend::Sqlite => {

@@ -1,8 +1,12 @@
 //! Ingest finds rows by their keys with plans that PostgreSQL made while the tables were empty, as during a first import: it
 //! keeps them until somebody collects statistics.
 
-use perfgraph::{clock::Clock, db::Backend};
+use perfgraph::{
+    clock::Clock,
+    db::{Backend, StatementLog},
+};
 use reqwest::Method;
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Executor, Row};
 
@@ -51,6 +55,10 @@ async fn ingest_finds_rows_by_their_keys_also_with_plans_made_for_empty_tables()
     }
     let by_key: Vec<_> = sent.iter().filter(|sql| sql.contains("LATERAL")).collect();
     assert_eq!(by_key.len(), 3, "endpoints, the end of the commit, and the receipt: {sent:#?}");
+    let writer = server.app.core().database.writer(StatementLog::default());
+    let asked = Statement::from_string(DbBackend::Postgres, "SHOW enable_seqscan");
+    let scans: String = writer.query_one_raw(asked).await.unwrap().unwrap().try_get_by_index(0).unwrap();
+    assert_eq!(scans, "off", "connections for writes do not read whole tables");
     for sql in by_key {
         let plan = kept_plan(&server.database, sql).await;
         assert!(plan.contains("Index Cond") || plan.contains("Index Only Scan"), "{sql}\n{plan}");

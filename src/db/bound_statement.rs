@@ -1,25 +1,25 @@
-//! Statements on their way to the database. The driver and the log of the request share the text, which is never copied.
+//! Statements with their values. The driver and the log of the request share the text, so that it is not copied on the way.
 
 use std::sync::Arc;
 
 use sea_orm::{DbBackend, DbErr, ExecResult, QueryResult, Statement, Values};
 
-/// A statement to send.
+/// A statement with the values of its placeholders.
 #[derive(Clone, Debug)]
-pub struct Sent {
+pub struct BoundStatement {
     /// The SQL with placeholders.
     pub sql: Arc<str>,
     /// The values of the placeholders.
     pub values: Values,
 }
 
-impl From<Statement> for Sent {
+impl From<Statement> for BoundStatement {
     fn from(Statement { sql, values, .. }: Statement) -> Self {
         Self { sql: sql.into(), values: values.unwrap_or(Values(Vec::new())) }
     }
 }
 
-impl Sent {
+impl BoundStatement {
     /// The statement for a connection of the ORM.
     pub fn for_orm(self, backend: DbBackend) -> Statement {
         Statement { sql: String::from(&*self.sql), values: Some(self.values), db_backend: backend }
@@ -27,19 +27,19 @@ impl Sent {
 }
 
 /// Connections that take statements.
-pub trait Sends: Send + Sync {
+pub trait Executor: Send + Sync {
     /// The kind of the database.
     fn backend(&self) -> DbBackend;
 
     /// Executes a statement that changes rows.
-    fn execute(&self, statement: Sent) -> impl Future<Output = Result<ExecResult, DbErr>> + Send;
+    fn execute(&self, statement: BoundStatement) -> impl Future<Output = Result<ExecResult, DbErr>> + Send;
 
     /// Executes statements without values, which are not prepared.
     fn execute_text(&self, sql: &str) -> impl Future<Output = Result<ExecResult, DbErr>> + Send;
 
     /// Reads the first row of a query, if there is one.
-    fn one(&self, query: Sent) -> impl Future<Output = Result<Option<QueryResult>, DbErr>> + Send;
+    fn one(&self, query: BoundStatement) -> impl Future<Output = Result<Option<QueryResult>, DbErr>> + Send;
 
     /// Reads all rows of a query.
-    fn all(&self, query: Sent) -> impl Future<Output = Result<Vec<QueryResult>, DbErr>> + Send;
+    fn all(&self, query: BoundStatement) -> impl Future<Output = Result<Vec<QueryResult>, DbErr>> + Send;
 }
