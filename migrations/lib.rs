@@ -30,6 +30,7 @@ mod m0019_retention_state;
 mod m0020_list_orders;
 mod m0021_metric_label;
 mod m0022_ingest_status;
+mod m0023_metric_grain;
 
 use change::{Change, Named};
 
@@ -79,5 +80,6 @@ pub fn all() -> Vec<Migration> {
         Migration::of::<m0020_list_orders::Migration>(),
         Migration::of::<m0021_metric_label::Migration>(),
         Migration::of::<m0022_ingest_status::Migration>(),
+        Migration::of::<m0023_metric_grain::Migration>(),
     ]
 }

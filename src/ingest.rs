@@ -9,6 +9,7 @@ pub mod bulk;
 mod commit_group;
 mod endpoint;
 pub mod formats;
+mod grain;
 mod idempotency;
 mod job;
 mod late;
@@ -62,7 +63,8 @@ impl Ingest {
     ) -> (Self, Batcher) {
         let endpoints =
             endpoint::EndpointIds::new(database.clone(), ids.clone(), clock.clone(), settings.endpoints_max);
-        let (queue, batcher) = batch::new(database.clone(), ids.clone(), endpoints, publisher, &settings);
+        let grains = grain::Grains::new(database.clone(), settings.rollup_rows_max(), settings.endpoints_max);
+        let (queue, batcher) = batch::new(database.clone(), ids.clone(), endpoints, grains, publisher, &settings);
         let targets = MetricTargets::new(database.clone());
         let (settings, status) = (Arc::new(settings), StatusCounters::default());
         let ingest = Self { settings, clock, targets, ids, queue, database, status };

@@ -4,6 +4,7 @@ pub mod compaction;
 pub mod demo_traffic;
 pub mod partitions;
 pub mod retention;
+pub mod rollup_choice;
 pub mod runner;
 pub mod schedule;
 pub mod self_monitoring;

@@ -6,6 +6,7 @@ pub mod assignment;
 pub mod change;
 pub mod cursor;
 pub mod filter;
+pub mod grain;
 pub mod id;
 pub mod labels;
 pub mod metric;
@@ -25,6 +26,7 @@ pub mod timestamp;
 
 pub use assignment::Assignment;
 pub use cursor::{CommitPosition, CommitPositions, StreamCursor};
+pub use grain::{Grain, SeriesDay, SeriesGrain};
 pub use id::{EmployeeId, EndpointId, Key, MetricId, OrganizationId, ProjectId, ReleaseId};
 pub use labels::{Label, Labels};
 pub use metric::{GoodDirection, Measurement, MetricKey, MetricType, RecordedMetric};

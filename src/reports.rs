@@ -33,6 +33,7 @@ pub mod question;
 mod scoped;
 pub mod series;
 pub mod slowest;
+mod sparse;
 mod sql;
 pub mod statistic;
 pub mod stats;

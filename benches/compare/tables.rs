@@ -38,7 +38,7 @@ pub const ROWS: &str = "SELECT (SELECT COUNT(*) FROM metric_event), (SELECT COUN
 
 /// Bytes with indexes: raw rows, rollups.
 pub const BYTES: &str = "SELECT COALESCE(SUM(pg_total_relation_size(oid)) FILTER (WHERE relname LIKE 'metric_event%'), 0)::bigint, \
-    COALESCE(SUM(pg_total_relation_size(oid)) FILTER (WHERE relname LIKE 'metric_rollup%'), 0)::bigint \
+    COALESCE(SUM(pg_total_relation_size(oid)) FILTER (WHERE relname LIKE 'metric_rollup%' OR relname LIKE 'metric_grain%'), 0)::bigint \
     FROM pg_class WHERE relkind IN ('r', 'm')";
 
 /// Bytes of the plain table with its indexes, and its rows.

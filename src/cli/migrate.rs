@@ -3,6 +3,7 @@
 use std::{
     fmt::Write,
     io::{self, IsTerminal},
+    time::Duration,
 };
 
 use super::{arguments::Migrate, failure::Failure, output};
@@ -13,7 +14,15 @@ use crate::{
         instance::require_file,
         migrate::{self, Change},
     },
+    jobs::{compaction, retention},
 };
+
+/// The migration that chooses rollups by density.
+const CHOICE_OF_ROLLUPS: &str = "m0023_metric_grain";
+
+/// How often completion is tried while a server merges, and the pause between.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Applies, reverts or lists migrations. An SQLite file is changed only while no other process works on it; the list can be
 /// read beside a server.
@@ -42,6 +51,7 @@ async fn change(config: &Config, command: &Migrate) -> Result<Vec<Change>, Failu
             Migrate::Up { steps } => migrate::up(&database, *steps).await?,
             Migrate::Down { steps, yes } => {
                 confirm(config, &database, *steps, *yes).await?;
+                give_all_rollups(&database, *steps).await?;
                 migrate::down(&database, Some(*steps)).await?;
             }
             Migrate::Status => {}
@@ -51,6 +61,25 @@ async fn change(config: &Config, command: &Migrate) -> Result<Vec<Change>, Failu
     .await;
     instance.close(&database).await;
     changed
+}
+
+/// Versions before the choice of rollups read all of them.
+async fn give_all_rollups(database: &Database, steps: u32) -> Result<(), Failure> {
+    let applied = migrate::status(database).await?;
+    let applied = applied.iter().rev().filter(|change| change.is_applied);
+    let reverted = applied.take(usize::try_from(steps).unwrap_or(usize::MAX));
+    if reverted.into_iter().all(|change| change.name != CHOICE_OF_ROLLUPS) {
+        return Ok(());
+    }
+    let kept = retention::load_bounds(database).await?;
+    // Nobody else works on the database; a server on PostgreSQL that was not stopped merges for a moment only.
+    for _ in 0..ATTEMPTS {
+        if compaction::complete_all(database, kept.raw).await? {
+            return Ok(());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Err(Failure::Usage("a server is merging rollups; stop all servers before migrating down".to_owned()))
 }
 
 /// Asks at a terminal before anything is deleted. Without a terminal, the answer is an argument.

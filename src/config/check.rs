@@ -23,6 +23,8 @@ const HEADER_BYTES_FLOOR: usize = 8_192;
 const TEAM_CHANGE_CEILING: usize = 5_000;
 /// The endpoints of up to 500 projects are cached in memory.
 const ENDPOINTS_CEILING: usize = 100_000;
+/// The maximum of `ingest.rollup_rows_percent`. All rollups of one measurement alone on its day are eight rows.
+const ROLLUP_ROWS_PERCENT_CEILING: usize = 1_000_000;
 /// The keys of labels are compared with each other.
 const LABELS_CEILING: usize = 100;
 /// A shorter lease ends while a busy machine renews it; a longer one keeps the number of a crashed instance from the next.
@@ -116,6 +118,12 @@ fn ceilings(Config { limits, ingest, .. }: &Config) -> Vec<Problem> {
             ingest.endpoints_max,
             ENDPOINTS_CEILING,
             "the endpoints of active projects are cached in memory",
+        ),
+        (
+            "ingest.rollup_rows_percent",
+            usize::try_from(ingest.rollup_rows_percent).unwrap_or(usize::MAX),
+            ROLLUP_ROWS_PERCENT_CEILING,
+            "all rollups are written then",
         ),
     ];
     let above = ceilings.iter().filter(|(_, number, ceiling, _)| number > ceiling);
@@ -278,6 +286,7 @@ fn orders_of_sizes(Config { limits, ingest, .. }: &Config) -> Vec<Order> {
 fn orders_of_times(Config { server, database, ingest, retention, live, .. }: &Config) -> Vec<Order> {
     let days = |key, days| minutes(key, days, MINUTES_PER_DAY);
     let raw = || days("retention.raw_days", retention.raw_days);
+    let hour_rollups = || days("retention.hour_days", retention.hour_days);
     let minute_rollups = || days("retention.minute_days", retention.minute_days);
     vec![
         (
@@ -285,17 +294,13 @@ fn orders_of_times(Config { server, database, ingest, retention, live, .. }: &Co
             raw(),
             "measurements would be accepted and deleted at once",
         ),
-        (raw(), minute_rollups(), "rollups would be deleted before the measurements they are made of"),
+        (raw(), hour_rollups(), "rollups would be deleted before the measurements they are made of"),
         (
             raw(),
             days("retention.key_days", retention.key_days),
             "a retry could store measurements twice that are still kept",
         ),
-        (
-            minute_rollups(),
-            days("retention.hour_days", retention.hour_days),
-            "coarse rollups would be deleted before the finer ones",
-        ),
+        (minute_rollups(), hour_rollups(), "coarse rollups would be deleted before the finer ones"),
         (
             minutes("live.window_max_hours", live.window_max_hours, MINUTES_PER_HOUR),
             raw(),

@@ -35,12 +35,22 @@ section! {
         endpoint_templates: bool = true,
         /// Endpoints of one project. Measurements of further endpoints are stored under `__other__`. At most 100000.
         endpoints_max: usize = 1_000,
+        /// Rollup rows that a project and type may have on a day, in percent of its measurements; a rollup row takes about as
+        /// much space as a measurement. Rollups that are too fine for it are not written, and questions about such times
+        /// are answered from single measurements. The default leaves rollups smaller than the measurements. At most
+        /// 1000000, with which all rollups are written.
+        rollup_rows_percent: u32 = 60,
     }
 }
 
 impl Ingest {
     /// Maximum age in days of measurements that are imported: the default retention of hourly rollups.
     pub const DAYS_BACK_MAX: i64 = 400;
+
+    /// Maximum number of rollup rows per measurement.
+    pub fn rollup_rows_max(&self) -> f64 {
+        f64::from(self.rollup_rows_percent) / 100.0
+    }
 
     /// The same settings for measurements from `since` on, if that is earlier than usual.
     #[must_use]

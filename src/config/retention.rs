@@ -5,10 +5,12 @@ use super::section::section;
 section! {
     /// Retention periods. Queries about older times are answered from coarser rollups; rollups per day are never deleted.
     "retention" => Retention {
-        /// Days for which single measurements are kept. At most `minute_days` and `key_days`.
+        /// Days for which single measurements are kept. At most `hour_days` and `key_days`.
         raw_days: u32 = 7,
-        /// Days for which rollups per minute and per five minutes are kept. At most `hour_days`.
-        minute_days: u32 = 14,
+        /// Days for which rollups per minute and per five minutes are kept, and at least `raw_days`. At most `hour_days`. More
+        /// than `raw_days` gives them to all series when single measurements expire, also to those that are too sparse for
+        /// them until then (`ingest.rollup_rows_percent`): each takes about as much space as a measurement.
+        minute_days: u32 = 7,
         /// Days for which rollups per hour and counts of late measurements are kept.
         hour_days: u32 = 400,
         /// Days for which changes of organizations, employees, projects and releases are kept. A subscription to

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     commit_group::{CommitEntry, Outcome},
     endpoint::EndpointIds,
+    grain::Grains,
     job::Job,
     publish_order::PublishOrder,
     submission::Receipt,
@@ -59,6 +60,7 @@ pub fn new(
     database: Database,
     ids: IdGenerator,
     endpoints: EndpointIds,
+    grains: Grains,
     publisher: Publisher,
     settings: &config::Ingest,
 ) -> (Queue, Batcher) {
@@ -82,6 +84,7 @@ pub fn new(
         database,
         ids,
         endpoints,
+        grains,
         publisher,
         publish_order: PublishOrder::new(),
         groups: Mutex::new(groups),
@@ -171,6 +174,7 @@ pub struct Batcher {
     database: Database,
     ids: IdGenerator,
     endpoints: EndpointIds,
+    grains: Grains,
     publisher: Publisher,
     publish_order: PublishOrder,
     groups: Mutex<GroupReader>,
@@ -233,18 +237,19 @@ impl Batcher {
     async fn write_checked(&self, group: &mut [QueuedJob]) -> Result<Written> {
         let mut jobs: Vec<&mut Job> = group.iter_mut().map(|queued| &mut queued.job).collect();
         let endpoints = self.endpoints.resolve(&mut jobs).await?;
+        let jobs: Vec<&Job> = jobs.into_iter().map(|job| &*job).collect();
+        let grains = self.grains.resolve(&jobs, &endpoints).await?;
         // Before the ids are made: ids of a later lease are then refused, never ids of an earlier one accepted.
         let lease = self.ids.lease();
         let entries = jobs
             .into_iter()
             .zip(endpoints)
             .map(|(job, endpoints)| {
-                let job: &Job = job;
                 let first_id = self.ids.reserve(job.received_at, job.weight())?;
                 CommitEntry::new(job, first_id, endpoints)
             })
             .collect::<Result<Vec<_>>>()?;
-        write::group(self.database.bulk_writer(), &self.publish_order, lease, &entries).await
+        write::group(self.database.bulk_writer(), &self.publish_order, lease, &entries, &grains).await
     }
 
     /// Answers and publishes a stored group. After a panic, callers that were not answered are told to retry: their rows

@@ -1,12 +1,12 @@
-//! Raw rows of a commit, and the parts that they add to the rollup per minute. Pure.
+//! Raw rows of a commit, and the parts that they add to the rollups of their series. Pure.
 
 use crate::model::{
-    EndpointId, Measurement, Sketch, StoredTally,
+    EndpointId, Measurement, SeriesDay, Sketch, StoredTally,
     sketch::bin_of,
-    timestamp::{MINUTE_MICROS, Timestamp},
+    timestamp::{DAY_MICROS, Timestamp},
 };
 
-use super::commit_group::CommitEntry;
+use super::{commit_group::CommitEntry, grain::CommitGrains};
 
 /// A row of the table `metric_event`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,7 +36,7 @@ impl<'a> RawRow<'a> {
     }
 }
 
-/// The measurements of one commit in one minute of one series.
+/// The measurements of one commit in one bucket of one series: in the finest one that the series has rollups of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RollupPart {
     pub organization: i64,
@@ -101,28 +101,45 @@ pub fn labels<'e, 'j: 'e>(entries: impl IntoIterator<Item = &'e CommitEntry<'j>>
     rows
 }
 
-/// The parts of rows that [`rows`] has sorted: per minute, one for each endpoint and one for all endpoints.
-pub fn parts(rows: &[RawRow<'_>]) -> Vec<RollupPart> {
-    let series = |row: &RawRow<'_>| (row.organization, row.project, row.kind, bucket(row));
+/// The parts of rows that [`rows`] has sorted: per bucket one for all endpoints, and one for each, as fine as the grain of the
+/// series on that day.
+pub fn parts(rows: &[RawRow<'_>], grains: &CommitGrains) -> Vec<RollupPart> {
     let mut parts = Vec::new();
-    let mut minute = Vec::new();
-    for run in rows.chunk_by(|a, b| series(a) == series(b)) {
-        parts.extend(part(run.iter(), EndpointId::ALL.0));
-        minute.clear();
-        minute.extend(run);
-        minute.sort_unstable_by_key(|row: &&RawRow<'_>| row.endpoint);
-        for own in minute.chunk_by(|a, b| a.endpoint == b.endpoint) {
-            parts.extend(own.first().and_then(|row| part(own.iter().copied(), row.endpoint)));
+    let mut sorted = Vec::new();
+    for of_day in rows.chunk_by(|a, b| series_day(a) == series_day(b)) {
+        let Some(first) = of_day.first() else { continue };
+        let grain = grains.of(series_day(first));
+        if let Some(width) = grain.all_endpoints.width_micros() {
+            let same = |a: &RawRow<'_>, b: &RawRow<'_>| bucket(a, width) == bucket(b, width);
+            let of_buckets = of_day.chunk_by(same);
+            parts.extend(of_buckets.filter_map(|rows| part(rows.iter(), EndpointId::ALL.0, width)));
+        }
+        if let Some(width) = grain.by_endpoint.width_micros() {
+            let same = |a: &RawRow<'_>, b: &RawRow<'_>| bucket(a, width) == bucket(b, width);
+            for of_bucket in of_day.chunk_by(same) {
+                sorted.clear();
+                sorted.extend(of_bucket);
+                sorted.sort_unstable_by_key(|row: &&RawRow<'_>| row.endpoint);
+                let of_endpoints = sorted.chunk_by(|a, b| a.endpoint == b.endpoint);
+                parts.extend(of_endpoints.filter_map(|own| {
+                    let endpoint = own.first()?.endpoint;
+                    part(own.iter().copied(), endpoint, width)
+                }));
+            }
         }
     }
     parts
 }
 
-fn bucket(row: &RawRow<'_>) -> i64 {
-    Timestamp::from_micros(row.ts).floor(MINUTE_MICROS).as_micros()
+const fn series_day(row: &RawRow<'_>) -> SeriesDay {
+    SeriesDay { organization: row.organization, project: row.project, kind: row.kind, day: bucket(row, DAY_MICROS) }
 }
 
-fn part<'r>(rows: impl Iterator<Item = &'r RawRow<'r>> + Clone, endpoint: i64) -> Option<RollupPart> {
+const fn bucket(row: &RawRow<'_>, width: i64) -> i64 {
+    Timestamp::from_micros(row.ts).floor(width).as_micros()
+}
+
+fn part<'r>(rows: impl Iterator<Item = &'r RawRow<'r>> + Clone, endpoint: i64, width: i64) -> Option<RollupPart> {
     let first = rows.clone().next()?;
     // A sketch that is built from all its bins at once does not have to grow.
     let mut tally = StoredTally::empty(Sketch::of(rows.clone().map(|row| row.bin)).encode());
@@ -133,7 +150,7 @@ fn part<'r>(rows: impl Iterator<Item = &'r RawRow<'r>> + Clone, endpoint: i64) -
         organization: first.organization,
         project: first.project,
         kind: first.kind,
-        bucket: bucket(first),
+        bucket: bucket(first, width),
         endpoint,
         tally,
     })
@@ -142,6 +159,7 @@ fn part<'r>(rows: impl Iterator<Item = &'r RawRow<'r>> + Clone, endpoint: i64) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Grain, SeriesGrain, timestamp::HOUR_MICROS};
 
     fn row(ts: i64, endpoint: i64, value: f64, status: i16) -> RawRow<'static> {
         RawRow {
@@ -162,7 +180,7 @@ mod tests {
     fn a_minute_has_one_part_per_endpoint_and_one_for_all() {
         let rows =
             [row(0, 7, 3.0, 200), row(1, 8, 1.0, 500), row(59_999_999, 7, 2.0, 404), row(60_000_000, 7, 9.0, 399)];
-        let parts = parts(&rows);
+        let parts = parts(&rows, &CommitGrains::default());
         let summary: Vec<_> = parts
             .iter()
             .map(|RollupPart { bucket, endpoint, tally, .. }| {
@@ -174,15 +192,32 @@ mod tests {
             summary,
             [
                 (0, 0, 3, 2, 6.0, 1.0, 3.0),
+                (60_000_000, 0, 1, 0, 9.0, 9.0, 9.0),
                 (0, 7, 2, 1, 5.0, 2.0, 3.0),
                 (0, 8, 1, 1, 1.0, 1.0, 1.0),
-                (60_000_000, 0, 1, 0, 9.0, 9.0, 9.0),
                 (60_000_000, 7, 1, 0, 9.0, 9.0, 9.0),
             ]
         );
         let mut all = crate::model::Tally::default();
-        all.merge_stored(&parts[1].tally).unwrap();
         all.merge_stored(&parts[2].tally).unwrap();
+        all.merge_stored(&parts[3].tally).unwrap();
         assert_eq!(all.encode(), parts[0].tally);
+    }
+
+    #[test]
+    fn parts_are_as_fine_as_the_grain_of_their_day() {
+        let next_day = DAY_MICROS + 1;
+        let rows = [
+            row(1, 7, 3.0, 200),
+            row(HOUR_MICROS, 7, 1.0, 200),
+            row(HOUR_MICROS + 1, 8, 2.0, 500),
+            row(next_day, 7, 4.0, 200),
+        ];
+        let grain = SeriesGrain { all_endpoints: Grain::Day, by_endpoint: Grain::Hour };
+        let without = SeriesGrain { all_endpoints: Grain::FiveMinutes, by_endpoint: Grain::Raw };
+        let grains = [(series_day(&rows[0]), grain), (series_day(&rows[3]), without)].into_iter().collect();
+        let summary: Vec<_> =
+            parts(&rows, &grains).iter().map(|part| (part.bucket, part.endpoint, part.tally.count)).collect();
+        assert_eq!(summary, [(0, 0, 3), (0, 7, 1), (HOUR_MICROS, 7, 1), (HOUR_MICROS, 8, 1), (DAY_MICROS, 0, 1),]);
     }
 }

@@ -12,6 +12,7 @@ use std::{
 
 use super::{
     commit_group::{CommitEntry, KeyOwners, LedgerKey, LedgerRow, Outcome},
+    grain::CommitGrains,
     late::{self, LateRow},
     publish_order::{PublishOrder, PublishPermit},
     rollup::{self, LabelRow, RawRow, RollupPart},
@@ -80,13 +81,14 @@ pub async fn group(
     publish_order: &PublishOrder,
     lease: Option<Lease>,
     entries: &[CommitEntry<'_>],
+    grains: &CommitGrains,
 ) -> Result<Written> {
     // Sorting and sketching happen before the transaction, so that it stays short: SQLite has one writer.
     let owners = KeyOwners::of(entries);
     let claiming = owners.in_lock_order(entries);
-    let load = RowsAndParts::of(claiming.iter().copied());
+    let load = RowsAndParts::of(claiming.iter().copied(), grains);
     let log = entries.first().map(|entry| entry.job.log.clone()).unwrap_or_default();
-    let prepared = Prepared { entries, owners, claiming, load, lease };
+    let prepared = Prepared { entries, owners, claiming, load, grains, lease };
     match writer {
         Writer::Sqlite(pool) => prepared.write(sqlite::begin(pool, log).await?, publish_order).await,
         Writer::Postgres(stock) => prepared.write(postgres::begin(stock, log).await?, publish_order).await,
@@ -101,10 +103,10 @@ struct RowsAndParts<'a> {
 }
 
 impl<'a> RowsAndParts<'a> {
-    fn of<'j: 'a>(entries: impl IntoIterator<Item = &'a CommitEntry<'j>> + Clone) -> Self {
+    fn of<'j: 'a>(entries: impl IntoIterator<Item = &'a CommitEntry<'j>> + Clone, grains: &CommitGrains) -> Self {
         let labels = rollup::labels(entries.clone());
         let rows = rollup::rows(entries);
-        let parts = rollup::parts(&rows);
+        let parts = rollup::parts(&rows, grains);
         Self { rows, parts, labels }
     }
 }
@@ -115,6 +117,7 @@ struct Prepared<'e, 'j> {
     owners: KeyOwners,
     claiming: Vec<&'e CommitEntry<'j>>,
     load: RowsAndParts<'e>,
+    grains: &'e CommitGrains,
     /// The lease under which the ids were made.
     lease: Option<Lease>,
 }
@@ -127,7 +130,7 @@ impl Prepared<'_, '_> {
             self.load
         } else {
             let fresh = self.claiming.iter().copied();
-            RowsAndParts::of(fresh.filter(|entry| claimed.contains(&entry.first_id)))
+            RowsAndParts::of(fresh.filter(|entry| claimed.contains(&entry.first_id)), self.grains)
         };
         // In the order of arrival, so that an earlier submission gets a lower sequence.
         let (storing, empty): (Vec<_>, Vec<_>) = self

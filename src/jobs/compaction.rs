@@ -18,58 +18,52 @@
 //! A row is replaced by its merge with the new parts, not by a new sum of the finer level: this costs one row instead of
 //! sixty, and remains correct after retention has removed the finer level. Only minutes that ended some time ago are merged,
 //! so that a minute is usually merged once; this affects cost, not correctness.
+//!
+//! A series has the levels of its grain on the day (`metric_grain`). A part has buckets as long as those of the finest level, or
+//! shorter ones, never longer ones.
 
+mod completion;
 pub mod postgres;
 mod rollup_row;
 mod sqlite;
+mod transaction;
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use sea_orm::{ConnectionTrait, Statement};
 
-use self::rollup_row::{RollupPart, RollupRow, merged};
+pub use self::completion::{complete_all, complete_before};
+
+use self::{
+    rollup_row::{RollupPart, RollupRow, merged},
+    transaction::{GrainRow, LEVELS, Transaction},
+};
 use crate::{
     clock::Clock,
     db::{Database, StatementLog, Writer},
     error::Result,
     model::{
-        Timestamp,
-        timestamp::{DAY_MICROS, FIVE_MINUTES_MICROS, HOUR_MICROS, MINUTE_MICROS},
+        EndpointId, Grain, SeriesDay, SeriesGrain, Timestamp,
+        timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
     },
 };
 
 /// Number of parts per transaction.
 const PARTS: usize = 4_000;
 
-/// The tables of the levels, and the duration of their buckets in microseconds.
-const LEVELS: [(&str, i64); 4] = [
-    ("metric_rollup_1m", MINUTE_MICROS),
-    ("metric_rollup_5m", FIVE_MINUTES_MICROS),
-    ("metric_rollup_1h", HOUR_MICROS),
-    ("metric_rollup_1d", DAY_MICROS),
-];
-
-/// An open transaction that holds the right to rewrite merged rows. Dropped without `commit` it rolls back.
-trait Transaction: Send + Sized {
-    /// Deletes parts and returns the number of deleted rows.
-    fn remove(&mut self, parts: &[RollupPart]) -> impl Future<Output = sqlx::Result<usize>> + Send;
-
-    /// The merged rows of a level with the keys of these rows.
-    fn stored(&mut self, table: &str, keys: &[RollupRow]) -> impl Future<Output = sqlx::Result<Vec<RollupRow>>> + Send;
-
-    /// Inserts or replaces merged rows of a level.
-    fn replace(&mut self, table: &str, rows: &[RollupRow]) -> impl Future<Output = sqlx::Result<()>> + Send;
-
-    fn commit(self) -> impl Future<Output = sqlx::Result<()>> + Send;
-}
-
-/// Merges the parts of all minutes that ended at least `delay` ago.
+/// Merges the parts of all minutes that ended at least `delay` ago. `last` is the time up to which the pass before this one
+/// merged: buckets longer than a minute that are still open are merged once a minute, however often there is a pass.
 ///
 /// # Errors
 /// As [`round`].
-pub async fn pass(database: &Database, clock: &Clock, delay: Duration) -> Result<()> {
+pub async fn pass(database: &Database, clock: &Clock, delay: Duration, last: &mut Timestamp) -> Result<()> {
     let until = clock.now().plus_micros(-i64::try_from(delay.as_micros()).unwrap_or(i64::MAX));
-    let parts = round(database, until).await?;
+    let minute = until.floor(MINUTE_MICROS);
+    let parts = round(database, if minute == *last { until.floor(HOUR_MICROS) } else { minute }).await?;
+    *last = minute;
     if parts > 0 {
         tracing::debug!(parts, "rollup parts were merged");
     }
@@ -139,14 +133,45 @@ async fn merge(transaction: Option<impl Transaction>, parts: &[RollupPart]) -> R
     if transaction.remove(parts).await? != parts.len() {
         return Ok(false);
     }
-    let mut rows: Vec<RollupRow> = parts.iter().map(|part| part.row.clone()).collect();
-    for (table, width) in LEVELS {
-        // The additions to this level are the additions to the finer level, merged into wider buckets.
-        rows = merged(rows, width)?;
+    let grains = grains(&mut transaction, parts).await?;
+    let mut rows: Vec<RollupRow> = Vec::new();
+    for (table, level) in LEVELS {
+        let Some(width) = level.width_micros() else { continue };
+        // The additions to this level are the additions to the finer level, merged into wider buckets, and those of series that
+        // have no finer ones.
+        let begin_here = parts.iter().filter(|part| finest(&grains, &part.row) == level).map(|part| part.row.clone());
+        rows = merged(rows.into_iter().chain(begin_here), width)?;
+        if rows.is_empty() {
+            continue;
+        }
         let stored = transaction.stored(table, &rows).await?;
         let replaced = merged(stored.into_iter().chain(rows.iter().cloned()), width)?;
         transaction.replace(table, &replaced).await?;
     }
     transaction.commit().await?;
     Ok(true)
+}
+
+type Grains = HashMap<SeriesDay, SeriesGrain>;
+
+/// The grains of the series and days of these parts.
+async fn grains(transaction: &mut impl Transaction, parts: &[RollupPart]) -> Result<Grains> {
+    let series: BTreeSet<_> = parts.iter().map(|part| series_day(&part.row)).collect();
+    let rows = transaction.grains(&series.into_iter().collect::<Vec<_>>()).await?;
+    let read = |(organization, project, kind, day, all, by): GrainRow| {
+        let grain = SeriesGrain { all_endpoints: Grain::from_code(all), by_endpoint: Grain::from_code(by) };
+        (SeriesDay { organization, project, kind, day }, grain)
+    };
+    Ok(rows.into_iter().map(read).collect())
+}
+
+/// The finest level of a row's series on its day. A part may be finer, never coarser.
+fn finest(grains: &Grains, row: &RollupRow) -> Grain {
+    let grain = grains.get(&series_day(row)).copied().unwrap_or_default();
+    if row.endpoint == EndpointId::ALL.0 { grain.all_endpoints } else { grain.by_endpoint }
+}
+
+const fn series_day(row: &RollupRow) -> SeriesDay {
+    let day = Timestamp::from_micros(row.bucket).floor(DAY_MICROS).as_micros();
+    SeriesDay { organization: row.organization, project: row.project, kind: row.kind, day }
 }

@@ -25,6 +25,7 @@ use crate::{
     config,
     db::Database,
     error::Result,
+    jobs::compaction,
     live::changes,
     model::{
         RetainedSince, Timestamp,
@@ -88,7 +89,7 @@ impl Retention {
         let now = readings.database.unwrap_or(readings.now);
         let today = now.floor(DAY_MICROS);
         let days_ago = |days: u32| now.plus_micros(-i64::from(days) * DAY_MICROS);
-        let wanted = RetainedSince::days(now, raw_days, minute_days, hour_days);
+        let wanted = RetainedSince::days(now, raw_days, minute_days.max(raw_days), hour_days);
         // Removed rows do not return when a setting is raised. From today on, data is complete in any case.
         let removed = memory.removed.earlier(RetainedSince::since(today));
         if is_believed {
@@ -103,6 +104,11 @@ impl Retention {
             published.later(removed)
         };
         if target != published {
+            // Another instance is merging or does the same; the next pass goes on.
+            if target.raw > published.raw && !compaction::complete_before(&self.database, published.raw, target).await?
+            {
+                return Ok(());
+            }
             if published.is_after(today) {
                 tracing::warn!(%today, "the bounds of retention were in the future; they go back to where data is complete");
                 bounds::replace(&self.database, target).await?;

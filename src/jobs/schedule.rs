@@ -9,6 +9,7 @@ use super::{
     demo_traffic::DemoTraffic,
     partitions::{self, Days},
     retention::Retention,
+    rollup_choice,
     runner::{
         FirstPass::{AfterPeriod, AtStart},
         Instances::{Each, One},
@@ -24,6 +25,7 @@ use crate::{
     db::{Database, file::idle_log::IdleLog, lease::Renewal},
     ingest::{Batcher, Ingest},
     live::{Follower, changes, window},
+    model::Timestamp,
 };
 
 /// The parts of the server that jobs work with.
@@ -127,8 +129,20 @@ pub fn jobs(config: &Config, parts: Parts) -> Vec<Job> {
                 on_stop: Interrupt,
                 on_failure: "rollup parts are not merged, queries read them one by one",
             },
-            (database.clone(), clock.clone(), config.compaction.delay),
-            |(database, clock, delay)| compaction::pass(database, clock, *delay).boxed(),
+            (database.clone(), clock.clone(), config.compaction.delay, Timestamp::from_micros(i64::MIN)),
+            |(database, clock, delay, last)| compaction::pass(database, clock, *delay, last).boxed(),
+        ),
+        Job::periodic(
+            "rollup choice",
+            One,
+            Schedule {
+                period: Duration::from_mins(10),
+                first_pass: AfterPeriod,
+                on_stop: Interrupt,
+                on_failure: "series that became dense or sparse keep the rollups of earlier days",
+            },
+            (database.clone(), clock.clone(), config.ingest.rollup_rows_max()),
+            |(database, clock, rows_max)| rollup_choice::pass(database, clock, *rows_max).boxed(),
         ),
         // Every instance reads the bounds of retention; the removal is idempotent, so no lock is needed.
         Job::periodic(

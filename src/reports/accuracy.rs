@@ -37,8 +37,8 @@ impl Accuracy {
 pub enum AnswerSource {
     /// Single measurements.
     Raw,
-    /// Rollups.
+    /// Rollups, and single measurements of series with too few of them for rollups.
     Rollup,
-    /// Rollups, and single measurements at the edges of the window.
+    /// Rollups, and single measurements of all series at the edges of the window.
     Mixed,
 }

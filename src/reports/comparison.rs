@@ -5,6 +5,7 @@
 //! chance. `simulation` plays releases with known changes, to count how often verdicts are wrong.
 
 mod batches;
+mod cells;
 pub mod estimate;
 pub mod judge;
 mod normal;

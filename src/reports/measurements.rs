@@ -205,7 +205,11 @@ impl Measurements {
     /// The first rows of each parent; `per` are the columns that identify a parent.
     fn statement(&self, scoped: &ScopedQuery, per: &[Dimension]) -> SelectStatement {
         // A plan of raw rows alone has one segment.
-        let mut rows = scoped.segments().first().map(|segment| self.rows(scoped, *segment)).unwrap_or_default();
+        let mut rows = scoped
+            .segments(EndpointRows::Combined)
+            .next()
+            .map(|segment| self.rows(scoped, segment))
+            .unwrap_or_default();
         let by = [self.order.column(), "id"];
         let columns = || COLUMNS.iter().map(|column| ("r", *column));
         let mut first = Query::select();

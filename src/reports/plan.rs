@@ -2,7 +2,8 @@
 //!
 //! Whole days are read from the daily rollups, whole hours from the hourly ones, then whole five minutes, then whole
 //! minutes, and the edges from raw rows. The rollup parts that compaction has not merged yet are read as well: every
-//! measurement is either in a part or in all levels of rollups. Where retention has removed the rows that an edge needs, the
+//! measurement is either in a part or in all levels of rollups. A series that is too sparse for a level has none of it on that
+//! day ([`Grain`]); there, its raw rows are read instead. Where retention has removed the rows that an edge needs, the
 //! plan widens the window to the next coarser bucket that is retained, and says which window it answers.
 
 mod bounds;
@@ -10,7 +11,7 @@ mod bounds;
 pub(super) use bounds::between;
 
 use crate::model::{
-    RetainedSince, TimeRange, Timestamp,
+    Grain, RetainedSince, TimeRange, Timestamp,
     timestamp::{DAY_MICROS, FIVE_MINUTES_MICROS, HOUR_MICROS, MINUTE_MICROS},
 };
 
@@ -19,6 +20,8 @@ use crate::model::{
 pub enum Resolution {
     /// Single measurements.
     Raw,
+    /// Single measurements of series that have no rollups as fine as the plan reads.
+    Unrolled,
     /// Tallies per commit and minute, until compaction merges them into the rollups.
     Part,
     /// Tallies per minute.
@@ -42,7 +45,7 @@ impl Resolution {
     /// The name of the table.
     pub const fn table(self) -> &'static str {
         match self {
-            Self::Raw => "metric_event",
+            Self::Raw | Self::Unrolled => "metric_event",
             Self::Part => "metric_rollup_part",
             Self::Minute => "metric_rollup_1m",
             Self::FiveMinutes => "metric_rollup_5m",
@@ -54,15 +57,31 @@ impl Resolution {
     /// The column with the time of a row.
     pub const fn time_column(self) -> &'static str {
         match self {
-            Self::Raw => "ts",
+            Self::Raw | Self::Unrolled => "ts",
             Self::Part | Self::Minute | Self::FiveMinutes | Self::Hour | Self::Day => "bucket",
+        }
+    }
+
+    /// True for tables of single measurements.
+    pub const fn is_raw(self) -> bool {
+        matches!(self, Self::Raw | Self::Unrolled)
+    }
+
+    /// The coarsest grain that still has rows of this table; `None` for tables that do not depend on it.
+    const fn grain(self) -> Option<Grain> {
+        match self {
+            Self::Raw | Self::Unrolled | Self::Part => None,
+            Self::Minute => Some(Grain::Minute),
+            Self::FiveMinutes => Some(Grain::FiveMinutes),
+            Self::Hour => Some(Grain::Hour),
+            Self::Day => Some(Grain::Day),
         }
     }
 
     /// The time that one row covers, in microseconds.
     pub const fn width_micros(self) -> i64 {
         match self {
-            Self::Raw => 1,
+            Self::Raw | Self::Unrolled => 1,
             Self::Part | Self::Minute => MINUTE_MICROS,
             Self::FiveMinutes => FIVE_MINUTES_MICROS,
             Self::Hour => HOUR_MICROS,
@@ -107,9 +126,31 @@ pub enum TableChoice {
 pub struct Plan {
     /// The answered window: the one asked for, unless retention has removed the rows that its edges need.
     pub covers: TimeRange,
-    /// The segments of that window in order of time, without overlap or gap, and last the range of unmerged parts that
-    /// belong to the rollups among them.
+    /// The segments of that window in order of time, without overlap or gap, and last the range of the rollups among them
+    /// twice: for the raw rows of series that have none so fine, and for unmerged parts.
     pub segments: Vec<Segment>,
+}
+
+impl Plan {
+    /// The ranges in which a series of a coarser grain has no rows of the tables that the plan reads, so that its raw rows are
+    /// read. The ranges of each grain are in order of time and disjoint.
+    pub fn unrolled(&self) -> Vec<(Grain, TimeRange)> {
+        let mut ranges: Vec<(Grain, TimeRange)> = Vec::new();
+        for grain in Grain::coarser() {
+            for Segment { resolution, range } in &self.segments {
+                if resolution.grain().is_none_or(|finest| grain <= finest) {
+                    continue;
+                }
+                match ranges.last_mut() {
+                    Some((same, before)) if *same == grain && before.to() == range.from() => {
+                        *before = TimeRange::new(before.from(), range.to()).unwrap_or(*before);
+                    }
+                    _ => ranges.push((grain, *range)),
+                }
+            }
+        }
+        ranges
+    }
 }
 
 /// Cuts a window into segments; `None` where none of the allowed tables retains any of it.
@@ -139,14 +180,14 @@ fn is_raw(covers: TimeRange, kept: RetainedSince) -> bool {
     covers.length_micros() < RAW_BELOW_MICROS && covers.from() >= kept.raw
 }
 
-/// Adds the unmerged parts of the rollups.
+/// Adds the unmerged parts of the rollups, and the raw rows of series without them.
 fn with_parts(covers: TimeRange, mut segments: Vec<Segment>) -> Plan {
     let rollups =
         || segments.iter().filter(|segment| segment.resolution != Resolution::Raw).map(|segment| segment.range);
-    if let (Some(first), Some(last)) = (rollups().next(), rollups().next_back()) {
-        let parts =
-            TimeRange::new(first.from(), last.to()).map(|range| Segment { resolution: Resolution::Part, range });
-        segments.extend(parts);
+    if let (Some(first), Some(last)) = (rollups().next(), rollups().next_back())
+        && let Ok(range) = TimeRange::new(first.from(), last.to())
+    {
+        segments.extend([Resolution::Unrolled, Resolution::Part].map(|resolution| Segment { resolution, range }));
     }
     Plan { covers, segments }
 }
@@ -178,7 +219,7 @@ fn any_since(ladder: &[Resolution], kept: RetainedSince) -> Timestamp {
 /// The time from which a table is complete.
 pub const fn since(resolution: Resolution, kept: RetainedSince) -> Timestamp {
     match resolution {
-        Resolution::Raw => kept.raw,
+        Resolution::Raw | Resolution::Unrolled => kept.raw,
         Resolution::Minute => kept.minutes,
         Resolution::FiveMinutes => kept.five_minutes,
         Resolution::Hour => kept.hours,
@@ -296,8 +337,8 @@ mod tests {
                 prop_assert!(tables != TableChoice::Any && window.to() <= needed);
                 return Ok(());
             };
-            let (parts, segments): (Vec<Segment>, Vec<Segment>) =
-                all.iter().partition(|segment| segment.resolution == Resolution::Part);
+            let (extra, segments): (Vec<Segment>, Vec<Segment>) =
+                all.iter().partition(|segment| matches!(segment.resolution, Resolution::Part | Resolution::Unrolled));
             prop_assert!(segments.len() <= 9);
             prop_assert_eq!(segments[0].range.from(), covers.from());
             prop_assert_eq!(segments[segments.len() - 1].range.to(), covers.to());
@@ -325,11 +366,28 @@ mod tests {
                 let coarser = coarser.map_or(i64::MAX, |one| one.width_micros());
                 prop_assert!(is_short || to.as_micros() - from.as_micros() < coarser.saturating_mul(2), "coarse where it fits");
             }
-            // The range of parts spans all rollups and nothing else.
+            // The ranges of parts and of series without rollups span all rollups and nothing else.
             let rollups: Vec<_> = segments.iter().filter(|segment| segment.resolution != Resolution::Raw).collect();
             let spanned = rollups.first().map(|first| (first.range.from(), rollups[rollups.len() - 1].range.to()));
-            prop_assert_eq!(parts.first().map(|segment| (segment.range.from(), segment.range.to())), spanned);
-            prop_assert!(parts.len() <= 1);
+            for extra in &extra {
+                prop_assert_eq!(Some((extra.range.from(), extra.range.to())), spanned);
+            }
+            let added: Vec<_> = extra.iter().map(|extra| extra.resolution).collect();
+            prop_assert!(added == [Resolution::Unrolled, Resolution::Part] || (added.is_empty() && spanned.is_none()));
+
+            // A series of any grain is read once: from the rollups that it has, elsewhere from its raw rows.
+            let unrolled = Plan { covers, segments: all.clone() }.unrolled();
+            for grain in [Grain::Minute, Grain::FiveMinutes, Grain::Hour, Grain::Day, Grain::Raw] {
+                let raw: Vec<_> = unrolled.iter().filter(|(one, _)| *one == grain).map(|(_, range)| *range).collect();
+                prop_assert!(raw.windows(2).all(|pair| pair[0].to() < pair[1].from()));
+                let finer = rollups.iter().filter(|segment| segment.resolution.grain() < Some(grain));
+                for segment in &rollups {
+                    let is_read_raw = raw.iter().any(|range| range.common(segment.range) == Some(segment.range));
+                    prop_assert_eq!(is_read_raw, segment.resolution.grain() < Some(grain), "{:?} of {:?}", grain, segment);
+                }
+                let length: i64 = raw.iter().map(|range| range.length_micros()).sum();
+                prop_assert_eq!(length, finer.map(|segment| segment.range.length_micros()).sum::<i64>());
+            }
 
             if let TableChoice::Any | TableChoice::Aligned(_) = tables {
                 let needed = if let TableChoice::Aligned(width) = tables { coarsest(width, kept).1 } else { window.from() };
@@ -375,7 +433,7 @@ mod tests {
 
     #[test]
     fn thirty_days_are_a_few_segments() {
-        use Resolution::{Day, FiveMinutes, Hour, Minute, Part, Raw};
+        use Resolution::{Day, FiveMinutes, Hour, Minute, Part, Raw, Unrolled};
         let resolutions = |from: i64, length: i64, kept| {
             let plan = plan(range(from, length), TableChoice::Any, kept).unwrap();
             plan.segments.iter().map(|segment| segment.resolution).collect::<Vec<_>>()
@@ -383,16 +441,19 @@ mod tests {
         let ragged = 92 * MINUTE_MICROS + 1;
         assert_eq!(
             resolutions(ragged, 30 * DAY_MICROS, RetainedSince::EVERYTHING),
-            [Raw, Minute, FiveMinutes, Hour, Day, Hour, FiveMinutes, Minute, Raw, Part]
+            [Raw, Minute, FiveMinutes, Hour, Day, Hour, FiveMinutes, Minute, Raw, Unrolled, Part]
         );
-        assert_eq!(resolutions(0, 30 * DAY_MICROS, RetainedSince::EVERYTHING), [Day, Part]);
+        assert_eq!(resolutions(0, 30 * DAY_MICROS, RetainedSince::EVERYTHING), [Day, Unrolled, Part]);
         let weeks = RetainedSince::days(Timestamp::from_micros(30 * DAY_MICROS), 7, 14, 400);
-        assert_eq!(resolutions(ragged, 29 * DAY_MICROS, weeks), [Hour, Day, Hour, FiveMinutes, Minute, Raw, Part]);
+        assert_eq!(
+            resolutions(ragged, 29 * DAY_MICROS, weeks),
+            [Hour, Day, Hour, FiveMinutes, Minute, Raw, Unrolled, Part]
+        );
     }
 
     #[test]
     fn where_five_minutes_are_not_complete_minutes_answer() {
-        use Resolution::{FiveMinutes, Minute, Part};
+        use Resolution::{FiveMinutes, Minute, Part, Unrolled};
         let today = Timestamp::from_micros(DAY_MICROS);
         let upgraded = RetainedSince { five_minutes: today, ..RetainedSince::EVERYTHING };
         let resolutions = |from: i64| {
@@ -401,9 +462,10 @@ mod tests {
             plan.segments.iter().map(|segment| (segment.resolution, segment.range.from())).collect::<Vec<_>>()
         };
         let yesterday = Timestamp::from_micros(DAY_MICROS - 30 * MINUTE_MICROS);
-        let both = [(Minute, yesterday), (FiveMinutes, today), (Part, yesterday)];
+        let both = [(Minute, yesterday), (FiveMinutes, today), (Unrolled, yesterday), (Part, yesterday)];
         assert_eq!(resolutions(yesterday.as_micros()), both);
-        assert_eq!(resolutions(0), [(Minute, Timestamp::from_micros(0)), (Part, Timestamp::from_micros(0))]);
+        let start = Timestamp::from_micros(0);
+        assert_eq!(resolutions(0), [(Minute, start), (Unrolled, start), (Part, start)]);
         assert_eq!(coarsest(FIVE_MINUTES_MICROS, upgraded), (FiveMinutes, RetainedSince::EVERYTHING.minutes));
     }
 }

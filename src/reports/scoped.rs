@@ -4,7 +4,7 @@
 
 use sea_orm::{
     ConnectionTrait, DbBackend,
-    sea_query::{Expr, ExprTrait, Query, SelectStatement},
+    sea_query::{Cond, Expr, ExprTrait, Query, SelectStatement},
 };
 
 use super::{
@@ -14,6 +14,7 @@ use super::{
     grouping::{Dimension, Grouping},
     outer::{self, Within},
     plan::{EndpointRows, Plan, Resolution, Segment, TableChoice, between, coarsest, plan},
+    sparse::{GRAIN, SparseSeries},
     visible::VisibleProjects,
 };
 use crate::{
@@ -166,9 +167,16 @@ impl<'a> ScopedQuery<'a> {
         &self.kinds
     }
 
-    /// The segments of the answered window.
-    pub(super) fn segments(&self) -> &[Segment] {
-        &self.plan.segments
+    /// The segments of the answered window that may have rows.
+    pub(super) fn segments(&self, endpoints: EndpointRows) -> impl DoubleEndedIterator<Item = Segment> {
+        let is_dense = self.sparse(endpoints).is_none();
+        let may_have_rows = move |segment: &Segment| !is_dense || segment.resolution != Resolution::Unrolled;
+        self.plan.segments.iter().copied().filter(may_have_rows)
+    }
+
+    fn sparse(&self, endpoints: EndpointRows) -> SparseSeries<'_> {
+        let by_endpoint = endpoints == EndpointRows::Separate || self.question.endpoint.is_some();
+        SparseSeries { backend: self.backend, plan: &self.plan, by_endpoint }
     }
 
     /// The buckets of the answered window; `None` for an answer without buckets.
@@ -225,7 +233,7 @@ impl<'a> ScopedQuery<'a> {
     }
 
     fn accuracy_of(&self, covers: TimeRange, asked: TimeRange, want: StatisticsNeeded) -> Accuracy {
-        let inside = || self.segments().iter().filter(|segment| segment.range.common(covers).is_some());
+        let inside = || self.plan.segments.iter().filter(|segment| segment.range.common(covers).is_some());
         let source = match inside().filter(|segment| segment.resolution == Resolution::Raw).count() {
             0 => AnswerSource::Rollup,
             raw if raw == inside().count() => AnswerSource::Raw,
@@ -242,7 +250,13 @@ impl<'a> ScopedQuery<'a> {
 
     /// `FROM table AS m WHERE ..` for one segment, without columns.
     pub(super) fn rows(&self, segment: Segment, endpoints: EndpointRows) -> SelectStatement {
-        let mut select = self.between(segment.resolution.table(), segment.resolution.time_column(), segment.range);
+        let mut select = match segment.resolution {
+            Resolution::Unrolled => self.sparse(endpoints).rows(self.is_asked_series(GRAIN)),
+            resolution => self.between(resolution.table(), resolution.time_column(), segment.range),
+        };
+        if segment.resolution == Resolution::Part {
+            select.cond_where(self.sparse(endpoints).has_rollups_of(M));
+        }
         self.conditions(&mut select, segment, endpoints);
         select
     }
@@ -256,18 +270,20 @@ impl<'a> ScopedQuery<'a> {
         let mut select = Query::select();
         select
             .from_as(table, M)
-            .cond_where(match self.within {
-                Some(Within::Project | Within::Endpoints) => outer::project(M).add(self.is_asked_kind()),
-                Some(Within::Series) => outer::series(M),
-                Some(Within::Chosen) | None => self.projects.condition(M, self.backend).add(self.is_asked_kind()),
-            })
+            .cond_where(self.is_asked_series(M))
             .and_where(Expr::col((M, time)).gte(range.from().as_micros()))
             .and_where(Expr::col((M, time)).lt(range.to().as_micros()));
         select
     }
 
-    fn is_asked_kind(&self) -> Expr {
-        Expr::col((M, "kind")).is_in(self.kinds.iter().map(|kind| kind.code()))
+    /// The condition for rows of the projects and types asked for.
+    fn is_asked_series(&self, table: &'static str) -> Cond {
+        let is_asked_kind = Expr::col((table, "kind")).is_in(self.kinds.iter().map(|kind| kind.code()));
+        match self.within {
+            Some(Within::Project | Within::Endpoints) => outer::project(table).add(is_asked_kind),
+            Some(Within::Series) => outer::series(table),
+            Some(Within::Chosen) | None => self.projects.condition(table, self.backend).add(is_asked_kind),
+        }
     }
 
     /// Adds the conditions of the question that do not belong to the index prefix.
@@ -275,7 +291,7 @@ impl<'a> ScopedQuery<'a> {
         let endpoint = || Expr::col((M, "endpoint_id"));
         match (&self.question.endpoint, endpoints, segment.resolution) {
             (Some(filter), _, resolution) => {
-                if resolution != Resolution::Raw {
+                if !resolution.is_raw() {
                     select.and_where(endpoint().ne(EndpointId::ALL.0));
                 }
                 let key = Expr::tuple([Expr::col((M, "organization_id")), endpoint()]);
@@ -288,7 +304,7 @@ impl<'a> ScopedQuery<'a> {
                     }
                 });
             }
-            (None, _, Resolution::Raw) => {}
+            (None, _, Resolution::Raw | Resolution::Unrolled) => {}
             (None, EndpointRows::Combined, _) => {
                 select.and_where(endpoint().eq(EndpointId::ALL.0));
             }
@@ -331,7 +347,7 @@ fn not_kept(tables: TableChoice, kept: RetainedSince) -> Error {
             let (resolution, since) = coarsest(width, kept);
             let bucket = duration_text(width);
             let rows = match resolution {
-                Resolution::Raw => "single measurements",
+                Resolution::Raw | Resolution::Unrolled => "single measurements",
                 Resolution::Part | Resolution::Minute | Resolution::FiveMinutes => "rollups per minute",
                 Resolution::Hour => "rollups per hour",
                 Resolution::Day => "rollups per day",

@@ -43,8 +43,9 @@ pub(super) fn totals(scoped: &ScopedQuery, grouping: &Grouping) -> SelectStateme
 }
 
 fn totals_at_once(scoped: &ScopedQuery, grouping: &Grouping) -> SelectStatement {
-    let rows =
-        |scoped: &ScopedQuery| union_all(scoped.segments().iter().map(|&segment| each(scoped, grouping, segment)));
+    let rows = |scoped: &ScopedQuery| {
+        union_all(scoped.segments(grouping.rows()).map(|segment| each(scoped, grouping, segment)))
+    };
     // A sum of sums would be rounded twice, so that the rows themselves come from series to series.
     let rows = match scoped.listed_series() {
         None => rows(scoped),
@@ -57,7 +58,7 @@ fn totals_at_once(scoped: &ScopedQuery, grouping: &Grouping) -> SelectStatement 
 /// fetches the raw rows one by one.
 pub(super) fn cells(scoped: &ScopedQuery, grouping: &Grouping) -> SelectStatement {
     if let Some(most) = scoped.exact() {
-        let segments = scoped.segments().iter().copied();
+        let segments = scoped.segments(grouping.rows());
         let mut rows = union_all(segments.map(|segment| {
             let mut rows = each(scoped, grouping, segment);
             for name in LISTS {
@@ -102,7 +103,7 @@ fn cells_at_once(scoped: &ScopedQuery, grouping: &Grouping) -> SelectStatement {
         let inner = cells_at_once(&scoped.within(Within::Series), grouping);
         return outer::for_each(series, inner, grouping, &CELLS);
     }
-    let segments = scoped.segments().iter().copied();
+    let segments = scoped.segments(grouping.rows());
     let cells = union_all(segments.map(|segment| cells_of(scoped, grouping, segment)));
     // SQLite takes longer to send a row than to add it to another.
     if scoped.backend() != DbBackend::Sqlite || grouping.buckets().is_some() {
@@ -122,28 +123,28 @@ fn cells_of(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> Sele
     let mut lists =
         [list::none::<i16>, list::none::<i16>, list::none::<i64>, list::none::<Vec<u8>>].map(|none| none(backend));
     let [singles, bins, counts, sketches] = &mut lists;
-    let mut rows = match (segment.resolution, is_gathered(scoped, grouping, segment)) {
+    let mut rows = match (segment.resolution.is_raw(), is_gathered(scoped, grouping, segment)) {
         // So few rows that counting them per bin costs more.
-        (Resolution::Raw, true) if segment.range.length_micros() <= EDGE_MICROS => {
+        (true, true) if segment.range.length_micros() <= EDGE_MICROS => {
             *singles = list::gathered::<i16>(backend, bin);
             counted(scoped.backend(), keys(scoped, grouping, segment), grouping)
         }
-        (Resolution::Raw, true) => {
+        (true, true) => {
             *bins = list::gathered::<i16>(backend, &format!("{INNER}.bin"));
             *counts = list::gathered::<i64>(backend, &format!("{INNER}.n"));
             let mut rows = per_bin(scoped, grouping, segment);
             added_up(backend, rows.column((M, "bin")).take(), grouping)
         }
-        (Resolution::Raw, false) => {
+        (true, false) => {
             *bins = list::single::<i16>(backend, bin);
             *counts = list::single::<i64>(backend, "COUNT(*)");
             per_bin(scoped, grouping, segment)
         }
-        (_, true) => {
+        (false, true) => {
             *sketches = list::gathered::<Vec<u8>>(backend, sketch);
             summed(backend, keys(scoped, grouping, segment), M, grouping)
         }
-        (_, false) => {
+        (false, false) => {
             *sketches = list::single::<Vec<u8>>(backend, sketch);
             each(scoped, grouping, segment)
         }
@@ -160,13 +161,13 @@ fn cells_of(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> Sele
 fn is_gathered(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> bool {
     let bucket = scoped.grid().map_or(i64::MAX, BucketGrid::width_max_micros);
     let has_several = match segment.resolution {
-        Resolution::Raw | Resolution::Part => true,
+        Resolution::Raw | Resolution::Unrolled | Resolution::Part => true,
         Resolution::Minute | Resolution::FiveMinutes | Resolution::Hour | Resolution::Day => {
             bucket > segment.resolution.width_micros()
         }
     };
     let is_many = match segment.resolution {
-        Resolution::Raw | Resolution::Part => true,
+        Resolution::Raw | Resolution::Unrolled | Resolution::Part => true,
         Resolution::Minute | Resolution::FiveMinutes | Resolution::Hour => grouping.rows() == EndpointRows::Separate,
         Resolution::Day => false,
     };
@@ -176,7 +177,7 @@ fn is_gathered(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> b
 /// The totals of each single row.
 fn each(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> SelectStatement {
     let mut rows = keys(scoped, grouping, segment);
-    if segment.resolution != Resolution::Raw {
+    if !segment.resolution.is_raw() {
         return rows.columns(TOTALS.map(|column| (M, column))).take();
     }
     let value = || Expr::col((M, "value"));

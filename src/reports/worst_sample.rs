@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use sea_orm::{
-    ConnectionTrait, QueryResult,
+    ConnectionTrait, DbBackend, QueryResult,
     sea_query::{Expr, ExprTrait, Func, IntoTableRef, Order, OverStatement, Query, SelectStatement, WindowStatement},
 };
 
@@ -22,7 +22,10 @@ use super::{
 use crate::{
     db::Session,
     error::Result,
-    model::{EndpointId, Key, Labels, Measurement, MetricId, MetricType, OrganizationId, ProjectId, Scope, Timestamp},
+    model::{
+        EndpointId, Key, Labels, Measurement, MetricId, MetricType, OrganizationId, ProjectId, Scope, Timestamp,
+        timestamp::HOUR_MICROS,
+    },
 };
 
 /// An endpoint of a project.
@@ -114,7 +117,7 @@ fn first_of_each(scoped: &ScopedQuery, endpoints: &[EndpointKey]) -> SelectState
         WorstValue::Lowest => Order::Asc,
     };
     let (raw, rollups): (Vec<Segment>, Vec<Segment>) =
-        scoped.segments().iter().partition(|segment| segment.resolution == Resolution::Raw);
+        scoped.segments(EndpointRows::Separate).partition(|segment| segment.resolution.is_raw());
     let mut candidates: Vec<_> = raw
         .into_iter()
         .map(|segment| {
@@ -133,14 +136,20 @@ fn first_of_each(scoped: &ScopedQuery, endpoints: &[EndpointKey]) -> SelectState
 /// The raw rows of the bucket of each endpoint that contains its worst measurement.
 fn in_peaks(scoped: &ScopedQuery, rollups: &[Segment], endpoints: &[EndpointKey], order: Order) -> SelectStatement {
     let extremum = if order == Order::Desc { "max" } else { "min" };
+    let end = rollups.iter().map(|segment| segment.range.to().as_micros()).max().unwrap_or_default();
     let buckets = rollups.iter().map(|segment| {
         let start = || Expr::col((M, segment.resolution.time_column()));
+        // A part is as wide as the finest rollups of its series, and those are as wide as hours here at most.
+        let until = match segment.resolution {
+            Resolution::Part => earlier(scoped.backend(), start().add(HOUR_MICROS), end),
+            resolution => start().add(resolution.width_micros()),
+        };
         let mut rows = rows(scoped, *segment, endpoints);
         rows.columns(Grouping::endpoints().columns().map(|column| (M, column)))
             .column((M, "kind"))
             .expr_as(Expr::col((M, extremum)), "extremum")
             .expr_as(start(), "since")
-            .expr_as(start().add(segment.resolution.width_micros()), "until");
+            .expr_as(until, "until");
         rows
     });
     let columns = ["organization_id", "project_id", "endpoint_id", "kind", "since", "until"];
@@ -161,6 +170,12 @@ fn in_peaks(scoped: &ScopedQuery, rollups: &[Segment], endpoints: &[EndpointKey]
         .and_where(time().gte(Expr::col(("t", "since"))))
         .and_where(time().lt(Expr::col(("t", "until"))))
         .take()
+}
+
+/// The earlier one of two times.
+fn earlier(backend: DbBackend, time: Expr, end: i64) -> Expr {
+    let name = if backend == DbBackend::Sqlite { "MIN" } else { "LEAST" };
+    Func::cust(name).args([time, Expr::val(end)]).into()
 }
 
 fn rows(scoped: &ScopedQuery, segment: Segment, endpoints: &[EndpointKey]) -> SelectStatement {

@@ -109,6 +109,7 @@ mod ingest {
 mod jobs {
     mod compaction;
     mod demo_traffic;
+    mod grains;
     mod partitions;
     mod retention;
 }

@@ -22,7 +22,7 @@ use crate::{
 pub enum AggregateSource {
     /// Raw measurements.
     Raw,
-    /// Rollups of a minute or longer.
+    /// Rollups of a minute or longer, and raw measurements of projects and types that have too few for rollups.
     Rollup,
     /// Rollups, and raw measurements at the edges of the window.
     Mixed,

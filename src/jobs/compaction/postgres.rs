@@ -4,12 +4,19 @@
 //! a join (OFFSET 0), and connections for writes do not read whole tables (`db/pool`). A plan that was made while the tables were
 //! nearly empty, or without statistics, reads all of them for each row: minutes instead of milliseconds for some thousands.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use sea_orm::DbBackend;
 use sqlx::AssertSqlSafe;
 
-use super::rollup_row::{COLUMNS, Columns, RollupPart, RollupRow};
-use crate::db::{Stock, Taken};
+use super::{
+    rollup_row::{COLUMNS, Columns, RollupPart, RollupRow},
+    transaction::{GrainRow, MeasuredColumns, SET_GRAIN, clear, measured},
+};
+use crate::{
+    db::{Stock, Taken, sum::sum_text},
+    model::{Grain, SeriesDay, timestamp::DAY_MICROS},
+};
 
 /// The advisory lock under which merged rows are rewritten. An arbitrary number.
 const LOCK_KEY: i64 = 0x7065_7266_636f_6d70;
@@ -24,6 +31,16 @@ pub const REMOVE_PARTS: &str = "DELETE FROM metric_rollup_part WHERE ctid = ANY(
     SELECT p.ctid AS row FROM metric_rollup_part p WHERE p.organization_id = taken.organization_id \
     AND p.project_id = taken.project_id AND p.kind = taken.kind AND p.bucket = taken.bucket \
     AND p.endpoint_id = taken.endpoint_id AND p.part = taken.part OFFSET 0) AS found))";
+
+/// The grains of series and days, which are four arrays.
+const GRAINS: &str = "SELECT found.* FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[]) \
+    AS asked (organization_id, project_id, kind, day) CROSS JOIN LATERAL ( \
+    SELECT g.organization_id, g.project_id, g.kind, g.day, g.all_endpoints, g.by_endpoint FROM metric_grain g \
+    WHERE g.organization_id = asked.organization_id AND g.project_id = asked.project_id AND g.kind = asked.kind \
+    AND g.day = asked.day OFFSET 0) AS found";
+
+static MEASURED: LazyLock<String> = LazyLock::new(|| measured(&sum_text(DbBackend::Postgres, "value")));
+static CLEAR: LazyLock<Vec<String>> = LazyLock::new(clear);
 
 /// Finds the merged rows of a table by their keys, which are five arrays, between two buckets.
 pub fn find_rows(table: &str) -> String {
@@ -42,14 +59,24 @@ pub struct Transaction(Taken);
 
 /// `None` if another instance holds the lock. The lock is released with the transaction, after its rows are visible.
 pub async fn begin(stock: &Arc<Stock>) -> sqlx::Result<Option<Transaction>> {
-    let mut transaction = Taken::in_transaction(stock).await?;
+    locked(Taken::in_transaction(stock).await?).await
+}
+
+async fn locked(mut transaction: Taken) -> sqlx::Result<Option<Transaction>> {
     let (answers, connection) = transaction.postgres()?;
     let lock = sqlx::query_scalar(TAKE_LOCK).bind(LOCK_KEY);
     let is_ours: bool = answers.answer(lock.fetch_one(connection)).await?;
     Ok(is_ours.then_some(Transaction(transaction)))
 }
 
-impl super::Transaction for Transaction {
+/// As [`begin`], with one snapshot for the whole transaction: a part is visible exactly if its raw rows are.
+pub async fn begin_with_snapshot(stock: &Arc<Stock>) -> sqlx::Result<Option<Transaction>> {
+    let mut transaction = Taken::in_transaction(stock).await?;
+    transaction.execute_text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ".to_owned()).await?;
+    locked(transaction).await
+}
+
+impl super::transaction::Transaction for Transaction {
     async fn remove(&mut self, parts: &[RollupPart]) -> sqlx::Result<usize> {
         let rows: Vec<&RollupRow> = parts.iter().map(|part| &part.row).collect();
         let remove = sqlx::query(REMOVE_PARTS)
@@ -62,6 +89,16 @@ impl super::Transaction for Transaction {
         let (answers, connection) = self.0.postgres()?;
         let removed = answers.answer(remove.execute(connection)).await?;
         Ok(usize::try_from(removed.rows_affected()).unwrap_or(usize::MAX))
+    }
+
+    async fn grains(&mut self, series: &[SeriesDay]) -> sqlx::Result<Vec<GrainRow>> {
+        let grains = sqlx::query_as(GRAINS)
+            .bind(series.iter().map(|one| one.organization).collect::<Vec<_>>())
+            .bind(series.iter().map(|one| one.project).collect::<Vec<_>>())
+            .bind(series.iter().map(|one| one.kind).collect::<Vec<_>>())
+            .bind(series.iter().map(|one| one.day).collect::<Vec<_>>());
+        let (answers, connection) = self.0.postgres()?;
+        answers.answer(grains.fetch_all(connection)).await
     }
 
     async fn stored(&mut self, table: &str, keys: &[RollupRow]) -> sqlx::Result<Vec<RollupRow>> {
@@ -106,6 +143,44 @@ impl super::Transaction for Transaction {
             .bind(rows.iter().map(|row| row.tally.distribution.as_slice()).collect::<Vec<_>>());
         let (answers, connection) = self.0.postgres()?;
         answers.answer(replace.execute(connection)).await?;
+        Ok(())
+    }
+
+    async fn measured(&mut self, series: SeriesDay, width: i64) -> sqlx::Result<Vec<MeasuredColumns>> {
+        let measured = sqlx::query_as(&**MEASURED)
+            .bind(series.organization)
+            .bind(series.project)
+            .bind(series.kind)
+            .bind(series.day)
+            .bind(series.day.saturating_add(DAY_MICROS))
+            .bind(width);
+        let (answers, connection) = self.0.postgres()?;
+        answers.answer(measured.fetch_all(connection)).await
+    }
+
+    async fn clear(&mut self, series: SeriesDay) -> sqlx::Result<()> {
+        for sql in CLEAR.iter() {
+            let clear = sqlx::query(sql.as_str())
+                .bind(series.organization)
+                .bind(series.project)
+                .bind(series.kind)
+                .bind(series.day)
+                .bind(series.day.saturating_add(DAY_MICROS));
+            let (answers, connection) = self.0.postgres()?;
+            answers.answer(clear.execute(connection)).await?;
+        }
+        Ok(())
+    }
+
+    async fn set_grain(&mut self, series: SeriesDay, grain: Grain) -> sqlx::Result<()> {
+        let set = sqlx::query(SET_GRAIN)
+            .bind(grain.code())
+            .bind(series.organization)
+            .bind(series.project)
+            .bind(series.kind)
+            .bind(series.day);
+        let (answers, connection) = self.0.postgres()?;
+        answers.answer(set.execute(connection)).await?;
         Ok(())
     }
 

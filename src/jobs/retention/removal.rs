@@ -38,7 +38,20 @@ pub async fn metrics_before(database: &Database, kept: RetainedSince) -> Result<
             Writer::Sqlite(pool) => delete_before(pool, table, column, since).await?,
         }
     }
+    grains_before(database, kept.raw).await?;
     late::tidy(database, kept.hours).await
+}
+
+/// Without single measurements, all series are answered from rollups alone.
+async fn grains_before(database: &Database, before: Timestamp) -> Result<()> {
+    let session = database.writer(StatementLog::default());
+    let sql = format!(
+        "DELETE FROM metric_grain WHERE (organization_id, project_id, kind, day) IN \
+         (SELECT organization_id, project_id, kind, day FROM metric_grain WHERE day < $1 LIMIT {CHUNK_ROWS})"
+    );
+    let statement = Statement::from_sql_and_values(session.get_database_backend(), sql, [before.as_micros().into()]);
+    while session.execute_raw(statement.clone()).await?.rows_affected() > 0 {}
+    Ok(())
 }
 
 /// Removes ledger rows that were received before `before`. No bound is published for them: a later lookup of such a key finds

@@ -2,12 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use sea_orm::{
-    QueryResult,
-    sea_query::{Alias, Expr, ExprTrait, Order, Query, SelectStatement},
-};
+use sea_orm::{ConnectionTrait, QueryResult};
 
 use super::{
+    cells::cells,
     estimate::Minutes,
     judge::{self, Change, Verdict},
     question::ComparisonQuestion,
@@ -18,11 +16,8 @@ use crate::{
     config::ComparisonLimits,
     db::Session,
     error::{Error, Result},
-    model::{EndpointId, Scope, Tally, TimeRange, sketch::RELATIVE_ERROR},
-    reports::{
-        Accuracy, AnswerSource, Distribution, Statistic, Stats, plan::Resolution, statistic::WorstValue,
-        union::union_all,
-    },
+    model::{EndpointId, Scope, Sketch, Tally, TimeRange, sketch::RELATIVE_ERROR},
+    reports::{Accuracy, AnswerSource, Distribution, Statistic, Stats, statistic::WorstValue},
 };
 
 /// The comparison of two releases.
@@ -78,7 +73,7 @@ pub async fn run(
         let endpoint: i64 = row.try_get_by_index(0)?;
         endpoints.entry(endpoint).or_default().add(row)
     };
-    session.each(&cells(question, windows, limits), add).await?;
+    session.each(&cells(session.get_database_backend(), question, windows, limits), add).await?;
     let observed = |minutes: EndpointMinutes| minutes.observed(windows, question.statistic);
     let whole = observed(endpoints.remove(&EndpointId::ALL.0).unwrap_or_default())?;
     let endpoints = endpoints.into_values().map(observed).collect::<Result<Vec<_>>>()?;
@@ -102,16 +97,24 @@ struct Observed {
 impl EndpointMinutes {
     fn add(&mut self, row: &QueryResult) -> Result<()> {
         let side = usize::from(row.try_get_by_index::<i32>(1)? != 0);
+        let count: i64 = row.try_get_by_index(3)?;
+        let sketch = if let Some(sketch) = row.try_get_by_index::<Option<Vec<u8>>>(8)? {
+            sketch
+        } else {
+            let mut sketch = Sketch::new();
+            sketch.record(row.try_get_by_index(9)?, u64::try_from(count).unwrap_or(0));
+            sketch.encode()
+        };
         let columns = (
-            row.try_get_by_index(3)?,
+            count,
             row.try_get_by_index(4)?,
             row.try_get_by_index(5)?,
             row.try_get_by_index(6)?,
             row.try_get_by_index(7)?,
-            row.try_get_by_index(8)?,
+            sketch,
         );
         self.stored[side].push(row.try_get_by_index(2)?, columns).map_err(Error::internal)?;
-        if let Some(path) = row.try_get_by_index::<Option<String>>(9)? {
+        if let Some(path) = row.try_get_by_index::<Option<String>>(10)? {
             self.path = path;
         }
         Ok(())
@@ -142,59 +145,6 @@ fn stats(minutes: &Minutes, window: TimeRange) -> Stats {
             source: AnswerSource::Rollup,
         },
     }
-}
-
-const C: &str = "c";
-const E: &str = "e";
-
-/// The statement for the minutes of both releases, compacted or not, of all endpoints together and of the busiest ones.
-fn cells(question: &ComparisonQuestion, windows: [TimeRange; 2], limits: &ComparisonLimits) -> SelectStatement {
-    const COLUMNS: [&str; 9] = ["endpoint_id", "side", "bucket", "n", "n_err", "sum", "min", "max", "sketch"];
-    let minutes = |columns: &[&'static str]| {
-        union_all([0, 1].into_iter().flat_map(|side| {
-            [Resolution::Minute, Resolution::Part].map(|table| {
-                let mut select = Query::select();
-                for column in columns {
-                    match *column {
-                        "side" => select.expr_as(Expr::cust(if side == 0 { "0" } else { "1" }), Alias::new("side")),
-                        column => select.column(column),
-                    };
-                }
-                select
-                    .from(table.table())
-                    .and_where(Expr::col("organization_id").eq(question.project.organization.0))
-                    .and_where(Expr::col("project_id").eq(question.project.id.0))
-                    .and_where(Expr::col("kind").eq(question.kind.code()))
-                    .and_where(Expr::col("bucket").gte(windows[side].from().as_micros()))
-                    .and_where(Expr::col("bucket").lt(windows[side].to().as_micros()));
-                select
-            })
-        }))
-    };
-    // The row for all endpoints together has the most measurements, so it is always among them.
-    let mut busiest = Query::select();
-    busiest
-        .column("endpoint_id")
-        .from_subquery(minutes(&["endpoint_id", "n"]), "b")
-        .group_by_col("endpoint_id")
-        .order_by_expr(Expr::col("n").sum(), Order::Desc)
-        .order_by("endpoint_id", Order::Asc)
-        .limit(u64::from(limits.endpoints_max) + 1);
-    let mut select = Query::select();
-    select
-        .columns(COLUMNS.map(|column| (C, column)))
-        .column((E, "path"))
-        .from_subquery(minutes(&COLUMNS), C)
-        .join_as(
-            sea_orm::JoinType::LeftJoin,
-            "endpoint",
-            E,
-            Expr::col((E, "organization_id"))
-                .eq(question.project.organization.0)
-                .and(Expr::col((E, "id")).equals((C, "endpoint_id"))),
-        )
-        .and_where(Expr::col((C, "endpoint_id")).in_subquery(busiest));
-    select
 }
 
 /// The verdicts on all endpoints, controlled together for false discoveries.

@@ -79,7 +79,7 @@ async fn down_at_a_terminal_asks_and_reverts_after_yes_alone() {
     for answer in ["no\n", "y\n", "\n"] {
         let refused = answered(folder.path(), answer).await;
         assert_eq!(refused.code, Some(130), "{refused:?}");
-        for part in ["sqlite://perfgraph.sqlite", "m0022_ingest_status", "Type yes", "nothing was reverted"] {
+        for part in ["sqlite://perfgraph.sqlite", "m0023_metric_grain", "Type yes", "nothing was reverted"] {
             assert!(refused.stdout.contains(part), "{part}: {refused:?}");
         }
     }

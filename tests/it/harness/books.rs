@@ -1,15 +1,15 @@
 //! Checks that the data in a database is consistent: the ledger, the raw rows and the rollups must agree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use perfgraph::{
     entity::{ingest_batch, metric_event, metric_rollup_part},
     model::{
-        Sketch,
+        Grain, SeriesDay, SeriesGrain, Sketch,
         timestamp::{DAY_MICROS, FIVE_MINUTES_MICROS, HOUR_MICROS, MINUTE_MICROS},
     },
 };
-use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, QueryResult, Statement};
 
 use super::TestDatabase;
 
@@ -50,11 +50,17 @@ pub async fn check(database: &TestDatabase) -> BTreeMap<String, i64> {
     expected.sort_unstable();
     assert!(ids == expected, "{} rows, but the ledger has {}", ids.len(), expected.len());
 
+    let grains = grains(&session).await;
     let parts = rows_in(&session, "metric_rollup_part").await;
     for (table, width) in LEVELS {
+        let rolled = rows_in(&session, table).await;
+        assert!(
+            rolled.iter().all(|row| has_level(&grains, &part_series(row), width)),
+            "{table} is too fine for a series"
+        );
         // Parts that are not merged yet belong to every level.
-        let rolled = rows_in(&session, table).await.into_iter().chain(parts.iter().cloned());
-        check_level(&events, rolled, width);
+        let parts = parts.iter().filter(|part| has_level(&grains, &part_series(part), width)).cloned();
+        check_level(&events, rolled.into_iter().chain(parts), &grains, width);
     }
     batches.into_iter().map(|batch| (batch.idem_key, i64::from(batch.n_accepted))).collect()
 }
@@ -76,12 +82,50 @@ async fn rows_in(session: &impl ConnectionTrait, table: &str) -> Vec<metric_roll
     metric_rollup_part::Entity::find().from_raw_sql(statement).all(session).await.unwrap()
 }
 
-fn check_level(events: &[metric_event::Model], rolled_up: impl Iterator<Item = metric_rollup_part::Model>, width: i64) {
+type Grains = HashMap<SeriesDay, SeriesGrain>;
+
+async fn grains(session: &impl ConnectionTrait) -> Grains {
+    let sql = "SELECT organization_id, project_id, kind, day, all_endpoints, by_endpoint FROM metric_grain";
+    let rows = session.query_all_raw(Statement::from_string(session.get_database_backend(), sql)).await.unwrap();
+    let read = |row: &QueryResult| {
+        let series = SeriesDay {
+            organization: row.try_get_by_index(0).unwrap(),
+            project: row.try_get_by_index(1).unwrap(),
+            kind: row.try_get_by_index(2).unwrap(),
+            day: row.try_get_by_index(3).unwrap(),
+        };
+        let grain = |at| Grain::from_code(row.try_get_by_index(at).unwrap());
+        (series, SeriesGrain { all_endpoints: grain(4), by_endpoint: grain(5) })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// True if a series has rollups of this width on the day of a bucket.
+fn has_level(grains: &Grains, &(organization, project, kind, bucket, endpoint): &Series, width: i64) -> bool {
+    let day = bucket - bucket.rem_euclid(DAY_MICROS);
+    let grain = grains.get(&SeriesDay { organization, project, kind, day }).copied().unwrap_or_default();
+    let grain = if endpoint == 0 { grain.all_endpoints } else { grain.by_endpoint };
+    grain.width_micros().is_some_and(|finest| finest <= width)
+}
+
+const fn part_series(row: &metric_rollup_part::Model) -> Series {
+    (row.organization_id.0, row.project_id.0, row.kind, row.bucket.as_micros(), row.endpoint_id.0)
+}
+
+fn check_level(
+    events: &[metric_event::Model],
+    rolled_up: impl Iterator<Item = metric_rollup_part::Model>,
+    grains: &Grains,
+    width: i64,
+) {
     let mut cells: BTreeMap<Series, Cell> = BTreeMap::new();
     for event in events {
         for endpoint in [0, event.endpoint_id.0] {
             let bucket = event.ts.floor(width).as_micros();
             let series = (event.organization_id.0, event.project_id.0, event.kind, bucket, endpoint);
+            if !has_level(grains, &series, width) {
+                continue;
+            }
             let cell = cells.entry(series).or_default();
             cell.count += 1;
             cell.errors += i64::from(event.status >= 400);

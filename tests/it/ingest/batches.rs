@@ -44,9 +44,20 @@ impl Rig {
         Self::with(database, config::Ingest::default(), 1_024).await
     }
 
+    /// With which rollups of every resolution are written, however few measurements there are.
+    pub async fn with_all_rollups(database: &TestDatabase) -> Self {
+        Self::with(database, config::Ingest { rollup_rows_percent: 1_000_000, ..config::Ingest::default() }, 1_024)
+            .await
+    }
+
     pub async fn with(database: &TestDatabase, settings: config::Ingest, capacity: usize) -> Self {
         directory(database).await;
         Self::over(database.database.clone(), 0, settings, capacity)
+    }
+
+    /// Another write path, with other settings.
+    pub async fn again(database: &TestDatabase, node: u8, settings: config::Ingest) -> Self {
+        Self::over(database.reopen().await, node, settings, 1)
     }
 
     /// A second server on the same database.
@@ -183,7 +194,7 @@ type Series = (i64, i64, i16, i64, i64);
 
 on_both_databases! {
     async fn rollups_equal_the_aggregation_of_the_raw_rows(database: TestDatabase) {
-        let rig = Rig::new(&database).await;
+        let rig = Rig::with_all_rollups(&database).await;
         let mut rng = StdRng::seed_from_u64(7);
         for project in [ACME, GLOBEX, ACME_SECOND, ACME] {
             for count in [1, 317, 1_003] {

@@ -6,7 +6,6 @@ use std::{collections::BTreeSet, time::Duration};
 use futures_util::future::join_all;
 use perfgraph::{
     clock::Clock,
-    config,
     db::{Backend, Database},
     error::{Code, Result},
     jobs::{
@@ -95,7 +94,7 @@ async fn in_default(database: &TestDatabase) -> [i64; 3] {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn there_is_a_partition_for_every_row_as_days_go_by() {
     let database = TestDatabase::postgres().await;
-    let rig = Rig::with(&database, config::Ingest::default(), 64).await;
+    let rig = Rig::with_all_rollups(&database).await;
     for passed in 0..40 {
         rig.clock.set(days_on(passed));
         partitions::ensure(&database.database, &rig.clock, DAYS).await.unwrap();
@@ -141,7 +140,7 @@ async fn the_job_looks_every_hour_until_it_is_stopped() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_came_before_their_partition_move_there() {
     let database = TestDatabase::postgres().await;
-    let rig = Rig::with(&database, config::Ingest::default(), 64).await;
+    let rig = Rig::with_all_rollups(&database).await;
     partitions::ensure(&database.database, &rig.clock, DAYS).await.unwrap();
     rig.clock.set(days_on(40));
     store(&rig, &database).await;

@@ -71,7 +71,7 @@ async fn filled(database: &TestDatabase) -> Timestamp {
     let ahead = TimeRange::new(today.plus_micros(-5 * DAY_MICROS), today.plus_micros(DAY_MICROS)).unwrap();
     // What is older falls into the default partition on PostgreSQL, and goes too.
     partitions::ensure_range(&database.database, ahead).await.unwrap();
-    let rig = Rig::new(database).await;
+    let rig = Rig::with_all_rollups(database).await;
     rig.clock.set(today);
     let rows = (0..28).map(|number| {
         let mut row = candidate(f64::from(number));
@@ -192,7 +192,7 @@ on_both_databases! {
 
 on_both_databases! {
     async fn keys_and_places_in_streams_are_forgotten_in_time(database: TestDatabase) {
-        let rig = Rig::new(&database).await;
+        let rig = Rig::with_all_rollups(&database).await;
         let keyed = |value| {
             let mut keyed = submission(ACME, vec![candidate(value)]);
             keyed.idempotency_key = Some("one".to_owned());
@@ -236,7 +236,7 @@ async fn remember_clock(database: &TestDatabase, at: Timestamp) {
 async fn filled_today(database: &TestDatabase) -> Timestamp {
     let now = Clock::system().now();
     let today = now.floor(DAY_MICROS);
-    let rig = Rig::new(database).await;
+    let rig = Rig::with_all_rollups(database).await;
     rig.clock.set(now);
     let rows = (0..6).map(|number| {
         let mut row = candidate(f64::from(number));

@@ -6,13 +6,17 @@ use perfgraph::{
     db::Session,
     entity::{endpoint, metric_event, metric_rollup_part, organization, project},
     model::{
-        EndpointId, Key, MetricId, MetricType, OrganizationId, ProjectId, Scope, Sketch, Sum, TimeRange, Timestamp,
-        filter::TextFilter, metric::ERROR_STATUS_MIN, sketch::bin_of, timestamp::MINUTE_MICROS,
+        EndpointId, Grain, Key, MetricId, MetricType, OrganizationId, ProjectId, Scope, SeriesDay, SeriesGrain, Sketch,
+        Sum, TimeRange, Timestamp,
+        filter::TextFilter,
+        metric::ERROR_STATUS_MIN,
+        sketch::bin_of,
+        timestamp::{DAY_MICROS, MINUTE_MICROS},
     },
     reports::{Parent, Projects, Question, StatusFilter},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
-use sea_orm::{EntityTrait, IntoActiveModel};
+use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel};
 
 /// The organization that most tests ask for.
 pub const OURS: OrganizationId = OrganizationId(1);
@@ -176,8 +180,43 @@ fn is_one_of(texts: Option<&Vec<String>>, text: &str) -> bool {
     texts.is_none_or(|texts| texts.iter().any(|one| one == text))
 }
 
-/// Writes raw rows, and per commit one rollup part for every series and minute and for all endpoints together.
+/// The grain of a series on a day: each of them somewhere, and different ones for all endpoints and by endpoint.
+pub const fn grain_of(project: Key<ProjectId>, kind: MetricType, at: Timestamp) -> SeriesGrain {
+    let day = at.floor(DAY_MICROS).as_micros() / DAY_MICROS;
+    let place = project.id.0 * 7 + kind.code() as i64 * 3 + day;
+    let (all, by) = match place % 8 {
+        0 => (Grain::Minute, Grain::FiveMinutes),
+        1 => (Grain::FiveMinutes, Grain::Hour),
+        2 => (Grain::Hour, Grain::Day),
+        3 => (Grain::Day, Grain::Raw),
+        4 => (Grain::Hour, Grain::Minute),
+        5 => (Grain::FiveMinutes, Grain::Raw),
+        _ => (Grain::Minute, Grain::Minute),
+    };
+    SeriesGrain { all_endpoints: all, by_endpoint: by }
+}
+
+/// Writes raw rows, and per commit one rollup part for every series and bucket of its grain, and for all endpoints together.
 pub async fn write_events(session: &Session, events: &[Event]) {
+    let days: BTreeMap<_, _> = events
+        .iter()
+        .map(|event| {
+            (SeriesDay::new(event.project, event.kind, event.ts), grain_of(event.project, event.kind, event.ts))
+        })
+        .collect();
+    for (series, grain) in days {
+        let sql = format!(
+            "INSERT INTO metric_grain (organization_id, project_id, kind, day, all_endpoints, by_endpoint) \
+             VALUES ({}, {}, {}, {}, {}, {}) ON CONFLICT DO NOTHING",
+            series.organization,
+            series.project,
+            series.kind,
+            series.day,
+            grain.all_endpoints.code(),
+            grain.by_endpoint.code()
+        );
+        session.execute_unprepared(&sql).await.unwrap();
+    }
     let raw = events.iter().map(|event| metric_event::Model {
         organization_id: event.project.organization,
         project_id: event.project.id,
@@ -198,10 +237,12 @@ pub async fn write_events(session: &Session, events: &[Event]) {
 fn parts(events: &[Event]) -> Vec<metric_rollup_part::Model> {
     let mut parts: BTreeMap<_, Vec<&Event>> = BTreeMap::new();
     for event in events {
-        for endpoint in [event.endpoint, EndpointId::ALL] {
-            let minute = event.ts.floor(MINUTE_MICROS);
-            let key = (event.project, event.kind, minute, endpoint, event.part);
-            parts.entry(key).or_default().push(event);
+        let grain = grain_of(event.project, event.kind, event.ts);
+        for (endpoint, grain) in [(event.endpoint, grain.by_endpoint), (EndpointId::ALL, grain.all_endpoints)] {
+            if let Some(width) = grain.width_micros() {
+                let key = (event.project, event.kind, event.ts.floor(width), endpoint, event.part);
+                parts.entry(key).or_default().push(event);
+            }
         }
     }
     let part =

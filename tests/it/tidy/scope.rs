@@ -66,6 +66,10 @@ const EXCEPTIONS: &[Exception] = &[
         ],
     },
     Exception {
+        reason: "the rollups of a commit, whose jobs were accepted with a scope",
+        functions: &[("src/ingest/grain.rs", &["resolve"]), ("src/ingest/grain/store.rs", &["decide"])],
+    },
+    Exception {
         reason: "the next event of a stream that was opened with the scope",
         functions: &[("src/live/replay.rs", &["next"]), ("src/live/tail.rs", &["next"])],
     },

@@ -1,0 +1,120 @@
+//! Gives a series and day all rollups, before its single measurements are removed.
+//!
+//! Rollups are made again from the single measurements, in one transaction with the change of the grain, which says that there
+//! are none. A report sees either state, and both have the same answer.
+
+use sea_orm::{ConnectionTrait, Statement};
+
+use super::{
+    postgres,
+    rollup_row::{RollupRow, merged},
+    sqlite,
+    transaction::{LEVELS, MeasuredColumns, Transaction},
+};
+use crate::{
+    db::{Database, StatementLog, Writer},
+    error::Result,
+    model::{EndpointId, Grain, RetainedSince, SeriesDay, Sketch, StoredTally, Timestamp},
+};
+
+/// Series and days that are read at a time.
+const BATCH: i64 = 500;
+
+/// Completes all days before the new bound of single measurements, with the resolutions that are kept longer. `since` is the bound
+/// until now: before it, there may be no measurements to make rollups from. False if another instance is merging: then try again
+/// later.
+///
+/// # Errors
+/// The database fails. Days that were completed until then stay complete.
+pub async fn complete_before(database: &Database, since: Timestamp, kept: RetainedSince) -> Result<bool> {
+    loop {
+        let incomplete = incomplete(database, since, kept).await?;
+        if incomplete.is_empty() {
+            return Ok(true);
+        }
+        for (series, finest) in incomplete {
+            database.file_watch().look()?;
+            let is_ours = match database.bulk_writer() {
+                Writer::Sqlite(pool) => complete(Some(sqlite::begin(pool).await?), series, finest).await,
+                Writer::Postgres(stock) => complete(postgres::begin_with_snapshot(stock).await?, series, finest).await,
+            };
+            if !database.file_watch().confirm(is_ours)? {
+                return Ok(false);
+            }
+        }
+    }
+}
+
+/// Completes all days that have single measurements, with all resolutions. False as for [`complete_before`].
+///
+/// # Errors
+/// As [`complete_before`].
+pub async fn complete_all(database: &Database, since: Timestamp) -> Result<bool> {
+    let end = Timestamp::from_micros(i64::MAX);
+    complete_before(database, since, RetainedSince { raw: end, ..RetainedSince::EVERYTHING }).await
+}
+
+/// The next series and days that lack rollups, each with the finest ones that are kept of the day without its single
+/// measurements.
+async fn incomplete(database: &Database, since: Timestamp, kept: RetainedSince) -> Result<Vec<(SeriesDay, Grain)>> {
+    const SQL: &str = "SELECT organization_id, project_id, kind, day, finest FROM \
+        (SELECT g.*, CASE WHEN day >= $1 THEN $2 WHEN day >= $3 THEN $4 ELSE $5 END AS finest FROM metric_grain g \
+        WHERE day >= $6 AND day < $7) AS expiring WHERE all_endpoints > finest OR by_endpoint > finest ORDER BY day LIMIT $8";
+    let session = database.reader(StatementLog::default());
+    let values = [
+        kept.minutes.as_micros().into(),
+        Grain::Minute.code().into(),
+        kept.hours.as_micros().into(),
+        Grain::Hour.code().into(),
+        Grain::Day.code().into(),
+        since.as_micros().into(),
+        kept.raw.as_micros().into(),
+        BATCH.into(),
+    ];
+    let statement = Statement::from_sql_and_values(session.get_database_backend(), SQL, values);
+    let rows = session.query_all_raw(statement).await?;
+    let read = |row: &sea_orm::QueryResult| {
+        let series = SeriesDay {
+            organization: row.try_get_by_index(0)?,
+            project: row.try_get_by_index(1)?,
+            kind: row.try_get_by_index(2)?,
+            day: row.try_get_by_index(3)?,
+        };
+        Ok((series, Grain::from_code(row.try_get_by_index(4)?)))
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Makes all rollups of a series and day again. Returns false, and changes nothing, if another instance is merging.
+async fn complete(transaction: Option<impl Transaction>, series: SeriesDay, finest: Grain) -> Result<bool> {
+    let Some(mut transaction) = transaction else { return Ok(false) };
+    if let Some(width) = finest.width_micros() {
+        let measured = transaction.measured(series, width).await?;
+        transaction.clear(series).await?;
+        let mut rows: Vec<_> = measured.into_iter().flat_map(|columns| of_bin(series, columns)).collect();
+        for (table, level) in LEVELS.into_iter().filter(|(_, level)| *level >= finest) {
+            let Some(width) = level.width_micros() else { continue };
+            rows = merged(rows, width)?;
+            transaction.replace(table, &rows).await?;
+        }
+        transaction.set_grain(series, finest).await?;
+    }
+    transaction.commit().await?;
+    Ok(true)
+}
+
+/// Measurements of one bin, as a row of their endpoint and one of all endpoints together.
+fn of_bin(series: SeriesDay, columns: MeasuredColumns) -> [RollupRow; 2] {
+    let (bucket, endpoint, bin, n, n_err, sum, min, max) = columns;
+    let mut sketch = Sketch::new();
+    sketch.record(bin, u64::try_from(n).unwrap_or(0));
+    let tally = StoredTally::from_columns((n, n_err, sum, min, max, sketch.encode()));
+    [endpoint, EndpointId::ALL.0].map(|endpoint| RollupRow {
+        organization: series.organization,
+        project: series.project,
+        kind: series.kind,
+        bucket,
+        endpoint,
+        tally: tally.clone(),
+    })
+}
