@@ -1,6 +1,7 @@
 //! The finest rollups of a series (a project and a type) on one UTC day: `all_endpoints` of the rows for all endpoints together,
 //! `by_endpoint` of those by endpoint. 0 minutes, 1 five minutes, 2 hours, 3 days, 4 none: questions about finer times are
-//! answered from raw rows. A row never changes; without one there are all rollups.
+//! answered from raw rows. Without a row there are all rollups. What was chosen never changes while there are raw rows; before they
+//! expire, all series get the rollups that are kept longer.
 //!
 //! `next_*` are the choice for later days, made when the day is over and its measurements were counted.
 //!

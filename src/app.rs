@@ -126,8 +126,9 @@ impl Core {
         let random = Random::system();
         let cursors = Cursors::load(&database, &random).await?;
         let publisher = Publisher::new(config.live.channel_batches_max);
+        let raw_days = config.retention.raw_days;
         let (ingest, batcher) =
-            Ingest::new(database.clone(), ids.clone(), clock.clone(), publisher.clone(), settings.clone());
+            Ingest::new(database.clone(), ids.clone(), clock.clone(), publisher.clone(), settings.clone(), raw_days);
         // Never cancelled: it ends when the queue is closed and written.
         let batcher = schedule::write_path(batcher).start(&CancellationToken::new());
         Ok(Self { database, ids, clock, ingest, publisher, cursors, random, batcher, renewal, renewing, instance })

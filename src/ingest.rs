@@ -53,17 +53,19 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// The handle for callers, and the future that commits their submissions.
+    /// The handle for callers, and the future that commits their submissions. `raw_days` is the time for which single measurements
+    /// are kept.
     pub fn new(
         database: Database,
         ids: IdGenerator,
         clock: Clock,
         publisher: Publisher,
         settings: config::Ingest,
+        raw_days: u32,
     ) -> (Self, Batcher) {
         let endpoints =
             endpoint::EndpointIds::new(database.clone(), ids.clone(), clock.clone(), settings.endpoints_max);
-        let grains = grain::Grains::new(database.clone(), settings.rollup_rows_max(), settings.endpoints_max);
+        let grains = grain::Grains::new(database.clone(), clock.clone(), raw_days, &settings);
         let (queue, batcher) = batch::new(database.clone(), ids.clone(), endpoints, grains, publisher, &settings);
         let targets = MetricTargets::new(database.clone());
         let (settings, status) = (Arc::new(settings), StatusCounters::default());

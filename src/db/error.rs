@@ -64,11 +64,11 @@ fn unavailable(source: impl std::error::Error + Send + Sync + 'static) -> Error 
 /// The same transaction may succeed if it is repeated at once.
 pub fn is_rolled_back(error: &Error) -> bool {
     let Error::Unavailable { source: Some(source), .. } = error else { return false };
-    let Some(DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) =
-        source.downcast_ref::<DbErr>()
-    else {
-        return false;
+    let cause = match source.downcast_ref::<DbErr>() {
+        Some(DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) => Some(&**cause),
+        _ => source.downcast_ref::<sqlx::Error>(),
     };
+    let Some(cause) = cause else { return false };
     let code = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| code.starts_with("40") && code.len() == 5)
 }

@@ -1,5 +1,5 @@
-//! Table `metric_rollup_part`: the rollup of each commit per bucket of the finest rollups of its series, until it is compacted. Endpoint 0 stands for all endpoints
-//! of a project.
+//! Table `metric_rollup_part`: the rollup of each commit per bucket of the finest rollups of its series, until it is compacted.
+//! Endpoint 0 stands for all endpoints of a project.
 
 use sea_orm::entity::prelude::*;
 

@@ -8,22 +8,24 @@ mod estimate;
 mod store;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
 };
 
 use quick_cache::sync::Cache;
 
-use self::estimate::Estimate;
+use self::{estimate::Estimate, store::Undecided};
 use super::job::Job;
 use crate::{
+    clock::Clock,
+    config,
     db::Database,
     error::Result,
     model::{EndpointId, SeriesDay, SeriesGrain, timestamp::DAY_MICROS},
 };
 
 /// Maximum number of series and days in the cache.
-const CACHED_MAX: usize = 16_384;
+const CACHED_MAX: usize = 32_768;
 
 /// The grains of the series and days of a commit. Others have all rollups.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +48,9 @@ impl FromIterator<(SeriesDay, SeriesGrain)> for CommitGrains {
 #[derive(Clone, Debug)]
 pub struct Grains {
     database: Database,
+    clock: Clock,
+    /// Days for which single measurements are kept.
+    raw_days: u32,
     /// Maximum number of rollup rows per measurement.
     rows_max: f64,
     endpoints_max: usize,
@@ -53,41 +58,50 @@ pub struct Grains {
 }
 
 impl Grains {
-    pub fn new(database: Database, rows_max: f64, endpoints_max: usize) -> Self {
-        Self { database, rows_max, endpoints_max, cache: Arc::new(Cache::new(CACHED_MAX)) }
+    pub fn new(database: Database, clock: Clock, raw_days: u32, settings: &config::Ingest) -> Self {
+        let (rows_max, endpoints_max) = (settings.rollup_rows_max(), settings.endpoints_max);
+        Self { database, clock, raw_days, rows_max, endpoints_max, cache: Arc::new(Cache::new(CACHED_MAX)) }
     }
 
     /// The grains of all measurements of these jobs. At most one statement.
     pub async fn resolve(&self, jobs: &[&Job], endpoints: &[Vec<EndpointId>]) -> Result<CommitGrains> {
-        // Single measurements of a day are about to be removed, and then rollups are all there is: parts have the finest buckets.
-        let expiring = self.database.kept().raw.as_micros().saturating_add(DAY_MICROS);
+        let expiring = self.expiring();
         let mut grains = HashMap::new();
-        let mut missing = BTreeMap::new();
+        let mut missing = BTreeSet::new();
         for job in jobs {
             let mut last = None;
             for measurement in &job.measurements {
                 let series = SeriesDay::new(job.project, measurement.kind, measurement.timestamp);
-                if series.day < expiring || last.replace(series) == Some(series) || grains.contains_key(&series) {
+                if last.replace(series) == Some(series) || grains.contains_key(&series) {
                     continue;
                 }
                 match self.cache.get(&series) {
                     Some(grain) => drop(grains.insert(series, grain)),
-                    None => drop(missing.insert(series, None)),
+                    None => drop(missing.insert(series)),
                 }
             }
         }
         if !missing.is_empty() {
             let estimate = Estimate::of(jobs, endpoints, self.endpoints_max);
-            for (series, estimated) in &mut missing {
-                *estimated = estimate.day(series).map(|counts| SeriesGrain::choose(&counts, self.rows_max));
-            }
+            let undecided = |series: SeriesDay| {
+                let estimated = estimate.day(&series).map(|counts| SeriesGrain::choose(&counts, self.rows_max));
+                Undecided { series, estimated, expires: series.day < expiring }
+            };
             let log = jobs.first().map(|job| job.log.clone()).unwrap_or_default();
-            let missing: Vec<_> = missing.into_iter().collect();
+            let missing: Vec<_> = missing.into_iter().map(undecided).collect();
             for (series, grain) in store::decide(self.database.bulk_writer(), &log, &missing).await? {
                 self.cache.insert(series, grain);
                 grains.insert(series, grain);
             }
         }
+        grains.retain(|series, _| series.day >= expiring);
         Ok(CommitGrains(grains))
+    }
+
+    /// The start of the first day that does not expire soon. When single measurements of a day are removed, rollups are all there
+    /// is, so parts of the day before have the finest buckets, whatever was decided.
+    fn expiring(&self) -> i64 {
+        let removed = self.clock.now().plus_micros(-i64::from(self.raw_days) * DAY_MICROS).floor(DAY_MICROS);
+        removed.max(self.database.kept().raw).as_micros().saturating_add(DAY_MICROS)
     }
 }

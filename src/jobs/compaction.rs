@@ -1,4 +1,5 @@
-//! Merges the rollup parts of single commits into one row per minute, five minutes, hour and day.
+//! Merges the rollup parts of single commits into one row per minute, five minutes, hour and day, as far as a series has these
+//! levels on a day (`metric_grain`).
 //!
 //! Query results are exact at any moment, under concurrent ingest, kills and several instances:
 //!
@@ -19,8 +20,8 @@
 //! sixty, and remains correct after retention has removed the finer level. Only minutes that ended some time ago are merged,
 //! so that a minute is usually merged once; this affects cost, not correctness.
 //!
-//! A series has the levels of its grain on the day (`metric_grain`). A part has buckets as long as those of the finest level, or
-//! shorter ones, never longer ones.
+//! "All levels" are those of the series on the day. A part has buckets as long as those of the finest one, or shorter ones, never
+//! longer ones.
 
 mod completion;
 pub mod postgres;
@@ -47,22 +48,23 @@ use crate::{
     error::Result,
     model::{
         EndpointId, Grain, SeriesDay, SeriesGrain, Timestamp,
-        timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
+        timestamp::{DAY_MICROS, MINUTE_MICROS},
     },
 };
 
 /// Number of parts per transaction.
 const PARTS: usize = 4_000;
 
-/// Merges the parts of all minutes that ended at least `delay` ago. `last` is the time up to which the pass before this one
-/// merged: buckets longer than a minute that are still open are merged once a minute, however often there is a pass.
+/// Merges the parts of all buckets that began before the minute that ended at least `delay` ago. `last` is the time up to which
+/// the pass before this one merged: parts of today, whose buckets may be longer and still open, are merged once a minute, however
+/// often there is a pass.
 ///
 /// # Errors
 /// As [`round`].
 pub async fn pass(database: &Database, clock: &Clock, delay: Duration, last: &mut Timestamp) -> Result<()> {
     let until = clock.now().plus_micros(-i64::try_from(delay.as_micros()).unwrap_or(i64::MAX));
     let minute = until.floor(MINUTE_MICROS);
-    let parts = round(database, if minute == *last { until.floor(HOUR_MICROS) } else { minute }).await?;
+    let parts = round(database, if minute == *last { until.floor(DAY_MICROS) } else { minute }).await?;
     *last = minute;
     if parts > 0 {
         tracing::debug!(parts, "rollup parts were merged");

@@ -132,9 +132,10 @@ pub fn jobs(config: &Config, parts: Parts) -> Vec<Job> {
             (database.clone(), clock.clone(), config.compaction.delay, Timestamp::from_micros(i64::MIN)),
             |(database, clock, delay, last)| compaction::pass(database, clock, *delay, last).boxed(),
         ),
+        // Instances that count the same day come to the same choice.
         Job::periodic(
             "rollup choice",
-            One,
+            Each,
             Schedule {
                 period: Duration::from_mins(10),
                 first_pass: AfterPeriod,

@@ -22,7 +22,7 @@ pub enum Resolution {
     Raw,
     /// Single measurements of series that have no rollups as fine as the plan reads.
     Unrolled,
-    /// Tallies per commit and minute, until compaction merges them into the rollups.
+    /// Tallies per commit and bucket of the finest rollups of a series, until compaction merges them into the rollups.
     Part,
     /// Tallies per minute.
     Minute,

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use crate::{
     ingest::job::Job,
     model::{
-        EndpointId, SeriesDay,
+        EndpointId, SeriesDay, Timestamp,
         timestamp::{DAY_MICROS, MINUTE_MICROS},
     },
 };
@@ -14,7 +14,10 @@ use crate::{
 /// The shortest time of a commit that says anything about a day. The measurements of live traffic are seconds apart.
 const SPREAD_MIN_MICROS: i64 = 30 * MINUTE_MICROS;
 
-/// The measurements of a commit by series and endpoint, and what they are of a day.
+/// Measurements that are younger on arrival are live traffic: they tell nothing, and other jobs may share their commit.
+const LIVE_MICROS: i64 = 30 * MINUTE_MICROS;
+
+/// The imported measurements of a commit by series and endpoint, and what they are of a day.
 pub struct Estimate {
     /// Days per duration of the commit; `None` if that is too short.
     scale: Option<f64>,
@@ -25,15 +28,20 @@ pub struct Estimate {
 impl Estimate {
     /// Counts the measurements of a commit. `endpoints_max` is the number of endpoints of a project at most.
     pub fn of(jobs: &[&Job], endpoints: &[Vec<EndpointId>], endpoints_max: usize) -> Self {
-        let mut times: Vec<i64> =
-            jobs.iter().flat_map(|job| &job.measurements).map(|one| one.timestamp.as_micros()).collect();
+        let is_imported = |job: &Job, at: Timestamp| at < job.received_at.plus_micros(-LIVE_MICROS);
+        let times = jobs.iter().flat_map(|job| {
+            let times = job.measurements.iter().map(|one| one.timestamp);
+            times.filter(|at| is_imported(job, *at)).map(Timestamp::as_micros)
+        });
+        let mut times: Vec<i64> = times.collect();
         let mut estimate = Self { scale: scale(&mut times), counts: HashMap::new(), endpoints_max };
         if estimate.scale.is_none() {
             return estimate;
         }
         for (job, endpoints) in jobs.iter().zip(endpoints) {
             let project = job.project;
-            for (measurement, endpoint) in job.measurements.iter().zip(endpoints) {
+            let of_job = job.measurements.iter().zip(endpoints);
+            for (measurement, endpoint) in of_job.filter(|(one, _)| is_imported(job, one.timestamp)) {
                 let series = (project.organization.0, project.id.0, measurement.kind.code());
                 *estimate.counts.entry(series).or_default().entry(*endpoint).or_default() += 1;
             }
@@ -41,7 +49,7 @@ impl Estimate {
         estimate
     }
 
-    /// The numbers of measurements by endpoint on a day; `None` if the commit is too short to tell.
+    /// The numbers of measurements by endpoint on a day; `None` if the commit has none of the series, or is too short to tell.
     ///
     /// What endpoints were seen once will have, others that were not seen will have: their share is that of those seen once
     /// (Good, "The population frequencies of species and the estimation of population parameters", Biometrika 40, 1953).

@@ -1,7 +1,7 @@
 //! Grains in the database: one statement decides those that are not decided yet, and reads them all.
 //!
-//! An estimate comes first, then the choice that was made for later days when an earlier one was over, then the grain of that
-//! day; a series without any of them has all rollups. Rows are locked in the order of their keys.
+//! The choice that was made for later days when an earlier one was over comes first, then an estimate, then the grain of the
+//! earlier day; a series without any of them has all rollups. Rows are locked in the order of their keys.
 
 use serde_json::json;
 
@@ -20,8 +20,10 @@ macro_rules! decide {
             "WITH asked AS (",
             $asked,
             "), decided AS (SELECT asked.organization_id, asked.project_id, asked.kind, asked.day, \
-             COALESCE(asked.all_endpoints, earlier.next_all_endpoints, earlier.all_endpoints, 0) AS all_endpoints, \
-             COALESCE(asked.by_endpoint, earlier.next_by_endpoint, earlier.by_endpoint, 0) AS by_endpoint \
+             CASE WHEN asked.expires THEN 0 ELSE \
+             COALESCE(earlier.next_all_endpoints, asked.all_endpoints, earlier.all_endpoints, 0) END AS all_endpoints, \
+             CASE WHEN asked.expires THEN 0 ELSE \
+             COALESCE(earlier.next_by_endpoint, asked.by_endpoint, earlier.by_endpoint, 0) END AS by_endpoint \
              FROM asked LEFT JOIN metric_grain AS earlier ON earlier.organization_id = asked.organization_id \
              AND earlier.project_id = asked.project_id AND earlier.kind = asked.kind AND earlier.day = \
              (SELECT MAX(g.day) FROM metric_grain AS g WHERE g.organization_id = asked.organization_id \
@@ -35,18 +37,25 @@ macro_rules! decide {
     };
 }
 
-/// Series, days and estimates are six arrays.
+/// Series, days, estimates, and what expires soon are seven arrays.
 pub const DECIDE: &str = decide!(
-    "SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::smallint[], $6::smallint[]) \
-     AS one (organization_id, project_id, kind, day, all_endpoints, by_endpoint)"
+    "SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::smallint[], $6::smallint[], \
+     $7::boolean[]) AS one (organization_id, project_id, kind, day, all_endpoints, by_endpoint, expires)"
 );
 const DECIDE_SQLITE: &str = decide!(
     "SELECT value->>0 AS organization_id, value->>1 AS project_id, value->>2 AS kind, value->>3 AS day, \
-     value->>4 AS all_endpoints, value->>5 AS by_endpoint FROM json_each(?1)"
+     value->>4 AS all_endpoints, value->>5 AS by_endpoint, value->>6 AS expires FROM json_each(?1)"
 );
 
-/// A series and a day, with the grain of an estimate.
-pub type Undecided = (SeriesDay, Option<SeriesGrain>);
+/// A series on a day whose grain may not be decided.
+#[derive(Clone, Copy, Debug)]
+pub struct Undecided {
+    pub series: SeriesDay,
+    /// The grain of an estimate.
+    pub estimated: Option<SeriesGrain>,
+    /// True if its single measurements are about to be removed, or were: it gets all rollups.
+    pub expires: bool,
+}
 
 type Row = (i64, i64, i16, i64, i16, i16);
 
@@ -60,21 +69,22 @@ pub async fn decide(
     let codes = |grain: &Option<SeriesGrain>| grain.map(|grain| (grain.all_endpoints.code(), grain.by_endpoint.code()));
     let (sql, rows): (_, Vec<Row>) = match writer {
         Writer::Sqlite(pool) => {
-            let keys = json_array(asked.iter().map(|(series, grain)| {
-                let (all, by) = codes(grain).unzip();
-                json!([series.organization, series.project, series.kind, series.day, all, by])
+            let keys = json_array(asked.iter().map(|Undecided { series, estimated, expires }| {
+                let (all, by) = codes(estimated).unzip();
+                json!([series.organization, series.project, series.kind, series.day, all, by, expires])
             }));
             (DECIDE_SQLITE, sqlx::query_as(DECIDE_SQLITE).bind(keys).fetch_all(pool).await?)
         }
         Writer::Postgres(stock) => {
             let mut transaction = Taken::in_transaction(stock).await?;
             let decide = sqlx::query_as(DECIDE)
-                .bind(asked.iter().map(|(series, _)| series.organization).collect::<Vec<_>>())
-                .bind(asked.iter().map(|(series, _)| series.project).collect::<Vec<_>>())
-                .bind(asked.iter().map(|(series, _)| series.kind).collect::<Vec<_>>())
-                .bind(asked.iter().map(|(series, _)| series.day).collect::<Vec<_>>())
-                .bind(asked.iter().map(|(_, grain)| codes(grain).map(|codes| codes.0)).collect::<Vec<_>>())
-                .bind(asked.iter().map(|(_, grain)| codes(grain).map(|codes| codes.1)).collect::<Vec<_>>());
+                .bind(asked.iter().map(|one| one.series.organization).collect::<Vec<_>>())
+                .bind(asked.iter().map(|one| one.series.project).collect::<Vec<_>>())
+                .bind(asked.iter().map(|one| one.series.kind).collect::<Vec<_>>())
+                .bind(asked.iter().map(|one| one.series.day).collect::<Vec<_>>())
+                .bind(asked.iter().map(|one| codes(&one.estimated).map(|codes| codes.0)).collect::<Vec<_>>())
+                .bind(asked.iter().map(|one| codes(&one.estimated).map(|codes| codes.1)).collect::<Vec<_>>())
+                .bind(asked.iter().map(|one| one.expires).collect::<Vec<_>>());
             let (answers, connection) = transaction.postgres()?;
             let rows = answers.answer(decide.fetch_all(connection)).await?;
             transaction.commit().await?;
@@ -86,6 +96,6 @@ pub async fn decide(
         let grain = SeriesGrain { all_endpoints: Grain::from_code(all), by_endpoint: Grain::from_code(by) };
         (SeriesDay { organization, project, kind, day }, grain)
     };
-    let finest = asked.iter().map(|(series, _)| (*series, SeriesGrain::default())).collect::<Vec<_>>();
+    let finest = asked.iter().map(|one| (one.series, SeriesGrain::default())).collect::<Vec<_>>();
     Ok(finest.into_iter().chain(rows.into_iter().map(read)))
 }

@@ -1,7 +1,9 @@
 //! Gives a series and day all rollups, before its single measurements are removed.
 //!
-//! Rollups are made again from the single measurements, in one transaction with the change of the grain, which says that there
-//! are none. A report sees either state, and both have the same answer.
+//! Rollups are made again from the single measurements, in one transaction with the change of the grain. A report sees either
+//! state, and both have the same answer.
+
+use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Statement};
 
@@ -9,16 +11,26 @@ use super::{
     postgres,
     rollup_row::{RollupRow, merged},
     sqlite,
-    transaction::{LEVELS, MeasuredColumns, Transaction},
+    transaction::{GrainRow, LEVELS, MeasuredColumns, Transaction},
 };
 use crate::{
-    db::{Database, StatementLog, Writer},
+    db::{self, Database, StatementLog, Writer},
     error::Result,
-    model::{EndpointId, Grain, RetainedSince, SeriesDay, Sketch, StoredTally, Timestamp},
+    model::{
+        EndpointId, Grain, RetainedSince, SeriesDay, Sketch, StoredTally, Timestamp,
+        timestamp::{DAY_MICROS, HOUR_MICROS},
+    },
 };
 
 /// Series and days that are read at a time.
 const BATCH: i64 = 500;
+
+/// Rollup rows that are written at a time.
+const CHUNK_ROWS: usize = 4_000;
+
+/// How often another instance may be merging before the rest is left for later, and the pause after each time.
+const MISSES_MAX: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Completes all days before the new bound of single measurements, with the resolutions that are kept longer. `since` is the bound
 /// until now: before it, there may be no measurements to make rollups from. False if another instance is merging: then try again
@@ -27,19 +39,19 @@ const BATCH: i64 = 500;
 /// # Errors
 /// The database fails. Days that were completed until then stay complete.
 pub async fn complete_before(database: &Database, since: Timestamp, kept: RetainedSince) -> Result<bool> {
+    let mut misses = 0;
     loop {
         let incomplete = incomplete(database, since, kept).await?;
         if incomplete.is_empty() {
             return Ok(true);
         }
         for (series, finest) in incomplete {
-            database.file_watch().look()?;
-            let is_ours = match database.bulk_writer() {
-                Writer::Sqlite(pool) => complete(Some(sqlite::begin(pool).await?), series, finest).await,
-                Writer::Postgres(stock) => complete(postgres::begin_with_snapshot(stock).await?, series, finest).await,
-            };
-            if !database.file_watch().confirm(is_ours)? {
-                return Ok(false);
+            while !complete_once(database, series, finest).await? {
+                if misses == MISSES_MAX {
+                    return Ok(false);
+                }
+                misses += 1;
+                tokio::time::sleep(PAUSE).await;
             }
         }
     }
@@ -85,22 +97,54 @@ async fn incomplete(database: &Database, since: Timestamp, kept: RetainedSince) 
     rows.iter().map(read).collect()
 }
 
-/// Makes all rollups of a series and day again. Returns false, and changes nothing, if another instance is merging.
+/// Completes a series and day in a transaction of its own. False if another instance is merging.
+async fn complete_once(database: &Database, series: SeriesDay, finest: Grain) -> Result<bool> {
+    database.file_watch().look()?;
+    let is_ours = match database.bulk_writer() {
+        Writer::Sqlite(pool) => complete(Some(sqlite::begin(pool).await?), series, finest).await,
+        Writer::Postgres(stock) => complete(postgres::begin_with_snapshot(stock).await?, series, finest).await,
+    };
+    match database.file_watch().confirm(is_ours) {
+        // Another instance merged between the snapshot of this transaction and its lock.
+        Err(error) if db::is_rolled_back(&error) => Ok(false),
+        result => result,
+    }
+}
+
+/// Makes all rollups of a series and day again, hour by hour, so that memory stays small. Returns false, and changes nothing, if
+/// another instance is merging.
 async fn complete(transaction: Option<impl Transaction>, series: SeriesDay, finest: Grain) -> Result<bool> {
     let Some(mut transaction) = transaction else { return Ok(false) };
-    if let Some(width) = finest.width_micros() {
-        let measured = transaction.measured(series, width).await?;
-        transaction.clear(series).await?;
+    // Another instance may have completed the day since it was listed, and even removed its measurements.
+    let is_incomplete = |(.., all, by): &GrainRow| [*all, *by].into_iter().any(|code| Grain::from_code(code) > finest);
+    if !transaction.grains(&[series]).await?.iter().any(is_incomplete) {
+        return Ok(true);
+    }
+    let Some(width) = finest.width_micros() else { return Ok(true) };
+    transaction.clear(series).await?;
+    let mut days = Vec::new();
+    for hour in 0..DAY_MICROS / HOUR_MICROS {
+        let measured = transaction.measured(series, series.day + hour * HOUR_MICROS, width).await?;
         let mut rows: Vec<_> = measured.into_iter().flat_map(|columns| of_bin(series, columns)).collect();
-        for (table, level) in LEVELS.into_iter().filter(|(_, level)| *level >= finest) {
+        for (table, level) in LEVELS.into_iter().filter(|(_, level)| *level >= finest && *level < Grain::Day) {
             let Some(width) = level.width_micros() else { continue };
             rows = merged(rows, width)?;
-            transaction.replace(table, &rows).await?;
+            replace(&mut transaction, table, &rows).await?;
         }
-        transaction.set_grain(series, finest).await?;
+        days = merged(days.into_iter().chain(rows), DAY_MICROS)?;
     }
+    let [.., (table, _)] = LEVELS;
+    replace(&mut transaction, table, &days).await?;
+    transaction.set_grain(series, finest).await?;
     transaction.commit().await?;
     Ok(true)
+}
+
+async fn replace(transaction: &mut impl Transaction, table: &str, rows: &[RollupRow]) -> Result<()> {
+    for chunk in rows.chunks(CHUNK_ROWS) {
+        transaction.replace(table, chunk).await?;
+    }
+    Ok(())
 }
 
 /// Measurements of one bin, as a row of their endpoint and one of all endpoints together.

@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     db::{Stock, Taken, sum::sum_text},
-    model::{Grain, SeriesDay, timestamp::DAY_MICROS},
+    model::{
+        Grain, SeriesDay,
+        timestamp::{DAY_MICROS, HOUR_MICROS},
+    },
 };
 
 /// The advisory lock under which merged rows are rewritten. An arbitrary number.
@@ -146,13 +149,13 @@ impl super::transaction::Transaction for Transaction {
         Ok(())
     }
 
-    async fn measured(&mut self, series: SeriesDay, width: i64) -> sqlx::Result<Vec<MeasuredColumns>> {
+    async fn measured(&mut self, series: SeriesDay, from: i64, width: i64) -> sqlx::Result<Vec<MeasuredColumns>> {
         let measured = sqlx::query_as(&**MEASURED)
             .bind(series.organization)
             .bind(series.project)
             .bind(series.kind)
-            .bind(series.day)
-            .bind(series.day.saturating_add(DAY_MICROS))
+            .bind(from)
+            .bind(from.saturating_add(HOUR_MICROS))
             .bind(width);
         let (answers, connection) = self.0.postgres()?;
         answers.answer(measured.fetch_all(connection)).await

@@ -32,7 +32,7 @@ impl From<Columns> for RollupRow {
     }
 }
 
-/// The measurements that one commit added to a minute of a series.
+/// The measurements that one commit added to a bucket of a series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RollupPart {
     pub row: RollupRow,

@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     db::{json_array, sum::sum_text},
-    model::{Grain, SeriesDay, timestamp::DAY_MICROS},
+    model::{
+        Grain, SeriesDay,
+        timestamp::{DAY_MICROS, HOUR_MICROS},
+    },
 };
 
 const REMOVE: &str = "DELETE FROM metric_rollup_part \
@@ -89,13 +92,13 @@ impl super::transaction::Transaction for Transaction {
         Ok(())
     }
 
-    async fn measured(&mut self, series: SeriesDay, width: i64) -> sqlx::Result<Vec<MeasuredColumns>> {
+    async fn measured(&mut self, series: SeriesDay, from: i64, width: i64) -> sqlx::Result<Vec<MeasuredColumns>> {
         sqlx::query_as(MEASURED.as_str())
             .bind(series.organization)
             .bind(series.project)
             .bind(series.kind)
-            .bind(series.day)
-            .bind(series.day.saturating_add(DAY_MICROS))
+            .bind(from)
+            .bind(from.saturating_add(HOUR_MICROS))
             .bind(width)
             .fetch_all(&mut *self.0)
             .await

@@ -25,10 +25,12 @@ pub trait Transaction: Send + Sized {
     /// Inserts or replaces merged rows of a level.
     fn replace(&mut self, table: &str, rows: &[RollupRow]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
-    /// The measurements of a series on a day as the transaction began, by buckets of `width` microseconds, endpoint and bin.
+    /// The measurements of a series in the hour from `from` on as the transaction began, by endpoint, bin, and bucket of at most
+    /// `width` microseconds.
     fn measured(
         &mut self,
         series: SeriesDay,
+        from: i64,
         width: i64,
     ) -> impl Future<Output = sqlx::Result<Vec<MeasuredColumns>>> + Send;
 

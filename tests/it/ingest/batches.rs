@@ -31,6 +31,9 @@ pub const ACME_SECOND: Key<ProjectId> = Key::new(OrganizationId(1), ProjectId(12
 pub const GLOBEX: Key<ProjectId> = Key::new(OrganizationId(2), ProjectId(21));
 const ARCHIVED: Key<ProjectId> = Key::new(OrganizationId(1), ProjectId(13));
 
+/// Days for which single measurements are kept, by default.
+const RAW_DAYS: u32 = 7;
+
 /// A running write path over a database with two organizations.
 pub struct Rig {
     pub ingest: Ingest,
@@ -90,7 +93,7 @@ fn parts(
 ) -> (Ingest, perfgraph::ingest::Batcher, Publisher, Clock) {
     let (publisher, clock) = (Publisher::new(capacity), Clock::fixed(NOW));
     let ids = IdGenerator::alone(node);
-    let (ingest, batcher) = Ingest::new(database, ids, clock.clone(), publisher.clone(), settings);
+    let (ingest, batcher) = Ingest::new(database, ids, clock.clone(), publisher.clone(), settings, RAW_DAYS);
     (ingest, batcher, publisher, clock)
 }
 

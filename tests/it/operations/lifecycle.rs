@@ -162,7 +162,8 @@ async fn a_commit_that_panics_costs_its_callers_only() {
     let project = project::create(&scope, &database.writer(), organization, new, now).await.unwrap();
     let settings = config::Ingest { rows_max: 16_384, ..config::Ingest::default() };
     let ids = IdGenerator::alone_from(0, IdPlace::END.plus_ms(-1));
-    let (ingest, batcher) = Ingest::new(database.database.clone(), ids, Clock::fixed(now), Publisher::new(8), settings);
+    let (ingest, batcher) =
+        Ingest::new(database.database.clone(), ids, Clock::fixed(now), Publisher::new(8), settings, 7);
     let batcher = tokio::spawn(batcher.run());
     let submit = async |rows: usize| {
         let submitted = submission(project, vec![candidate(1.0); rows]);
