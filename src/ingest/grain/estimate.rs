@@ -11,18 +11,28 @@ use crate::{
     },
 };
 
-/// The shortest time of a commit that says anything about a day. The measurements of live traffic are seconds apart.
-const SPREAD_MIN_MICROS: i64 = 30 * MINUTE_MICROS;
+/// The shortest time that says anything about a day.
+const SPREAD_MIN_MICROS: i64 = 5 * MINUTE_MICROS;
 
 /// Measurements that are younger on arrival are live traffic: they tell nothing, and other jobs may share their commit.
 const LIVE_MICROS: i64 = 30 * MINUTE_MICROS;
 
-/// The imported measurements of a commit by series and endpoint, and what they are of a day.
+/// As many measurements of a series have a duration of their own; fewer are taken to be spread as the whole commit.
+const OWN_MIN: usize = 100;
+
+/// The imported measurements of a commit by series, and what they are of a day.
 pub struct Estimate {
-    /// Days per duration of the commit; `None` if that is too short.
+    /// Commits of this duration per day; `None` if it is too short.
     scale: Option<f64>,
-    counts: HashMap<(i64, i64, i16), HashMap<EndpointId, u32>>,
+    series: HashMap<(i64, i64, i16), SeriesSample>,
     endpoints_max: usize,
+}
+
+/// The measurements of a series in a commit.
+#[derive(Default)]
+struct SeriesSample {
+    times: Vec<i64>,
+    endpoints: HashMap<EndpointId, u32>,
 }
 
 impl Estimate {
@@ -34,7 +44,7 @@ impl Estimate {
             times.filter(|at| is_imported(job, *at)).map(Timestamp::as_micros)
         });
         let mut times: Vec<i64> = times.collect();
-        let mut estimate = Self { scale: scale(&mut times), counts: HashMap::new(), endpoints_max };
+        let mut estimate = Self { scale: scale(&mut times), series: HashMap::new(), endpoints_max };
         if estimate.scale.is_none() {
             return estimate;
         }
@@ -43,7 +53,9 @@ impl Estimate {
             let of_job = job.measurements.iter().zip(endpoints);
             for (measurement, endpoint) in of_job.filter(|(one, _)| is_imported(job, one.timestamp)) {
                 let series = (project.organization.0, project.id.0, measurement.kind.code());
-                *estimate.counts.entry(series).or_default().entry(*endpoint).or_default() += 1;
+                let sample = estimate.series.entry(series).or_default();
+                sample.times.push(measurement.timestamp.as_micros());
+                *sample.endpoints.entry(*endpoint).or_default() += 1;
             }
         }
         estimate
@@ -60,9 +72,9 @@ impl Estimate {
         reason = "measurements of a commit, and days in a part of one"
     )]
     pub fn day(&self, series: &SeriesDay) -> Option<Vec<f64>> {
-        let scale = self.scale?;
-        let counts = self.counts.get(&(series.organization, series.project, series.kind))?;
-        let (once, often): (Vec<u32>, Vec<u32>) = counts.values().partition(|count| **count == 1);
+        let sample = self.series.get(&(series.organization, series.project, series.kind))?;
+        let scale = if sample.times.len() < OWN_MIN { self.scale } else { scale(&mut sample.times.clone()) }?;
+        let (once, often): (Vec<u32>, Vec<u32>) = sample.endpoints.values().partition(|count| **count == 1);
         let mut endpoints: Vec<f64> = often.into_iter().map(|count| f64::from(count) * scale).collect();
         let of_rare = once.len() as f64 * scale;
         let rare = (of_rare.ceil() as usize).clamp(once.len(), self.endpoints_max.max(once.len()));
@@ -71,14 +83,16 @@ impl Estimate {
     }
 }
 
-/// The length of a day in durations of a commit. Twice the middle half of the times, so that a few late measurements do not
-/// make live traffic look like an import.
+/// How often measurements would come in a day that lasted as long as these did. Their duration is that of nine tenths of them and
+/// a ninth more: a few that are much older change little.
 #[expect(clippy::cast_precision_loss, reason = "times within a few years")]
 fn scale(times: &mut [i64]) -> Option<f64> {
     times.sort_unstable();
-    let at = |quarter: usize| times.get(times.len() * quarter / 4).copied();
-    let spread = at(3)?.checked_sub(at(1)?)?.checked_mul(2)?;
-    (spread >= SPREAD_MIN_MICROS).then(|| DAY_MICROS as f64 / spread as f64)
+    let at = |place: usize| times.get(place).copied();
+    let beyond = times.len() / 20;
+    let most = at(times.len().checked_sub(1 + beyond)?)?.checked_sub(at(beyond)?)?;
+    let spread = most as f64 / 0.9;
+    (most >= SPREAD_MIN_MICROS).then(|| DAY_MICROS as f64 / spread)
 }
 
 #[cfg(test)]
@@ -87,8 +101,8 @@ mod tests {
 
     fn estimated(counts: &[u32], scale: f64) -> Vec<f64> {
         let by_endpoint = (1..).map(EndpointId).zip(counts.iter().copied()).collect();
-        let estimate =
-            Estimate { scale: Some(scale), counts: HashMap::from([((1, 2, 3), by_endpoint)]), endpoints_max: 50 };
+        let sample = SeriesSample { times: Vec::new(), endpoints: by_endpoint };
+        let estimate = Estimate { scale: Some(scale), series: HashMap::from([((1, 2, 3), sample)]), endpoints_max: 50 };
         let mut day = estimate.day(&SeriesDay { organization: 1, project: 2, kind: 3, day: 0 }).unwrap();
         day.sort_by(|a, b| b.total_cmp(a));
         day
@@ -116,8 +130,10 @@ mod tests {
         assert_eq!(scale(&mut minutes(&[0, 1, 2, 3])), None);
         let live_with_a_late_one: Vec<i64> = std::iter::repeat_n(600, 20).chain([1]).collect();
         assert_eq!(scale(&mut minutes(&live_with_a_late_one)), None);
-        let hour: Vec<i64> = (0..60).rev().collect();
+        let hour: Vec<i64> = (0..=60).rev().collect();
         assert_eq!(scale(&mut minutes(&hour)), Some(24.0));
+        let with_an_old_one: Vec<i64> = (600_000..=600_060).chain([1]).collect();
+        assert!((20.0..=24.0).contains(&scale(&mut minutes(&with_an_old_one)).unwrap()));
         assert_eq!(scale(&mut [i64::MIN, i64::MAX]), None);
     }
 }
