@@ -8,3 +8,4 @@ pub mod rollup_choice;
 pub mod runner;
 pub mod schedule;
 pub mod self_monitoring;
+mod series_day;

@@ -26,7 +26,7 @@ pub mod timestamp;
 
 pub use assignment::Assignment;
 pub use cursor::{CommitPosition, CommitPositions, StreamCursor};
-pub use grain::{Grain, SeriesDay, SeriesGrain};
+pub use grain::{Grain, GrainColumns, SeriesDay, SeriesGrain};
 pub use id::{EmployeeId, EndpointId, Key, MetricId, OrganizationId, ProjectId, ReleaseId};
 pub use labels::{Label, Labels};
 pub use metric::{GoodDirection, Measurement, MetricKey, MetricType, RecordedMetric};

@@ -20,7 +20,7 @@ use crate::{
 /// The migration that chooses rollups by density.
 const CHOICE_OF_ROLLUPS: &str = "m0023_metric_grain";
 
-/// How often completion is tried while a server merges, and the pause between.
+/// Number of attempts while a server merges, and the pause between two.
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(500);
 

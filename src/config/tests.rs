@@ -146,6 +146,19 @@ fn json_nests_no_deeper_than_its_reader_follows() {
 }
 
 #[test]
+fn rollups_have_a_maximum_and_minutes_may_be_kept_for_less_than_raw_rows() {
+    assert_eq!(read("ingest.rollup_rows_percent = 1000000", &[]).unwrap().ingest.rollup_rows_percent, 1_000_000);
+    let too_many = problems("ingest.rollup_rows_percent = 1000001", &[]);
+    assert!(too_many[0].starts_with("ingest.rollup_rows_percent is 1000001; the maximum is 1000000"), "{too_many:?}");
+    read("[retention]\nraw_days = 9\nminute_days = 3", &[]).unwrap();
+    let too_long = problems("[retention]\nraw_days = 9\nhour_days = 8\nminute_days = 3", &[]);
+    assert!(
+        too_long[0].starts_with("retention.raw_days is 9, more than retention.hour_days, which is 8"),
+        "{too_long:?}"
+    );
+}
+
+#[test]
 fn origins_are_lists_of_origins_without_paths() {
     let config = read("[server]\npublic_origins = ['https://Perf.example.com:443', 'http://a:1']", &[]).unwrap();
     let texts: Vec<_> = config.server.public_origins.iter().map(super::Origin::as_str).collect();

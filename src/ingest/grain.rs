@@ -1,8 +1,9 @@
 //! The grain of every series and day that is written: which rollup parts a commit makes of it. A bounded cache in front of the
 //! database.
 //!
-//! The first measurements of a series on a day decide (`estimate`), or the series' earlier days do, and all instances read
-//! what was decided. It is stored before the commit, in a statement of its own: a grain without rows does no harm.
+//! The first commit of a series on a day decides, by what was counted on its earlier days or by an estimate (`estimate`), and
+//! all instances read what was decided. The decision is stored before the commit, in a statement of its own: a grain without
+//! rows does no harm.
 
 mod estimate;
 mod store;

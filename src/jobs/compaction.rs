@@ -40,7 +40,7 @@ pub use self::completion::{complete_all, complete_before};
 
 use self::{
     rollup_row::{RollupPart, RollupRow, merged},
-    transaction::{GrainRow, LEVELS, Transaction},
+    transaction::{LEVELS, Transaction},
 };
 use crate::{
     clock::Clock,
@@ -160,11 +160,7 @@ type Grains = HashMap<SeriesDay, SeriesGrain>;
 async fn grains(transaction: &mut impl Transaction, parts: &[RollupPart]) -> Result<Grains> {
     let series: BTreeSet<_> = parts.iter().map(|part| series_day(&part.row)).collect();
     let rows = transaction.grains(&series.into_iter().collect::<Vec<_>>()).await?;
-    let read = |(organization, project, kind, day, all, by): GrainRow| {
-        let grain = SeriesGrain { all_endpoints: Grain::from_code(all), by_endpoint: Grain::from_code(by) };
-        (SeriesDay { organization, project, kind, day }, grain)
-    };
-    Ok(rows.into_iter().map(read).collect())
+    Ok(rows.into_iter().map(SeriesGrain::from_columns).collect())
 }
 
 /// The finest level of a row's series on its day. A part may be finer, never coarser.

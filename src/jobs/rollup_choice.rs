@@ -8,6 +8,7 @@ use crate::{
     clock::Clock,
     db::{Database, StatementLog},
     error::Result,
+    jobs::series_day,
     model::{
         EndpointId, Grain, SeriesDay, SeriesGrain,
         timestamp::{DAY_MICROS, HOUR_MICROS},
@@ -43,16 +44,7 @@ pub async fn pass(database: &Database, clock: &Clock, rows_max: f64) -> Result<(
 async fn uncounted(database: &Database, before: i64) -> Result<Vec<(SeriesDay, Grain)>> {
     const SQL: &str = "SELECT organization_id, project_id, kind, day, by_endpoint FROM metric_grain \
         WHERE next_all_endpoints IS NULL AND day < $1 ORDER BY day LIMIT $2";
-    let read = |row: &QueryResult| {
-        let series = SeriesDay {
-            organization: row.try_get_by_index(0)?,
-            project: row.try_get_by_index(1)?,
-            kind: row.try_get_by_index(2)?,
-            day: row.try_get_by_index(3)?,
-        };
-        Ok((series, Grain::from_code(row.try_get_by_index(4)?)))
-    };
-    rows(database, SQL, [before.into(), BATCH.into()]).await?.iter().map(read).collect()
+    rows(database, SQL, [before.into(), BATCH.into()]).await?.iter().map(series_day::read).collect()
 }
 
 /// The number of measurements of each endpoint.

@@ -108,6 +108,9 @@ impl SeriesDay {
     }
 }
 
+/// The stored columns of a grain: organization, project, type, day, and the grains of all endpoints and by endpoint.
+pub type GrainColumns = (i64, i64, i16, i64, i16, i16);
+
 /// The grains of a project and type on one day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SeriesGrain {
@@ -118,6 +121,12 @@ pub struct SeriesGrain {
 }
 
 impl SeriesGrain {
+    /// A series and day with its grains, as they are stored.
+    pub fn from_columns((organization, project, kind, day, all, by): GrainColumns) -> (SeriesDay, Self) {
+        let grain = Self { all_endpoints: Grain::from_code(all), by_endpoint: Grain::from_code(by) };
+        (SeriesDay { organization, project, kind, day }, grain)
+    }
+
     /// The choice for a day with these numbers of measurements by endpoint: the finest grains with at most `rows_max` rollup
     /// rows per measurement. All endpoints together have days in any case, which are at most one row.
     pub fn choose(endpoints: &[f64], rows_max: f64) -> Self {

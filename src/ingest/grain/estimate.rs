@@ -1,5 +1,4 @@
-//! How many measurements a series will have on a day, estimated from one commit that reaches over a longer time, as those of
-//! imports do. Pure.
+//! Estimates the measurements of a series on a day from one commit that reaches over a longer time, as those of imports do. Pure.
 
 use std::collections::HashMap;
 
@@ -63,7 +62,7 @@ impl Estimate {
 
     /// The numbers of measurements by endpoint on a day; `None` if the commit has none of the series, or is too short to tell.
     ///
-    /// What endpoints were seen once will have, others that were not seen will have: their share is that of those seen once
+    /// Endpoints that the commit does not have get the share of those that it has once
     /// (Good, "The population frequencies of species and the estimation of population parameters", Biometrika 40, 1953).
     #[expect(
         clippy::cast_precision_loss,
@@ -83,8 +82,8 @@ impl Estimate {
     }
 }
 
-/// How often measurements would come in a day that lasted as long as these did. Their duration is that of nine tenths of them and
-/// a ninth more: a few that are much older change little.
+/// The number of durations like that of these times in a day; `None` if they are too short. The duration is taken from nine tenths
+/// of them, because a few may be much older.
 #[expect(clippy::cast_precision_loss, reason = "times within a few years")]
 fn scale(times: &mut [i64]) -> Option<f64> {
     times.sort_unstable();

@@ -9,7 +9,7 @@ use crate::{
     clock::Stopwatch,
     db::{StatementLog, Taken, Writer, json_array},
     error::Result,
-    model::{Grain, SeriesDay, SeriesGrain},
+    model::{GrainColumns, SeriesDay, SeriesGrain},
 };
 
 /// Days before the choice began in this database have all rollups, and no row. The update changes nothing: it returns the row
@@ -57,8 +57,6 @@ pub struct Undecided {
     pub expires: bool,
 }
 
-type Row = (i64, i64, i16, i64, i16, i16);
-
 /// The grains of these series and days, ascending. Those without a row have all rollups.
 pub async fn decide(
     writer: &Writer,
@@ -67,7 +65,7 @@ pub async fn decide(
 ) -> Result<impl Iterator<Item = (SeriesDay, SeriesGrain)>> {
     let watch = Stopwatch::start();
     let codes = |grain: &Option<SeriesGrain>| grain.map(|grain| (grain.all_endpoints.code(), grain.by_endpoint.code()));
-    let (sql, rows): (_, Vec<Row>) = match writer {
+    let (sql, rows): (_, Vec<GrainColumns>) = match writer {
         Writer::Sqlite(pool) => {
             let keys = json_array(asked.iter().map(|Undecided { series, estimated, expires }| {
                 let (all, by) = codes(estimated).unzip();
@@ -92,10 +90,6 @@ pub async fn decide(
         }
     };
     log.add(sql, rows.len(), watch);
-    let read = |(organization, project, kind, day, all, by): Row| {
-        let grain = SeriesGrain { all_endpoints: Grain::from_code(all), by_endpoint: Grain::from_code(by) };
-        (SeriesDay { organization, project, kind, day }, grain)
-    };
     let finest = asked.iter().map(|one| (one.series, SeriesGrain::default())).collect::<Vec<_>>();
-    Ok(finest.into_iter().chain(rows.into_iter().map(read)))
+    Ok(finest.into_iter().chain(rows.into_iter().map(SeriesGrain::from_columns)))
 }

@@ -11,13 +11,14 @@ use super::{
     postgres,
     rollup_row::{RollupRow, merged},
     sqlite,
-    transaction::{GrainRow, LEVELS, MeasuredColumns, Transaction},
+    transaction::{LEVELS, MeasuredColumns, Transaction},
 };
 use crate::{
     db::{self, Database, StatementLog, Writer},
     error::Result,
+    jobs::series_day,
     model::{
-        EndpointId, Grain, RetainedSince, SeriesDay, Sketch, StoredTally, Timestamp,
+        EndpointId, Grain, RetainedSince, SeriesDay, SeriesGrain, Sketch, StoredTally, Timestamp,
         timestamp::{DAY_MICROS, HOUR_MICROS},
     },
 };
@@ -28,7 +29,7 @@ const BATCH: i64 = 500;
 /// Rollup rows that are written at a time.
 const CHUNK_ROWS: usize = 4_000;
 
-/// How often another instance may be merging before the rest is left for later, and the pause after each time.
+/// Maximum number of times that another instance is found merging; the pause after each. The rest is left for later.
 const MISSES_MAX: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -85,16 +86,7 @@ async fn incomplete(database: &Database, since: Timestamp, kept: RetainedSince) 
     ];
     let statement = Statement::from_sql_and_values(session.get_database_backend(), SQL, values);
     let rows = session.query_all_raw(statement).await?;
-    let read = |row: &sea_orm::QueryResult| {
-        let series = SeriesDay {
-            organization: row.try_get_by_index(0)?,
-            project: row.try_get_by_index(1)?,
-            kind: row.try_get_by_index(2)?,
-            day: row.try_get_by_index(3)?,
-        };
-        Ok((series, Grain::from_code(row.try_get_by_index(4)?)))
-    };
-    rows.iter().map(read).collect()
+    rows.iter().map(series_day::read).collect()
 }
 
 /// Completes a series and day in a transaction of its own. False if another instance is merging.
@@ -116,8 +108,8 @@ async fn complete_once(database: &Database, series: SeriesDay, finest: Grain) ->
 async fn complete(transaction: Option<impl Transaction>, series: SeriesDay, finest: Grain) -> Result<bool> {
     let Some(mut transaction) = transaction else { return Ok(false) };
     // Another instance may have completed the day since it was listed, and even removed its measurements.
-    let is_incomplete = |(.., all, by): &GrainRow| [*all, *by].into_iter().any(|code| Grain::from_code(code) > finest);
-    if !transaction.grains(&[series]).await?.iter().any(is_incomplete) {
+    let is_incomplete = |(_, grain): (SeriesDay, SeriesGrain)| grain.all_endpoints.max(grain.by_endpoint) > finest;
+    if !transaction.grains(&[series]).await?.into_iter().map(SeriesGrain::from_columns).any(is_incomplete) {
         return Ok(true);
     }
     let Some(width) = finest.width_micros() else { return Ok(true) };

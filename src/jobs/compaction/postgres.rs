@@ -11,12 +11,12 @@ use sqlx::AssertSqlSafe;
 
 use super::{
     rollup_row::{COLUMNS, Columns, RollupPart, RollupRow},
-    transaction::{GrainRow, MeasuredColumns, SET_GRAIN, clear, measured},
+    transaction::{MeasuredColumns, SET_GRAIN, clear, measured},
 };
 use crate::{
     db::{Stock, Taken, sum::sum_text},
     model::{
-        Grain, SeriesDay,
+        Grain, GrainColumns, SeriesDay,
         timestamp::{DAY_MICROS, HOUR_MICROS},
     },
 };
@@ -94,7 +94,7 @@ impl super::transaction::Transaction for Transaction {
         Ok(usize::try_from(removed.rows_affected()).unwrap_or(usize::MAX))
     }
 
-    async fn grains(&mut self, series: &[SeriesDay]) -> sqlx::Result<Vec<GrainRow>> {
+    async fn grains(&mut self, series: &[SeriesDay]) -> sqlx::Result<Vec<GrainColumns>> {
         let grains = sqlx::query_as(GRAINS)
             .bind(series.iter().map(|one| one.organization).collect::<Vec<_>>())
             .bind(series.iter().map(|one| one.project).collect::<Vec<_>>())

@@ -8,12 +8,12 @@ use sqlx::{AssertSqlSafe, Sqlite, SqlitePool, query::Query, sqlite::SqliteArgume
 
 use super::{
     rollup_row::{COLUMNS, Columns, RollupPart, RollupRow},
-    transaction::{GrainRow, MeasuredColumns, SET_GRAIN, clear, measured},
+    transaction::{MeasuredColumns, SET_GRAIN, clear, measured},
 };
 use crate::{
     db::{json_array, sum::sum_text},
     model::{
-        Grain, SeriesDay,
+        Grain, GrainColumns, SeriesDay,
         timestamp::{DAY_MICROS, HOUR_MICROS},
     },
 };
@@ -49,7 +49,7 @@ impl super::transaction::Transaction for Transaction {
         Ok(usize::try_from(removed.rows_affected()).unwrap_or(usize::MAX))
     }
 
-    async fn grains(&mut self, series: &[SeriesDay]) -> sqlx::Result<Vec<GrainRow>> {
+    async fn grains(&mut self, series: &[SeriesDay]) -> sqlx::Result<Vec<GrainColumns>> {
         let keys = json_array(series.iter().map(|one| json!([one.organization, one.project, one.kind, one.day])));
         sqlx::query_as(GRAINS).bind(keys).fetch_all(&mut *self.0).await
     }

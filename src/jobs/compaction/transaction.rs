@@ -1,7 +1,7 @@
-//! What compaction does to the tables, for both databases, and the SQL that they share.
+//! The steps of compaction in the database, and the SQL that both databases share.
 
 use super::rollup_row::{RollupPart, RollupRow};
-use crate::model::{Grain, SeriesDay, metric::ERROR_STATUS_MIN};
+use crate::model::{Grain, GrainColumns, SeriesDay, metric::ERROR_STATUS_MIN};
 
 /// The tables of the levels, each with the grain of which it is the finest.
 pub const LEVELS: [(&str, Grain); 4] = [
@@ -17,7 +17,7 @@ pub trait Transaction: Send + Sized {
     fn remove(&mut self, parts: &[RollupPart]) -> impl Future<Output = sqlx::Result<usize>> + Send;
 
     /// The grains of these series and days, as far as they are stored.
-    fn grains(&mut self, series: &[SeriesDay]) -> impl Future<Output = sqlx::Result<Vec<GrainRow>>> + Send;
+    fn grains(&mut self, series: &[SeriesDay]) -> impl Future<Output = sqlx::Result<Vec<GrainColumns>>> + Send;
 
     /// The merged rows of a level with the keys of these rows.
     fn stored(&mut self, table: &str, keys: &[RollupRow]) -> impl Future<Output = sqlx::Result<Vec<RollupRow>>> + Send;
@@ -45,9 +45,6 @@ pub trait Transaction: Send + Sized {
 
 /// The columns of [`Transaction::measured`]: bucket, endpoint, bin, `n`, `n_err`, `sum`, `min`, `max`.
 pub type MeasuredColumns = (i64, i64, i16, i64, i64, f64, f64, f64);
-
-/// A row of `metric_grain`: organization, project, type, day, and its two grains.
-pub type GrainRow = (i64, i64, i16, i64, i16, i16);
 
 /// The statement of [`Transaction::set_grain`].
 pub const SET_GRAIN: &str = "UPDATE metric_grain SET all_endpoints = $1, by_endpoint = $1 \

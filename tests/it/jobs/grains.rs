@@ -27,7 +27,8 @@ use crate::{
 const ROWS_MAX: f64 = 0.6;
 const KEPT: config::Retention = config::Retention {
     raw_days: 2,
-    minute_days: 2,
+    // Less than raw measurements: kept as long as these.
+    minute_days: 1,
     hour_days: 6,
     change_days: 30,
     key_days: 400,
