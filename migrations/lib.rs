@@ -31,6 +31,7 @@ mod m0020_list_orders;
 mod m0021_metric_label;
 mod m0022_ingest_status;
 mod m0023_metric_grain;
+mod m0024_grain_index;
 
 use change::{Change, Named};
 
@@ -81,5 +82,6 @@ pub fn all() -> Vec<Migration> {
         Migration::of::<m0021_metric_label::Migration>(),
         Migration::of::<m0022_ingest_status::Migration>(),
         Migration::of::<m0023_metric_grain::Migration>(),
+        Migration::of::<m0024_grain_index::Migration>(),
     ]
 }

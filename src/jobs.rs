@@ -9,3 +9,4 @@ pub mod runner;
 pub mod schedule;
 pub mod self_monitoring;
 mod series_day;
+pub mod statistics;

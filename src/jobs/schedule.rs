@@ -18,6 +18,7 @@ use super::{
         Schedule,
     },
     self_monitoring::OwnMetrics,
+    statistics,
 };
 use crate::{
     clock::Clock,
@@ -98,6 +99,22 @@ fn watch_file(database: Database) -> Job {
     )
 }
 
+/// Keeps the plans of PostgreSQL right while tables grow.
+fn statistics(database: Database) -> Job {
+    Job::periodic(
+        "statistics",
+        Each,
+        Schedule {
+            period: Duration::from_secs(10),
+            first_pass: AfterPeriod,
+            on_stop: Interrupt,
+            on_failure: "reports of tables that grew are slow until autovacuum has looked at them",
+        },
+        database,
+        |database| statistics::pass(database).boxed(),
+    )
+}
+
 /// Keeps the sample projects moving. On several instances each second is stored once, by its key.
 fn demo_traffic(demo: DemoTraffic) -> Job {
     Job::periodic(
@@ -117,7 +134,10 @@ fn demo_traffic(demo: DemoTraffic) -> Job {
 /// The jobs of a server. They end when the server stops, after the last request was answered.
 pub fn jobs(config: &Config, parts: Parts) -> Vec<Job> {
     let Parts { database, clock, follower, changes, windows, ingest, own_metrics, demo } = parts;
-    let file = database.file().is_some().then(|| watch_file(database.clone()));
+    let of_backend = match database.file() {
+        Some(_) => watch_file(database.clone()),
+        None => statistics(database.clone()),
+    };
     let mut jobs = vec![
         partitions(database.clone(), clock.clone(), Days::from(config)),
         Job::periodic(
@@ -175,7 +195,7 @@ pub fn jobs(config: &Config, parts: Parts) -> Vec<Job> {
         Job::continuous("changes", Each, |stopping| changes.run(stopping)),
         Job::continuous("live windows", Each, |stopping| windows.run(stopping)),
     ];
-    jobs.extend(file);
+    jobs.push(of_backend);
     jobs.extend(demo.map(demo_traffic));
     jobs.extend(own_metrics.map(|own_metrics| {
         Job::periodic(

@@ -112,6 +112,7 @@ mod jobs {
     mod grains;
     mod partitions;
     mod retention;
+    mod statistics;
 }
 
 /// Subscriptions.

@@ -157,7 +157,7 @@ async fn two_processes_at_once_on_postgres() {
 
 /// The names that databases have recorded, in order. A name in this list never changes: a database that has recorded it would
 /// count as migrated by a newer version.
-const RECORDED_NAMES: [&str; 23] = [
+const RECORDED_NAMES: [&str; 24] = [
     "m0001_organization",
     "m0002_employee",
     "m0003_project",
@@ -181,6 +181,7 @@ const RECORDED_NAMES: [&str; 23] = [
     "m0021_metric_label",
     "m0022_ingest_status",
     "m0023_metric_grain",
+    "m0024_grain_index",
 ];
 
 /// A database that was migrated by an earlier version, whose record is written by hand here, is still up to date.
