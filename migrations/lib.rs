@@ -32,6 +32,7 @@ mod m0021_metric_label;
 mod m0022_ingest_status;
 mod m0023_metric_grain;
 mod m0024_grain_index;
+mod m0025_breakdown;
 
 use change::{Change, Named};
 
@@ -83,5 +84,6 @@ pub fn all() -> Vec<Migration> {
         Migration::of::<m0022_ingest_status::Migration>(),
         Migration::of::<m0023_metric_grain::Migration>(),
         Migration::of::<m0024_grain_index::Migration>(),
+        Migration::of::<m0025_breakdown::Migration>(),
     ]
 }

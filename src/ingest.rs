@@ -5,6 +5,7 @@
 
 mod accept;
 mod batch;
+mod breakdown;
 pub mod bulk;
 mod commit_group;
 mod endpoint;

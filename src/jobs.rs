@@ -1,5 +1,6 @@
 //! Background work. [`schedule`] lists every job, [`runner`] runs them; the other files hold the work itself.
 
+pub mod breakdowns;
 pub mod compaction;
 pub mod demo_traffic;
 pub mod partitions;

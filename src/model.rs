@@ -3,6 +3,7 @@
 //! Every other room may import this one; it imports no other room.
 
 pub mod assignment;
+pub mod breakdown;
 pub mod change;
 pub mod cursor;
 pub mod filter;
@@ -25,6 +26,7 @@ pub mod time_zone;
 pub mod timestamp;
 
 pub use assignment::Assignment;
+pub use breakdown::{DayParts, Detail};
 pub use cursor::{CommitPosition, CommitPositions, StreamCursor};
 pub use grain::{Grain, GrainColumns, SeriesDay, SeriesGrain};
 pub use id::{EmployeeId, EndpointId, Key, MetricId, OrganizationId, ProjectId, ReleaseId};

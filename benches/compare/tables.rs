@@ -38,11 +38,15 @@ pub const ROWS: &str = "SELECT (SELECT COUNT(*) FROM metric_event), (SELECT COUN
 
 /// Bytes with indexes: raw rows, rollups.
 pub const BYTES: &str = "SELECT COALESCE(SUM(pg_total_relation_size(oid)) FILTER (WHERE relname LIKE 'metric_event%'), 0)::bigint, \
-    COALESCE(SUM(pg_total_relation_size(oid)) FILTER (WHERE relname LIKE 'metric_rollup%' OR relname LIKE 'metric_grain%'), 0)::bigint \
+    COALESCE(SUM(pg_total_relation_size(oid)) FILTER (WHERE relname ~ '^metric_(rollup|grain|breakdown)'), 0)::bigint \
     FROM pg_class WHERE relkind IN ('r', 'm')";
 
 /// Bytes of the plain table with its indexes, and its rows.
 pub const PLAIN_BYTES: &str = "SELECT pg_total_relation_size('plain_metric'), COUNT(*) FROM plain_metric";
 
-/// Parts that are not yet rolled up, but those of the last minutes, which are always there; $1 is a time.
-pub const OLD_PARTS: &str = "SELECT COUNT(*), COUNT(*) FROM metric_rollup_part WHERE bucket < $1";
+/// Parts that are not yet rolled up, but those of the last minutes, which are always there; and days of series with enough
+/// measurements that were not yet broken down but for the last hours. $1 is a time.
+pub const UNSETTLED: &str = "SELECT (SELECT COUNT(*) FROM metric_rollup_part WHERE bucket < $1), \
+    (SELECT COUNT(*) FROM metric_grain AS g CROSS JOIN LATERAL (SELECT CASE WHEN $1 >= g.day + 86400000000 THEN 33554431 \
+    ELSE (1 << (($1 - g.day) / 3600000000)::int) - 1 END AS bits) AS due \
+    WHERE g.day <= $1 AND g.all_endpoints <= 1 AND g.seen_parts & due.bits <> due.bits)";

@@ -133,17 +133,20 @@ impl World {
         Ok(())
     }
 
-    /// Waits until all parts are rolled up.
+    /// Waits until all parts are rolled up, and all hours broken down.
     async fn settle(&mut self, started: Instant) -> Outcome<()> {
         let bound = self.until.plus_micros(-OPEN_MICROS).as_micros();
         loop {
-            let (parts, _): (i64, i64) =
-                sqlx::query_as(tables::OLD_PARTS).bind(bound).fetch_one(&mut self.direct).await?;
-            if parts == 0 {
+            let (parts, days): (i64, i64) =
+                sqlx::query_as(tables::UNSETTLED).bind(bound).fetch_one(&mut self.direct).await?;
+            if parts + days == 0 {
                 return Ok(());
             }
             if started.elapsed() > SETTLE_TIMEOUT {
-                return Err(format!("{parts} parts are not rolled up after {SETTLE_TIMEOUT:?}").into());
+                return Err(format!(
+                    "{parts} parts are not rolled up and {days} days not broken down after {SETTLE_TIMEOUT:?}"
+                )
+                .into());
             }
             sleep(Duration::from_millis(500)).await;
         }

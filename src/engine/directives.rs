@@ -56,14 +56,18 @@ pub fn time_window(
 /// objects that contain the field, so this counts once and is not multiplied by the sizes of lists. `weight` counts
 /// always. `groups` names an argument with dimensions: with any, a hundredth of the number of groups that the server
 /// allows counts. `single` are paths to conditions that only single measurements can answer, and `singleKeys` such
-/// dimensions: with any, each hour of the time window counts one. `exact` are paths to a switch: when it is on, the hours
-/// count, and a thousandth of the number of measurements that an exact answer may read.
+/// dimensions: with any, each hour of the time window counts one. Where `apart` is declared, they are answered from counts of
+/// whole hours and days, and each day counts one, unless one of these conditions or of the dimensions `apartKeys` is given as well,
+/// or buckets that are not whole hours. `exact` are paths to a
+/// switch: when it is on, the hours count, and a thousandth of the number of measurements that an exact answer may read.
 #[TypeDirective(location = "FieldDefinition", name = "reads")]
 pub fn reads(
     #[graphql(desc = "The cost of reading.")] weight: i32,
     #[graphql(desc = "The argument that holds the dimensions of groups.")] groups: Option<String>,
     #[graphql(desc = "Paths to conditions on single measurements.")] single: Option<Vec<String>>,
     #[graphql(desc = "Dimensions of single measurements.")] single_keys: Option<Vec<String>>,
+    #[graphql(desc = "Paths to conditions that counts of hours and days do not have.")] apart: Option<Vec<String>>,
+    #[graphql(desc = "Dimensions that counts of hours and days do not have.")] apart_keys: Option<Vec<String>>,
     #[graphql(desc = "Paths to the switch for exact answers.")] exact: Option<Vec<String>>,
 ) {
 }

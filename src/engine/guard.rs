@@ -172,13 +172,20 @@ mod tests {
             @listSize(slicingArguments: ["limit"])
             @timeWindow(lengths: ["filter.time.last"], default: "PT24H")
             @reads(weight: 5, groups: "by", single: ["filter.status"], singleKeys: ["NAME"], exact: ["filter.exact"])
+        counted(filter: Filter, by: [Key!], step: String, limit: Int = 20): [Item]
+            @listSize(slicingArguments: ["limit"])
+            @timeBuckets(argument: "step", bucketsPerItem: 1000)
+            @timeWindow(lengths: ["filter.time.last"], default: "PT24H")
+            @reads(weight: 5, groups: "by", single: ["filter.status"], singleKeys: ["NAME"], apart: ["filter.path"],
+                apartKeys: ["PATH"], exact: ["filter.exact"])
         leaf: Int
     "#;
 
     fn types() -> SchemaTypes {
         let sdl = format!(
             "type Query {{ {FIELDS} }} type Item {{ {FIELDS} }} type Page {{ nodes: [Item] count: Int }}
-            type Numbered {{ items: [Item] }} input Filter {{ time: Time status: Int exact: Boolean }} enum Key {{ TYPE NAME }}
+            type Numbered {{ items: [Item] }} input Filter {{ time: Time status: Int path: String exact: Boolean }}
+            enum Key {{ TYPE NAME PATH }}
             input Time {{ last: String from: String to: String }}"
         );
         SchemaTypes::read(&sdl, &[]).unwrap()
@@ -327,6 +334,21 @@ mod tests {
             ("(filter: { exact: true }, by: [TYPE])".to_owned(), 5 + 100 + 25 + 200),
         ] {
             assert_eq!(costs(&list(&document), serde_json::json!({})).unwrap(), fields + reading, "{document}");
+        }
+        // Counts of hours and days answer some, a day at a time.
+        let list = |inner: &str| format!("{{ a(first: 10) {{ nodes {{ counted{inner} {{ leaf }} }} }} }}");
+        for (document, reading) in [
+            ("(by: TYPE)", 5 + 100),
+            ("(filter: { status: 500 })", 5 + 2),
+            ("(filter: { status: 500, time: { last: \"P7D\" } }, by: [NAME])", 5 + 100 + 8),
+            ("(filter: { status: 500 }, step: \"PT2H\")", 5 + 2),
+            ("(filter: { status: 500 }, step: \"PT15M\")", 5 + 25),
+            ("(filter: { status: 500, path: \"/x\" })", 5 + 25),
+            ("(by: [PATH, NAME])", 5 + 100 + 25),
+            ("(by: PATH, filter: { status: 500 })", 5 + 100 + 25),
+            ("(filter: { status: 500, exact: true })", 5 + 25 + 200),
+        ] {
+            assert_eq!(costs(&list(document), serde_json::json!({})).unwrap(), fields + reading, "{document}");
         }
         let twice = "{ one: grouped { leaf } two: grouped { ...F } } fragment F on Item { grouped(by: TYPE) { leaf } }";
         assert_eq!(costs(twice, serde_json::json!({})).unwrap(), (1 + 20 + 5) + (1 + 20 * 21 + 5 + 105));

@@ -27,7 +27,7 @@ pub struct ReleaseQuery;
 impl ReleaseQuery {
     /// Compares a statistic between two releases of a project, minute by minute. Reads up to 24 hours from the start of
     /// the candidate, and as many minutes, but at least 60, before the end of the baseline. An error if one of the
-    /// releases never ran, or if its minutes are no longer kept (14 days by default).
+    /// releases never ran, or if its minutes are no longer kept (7 days by default).
     #[graphql(directive = sizes::Reads::apply(150))]
     async fn compare_releases(
         &self,

@@ -37,11 +37,14 @@ macro_rules! shorthand {
     };
 }
 
-/// The conditions of a filter that rollups do not know.
+/// The conditions of a filter that rollups by endpoint do not know.
 const SINGLE: [&str; 5] =
     ["filter.statusCode", "filter.names", "filter.releaseVersions", "filter.releases", "filter.releaseId"];
-/// The dimensions that rollups do not know.
+/// The dimensions that rollups by endpoint do not know.
 const SINGLE_KEYS: [&str; 3] = ["NAME", "STATUS_CODE", "RELEASE"];
+/// The condition and the dimension that breakdowns by these do not know.
+const APART: [&str; 1] = ["filter.endpoint"];
+const APART_KEYS: [&str; 1] = ["ENDPOINT"];
 const EXACT: [&str; 2] = ["filter.isExact", "filter.exact"];
 
 fn names(names: &[&str]) -> Vec<String> {
@@ -121,23 +124,38 @@ shorthand! {
 
 shorthand! {
     /// Statistics of the measurements that a `filter` selects.
-    Statistics(weight: i32) = reads(weight, None, Some(names(&SINGLE)), None, Some(names(&EXACT)))
+    Statistics(weight: i32) =
+        reads(weight, None, Some(names(&SINGLE)), None, Some(names(&APART)), None, Some(names(&EXACT)))
+}
+
+shorthand! {
+    /// Statistics by endpoint of the measurements that a `filter` selects.
+    StatisticsByEndpoint(weight: i32) =
+        reads(weight, None, Some(names(&SINGLE)), None, None, None, Some(names(&EXACT)))
 }
 
 shorthand! {
     /// Statistics of groups by the dimensions in `groupBy`.
     GroupStatistics(weight: i32) =
-        reads(weight, Some("groupBy".to_owned()), Some(names(&SINGLE)), Some(names(&SINGLE_KEYS)), Some(names(&EXACT)))
+        reads(
+            weight,
+            Some("groupBy".to_owned()),
+            Some(names(&SINGLE)),
+            Some(names(&SINGLE_KEYS)),
+            Some(names(&APART)),
+            Some(names(&APART_KEYS)),
+            Some(names(&EXACT))
+        )
 }
 
 shorthand! {
     /// Pages of single measurements, found by index unless a condition has to be looked at row by row.
-    Rows(weight: i32) = reads(weight, None, Some(names(&[&["value"][..], &SINGLE].concat())), None, None)
+    Rows(weight: i32) = reads(weight, None, Some(names(&[&["value"][..], &SINGLE].concat())), None, None, None, None)
 }
 
 shorthand! {
     /// Statistics of something that other fields have selected.
-    Reads(weight: i32) = reads(weight, None, None, None, None)
+    Reads(weight: i32) = reads(weight, None, None, None, None, None, None)
 }
 
 shorthand! {

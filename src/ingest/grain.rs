@@ -10,7 +10,10 @@ mod store;
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use quick_cache::sync::Cache;
@@ -56,16 +59,32 @@ pub struct Grains {
     rows_max: f64,
     endpoints_max: usize,
     cache: Arc<Cache<SeriesDay, SeriesGrain>>,
+    /// The bound of single measurements when the cache was filled.
+    raw_since: Arc<AtomicI64>,
 }
 
 impl Grains {
     pub fn new(database: Database, clock: Clock, raw_days: u32, settings: &config::Ingest) -> Self {
         let (rows_max, endpoints_max) = (settings.rollup_rows_max(), settings.endpoints_max);
-        Self { database, clock, raw_days, rows_max, endpoints_max, cache: Arc::new(Cache::new(CACHED_MAX)) }
+        let cache = Arc::new(Cache::new(CACHED_MAX));
+        Self {
+            database,
+            clock,
+            raw_days,
+            rows_max,
+            endpoints_max,
+            cache,
+            raw_since: Arc::new(AtomicI64::new(i64::MIN)),
+        }
     }
 
     /// The grains of all measurements of these jobs. At most one statement.
     pub async fn resolve(&self, jobs: &[&Job], endpoints: &[Vec<EndpointId>]) -> Result<CommitGrains> {
+        // Retention removes rows; a clock that was wrong for a while may have made it remove those of days to come.
+        let raw_since = self.database.kept().raw.as_micros();
+        if self.raw_since.swap(raw_since, Ordering::Relaxed) != raw_since {
+            self.cache.clear();
+        }
         let expiring = self.expiring();
         let mut grains = HashMap::new();
         let mut missing = BTreeSet::new();

@@ -34,6 +34,12 @@ impl<'a> RawRow<'a> {
     pub fn release(&self) -> &'a str {
         self.tags.map_or("", |measurement| &measurement.release)
     }
+
+    /// The series and day.
+    pub const fn series_day(&self) -> SeriesDay {
+        let day = bucket(self, DAY_MICROS);
+        SeriesDay { organization: self.organization, project: self.project, kind: self.kind, day }
+    }
 }
 
 /// The measurements of one commit in one bucket of one series: in the finest one that the series has rollups of.
@@ -106,9 +112,9 @@ pub fn labels<'e, 'j: 'e>(entries: impl IntoIterator<Item = &'e CommitEntry<'j>>
 pub fn parts(rows: &[RawRow<'_>], grains: &CommitGrains) -> Vec<RollupPart> {
     let mut parts = Vec::new();
     let mut sorted = Vec::new();
-    for of_day in rows.chunk_by(|a, b| series_day(a) == series_day(b)) {
+    for of_day in rows.chunk_by(|a, b| a.series_day() == b.series_day()) {
         let Some(first) = of_day.first() else { continue };
-        let grain = grains.of(series_day(first));
+        let grain = grains.of(first.series_day());
         if let Some(width) = grain.all_endpoints.width_micros() {
             let same = |a: &RawRow<'_>, b: &RawRow<'_>| bucket(a, width) == bucket(b, width);
             let of_buckets = of_day.chunk_by(same);
@@ -129,10 +135,6 @@ pub fn parts(rows: &[RawRow<'_>], grains: &CommitGrains) -> Vec<RollupPart> {
         }
     }
     parts
-}
-
-const fn series_day(row: &RawRow<'_>) -> SeriesDay {
-    SeriesDay { organization: row.organization, project: row.project, kind: row.kind, day: bucket(row, DAY_MICROS) }
 }
 
 const fn bucket(row: &RawRow<'_>, width: i64) -> i64 {
@@ -215,7 +217,7 @@ mod tests {
         ];
         let grain = SeriesGrain { all_endpoints: Grain::Day, by_endpoint: Grain::Hour };
         let without = SeriesGrain { all_endpoints: Grain::FiveMinutes, by_endpoint: Grain::Raw };
-        let grains = [(series_day(&rows[0]), grain), (series_day(&rows[3]), without)].into_iter().collect();
+        let grains = [(rows[0].series_day(), grain), (rows[3].series_day(), without)].into_iter().collect();
         let summary: Vec<_> =
             parts(&rows, &grains).iter().map(|part| (part.bucket, part.endpoint, part.tally.count)).collect();
         assert_eq!(summary, [(0, 0, 3), (0, 7, 1), (HOUR_MICROS, 7, 1), (HOUR_MICROS, 8, 1), (DAY_MICROS, 0, 1),]);

@@ -1,5 +1,5 @@
 //! One transaction per group: the claim of keys, counts of late rows, raw rows, rollup parts, last the sequence and the
-//! ledger, so that the order of sequences is the order of commits. This file holds the steps; `postgres` and `sqlite` hold
+//! ledger, so that the order of sequences is the order of commits. Late rows then remove the breakdowns of their hours. This file holds the steps; `postgres` and `sqlite` hold
 //! their SQL.
 
 mod postgres;
@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::{
+    breakdown,
     commit_group::{CommitEntry, KeyOwners, LedgerKey, LedgerRow, Outcome},
     grain::CommitGrains,
     late::{self, LateRow},
@@ -23,7 +24,7 @@ use crate::{
         lease::{self, Lease},
     },
     error::{Error, Result},
-    model::OrganizationId,
+    model::{DayParts, OrganizationId, SeriesDay},
 };
 
 /// A committed group.
@@ -44,6 +45,9 @@ struct LedgerEntry<'e, 'j> {
     behind: Option<i64>,
 }
 
+/// An organization, its last sequence, and the time before which there may be breakdowns.
+type StreamEnd = (i64, i64, Option<i64>);
+
 /// An open transaction. Dropped without `commit` it rolls back.
 trait Transaction: Send + Sized {
     /// Claims the callers' keys that are new, so that no other transaction stores under them. Returns the first ids of
@@ -63,14 +67,17 @@ trait Transaction: Send + Sized {
     fn insert_late(&mut self, part: i64, late: &[LateRow]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     /// Advances the sequences of organizations (ascending), writes the ledger, which finds receipts by key and rows by
-    /// sequence, and returns the last sequence of each organization. Advances and returns nothing if another instance has
-    /// taken the node of the lease.
+    /// sequence. Advances and returns nothing if another instance has taken the node of the lease.
     fn conclude(
         &mut self,
         lease: Option<Lease>,
         steps: &[(i64, i64)],
         ledger: &[LedgerEntry<'_, '_>],
-    ) -> impl Future<Output = sqlx::Result<Vec<(i64, i64)>>> + Send;
+    ) -> impl Future<Output = sqlx::Result<Vec<StreamEnd>>> + Send;
+
+    /// Removes the breakdowns of hours and days that get more measurements by this commit. After `conclude`, which waits for
+    /// the time before which there may be any.
+    fn reopen(&mut self, late: &[(SeriesDay, DayParts)]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     fn commit(self) -> impl Future<Output = sqlx::Result<()>> + Send;
 }
@@ -155,8 +162,13 @@ impl Prepared<'_, '_> {
         if last.len() != steps.len() {
             return Err(lease::lost());
         }
+        let before = last.iter().filter_map(|(organization, _, before)| Some((*organization, (*before)?))).collect();
+        let late = breakdown::out_of_date(&load.rows, &before);
+        if !late.is_empty() {
+            transaction.reopen(&late).await?;
+        }
         transaction.commit().await.map_err(unconfirmed)?;
-        let last = last.into_iter().collect();
+        let last = last.into_iter().map(|(organization, sequence, _)| (organization, sequence)).collect();
         let sequences = ledger.iter().filter_map(|row| Some((row.entry.first_id, row.sequence(&last)?)));
         let sequences = sequences.collect();
         Ok(Written { outcomes: self.owners.outcomes(self.entries, &claimed, &earlier, &sequences), permit })

@@ -103,6 +103,7 @@ impl Retention {
         } else {
             published.later(removed)
         };
+        let target = RetainedSince { breakdowns: published.breakdowns, ..target };
         if target != published {
             // Another instance is merging or does the same; the next pass goes on.
             if target.raw > published.raw && !compaction::complete_before(&self.database, published.raw, target).await?

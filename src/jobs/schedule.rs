@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::{
-    compaction,
+    breakdowns, compaction,
     demo_traffic::DemoTraffic,
     partitions::{self, Days},
     retention::Retention,
@@ -151,6 +151,19 @@ pub fn jobs(config: &Config, parts: Parts) -> Vec<Job> {
             },
             (database.clone(), clock.clone(), config.compaction.delay, Timestamp::from_micros(i64::MIN)),
             |(database, clock, delay, last)| compaction::pass(database, clock, *delay, last).boxed(),
+        ),
+        // Instances exclude each other by series and day.
+        Job::periodic(
+            "breakdowns",
+            Each,
+            Schedule {
+                period: Duration::from_mins(1),
+                first_pass: AfterPeriod,
+                on_stop: Interrupt,
+                on_failure: "questions about status, release and name are answered from single measurements",
+            },
+            (database.clone(), clock.clone()),
+            |(database, clock)| breakdowns::pass(database, clock).boxed(),
         ),
         // Instances that count the same day come to the same choice.
         Job::periodic(

@@ -17,24 +17,32 @@ pub struct RetainedSince {
     pub five_minutes: Timestamp,
     /// Rollups per hour.
     pub hours: Timestamp,
+    /// Days from this one on may have breakdowns, which end with single measurements. It does not move.
+    pub breakdowns: Timestamp,
 }
 
 impl RetainedSince {
     /// Nothing was removed.
     pub const EVERYTHING: Self = {
         let start = Timestamp::from_micros(i64::MIN);
-        Self { raw: start, minutes: start, five_minutes: start, hours: start }
+        Self { raw: start, minutes: start, five_minutes: start, hours: start, breakdowns: start }
     };
 
     /// The retention at `now`, in days per resolution. Five minutes are retained as long as minutes.
     pub fn days(now: Timestamp, raw: u32, minutes: u32, hours: u32) -> Self {
         let since = |days: u32| now.plus_micros(-i64::from(days) * DAY_MICROS).floor(DAY_MICROS);
-        Self { raw: since(raw), minutes: since(minutes), five_minutes: since(minutes), hours: since(hours) }
+        Self {
+            raw: since(raw),
+            minutes: since(minutes),
+            five_minutes: since(minutes),
+            hours: since(hours),
+            ..Self::EVERYTHING
+        }
     }
 
     /// The same time for every resolution.
     pub const fn since(time: Timestamp) -> Self {
-        Self { raw: time, minutes: time, five_minutes: time, hours: time }
+        Self { raw: time, minutes: time, five_minutes: time, hours: time, ..Self::EVERYTHING }
     }
 
     /// True if a resolution begins after `now`. Rollups per five minutes do so for a day or two after they are introduced.
@@ -50,6 +58,7 @@ impl RetainedSince {
             minutes: self.minutes.min(other.minutes),
             five_minutes: self.five_minutes.min(other.five_minutes),
             hours: self.hours.min(other.hours),
+            breakdowns: self.breakdowns.min(other.breakdowns),
         }
     }
 
@@ -61,6 +70,7 @@ impl RetainedSince {
             minutes: self.minutes.max(other.minutes),
             five_minutes: self.five_minutes.max(other.five_minutes),
             hours: self.hours.max(other.hours),
+            breakdowns: self.breakdowns.max(other.breakdowns),
         }
     }
 }

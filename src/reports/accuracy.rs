@@ -37,7 +37,7 @@ impl Accuracy {
 pub enum AnswerSource {
     /// Single measurements.
     Raw,
-    /// Rollups, and single measurements of series with too few of them for rollups.
+    /// Rollups or breakdowns, and single measurements of series with too few of them for these.
     Rollup,
     /// Rollups, and single measurements of all series at the edges of the window.
     Mixed,

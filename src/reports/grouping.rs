@@ -8,7 +8,7 @@ use super::{grid::Buckets, plan::EndpointRows};
 use crate::{
     db::column,
     error::Result,
-    model::{Key, MetricType, OrganizationId, ProjectId},
+    model::{Detail, Key, MetricType, OrganizationId, ProjectId},
 };
 
 /// A column of the metric tables that rows are grouped by.
@@ -22,11 +22,11 @@ pub enum Dimension {
     Endpoint,
     /// The metric type.
     Kind,
-    /// The HTTP status; a column of raw rows only.
+    /// The HTTP status; a column of breakdowns and raw rows.
     Status,
-    /// The name; a column of raw rows only.
+    /// The name; a column of breakdowns and raw rows.
     Name,
-    /// The release version; a column of raw rows only.
+    /// The release version; a column of breakdowns and raw rows.
     Release,
 }
 
@@ -43,9 +43,14 @@ impl Dimension {
         }
     }
 
-    /// True for a column that rollups do not have.
-    const fn is_raw(self) -> bool {
-        matches!(self, Self::Status | Self::Name | Self::Release)
+    /// The breakdowns that have this column; `None` for a column that all rollups have.
+    const fn detail(self) -> Option<Detail> {
+        match self {
+            Self::Organization | Self::Project | Self::Endpoint | Self::Kind => None,
+            Self::Status => Some(Detail::Status),
+            Self::Release => Some(Detail::Release),
+            Self::Name => Some(Detail::Name),
+        }
     }
 }
 
@@ -91,9 +96,9 @@ impl Grouping {
         self.columns().chain(self.buckets.as_ref().map(|_| SLOT))
     }
 
-    /// True when a dimension is a column of raw rows only.
-    pub(super) fn is_raw(&self) -> bool {
-        self.by.iter().any(|dimension| dimension.is_raw())
+    /// The breakdowns that have all columns of the dimensions; `None` if all rollups have them.
+    pub(super) fn detail(&self) -> Option<Detail> {
+        self.by.iter().filter_map(|dimension| dimension.detail()).max()
     }
 
     /// True when each group belongs to one project.

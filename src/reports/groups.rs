@@ -31,13 +31,13 @@ pub enum GroupBy {
     Project,
     /// The type.
     Type,
-    /// The name, from single measurements.
+    /// The name, from breakdowns, or from single measurements if grouped by endpoint as well.
     Name,
     /// The endpoint: by project and path when grouped by project as well, else by path.
     Endpoint,
-    /// The HTTP status, from single measurements.
+    /// The HTTP status, likewise.
     StatusCode,
-    /// The release version, from single measurements.
+    /// The release version, likewise.
     Release,
 }
 

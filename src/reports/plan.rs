@@ -18,6 +18,9 @@ use crate::model::{Grain, RetainedSince, TimeRange, Timestamp, timestamp::MINUTE
 /// rows.
 const LADDER: [Resolution; 4] = [Resolution::Day, Resolution::Hour, Resolution::FiveMinutes, Resolution::Minute];
 
+/// The breakdowns from coarse to fine, which are cut likewise.
+const BREAKDOWNS: [Resolution; 2] = [Resolution::BreakdownDay, Resolution::BreakdownHour];
+
 /// Windows shorter than this are read from raw rows: at most one minute of them could come from a rollup.
 const RAW_BELOW_MICROS: i64 = 2 * MINUTE_MICROS;
 
@@ -48,8 +51,26 @@ pub enum TableChoice {
     Aligned(i64),
     /// Rollups up to hours, which narrow the search for raw rows.
     IntoRaw,
-    /// Only raw rows: the question has a condition on a column that rollups do not have.
+    /// Breakdowns by status, release and name where they fit, raw rows for the rest.
+    Breakdowns,
+    /// Only breakdowns whose rows each lie in one bucket of this length in microseconds, and raw rows.
+    AlignedBreakdowns(i64),
+    /// Only raw rows: the question is about endpoints and a column that rollups by endpoint do not have, or about exact values.
     RawOnly,
+}
+
+impl TableChoice {
+    /// The tables from coarse to fine, before raw rows.
+    fn ladder(self) -> &'static [Resolution] {
+        match self {
+            Self::Any => &LADDER,
+            Self::Aligned(width) => aligned(&LADDER, width),
+            Self::IntoRaw => &LADDER[1..],
+            Self::Breakdowns => &BREAKDOWNS,
+            Self::AlignedBreakdowns(width) => aligned(&BREAKDOWNS, width),
+            Self::RawOnly => &[],
+        }
+    }
 }
 
 /// The segments that answer a window.
@@ -58,7 +79,8 @@ pub struct Plan {
     /// The answered window: the one asked for, unless retention has removed the rows that its edges need.
     pub covers: TimeRange,
     /// The segments of that window in order of time, without overlap or gap, and last the range of the rollups among them
-    /// twice: for the raw rows of series that have none so fine, and for unmerged parts.
+    /// twice: for the raw rows of series that have none so fine, and for unmerged parts. With breakdowns, last their range once,
+    /// for the raw rows of what is not broken down.
     pub segments: Vec<Segment>,
 }
 
@@ -86,19 +108,16 @@ impl Plan {
 
 /// Cuts a window into segments; `None` where none of the allowed tables retains any of it.
 pub fn plan(window: TimeRange, tables: TableChoice, kept: RetainedSince) -> Option<Plan> {
-    let ladder = match tables {
-        TableChoice::Any => &LADDER[..],
-        TableChoice::Aligned(width) => aligned(width),
-        TableChoice::IntoRaw => &LADDER[1..],
-        TableChoice::RawOnly => &[],
-    };
+    let ladder = tables.ladder();
     let covers = match tables {
         // Coarser rows would lie in two buckets, so a time that only they retain is left out.
         TableChoice::Any | TableChoice::Aligned(_) => {
             let since = any_since(ladder, kept);
             widened(TimeRange::new(window.from().max(since), window.to()).ok()?, kept)
         }
-        TableChoice::IntoRaw | TableChoice::RawOnly => TimeRange::new(window.from().max(kept.raw), window.to()).ok()?,
+        TableChoice::IntoRaw | TableChoice::Breakdowns | TableChoice::AlignedBreakdowns(_) | TableChoice::RawOnly => {
+            TimeRange::new(window.from().max(kept.raw), window.to()).ok()?
+        }
     };
     let ladder = if is_raw(covers, kept) { &[] } else { ladder };
     let mut segments = Vec::with_capacity(2 + 2 * ladder.len());
@@ -111,14 +130,17 @@ fn is_raw(covers: TimeRange, kept: RetainedSince) -> bool {
     covers.length_micros() < RAW_BELOW_MICROS && covers.from() >= kept.raw
 }
 
-/// Adds the unmerged parts of the rollups, and the raw rows of series without them.
+/// Adds the unmerged parts of the rollups, and the raw rows of series without them or without breakdowns.
 fn with_parts(covers: TimeRange, mut segments: Vec<Segment>) -> Plan {
     let rollups =
         || segments.iter().filter(|segment| segment.resolution != Resolution::Raw).map(|segment| segment.range);
     if let (Some(first), Some(last)) = (rollups().next(), rollups().next_back())
         && let Ok(range) = TimeRange::new(first.from(), last.to())
     {
-        segments.extend([Resolution::Unrolled, Resolution::Part].map(|resolution| Segment { resolution, range }));
+        let is_breakdown = segments.iter().any(|segment| segment.resolution.is_breakdown());
+        let others: &[Resolution] =
+            if is_breakdown { &[Resolution::NotBrokenDown] } else { &[Resolution::Unrolled, Resolution::Part] };
+        segments.extend(others.iter().map(|resolution| Segment { resolution: *resolution, range }));
     }
     Plan { covers, segments }
 }
@@ -130,15 +152,15 @@ pub fn nearest_kept(at: Timestamp, kept: RetainedSince) -> Timestamp {
     at.plus_micros(-width / 2).ceil(width)
 }
 
-/// The rollups whose rows each lie in one bucket of this length.
-fn aligned(width_micros: i64) -> &'static [Resolution] {
-    let fits = LADDER.iter().position(|resolution| width_micros % resolution.width_micros() == 0);
-    &LADDER[fits.unwrap_or(LADDER.len())..]
+/// Those tables whose rows each lie in one bucket of this length.
+fn aligned(ladder: &'static [Resolution], width_micros: i64) -> &'static [Resolution] {
+    let fits = ladder.iter().position(|resolution| width_micros % resolution.width_micros() == 0);
+    fits.and_then(|first| ladder.get(first..)).unwrap_or_default()
 }
 
 /// The coarsest table that can answer buckets of this length, and the time from which they can be answered.
 pub fn coarsest(width_micros: i64, kept: RetainedSince) -> (Resolution, Timestamp) {
-    let ladder = aligned(width_micros);
+    let ladder = aligned(&LADDER, width_micros);
     (ladder.first().copied().unwrap_or(Resolution::Raw), any_since(ladder, kept))
 }
 
@@ -148,13 +170,14 @@ fn any_since(ladder: &[Resolution], kept: RetainedSince) -> Timestamp {
 }
 
 /// The time from which a table is complete.
-pub const fn since(resolution: Resolution, kept: RetainedSince) -> Timestamp {
+pub fn since(resolution: Resolution, kept: RetainedSince) -> Timestamp {
     match resolution {
-        Resolution::Raw | Resolution::Unrolled => kept.raw,
+        Resolution::Raw | Resolution::Unrolled | Resolution::NotBrokenDown => kept.raw,
         Resolution::Minute => kept.minutes,
         Resolution::FiveMinutes => kept.five_minutes,
         Resolution::Hour => kept.hours,
         Resolution::Day | Resolution::Part => Timestamp::from_micros(i64::MIN),
+        Resolution::BreakdownHour | Resolution::BreakdownDay => kept.breakdowns.max(kept.raw),
     }
 }
 
@@ -236,6 +259,7 @@ mod tests {
                 minutes: day(raw - minutes),
                 five_minutes: day(raw - minutes + later),
                 hours: day(raw - minutes - hours),
+                breakdowns: day(raw + later - 30),
             }),
         ]
     }
@@ -251,7 +275,9 @@ mod tests {
             Just(TableChoice::Any),
             Just(TableChoice::IntoRaw),
             Just(TableChoice::RawOnly),
-            widths.prop_map(TableChoice::Aligned),
+            Just(TableChoice::Breakdowns),
+            widths.clone().prop_map(TableChoice::Aligned),
+            widths.prop_map(TableChoice::AlignedBreakdowns),
         ]
     }
 
@@ -270,7 +296,11 @@ mod tests {
                 return Ok(());
             };
             let (extra, segments): (Vec<Segment>, Vec<Segment>) =
-                all.iter().partition(|segment| matches!(segment.resolution, Resolution::Part | Resolution::Unrolled));
+                all.iter().partition(|segment| {
+                    let resolution = segment.resolution;
+                    matches!(resolution, Resolution::Part | Resolution::Unrolled | Resolution::NotBrokenDown)
+                });
+            let is_broken_down = matches!(tables, TableChoice::Breakdowns | TableChoice::AlignedBreakdowns(_));
             prop_assert!(segments.len() <= 9);
             prop_assert_eq!(segments[0].range.from(), covers.from());
             prop_assert_eq!(segments[segments.len() - 1].range.to(), covers.to());
@@ -285,16 +315,23 @@ mod tests {
                 let answered = covers.to().as_micros() - covers.from().as_micros();
                 let is_short = answered < RAW_BELOW_MICROS || tables == TableChoice::RawOnly;
                 let fits = |coarser: Resolution| match tables {
-                    TableChoice::Aligned(bucket) => bucket % coarser.width_micros() == 0,
+                    TableChoice::Aligned(bucket) | TableChoice::AlignedBreakdowns(bucket) => {
+                        bucket % coarser.width_micros() == 0
+                    }
                     TableChoice::IntoRaw => coarser != Resolution::Day,
-                    TableChoice::Any | TableChoice::RawOnly => true,
+                    TableChoice::Any | TableChoice::Breakdowns | TableChoice::RawOnly => true,
                 };
-                if let TableChoice::Aligned(bucket) = tables {
+                if let TableChoice::Aligned(bucket) | TableChoice::AlignedBreakdowns(bucket) = tables {
                     prop_assert_eq!(bucket % width, 0, "no row lies in two buckets");
                 }
-                let is_there = |one: Resolution| one != Resolution::FiveMinutes || from >= since(one, kept);
+                if *resolution != Resolution::Raw {
+                    prop_assert_eq!(resolution.is_breakdown(), is_broken_down);
+                }
+                let is_optional = |one: Resolution| one == Resolution::FiveMinutes || one.is_breakdown();
+                let is_there = |one: Resolution| !is_optional(one) || from >= since(one, kept);
+                let ladder = if is_broken_down { &BREAKDOWNS[..] } else { &LADDER };
                 let coarser =
-                    LADDER.iter().rev().find(|one| one.width_micros() > width && fits(**one) && is_there(**one));
+                    ladder.iter().rev().find(|one| one.width_micros() > width && fits(**one) && is_there(**one));
                 let coarser = coarser.map_or(i64::MAX, |one| one.width_micros());
                 prop_assert!(is_short || to.as_micros() - from.as_micros() < coarser.saturating_mul(2), "coarse where it fits");
             }
@@ -305,9 +342,15 @@ mod tests {
                 prop_assert_eq!(Some((extra.range.from(), extra.range.to())), spanned);
             }
             let added: Vec<_> = extra.iter().map(|extra| extra.resolution).collect();
-            prop_assert!(added == [Resolution::Unrolled, Resolution::Part] || (added.is_empty() && spanned.is_none()));
+            let expected = match (spanned, is_broken_down) {
+                (None, _) => vec![],
+                (Some(_), true) => vec![Resolution::NotBrokenDown],
+                (Some(_), false) => vec![Resolution::Unrolled, Resolution::Part],
+            };
+            prop_assert_eq!(added, expected);
 
             // A series of any grain is read once: from the rollups that it has, elsewhere from its raw rows.
+            let rollups: Vec<_> = rollups.into_iter().filter(|segment| !segment.resolution.is_breakdown()).collect();
             let unrolled = Plan { covers, segments: all.clone() }.unrolled();
             for grain in [Grain::Minute, Grain::FiveMinutes, Grain::Hour, Grain::Day, Grain::Raw] {
                 let raw: Vec<_> = unrolled.iter().filter(|(one, _)| *one == grain).map(|(_, range)| *range).collect();

@@ -1,7 +1,7 @@
 //! The question of a report: a set of measurements, as plain values. No SQL, no database.
 
 use crate::model::{
-    Key, MetricType, OrganizationId, ProjectId, TimeRange, Timestamp,
+    Detail, Key, MetricType, OrganizationId, ProjectId, TimeRange, Timestamp,
     filter::TextFilter,
     timestamp::{HOUR_MICROS, MINUTE_MICROS},
 };
@@ -70,9 +70,11 @@ impl Question {
         Self::over(until_now(WINDOW_DEFAULT_MICROS, now))
     }
 
-    /// True when a condition is on a column that rollups do not have.
-    pub(super) const fn needs_raw(&self) -> bool {
-        self.status.is_some() || self.names.is_some() || self.releases.is_some() || self.release.is_some()
+    /// The breakdowns that have the columns of all conditions; `None` if all rollups have them.
+    pub(super) fn detail(&self) -> Option<Detail> {
+        let name = self.names.as_ref().map(|_| Detail::Name);
+        let has_release = self.releases.is_some() || self.release.is_some();
+        name.or(has_release.then_some(Detail::Release)).or(self.status.as_ref().map(|_| Detail::Status))
     }
 
     /// The metric types asked for, each once.

@@ -12,6 +12,7 @@ use super::{
     conditions::{self, ENDPOINT, M},
     grid::{BucketGrid, GridBucket},
     grouping::{Dimension, Grouping},
+    not_broken_down,
     outer::{self, Within},
     plan::{EndpointRows, Plan, Resolution, Segment, TableChoice, between, coarsest, plan},
     sparse::{GRAIN, SparseSeries},
@@ -21,7 +22,7 @@ use crate::{
     db::{Session, compare},
     error::{Error, Result},
     model::{
-        EndpointId, MetricType, RetainedSince, Scope, Sketch, Tally, TimeRange, filter::TextFilter,
+        Detail, EndpointId, MetricType, RetainedSince, Scope, Sketch, Tally, TimeRange, filter::TextFilter,
         sketch::RELATIVE_ERROR, timestamp::duration_text,
     },
 };
@@ -37,6 +38,8 @@ pub(super) struct ScopedQuery<'a> {
     plan: Plan,
     grid: Option<BucketGrid>,
     exact: Option<u32>,
+    /// The breakdowns that have the columns of the question and the grouping; `None` if all rollups have them.
+    detail: Option<Detail>,
     /// Rows of another statement that narrow this one further.
     within: Option<Within>,
 }
@@ -56,11 +59,16 @@ impl<'a> ScopedQuery<'a> {
     ) -> Result<Self> {
         let kept = session.kept();
         let exact = question.exact.filter(|_| want == StatisticsNeeded::Percentiles);
-        let needs_raw = question.needs_raw() || grouping.is_raw() || exact.is_some();
-        let tables = match grouping.buckets() {
+        let detail = question.detail().max(grouping.detail());
+        // Breakdowns know no endpoints.
+        let is_by_endpoint = grouping.rows() == EndpointRows::Separate || question.endpoint.is_some();
+        let needs_raw = exact.is_some() || detail.is_some() && is_by_endpoint;
+        let tables = match (grouping.buckets(), detail) {
             _ if needs_raw => TableChoice::RawOnly,
-            Some(buckets) => TableChoice::Aligned(buckets.width_micros()),
-            None => TableChoice::Any,
+            (Some(buckets), Some(_)) => TableChoice::AlignedBreakdowns(buckets.width_micros()),
+            (Some(buckets), None) => TableChoice::Aligned(buckets.width_micros()),
+            (None, Some(_)) => TableChoice::Breakdowns,
+            (None, None) => TableChoice::Any,
         };
         let mut plan = plan(question.window, tables, kept).ok_or_else(|| not_kept(tables, kept))?;
         if exact.is_some() && plan.covers != question.window {
@@ -68,12 +76,12 @@ impl<'a> ScopedQuery<'a> {
             return Err(Error::input("filter.isExact", message));
         }
         let grid = grouping.buckets().map(|buckets| buckets.over(plan.covers, kept)).transpose()?;
-        if let (TableChoice::Aligned(width), Some(grid)) = (tables, &grid)
+        if let (TableChoice::Aligned(_) | TableChoice::AlignedBreakdowns(_), Some(grid)) = (tables, &grid)
             && grid.is_zoned()
         {
-            plan = between(plan.covers, width, &grid.bounds().collect::<Vec<_>>(), kept);
+            plan = between(plan.covers, tables, &grid.bounds().collect::<Vec<_>>(), kept);
         }
-        Ok(Self { grid, exact, ..Self::planned(scope, question, plan, session)? })
+        Ok(Self { grid, exact, detail, ..Self::planned(scope, question, plan, session)? })
     }
 
     /// A query for single measurements.
@@ -93,7 +101,7 @@ impl<'a> ScopedQuery<'a> {
     /// # Errors
     /// As [`Self::new`].
     pub(super) fn of_raw(scope: &Scope, question: &'a Question, session: &Session) -> Result<Option<Self>> {
-        let tables = if question.needs_raw() { TableChoice::RawOnly } else { TableChoice::IntoRaw };
+        let tables = if question.detail().is_some() { TableChoice::RawOnly } else { TableChoice::IntoRaw };
         let plan = plan(question.window, tables, session.kept());
         plan.map(|plan| Self::planned(scope, question, plan, session)).transpose()
     }
@@ -117,6 +125,7 @@ impl<'a> ScopedQuery<'a> {
             plan,
             grid: None,
             exact: None,
+            detail: None,
             within: None,
         })
     }
@@ -172,6 +181,11 @@ impl<'a> ScopedQuery<'a> {
         let is_dense = self.sparse(endpoints).is_none();
         let may_have_rows = move |segment: &Segment| !is_dense || segment.resolution != Resolution::Unrolled;
         self.plan.segments.iter().copied().filter(may_have_rows)
+    }
+
+    fn not_broken_down(&self) -> SelectStatement {
+        let detail = self.detail.unwrap_or(Detail::Name);
+        not_broken_down::rows(self.backend, &self.plan, detail, &self.is_asked_series(GRAIN))
     }
 
     fn sparse(&self, endpoints: EndpointRows) -> SparseSeries<'_> {
@@ -252,10 +266,14 @@ impl<'a> ScopedQuery<'a> {
     pub(super) fn rows(&self, segment: Segment, endpoints: EndpointRows) -> SelectStatement {
         let mut select = match segment.resolution {
             Resolution::Unrolled => self.sparse(endpoints).rows(self.is_asked_series(GRAIN)),
+            Resolution::NotBrokenDown => self.not_broken_down(),
             resolution => self.between(resolution.table(), resolution.time_column(), segment.range),
         };
         if segment.resolution == Resolution::Part {
             select.cond_where(self.sparse(endpoints).has_rollups_of(M));
+        }
+        if let (true, Some(detail)) = (segment.resolution.is_breakdown(), self.detail) {
+            select.and_where(Expr::col((M, "detail")).gte(detail.code()));
         }
         self.conditions(&mut select, segment, endpoints);
         select
@@ -304,7 +322,7 @@ impl<'a> ScopedQuery<'a> {
                     }
                 });
             }
-            (None, _, Resolution::Raw | Resolution::Unrolled) => {}
+            (None, _, resolution) if resolution.is_raw() || resolution.is_breakdown() => {}
             (None, EndpointRows::Combined, _) => {
                 select.and_where(endpoint().eq(EndpointId::ALL.0));
             }
@@ -317,7 +335,7 @@ impl<'a> ScopedQuery<'a> {
             Some(Within::Chosen) => drop(select.and_where(outer::chosen(self.backend, M))),
             Some(Within::Project | Within::Series) | None => {}
         }
-        if self.question.needs_raw() {
+        if self.question.detail().is_some() {
             select.cond_where(conditions::single(self.question));
         }
         if let Some(ids) = self.endpoints {
@@ -347,7 +365,11 @@ fn not_kept(tables: TableChoice, kept: RetainedSince) -> Error {
             let (resolution, since) = coarsest(width, kept);
             let bucket = duration_text(width);
             let rows = match resolution {
-                Resolution::Raw | Resolution::Unrolled => "single measurements",
+                Resolution::Raw
+                | Resolution::Unrolled
+                | Resolution::BreakdownHour
+                | Resolution::BreakdownDay
+                | Resolution::NotBrokenDown => "single measurements",
                 Resolution::Part | Resolution::Minute | Resolution::FiveMinutes => "rollups per minute",
                 Resolution::Hour => "rollups per hour",
                 Resolution::Day => "rollups per day",
@@ -357,7 +379,11 @@ fn not_kept(tables: TableChoice, kept: RetainedSince) -> Error {
                  buckets of whole days"
             )
         }
-        TableChoice::Any | TableChoice::IntoRaw | TableChoice::RawOnly => format!(
+        TableChoice::Any
+        | TableChoice::IntoRaw
+        | TableChoice::Breakdowns
+        | TableChoice::AlignedBreakdowns(_)
+        | TableChoice::RawOnly => format!(
             "this is answered from single measurements, which are kept since {}: ask for a later time, or for what rollups \
              know (all but status, name and release)",
             kept.raw

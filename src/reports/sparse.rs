@@ -6,25 +6,16 @@
 
 use sea_orm::{
     DbBackend,
-    sea_query::{Cond, Expr, ExprTrait, IntoTableRef, JoinType, Query, SelectStatement},
+    sea_query::{Cond, Expr, ExprTrait, IntoTableRef, Query, SelectStatement},
 };
 
-use super::{
-    conditions::M,
-    plan::{Plan, Resolution},
-    union::union_all,
-};
+use super::{plan::Plan, raw_times, union::union_all};
 use crate::model::{Grain, TimeRange, timestamp::DAY_MICROS};
 
 /// The alias of `metric_grain`.
 pub(super) const GRAIN: &str = "g";
 /// The alias of the ranges in which raw rows of a grain are read.
 const RANGE: &str = "w";
-/// The alias of the times in which raw rows of a series are read.
-const TIMES: &str = "s";
-/// The columns of raw rows that reports read.
-const COLUMNS: [&str; 11] =
-    ["organization_id", "project_id", "ts", "id", "value", "endpoint_id", "kind", "status", "bin", "name", "release"];
 
 /// The series without the rollups that a plan reads.
 pub(super) struct SparseSeries<'a> {
@@ -49,15 +40,12 @@ impl SparseSeries<'_> {
         self.ranges().is_empty()
     }
 
-    /// `FROM` the raw rows of such series as [`M`], for rows of [`GRAIN`] with a condition.
+    /// `FROM` the raw rows of such series as `m`, for rows of [`GRAIN`] with a condition.
     pub fn rows(&self, series: Cond) -> SelectStatement {
         let covers = self.plan.covers;
         let day = || Expr::col((GRAIN, "day"));
         let of_range = |column: &'static str| Expr::col((RANGE, column));
-        let (latest, earliest) = match self.backend {
-            DbBackend::Sqlite => ("MAX", "MIN"),
-            _ => ("GREATEST", "LEAST"),
-        };
+        let (latest, earliest) = raw_times::latest_and_earliest(self.backend);
         let mut times = Query::select();
         times
             .columns(["organization_id", "project_id", "kind"].map(|column| (GRAIN, column)))
@@ -71,34 +59,7 @@ impl SparseSeries<'_> {
             .and_where(Expr::col((GRAIN, self.column())).eq(of_range("grain")))
             .and_where(day().gt(of_range("since").sub(DAY_MICROS)))
             .and_where(day().lt(of_range("until")));
-        let raw = Resolution::Raw.table();
-        let same = |table: &'static str, column: &'static str| Expr::col((table, column)).equals((TIMES, column));
-        let of_series = |table: &'static str| {
-            Cond::all()
-                .add(same(table, "organization_id"))
-                .add(same(table, "project_id"))
-                .add(same(table, "kind"))
-                .add(Expr::col((table, "ts")).gte(Expr::col((TIMES, "since"))))
-                .add(Expr::col((table, "ts")).lt(Expr::col((TIMES, "until"))))
-        };
-        let mut select = Query::select();
-        if self.backend == DbBackend::Sqlite {
-            // CROSS JOIN makes SQLite begin with the few times.
-            select.from_subquery(times, TIMES).cross_join(raw.into_table_ref().alias(M)).cond_where(of_series(M));
-            return select;
-        }
-        // OFFSET keeps PostgreSQL from joining whole tables, whatever it expects.
-        times.offset(0);
-        let mut rows = Query::select();
-        rows.columns(COLUMNS.map(|column| ("e", column)))
-            .from_as(raw, "e")
-            .cond_where(of_series("e"))
-            // Excludes partitions when the statement begins.
-            .and_where(Expr::col(("e", "ts")).gte(covers.from().as_micros()))
-            .and_where(Expr::col(("e", "ts")).lt(covers.to().as_micros()))
-            .offset(0);
-        select.from_subquery(times, TIMES).join_lateral(JoinType::InnerJoin, rows, M, Expr::cust("TRUE"));
-        select
+        raw_times::rows(self.backend, times, covers)
     }
 
     /// The condition for parts that belong to rollups of the plan: their series has these on the day of the part.

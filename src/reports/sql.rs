@@ -156,22 +156,23 @@ fn cells_of(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> Sele
 }
 
 /// True when a segment returns one row per group. On PostgreSQL these are raw rows and parts, whose number grows with the
-/// number of measurements, and rollups finer than a day when grouped by endpoint. Others have too few rows to be worth the
+/// number of measurements, breakdowns, and rollups finer than a day when grouped by endpoint. Others have too few rows to be worth the
 /// longer query plan.
 fn is_gathered(scoped: &ScopedQuery, grouping: &Grouping, segment: Segment) -> bool {
     let bucket = scoped.grid().map_or(i64::MAX, BucketGrid::width_max_micros);
-    let has_several = match segment.resolution {
-        Resolution::Raw | Resolution::Unrolled | Resolution::Part => true,
-        Resolution::Minute | Resolution::FiveMinutes | Resolution::Hour | Resolution::Day => {
-            bucket > segment.resolution.width_micros()
+    let has_several = bucket > segment.resolution.width_micros();
+    match segment.resolution {
+        Resolution::Minute | Resolution::FiveMinutes | Resolution::Hour => {
+            has_several && (grouping.rows() == EndpointRows::Separate || scoped.backend() == DbBackend::Sqlite)
         }
-    };
-    let is_many = match segment.resolution {
-        Resolution::Raw | Resolution::Unrolled | Resolution::Part => true,
-        Resolution::Minute | Resolution::FiveMinutes | Resolution::Hour => grouping.rows() == EndpointRows::Separate,
-        Resolution::Day => false,
-    };
-    has_several && (is_many || scoped.backend() == DbBackend::Sqlite)
+        Resolution::Day => has_several && scoped.backend() == DbBackend::Sqlite,
+        Resolution::Raw
+        | Resolution::Unrolled
+        | Resolution::Part
+        | Resolution::BreakdownHour
+        | Resolution::BreakdownDay
+        | Resolution::NotBrokenDown => true,
+    }
 }
 
 /// The totals of each single row.

@@ -107,6 +107,7 @@ mod ingest {
 
 /// Background work.
 mod jobs {
+    mod breakdowns;
     mod compaction;
     mod demo_traffic;
     mod grains;

@@ -21,7 +21,7 @@ use crate::{
     },
     model::{
         Timestamp,
-        timestamp::{HOUR_MICROS, MINUTE_MICROS, duration_micros},
+        timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS, duration_micros},
     },
 };
 
@@ -125,7 +125,11 @@ impl<'a> CostCalculator<'a> {
         }
         let inner = self.selection_set(self.types.object(&known.output_name), set);
         let size = self.list_size(known, field, inner.has_items);
-        let reading = known.declarations.reading.as_ref().map_or(0, |reading| self.reading(reading, field));
+        let reading = known
+            .declarations
+            .reading
+            .as_ref()
+            .map_or(0, |reading| self.reading(reading, known.declarations.time_buckets.as_ref(), field));
         self.window = outer;
         Selected {
             cost: inner.cost.saturating_mul(size).saturating_add(1),
@@ -135,19 +139,28 @@ impl<'a> CostCalculator<'a> {
     }
 
     /// The cost of the measurements that a field reads.
-    fn reading(&self, declared: &'a Reading, field: &'a Field) -> u64 {
+    fn reading(&self, declared: &'a Reading, buckets: Option<&'a TimeBuckets>, field: &'a Field) -> u64 {
         let given = |path: &'a ArgumentPath| self.arguments.given(field, path, &path.fields);
         let is_on = |path: &'a ArgumentPath| given(path).is_some_and(Given::is_true);
         let is_exact = declared.exact.iter().any(is_on);
         let keys = declared.groups.as_ref().map(|path| self.arguments.names(given(path))).unwrap_or_default();
-        let is_single = is_exact
-            || declared.single.iter().any(|path| given(path).is_some())
-            || declared.single_keys.iter().any(|single| keys.contains(&single.as_str()));
-        let hours = self.window.map_or(1, |window| u64::try_from(window / HOUR_MICROS + 1).unwrap_or(0));
+        let is_given = |paths: &'a [ArgumentPath], dimensions: &[String]| {
+            paths.iter().any(|path| given(path).is_some())
+                || dimensions.iter().any(|dimension| keys.contains(&dimension.as_str()))
+        };
+        let is_single = is_given(&declared.single, &declared.single_keys);
+        let has_counts = !declared.apart.is_empty()
+            && !is_given(&declared.apart, &declared.apart_keys)
+            && buckets.is_none_or(|buckets| {
+                let bucket = self.arguments.argument(field, &buckets.argument).and_then(Given::text);
+                bucket.and_then(|text| duration_micros(text).ok()).is_none_or(|micros| micros % HOUR_MICROS == 0)
+            });
+        let in_window = |length: i64| self.window.map_or(1, |window| u64::try_from(window / length + 1).unwrap_or(0));
+        let length = if has_counts && !is_exact { DAY_MICROS } else { HOUR_MICROS };
         [
             (true, declared.weight),
             (!keys.is_empty(), self.groups_max / GROUPS_PER_COST),
-            (is_single, hours),
+            (is_single || is_exact, in_window(length)),
             (is_exact, self.exact_rows_max / EXACT_ROWS_PER_COST),
         ]
         .into_iter()

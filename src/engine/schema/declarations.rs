@@ -71,6 +71,10 @@ pub struct Reading {
     pub single: Vec<ArgumentPath>,
     /// Dimensions that only single measurements have.
     pub single_keys: Vec<String>,
+    /// Paths to conditions with which the single ones are not answered from counts of hours and days; empty if they never are.
+    pub apart: Vec<ArgumentPath>,
+    /// Dimensions likewise.
+    pub apart_keys: Vec<String>,
     /// Paths to the switch for exact answers.
     pub exact: Vec<ArgumentPath>,
 }
@@ -175,6 +179,8 @@ impl Reader<'_> {
             groups: self.text("groups")?.map(|name| self.path(&name)).transpose()?,
             single: self.paths("single")?,
             single_keys: self.texts("singleKeys")?,
+            apart: self.paths("apart")?,
+            apart_keys: self.texts("apartKeys")?,
             exact: self.paths("exact")?,
         })
     }

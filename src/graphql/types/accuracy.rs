@@ -22,7 +22,8 @@ use crate::{
 pub enum AggregateSource {
     /// Raw measurements.
     Raw,
-    /// Rollups of a minute or longer, and raw measurements of projects and types that have too few for rollups.
+    /// Rollups of a minute or longer, and raw measurements of projects and types that have too few for them. For conditions
+    /// and groups by status, name and release, also raw measurements of hours that have just ended.
     Rollup,
     /// Rollups, and raw measurements at the edges of the window.
     Mixed,
@@ -57,7 +58,7 @@ pub struct Accuracy {
     pub relative_error_bound: f64,
     /// Start of the window that this answer covers, inclusive. Earlier than requested, by less than a minute, an hour
     /// or a day, if only rollups of that length are kept. Later than requested if the data for the older part of the
-    /// window is no longer kept. By default raw measurements are kept for 7 days, rollups per minute for 14 days and
+    /// window is no longer kept. By default raw measurements are kept for 7 days, rollups per minute for 7 days and
     /// per hour for 400 days; rollups per day are kept forever. The bounds of buckets in a time zone that such rollups
     /// do not have are moved to the nearest one that they have, by up to half an hour or half a day.
     pub start: DateTime,

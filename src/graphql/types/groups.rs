@@ -29,15 +29,15 @@ pub enum MetricGroupKey {
     Project,
     /// The type of the measurement.
     Type,
-    /// The name of the measurement, such as `LCP`. Known for raw measurements only (7 days by default); see
+    /// The name of the measurement, such as `LCP`. Known as long as raw measurements (7 days by default); see
     /// `MetricFilter`.
     Name,
     /// The path of the endpoint. Endpoints with the same path in several projects form one group, unless `PROJECT` is a
     /// dimension as well.
     Endpoint,
-    /// The HTTP status. Known for raw measurements only (7 days by default); see `MetricFilter`.
+    /// The HTTP status. Known as long as raw measurements (7 days by default); see `MetricFilter`.
     StatusCode,
-    /// The release version. Known for raw measurements only (7 days by default); see `MetricFilter`.
+    /// The release version. Known as long as raw measurements (7 days by default); see `MetricFilter`.
     Release,
 }
 

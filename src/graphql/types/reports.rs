@@ -227,7 +227,7 @@ impl Reports {
     /// Ranks endpoints, worst first. The worst endpoint has the highest value of the statistic `rankBy`, or the lowest
     /// if `types` is `[CACHE_HIT]` and the statistic is not `COUNT`, `SUM` or `ERROR_RATE`. If the filter has no
     /// `types`, the types that measure time are ranked: `PAGE_LOAD`, `API_RESPONSE` and `DATABASE`.
-    #[graphql(directive = sizes::Ranking::apply(), directive = sizes::Statistics::apply(50), directive = sizes::FilterWindow::apply())]
+    #[graphql(directive = sizes::Ranking::apply(), directive = sizes::StatisticsByEndpoint::apply(50), directive = sizes::FilterWindow::apply())]
     async fn slowest_endpoints(
         &self,
         context: &Context<'_>,
@@ -297,7 +297,7 @@ impl Reports {
     }
 
     /// Key statistics of one type of measurement.
-    #[graphql(directive = sizes::Statistics::apply(5), directive = sizes::FilterWindow::apply())]
+    #[graphql(directive = sizes::StatisticsByEndpoint::apply(5), directive = sizes::FilterWindow::apply())]
     async fn performance_summary(
         &self,
         context: &Context<'_>,

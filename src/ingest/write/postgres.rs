@@ -5,15 +5,17 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::{LedgerEntry, RowsAndParts, count, times};
+use super::{LedgerEntry, RowsAndParts, StreamEnd, count, times};
 use crate::{
     clock::Stopwatch,
     db::{Lease, StatementLog, Stock, Taken},
     ingest::{
+        breakdown,
         commit_group::{CommitEntry, LedgerKey, LedgerRow},
         late::LateRow,
         rollup::{LabelRow, RawRow},
     },
+    model::{DayParts, SeriesDay},
 };
 
 // INSERT processes rows in the order of the arrays, which is the order in which every instance locks keys.
@@ -53,8 +55,8 @@ static INSERT_TAGGED: LazyLock<String> = LazyLock::new(|| format!("{PARTS} {TAGG
 const CONCLUDE: &str = "WITH stream AS (INSERT INTO organization_stream (organization_id, last_seq) \
     SELECT * FROM unnest($1::bigint[], $2::bigint[]) WHERE $20::smallint IS NULL \
     OR EXISTS (SELECT FROM instance_node WHERE node = $20 AND epoch = $21) ON CONFLICT (organization_id) \
-    DO UPDATE SET last_seq = organization_stream.last_seq + excluded.last_seq RETURNING organization_id, last_seq), \
-    keyed AS (UPDATE ingest_batch SET seq = claimed.seq FROM (SELECT found.row, stream.last_seq - given.behind AS seq \
+    DO UPDATE SET last_seq = organization_stream.last_seq + excluded.last_seq RETURNING organization_id, last_seq, \
+    breakdowns_before), keyed AS (UPDATE ingest_batch SET seq = claimed.seq FROM (SELECT found.row, stream.last_seq - given.behind AS seq \
     FROM unnest($3::bigint[], $4::text[], $5::text[], $6::bigint[]) AS given (organization_id, source, idem_key, behind) \
     JOIN stream USING (organization_id) CROSS JOIN LATERAL (SELECT b.ctid AS row FROM ingest_batch b \
     WHERE b.organization_id = given.organization_id AND b.source = given.source AND b.idem_key = given.idem_key \
@@ -67,7 +69,38 @@ const CONCLUDE: &str = "WITH stream AS (INSERT INTO organization_stream (organiz
     $14::int[], $15::bigint[], $16::bigint[], $17::bigint[], $18::text[], $19::bigint[]) \
     AS given (organization_id, source, idem_key, project_id, first_id, body_hash, n_accepted, n_rejected, min_ts, \
     max_ts, received_at, rejections, behind) JOIN stream USING (organization_id)) \
-    SELECT organization_id, last_seq FROM stream";
+    SELECT organization_id, last_seq, breakdowns_before FROM stream";
+// Locks the rows in the order of the arrays, before it is known whether there is anything to remove: `jobs/breakdowns` may just be
+// storing what it made of one of them, which each later statement sees. All bits stand for an attempt that is under way.
+const LOCK_MARKED: &str = "SELECT found.* FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[]) \
+    AS asked (organization_id, project_id, kind, day) CROSS JOIN LATERAL ( \
+    SELECT g.organization_id, g.project_id, g.kind, g.day, CASE WHEN g.build > 0 THEN -1 ELSE g.status_parts | g.seen_parts END FROM metric_grain g \
+    WHERE g.organization_id = asked.organization_id AND g.project_id = asked.project_id AND g.kind = asked.kind \
+    AND g.day = asked.day FOR NO KEY UPDATE OFFSET 0) AS found";
+const UNMARK: &str = "UPDATE metric_grain SET status_parts = status_parts & ~late.parts, \
+    release_parts = release_parts & ~late.parts, name_parts = name_parts & ~late.parts, \
+    seen_parts = seen_parts & ~late.parts, build = -ABS(build) FROM (SELECT found.row, asked.parts FROM unnest($1::bigint[], $2::bigint[], \
+    $3::smallint[], $4::bigint[], $5::int[]) AS asked (organization_id, project_id, kind, day, parts) CROSS JOIN LATERAL ( \
+    SELECT g.ctid AS row FROM metric_grain g WHERE g.organization_id = asked.organization_id \
+    AND g.project_id = asked.project_id AND g.kind = asked.kind AND g.day = asked.day OFFSET 0) AS found OFFSET 0) AS late \
+    WHERE metric_grain.ctid = late.row";
+
+/// Removes the breakdowns of a table by their buckets, which are four arrays.
+macro_rules! remove_breakdowns {
+    ($table:literal) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE ctid = ANY(ARRAY(SELECT found.row FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[]) \
+             AS asked (organization_id, project_id, kind, bucket) CROSS JOIN LATERAL (SELECT b.ctid AS row FROM ",
+            $table,
+            " b WHERE b.organization_id = asked.organization_id AND b.project_id = asked.project_id \
+             AND b.kind = asked.kind AND b.bucket = asked.bucket OFFSET 0) AS found))"
+        )
+    };
+}
+const REMOVE_HOURS: &str = remove_breakdowns!("metric_breakdown_1h");
+const REMOVE_DAYS: &str = remove_breakdowns!("metric_breakdown_1d");
 
 /// Binds the columns of the ledger except for the sequence.
 macro_rules! bind_ledger {
@@ -89,6 +122,17 @@ macro_rules! bind_ledger {
             .bind(jobs().map(|job| job.received_at.as_micros()).collect::<Vec<_>>())
             .bind(entries.iter().map(|entry| entry.rejections.as_deref()).collect::<Vec<_>>())
     }};
+}
+
+/// Binds series, which are the first of each item, and a time of each.
+macro_rules! by_bucket {
+    ($query:expr, $items:expr, $bucket:expr) => {
+        $query
+            .bind(column(&$items, |(series, _)| series.organization))
+            .bind(column(&$items, |(series, _)| series.project))
+            .bind(column(&$items, |(series, _)| series.kind))
+            .bind(column(&$items, $bucket))
+    };
 }
 
 pub struct Transaction {
@@ -192,7 +236,7 @@ impl super::Transaction for Transaction {
         lease: Option<Lease>,
         steps: &[(i64, i64)],
         ledger: &[LedgerEntry<'_, '_>],
-    ) -> sqlx::Result<Vec<(i64, i64)>> {
+    ) -> sqlx::Result<Vec<StreamEnd>> {
         // Without rows there is no sequence to add: such an entry was inserted when its key was claimed.
         if steps.is_empty() {
             return Ok(Vec::new());
@@ -214,9 +258,34 @@ impl super::Transaction for Transaction {
             .bind(lease.map(|lease| lease.node))
             .bind(lease.map(|lease| lease.epoch));
         let (answers, connection) = self.inner.postgres()?;
-        let last: Vec<(i64, i64)> = answers.answer(conclude.fetch_all(connection)).await?;
+        let last: Vec<StreamEnd> = answers.answer(conclude.fetch_all(connection)).await?;
         self.log.add(CONCLUDE, ledger.len(), watch);
         Ok(last)
+    }
+
+    async fn reopen(&mut self, late: &[(SeriesDay, DayParts)]) -> sqlx::Result<()> {
+        let watch = Stopwatch::start();
+        let lock = by_bucket!(sqlx::query_as(LOCK_MARKED), late, |(series, _)| series.day);
+        let (answers, connection) = self.inner.postgres()?;
+        let marked: Vec<(i64, i64, i16, i64, i32)> = answers.answer(lock.fetch_all(connection)).await?;
+        self.log.add(LOCK_MARKED, marked.len(), watch);
+        let late = breakdown::with_rows(late, &marked);
+        if late.is_empty() {
+            return Ok(());
+        }
+        let watch = Stopwatch::start();
+        let hours = breakdown::hours(&late);
+        for remove in [
+            by_bucket!(sqlx::query(UNMARK), late, |(series, _)| series.day)
+                .bind(column(&late, |(_, parts)| parts.bits())),
+            by_bucket!(sqlx::query(REMOVE_HOURS), hours, |(_, bucket)| *bucket),
+            by_bucket!(sqlx::query(REMOVE_DAYS), late, |(series, _)| series.day),
+        ] {
+            let (answers, connection) = self.inner.postgres()?;
+            answers.answer(remove.execute(connection)).await?;
+        }
+        self.log.add(UNMARK, late.len(), watch);
+        Ok(())
     }
 
     async fn commit(self) -> sqlx::Result<()> {

@@ -6,15 +6,17 @@ use std::sync::{Arc, LazyLock};
 use serde_json::json;
 use sqlx::{Arguments, Sqlite, SqlitePool, query::Query, sqlite::SqliteArguments};
 
-use super::{LedgerEntry, RowsAndParts, count, times};
+use super::{LedgerEntry, RowsAndParts, StreamEnd, count, times};
 use crate::{
     clock::Stopwatch,
     db::{Lease, StatementLog, json_array},
     ingest::{
+        breakdown,
         commit_group::{CommitEntry, LedgerKey, LedgerRow},
         late::LateRow,
         rollup::{LabelRow, RawRow},
     },
+    model::{DayParts, SeriesDay},
 };
 
 // The transaction holds SQLite's only write lock, so an absent key stays absent until the commit.
@@ -28,7 +30,20 @@ const EARLIER: &str = "SELECT organization_id, source, idem_key, seq, body_hash,
 const ADVANCE: &str = "INSERT INTO organization_stream (organization_id, last_seq) \
     SELECT value->>0, value->>1 FROM json_each(?1) WHERE ?2 IS NULL \
     OR EXISTS (SELECT 1 FROM instance_node WHERE node = ?2 AND epoch = ?3) ON CONFLICT (organization_id) \
-    DO UPDATE SET last_seq = organization_stream.last_seq + excluded.last_seq RETURNING organization_id, last_seq";
+    DO UPDATE SET last_seq = organization_stream.last_seq + excluded.last_seq \
+    RETURNING organization_id, last_seq, breakdowns_before";
+// The transaction is the only one that writes, so nothing has to be locked.
+const MARKED: &str = "SELECT g.organization_id, g.project_id, g.kind, g.day, CASE WHEN g.build > 0 THEN -1 ELSE g.status_parts | g.seen_parts END \
+    FROM json_each(?1) AS asked CROSS JOIN metric_grain AS g ON g.organization_id = asked.value->>0 \
+    AND g.project_id = asked.value->>1 AND g.kind = asked.value->>2 AND g.day = asked.value->>3";
+const UNMARK: &str = "UPDATE metric_grain SET status_parts = status_parts & ~(late.value->>4), \
+    release_parts = release_parts & ~(late.value->>4), name_parts = name_parts & ~(late.value->>4), \
+    seen_parts = seen_parts & ~(late.value->>4), build = -ABS(build) FROM json_each(?1) AS late \
+    WHERE organization_id = late.value->>0 AND project_id = late.value->>1 AND kind = late.value->>2 AND day = late.value->>3";
+const REMOVE_HOURS: &str = "DELETE FROM metric_breakdown_1h WHERE (organization_id, project_id, kind, bucket) IN \
+    (SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?1))";
+const REMOVE_DAYS: &str = "DELETE FROM metric_breakdown_1d WHERE (organization_id, project_id, kind, bucket) IN \
+    (SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?1))";
 const LEDGER_COLUMNS: &str = "organization_id, source, idem_key, seq, project_id, first_id, body_hash, n_accepted, \
     n_rejected, min_ts, max_ts, received_at, rejections";
 const ROW_COLUMNS: &str = "organization_id, project_id, kind, ts, id, value, endpoint_id, status, bin";
@@ -170,12 +185,12 @@ impl super::Transaction for Transaction {
         lease: Option<Lease>,
         steps: &[(i64, i64)],
         ledger: &[LedgerEntry<'_, '_>],
-    ) -> sqlx::Result<Vec<(i64, i64)>> {
+    ) -> sqlx::Result<Vec<StreamEnd>> {
         let last = if steps.is_empty() { Vec::new() } else { self.advance(lease, steps).await? };
         if last.len() != steps.len() {
             return Ok(last);
         }
-        let known = last.iter().copied().collect();
+        let known = last.iter().map(|(organization, sequence, _)| (*organization, *sequence)).collect();
         self.insert_each(&LEDGER, ledger, |query, row| {
             let entry = row.entry;
             let (job, (min, max)) = (entry.job, times(entry));
@@ -198,6 +213,32 @@ impl super::Transaction for Transaction {
         Ok(last)
     }
 
+    async fn reopen(&mut self, late: &[(SeriesDay, DayParts)]) -> sqlx::Result<()> {
+        let key = |series: &SeriesDay| (series.organization, series.project, series.kind, series.day);
+        let asked = json_array(late.iter().map(|(series, _)| json!(key(series))));
+        let marked: Vec<(i64, i64, i16, i64, i32)> =
+            sqlx::query_as(MARKED).bind(asked).fetch_all(&mut *self.inner).await?;
+        let late = breakdown::with_rows(late, &marked);
+        if late.is_empty() {
+            return Ok(());
+        }
+        let watch = Stopwatch::start();
+        let unmarked = json_array(late.iter().map(|(series, parts)| {
+            let (organization, project, kind, day) = key(series);
+            json!([organization, project, kind, day, parts.bits()])
+        }));
+        let hours = breakdown::hours(&late);
+        let hours = json_array(
+            hours.iter().map(|(series, bucket)| json!([series.organization, series.project, series.kind, bucket])),
+        );
+        let days = json_array(late.iter().map(|(series, _)| json!(key(series))));
+        for (sql, rows) in [(UNMARK, unmarked), (REMOVE_HOURS, hours), (REMOVE_DAYS, days)] {
+            sqlx::query(sql).bind(rows).execute(&mut *self.inner).await?;
+        }
+        self.log.add(UNMARK, late.len(), watch);
+        Ok(())
+    }
+
     async fn commit(self) -> sqlx::Result<()> {
         self.inner.commit().await
     }
@@ -213,9 +254,9 @@ impl Transaction {
         self.insert_each(&TAGGED_ROWS, rows, tagged).await
     }
 
-    async fn advance(&mut self, lease: Option<Lease>, steps: &[(i64, i64)]) -> sqlx::Result<Vec<(i64, i64)>> {
+    async fn advance(&mut self, lease: Option<Lease>, steps: &[(i64, i64)]) -> sqlx::Result<Vec<StreamEnd>> {
         let watch = Stopwatch::start();
-        let last: Vec<(i64, i64)> = sqlx::query_as(ADVANCE)
+        let last: Vec<StreamEnd> = sqlx::query_as(ADVANCE)
             .bind(json_array(steps.iter().map(|step| json!(step))))
             .bind(lease.map(|lease| lease.node))
             .bind(lease.map(|lease| lease.epoch))

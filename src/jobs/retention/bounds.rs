@@ -13,6 +13,9 @@ pub const LABELS: &str = "metric_label";
 pub const MINUTES: &str = "metric_rollup_1m";
 pub const FIVE_MINUTES: &str = "metric_rollup_5m";
 pub const HOURS: &str = "metric_rollup_1h";
+/// Reports find what is not broken down by the rows of this table, which must have begun before.
+const GRAINS: &str = "metric_grain";
+const BREAKDOWNS: &str = "metric_breakdown_1h";
 
 /// Reads the published bounds and gives them to all new sessions of `database`.
 ///
@@ -30,6 +33,7 @@ pub async fn load(database: &Database) -> Result<RetainedSince> {
             MINUTES => kept.minutes = since,
             FIVE_MINUTES => kept.five_minutes = since,
             HOURS => kept.hours = since,
+            BREAKDOWNS | GRAINS => kept.breakdowns = kept.breakdowns.max(since),
             _ => {}
         }
     }
@@ -39,7 +43,7 @@ pub async fn load(database: &Database) -> Result<RetainedSince> {
     Ok(kept)
 }
 
-/// Publishes bounds. Bounds that are earlier than the published ones have no effect.
+/// Publishes bounds, except for that of breakdowns. Bounds that are earlier than the published ones have no effect.
 ///
 /// # Errors
 /// The database fails.

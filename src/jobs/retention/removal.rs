@@ -38,8 +38,32 @@ pub async fn metrics_before(database: &Database, kept: RetainedSince) -> Result<
             Writer::Sqlite(pool) => delete_before(pool, table, column, since).await?,
         }
     }
+    for table in ["metric_breakdown_1h", "metric_breakdown_1d"] {
+        breakdowns_before(database, table, kept.raw).await?;
+    }
     grains_before(database, kept.raw).await?;
     late::tidy(database, kept.hours).await
+}
+
+/// Breakdowns end with the measurements that they are made from. Series by series, as the key is ordered.
+async fn breakdowns_before(database: &Database, table: &str, before: Timestamp) -> Result<()> {
+    let session = database.writer(StatementLog::default());
+    let backend = session.get_database_backend();
+    let next = format!(
+        "SELECT organization_id, project_id, kind FROM {table} WHERE (organization_id, project_id, kind) > ($1, $2, $3) \
+         ORDER BY organization_id, project_id, kind LIMIT 1"
+    );
+    let old =
+        format!("DELETE FROM {table} WHERE organization_id = $1 AND project_id = $2 AND kind = $3 AND bucket < $4");
+    let mut series = (i64::MIN, i64::MIN, i16::MIN);
+    loop {
+        let last = [series.0.into(), series.1.into(), series.2.into()];
+        let statement = Statement::from_sql_and_values(backend, &next, last);
+        let Some(row) = session.query_one_raw(statement).await? else { return Ok(()) };
+        series = (row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?);
+        let values = [series.0.into(), series.1.into(), series.2.into(), before.as_micros().into()];
+        session.execute_raw(Statement::from_sql_and_values(backend, &old, values)).await?;
+    }
 }
 
 /// Without single measurements, all series are answered from rollups alone.

@@ -1,11 +1,11 @@
 //! The plan of a window whose buckets have any bounds, as in a time zone: no row may lie in two buckets.
 
-use super::{LADDER, Plan, Resolution, Segment, aligned, cut, is_raw, with_parts};
+use super::{LADDER, Plan, Resolution, Segment, TableChoice, cut, is_raw, with_parts};
 use crate::model::{RetainedSince, TimeRange, Timestamp};
 
-/// Cuts a window into segments. `width_micros` is the length of a bucket, and `bounds` are where buckets meet, moved to
+/// Cuts a window into segments. `tables` are aligned to the length of a bucket, and `bounds` are where buckets meet, moved to
 /// those of rows that are kept there ([`nearest_kept`](super::nearest_kept)).
-pub fn between(covers: TimeRange, width_micros: i64, bounds: &[Timestamp], kept: RetainedSince) -> Plan {
+pub fn between(covers: TimeRange, tables: TableChoice, bounds: &[Timestamp], kept: RetainedSince) -> Plan {
     if is_raw(covers, kept) {
         return Plan { covers, segments: vec![Segment { resolution: Resolution::Raw, range: covers }] };
     }
@@ -20,7 +20,7 @@ pub fn between(covers: TimeRange, width_micros: i64, bounds: &[Timestamp], kept:
                 let mut inside = bounds.iter().filter(|bound| (from..=end).contains(*bound));
                 inside.all(|bound| bound.floor(resolution.width_micros()) == *bound)
             };
-            let ladder: Vec<_> = aligned(width_micros).iter().copied().filter(fits).collect();
+            let ladder: Vec<_> = tables.ladder().iter().copied().filter(fits).collect();
             cut((from, end), &ladder, kept, &mut segments);
             from = end;
         }
@@ -77,15 +77,17 @@ mod tests {
             length in prop_oneof![1..3 * MINUTE_MICROS, 1..HOUR_MICROS, 1..300 * DAY_MICROS],
             aligned in prop::sample::select(vec![1, MINUTE_MICROS, HOUR_MICROS, DAY_MICROS]),
             now in 15_300..15_800_i64,
+            choose in prop::sample::select(vec![TableChoice::Aligned as fn(i64) -> TableChoice, TableChoice::AlignedBreakdowns]),
         ) {
             let at = |micros: i64| Timestamp::from_micros(micros);
             let window = TimeRange::new(at(from).floor(aligned), at(from + length).ceil(aligned)).unwrap();
             let kept = RetainedSince::days(at(now * DAY_MICROS), 7, 14, 40);
-            let Some(coarse) = plan(window, TableChoice::Aligned(width), kept) else { return Ok(()) };
+            let tables = choose(width);
+            let Some(coarse) = plan(window, tables, kept) else { return Ok(()) };
             let buckets = Buckets::in_zone(width, 100_000, zone.parse().unwrap()).unwrap();
             let grid = buckets.over(coarse.covers, kept).unwrap();
             let bounds: Vec<_> = grid.bounds().collect();
-            let Plan { covers, segments } = between(coarse.covers, width, &bounds, kept);
+            let Plan { covers, segments } = between(coarse.covers, tables, &bounds, kept);
             prop_assert_eq!(covers, coarse.covers);
             // The buckets that are read cover the window, and each is where it was asked for but for half a row.
             prop_assert!(bounds[0] <= covers.from() && covers.to() <= bounds[bounds.len() - 1]);
@@ -95,7 +97,9 @@ mod tests {
                 let row = row.into_iter().find(|(since, _)| bucket.asked.from() >= *since).unwrap().1;
                 prop_assert!(off <= (row / 2).unsigned_abs(), "{bucket:?} {off}");
             }
-            let is_extra = |one: &Segment| matches!(one.resolution, Resolution::Part | Resolution::Unrolled);
+            let is_extra = |one: &Segment| {
+                matches!(one.resolution, Resolution::Part | Resolution::Unrolled | Resolution::NotBrokenDown)
+            };
             let (extra, rows): (Vec<_>, Vec<_>) = segments.into_iter().partition(is_extra);
             let rollups: Vec<_> = rows.iter().filter(|one| one.resolution != Resolution::Raw).collect();
             prop_assert_eq!(extra.is_empty(), rollups.is_empty());
@@ -124,7 +128,7 @@ mod tests {
             let covers = TimeRange::new(at(from), at(to)).unwrap();
             let buckets = Buckets::in_zone(DAY_MICROS, 1_000, zone.parse().unwrap()).unwrap();
             let bounds: Vec<_> = buckets.over(covers, kept).unwrap().bounds().collect();
-            let plan = between(covers, DAY_MICROS, &bounds, kept);
+            let plan = between(covers, TableChoice::Aligned(DAY_MICROS), &bounds, kept);
             plan.segments.iter().map(|segment| segment.resolution).collect::<Vec<_>>()
         };
         let (from, to) = ("2026-10-01T22:00:00Z", "2026-11-18T23:00:00Z");

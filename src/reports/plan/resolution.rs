@@ -22,38 +22,62 @@ pub enum Resolution {
     Hour,
     /// Tallies per day.
     Day,
+    /// Tallies per hour, status, release and name.
+    BreakdownHour,
+    /// Tallies per day, status, release and name.
+    BreakdownDay,
+    /// Single measurements of hours and days without such tallies.
+    NotBrokenDown,
 }
 
 impl Resolution {
     /// The name of the table.
     pub const fn table(self) -> &'static str {
         match self {
-            Self::Raw | Self::Unrolled => "metric_event",
+            Self::Raw | Self::Unrolled | Self::NotBrokenDown => "metric_event",
             Self::Part => "metric_rollup_part",
             Self::Minute => "metric_rollup_1m",
             Self::FiveMinutes => "metric_rollup_5m",
             Self::Hour => "metric_rollup_1h",
             Self::Day => "metric_rollup_1d",
+            Self::BreakdownHour => "metric_breakdown_1h",
+            Self::BreakdownDay => "metric_breakdown_1d",
         }
     }
 
     /// The column with the time of a row.
     pub const fn time_column(self) -> &'static str {
         match self {
-            Self::Raw | Self::Unrolled => "ts",
-            Self::Part | Self::Minute | Self::FiveMinutes | Self::Hour | Self::Day => "bucket",
+            Self::Raw | Self::Unrolled | Self::NotBrokenDown => "ts",
+            Self::Part
+            | Self::Minute
+            | Self::FiveMinutes
+            | Self::Hour
+            | Self::Day
+            | Self::BreakdownHour
+            | Self::BreakdownDay => "bucket",
         }
     }
 
     /// True for tables of single measurements.
     pub const fn is_raw(self) -> bool {
-        matches!(self, Self::Raw | Self::Unrolled)
+        matches!(self, Self::Raw | Self::Unrolled | Self::NotBrokenDown)
+    }
+
+    /// True for tables of breakdowns.
+    pub const fn is_breakdown(self) -> bool {
+        matches!(self, Self::BreakdownHour | Self::BreakdownDay)
     }
 
     /// The coarsest grain that still has rows of this table; `None` for tables that do not depend on it.
     pub const fn grain(self) -> Option<Grain> {
         match self {
-            Self::Raw | Self::Unrolled | Self::Part => None,
+            Self::Raw
+            | Self::Unrolled
+            | Self::Part
+            | Self::BreakdownHour
+            | Self::BreakdownDay
+            | Self::NotBrokenDown => None,
             Self::Minute => Some(Grain::Minute),
             Self::FiveMinutes => Some(Grain::FiveMinutes),
             Self::Hour => Some(Grain::Hour),
@@ -64,11 +88,11 @@ impl Resolution {
     /// The time that one row covers, in microseconds. A part may cover more, up to the finest rollups of its series.
     pub const fn width_micros(self) -> i64 {
         match self {
-            Self::Raw | Self::Unrolled => 1,
+            Self::Raw | Self::Unrolled | Self::NotBrokenDown => 1,
             Self::Part | Self::Minute => MINUTE_MICROS,
             Self::FiveMinutes => FIVE_MINUTES_MICROS,
-            Self::Hour => HOUR_MICROS,
-            Self::Day => DAY_MICROS,
+            Self::Hour | Self::BreakdownHour => HOUR_MICROS,
+            Self::Day | Self::BreakdownDay => DAY_MICROS,
         }
     }
 }

@@ -94,12 +94,14 @@ async fn minutes_stand_in_for_five_minutes(database: TestDatabase) {
         let before = Clock::system().now();
         migrate::up(&database.database, None).await.unwrap();
         let kept = retention::load_bounds(&database.database).await.unwrap();
-        assert_eq!(
-            RetainedSince { five_minutes: RetainedSince::EVERYTHING.five_minutes, ..kept },
-            RetainedSince::EVERYTHING
-        );
+        let others =
+            RetainedSince { five_minutes: kept.five_minutes, breakdowns: kept.breakdowns, ..RetainedSince::EVERYTHING };
+        assert_eq!(kept, others);
         let day_after_next = |now: Timestamp| now.floor(DAY_MICROS).plus_micros(2 * DAY_MICROS);
-        assert!((day_after_next(before)..=day_after_next(Clock::system().now())).contains(&kept.five_minutes));
+        // Nor are there breakdowns of days that older instances may still write into.
+        for since in [kept.five_minutes, kept.breakdowns] {
+            assert!((day_after_next(before)..=day_after_next(Clock::system().now())).contains(&since));
+        }
 
         let window = TimeRange::new(Timestamp::from_micros(0), Timestamp::from_micros(5 * DAY_MICROS)).unwrap();
         let question = Question::over(window);
@@ -157,7 +159,7 @@ async fn two_processes_at_once_on_postgres() {
 
 /// The names that databases have recorded, in order. A name in this list never changes: a database that has recorded it would
 /// count as migrated by a newer version.
-const RECORDED_NAMES: [&str; 24] = [
+const RECORDED_NAMES: [&str; 25] = [
     "m0001_organization",
     "m0002_employee",
     "m0003_project",
@@ -182,6 +184,7 @@ const RECORDED_NAMES: [&str; 24] = [
     "m0022_ingest_status",
     "m0023_metric_grain",
     "m0024_grain_index",
+    "m0025_breakdown",
 ];
 
 /// A database that was migrated by an earlier version, whose record is written by hand here, is still up to date.

@@ -1,4 +1,6 @@
-//! Checks that the data in a database is consistent: the ledger, the raw rows and the rollups must agree.
+//! Checks that the data in a database is consistent: the ledger, the raw rows, the rollups and the breakdowns must agree.
+
+mod breakdowns;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -62,7 +64,14 @@ pub async fn check(database: &TestDatabase) -> BTreeMap<String, i64> {
         let parts = parts.iter().filter(|part| has_level(&grains, &part_series(part), width)).cloned();
         check_level(&events, rolled.into_iter().chain(parts), &grains, width);
     }
+    breakdowns::check(&session, &events).await;
     batches.into_iter().map(|batch| (batch.idem_key, i64::from(batch.n_accepted))).collect()
+}
+
+/// Compares breakdowns with the raw rows alone.
+pub async fn check_breakdowns(database: &TestDatabase) {
+    let session = database.reader();
+    breakdowns::check(&session, &metric_event::Entity::find().all(&session).await.unwrap()).await;
 }
 
 /// All rows of a rollup table, which has the columns of a part.

@@ -1,5 +1,7 @@
 //! Seeded measurements of two organizations, written as ingest writes them, and answers by brute force to compare with.
 
+mod breakdowns;
+
 use std::collections::BTreeMap;
 
 use perfgraph::{
@@ -96,6 +98,7 @@ impl World {
     pub async fn write(&self, session: &Session) {
         self.write_directory(session).await;
         write_events(session, &self.events).await;
+        breakdowns::write(session, &self.events).await;
     }
 
     pub async fn write_directory(&self, session: &Session) {

@@ -131,6 +131,6 @@ on_both_databases! {
         let named = Groups { by: vec![GroupBy::Name], having: vec![], groups_max: 10, want: StatisticsNeeded::Scalars, ..all };
         let answer = groups::by_parent(&scope, &session, &question, &parents, &named).await.unwrap();
         assert!(answer[&Parent::Question].iter().any(|group| group.keys == [GroupKey::Name(Arc::clone(&none))]));
-        assert!(answer[&Parent::Question].iter().all(|group| group.stats.accuracy.source == AnswerSource::Raw));
+        assert!(answer[&Parent::Question].iter().all(|group| group.stats.accuracy.source == AnswerSource::Rollup));
     }
 }

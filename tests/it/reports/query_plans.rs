@@ -43,6 +43,17 @@ async fn fill(database: &TestDatabase) {
             ),
         )
     };
+    let breakdown = |table: &str, buckets: i64, width: i64| {
+        numbers(
+            buckets * 80,
+            &format!(
+                "INSERT INTO {table} \
+                 (organization_id, project_id, kind, bucket, status, release, name, detail, n, n_err, sum, min, max, sketch) \
+                 SELECT i % 20 % 4 + 1, i % 20, 1, {start} + CAST(i / 80 AS BIGINT) * {width}, \
+                 200 + i % 80 / 20, '1.0', '', 3, 1, 0, 1.5, 1.5, 1.5, {sketch} FROM s"
+            ),
+        )
+    };
     for sql in [
         numbers(
             4,
@@ -79,12 +90,16 @@ async fn fill(database: &TestDatabase) {
         rollup("metric_rollup_5m", 720, 300_000_000),
         rollup("metric_rollup_1h", 240, 3_600_000_000),
         rollup("metric_rollup_1d", 200, 86_400_000_000),
-        // Days of each project, of every grain.
+        breakdown("metric_breakdown_1h", 240, 3_600_000_000),
+        breakdown("metric_breakdown_1d", 200, 86_400_000_000),
+        // Days of each project, of every grain, with breakdowns of some hours.
         numbers(
             20 * 400,
             &format!(
-                "INSERT INTO metric_grain (organization_id, project_id, kind, day, all_endpoints, by_endpoint) \
-                 SELECT i % 20 % 4 + 1, i % 20, 1, {start} + CAST(i / 20 - 4 AS BIGINT) * 86400000000, i % 4, i % 5 FROM s"
+                "INSERT INTO metric_grain (organization_id, project_id, kind, day, all_endpoints, by_endpoint, \
+                 status_parts, release_parts, name_parts, seen_parts) \
+                 SELECT i % 20 % 4 + 1, i % 20, 1, {start} + CAST(i / 20 - 4 AS BIGINT) * 86400000000, i % 4, i % 5, \
+                 16777215 - i % 7, 16777215 - i % 7, 16777215 - i % 7, 16777215 FROM s"
             ),
         ),
         // Three parts a day.
@@ -202,7 +217,8 @@ fn assert_no_full_scan(plan: &[String], sql: &str) {
             // time is right.
             let is_everything = sql.contains(r#"("m"."organization_id", "m"."project_id") IN (SELECT"#);
             // Of hours, days and late ones there are so few that their series may be sorted out as an organization's are read.
-            let coarse = ["metric_rollup_1h", "metric_rollup_1d", "metric_late"];
+            let coarse =
+                ["metric_rollup_1h", "metric_rollup_1d", "metric_late", "metric_breakdown_1h", "metric_breakdown_1d"];
             // Of five minutes too, if endpoints are named, because the database expects few rows then.
             let sifts_endpoints = plan[..index].iter().rev().take(3).any(|line| line.contains("endpoint_id = ANY"));
             let is_coarse = coarse.iter().any(|table| plan[index - 1].contains(table))

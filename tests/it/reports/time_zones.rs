@@ -131,7 +131,13 @@ on_both_databases! {
         for (number, (name, date)) in CHANGES.into_iter().enumerate() {
             let kept = |days: i64| start(date).plus_micros(days * DAY_MICROS);
             // A day of days, two of hours, the rest of minutes and single measurements.
-            let bounds = RetainedSince { raw: kept(4), minutes: kept(3), five_minutes: kept(3), hours: kept(1) };
+            let bounds = RetainedSince {
+                raw: kept(4),
+                minutes: kept(3),
+                five_minutes: kept(3),
+                hours: kept(1),
+                ..RetainedSince::EVERYTHING
+            };
             database.database.set_kept(bounds);
             for _ in 0..12 {
                 let (window, width) = days_of_a_zone(&mut rng, start(date));

@@ -55,8 +55,11 @@ pub enum TimeRangeInput {
 }
 
 /// Conditions on measurements. All given conditions must hold; one that is null is an error. `statusCode`, `names`,
-/// `releaseVersions` and `releaseId` need raw measurements, which are kept for 7 days by default. With one of them,
-/// older parts of the window are left out (see `Accuracy.start`); an error if the whole window is older.
+/// `releaseVersions` and `releaseId` are answered as long as raw measurements are kept, 7 days by default. With one of
+/// them, older parts of the window are left out (see `Accuracy.start`); an error if the whole window is older. Hours that
+/// are over are answered from counts by status, name and release where there are far fewer of these than measurements. Together with
+/// `endpoint`, with groups by endpoint, in rankings of endpoints and in `performanceSummary`, every measurement is read:
+/// each hour of the window adds to the cost of the operation, instead of each day.
 #[derive(Clone, Debug, InputObject)]
 #[graphql(directive = directives::conditions::apply())]
 pub struct MetricFilter {
@@ -80,20 +83,20 @@ pub struct MetricFilter {
     /// Conditions on the path of the endpoint. `eq`, `ne` and `in` take a path as it was sent: `/orders/17` and
     /// `/orders/{id}` stand for `/orders/:id`, and `/caf%C3%A9` for `/café`.
     pub endpoint: Option<StringFilter>,
-    /// Conditions on the HTTP status; 0 stands for no status. Needs raw measurements (kept for 7 days by default).
+    /// Conditions on the HTTP status; 0 stands for no status. Known as long as raw measurements (7 days by default).
     pub status_code: Option<IntFilter>,
     /// Names of the measurements, at most 500. Defaults to all. `""` matches measurements without a name; an empty list
-    /// matches nothing. Needs raw measurements (kept for 7 days by default).
+    /// matches nothing. Known as long as raw measurements (7 days by default).
     pub names: Option<Vec<String>>,
     /// Release versions of the measurements, at most 500. Defaults to all. `""` matches measurements without a version;
-    /// an empty list matches nothing. Needs raw measurements (kept for 7 days by default).
+    /// an empty list matches nothing. Known as long as raw measurements (7 days by default).
     pub release_versions: Option<Vec<String>>,
     /// True for exact percentiles, standard deviations, histograms and Apdex scores, computed from raw measurements.
     /// Defaults to false. An error for more than 200,000 measurements, and for a window that begins before raw
     /// measurements are kept (7 days by default).
     pub is_exact: Option<bool>,
     /// The id of a release: matches measurements of its project with its version. `NOT_FOUND` if there is none. Known
-    /// for raw measurements only (7 days by default).
+    /// as long as raw measurements (7 days by default).
     pub release_id: Option<ID>,
     /// The former name of `releaseVersions`.
     #[graphql(deprecation = "Use `releaseVersions`.")]

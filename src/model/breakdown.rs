@@ -1,0 +1,145 @@
+//! Which measurements of a series are broken down by status, release and name. Pure.
+//!
+//! Rows of a breakdown are made after an hour is over, from its single measurements, where they are far fewer. They are a copy
+//! for speed: what has none is answered from the measurements themselves, with the same figures.
+
+use super::{
+    Timestamp,
+    timestamp::{DAY_MICROS, HOUR_MICROS},
+};
+
+/// The columns that the rows of a breakdown tell apart. Each includes the ones before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Detail {
+    /// The HTTP status.
+    Status,
+    /// The status and the version of the release.
+    Release,
+    /// The status, the version of the release, and the name.
+    Name,
+}
+
+impl Detail {
+    /// All of them, the one that answers most first.
+    pub const FINEST_FIRST: [Self; 3] = [Self::Name, Self::Release, Self::Status];
+
+    /// The column of `metric_grain` with the parts of a day that have rows with these columns, as [`DayParts`].
+    pub const fn parts_column(self) -> &'static str {
+        match self {
+            Self::Status => "status_parts",
+            Self::Release => "release_parts",
+            Self::Name => "name_parts",
+        }
+    }
+
+    /// The number that is stored.
+    pub const fn code(self) -> i16 {
+        match self {
+            Self::Status => 1,
+            Self::Release => 2,
+            Self::Name => 3,
+        }
+    }
+}
+
+/// Hours of a UTC day, and the day as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DayParts(i32);
+
+impl DayParts {
+    /// The day as a whole.
+    pub const DAY: Self = Self(1 << 24);
+    /// All hours, without the day.
+    pub const HOURS: Self = Self((1 << 24) - 1);
+    /// All hours, and the day.
+    pub const ALL: Self = Self(Self::DAY.0 | Self::HOURS.0);
+
+    /// Parts from the stored bits: one per hour from the lowest, then that of the day.
+    pub const fn from_bits(bits: i32) -> Self {
+        Self(bits & Self::ALL.0)
+    }
+
+    /// The bits that are stored.
+    pub const fn bits(self) -> i32 {
+        self.0
+    }
+
+    /// The hour with this number, from 0 to 23.
+    pub const fn hour(hour: u8) -> Self {
+        Self::from_bits(1 << (hour % 24))
+    }
+
+    /// The hour of a moment, and its day.
+    pub fn around(at: Timestamp) -> Self {
+        let hour = at.as_micros().rem_euclid(DAY_MICROS) / HOUR_MICROS;
+        Self::hour(u8::try_from(hour).unwrap_or(0)).with(Self::DAY)
+    }
+
+    /// The parts of a day that begins at `day` and ends at or before `until`.
+    pub fn over(day: i64, until: Timestamp) -> Self {
+        let over = until.as_micros().saturating_sub(day).div_euclid(HOUR_MICROS);
+        match u32::try_from(over) {
+            Ok(over) if over < 24 => Self((1 << over) - 1),
+            Ok(_) => Self::ALL,
+            Err(_) => Self(0),
+        }
+    }
+
+    /// Both.
+    #[must_use]
+    pub const fn with(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// These, but none of the others.
+    #[must_use]
+    pub const fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
+    /// True if all others are among these.
+    pub const fn contains(self, others: Self) -> bool {
+        others.without(self).is_empty()
+    }
+
+    /// True if there is no part.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The numbers of the hours.
+    pub fn hours(self) -> impl Iterator<Item = u8> {
+        (0..24).filter(move |hour| self.contains(Self::hour(*hour)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_grow_with_detail() {
+        assert!(Detail::FINEST_FIRST.iter().rev().is_sorted());
+        assert!(Detail::FINEST_FIRST.iter().rev().is_sorted_by_key(|detail| detail.code()));
+    }
+
+    #[test]
+    fn a_day_has_hours_that_are_over_and_is_over_with_the_last() {
+        let at = |hours: i64| Timestamp::from_micros(3 * DAY_MICROS + hours * HOUR_MICROS);
+        let over = |hours: i64| DayParts::over(3 * DAY_MICROS, at(hours));
+        assert_eq!([over(-50), over(-1), over(0)], [DayParts::default(); 3]);
+        assert_eq!(over(2).hours().collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(DayParts::over(3 * DAY_MICROS, at(3).plus_micros(-1)), over(2));
+        assert_eq!(over(23), DayParts::HOURS.without(DayParts::hour(23)));
+        assert_eq!([over(24), over(1_000)], [DayParts::ALL; 2]);
+        assert_eq!(DayParts::over(i64::MIN, Timestamp::from_micros(i64::MAX)), DayParts::ALL);
+    }
+
+    #[test]
+    fn a_moment_is_in_one_hour_and_in_the_day() {
+        let before_1970 = Timestamp::from_micros(-1);
+        assert_eq!(DayParts::around(before_1970), DayParts::hour(23).with(DayParts::DAY));
+        assert_eq!(DayParts::around(Timestamp::from_micros(HOUR_MICROS)), DayParts::hour(1).with(DayParts::DAY));
+        assert_eq!(DayParts::from_bits(-1), DayParts::ALL);
+    }
+}
