@@ -1,11 +1,11 @@
 //! Breakdowns: the measurements of a series (a project and a type) in an hour or a day by status, release and name, made from
 //! single measurements after the hour is over.
 //!
-//! `detail` of a row says which columns tell its measurements apart: 1 the status, 2 the release as well, 3 the name as well. The
-//! others are empty. `metric_grain` knows for each series and day, by a bit per hour (24 is the day), which have rows that tell apart
-//! at least the status (`status_parts`), the release (`release_parts`), the name (`name_parts`), and which were decided about
-//! (`seen_parts`); a late measurement clears the bits of its hour and day. `build` numbers the attempts to make rows: it is positive
-//! while one is under way, and a late measurement makes it negative.
+//! `detail` of a row says which columns tell its measurements apart: 1 the status, 2 the release, 3 the name, 4 all three. The others
+//! are 0 or empty. `metric_grain` knows for each series and day, by a bit per hour (24 is the day), which have rows of each detail
+//! (`status_parts`, `release_parts`, `name_parts`, `all_parts`), and which were decided about (`seen_parts`); a late measurement
+//! clears the bits of its hour and day. `build` numbers the attempts to make rows: it is positive while one is under way, and a
+//! late measurement makes it negative.
 //! `organization_stream.breakdowns_before` is the time before which there may be rows: commits of older measurements look.
 //!
 //! Instances of earlier versions do not look. In a database in use, breakdowns therefore begin on the day after tomorrow.
@@ -45,7 +45,7 @@ macro_rules! sqlite_table {
             min REAL NOT NULL,
             max REAL NOT NULL,
             sketch BLOB NOT NULL,
-            PRIMARY KEY (organization_id, project_id, kind, bucket, status, release, name)
+            PRIMARY KEY (organization_id, project_id, kind, bucket, detail, status, release, name)
         ) STRICT, WITHOUT ROWID"
         )
     };
@@ -71,7 +71,7 @@ macro_rules! postgres_table {
             min DOUBLE PRECISION NOT NULL,
             max DOUBLE PRECISION NOT NULL,
             sketch BYTEA NOT NULL,
-            PRIMARY KEY (organization_id, project_id, kind, bucket, status, release, name)
+            PRIMARY KEY (organization_id, project_id, kind, bucket, detail, status, release, name)
         )"
         )
     };
@@ -84,6 +84,7 @@ impl Change for Migration {
         "ALTER TABLE metric_grain ADD COLUMN status_parts INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE metric_grain ADD COLUMN release_parts INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE metric_grain ADD COLUMN name_parts INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE metric_grain ADD COLUMN all_parts INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE metric_grain ADD COLUMN seen_parts INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE metric_grain ADD COLUMN build INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE organization_stream ADD COLUMN breakdowns_before INTEGER",
@@ -96,6 +97,7 @@ impl Change for Migration {
             ADD COLUMN status_parts INTEGER NOT NULL DEFAULT 0,
             ADD COLUMN release_parts INTEGER NOT NULL DEFAULT 0,
             ADD COLUMN name_parts INTEGER NOT NULL DEFAULT 0,
+            ADD COLUMN all_parts INTEGER NOT NULL DEFAULT 0,
             ADD COLUMN seen_parts INTEGER NOT NULL DEFAULT 0,
             ADD COLUMN build BIGINT NOT NULL DEFAULT 0",
         "ALTER TABLE organization_stream ADD COLUMN breakdowns_before BIGINT",
@@ -107,6 +109,7 @@ impl Change for Migration {
         "ALTER TABLE organization_stream DROP COLUMN breakdowns_before",
         "ALTER TABLE metric_grain DROP COLUMN build",
         "ALTER TABLE metric_grain DROP COLUMN seen_parts",
+        "ALTER TABLE metric_grain DROP COLUMN all_parts",
         "ALTER TABLE metric_grain DROP COLUMN name_parts",
         "ALTER TABLE metric_grain DROP COLUMN release_parts",
         "ALTER TABLE metric_grain DROP COLUMN status_parts",

@@ -35,12 +35,8 @@ const SETTLE_MICROS: i64 = 5 * MINUTE_MICROS;
 /// What `metric_grain` says about the rows of a series and day.
 #[derive(Clone, Copy, Debug)]
 struct Marks {
-    /// The hours, and the day, that have rows that tell the status apart, or have no measurements.
-    status: DayParts,
-    /// Those whose rows tell the release apart as well.
-    release: DayParts,
-    /// Those whose rows tell the name apart as well.
-    name: DayParts,
+    /// For each of [`Detail::EACH`], the hours, and the day, that have rows, or have no measurements.
+    made: [DayParts; 4],
     /// Those that were decided about.
     seen: DayParts,
 }
@@ -51,24 +47,33 @@ impl Marks {
         DayParts::over(series.day, until).without(self.seen)
     }
 
-    const fn at(&self, detail: Detail) -> DayParts {
-        match detail {
-            Detail::Status => self.status,
-            Detail::Release => self.release,
-            Detail::Name => self.name,
-        }
+    fn at(&self, detail: Detail) -> DayParts {
+        Detail::EACH
+            .into_iter()
+            .zip(self.made)
+            .find(|(one, _)| *one == detail)
+            .map_or_else(DayParts::default, |one| one.1)
     }
 
-    /// With rows of a part, if they pay.
-    fn decided(self, part: DayParts, rows: Option<Detail>) -> Self {
-        let marked = |parts: DayParts, detail| if rows >= Some(detail) { parts.with(part) } else { parts };
-        Self {
-            status: marked(self.status, Detail::Status),
-            release: marked(self.release, Detail::Release),
-            name: marked(self.name, Detail::Name),
-            seen: self.seen.with(part),
+    /// With what was found of these parts.
+    fn decided(mut self, parts: DayParts, found: &[Found]) -> Self {
+        for Found { part, cells } in found {
+            for (made, detail) in self.made.iter_mut().zip(Detail::EACH) {
+                if detail == cells.detail() {
+                    *made = made.with(*part);
+                }
+            }
         }
+        Self { seen: self.seen.with(parts), ..self }
     }
+}
+
+/// Rows that pay.
+struct Found {
+    /// An hour, or the day.
+    part: DayParts,
+    /// Its rows; none if there are no measurements.
+    cells: Cells,
 }
 
 /// Makes the rows of all hours and days that are over.
@@ -99,61 +104,71 @@ pub async fn pass(database: &Database, clock: &Clock) -> Result<()> {
     }
 }
 
-/// Makes the rows of a series on a day, part by part.
+/// Makes the rows of a series on a day.
 async fn break_down(database: &Database, series: SeriesDay, until: Timestamp) -> Result<()> {
-    let mut parts = 0;
+    let mut attempts = 0;
     // Another instance does the same, or late measurements arrive again and again: the next pass goes on.
-    while parts <= DayParts::ALL.bits().count_ones() {
-        parts += 1;
+    while attempts <= DayParts::ALL.bits().count_ones() {
+        attempts += 1;
         let Some(attempt) = store::begin(database, series, until).await? else { return Ok(()) };
-        let due = attempt.marks.due(series, until);
-        let next_hour = due.hours().next().map(DayParts::hour);
-        let Some(part) = next_hour.or_else(|| (!due.is_empty()).then_some(DayParts::DAY)) else { return Ok(()) };
-        let found = match best(database, series, attempt.marks, part).await {
-            Ok(found) => found,
-            Err(error) => {
-                // Measurements that take longer than a statement may are left alone, so that those after them get their turn.
-                let SeriesDay { project, kind, day, .. } = series;
-                tracing::warn!(project, kind, day, ?part, %error, "measurements are not broken down by status, release and name");
-                None
+        let mut parts = attempt.marks.due(series, until);
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let found = loop {
+            match count(database, series, attempt.marks, parts).await {
+                Ok(Some(found)) => break found,
+                Ok(None) => parts = parts.first_half(),
+                Err(error) => {
+                    // Measurements that take longer than a statement may are left alone, so that those after them get their turn.
+                    let SeriesDay { project, kind, day, .. } = series;
+                    tracing::warn!(
+                        project, kind, day, ?parts, %error, "measurements are not broken down by status, release and name"
+                    );
+                    break Vec::new();
+                }
             }
         };
-        store::finish(database, series, &attempt, part, found).await?;
+        store::finish(database, series, &attempt, parts, found).await?;
     }
     Ok(())
 }
 
-/// The rows of an hour or of the day that answer most, among those that pay. `None` if none do.
-async fn best(database: &Database, series: SeriesDay, marks: Marks, part: DayParts) -> Result<Option<Cells>> {
-    for detail in Detail::FINEST_FIRST {
-        // Without measurements, no rows are all rows.
-        match count(database, series, marks, part, detail).await? {
-            Some(cells) if cells.pay() || cells.is_empty() => return Ok(Some(cells)),
-            _ => {}
-        }
-    }
-    Ok(None)
-}
-
-/// The measurements of an hour or of the day; `None` if they are too many different ones.
-async fn count(
-    database: &Database,
-    series: SeriesDay,
-    marks: Marks,
-    part: DayParts,
-    detail: Detail,
-) -> Result<Option<Cells>> {
+/// The rows of hours and of the day that pay, for each detail by itself. `None` if these are too many hours at once.
+async fn count(database: &Database, series: SeriesDay, marks: Marks, parts: DayParts) -> Result<Option<Vec<Found>>> {
     let session = database.reader(StatementLog::default());
-    let mut cells = Cells::of(detail);
-    let hours = if part == DayParts::DAY { DayParts::HOURS } else { part };
-    let single = hours.without(marks.at(detail));
-    if single != hours {
-        store::add_hours(&session, series, detail, &mut cells).await?;
-    }
-    for hour in single.hours() {
-        if cells.are_too_many() || !store::add_measurements(&session, series, hour, detail, &mut cells).await? {
-            return Ok(None);
+    let mut found = Vec::new();
+    let Some(counted) = store::hours(&session, series, parts.without(DayParts::DAY)).await? else { return Ok(None) };
+    if parts.contains(DayParts::DAY) {
+        let mut all = Detail::EACH.map(Cells::of);
+        for cells in &mut all {
+            for one in counted.iter().flat_map(|(_, of_hour)| of_hour) {
+                cells.merge(one);
+            }
         }
+        // Hours that were decided about before have rows already, or are counted again.
+        for cells in &mut all {
+            if !marks.at(cells.detail()).without(DayParts::DAY).is_empty() {
+                store::add_hours(&session, series, cells).await?;
+            }
+        }
+        for hour in DayParts::HOURS.without(parts).hours().map(DayParts::hour) {
+            let is_missing = |cells: &&mut Cells| !marks.at(cells.detail()).contains(hour);
+            let missing: Vec<_> = all.iter_mut().filter(is_missing).collect();
+            if !missing.is_empty() {
+                let counted = store::hours(&session, series, hour).await?.unwrap_or_default();
+                for cells in missing {
+                    for one in counted.iter().flat_map(|(_, of_hour)| of_hour) {
+                        cells.merge(one);
+                    }
+                }
+            }
+        }
+        found.extend(all.map(|cells| Found { part: DayParts::DAY, cells }));
     }
-    Ok((!cells.are_too_many()).then_some(cells))
+    for (part, of_hour) in counted {
+        found.extend(of_hour.map(|cells| Found { part, cells }));
+    }
+    found.retain(|one| one.cells.pay() || one.cells.is_empty());
+    Ok(Some(found))
 }

@@ -8,27 +8,41 @@ use super::{
     timestamp::{DAY_MICROS, HOUR_MICROS},
 };
 
-/// The columns that the rows of a breakdown tell apart. Each includes the ones before it.
+/// The columns that the rows of a breakdown tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Detail {
     /// The HTTP status.
     Status,
-    /// The status and the version of the release.
+    /// The version of the release.
     Release,
-    /// The status, the version of the release, and the name.
+    /// The name.
     Name,
+    /// Status, release and name, for questions about several of them.
+    All,
 }
 
 impl Detail {
-    /// All of them, the one that answers most first.
-    pub const FINEST_FIRST: [Self; 3] = [Self::Name, Self::Release, Self::Status];
+    /// Each of them.
+    pub const EACH: [Self; 4] = [Self::Status, Self::Release, Self::Name, Self::All];
 
-    /// The column of `metric_grain` with the parts of a day that have rows with these columns, as [`DayParts`].
+    /// The columns of both.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        if self == other { self } else { Self::All }
+    }
+
+    /// True if it has the columns of the other.
+    pub fn has(self, other: Self) -> bool {
+        self.with(other) == self
+    }
+
+    /// The column of `metric_grain` with the parts of a day that have such rows, as [`DayParts`].
     pub const fn parts_column(self) -> &'static str {
         match self {
             Self::Status => "status_parts",
             Self::Release => "release_parts",
             Self::Name => "name_parts",
+            Self::All => "all_parts",
         }
     }
 
@@ -38,6 +52,7 @@ impl Detail {
             Self::Status => 1,
             Self::Release => 2,
             Self::Name => 3,
+            Self::All => 4,
         }
     }
 }
@@ -107,6 +122,13 @@ impl DayParts {
         self.0 == 0
     }
 
+    /// The first half of the hours, at least one, without the day.
+    #[must_use]
+    pub fn first_half(self) -> Self {
+        let half = self.hours().count().div_ceil(2).max(1);
+        self.hours().take(half).map(Self::hour).fold(Self::default(), Self::with)
+    }
+
     /// The numbers of the hours.
     pub fn hours(self) -> impl Iterator<Item = u8> {
         (0..24).filter(move |hour| self.contains(Self::hour(*hour)))
@@ -118,9 +140,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_grow_with_detail() {
-        assert!(Detail::FINEST_FIRST.iter().rev().is_sorted());
-        assert!(Detail::FINEST_FIRST.iter().rev().is_sorted_by_key(|detail| detail.code()));
+    fn several_columns_are_in_the_rows_of_all() {
+        assert_eq!(Detail::Status.with(Detail::Status), Detail::Status);
+        assert_eq!(Detail::Status.with(Detail::Name), Detail::All);
+        assert_eq!(Detail::All.with(Detail::Release), Detail::All);
+        for detail in Detail::EACH {
+            assert!(detail.has(detail) && Detail::All.has(detail));
+            assert_eq!(detail.has(Detail::All), detail == Detail::All);
+        }
+        assert!(!Detail::Status.has(Detail::Release));
     }
 
     #[test]
@@ -133,6 +161,19 @@ mod tests {
         assert_eq!(over(23), DayParts::HOURS.without(DayParts::hour(23)));
         assert_eq!([over(24), over(1_000)], [DayParts::ALL; 2]);
         assert_eq!(DayParts::over(i64::MIN, Timestamp::from_micros(i64::MAX)), DayParts::ALL);
+    }
+
+    #[test]
+    fn halves_end_with_one_hour() {
+        let mut parts = DayParts::ALL;
+        let mut counts = Vec::new();
+        for _ in 0..6 {
+            parts = parts.first_half();
+            counts.push(parts.hours().count());
+        }
+        assert_eq!(counts, [12, 6, 3, 2, 1, 1]);
+        assert_eq!(parts, DayParts::hour(0));
+        assert_eq!(DayParts::hour(7).with(DayParts::hour(9)).with(DayParts::DAY).first_half(), DayParts::hour(7));
     }
 
     #[test]

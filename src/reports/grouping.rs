@@ -96,9 +96,9 @@ impl Grouping {
         self.columns().chain(self.buckets.as_ref().map(|_| SLOT))
     }
 
-    /// The breakdowns that have all columns of the dimensions; `None` if all rollups have them.
-    pub(super) fn detail(&self) -> Option<Detail> {
-        self.by.iter().filter_map(|dimension| dimension.detail()).max()
+    /// The breakdowns that have the columns which not all rollups have, one for each.
+    pub(super) fn details(&self) -> impl Iterator<Item = Detail> {
+        self.by.iter().filter_map(|dimension| dimension.detail())
     }
 
     /// True when each group belongs to one project.

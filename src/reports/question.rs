@@ -70,11 +70,20 @@ impl Question {
         Self::over(until_now(WINDOW_DEFAULT_MICROS, now))
     }
 
-    /// The breakdowns that have the columns of all conditions; `None` if all rollups have them.
-    pub(super) fn detail(&self) -> Option<Detail> {
-        let name = self.names.as_ref().map(|_| Detail::Name);
+    /// The breakdowns that have the columns of conditions which not all rollups have, one for each.
+    pub(super) fn details(&self) -> impl Iterator<Item = Detail> {
         let has_release = self.releases.is_some() || self.release.is_some();
-        name.or(has_release.then_some(Detail::Release)).or(self.status.as_ref().map(|_| Detail::Status))
+        let columns = [
+            (self.status.is_some(), Detail::Status),
+            (has_release, Detail::Release),
+            (self.names.is_some(), Detail::Name),
+        ];
+        columns.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, detail)| detail)
+    }
+
+    /// True when a condition is on a column that not all rollups have.
+    pub(super) fn needs_breakdown(&self) -> bool {
+        self.details().next().is_some()
     }
 
     /// The metric types asked for, each once.

@@ -59,7 +59,7 @@ impl<'a> ScopedQuery<'a> {
     ) -> Result<Self> {
         let kept = session.kept();
         let exact = question.exact.filter(|_| want == StatisticsNeeded::Percentiles);
-        let detail = question.detail().max(grouping.detail());
+        let detail = question.details().chain(grouping.details()).reduce(Detail::with);
         // Breakdowns know no endpoints.
         let is_by_endpoint = grouping.rows() == EndpointRows::Separate || question.endpoint.is_some();
         let needs_raw = exact.is_some() || detail.is_some() && is_by_endpoint;
@@ -101,7 +101,7 @@ impl<'a> ScopedQuery<'a> {
     /// # Errors
     /// As [`Self::new`].
     pub(super) fn of_raw(scope: &Scope, question: &'a Question, session: &Session) -> Result<Option<Self>> {
-        let tables = if question.detail().is_some() { TableChoice::RawOnly } else { TableChoice::IntoRaw };
+        let tables = if question.needs_breakdown() { TableChoice::RawOnly } else { TableChoice::IntoRaw };
         let plan = plan(question.window, tables, session.kept());
         plan.map(|plan| Self::planned(scope, question, plan, session)).transpose()
     }
@@ -184,7 +184,7 @@ impl<'a> ScopedQuery<'a> {
     }
 
     fn not_broken_down(&self) -> SelectStatement {
-        let detail = self.detail.unwrap_or(Detail::Name);
+        let detail = self.detail.unwrap_or(Detail::All);
         not_broken_down::rows(self.backend, &self.plan, detail, &self.is_asked_series(GRAIN))
     }
 
@@ -273,7 +273,7 @@ impl<'a> ScopedQuery<'a> {
             select.cond_where(self.sparse(endpoints).has_rollups_of(M));
         }
         if let (true, Some(detail)) = (segment.resolution.is_breakdown(), self.detail) {
-            select.and_where(Expr::col((M, "detail")).gte(detail.code()));
+            select.and_where(Expr::col((M, "detail")).eq(detail.code()));
         }
         self.conditions(&mut select, segment, endpoints);
         select
@@ -335,7 +335,7 @@ impl<'a> ScopedQuery<'a> {
             Some(Within::Chosen) => drop(select.and_where(outer::chosen(self.backend, M))),
             Some(Within::Project | Within::Series) | None => {}
         }
-        if self.question.detail().is_some() {
+        if self.question.needs_breakdown() {
             select.cond_where(conditions::single(self.question));
         }
         if let Some(ids) = self.endpoints {

@@ -74,12 +74,12 @@ const CONCLUDE: &str = "WITH stream AS (INSERT INTO organization_stream (organiz
 // storing what it made of one of them, which each later statement sees. All bits stand for an attempt that is under way.
 const LOCK_MARKED: &str = "SELECT found.* FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[]) \
     AS asked (organization_id, project_id, kind, day) CROSS JOIN LATERAL ( \
-    SELECT g.organization_id, g.project_id, g.kind, g.day, CASE WHEN g.build > 0 THEN -1 ELSE g.status_parts | g.seen_parts END FROM metric_grain g \
+    SELECT g.organization_id, g.project_id, g.kind, g.day, CASE WHEN g.build > 0 THEN -1 ELSE g.seen_parts END FROM metric_grain g \
     WHERE g.organization_id = asked.organization_id AND g.project_id = asked.project_id AND g.kind = asked.kind \
     AND g.day = asked.day FOR NO KEY UPDATE OFFSET 0) AS found";
 const UNMARK: &str = "UPDATE metric_grain SET status_parts = status_parts & ~late.parts, \
     release_parts = release_parts & ~late.parts, name_parts = name_parts & ~late.parts, \
-    seen_parts = seen_parts & ~late.parts, build = -ABS(build) FROM (SELECT found.row, asked.parts FROM unnest($1::bigint[], $2::bigint[], \
+    all_parts = all_parts & ~late.parts,     seen_parts = seen_parts & ~late.parts, build = -ABS(build) FROM (SELECT found.row, asked.parts FROM unnest($1::bigint[], $2::bigint[], \
     $3::smallint[], $4::bigint[], $5::int[]) AS asked (organization_id, project_id, kind, day, parts) CROSS JOIN LATERAL ( \
     SELECT g.ctid AS row FROM metric_grain g WHERE g.organization_id = asked.organization_id \
     AND g.project_id = asked.project_id AND g.kind = asked.kind AND g.day = asked.day OFFSET 0) AS found OFFSET 0) AS late \

@@ -38,19 +38,19 @@ const fn today() -> Timestamp {
     NOW.floor(DAY_MICROS)
 }
 
-/// One every half a minute from the start of an hour of today (negative ones were yesterday), for so many hours, with one of so many names.
+/// Four a minute from the start of an hour of today (negative ones were yesterday), for so many hours, with one of so many names.
 fn rows(seed: u64, from_hour: i64, hours: i64, names: usize) -> Vec<Candidate> {
     let mut rng = StdRng::seed_from_u64(seed);
     let from = today().plus_micros(from_hour * HOUR_MICROS);
     let row = |number: i64| Candidate {
         value: (rng.random_range(1.0..100.0_f64) * 1_000.0).round() / 1_000.0,
         status: Some(*[200, 200, 200, 500].choose(&mut rng).unwrap()),
-        timestamp: Some(from.plus_micros(number * MINUTE_MICROS / 2 + 1)),
+        timestamp: Some(from.plus_micros(number * MINUTE_MICROS / 4 + 1)),
         name: Some(format!("n{}", rng.random_range(0..names))),
         release: Some(if number % 2 == 0 { "1.0" } else { "1.1" }.to_owned()),
         ..candidate(1.0)
     };
-    (0..hours * 120).map(row).collect()
+    (0..hours * 240).map(row).collect()
 }
 
 async fn pass(database: &Database, at: Timestamp) {
@@ -86,17 +86,17 @@ async fn ask(database: &Database, by: &[GroupBy]) -> BTreeMap<Vec<GroupKey>, (u6
     found[&Parent::Question].iter().map(|group| (group.keys.clone(), figures(&group.stats))).collect()
 }
 
-/// The hours of today, of the series of a project, with rows by status, by release, and by name as well.
-async fn marks(database: &TestDatabase, project: Key<ProjectId>) -> [i32; 3] {
+/// The hours of today, of the series of a project, with rows by status, by release, by name, and by all of these.
+async fn marks(database: &TestDatabase, project: Key<ProjectId>) -> [i32; 4] {
     let session = database.reader();
     let sql = format!(
-        "SELECT status_parts, release_parts, name_parts FROM metric_grain WHERE project_id = {} AND day = {}",
+        "SELECT status_parts, release_parts, name_parts, all_parts FROM metric_grain WHERE project_id = {} AND day = {}",
         project.id.0,
         today().as_micros()
     );
     let statement = Statement::from_string(session.get_database_backend(), sql);
     let row = session.query_one_raw(statement).await.unwrap().unwrap();
-    [0, 1, 2].map(|column| row.try_get_by_index(column).unwrap())
+    [0, 1, 2, 3].map(|column| row.try_get_by_index(column).unwrap())
 }
 
 const BY: [&[GroupBy]; 4] =
@@ -115,13 +115,13 @@ on_both_databases! {
         // The third hour of today has not settled.
         pass(&database.database, after(2).plus_micros(-1)).await;
         books::check(&database).await;
-        assert_eq!(marks(&database, ACME).await, [0b11; 3]);
+        assert_eq!(marks(&database, ACME).await, [0b11; 4]);
         pass(&database.database, after(2)).await;
-        assert_eq!(marks(&database, ACME).await, [0b111; 3]);
+        assert_eq!(marks(&database, ACME).await, [0b111; 4]);
         books::check(&database).await;
-        // Eight cells an hour at most, and yesterday as a whole.
-        assert!((27 * 4..=27 * 8).contains(&books::count(&database, HOURS).await));
-        assert!((4..=8).contains(&books::count(&database, DAYS).await));
+        // Two statuses, releases and names an hour, at most eight of them together, and yesterday as a whole.
+        assert!((27 * 10..=27 * 14).contains(&books::count(&database, HOURS).await));
+        assert!((10..=14).contains(&books::count(&database, DAYS).await));
         for (by, before) in BY.into_iter().zip(&before) {
             assert_eq!(ask(&database.database, by).await, *before);
         }
@@ -140,7 +140,7 @@ on_both_databases! {
         rig.submit(submission(ACME, rows(2, 0, 8, 2))).await.unwrap();
         pass(&database.database, NOW).await;
         let (hours, days) = (books::count(&database, HOURS).await, books::count(&database, DAYS).await);
-        assert_eq!(marks(&database, ACME).await, [0b111_1111_1111; 3], "hours without measurements count as well");
+        assert_eq!(marks(&database, ACME).await, [0b111_1111_1111; 4], "hours without measurements count as well");
         // Those of now are compared with the time before which there are breakdowns, and nothing else.
         let log = StatementLog::default();
         let now = submission(ACME, vec![candidate(7.0)]);
@@ -156,17 +156,17 @@ on_both_databases! {
         rig.ingest.submit(&Scope::everything(), both, &log).await.unwrap();
         assert!(log.statements().iter().any(|statement| statement.sql.contains("seen_parts")));
         books::check(&database).await;
-        assert_eq!(marks(&database, ACME).await, [0b111_1111_0111; 3]);
+        assert_eq!(marks(&database, ACME).await, [0b111_1111_0111; 4]);
         assert_eq!(books::count(&database, DAYS).await, 0);
         let found = ask(&database.database, &[GroupBy::Name]).await;
         assert_eq!(found[&vec![GroupKey::Name("".into())]], (3, 0, Some(6_000.0)));
 
         pass(&database.database, NOW).await;
         books::check(&database).await;
-        assert_eq!(marks(&database, ACME).await, [0b111_1111_1111; 3]);
-        // A cell more in both hours, and in the day.
-        assert_eq!(books::count(&database, HOURS).await, hours + 2);
-        assert_eq!(books::count(&database, DAYS).await, days + 1);
+        assert_eq!(marks(&database, ACME).await, [0b111_1111_1111; 4]);
+        // The late ones have no name and no release: a row more by each, and by all, in both hours, and in the day.
+        assert_eq!(books::count(&database, HOURS).await, hours + 2 * 3);
+        assert_eq!(books::count(&database, DAYS).await, days + 3);
         assert_eq!(ask(&database.database, &[GroupBy::Name]).await, found);
     }
 }
@@ -177,16 +177,16 @@ on_both_databases! {
         // Hundreds of names; the releases and statuses of the others are few.
         rig.submit(submission(ACME, rows(1, 0, 2, 500))).await.unwrap();
         // Too few measurements for any.
-        let few = rows(2, 0, 2, 1).into_iter().step_by(10).collect();
+        let few = rows(2, 0, 2, 1).into_iter().step_by(30).collect();
         rig.submit(submission(ACME_SECOND, few)).await.unwrap();
         pass(&database.database, after(2)).await;
         books::check(&database).await;
-        assert_eq!(marks(&database, ACME).await, [0b111, 0b111, 0b100], "of names only an hour without measurements");
-        assert_eq!(marks(&database, ACME_SECOND).await, [0b100; 3]);
+        assert_eq!(marks(&database, ACME).await, [0b111, 0b111, 0b100, 0b100], "of names only an hour without measurements");
+        assert_eq!(marks(&database, ACME_SECOND).await, [0b100; 4]);
         let names = ask(&database.database, &[GroupBy::Name]).await;
-        assert!(names.len() > 50 && names.values().map(|figures| figures.0).sum::<u64>() == 240);
+        assert!(names.len() > 50 && names.values().map(|figures| figures.0).sum::<u64>() == 480);
         let statuses = ask(&database.database, &[GroupBy::StatusCode]).await;
-        assert_eq!((statuses.len(), statuses.values().map(|figures| figures.0).sum::<u64>()), (2, 240));
+        assert_eq!((statuses.len(), statuses.values().map(|figures| figures.0).sum::<u64>()), (2, 480));
     }
 }
 
@@ -194,10 +194,10 @@ on_both_databases! {
     async fn sparse_series_are_not_looked_at(database: TestDatabase) {
         let rig = Rig::new(&database).await;
         // An import of one every half an hour, of which no rollups by hour would pay.
-        let sparse = rows(1, -24, 34, 1).into_iter().step_by(60).collect();
+        let sparse = rows(1, -24, 34, 1).into_iter().step_by(120).collect();
         rig.submit(submission(ACME, sparse)).await.unwrap();
         pass(&database.database, NOW).await;
-        assert_eq!(marks(&database, ACME).await, [0; 3]);
+        assert_eq!(marks(&database, ACME).await, [0; 4]);
         assert_eq!(books::count(&database, HOURS).await, 0);
         books::check(&database).await;
     }
@@ -226,7 +226,7 @@ on_both_databases! {
         }
         assert!(days[0] > 0 && days[0] == days[1], "{days:?}");
         let statuses = ask(&database.database, &[GroupBy::StatusCode]).await;
-        assert_eq!(statuses.values().map(|figures| figures.0).sum::<u64>(), 24 * 120);
+        assert_eq!(statuses.values().map(|figures| figures.0).sum::<u64>(), 24 * 240);
     }
 }
 
@@ -283,7 +283,7 @@ async fn a_commit_under_way_is_waited_for() {
         passing.await.unwrap();
         books::check_breakdowns(&database).await;
         assert_eq!(marks(&database, ACME).await[0], 0b1_1111);
-        assert_eq!(books::count(&database, "metric_breakdown_1h WHERE status = 503").await, 1);
+        assert_eq!(books::count(&database, "metric_breakdown_1h WHERE status = 503 AND detail = 1").await, 1);
     }
 }
 
@@ -316,7 +316,7 @@ async fn a_late_commit_waits_for_rows_that_are_being_stored() {
     books::check(&database).await;
     pass(&database.database, after(1)).await;
     books::check(&database).await;
-    assert_eq!(marks(&database, ACME).await, [0b11; 3]);
+    assert_eq!(marks(&database, ACME).await, [0b11; 4]);
 }
 
 /// Breaks down as often as it can until told to stop, and once more.
@@ -336,7 +336,7 @@ on_both_databases! {
         const COMMITS: u64 = 40;
         let (rig, other) = (Rig::with_all_rollups(&database).await, database.reopen().await);
         rig.submit(submission(ACME, rows(1, 0, 10, 2))).await.unwrap();
-        let (done, acknowledged) = (AtomicBool::new(false), AtomicU64::new(1_200));
+        let (done, acknowledged) = (AtomicBool::new(false), AtomicU64::new(2_400));
         let writing = async {
             for number in 0..COMMITS {
                 let mut row = rows(number, i64::try_from(number % 10).unwrap(), 1, 2).remove(5);
@@ -367,7 +367,7 @@ on_both_databases! {
         books::check(&database).await;
         pass(&database.database, NOW).await;
         books::check(&database).await;
-        assert_eq!(marks(&database, ACME).await, [0b111_1111_1111; 3]);
+        assert_eq!(marks(&database, ACME).await, [0b111_1111_1111; 4]);
     }
 }
 
@@ -375,9 +375,11 @@ on_both_databases! {
     async fn breakdowns_end_with_single_measurements(database: TestDatabase) {
         let settings = config::Ingest { time_window_past_hours: 30 * 24, ..config::Ingest::default() };
         let rig = Rig::with(&database, config::Ingest { rollup_rows_percent: 1_000_000, ..settings }, 8).await;
-        rig.submit(submission(ACME, rows(1, -72, 83, 2))).await.unwrap();
+        for (from_hour, hours) in [(-72, 30), (-42, 30), (-12, 23)] {
+            rig.submit(submission(ACME, rows(1, from_hour, hours, 2))).await.unwrap();
+        }
         pass(&database.database, NOW).await;
-        assert!(books::count(&database, DAYS).await > 8);
+        assert!(books::count(&database, DAYS).await > 20);
         let kept = config::Retention {
             raw_days: 1,
             minute_days: 1,
@@ -399,7 +401,7 @@ on_both_databases! {
             assert_eq!(oldest, yesterday, "{table}");
         }
         let statuses = ask(&database.database, &[GroupBy::StatusCode]).await;
-        assert_eq!(statuses.values().map(|figures| figures.0).sum::<u64>(), 35 * 120);
+        assert_eq!(statuses.values().map(|figures| figures.0).sum::<u64>(), 35 * 240);
     }
 }
 
@@ -418,9 +420,9 @@ on_both_databases! {
         pass(&database.database, NOW).await;
         books::check(&database).await;
         assert_eq!(books::count(&database, DAYS).await, 0);
-        assert_eq!(marks(&database, ACME).await, [0b111_1111_1111; 3]);
+        assert_eq!(marks(&database, ACME).await, [0b111_1111_1111; 4]);
         let errors = ask(&database.database, &[GroupBy::StatusCode]).await;
-        assert_eq!(errors.values().map(|figures| figures.0).sum::<u64>(), 34 * 120);
+        assert_eq!(errors.values().map(|figures| figures.0).sum::<u64>(), 34 * 240);
     }
 }
 

@@ -50,7 +50,7 @@ async fn fill(database: &TestDatabase) {
                 "INSERT INTO {table} \
                  (organization_id, project_id, kind, bucket, status, release, name, detail, n, n_err, sum, min, max, sketch) \
                  SELECT i % 20 % 4 + 1, i % 20, 1, {start} + CAST(i / 80 AS BIGINT) * {width}, \
-                 200 + i % 80 / 20, '1.0', '', 3, 1, 0, 1.5, 1.5, 1.5, {sketch} FROM s"
+                 200 + i % 80 / 20, '1.0', '', 4, 1, 0, 1.5, 1.5, 1.5, {sketch} FROM s"
             ),
         )
     };
@@ -97,9 +97,9 @@ async fn fill(database: &TestDatabase) {
             20 * 400,
             &format!(
                 "INSERT INTO metric_grain (organization_id, project_id, kind, day, all_endpoints, by_endpoint, \
-                 status_parts, release_parts, name_parts, seen_parts) \
+                 status_parts, release_parts, name_parts, all_parts, seen_parts) \
                  SELECT i % 20 % 4 + 1, i % 20, 1, {start} + CAST(i / 20 - 4 AS BIGINT) * 86400000000, i % 4, i % 5, \
-                 16777215 - i % 7, 16777215 - i % 7, 16777215 - i % 7, 16777215 FROM s"
+                 33554431 - i % 7, 33554431 - i % 7, 33554431 - i % 7, 33554431 - i % 7, 33554431 FROM s"
             ),
         ),
         // Three parts a day.

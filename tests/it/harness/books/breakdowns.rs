@@ -11,8 +11,8 @@ use perfgraph::{
 };
 use sea_orm::{ConnectionTrait, Statement};
 
-/// Series and day, start, status, release, name.
-type Key = (SeriesDay, i64, i16, String, String);
+/// Series and day, start, the columns that are told apart, status, release, name.
+type Key = (SeriesDay, i64, Detail, i16, String, String);
 
 /// Compares all of them.
 pub async fn check(session: &impl ConnectionTrait, events: &[metric_event::Model]) {
@@ -29,11 +29,13 @@ pub async fn check(session: &impl ConnectionTrait, events: &[metric_event::Model
             };
             let part = DayParts::around(event.ts);
             let part = if width == DAY_MICROS { DayParts::DAY } else { part.without(DayParts::DAY) };
-            let Some(detail) = detail_of(&marks, &series, part) else { continue };
-            let release = if detail >= Detail::Release { event.release.clone() } else { String::new() };
-            let name = if detail >= Detail::Name { event.name.clone() } else { String::new() };
-            let key = (series, event.ts.floor(width).as_micros(), event.status, release, name);
-            expected.entry(key).or_default().add(event.value, event.status);
+            for detail in details_of(&marks, &series, part) {
+                let of = |text: &String, one| if detail.has(one) { text.clone() } else { String::new() };
+                let status = if detail.has(Detail::Status) { event.status } else { 0 };
+                let (release, name) = (of(&event.release, Detail::Release), of(&event.name, Detail::Name));
+                let key = (series, event.ts.floor(width).as_micros(), detail, status, release, name);
+                expected.entry(key).or_default().add(event.value, event.status);
+            }
         }
         let stored = stored(session, table, &marks).await;
         assert!(stored.keys().eq(expected.keys()), "{table}: {} rows, not {}", stored.len(), expected.len());
@@ -50,16 +52,17 @@ pub async fn check(session: &impl ConnectionTrait, events: &[metric_event::Model
     }
 }
 
-/// The parts of a day with rows of each detail, the finest first.
-type Marks = HashMap<SeriesDay, [DayParts; 3]>;
+/// The parts of a day with rows of each detail.
+type Marks = HashMap<SeriesDay, [DayParts; 4]>;
 
-fn detail_of(marks: &Marks, series: &SeriesDay, part: DayParts) -> Option<Detail> {
-    let of_details = Detail::FINEST_FIRST.into_iter().zip(marks.get(series)?);
-    of_details.filter(|(_, parts)| parts.contains(part)).map(|(detail, _)| detail).next()
+fn details_of(marks: &Marks, series: &SeriesDay, part: DayParts) -> Vec<Detail> {
+    let of_details = marks.get(series).into_iter().flat_map(|parts| Detail::EACH.into_iter().zip(parts));
+    of_details.filter(|(_, parts)| parts.contains(part)).map(|(detail, _)| detail).collect()
 }
 
 async fn marks(session: &impl ConnectionTrait) -> Marks {
-    let sql = "SELECT organization_id, project_id, kind, day, name_parts, release_parts, status_parts, seen_parts \
+    let sql = "SELECT organization_id, project_id, kind, day, status_parts, release_parts, name_parts, all_parts, \
+        seen_parts \
         FROM metric_grain";
     let rows = session.query_all_raw(Statement::from_string(session.get_database_backend(), sql)).await.unwrap();
     let mut marks = Marks::new();
@@ -70,11 +73,10 @@ async fn marks(session: &impl ConnectionTrait) -> Marks {
             kind: row.try_get_by_index(2).unwrap(),
             day: row.try_get_by_index(3).unwrap(),
         };
-        let [name, release, status, seen] =
-            [4, 5, 6, 7].map(|column| DayParts::from_bits(row.try_get_by_index(column).unwrap()));
-        assert!(seen.contains(status), "{series:?} has rows of what was not looked at");
-        assert!(status.contains(release) && release.contains(name), "{series:?}");
-        marks.insert(series, [name, release, status]);
+        let parts = [4, 5, 6, 7].map(|column| DayParts::from_bits(row.try_get_by_index(column).unwrap()));
+        let seen = DayParts::from_bits(row.try_get_by_index(8).unwrap());
+        assert!(parts.iter().all(|parts| seen.contains(*parts)), "{series:?} has rows of what was not looked at");
+        marks.insert(series, parts);
     }
     marks
 }
@@ -94,17 +96,19 @@ async fn stored(session: &impl ConnectionTrait, table: &str, marks: &Marks) -> B
             kind: row.try_get_by_index(2).unwrap(),
             day: bucket - bucket.rem_euclid(DAY_MICROS),
         };
+        let code: i16 = row.try_get_by_index(7).unwrap();
+        let detail = Detail::EACH.into_iter().find(|detail| detail.code() == code).unwrap();
         let key = (
             series,
             bucket,
+            detail,
             row.try_get_by_index(4).unwrap(),
             row.try_get_by_index(5).unwrap(),
             row.try_get_by_index(6).unwrap(),
         );
         let part = DayParts::around(perfgraph::model::Timestamp::from_micros(bucket));
         let part = if table == "metric_breakdown_1d" { DayParts::DAY } else { part.without(DayParts::DAY) };
-        let detail: i16 = row.try_get_by_index(7).unwrap();
-        assert_eq!(Some(detail), detail_of(marks, &series, part).map(Detail::code), "{table} {key:?}");
+        assert!(details_of(marks, &series, part).contains(&detail), "{table} {key:?}");
         let figures = (
             row.try_get_by_index(8).unwrap(),
             row.try_get_by_index(9).unwrap(),
