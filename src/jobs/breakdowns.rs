@@ -22,7 +22,7 @@ use crate::{
     db::{Database, StatementLog},
     error::Result,
     model::{
-        DayParts, Detail, SeriesDay, Timestamp,
+        DayParts, Detail, Grain, SeriesDay, Timestamp,
         timestamp::{HOUR_MICROS, MINUTE_MICROS},
     },
 };
@@ -87,10 +87,10 @@ pub async fn pass(database: &Database, clock: &Clock) -> Result<()> {
     let mut last = None;
     loop {
         let batch = store::unseen(database, since, until, last).await?;
-        let Some((next, _)) = batch.last() else { return Ok(()) };
+        let Some((next, ..)) = batch.last() else { return Ok(()) };
         last = Some(*next);
         let mut published = None;
-        for (series, marks) in batch {
+        for (series, grain, marks) in batch {
             if marks.due(series, until).is_empty() {
                 continue;
             }
@@ -98,29 +98,32 @@ pub async fn pass(database: &Database, clock: &Clock) -> Result<()> {
                 published = Some((series.organization, store::publish(database, series.organization, until).await?));
             }
             if published.is_some_and(|(_, is_published)| is_published) {
-                break_down(database, series, until).await?;
+                break_down(database, series, grain, until).await?;
             }
         }
     }
 }
 
 /// Makes the rows of a series on a day.
-async fn break_down(database: &Database, series: SeriesDay, until: Timestamp) -> Result<()> {
+async fn break_down(database: &Database, series: SeriesDay, grain: Grain, until: Timestamp) -> Result<()> {
     let mut attempts = 0;
     // Another instance does the same, or late measurements arrive again and again: the next pass goes on.
     while attempts <= DayParts::ALL.bits().count_ones() {
         attempts += 1;
         let Some(attempt) = store::begin(database, series, until).await? else { return Ok(()) };
-        let mut parts = attempt.marks.due(series, until);
-        if parts.is_empty() {
+        let due = attempt.marks.due(series, until);
+        if due.is_empty() {
             return Ok(());
         }
+        // An hour of a busy series may be as much as a statement reads in its time.
+        let mut parts = if grain == Grain::Minute { due.first() } else { due };
         let found = loop {
             match count(database, series, attempt.marks, parts).await {
                 Ok(Some(found)) => break found,
                 Ok(None) => parts = parts.first_half(),
+                Err(_) if parts != parts.first() => parts = parts.first_half(),
                 Err(error) => {
-                    // Measurements that take longer than a statement may are left alone, so that those after them get their turn.
+                    // What takes longer than a statement may is left alone, so that others get their turn.
                     let SeriesDay { project, kind, day, .. } = series;
                     tracing::warn!(
                         project, kind, day, ?parts, %error, "measurements are not broken down by status, release and name"

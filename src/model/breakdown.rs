@@ -122,6 +122,12 @@ impl DayParts {
         self.0 == 0
     }
 
+    /// The first hour, or the day if there is no hour.
+    #[must_use]
+    pub fn first(self) -> Self {
+        self.hours().next().map_or(self, Self::hour)
+    }
+
     /// The first half of the hours, at least one, without the day.
     #[must_use]
     pub fn first_half(self) -> Self {
@@ -173,7 +179,10 @@ mod tests {
         }
         assert_eq!(counts, [12, 6, 3, 2, 1, 1]);
         assert_eq!(parts, DayParts::hour(0));
-        assert_eq!(DayParts::hour(7).with(DayParts::hour(9)).with(DayParts::DAY).first_half(), DayParts::hour(7));
+        let two = DayParts::hour(7).with(DayParts::hour(9)).with(DayParts::DAY);
+        assert_eq!([two.first(), two.first_half()], [DayParts::hour(7); 2]);
+        assert_eq!(DayParts::DAY.first(), DayParts::DAY);
+        assert_eq!(DayParts::hour(7).with(DayParts::DAY).first_half(), DayParts::hour(7));
     }
 
     #[test]

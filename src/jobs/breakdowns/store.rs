@@ -33,14 +33,15 @@ fn key(series: SeriesDay) -> [Value; 3] {
     [series.organization.into(), series.project.into(), series.kind.into()]
 }
 
-/// The next series and days with hours that were not decided about, in the order of their keys. Series with few measurements have
+/// The next series and days with hours that were not decided about, in the order of their keys, with the grain for all endpoints.
+/// Series with few measurements have
 /// none: these are read as fast themselves.
 pub async fn unseen(
     database: &Database,
     since: Timestamp,
     until: Timestamp,
     last: Option<SeriesDay>,
-) -> Result<Vec<(SeriesDay, Marks)>> {
+) -> Result<Vec<(SeriesDay, Grain, Marks)>> {
     const SQL: &str = "SELECT organization_id, project_id, kind, day, all_endpoints, status_parts, release_parts, \
         name_parts, all_parts, seen_parts FROM metric_grain WHERE (organization_id, project_id, kind, day) > ($1, $2, $3, $4) \
         AND day >= $5 AND day < $6 AND all_endpoints <= $7 AND seen_parts <> $8 \
@@ -60,7 +61,10 @@ pub async fn unseen(
     ];
     let session = database.reader(StatementLog::default());
     let statement = Statement::from_sql_and_values(session.get_database_backend(), SQL, values);
-    let read = |row: &QueryResult| Ok((series_day::read(row)?.0, marks(row, 5)?));
+    let read = |row: &QueryResult| {
+        let (series, grain) = series_day::read(row)?;
+        Ok((series, grain, marks(row, 5)?))
+    };
     session.query_all_raw(statement).await?.iter().map(read).collect()
 }
 
