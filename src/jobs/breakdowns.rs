@@ -32,6 +32,9 @@ use self::cells::Cells;
 /// Most measurements of an hour have arrived by then.
 const SETTLE_MICROS: i64 = 5 * MINUTE_MICROS;
 
+/// Number of measurements that a statement reads in a fraction of its time.
+const MEASUREMENTS_AT_ONCE: usize = 200_000;
+
 /// What `metric_grain` says about the rows of a series and day.
 #[derive(Clone, Copy, Debug)]
 struct Marks {
@@ -107,6 +110,8 @@ pub async fn pass(database: &Database, clock: &Clock) -> Result<()> {
 /// Makes the rows of a series on a day.
 async fn break_down(database: &Database, series: SeriesDay, grain: Grain, until: Timestamp) -> Result<()> {
     let mut attempts = 0;
+    // An hour of a busy series may be as much as a statement reads in its time.
+    let mut hours_max = if grain == Grain::Minute { 1 } else { usize::MAX };
     // Another instance does the same, or late measurements arrive again and again: the next pass goes on.
     while attempts <= DayParts::ALL.bits().count_ones() {
         attempts += 1;
@@ -115,13 +120,16 @@ async fn break_down(database: &Database, series: SeriesDay, grain: Grain, until:
         if due.is_empty() {
             return Ok(());
         }
-        // An hour of a busy series may be as much as a statement reads in its time.
-        let mut parts = if grain == Grain::Minute { due.first() } else { due };
+        let mut parts = due.first_hours(hours_max);
         let found = loop {
             match count(database, series, attempt.marks, parts).await {
-                Ok(Some(found)) => break found,
+                Ok(Some(found)) => {
+                    let each = found.measurements / parts.hours().count().max(1);
+                    hours_max = (MEASUREMENTS_AT_ONCE / each.max(1)).max(1);
+                    break found.rows;
+                }
                 Ok(None) => parts = parts.first_half(),
-                Err(_) if parts != parts.first() => parts = parts.first_half(),
+                Err(_) if parts != parts.first_hours(1) => parts = parts.first_half(),
                 Err(error) => {
                     // What takes longer than a statement may is left alone, so that others get their turn.
                     let SeriesDay { project, kind, day, .. } = series;
@@ -137,8 +145,16 @@ async fn break_down(database: &Database, series: SeriesDay, grain: Grain, until:
     Ok(())
 }
 
+/// What hours and a day have.
+struct Counted {
+    /// The rows that pay.
+    rows: Vec<Found>,
+    /// The number of measurements of the hours.
+    measurements: usize,
+}
+
 /// The rows of hours and of the day that pay, for each detail by itself. `None` if these are too many hours at once.
-async fn count(database: &Database, series: SeriesDay, marks: Marks, parts: DayParts) -> Result<Option<Vec<Found>>> {
+async fn count(database: &Database, series: SeriesDay, marks: Marks, parts: DayParts) -> Result<Option<Counted>> {
     let session = database.reader(StatementLog::default());
     let mut found = Vec::new();
     let Some(counted) = store::hours(&session, series, parts.without(DayParts::DAY)).await? else { return Ok(None) };
@@ -169,9 +185,11 @@ async fn count(database: &Database, series: SeriesDay, marks: Marks, parts: DayP
         }
         found.extend(all.map(|cells| Found { part: DayParts::DAY, cells }));
     }
+    let in_hour = |of_hour: &[Cells; 4]| of_hour.iter().map(Cells::measurements).max().unwrap_or(0);
+    let measurements: u64 = counted.iter().map(|(_, of_hour)| in_hour(of_hour)).sum();
     for (part, of_hour) in counted {
         found.extend(of_hour.map(|cells| Found { part, cells }));
     }
     found.retain(|one| one.cells.pay() || one.cells.is_empty());
-    Ok(Some(found))
+    Ok(Some(Counted { rows: found, measurements: usize::try_from(measurements).unwrap_or(usize::MAX) }))
 }

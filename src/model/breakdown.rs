@@ -122,17 +122,19 @@ impl DayParts {
         self.0 == 0
     }
 
-    /// The first hour, or the day if there is no hour.
+    /// All of it if it has at most this many hours; otherwise its first hours, as many as that, without the day.
     #[must_use]
-    pub fn first(self) -> Self {
-        self.hours().next().map_or(self, Self::hour)
+    pub fn first_hours(self, count: usize) -> Self {
+        if self.hours().count() + usize::from(self.contains(Self::DAY)) <= count.max(1) {
+            return self;
+        }
+        self.hours().take(count.max(1)).map(Self::hour).fold(Self::default(), Self::with)
     }
 
     /// The first half of the hours, at least one, without the day.
     #[must_use]
     pub fn first_half(self) -> Self {
-        let half = self.hours().count().div_ceil(2).max(1);
-        self.hours().take(half).map(Self::hour).fold(Self::default(), Self::with)
+        self.hours().take(self.hours().count().div_ceil(2)).map(Self::hour).fold(Self::default(), Self::with)
     }
 
     /// The numbers of the hours.
@@ -180,8 +182,10 @@ mod tests {
         assert_eq!(counts, [12, 6, 3, 2, 1, 1]);
         assert_eq!(parts, DayParts::hour(0));
         let two = DayParts::hour(7).with(DayParts::hour(9)).with(DayParts::DAY);
-        assert_eq!([two.first(), two.first_half()], [DayParts::hour(7); 2]);
-        assert_eq!(DayParts::DAY.first(), DayParts::DAY);
+        assert_eq!([two.first_hours(1), two.first_hours(0), two.first_half()], [DayParts::hour(7); 3]);
+        assert_eq!([two.first_hours(2), two.first_hours(3)], [two.without(DayParts::DAY), two]);
+        assert_eq!(DayParts::DAY.first_hours(1), DayParts::DAY);
+        assert_eq!(DayParts::ALL.first_hours(usize::MAX), DayParts::ALL);
         assert_eq!(DayParts::hour(7).with(DayParts::DAY).first_half(), DayParts::hour(7));
     }
 

@@ -3,7 +3,8 @@
 //! Whole days are read from the daily rollups, whole hours from the hourly ones, then whole five minutes, then whole
 //! minutes, and the edges from raw rows. The rollup parts that compaction has not merged yet are read as well: every
 //! measurement is either in a part or in all levels of rollups. A series that is too sparse for a level has none of it on that
-//! day ([`Grain`]); there, its raw rows are read instead. Where retention has removed the rows that an edge needs, the
+//! day ([`Grain`]); there, its raw rows are read instead. Questions about status, release or name are cut into whole days and hours
+//! of breakdowns likewise, and raw rows of what is not broken down. Where retention has removed the rows that an edge needs, the
 //! plan widens the window to the next coarser bucket that is retained, and says which window it answers.
 
 mod bounds;

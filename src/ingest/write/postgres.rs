@@ -56,7 +56,8 @@ const CONCLUDE: &str = "WITH stream AS (INSERT INTO organization_stream (organiz
     SELECT * FROM unnest($1::bigint[], $2::bigint[]) WHERE $20::smallint IS NULL \
     OR EXISTS (SELECT FROM instance_node WHERE node = $20 AND epoch = $21) ON CONFLICT (organization_id) \
     DO UPDATE SET last_seq = organization_stream.last_seq + excluded.last_seq RETURNING organization_id, last_seq, \
-    breakdowns_before), keyed AS (UPDATE ingest_batch SET seq = claimed.seq FROM (SELECT found.row, stream.last_seq - given.behind AS seq \
+    breakdowns_before), \
+    keyed AS (UPDATE ingest_batch SET seq = claimed.seq FROM (SELECT found.row, stream.last_seq - given.behind AS seq \
     FROM unnest($3::bigint[], $4::text[], $5::text[], $6::bigint[]) AS given (organization_id, source, idem_key, behind) \
     JOIN stream USING (organization_id) CROSS JOIN LATERAL (SELECT b.ctid AS row FROM ingest_batch b \
     WHERE b.organization_id = given.organization_id AND b.source = given.source AND b.idem_key = given.idem_key \
@@ -74,13 +75,14 @@ const CONCLUDE: &str = "WITH stream AS (INSERT INTO organization_stream (organiz
 // storing what it made of one of them, which each later statement sees. All bits stand for an attempt that is under way.
 const LOCK_MARKED: &str = "SELECT found.* FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[]) \
     AS asked (organization_id, project_id, kind, day) CROSS JOIN LATERAL ( \
-    SELECT g.organization_id, g.project_id, g.kind, g.day, CASE WHEN g.build > 0 THEN -1 ELSE g.seen_parts END FROM metric_grain g \
-    WHERE g.organization_id = asked.organization_id AND g.project_id = asked.project_id AND g.kind = asked.kind \
+    SELECT g.organization_id, g.project_id, g.kind, g.day, CASE WHEN g.build > 0 THEN -1 ELSE g.seen_parts END \
+    FROM metric_grain g WHERE g.organization_id = asked.organization_id AND g.project_id = asked.project_id AND g.kind = asked.kind \
     AND g.day = asked.day FOR NO KEY UPDATE OFFSET 0) AS found";
 const UNMARK: &str = "UPDATE metric_grain SET status_parts = status_parts & ~late.parts, \
     release_parts = release_parts & ~late.parts, name_parts = name_parts & ~late.parts, \
-    all_parts = all_parts & ~late.parts,     seen_parts = seen_parts & ~late.parts, build = -ABS(build) FROM (SELECT found.row, asked.parts FROM unnest($1::bigint[], $2::bigint[], \
-    $3::smallint[], $4::bigint[], $5::int[]) AS asked (organization_id, project_id, kind, day, parts) CROSS JOIN LATERAL ( \
+    all_parts = all_parts & ~late.parts, seen_parts = seen_parts & ~late.parts, build = -ABS(build) \
+    FROM (SELECT found.row, asked.parts FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::int[]) \
+    AS asked (organization_id, project_id, kind, day, parts) CROSS JOIN LATERAL ( \
     SELECT g.ctid AS row FROM metric_grain g WHERE g.organization_id = asked.organization_id \
     AND g.project_id = asked.project_id AND g.kind = asked.kind AND g.day = asked.day OFFSET 0) AS found OFFSET 0) AS late \
     WHERE metric_grain.ctid = late.row";

@@ -33,13 +33,15 @@ const ADVANCE: &str = "INSERT INTO organization_stream (organization_id, last_se
     DO UPDATE SET last_seq = organization_stream.last_seq + excluded.last_seq \
     RETURNING organization_id, last_seq, breakdowns_before";
 // The transaction is the only one that writes, so nothing has to be locked.
-const MARKED: &str = "SELECT g.organization_id, g.project_id, g.kind, g.day, CASE WHEN g.build > 0 THEN -1 ELSE g.seen_parts END \
+const MARKED: &str = "SELECT g.organization_id, g.project_id, g.kind, g.day, \
+    CASE WHEN g.build > 0 THEN -1 ELSE g.seen_parts END \
     FROM json_each(?1) AS asked CROSS JOIN metric_grain AS g ON g.organization_id = asked.value->>0 \
     AND g.project_id = asked.value->>1 AND g.kind = asked.value->>2 AND g.day = asked.value->>3";
 const UNMARK: &str = "UPDATE metric_grain SET status_parts = status_parts & ~(late.value->>4), \
     release_parts = release_parts & ~(late.value->>4), name_parts = name_parts & ~(late.value->>4), \
-    all_parts = all_parts & ~(late.value->>4),     seen_parts = seen_parts & ~(late.value->>4), build = -ABS(build) FROM json_each(?1) AS late \
-    WHERE organization_id = late.value->>0 AND project_id = late.value->>1 AND kind = late.value->>2 AND day = late.value->>3";
+    all_parts = all_parts & ~(late.value->>4), seen_parts = seen_parts & ~(late.value->>4), build = -ABS(build) \
+    FROM json_each(?1) AS late WHERE organization_id = late.value->>0 AND project_id = late.value->>1 \
+    AND kind = late.value->>2 AND day = late.value->>3";
 const REMOVE_HOURS: &str = "DELETE FROM metric_breakdown_1h WHERE (organization_id, project_id, kind, bucket) IN \
     (SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?1))";
 const REMOVE_DAYS: &str = "DELETE FROM metric_breakdown_1d WHERE (organization_id, project_id, kind, bucket) IN \

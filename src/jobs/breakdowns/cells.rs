@@ -97,10 +97,15 @@ impl Cells {
         self.tallies.is_empty() && !self.are_too_many
     }
 
+    /// The number of measurements; 0 if there were too many rows.
+    pub fn measurements(&self) -> u64 {
+        self.tallies.values().map(|tally| tally.count).sum()
+    }
+
     /// True if rows are far fewer than measurements.
     pub fn pay(&self) -> bool {
         let rows = u64::try_from(self.tallies.len()).unwrap_or(u64::MAX);
-        let measurements: u64 = self.tallies.values().map(|tally| tally.count).sum();
+        let measurements = self.measurements();
         let least = if self.detail == Detail::All { MEASUREMENTS_MIN_OF_ALL } else { MEASUREMENTS_MIN };
         rows > 0 && rows.saturating_mul(least) <= measurements
     }

@@ -53,16 +53,25 @@ async fn ingest_finds_rows_by_their_keys_also_with_plans_made_for_empty_tables()
     for _ in 0..2 {
         sent.extend(statements(&server, query, json!({ "input": input })).await);
     }
-    let by_key: Vec<_> = sent.iter().filter(|sql| sql.contains("LATERAL")).collect();
-    assert_eq!(by_key.len(), 3, "endpoints, the end of the commit, and the receipt: {sent:#?}");
+    // And then measurements of a time that was broken down.
     let writer = server.app.core().database.writer(StatementLog::default());
+    for sql in
+        ["UPDATE organization_stream SET breakdowns_before = 9000000000000000", "UPDATE metric_grain SET build = 1"]
+    {
+        writer.execute_unprepared(sql).await.unwrap();
+    }
+    let late = json!({ "projectId": world.id("project", 1), "idempotencyKey": "late", "metrics": [metric] });
+    sent.extend(statements(&server, query, json!({ "input": late })).await);
+    let by_key: Vec<_> = sent.iter().filter(|sql| sql.contains("LATERAL")).collect();
+    let expected = "endpoints, two ends of commits, the receipt, marks of breakdowns, and their removal";
+    assert_eq!(by_key.len(), 6, "{expected}: {sent:#?}");
     let asked = Statement::from_string(DbBackend::Postgres, "SHOW enable_seqscan");
     let scans: String = writer.query_one_raw(asked).await.unwrap().unwrap().try_get_by_index(0).unwrap();
     assert_eq!(scans, "off", "connections for writes do not read whole tables");
     for sql in by_key {
         let plan = kept_plan(&server.database, sql).await;
         assert!(plan.contains("Index Cond") || plan.contains("Index Only Scan"), "{sql}\n{plan}");
-        for whole in ["Seq Scan on endpoint", "Seq Scan on ingest_batch", "Merge Join"] {
+        for whole in ["Seq Scan on endpoint", "Seq Scan on ingest_batch", "Seq Scan on metric_grain", "Merge Join"] {
             assert!(!plan.contains(whole), "{whole}: {sql}\n{plan}");
         }
     }
