@@ -33,6 +33,7 @@ mod m0022_ingest_status;
 mod m0023_metric_grain;
 mod m0024_grain_index;
 mod m0025_breakdown;
+mod m0026_kept_breakdown;
 
 use change::{Change, Named};
 
@@ -85,5 +86,6 @@ pub fn all() -> Vec<Migration> {
         Migration::of::<m0023_metric_grain::Migration>(),
         Migration::of::<m0024_grain_index::Migration>(),
         Migration::of::<m0025_breakdown::Migration>(),
+        Migration::of::<m0026_kept_breakdown::Migration>(),
     ]
 }

@@ -5,13 +5,14 @@ use super::section::section;
 section! {
     /// Retention periods. Queries about older times are answered from coarser rollups; rollups per day are never deleted.
     "retention" => Retention {
-        /// Days for which single measurements are kept. At most `hour_days` and `key_days`.
+        /// Days for which single measurements are kept. At most `hour_days` and `key_days`. Afterwards there are rollups, and counts
+        /// by status, by release and by name: of hours for `hour_days`, of days forever.
         raw_days: u32 = 7,
         /// Days for which rollups per minute and per five minutes are kept, and at least `raw_days`. At most `hour_days`. More
         /// than `raw_days` gives them to all series when single measurements expire, also to those that are too sparse for
         /// them until then (`ingest.rollup_rows_percent`): each takes about as much space as a measurement.
         minute_days: u32 = 7,
-        /// Days for which rollups per hour and counts of late measurements are kept.
+        /// Days for which rollups per hour, by status, release and name as well, and counts of late measurements are kept.
         hour_days: u32 = 400,
         /// Days for which changes of organizations, employees, projects and releases are kept. A subscription to
         /// changes can resume from a cursor of this time without a gap.

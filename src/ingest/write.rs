@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    breakdown,
+    breakdown::{self, Addition},
     commit_group::{CommitEntry, KeyOwners, LedgerKey, LedgerRow, Outcome},
     grain::CommitGrains,
     late::{self, LateRow},
@@ -45,8 +45,9 @@ struct LedgerEntry<'e, 'j> {
     behind: Option<i64>,
 }
 
-/// An organization, its last sequence, and the time before which there may be breakdowns.
-type StreamEnd = (i64, i64, Option<i64>);
+/// An organization, its last sequence, the time before which there may be breakdowns, and the time before which single measurements may
+/// be removed at any moment.
+type StreamEnd = (i64, i64, Option<i64>, Option<i64>);
 
 /// An open transaction. Dropped without `commit` it rolls back.
 trait Transaction: Send + Sized {
@@ -78,6 +79,14 @@ trait Transaction: Send + Sized {
     /// Removes the breakdowns of hours and days that get more measurements by this commit. After `conclude`, which waits for
     /// the time before which there may be any.
     fn reopen(&mut self, late: &[(SeriesDay, DayParts)]) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Adds rows to the breakdowns by one column of these days, and removes those by several columns. After `conclude`, as `reopen`.
+    fn extend(
+        &mut self,
+        kept: &[(SeriesDay, DayParts)],
+        hours: &[Addition],
+        days: &[Addition],
+    ) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     fn commit(self) -> impl Future<Output = sqlx::Result<()>> + Send;
 }
@@ -162,13 +171,13 @@ impl Prepared<'_, '_> {
         if last.len() != steps.len() {
             return Err(lease::lost());
         }
-        let before = last.iter().filter_map(|(organization, _, before)| Some((*organization, (*before)?))).collect();
+        let before = last.iter().filter_map(|(organization, _, before, _)| Some((*organization, (*before)?))).collect();
         let late = breakdown::out_of_date(&load.rows, &before);
         if !late.is_empty() {
-            transaction.reopen(&late).await?;
+            self::late(&mut transaction, &load.rows, late, &last).await?;
         }
         transaction.commit().await.map_err(unconfirmed)?;
-        let last = last.into_iter().map(|(organization, sequence, _)| (organization, sequence)).collect();
+        let last = last.into_iter().map(|(organization, sequence, ..)| (organization, sequence)).collect();
         let sequences = ledger.iter().filter_map(|row| Some((row.entry.first_id, row.sequence(&last)?)));
         let sequences = sequences.collect();
         Ok(Written { outcomes: self.owners.outcomes(self.entries, &claimed, &earlier, &sequences), permit })
@@ -198,6 +207,29 @@ impl Prepared<'_, '_> {
         let earlier = if keys.is_empty() { Vec::new() } else { transaction.earlier(&keys).await? };
         Ok((claimed, earlier))
     }
+}
+
+/// Brings the breakdowns of late rows up to date.
+async fn late(
+    transaction: &mut impl Transaction,
+    rows: &[RawRow<'_>],
+    late: Vec<(SeriesDay, DayParts)>,
+    last: &[StreamEnd],
+) -> sqlx::Result<()> {
+    let raw_since: HashMap<_, _> =
+        last.iter().map(|(organization, .., raw_since)| (*organization, *raw_since)).collect();
+    let is_kept = |(series, _): &(SeriesDay, DayParts)| {
+        raw_since.get(&series.organization).is_some_and(|raw_since| Some(series.day) < *raw_since)
+    };
+    let (kept, late): (Vec<_>, Vec<_>) = late.into_iter().partition(is_kept);
+    if !late.is_empty() {
+        transaction.reopen(&late).await?;
+    }
+    if let (false, Some(part)) = (kept.is_empty(), rows.iter().map(|row| row.id).min()) {
+        let (hours, days) = breakdown::additions(rows, &kept, part);
+        transaction.extend(&kept, &hours, &days).await?;
+    }
+    Ok(())
 }
 
 fn organizations<'a>(storing: &'a [&CommitEntry<'_>]) -> impl Iterator<Item = OrganizationId> + 'a {

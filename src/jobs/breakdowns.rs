@@ -11,10 +11,16 @@
 //! 3. An attempt begins with a number in that row (`build`), then reads the measurements, without a lock. Its rows are stored only if
 //!    the number is still there.
 //!
+//! Before the single measurements of a day are removed, it gets the rows by one column of all its hours ([`complete_before`]). From
+//! then on later measurements are added to them.
+//!
 //! So live traffic costs nothing but a comparison. Hours are looked at once they have been over for some minutes, so that few
 //! measurements come later; this affects cost, not correctness.
 
+mod additions;
 mod cells;
+mod completion;
+mod measured;
 mod store;
 
 use crate::{
@@ -26,6 +32,8 @@ use crate::{
         timestamp::{HOUR_MICROS, MINUTE_MICROS},
     },
 };
+
+pub use self::{additions::merge_additions, completion::complete_before, store::reopen_after};
 
 use self::cells::Cells;
 
@@ -48,6 +56,16 @@ impl Marks {
     /// Those that are over and were not decided about.
     fn due(&self, series: SeriesDay, until: Timestamp) -> DayParts {
         DayParts::over(series.day, until).without(self.seen)
+    }
+
+    /// With all parts by a column.
+    fn complete(mut self, of: Detail) -> Self {
+        for (made, detail) in self.made.iter_mut().zip(Detail::EACH) {
+            if detail == of {
+                *made = DayParts::ALL;
+            }
+        }
+        Self { seen: DayParts::ALL, ..self }
     }
 
     fn at(&self, detail: Detail) -> DayParts {
@@ -140,7 +158,8 @@ async fn break_down(database: &Database, series: SeriesDay, grain: Grain, until:
                 }
             }
         };
-        store::finish(database, series, &attempt, parts, found).await?;
+        let marks = attempt.marks.decided(parts, &found);
+        store::finish(database, series, &attempt, marks, &[], &found).await?;
     }
     Ok(())
 }
@@ -157,7 +176,7 @@ struct Counted {
 async fn count(database: &Database, series: SeriesDay, marks: Marks, parts: DayParts) -> Result<Option<Counted>> {
     let session = database.reader(StatementLog::default());
     let mut found = Vec::new();
-    let Some(counted) = store::hours(&session, series, parts.without(DayParts::DAY)).await? else { return Ok(None) };
+    let Some(counted) = measured::hours(&session, series, parts.without(DayParts::DAY)).await? else { return Ok(None) };
     if parts.contains(DayParts::DAY) {
         let mut all = Detail::EACH.map(Cells::of);
         for cells in &mut all {
@@ -175,7 +194,7 @@ async fn count(database: &Database, series: SeriesDay, marks: Marks, parts: DayP
             let is_missing = |cells: &&mut Cells| !marks.at(cells.detail()).contains(hour);
             let missing: Vec<_> = all.iter_mut().filter(is_missing).collect();
             if !missing.is_empty() {
-                let counted = store::hours(&session, series, hour).await?.unwrap_or_default();
+                let counted = measured::hours(&session, series, hour).await?.unwrap_or_default();
                 for cells in missing {
                     for one in counted.iter().flat_map(|(_, of_hour)| of_hour) {
                         cells.merge(one);

@@ -25,7 +25,7 @@ use crate::{
     config,
     db::Database,
     error::Result,
-    jobs::compaction,
+    jobs::{breakdowns, compaction},
     live::changes,
     model::{
         RetainedSince, Timestamp,
@@ -103,16 +103,17 @@ impl Retention {
         } else {
             published.later(removed)
         };
-        let target = RetainedSince { breakdowns: published.breakdowns, ..target };
+        let RetainedSince { breakdowns, kept_breakdowns, .. } = published;
+        let target = RetainedSince { breakdowns, kept_breakdowns, ..target };
         if target != published {
             // Another instance is merging or does the same; the next pass goes on.
-            if target.raw > published.raw && !compaction::complete_before(&self.database, published.raw, target).await?
-            {
+            if target.raw > published.raw && !self.complete(published.raw, target).await? {
                 return Ok(());
             }
             if published.is_after(today) {
                 tracing::warn!(%today, "the bounds of retention were in the future; they go back to where data is complete");
                 bounds::replace(&self.database, target).await?;
+                breakdowns::reopen_after(&self.database, target.raw).await?;
             } else {
                 bounds::publish(&self.database, target).await?;
             }
@@ -127,11 +128,12 @@ impl Retention {
         }
         if self.unchanged_passes + 1 == UNCHANGED_PASSES {
             // Not before what this clock wants, even if other bounds were published.
-            let before = published.earlier(wanted);
+            let before = RetainedSince { breakdowns, kept_breakdowns, ..published.earlier(wanted) };
             // Once more, for what an import or an instance with other settings wrote since the bounds were published.
-            if !compaction::complete_before(&self.database, removed.raw, before).await? {
+            if !self.complete(removed.raw, before).await? {
                 return Ok(());
             }
+            breakdowns::merge_additions(&self.database, before.raw).await?;
             memory::remember_removed(&self.database, removed.later(before)).await?;
             let file = self.database.file_watch();
             file.look()?;
@@ -141,6 +143,13 @@ impl Retention {
         // Counted after the removal, so that a failed removal is retried.
         self.unchanged_passes = self.unchanged_passes.saturating_add(1).min(UNCHANGED_PASSES);
         Ok(())
+    }
+
+    /// Gives all days before the new bound of single measurements what is kept longer. `since` is the bound until now. False if
+    /// another instance does the same: then try again later.
+    async fn complete(&self, since: Timestamp, kept: RetainedSince) -> Result<bool> {
+        Ok(compaction::complete_before(&self.database, since, kept).await?
+            && breakdowns::complete_before(&self.database, since, kept.raw).await?)
     }
 
     async fn readings(&self, clock: &Clock, remembered: Option<Timestamp>) -> Result<Readings> {

@@ -24,11 +24,18 @@ pub enum Detail {
 impl Detail {
     /// Each of them.
     pub const EACH: [Self; 4] = [Self::Status, Self::Release, Self::Name, Self::All];
+    /// Those of one column.
+    pub const ONE_COLUMN: [Self; 3] = [Self::Status, Self::Release, Self::Name];
 
     /// The columns of both.
     #[must_use]
     pub fn with(self, other: Self) -> Self {
         if self == other { self } else { Self::All }
+    }
+
+    /// True for one column. Rows by one column outlive the single measurements.
+    pub fn is_one_column(self) -> bool {
+        self != Self::All
     }
 
     /// True if it has the columns of the other.
@@ -66,6 +73,8 @@ impl DayParts {
     pub const DAY: Self = Self(1 << 24);
     /// All hours, without the day.
     pub const HOURS: Self = Self((1 << 24) - 1);
+    /// A bit that is stored with the parts that were decided about: commits added rows to those that are there, to be merged.
+    pub const ADDED: i32 = 1 << 25;
     /// All hours, and the day.
     pub const ALL: Self = Self(Self::DAY.0 | Self::HOURS.0);
 

@@ -1,7 +1,7 @@
 //! The time from which each resolution of the measurements is complete. Before it, retention may have removed rows, or rows
 //! were compacted before the resolution existed.
 
-use super::{Timestamp, timestamp::DAY_MICROS};
+use super::{Detail, Timestamp, timestamp::DAY_MICROS};
 
 /// The first moment that each resolution retains, always the start of a day. Daily rollups are retained forever.
 ///
@@ -17,15 +17,25 @@ pub struct RetainedSince {
     pub five_minutes: Timestamp,
     /// Rollups per hour.
     pub hours: Timestamp,
-    /// Days from this one on may have breakdowns, which end with single measurements. It does not move.
+    /// Days from this one on may have breakdowns. It does not move.
     pub breakdowns: Timestamp,
+    /// Days from this one on keep breakdowns by one column when their single measurements are removed, those of hours as long as
+    /// rollups per hour. It does not move.
+    pub kept_breakdowns: Timestamp,
 }
 
 impl RetainedSince {
     /// Nothing was removed.
     pub const EVERYTHING: Self = {
         let start = Timestamp::from_micros(i64::MIN);
-        Self { raw: start, minutes: start, five_minutes: start, hours: start, breakdowns: start }
+        Self {
+            raw: start,
+            minutes: start,
+            five_minutes: start,
+            hours: start,
+            breakdowns: start,
+            kept_breakdowns: start,
+        }
     };
 
     /// The retention at `now`, in days per resolution. Five minutes are retained as long as minutes.
@@ -50,6 +60,18 @@ impl RetainedSince {
         self.raw > now || self.minutes > now || self.hours > now
     }
 
+    /// The retention of breakdowns by these columns: `breakdowns` is where those of days begin, and there is nothing finer than
+    /// hours but single measurements.
+    #[must_use]
+    pub fn of_breakdowns(self, detail: Detail) -> Self {
+        let breakdowns = if detail.is_one_column() && self.kept_breakdowns < self.raw {
+            self.kept_breakdowns
+        } else {
+            self.breakdowns.max(self.raw)
+        };
+        Self { minutes: self.raw, five_minutes: self.raw, breakdowns, ..self }
+    }
+
     /// The earlier time for each resolution.
     #[must_use]
     pub fn earlier(self, other: Self) -> Self {
@@ -59,6 +81,7 @@ impl RetainedSince {
             five_minutes: self.five_minutes.min(other.five_minutes),
             hours: self.hours.min(other.hours),
             breakdowns: self.breakdowns.min(other.breakdowns),
+            kept_breakdowns: self.kept_breakdowns.min(other.kept_breakdowns),
         }
     }
 
@@ -71,6 +94,7 @@ impl RetainedSince {
             five_minutes: self.five_minutes.max(other.five_minutes),
             hours: self.hours.max(other.hours),
             breakdowns: self.breakdowns.max(other.breakdowns),
+            kept_breakdowns: self.kept_breakdowns.max(other.kept_breakdowns),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::{
     union::union_all,
 };
 use crate::model::{
-    DayParts, Detail,
+    DayParts, Detail, TimeRange,
     timestamp::{DAY_MICROS, HOUR_MICROS},
 };
 
@@ -24,22 +24,86 @@ const RANGE: &str = "w";
 /// The alias of the numbers of the hours of a day.
 const HOUR: &str = "h";
 
-/// `FROM` the raw rows that the plan misses where it reads breakdowns, for rows of [`GRAIN`] with a condition.
-pub(super) fn rows(backend: DbBackend, plan: &Plan, detail: Detail, series: &Cond) -> SelectStatement {
-    let (hours, days): (Vec<_>, Vec<_>) = plan
-        .segments
-        .iter()
-        .filter(|segment| segment.resolution.is_breakdown())
-        .partition(|segment| segment.resolution == Resolution::BreakdownHour);
-    let all = hours.iter().chain(&days).map(range);
-    let mut times = whole_days(backend, plan, detail, series, union_all(all));
-    if !hours.is_empty() {
-        let single = single_hours(backend, plan, detail, series, union_all(hours.iter().map(range)));
-        times = union_all([times, single]);
+/// What is missing: a plan, the columns that it reads, and a condition on rows of [`GRAIN`].
+#[derive(Clone, Copy)]
+pub(super) struct NotBrokenDown<'a> {
+    pub(super) backend: DbBackend,
+    pub(super) plan: &'a Plan,
+    /// The time that has single measurements.
+    pub(super) within: TimeRange,
+    pub(super) detail: Detail,
+    pub(super) series: &'a Cond,
+}
+
+impl NotBrokenDown<'_> {
+    /// `FROM` the raw rows of it.
+    pub(super) fn rows(self) -> SelectStatement {
+        let (hours, days): (Vec<_>, Vec<_>) = self
+            .plan
+            .segments
+            .iter()
+            .filter(|segment| segment.resolution.is_breakdown())
+            .partition(|segment| segment.resolution == Resolution::BreakdownHour);
+        let all = hours.iter().chain(&days).map(range);
+        let mut times = self.whole_days(union_all(all));
+        if !hours.is_empty() {
+            times = union_all([times, self.single_hours(union_all(hours.iter().map(range)))]);
+        }
+        let mut either = Query::select();
+        either.columns(["organization_id", "project_id", "kind", "since", "until"]).from_subquery(times, "t");
+        raw_times::rows(self.backend, either, self.within)
     }
-    let mut either = Query::select();
-    either.columns(["organization_id", "project_id", "kind", "since", "until"]).from_subquery(times, "t");
-    raw_times::rows(backend, either, plan.covers)
+
+    /// Series and days, each with the common time of the day and a range.
+    fn days(self, ranges: SelectStatement) -> SelectStatement {
+        let day = || Expr::col((GRAIN, "day"));
+        let of_range = |column: &'static str| Expr::col((RANGE, column));
+        let mut days = Query::select();
+        days.columns(["organization_id", "project_id", "kind"].map(|column| (GRAIN, column)))
+            .from_subquery(ranges, RANGE)
+            .cross_join("metric_grain".into_table_ref().alias(GRAIN))
+            .cond_where(self.series.clone())
+            .and_where(day().gt(self.within.from().plus_micros(-DAY_MICROS).as_micros()))
+            .and_where(day().lt(self.within.to().as_micros()))
+            .and_where(day().gt(of_range("since").sub(DAY_MICROS)))
+            .and_where(day().lt(of_range("until")));
+        days
+    }
+
+    /// Days without any breakdowns that the plan could read.
+    fn whole_days(self, ranges: SelectStatement) -> SelectStatement {
+        let (latest, earliest) = latest_and_earliest(self.backend);
+        let mut days = self.days(ranges);
+        days.expr_as(Expr::cust(format!("{latest}({RANGE}.since, {GRAIN}.day)")), "since")
+            .expr_as(Expr::cust(format!("{earliest}({RANGE}.until, {GRAIN}.day + {DAY_MICROS})")), "until")
+            .and_where(Expr::cust(format!("({GRAIN}.{} & {RANGE}.parts) = 0", self.detail.parts_column())));
+        days
+    }
+
+    /// Hours without breakdowns, of days that have others.
+    fn single_hours(self, ranges: SelectStatement) -> SelectStatement {
+        let (latest, earliest) = latest_and_earliest(self.backend);
+        let mut days = self.days(ranges);
+        let hour = if self.backend == DbBackend::Sqlite {
+            let numbers: Vec<_> = (0..24).map(|hour: u8| hour.to_string()).collect();
+            let numbers = Func::cust("json_each").arg(format!("[{}]", numbers.join(",")));
+            // After the few days: CROSS JOIN keeps the order.
+            days.cross_join(TableRef::FunctionCall(numbers, HOUR.into()));
+            format!("{HOUR}.value")
+        } else {
+            days.from_function(Func::cust("generate_series").arg(Expr::cust("0")).arg(Expr::cust("23")), HOUR);
+            format!("{HOUR}.{HOUR}")
+        };
+        let parts = self.detail.parts_column();
+        let begins = format!("({GRAIN}.day + {hour} * {HOUR_MICROS})");
+        days.expr_as(Expr::cust(format!("{latest}({RANGE}.since, {begins})")), "since")
+            .expr_as(Expr::cust(format!("{earliest}({RANGE}.until, {begins} + {HOUR_MICROS})")), "until")
+            .and_where(Expr::cust(format!("({GRAIN}.{parts} & {RANGE}.parts) <> 0")))
+            .and_where(Expr::cust(format!("(({GRAIN}.{parts} >> {hour}) & 1) = 0")))
+            .and_where(Expr::cust(format!("{begins} < {RANGE}.until")))
+            .and_where(Expr::cust(format!("{begins} + {HOUR_MICROS} > {RANGE}.since")));
+        days
+    }
 }
 
 /// A range as a row: `since`, `until`, and `parts` for the bits of [`DayParts`] of which one must be marked.
@@ -55,67 +119,4 @@ fn range(segment: &Segment) -> SelectStatement {
         .expr_as(Expr::val(segment.range.from().as_micros()).cast_as("BIGINT"), "since")
         .expr_as(Expr::val(segment.range.to().as_micros()).cast_as("BIGINT"), "until");
     select
-}
-
-/// Series and days, each with the common time of the day and a range.
-fn days(plan: &Plan, series: &Cond, ranges: SelectStatement) -> SelectStatement {
-    let day = || Expr::col((GRAIN, "day"));
-    let of_range = |column: &'static str| Expr::col((RANGE, column));
-    let mut days = Query::select();
-    days.columns(["organization_id", "project_id", "kind"].map(|column| (GRAIN, column)))
-        .from_subquery(ranges, RANGE)
-        .cross_join("metric_grain".into_table_ref().alias(GRAIN))
-        .cond_where(series.clone())
-        .and_where(day().gt(plan.covers.from().plus_micros(-DAY_MICROS).as_micros()))
-        .and_where(day().lt(plan.covers.to().as_micros()))
-        .and_where(day().gt(of_range("since").sub(DAY_MICROS)))
-        .and_where(day().lt(of_range("until")));
-    days
-}
-
-/// Days without any breakdowns that the plan could read.
-fn whole_days(
-    backend: DbBackend,
-    plan: &Plan,
-    detail: Detail,
-    series: &Cond,
-    ranges: SelectStatement,
-) -> SelectStatement {
-    let (latest, earliest) = latest_and_earliest(backend);
-    let mut days = days(plan, series, ranges);
-    days.expr_as(Expr::cust(format!("{latest}({RANGE}.since, {GRAIN}.day)")), "since")
-        .expr_as(Expr::cust(format!("{earliest}({RANGE}.until, {GRAIN}.day + {DAY_MICROS})")), "until")
-        .and_where(Expr::cust(format!("({GRAIN}.{} & {RANGE}.parts) = 0", detail.parts_column())));
-    days
-}
-
-/// Hours without breakdowns, of days that have others.
-fn single_hours(
-    backend: DbBackend,
-    plan: &Plan,
-    detail: Detail,
-    series: &Cond,
-    ranges: SelectStatement,
-) -> SelectStatement {
-    let (latest, earliest) = latest_and_earliest(backend);
-    let mut days = days(plan, series, ranges);
-    let hour = if backend == DbBackend::Sqlite {
-        let numbers: Vec<_> = (0..24).map(|hour: u8| hour.to_string()).collect();
-        let numbers = Func::cust("json_each").arg(format!("[{}]", numbers.join(",")));
-        // After the few days: CROSS JOIN keeps the order.
-        days.cross_join(TableRef::FunctionCall(numbers, HOUR.into()));
-        format!("{HOUR}.value")
-    } else {
-        days.from_function(Func::cust("generate_series").arg(Expr::cust("0")).arg(Expr::cust("23")), HOUR);
-        format!("{HOUR}.{HOUR}")
-    };
-    let parts = detail.parts_column();
-    let begins = format!("({GRAIN}.day + {hour} * {HOUR_MICROS})");
-    days.expr_as(Expr::cust(format!("{latest}({RANGE}.since, {begins})")), "since")
-        .expr_as(Expr::cust(format!("{earliest}({RANGE}.until, {begins} + {HOUR_MICROS})")), "until")
-        .and_where(Expr::cust(format!("({GRAIN}.{parts} & {RANGE}.parts) <> 0")))
-        .and_where(Expr::cust(format!("(({GRAIN}.{parts} >> {hour}) & 1) = 0")))
-        .and_where(Expr::cust(format!("{begins} < {RANGE}.until")))
-        .and_where(Expr::cust(format!("{begins} + {HOUR_MICROS} > {RANGE}.since")));
-    days
 }

@@ -12,7 +12,7 @@ use super::{
     conditions::{self, ENDPOINT, M},
     grid::{BucketGrid, GridBucket},
     grouping::{Dimension, Grouping},
-    not_broken_down,
+    not_broken_down::NotBrokenDown,
     outer::{self, Within},
     plan::{EndpointRows, Plan, Resolution, Segment, TableChoice, between, coarsest, plan},
     sparse::{GRAIN, SparseSeries},
@@ -65,9 +65,9 @@ impl<'a> ScopedQuery<'a> {
         let needs_raw = exact.is_some() || detail.is_some() && is_by_endpoint;
         let tables = match (grouping.buckets(), detail) {
             _ if needs_raw => TableChoice::RawOnly,
-            (Some(buckets), Some(_)) => TableChoice::AlignedBreakdowns(buckets.width_micros()),
+            (Some(buckets), Some(detail)) => TableChoice::AlignedBreakdowns(detail, buckets.width_micros()),
             (Some(buckets), None) => TableChoice::Aligned(buckets.width_micros()),
-            (None, Some(_)) => TableChoice::Breakdowns,
+            (None, Some(detail)) => TableChoice::Breakdowns(detail),
             (None, None) => TableChoice::Any,
         };
         let mut plan = plan(question.window, tables, kept).ok_or_else(|| not_kept(tables, kept))?;
@@ -75,8 +75,8 @@ impl<'a> ScopedQuery<'a> {
             let message = format!("exact answers need single measurements, which are kept since {}", kept.raw);
             return Err(Error::input("filter.isExact", message));
         }
-        let grid = grouping.buckets().map(|buckets| buckets.over(plan.covers, kept)).transpose()?;
-        if let (TableChoice::Aligned(_) | TableChoice::AlignedBreakdowns(_), Some(grid)) = (tables, &grid)
+        let grid = grouping.buckets().map(|buckets| buckets.over(plan.covers, tables.kept(kept))).transpose()?;
+        if let (TableChoice::Aligned(_) | TableChoice::AlignedBreakdowns(..), Some(grid)) = (tables, &grid)
             && grid.is_zoned()
         {
             plan = between(plan.covers, tables, &grid.bounds().collect::<Vec<_>>(), kept);
@@ -183,9 +183,10 @@ impl<'a> ScopedQuery<'a> {
         self.plan.segments.iter().copied().filter(may_have_rows)
     }
 
-    fn not_broken_down(&self) -> SelectStatement {
+    fn not_broken_down(&self, within: TimeRange) -> SelectStatement {
         let detail = self.detail.unwrap_or(Detail::All);
-        not_broken_down::rows(self.backend, &self.plan, detail, &self.is_asked_series(GRAIN))
+        let series = &self.is_asked_series(GRAIN);
+        NotBrokenDown { backend: self.backend, plan: &self.plan, within, detail, series }.rows()
     }
 
     fn sparse(&self, endpoints: EndpointRows) -> SparseSeries<'_> {
@@ -266,7 +267,7 @@ impl<'a> ScopedQuery<'a> {
     pub(super) fn rows(&self, segment: Segment, endpoints: EndpointRows) -> SelectStatement {
         let mut select = match segment.resolution {
             Resolution::Unrolled => self.sparse(endpoints).rows(self.is_asked_series(GRAIN)),
-            Resolution::NotBrokenDown => self.not_broken_down(),
+            Resolution::NotBrokenDown => self.not_broken_down(segment.range),
             resolution => self.between(resolution.table(), resolution.time_column(), segment.range),
         };
         if segment.resolution == Resolution::Part {
@@ -360,33 +361,35 @@ impl<'a> ScopedQuery<'a> {
 }
 
 fn not_kept(tables: TableChoice, kept: RetainedSince) -> Error {
+    let since = tables.since(kept);
     let message = match tables {
         TableChoice::Aligned(width) => {
-            let (resolution, since) = coarsest(width, kept);
             let bucket = duration_text(width);
-            let rows = match resolution {
-                Resolution::Raw
-                | Resolution::Unrolled
-                | Resolution::BreakdownHour
-                | Resolution::BreakdownDay
-                | Resolution::NotBrokenDown => "single measurements",
-                Resolution::Part | Resolution::Minute | Resolution::FiveMinutes => "rollups per minute",
+            let rows = match coarsest(width) {
+                Resolution::Minute | Resolution::FiveMinutes => "rollups per minute",
                 Resolution::Hour => "rollups per hour",
                 Resolution::Day => "rollups per day",
+                _ => "single measurements",
             };
             format!(
                 "buckets of {bucket} are answered from {rows}, which are kept since {since}: ask for a later time, or for \
                  buckets of whole days"
             )
         }
+        TableChoice::AlignedBreakdowns(detail, width) if detail.is_one_column() => format!(
+            "buckets of {} by status, name or release are kept since {since}: ask for a later time, or for buckets of whole days",
+            duration_text(width)
+        ),
+        TableChoice::Breakdowns(detail) if detail.is_one_column() => {
+            format!("counts by status, name and release are kept since {since}: ask for a later time")
+        }
         TableChoice::Any
         | TableChoice::IntoRaw
-        | TableChoice::Breakdowns
-        | TableChoice::AlignedBreakdowns(_)
+        | TableChoice::Breakdowns(_)
+        | TableChoice::AlignedBreakdowns(..)
         | TableChoice::RawOnly => format!(
-            "this is answered from single measurements, which are kept since {}: ask for a later time, or for what rollups \
-             know (all but status, name and release)",
-            kept.raw
+            "this is answered from single measurements, which are kept since {since}: ask for a later time, or for what rollups \
+             know (endpoints, or one of status, name and release)"
         ),
     };
     Error::input("filter.time", message)

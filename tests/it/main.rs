@@ -111,6 +111,7 @@ mod jobs {
     mod compaction;
     mod demo_traffic;
     mod grains;
+    mod kept_breakdowns;
     mod partitions;
     mod retention;
     mod statistics;

@@ -29,15 +29,14 @@ pub enum MetricGroupKey {
     Project,
     /// The type of the measurement.
     Type,
-    /// The name of the measurement, such as `LCP`. Known as long as raw measurements (7 days by default); see
-    /// `MetricFilter`.
+    /// The name of the measurement, such as `LCP`. For how long it is known: see `MetricFilter`.
     Name,
     /// The path of the endpoint. Endpoints with the same path in several projects form one group, unless `PROJECT` is a
     /// dimension as well.
     Endpoint,
-    /// The HTTP status. Known as long as raw measurements (7 days by default); see `MetricFilter`.
+    /// The HTTP status. For how long it is known: see `MetricFilter`.
     StatusCode,
-    /// The release version. Known as long as raw measurements (7 days by default); see `MetricFilter`.
+    /// The release version. For how long it is known: see `MetricFilter`.
     Release,
 }
 

@@ -10,12 +10,12 @@ use crate::{
     clock::Stopwatch,
     db::{Lease, StatementLog, Stock, Taken},
     ingest::{
-        breakdown,
+        breakdown::{self, Addition},
         commit_group::{CommitEntry, LedgerKey, LedgerRow},
         late::LateRow,
         rollup::{LabelRow, RawRow},
     },
-    model::{DayParts, SeriesDay},
+    model::{DayParts, SeriesDay, timestamp::DAY_MICROS},
 };
 
 // INSERT processes rows in the order of the arrays, which is the order in which every instance locks keys.
@@ -50,13 +50,15 @@ const TAGGED_ROWS: &str = "INSERT INTO metric_event (organization_id, project_id
     $17::double precision[], $18::bigint[], $19::smallint[], $20::smallint[], $21::smallint[], $22::text[], $23::text[])";
 static INSERT: LazyLock<String> = LazyLock::new(|| format!("{PARTS} {ROWS}"));
 static INSERT_TAGGED: LazyLock<String> = LazyLock::new(|| format!("{PARTS} {TAGGED_ROWS}"));
-// An upsert rather than an update: it locks in the order of the arrays, and creates the row of a new organization. Entries
+// An upsert rather than an update: it locks in the order of the arrays, and creates the row of a new organization, which begins with
+// the bound of single measurements. Entries
 // with a key are in the ledger since they were claimed; those without a key are inserted here.
-const CONCLUDE: &str = "WITH stream AS (INSERT INTO organization_stream (organization_id, last_seq) \
-    SELECT * FROM unnest($1::bigint[], $2::bigint[]) WHERE $20::smallint IS NULL \
+const CONCLUDE: &str = "WITH kept AS (SELECT (SELECT since FROM metric_kept WHERE table_name = 'metric_event') AS since), \
+    stream AS (INSERT INTO organization_stream (organization_id, last_seq, breakdowns_before, raw_since) \
+    SELECT step.*, kept.since, kept.since FROM unnest($1::bigint[], $2::bigint[]) AS step, kept WHERE $20::smallint IS NULL \
     OR EXISTS (SELECT FROM instance_node WHERE node = $20 AND epoch = $21) ON CONFLICT (organization_id) \
     DO UPDATE SET last_seq = organization_stream.last_seq + excluded.last_seq RETURNING organization_id, last_seq, \
-    breakdowns_before), \
+    breakdowns_before, raw_since), \
     keyed AS (UPDATE ingest_batch SET seq = claimed.seq FROM (SELECT found.row, stream.last_seq - given.behind AS seq \
     FROM unnest($3::bigint[], $4::text[], $5::text[], $6::bigint[]) AS given (organization_id, source, idem_key, behind) \
     JOIN stream USING (organization_id) CROSS JOIN LATERAL (SELECT b.ctid AS row FROM ingest_batch b \
@@ -70,7 +72,7 @@ const CONCLUDE: &str = "WITH stream AS (INSERT INTO organization_stream (organiz
     $14::int[], $15::bigint[], $16::bigint[], $17::bigint[], $18::text[], $19::bigint[]) \
     AS given (organization_id, source, idem_key, project_id, first_id, body_hash, n_accepted, n_rejected, min_ts, \
     max_ts, received_at, rejections, behind) JOIN stream USING (organization_id)) \
-    SELECT organization_id, last_seq, breakdowns_before FROM stream";
+    SELECT organization_id, last_seq, breakdowns_before, raw_since FROM stream";
 // Locks the rows in the order of the arrays, before it is known whether there is anything to remove: `jobs/breakdowns` may just be
 // storing what it made of one of them, which each later statement sees. All bits stand for an attempt that is under way.
 const LOCK_MARKED: &str = "SELECT found.* FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[]) \
@@ -86,6 +88,44 @@ const UNMARK: &str = "UPDATE metric_grain SET status_parts = status_parts & ~lat
     SELECT g.ctid AS row FROM metric_grain g WHERE g.organization_id = asked.organization_id \
     AND g.project_id = asked.project_id AND g.kind = asked.kind AND g.day = asked.day OFFSET 0) AS found OFFSET 0) AS late \
     WHERE metric_grain.ctid = late.row";
+
+// All hours of such a day have rows by one column, and none by several. The row, which retention may have removed, is where
+// `jobs/breakdowns` finds that there is something to merge.
+const MARK_KEPT: &str = "INSERT INTO metric_grain (organization_id, project_id, kind, day, all_endpoints, by_endpoint, \
+    next_all_endpoints, next_by_endpoint, status_parts, release_parts, name_parts, seen_parts) \
+    SELECT kept.*, 0, 0, 0, 0, $5, $5, $5, $6 FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[]) AS kept \
+    ON CONFLICT (organization_id, project_id, kind, day) DO UPDATE SET status_parts = excluded.status_parts, \
+    release_parts = excluded.release_parts, name_parts = excluded.name_parts, all_parts = 0, \
+    seen_parts = excluded.seen_parts, build = -ABS(metric_grain.build)";
+
+/// Removes the breakdowns by several columns of a table by their days, which are four arrays, and the length of a day.
+macro_rules! remove_several {
+    ($table:literal) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE ctid = ANY(ARRAY(SELECT found.row FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[]) \
+             AS asked (organization_id, project_id, kind, day) CROSS JOIN LATERAL (SELECT b.ctid AS row FROM ",
+            $table,
+            " b WHERE b.organization_id = asked.organization_id AND b.project_id = asked.project_id \
+             AND b.kind = asked.kind AND b.bucket >= asked.day AND b.bucket < asked.day + $5 AND b.detail = 4 OFFSET 0) AS found))"
+        )
+    };
+}
+
+/// Inserts rows of breakdowns, which are fourteen arrays.
+macro_rules! insert_breakdowns {
+    ($table:literal) => {
+        concat!(
+            "INSERT INTO ",
+            $table,
+            " (organization_id, project_id, kind, bucket, detail, status, release, name, n, n_err, sum, min, max, sketch) \
+             SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::smallint[], $6::smallint[], \
+             $7::text[], $8::text[], $9::bigint[], $10::bigint[], $11::double precision[], $12::double precision[], \
+             $13::double precision[], $14::bytea[])"
+        )
+    };
+}
 
 /// Removes the breakdowns of a table by their buckets, which are four arrays.
 macro_rules! remove_breakdowns {
@@ -287,6 +327,47 @@ impl super::Transaction for Transaction {
             answers.answer(remove.execute(connection)).await?;
         }
         self.log.add(UNMARK, late.len(), watch);
+        Ok(())
+    }
+
+    async fn extend(
+        &mut self,
+        kept: &[(SeriesDay, DayParts)],
+        hours: &[Addition],
+        days: &[Addition],
+    ) -> sqlx::Result<()> {
+        let watch = Stopwatch::start();
+        let by_day = |sql| by_bucket!(sqlx::query(sql), kept, |(series, _)| series.day);
+        for change in [
+            by_day(MARK_KEPT).bind(DayParts::ALL.bits()).bind(DayParts::ALL.bits() | DayParts::ADDED),
+            by_day(remove_several!("metric_breakdown_1h")).bind(DAY_MICROS),
+            by_day(remove_several!("metric_breakdown_1d")).bind(DAY_MICROS),
+        ] {
+            let (answers, connection) = self.inner.postgres()?;
+            answers.answer(change.execute(connection)).await?;
+        }
+        for (sql, rows) in
+            [(insert_breakdowns!("metric_breakdown_1h"), hours), (insert_breakdowns!("metric_breakdown_1d"), days)]
+        {
+            let insert = sqlx::query(sql)
+                .bind(column(rows, |row| row.series.organization))
+                .bind(column(rows, |row| row.series.project))
+                .bind(column(rows, |row| row.series.kind))
+                .bind(column(rows, |row| row.bucket))
+                .bind(column(rows, |row| row.detail.code()))
+                .bind(column(rows, |row| row.status))
+                .bind(rows.iter().map(|row| row.release.as_str()).collect::<Vec<_>>())
+                .bind(rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>())
+                .bind(column(rows, |row| row.tally.n()))
+                .bind(column(rows, |row| row.tally.n_err()))
+                .bind(column(rows, |row| row.tally.sum.value()))
+                .bind(column(rows, |row| row.tally.min()))
+                .bind(column(rows, |row| row.tally.max()))
+                .bind(rows.iter().map(|row| row.tally.distribution.as_slice()).collect::<Vec<_>>());
+            let (answers, connection) = self.inner.postgres()?;
+            answers.answer(insert.execute(connection)).await?;
+        }
+        self.log.add(MARK_KEPT, kept.len(), watch);
         Ok(())
     }
 

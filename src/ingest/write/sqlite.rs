@@ -11,12 +11,12 @@ use crate::{
     clock::Stopwatch,
     db::{Lease, StatementLog, json_array},
     ingest::{
-        breakdown,
+        breakdown::{self, Addition},
         commit_group::{CommitEntry, LedgerKey, LedgerRow},
         late::LateRow,
         rollup::{LabelRow, RawRow},
     },
-    model::{DayParts, SeriesDay},
+    model::{DayParts, SeriesDay, timestamp::DAY_MICROS},
 };
 
 // The transaction holds SQLite's only write lock, so an absent key stays absent until the commit.
@@ -26,12 +26,13 @@ const CLAIM: &str = "SELECT asked.value->>3 FROM json_each(?1) AS asked WHERE NO
 const EARLIER: &str = "SELECT organization_id, source, idem_key, seq, body_hash, n_accepted, rejections \
     FROM json_each(?1) AS asked CROSS JOIN ingest_batch \
     ON organization_id = asked.value->>0 AND source = asked.value->>1 AND idem_key = asked.value->>2";
-// Without WHERE the parser would take ON CONFLICT for the ON of a join.
-const ADVANCE: &str = "INSERT INTO organization_stream (organization_id, last_seq) \
-    SELECT value->>0, value->>1 FROM json_each(?1) WHERE ?2 IS NULL \
+// A new organization begins with the bound of single measurements. Without WHERE the parser would take ON CONFLICT for the ON of a join.
+const ADVANCE: &str = "WITH kept AS (SELECT (SELECT since FROM metric_kept WHERE table_name = 'metric_event') AS since) \
+    INSERT INTO organization_stream (organization_id, last_seq, breakdowns_before, raw_since) \
+    SELECT value->>0, value->>1, kept.since, kept.since FROM json_each(?1), kept WHERE ?2 IS NULL \
     OR EXISTS (SELECT 1 FROM instance_node WHERE node = ?2 AND epoch = ?3) ON CONFLICT (organization_id) \
     DO UPDATE SET last_seq = organization_stream.last_seq + excluded.last_seq \
-    RETURNING organization_id, last_seq, breakdowns_before";
+    RETURNING organization_id, last_seq, breakdowns_before, raw_since";
 // The transaction is the only one that writes, so nothing has to be locked.
 const MARKED: &str = "SELECT g.organization_id, g.project_id, g.kind, g.day, \
     CASE WHEN g.build > 0 THEN -1 ELSE g.seen_parts END \
@@ -46,6 +47,16 @@ const REMOVE_HOURS: &str = "DELETE FROM metric_breakdown_1h WHERE (organization_
     (SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?1))";
 const REMOVE_DAYS: &str = "DELETE FROM metric_breakdown_1d WHERE (organization_id, project_id, kind, bucket) IN \
     (SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?1))";
+// All hours of such a day have rows by one column, and none by several. The row, which retention may have removed, is where
+// `jobs/breakdowns` finds that there is something to merge. Without WHERE the parser would take ON CONFLICT for the ON of a join.
+const MARK_KEPT: &str = "INSERT INTO metric_grain (organization_id, project_id, kind, day, all_endpoints, by_endpoint, \
+    next_all_endpoints, next_by_endpoint, status_parts, release_parts, name_parts, seen_parts) \
+    SELECT value->>0, value->>1, value->>2, value->>3, 0, 0, 0, 0, ?2, ?2, ?2, ?3 FROM json_each(?1) WHERE true \
+    ON CONFLICT (organization_id, project_id, kind, day) DO UPDATE SET status_parts = excluded.status_parts, \
+    release_parts = excluded.release_parts, name_parts = excluded.name_parts, all_parts = 0, \
+    seen_parts = excluded.seen_parts, build = -ABS(metric_grain.build)";
+const BREAKDOWN_COLUMNS: &str =
+    "organization_id, project_id, kind, bucket, detail, status, release, name, n, n_err, sum, min, max, sketch";
 const LEDGER_COLUMNS: &str = "organization_id, source, idem_key, seq, project_id, first_id, body_hash, n_accepted, \
     n_rejected, min_ts, max_ts, received_at, rejections";
 const ROW_COLUMNS: &str = "organization_id, project_id, kind, ts, id, value, endpoint_id, status, bin";
@@ -55,6 +66,17 @@ const PART_COLUMNS: &str =
     "organization_id, project_id, kind, bucket, endpoint_id, part, n, n_err, sum, min, max, sketch";
 const LABEL_COLUMNS: &str = "organization_id, project_id, kind, ts, id, labels";
 const LATE_COLUMNS: &str = "organization_id, project_id, kind, bucket, part, n";
+
+/// Removes the breakdowns by several columns of a series in a range of time.
+macro_rules! remove_several {
+    ($table:literal) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE organization_id = ?1 AND project_id = ?2 AND kind = ?3 AND bucket >= ?4 AND bucket < ?5 AND detail = 4"
+        )
+    };
+}
 
 /// Rows per statement, ascending. Larger statements are no faster, and prepared statements take memory by their size. Rows
 /// that do not fill a statement use the next larger one with NULLs, which costs less than one more statement.
@@ -73,6 +95,8 @@ static TAGGED_ROWS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_ev
 static LEDGER: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("ingest_batch", LEDGER_COLUMNS));
 static PARTS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_rollup_part", PART_COLUMNS));
 static LABELS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_label", LABEL_COLUMNS));
+static HOURS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_breakdown_1h", BREAKDOWN_COLUMNS));
+static DAYS: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_breakdown_1d", BREAKDOWN_COLUMNS));
 static LATE: LazyLock<Inserts> = LazyLock::new(|| Inserts::new("metric_late", LATE_COLUMNS));
 
 impl Inserts {
@@ -192,7 +216,7 @@ impl super::Transaction for Transaction {
         if last.len() != steps.len() {
             return Ok(last);
         }
-        let known = last.iter().map(|(organization, sequence, _)| (*organization, *sequence)).collect();
+        let known = last.iter().map(|(organization, sequence, ..)| (*organization, *sequence)).collect();
         self.insert_each(&LEDGER, ledger, |query, row| {
             let entry = row.entry;
             let (job, (min, max)) = (entry.job, times(entry));
@@ -238,6 +262,47 @@ impl super::Transaction for Transaction {
             sqlx::query(sql).bind(rows).execute(&mut *self.inner).await?;
         }
         self.log.add(UNMARK, late.len(), watch);
+        Ok(())
+    }
+
+    async fn extend(
+        &mut self,
+        kept: &[(SeriesDay, DayParts)],
+        hours: &[Addition],
+        days: &[Addition],
+    ) -> sqlx::Result<()> {
+        let watch = Stopwatch::start();
+        let marked = json_array(kept.iter().map(|(one, _)| json!([one.organization, one.project, one.kind, one.day])));
+        let all = DayParts::ALL.bits();
+        sqlx::query(MARK_KEPT).bind(marked).bind(all).bind(all | DayParts::ADDED).execute(&mut *self.inner).await?;
+        for (series, _) in kept {
+            for remove in [remove_several!("metric_breakdown_1h"), remove_several!("metric_breakdown_1d")] {
+                let remove = sqlx::query(remove).bind(series.organization).bind(series.project).bind(series.kind);
+                let day = (series.day, series.day.saturating_add(DAY_MICROS));
+                remove.bind(day.0).bind(day.1).execute(&mut *self.inner).await?;
+            }
+        }
+        self.log.add(MARK_KEPT, kept.len(), watch);
+        for (inserts, rows) in [(&*HOURS, hours), (&*DAYS, days)] {
+            self.insert_each(inserts, rows, |query, row| {
+                query
+                    .bind(row.series.organization)
+                    .bind(row.series.project)
+                    .bind(row.series.kind)
+                    .bind(row.bucket)
+                    .bind(row.detail.code())
+                    .bind(row.status)
+                    .bind(row.release.clone())
+                    .bind(row.name.clone())
+                    .bind(row.tally.n())
+                    .bind(row.tally.n_err())
+                    .bind(row.tally.sum.value())
+                    .bind(row.tally.min())
+                    .bind(row.tally.max())
+                    .bind(row.tally.distribution.clone())
+            })
+            .await?;
+        }
         Ok(())
     }
 

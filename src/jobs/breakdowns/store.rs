@@ -1,4 +1,4 @@
-//! The statements of breakdowns, the same on both databases.
+//! The statements about rows of breakdowns and their marks, the same on both databases.
 
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
@@ -7,12 +7,11 @@ use super::{
     cells::{CellKey, Cells},
 };
 use crate::{
-    db::{Database, Session, StatementLog, sum::sum_text},
+    db::{Database, Session, StatementLog},
     error::Result,
     jobs::series_day,
     model::{
-        DayParts, Detail, Grain, SeriesDay, StoredTally, Sum, Tally, Timestamp,
-        metric::ERROR_STATUS_MIN,
+        DayParts, Detail, Grain, SeriesDay, StoredTally, Timestamp,
         timestamp::{DAY_MICROS, HOUR_MICROS},
     },
 };
@@ -23,14 +22,22 @@ const BATCH: i64 = 500;
 /// Rows that are written at a time.
 const CHUNK_ROWS: usize = 64;
 
-/// Maximum number of different hour, status, release, name and bin that are read at a time. Of more, fewer hours are read, and in
-/// the end one column alone: the memory of a pass is bounded.
-const GROUPS_MAX: usize = 50_000;
+/// The condition for rows of `metric_grain` that lack rows by a column of some hours: all bits are [`DayParts::ALL`].
+const INCOMPLETE: &str = "(status_parts <> 33554431 OR release_parts <> 33554431 OR name_parts <> 33554431)";
 
-const OF_SERIES: &str = "organization_id = $1 AND project_id = $2 AND kind = $3";
+/// Sorts before all keys.
+const BEFORE_ALL: SeriesDay = SeriesDay { organization: i64::MIN, project: i64::MIN, kind: i16::MIN, day: i64::MIN };
 
-fn key(series: SeriesDay) -> [Value; 3] {
+pub const OF_SERIES: &str = "organization_id = $1 AND project_id = $2 AND kind = $3";
+
+pub fn key(series: SeriesDay) -> [Value; 3] {
     [series.organization.into(), series.project.into(), series.kind.into()]
+}
+
+/// The key of a series, and where the day begins and ends.
+pub fn day(series: SeriesDay) -> impl Iterator<Item = Value> {
+    let until = series.day.saturating_add(DAY_MICROS);
+    key(series).into_iter().chain([series.day.into(), until.into()])
 }
 
 /// The next series and days with hours that were not decided about, in the order of their keys, with the grain for all endpoints.
@@ -46,8 +53,7 @@ pub async fn unseen(
         name_parts, all_parts, seen_parts FROM metric_grain WHERE (organization_id, project_id, kind, day) > ($1, $2, $3, $4) \
         AND day >= $5 AND day < $6 AND all_endpoints <= $7 AND seen_parts <> $8 \
         ORDER BY organization_id, project_id, kind, day LIMIT $9";
-    let SeriesDay { organization, project, kind, day } =
-        last.unwrap_or(SeriesDay { organization: i64::MIN, project: i64::MIN, kind: i16::MIN, day: i64::MIN });
+    let SeriesDay { organization, project, kind, day } = last.unwrap_or(BEFORE_ALL);
     let values = [
         organization.into(),
         project.into(),
@@ -117,75 +123,7 @@ pub async fn begin(database: &Database, series: SeriesDay, until: Timestamp) -> 
     row.map(|row| Ok(Attempt { number: row.try_get_by_index(5)?, marks: marks(&row, 0)? })).transpose()
 }
 
-/// The measurements of each of these hours by every detail. `None` if they are too many different ones, and several hours.
-pub async fn hours(
-    session: &Session,
-    series: SeriesDay,
-    hours: DayParts,
-) -> Result<Option<Vec<(DayParts, [Cells; 4])>>> {
-    let mut counted: Vec<_> = hours.hours().map(|hour| (DayParts::hour(hour), Detail::EACH.map(Cells::of))).collect();
-    if add_by(session, series, hours, Detail::All, &mut counted).await? {
-        return Ok(Some(counted));
-    }
-    if counted.len() > 1 {
-        return Ok(None);
-    }
-    // One column alone may have few values.
-    for detail in Detail::EACH {
-        if detail == Detail::All || !add_by(session, series, hours, detail, &mut counted).await? {
-            let all = counted.iter_mut().flat_map(|(_, of_hour)| of_hour);
-            all.filter(|cells| cells.detail() == detail).for_each(Cells::drop_all);
-        }
-    }
-    Ok(Some(counted))
-}
-
-/// Adds the measurements of hours, read by these columns, to the rows that they have all columns of. Adds nothing and returns false
-/// if they are too many different ones.
-async fn add_by(
-    session: &Session,
-    series: SeriesDay,
-    hours: DayParts,
-    detail: Detail,
-    counted: &mut [(DayParts, [Cells; 4])],
-) -> Result<bool> {
-    let (Some(first), Some(last)) = (hours.hours().min(), hours.hours().max()) else { return Ok(true) };
-    let backend = session.get_database_backend();
-    let column = |one: Detail, column: &'static str, none: &'static str| if detail.has(one) { column } else { none };
-    let status = column(Detail::Status, "status", "CAST(0 AS SMALLINT)");
-    let release = column(Detail::Release, "release", "CAST('' AS TEXT)");
-    let name = column(Detail::Name, "name", "CAST('' AS TEXT)");
-    let sql = format!(
-        "SELECT {status}, {release}, {name}, bin, (ts - $6) / {HOUR_MICROS}, COUNT(*), \
-         COUNT(*) FILTER (WHERE status >= {ERROR_STATUS_MIN}), {}, MIN(value), MAX(value) FROM metric_event \
-         WHERE {OF_SERIES} AND ts >= $4 AND ts < $5 GROUP BY 1, 2, 3, 4, 5 LIMIT $7",
-        sum_text(backend, "value")
-    );
-    let start = |hour: u8| series.day.saturating_add(i64::from(hour) * HOUR_MICROS);
-    let limit = i64::try_from(GROUPS_MAX).unwrap_or(i64::MAX).saturating_add(1);
-    let range = [start(first).into(), start(last.saturating_add(1)).into(), series.day.into(), limit.into()];
-    let values = key(series).into_iter().chain(range);
-    let rows = session.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
-    if rows.len() > GROUPS_MAX {
-        return Ok(false);
-    }
-    for row in rows {
-        let unsigned = |count: i64| u64::try_from(count).unwrap_or(0);
-        let extremes = (row.try_get_by_index(8)?, row.try_get_by_index(9)?);
-        let count = unsigned(row.try_get_by_index(5)?);
-        let errors = unsigned(row.try_get_by_index(6)?);
-        let figures = Tally::new(count, errors, Sum::of(row.try_get_by_index(7)?), Some(extremes), ());
-        let (key, bin, hour) = (cell_key(&row)?, row.try_get_by_index(3)?, row.try_get_by_index::<i64>(4)?);
-        let hour = u8::try_from(hour).map(DayParts::hour).unwrap_or_default();
-        let Some((_, of_hour)) = counted.iter_mut().find(|(part, _)| *part == hour) else { continue };
-        for cells in of_hour.iter_mut().filter(|cells| detail.has(cells.detail())) {
-            cells.add_bin(&key, bin, &figures);
-        }
-    }
-    Ok(true)
-}
-
-fn cell_key(row: &QueryResult) -> Result<CellKey> {
+pub fn cell_key(row: &QueryResult) -> Result<CellKey> {
     Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?))
 }
 
@@ -195,52 +133,75 @@ pub async fn add_hours(session: &Session, series: SeriesDay, cells: &mut Cells) 
         "SELECT status, release, name, n, n_err, sum, min, max, sketch FROM metric_breakdown_1h \
          WHERE {OF_SERIES} AND bucket >= $4 AND bucket < $5 AND detail = $6"
     );
-    let until = series.day.saturating_add(DAY_MICROS);
-    let values = key(series).into_iter().chain([series.day.into(), until.into(), cells.detail().code().into()]);
+    let values = day(series).chain([cells.detail().code().into()]);
     let statement = Statement::from_sql_and_values(session.get_database_backend(), sql, values);
     for row in session.query_all_raw(statement).await? {
-        let figures = (
-            row.try_get_by_index(3)?,
-            row.try_get_by_index(4)?,
-            row.try_get_by_index(5)?,
-            row.try_get_by_index(6)?,
-            row.try_get_by_index(7)?,
-            row.try_get_by_index(8)?,
-        );
-        cells.add_stored(&cell_key(&row)?, &StoredTally::from_columns(figures))?;
+        cells.add_stored(&cell_key(&row)?, &stored_tally(&row)?)?;
     }
     Ok(())
 }
 
-/// Stores rows of these hours and of the day, and marks that they were decided about. Stores nothing if the attempt was ended.
+/// The measurements of a row, whose first columns are those of its key.
+pub fn stored_tally(row: &QueryResult) -> Result<StoredTally> {
+    Ok(StoredTally::from_columns((
+        row.try_get_by_index(3)?,
+        row.try_get_by_index(4)?,
+        row.try_get_by_index(5)?,
+        row.try_get_by_index(6)?,
+        row.try_get_by_index(7)?,
+        row.try_get_by_index(8)?,
+    )))
+}
+
+/// Stores rows of hours and of the day, and the marks that these have then. Those by the columns of `replaced` replace all that there
+/// are of the day. Stores nothing and returns false if the attempt was ended.
 pub async fn finish(
     database: &Database,
     series: SeriesDay,
     attempt: &Attempt,
-    parts: DayParts,
-    found: Vec<Found>,
-) -> Result<()> {
+    marks: Marks,
+    replaced: &[Detail],
+    found: &[Found],
+) -> Result<bool> {
     let transaction = database.writer(StatementLog::default()).begin_write().await?;
     let backend = transaction.get_database_backend();
     let sql = format!(
         "UPDATE metric_grain SET status_parts = $5, release_parts = $6, name_parts = $7, all_parts = $8, seen_parts = $9, \
          build = -build WHERE {OF_SERIES} AND day = $4 AND build = $10"
     );
-    let Marks { made: [status, release, name, all], seen } = attempt.marks.decided(parts, &found);
+    let Marks { made: [status, release, name, all], seen } = marks;
     let marks = [status, release, name, all, seen].map(|parts| parts.bits().into());
     let values = key(series).into_iter().chain([series.day.into()]).chain(marks).chain([attempt.number.into()]);
     let marked = transaction.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
     if marked.rows_affected() == 0 {
-        return Ok(());
+        return Ok(false);
     }
+    replace(&transaction, series, replaced, found).await?;
+    transaction.commit().await?;
+    Ok(true)
+}
+
+/// Stores rows of hours and of the day. Those by the columns of `replaced` replace all that there are of the day.
+pub async fn replace(
+    transaction: &impl ConnectionTrait,
+    series: SeriesDay,
+    replaced: &[Detail],
+    found: &[Found],
+) -> Result<()> {
+    let backend = transaction.get_database_backend();
     for (table, is_of_day) in [("metric_breakdown_1h", false), ("metric_breakdown_1d", true)] {
+        for detail in replaced {
+            let sql = format!("DELETE FROM {table} WHERE {OF_SERIES} AND bucket >= $4 AND bucket < $5 AND detail = $6");
+            let values = day(series).chain([detail.code().into()]);
+            transaction.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+        }
         let of_table = found.iter().filter(|one| (one.part == DayParts::DAY) == is_of_day);
         let rows: Vec<_> = of_table.flat_map(|Found { part, cells }| rows(series, *part, cells)).collect();
         for chunk in rows.chunks(CHUNK_ROWS) {
             transaction.execute_raw(insert(backend, table, series, chunk)).await?;
         }
     }
-    transaction.commit().await
+    Ok(())
 }
 
 /// A row to store: its bucket, the columns it is told apart by, their values, and the measurements.
@@ -282,4 +243,73 @@ fn insert(backend: DbBackend, table: &str, series: SeriesDay, rows: &[Row]) -> S
         ]
     };
     Statement::from_sql_and_values(backend, sql, key(series).into_iter().chain(rows.iter().flat_map(of_row)))
+}
+
+/// The next series and days from `since` until `before` that lack rows by a column of some hours, in the order of their keys.
+pub async fn incomplete(
+    database: &Database,
+    since: Timestamp,
+    before: Timestamp,
+    last: Option<SeriesDay>,
+) -> Result<Vec<SeriesDay>> {
+    let sql = format!(
+        "SELECT organization_id, project_id, kind, day, all_endpoints FROM metric_grain AS g \
+         WHERE (organization_id, project_id, kind, day) > ($1, $2, $3, $4) AND day >= $5 AND day < $6 AND {INCOMPLETE} \
+         AND EXISTS (SELECT 1 FROM organization_stream AS s WHERE s.organization_id = g.organization_id) \
+         ORDER BY organization_id, project_id, kind, day LIMIT $7"
+    );
+    let SeriesDay { organization, project, kind, day } = last.unwrap_or(BEFORE_ALL);
+    let values = [
+        organization.into(),
+        project.into(),
+        kind.into(),
+        day.into(),
+        since.as_micros().into(),
+        before.as_micros().into(),
+        BATCH.into(),
+    ];
+    let session = database.reader(StatementLog::default());
+    let statement = Statement::from_sql_and_values(session.get_database_backend(), sql, values);
+    let rows = session.query_all_raw(statement).await?;
+    rows.iter().map(|row| Ok(series_day::read(row)?.0)).collect()
+}
+
+/// Tells the later commits of every organization that measurements before `before` are removed soon, so that they add theirs to the
+/// rows. False, with some organizations left, if one has incomplete days again.
+pub async fn close(database: &Database, since: Timestamp, before: Timestamp) -> Result<bool> {
+    const OPEN: &str = "SELECT organization_id FROM organization_stream WHERE raw_since IS NULL OR raw_since < $1 ORDER BY organization_id";
+    const CLOSE: &str = "UPDATE organization_stream SET raw_since = $1, breakdowns_before = \
+        CASE WHEN breakdowns_before > $1 THEN breakdowns_before ELSE $1 END \
+        WHERE organization_id = $2 AND (raw_since IS NULL OR raw_since < $1)";
+    let left = format!(
+        "SELECT 1 FROM metric_grain WHERE organization_id = $1 AND day >= $2 AND day < $3 AND {INCOMPLETE} LIMIT 1"
+    );
+    let session = database.reader(StatementLog::default());
+    let backend = session.get_database_backend();
+    let open = Statement::from_sql_and_values(backend, OPEN, [before.as_micros().into()]);
+    for row in session.query_all_raw(open).await? {
+        let organization: i64 = row.try_get_by_index(0)?;
+        // This waits for a commit that is under way, and the next statement sees what it has done.
+        let transaction = database.writer(StatementLog::default()).begin_write().await?;
+        let values = [before.as_micros().into(), organization.into()];
+        transaction.execute_raw(Statement::from_sql_and_values(backend, CLOSE, values)).await?;
+        let values = [organization.into(), since.as_micros().into(), before.as_micros().into()];
+        if transaction.query_one_raw(Statement::from_sql_and_values(backend, &left, values)).await?.is_some() {
+            return Ok(false);
+        }
+        transaction.commit().await?;
+    }
+    Ok(true)
+}
+
+/// Tells later commits that there are single measurements from `raw_since` on, although they were said to end later.
+///
+/// # Errors
+/// The database fails.
+pub async fn reopen_after(database: &Database, raw_since: Timestamp) -> Result<()> {
+    let session = database.writer(StatementLog::default());
+    let sql = "UPDATE organization_stream SET raw_since = $1 WHERE raw_since > $1";
+    let values = [raw_since.as_micros().into()];
+    session.execute_raw(Statement::from_sql_and_values(session.get_database_backend(), sql, values)).await?;
+    Ok(())
 }

@@ -16,6 +16,7 @@ pub const HOURS: &str = "metric_rollup_1h";
 /// Reports find what is not broken down by the rows of this table, which must have begun before.
 const GRAINS: &str = "metric_grain";
 const BREAKDOWNS: &str = "metric_breakdown_1h";
+const KEPT_BREAKDOWNS: &str = "metric_breakdown_1d";
 
 /// Reads the published bounds and gives them to all new sessions of `database`.
 ///
@@ -34,16 +35,18 @@ pub async fn load(database: &Database) -> Result<RetainedSince> {
             FIVE_MINUTES => kept.five_minutes = since,
             HOURS => kept.hours = since,
             BREAKDOWNS | GRAINS => kept.breakdowns = kept.breakdowns.max(since),
+            KEPT_BREAKDOWNS => kept.kept_breakdowns = since,
             _ => {}
         }
     }
     // Versions without five minutes published and removed minutes only.
     kept.five_minutes = kept.five_minutes.max(kept.minutes);
+    kept.kept_breakdowns = kept.kept_breakdowns.max(kept.breakdowns);
     database.set_kept(kept);
     Ok(kept)
 }
 
-/// Publishes bounds, except for that of breakdowns. Bounds that are earlier than the published ones have no effect.
+/// Publishes bounds, except for those of breakdowns. Bounds that are earlier than the published ones have no effect.
 ///
 /// # Errors
 /// The database fails.

@@ -12,11 +12,15 @@ use crate::{
     db::{Database, StatementLog, Writer},
     error::Result,
     jobs::partitions,
-    model::{RetainedSince, Timestamp},
+    model::{DayParts, Detail, RetainedSince, Timestamp, timestamp::DAY_MICROS},
 };
 
 /// Number of rows per transaction on SQLite, and of ledger rows per statement.
 const CHUNK_ROWS: i64 = 5_000;
+
+/// How far before the bound of single measurements breakdowns by several columns are looked for: that of an installation that was off
+/// for some weeks. Without it, each removal would read all that is kept for years.
+const SEVERAL_MICROS: i64 = 60 * DAY_MICROS;
 
 /// Removes metrics before the bounds, and counts of late rows before the bound of hours. The bounds must have been published
 /// long enough that no query asks for older data.
@@ -38,42 +42,52 @@ pub async fn metrics_before(database: &Database, kept: RetainedSince) -> Result<
             Writer::Sqlite(pool) => delete_before(pool, table, column, since).await?,
         }
     }
-    for table in ["metric_breakdown_1h", "metric_breakdown_1d"] {
-        breakdowns_before(database, table, kept.raw).await?;
+    // Without single measurements there are breakdowns from the day on that has them of all its hours.
+    let incomplete = kept.raw.min(kept.kept_breakdowns);
+    for (table, before) in [("metric_breakdown_1h", kept.hours.max(incomplete)), ("metric_breakdown_1d", incomplete)] {
+        breakdowns_before(database, table, before, kept.raw).await?;
     }
     grains_before(database, kept.raw).await?;
     late::tidy(database, kept.hours).await
 }
 
-/// Breakdowns end with the measurements that they are made from. Series by series, as the key is ordered.
-async fn breakdowns_before(database: &Database, table: &str, before: Timestamp) -> Result<()> {
+/// Those by several columns end with the measurements that they are made from, at `raw`. Series by series, as the key is ordered.
+async fn breakdowns_before(database: &Database, table: &str, before: Timestamp, raw: Timestamp) -> Result<()> {
     let session = database.writer(StatementLog::default());
     let backend = session.get_database_backend();
     let next = format!(
         "SELECT organization_id, project_id, kind FROM {table} WHERE (organization_id, project_id, kind) > ($1, $2, $3) \
          ORDER BY organization_id, project_id, kind LIMIT 1"
     );
-    let old =
-        format!("DELETE FROM {table} WHERE organization_id = $1 AND project_id = $2 AND kind = $3 AND bucket < $4");
+    let of_series = format!("DELETE FROM {table} WHERE organization_id = $1 AND project_id = $2 AND kind = $3");
+    let old = format!("{of_series} AND bucket < $4");
+    let of_several = format!("{of_series} AND bucket >= $4 AND bucket < $5 AND detail = $6");
     let mut series = (i64::MIN, i64::MIN, i16::MIN);
     loop {
         let last = [series.0.into(), series.1.into(), series.2.into()];
         let statement = Statement::from_sql_and_values(backend, &next, last);
         let Some(row) = session.query_one_raw(statement).await? else { return Ok(()) };
         series = (row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?);
-        let values = [series.0.into(), series.1.into(), series.2.into(), before.as_micros().into()];
+        let key = || [series.0.into(), series.1.into(), series.2.into()].into_iter();
+        let values = key().chain([before.as_micros().into()]);
         session.execute_raw(Statement::from_sql_and_values(backend, &old, values)).await?;
+        let range = [before.max(raw.plus_micros(-SEVERAL_MICROS)).as_micros().into(), raw.as_micros().into()];
+        let values = key().chain(range).chain([Detail::All.code().into()]);
+        session.execute_raw(Statement::from_sql_and_values(backend, &of_several, values)).await?;
     }
 }
 
-/// Without single measurements, all series are answered from rollups alone.
+/// Without single measurements, all series are answered from rollups alone. Leaves the rows that say what is to be merged: a commit may
+/// just have written one, so the condition is looked at again when the row is locked.
 async fn grains_before(database: &Database, before: Timestamp) -> Result<()> {
     let session = database.writer(StatementLog::default());
     let sql = format!(
         "DELETE FROM metric_grain WHERE (organization_id, project_id, kind, day) IN \
-         (SELECT organization_id, project_id, kind, day FROM metric_grain WHERE day < $1 LIMIT {CHUNK_ROWS})"
+         (SELECT organization_id, project_id, kind, day FROM metric_grain WHERE day < $1 AND (seen_parts & $2) = 0 \
+         LIMIT {CHUNK_ROWS}) AND (seen_parts & $2) = 0"
     );
-    let statement = Statement::from_sql_and_values(session.get_database_backend(), sql, [before.as_micros().into()]);
+    let values = [before.as_micros().into(), DayParts::ADDED.into()];
+    let statement = Statement::from_sql_and_values(session.get_database_backend(), sql, values);
     while session.execute_raw(statement.clone()).await?.rows_affected() > 0 {}
     Ok(())
 }

@@ -6,6 +6,7 @@ use crate::model::{RetainedSince, TimeRange, Timestamp};
 /// Cuts a window into segments. `tables` are aligned to the length of a bucket, and `bounds` are where buckets meet, moved to
 /// those of rows that are kept there ([`nearest_kept`](super::nearest_kept)).
 pub fn between(covers: TimeRange, tables: TableChoice, bounds: &[Timestamp], kept: RetainedSince) -> Plan {
+    let kept = tables.kept(kept);
     if is_raw(covers, kept) {
         return Plan { covers, segments: vec![Segment { resolution: Resolution::Raw, range: covers }] };
     }
@@ -25,7 +26,7 @@ pub fn between(covers: TimeRange, tables: TableChoice, bounds: &[Timestamp], kep
             from = end;
         }
     }
-    with_parts(covers, joined(segments))
+    with_parts(covers, joined(segments), kept)
 }
 
 /// Adjacent segments of one table as one.
@@ -49,7 +50,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
+        model::{
+            Detail,
+            timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
+        },
         reports::{
             grid::Buckets,
             plan::{TableChoice, plan, since},
@@ -77,17 +81,19 @@ mod tests {
             length in prop_oneof![1..3 * MINUTE_MICROS, 1..HOUR_MICROS, 1..300 * DAY_MICROS],
             aligned in prop::sample::select(vec![1, MINUTE_MICROS, HOUR_MICROS, DAY_MICROS]),
             now in 15_300..15_800_i64,
-            choose in prop::sample::select(vec![TableChoice::Aligned as fn(i64) -> TableChoice, TableChoice::AlignedBreakdowns]),
+            detail in prop::option::of(prop::sample::select(&Detail::EACH[..])),
         ) {
             let at = |micros: i64| Timestamp::from_micros(micros);
             let window = TimeRange::new(at(from).floor(aligned), at(from + length).ceil(aligned)).unwrap();
             let kept = RetainedSince::days(at(now * DAY_MICROS), 7, 14, 40);
-            let tables = choose(width);
+            let tables = detail.map_or(TableChoice::Aligned(width), |detail| TableChoice::AlignedBreakdowns(detail, width));
             let Some(coarse) = plan(window, tables, kept) else { return Ok(()) };
             let buckets = Buckets::in_zone(width, 100_000, zone.parse().unwrap()).unwrap();
+            let all_kept = kept;
+            let kept = tables.kept(kept);
             let grid = buckets.over(coarse.covers, kept).unwrap();
             let bounds: Vec<_> = grid.bounds().collect();
-            let Plan { covers, segments } = between(coarse.covers, tables, &bounds, kept);
+            let Plan { covers, segments } = between(coarse.covers, tables, &bounds, all_kept);
             prop_assert_eq!(covers, coarse.covers);
             // The buckets that are read cover the window, and each is where it was asked for but for half a row.
             prop_assert!(bounds[0] <= covers.from() && covers.to() <= bounds[bounds.len() - 1]);
@@ -102,7 +108,8 @@ mod tests {
             };
             let (extra, rows): (Vec<_>, Vec<_>) = segments.into_iter().partition(is_extra);
             let rollups: Vec<_> = rows.iter().filter(|one| one.resolution != Resolution::Raw).collect();
-            prop_assert_eq!(extra.is_empty(), rollups.is_empty());
+            let is_all_kept = rollups.iter().all(|one| one.resolution.is_breakdown() && one.range.to() <= kept.raw);
+            prop_assert_eq!(extra.is_empty(), rollups.is_empty() || is_all_kept);
             prop_assert_eq!((rows[0].range.from(), rows[rows.len() - 1].range.to()), (covers.from(), covers.to()));
             for pair in rows.windows(2) {
                 prop_assert_eq!(pair[0].range.to(), pair[1].range.from());

@@ -60,7 +60,7 @@ on_both_databases! {
 /// At a terminal, which `script` makes.
 async fn answered(folder: &Path, answer: &str) -> Ended {
     let mut script = Command::new("script");
-    let down = format!("{} migrate down --steps 3", env!("CARGO_BIN_EXE_perfgraph"));
+    let down = format!("{} migrate down --steps 4", env!("CARGO_BIN_EXE_perfgraph"));
     script
         .args(["--quiet", "--return", "--command", &down, "/dev/null"])
         .current_dir(folder)

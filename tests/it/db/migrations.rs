@@ -94,12 +94,12 @@ async fn minutes_stand_in_for_five_minutes(database: TestDatabase) {
         let before = Clock::system().now();
         migrate::up(&database.database, None).await.unwrap();
         let kept = retention::load_bounds(&database.database).await.unwrap();
-        let others =
-            RetainedSince { five_minutes: kept.five_minutes, breakdowns: kept.breakdowns, ..RetainedSince::EVERYTHING };
+        let start = RetainedSince::EVERYTHING.raw;
+        let others = RetainedSince { raw: start, minutes: start, hours: start, ..kept };
         assert_eq!(kept, others);
         let day_after_next = |now: Timestamp| now.floor(DAY_MICROS).plus_micros(2 * DAY_MICROS);
         // Nor are there breakdowns of days that older instances may still write into.
-        for since in [kept.five_minutes, kept.breakdowns] {
+        for since in [kept.five_minutes, kept.breakdowns, kept.kept_breakdowns] {
             assert!((day_after_next(before)..=day_after_next(Clock::system().now())).contains(&since));
         }
 
@@ -159,7 +159,7 @@ async fn two_processes_at_once_on_postgres() {
 
 /// The names that databases have recorded, in order. A name in this list never changes: a database that has recorded it would
 /// count as migrated by a newer version.
-const RECORDED_NAMES: [&str; 25] = [
+const RECORDED_NAMES: [&str; 26] = [
     "m0001_organization",
     "m0002_employee",
     "m0003_project",
@@ -185,6 +185,7 @@ const RECORDED_NAMES: [&str; 25] = [
     "m0023_metric_grain",
     "m0024_grain_index",
     "m0025_breakdown",
+    "m0026_kept_breakdown",
 ];
 
 /// A database that was migrated by an earlier version, whose record is written by hand here, is still up to date.

@@ -7,10 +7,9 @@ use std::{
 
 use perfgraph::{
     clock::Clock,
-    config,
     db::{Backend, Database, StatementLog},
     ingest::Candidate,
-    jobs::{breakdowns, retention::Retention},
+    jobs::breakdowns,
     model::{
         Key, ProjectId, Scope, TimeRange, Timestamp,
         order::Sort,
@@ -368,40 +367,6 @@ on_both_databases! {
         pass(&database.database, NOW).await;
         books::check(&database).await;
         assert_eq!(marks(&database, ACME).await, [0b111_1111_1111; 4]);
-    }
-}
-
-on_both_databases! {
-    async fn breakdowns_end_with_single_measurements(database: TestDatabase) {
-        let settings = config::Ingest { time_window_past_hours: 30 * 24, ..config::Ingest::default() };
-        let rig = Rig::with(&database, config::Ingest { rollup_rows_percent: 1_000_000, ..settings }, 8).await;
-        for (from_hour, hours) in [(-72, 30), (-42, 30), (-12, 23)] {
-            rig.submit(submission(ACME, rows(1, from_hour, hours, 2))).await.unwrap();
-        }
-        pass(&database.database, NOW).await;
-        assert!(books::count(&database, DAYS).await > 20);
-        let kept = config::Retention {
-            raw_days: 1,
-            minute_days: 1,
-            hour_days: 6,
-            change_days: 30,
-            key_days: 400,
-            clock_settle_hours: 0,
-        };
-        let mut retention = Retention::new(database.database.clone(), kept);
-        for _ in 0..8 {
-            retention.pass(&Clock::fixed(NOW)).await.unwrap();
-        }
-        let yesterday = today().plus_micros(-DAY_MICROS);
-        for table in [HOURS, DAYS] {
-            let session = database.reader();
-            let sql = format!("SELECT MIN(bucket) FROM {table}");
-            let statement = Statement::from_string(session.get_database_backend(), sql);
-            let oldest: Timestamp = session.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap();
-            assert_eq!(oldest, yesterday, "{table}");
-        }
-        let statuses = ask(&database.database, &[GroupBy::StatusCode]).await;
-        assert_eq!(statuses.values().map(|figures| figures.0).sum::<u64>(), 35 * 240);
     }
 }
 

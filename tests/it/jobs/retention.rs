@@ -168,24 +168,28 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn a_status_is_asked_of_what_raw_rows_there_are(database: TestDatabase) {
+    async fn a_status_is_asked_of_what_is_kept(database: TestDatabase) {
         let today = filled(&database).await;
         let mut retention = Retention::new(database.database.clone(), DAYS);
         for _ in 0..LOOKS {
             retention.pass(&Clock::fixed(today)).await.unwrap();
         }
-        let ask = async |from: i64, to: i64| {
+        let ask = async |from: i64, to: i64, names: Option<Vec<String>>| {
             let day = |days: i64| today.plus_micros(-days * DAY_MICROS);
             let window = TimeRange::new(day(from), day(to)).unwrap();
             let status = Some(StatusFilter { eq: Some(200), ..StatusFilter::default() });
-            let question = Question { status, ..Question::over(window) };
+            let question = Question { status, names, ..Question::over(window) };
             totals::run(&Scope::everything(), &database.reader(), &question, StatisticsNeeded::Scalars).await
         };
-        let answer = ask(5, 0).await.unwrap();
+        let answer = ask(5, 0, None).await.unwrap();
+        assert_eq!((answer.tally.count, answer.accuracy.is_exact), (20, true));
+        // Of several columns only of the single measurements.
+        let unnamed = || Some(vec![String::new()]);
+        let answer = ask(5, 0, unnamed()).await.unwrap();
         assert_eq!((answer.tally.count, answer.accuracy.is_exact), (8, false));
         assert_eq!(answer.accuracy.covers.from(), today.plus_micros(-2 * DAY_MICROS));
-        assert!(ask(1, 0).await.unwrap().accuracy.is_exact);
-        let refused = ask(5, 2).await.unwrap_err().to_string();
+        assert!(ask(1, 0, unnamed()).await.unwrap().accuracy.is_exact);
+        let refused = ask(5, 2, unnamed()).await.unwrap_err().to_string();
         assert!(refused.contains("which are kept since"), "{refused}");
     }
 }

@@ -54,12 +54,17 @@ pub enum TimeRangeInput {
     Release(ID),
 }
 
-/// Conditions on measurements. All given conditions must hold; one that is null is an error. `statusCode`, `names`,
-/// `releaseVersions` and `releaseId` are answered as long as raw measurements are kept, 7 days by default. With one of
-/// them, older parts of the window are left out (see `Accuracy.start`); an error if the whole window is older. Hours that
-/// are over are answered from counts by status, name and release where there are far fewer of these than measurements. Together with
-/// `endpoint`, with groups by endpoint, in rankings of endpoints and in `performanceSummary`, every measurement is read:
-/// each hour of the window adds to the cost of the operation, instead of each day.
+/// Conditions on measurements. All given conditions must hold; one that is null is an error.
+///
+/// With one of the columns `statusCode`, `names` and release (`releaseVersions`, `releaseId`), hours that are over are answered
+/// from counts by that column where there are far fewer of these than measurements. When raw measurements are deleted (after 7
+/// days by default), every hour keeps these counts as long as rollups per hour, and every day forever; of a day, they tell its 100
+/// most frequent names and versions of releases apart, and all others are `__other__`.
+///
+/// With several of these columns, such counts end with the raw measurements. With one of them together with `endpoint`, with groups
+/// by endpoint, in rankings of endpoints and in `performanceSummary`, every measurement is read, and each hour of the window adds to
+/// the cost of the operation, instead of each day. Older parts of the window are then left out (see `Accuracy.start`); an error
+/// if the whole window is older.
 #[derive(Clone, Debug, InputObject)]
 #[graphql(directive = directives::conditions::apply())]
 pub struct MetricFilter {
@@ -83,20 +88,19 @@ pub struct MetricFilter {
     /// Conditions on the path of the endpoint. `eq`, `ne` and `in` take a path as it was sent: `/orders/17` and
     /// `/orders/{id}` stand for `/orders/:id`, and `/caf%C3%A9` for `/café`.
     pub endpoint: Option<StringFilter>,
-    /// Conditions on the HTTP status; 0 stands for no status. Known as long as raw measurements (7 days by default).
+    /// Conditions on the HTTP status; 0 stands for no status.
     pub status_code: Option<IntFilter>,
     /// Names of the measurements, at most 500. Defaults to all. `""` matches measurements without a name; an empty list
-    /// matches nothing. Known as long as raw measurements (7 days by default).
+    /// matches nothing.
     pub names: Option<Vec<String>>,
     /// Release versions of the measurements, at most 500. Defaults to all. `""` matches measurements without a version;
-    /// an empty list matches nothing. Known as long as raw measurements (7 days by default).
+    /// an empty list matches nothing.
     pub release_versions: Option<Vec<String>>,
     /// True for exact percentiles, standard deviations, histograms and Apdex scores, computed from raw measurements.
     /// Defaults to false. An error for more than 200,000 measurements, and for a window that begins before raw
     /// measurements are kept (7 days by default).
     pub is_exact: Option<bool>,
-    /// The id of a release: matches measurements of its project with its version. `NOT_FOUND` if there is none. Known
-    /// as long as raw measurements (7 days by default).
+    /// The id of a release: matches measurements of its project with its version. `NOT_FOUND` if there is none.
     pub release_id: Option<ID>,
     /// The former name of `releaseVersions`.
     #[graphql(deprecation = "Use `releaseVersions`.")]
