@@ -62,6 +62,7 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
     problems.extend(credentials(config));
     problems.extend(node_lease(config));
     problems.extend(database_url(&config.database.url));
+    problems.extend(pooling(config));
     problems.extend(bus(config));
     problems.extend(ceilings(config));
     problems.extend(orders_of_sizes(config).iter().filter_map(violation));
@@ -201,6 +202,28 @@ fn database_url(url: &DatabaseUrl) -> Option<Problem> {
         }
     };
     Some(Problem::new(&["database.url"], sentence))
+}
+
+fn pooling(config: &Config) -> Option<Problem> {
+    let super::Database { url, transaction_pooling, direct_url, .. } = &config.database;
+    let is_given = !direct_url.reveal().is_empty();
+    let (keys, sentence): (&[&'static str], _) = match (transaction_pooling, is_given) {
+        (true, _) if url.is_sqlite() => (
+            &["database.transaction_pooling", "database.url"],
+            "database.transaction_pooling is true, but database.url is an SQLite file. Set database.transaction_pooling to false",
+        ),
+        (true, _) if !direct_url.is_postgres() => (
+            &["database.direct_url", "database.transaction_pooling"],
+            "database.transaction_pooling is true: set database.direct_url to the address of the PostgreSQL server itself, \
+             postgres://USER:PASSWORD@HOST/DATABASE",
+        ),
+        (false, true) => (
+            &["database.direct_url", "database.transaction_pooling"],
+            "database.direct_url is set, but database.transaction_pooling is false. Change one of them",
+        ),
+        _ => return None,
+    };
+    Some(Problem::new(keys, sentence.to_owned()))
 }
 
 fn bus(config: &Config) -> Option<Problem> {

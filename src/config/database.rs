@@ -11,6 +11,13 @@ section! {
         /// `sqlite://FILE` or `postgres://USER:PASSWORD@HOST/DATABASE`. Keep a password out of this file: set `DATABASE_URL`
         /// in the environment, or `PERFGRAPH_DATABASE__URL_FILE` to the name of a file that contains the URL.
         url: DatabaseUrl = DatabaseUrl::from("sqlite://perfgraph.sqlite"),
+        /// PostgreSQL only: true if `url` leads to a pooler in transaction mode, such as pgbouncer; `direct_url` is needed then.
+        /// Every statement runs in a transaction that brings its own settings, and none is prepared, which takes four round
+        /// trips instead of one. A statement whose caller is gone goes on until `statement_timeout_ms`.
+        transaction_pooling: bool = false,
+        /// PostgreSQL only, with `transaction_pooling`: the address of the server itself. Migrations, the lease of an instance
+        /// and the bus between instances need sessions of their own.
+        direct_url: DatabaseUrl = DatabaseUrl::from(""),
         /// Connections for queries, given in the order of asking. One request uses half of them at the same time at most, and
         /// reports three quarters: a report beyond that waits until `server.request_timeout_ms`. On SQLite at most one more
         /// than the number of processors.
@@ -37,5 +44,13 @@ section! {
         node_lease ("node_lease_ms"): Duration = Duration::from_secs(15),
         /// PostgreSQL only: days for which partitions are created in advance. At most 366.
         partition_days_ahead: u32 = 3,
+    }
+}
+
+impl Database {
+    /// The address for what needs a session of its own.
+    #[must_use]
+    pub const fn direct(&self) -> &DatabaseUrl {
+        if self.transaction_pooling { &self.direct_url } else { &self.url }
     }
 }

@@ -68,6 +68,9 @@ fn masked(url: &DatabaseUrl) -> String {
     if url.is_sqlite() {
         return mask_parameters(&url.0);
     }
+    if url.0.is_empty() {
+        return String::new();
+    }
     let Some((scheme, rest)) = url.0.split_once("://") else {
         return "***".to_owned();
     };

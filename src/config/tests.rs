@@ -294,6 +294,25 @@ fn the_default_file_contains_the_defaults() {
 }
 
 #[test]
+fn a_pooler_needs_the_address_of_the_server() {
+    let of_postgres = [("DATABASE_URL", "postgres://a@pooler/b")];
+    let pooled = "[database]\ntransaction_pooling = true\n";
+    let direct = "direct_url = 'postgres://a@server/b'\n";
+    for (text, environment, expected) in [
+        (pooled.to_owned(), &of_postgres[..], "set database.direct_url to the address of the PostgreSQL server itself"),
+        (format!("{pooled}direct_url = 'sqlite://x'"), &of_postgres[..], "set database.direct_url"),
+        (format!("{pooled}{direct}"), &[][..], "database.url is an SQLite file"),
+        (format!("[database]\n{direct}"), &of_postgres[..], "database.transaction_pooling is false"),
+    ] {
+        let found = problems(&text, environment);
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+    }
+    let config = read(&format!("{pooled}{direct}"), &of_postgres).unwrap();
+    assert_eq!(config.database.direct().reveal(), "postgres://a@server/b");
+    assert_eq!(read("", &of_postgres).unwrap().database.direct().reveal(), "postgres://a@pooler/b");
+}
+
+#[test]
 fn every_setting_can_be_changed() {
     for key in Config::default().keys() {
         let (section, _) = key.path.split_once('.').unwrap();

@@ -20,6 +20,7 @@ use super::{
     bound_statement::BoundStatement,
     control::{Backend, Control},
     file::FileWatch,
+    line::Line,
 };
 
 /// Number of instructions of SQLite's machine between two looks whether a statement shall stop: well below a millisecond.
@@ -30,8 +31,10 @@ const INSTRUCTIONS_PER_LOOK: i32 = 10_000;
 pub enum Source {
     /// A file, which is looked at before connecting: the path may lead to another file by now.
     Sqlite(SqliteConnectOptions, FileWatch),
-    /// A server.
-    Postgres(PgConnectOptions, Arc<Control>),
+    /// A server, and whether statements are prepared.
+    Postgres(PgConnectOptions, Arc<Control>, bool),
+    /// A pooler in transaction mode, and the statements that begin a transaction.
+    Pooler(PgConnectOptions, Arc<str>),
 }
 
 /// A connection. The methods leave no statement behind if their futures are completed; if one is dropped, the connection
@@ -40,6 +43,8 @@ pub enum Source {
 pub struct Connection {
     driver: Driver,
     stop: Stop,
+    /// Statements are prepared once for a connection, and found again by their text.
+    are_prepared: bool,
 }
 
 #[derive(Debug)]
@@ -55,6 +60,8 @@ enum Stop {
     Interrupt(Arc<AtomicBool>),
     /// PostgreSQL is told over another connection.
     Cancel(Backend),
+    /// Behind a pooler, nobody knows which process of PostgreSQL executes it.
+    Nothing,
 }
 
 impl Source {
@@ -72,12 +79,17 @@ impl Source {
                 let mut handle = connection.lock_handle().await?;
                 handle.set_progress_handler(INSTRUCTIONS_PER_LOOK, move || !seen.load(Ordering::Relaxed));
                 drop(handle);
-                Ok(Connection { driver: Driver::Sqlite(Box::new(connection)), stop: Stop::Interrupt(is_stopped) })
+                let (driver, stop) = (Driver::Sqlite(Box::new(connection)), Stop::Interrupt(is_stopped));
+                Ok(Connection { driver, stop, are_prepared: true })
             }
-            Self::Postgres(options, control) => {
+            Self::Postgres(options, control, are_prepared) => {
                 let mut connection = PgConnection::connect_with(options).await?;
                 let stop = Stop::Cancel(control.backend_of(&mut connection).await?);
-                Ok(Connection { driver: Driver::Postgres(connection), stop })
+                Ok(Connection { driver: Driver::Postgres(connection), stop, are_prepared: *are_prepared })
+            }
+            Self::Pooler(options, _) => {
+                let driver = Driver::Postgres(PgConnection::connect_with(options).await?);
+                Ok(Connection { driver, stop: Stop::Nothing, are_prepared: false })
             }
         }
     }
@@ -86,7 +98,15 @@ impl Source {
     pub const fn backend(&self) -> DbBackend {
         match self {
             Self::Sqlite(..) => DbBackend::Sqlite,
-            Self::Postgres(..) => DbBackend::Postgres,
+            Self::Postgres(..) | Self::Pooler(..) => DbBackend::Postgres,
+        }
+    }
+
+    /// The statements that begin a transaction, if every statement needs one.
+    pub const fn pooled_begin(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Pooler(_, begin) => Some(begin),
+            Self::Sqlite(..) | Self::Postgres(..) => None,
         }
     }
 }
@@ -100,13 +120,14 @@ impl fmt::Debug for Source {
 impl Connection {
     /// Executes a statement and returns all rows.
     pub fn all(&mut self, statement: BoundStatement) -> BoxFuture<'_, sqlx::Result<Vec<QueryResult>>> {
+        let are_prepared = self.are_prepared;
         match &mut self.driver {
             Driver::Sqlite(connection) => Box::pin(async move {
                 let rows = query(statement).fetch_all(&mut **connection).await?;
                 Ok(rows.into_iter().map(QueryResult::from).collect())
             }),
             Driver::Postgres(connection) => Box::pin(async move {
-                let rows = query(statement).fetch_all(connection).await?;
+                let rows = query(statement).fetch_all(Line::new(connection, are_prepared)).await?;
                 Ok(rows.into_iter().map(QueryResult::from).collect())
             }),
         }
@@ -114,39 +135,43 @@ impl Connection {
 
     /// Executes a statement and returns its first row, if there is one.
     pub fn one(&mut self, statement: BoundStatement) -> BoxFuture<'_, sqlx::Result<Option<QueryResult>>> {
+        let are_prepared = self.are_prepared;
         match &mut self.driver {
             Driver::Sqlite(connection) => {
                 Box::pin(
                     async move { Ok(query(statement).fetch_optional(&mut **connection).await?.map(QueryResult::from)) },
                 )
             }
-            Driver::Postgres(connection) => {
-                Box::pin(async move { Ok(query(statement).fetch_optional(connection).await?.map(QueryResult::from)) })
-            }
+            Driver::Postgres(connection) => Box::pin(async move {
+                Ok(query(statement).fetch_optional(Line::new(connection, are_prepared)).await?.map(QueryResult::from))
+            }),
         }
     }
 
     /// Streams the rows of a statement.
     pub fn rows(&mut self, statement: BoundStatement) -> BoxStream<'_, sqlx::Result<QueryResult>> {
+        let are_prepared = self.are_prepared;
         match &mut self.driver {
             Driver::Sqlite(connection) => {
                 query(statement).fetch(&mut **connection).map(|row| row.map(QueryResult::from)).boxed()
             }
-            Driver::Postgres(connection) => {
-                query(statement).fetch(connection).map(|row| row.map(QueryResult::from)).boxed()
-            }
+            Driver::Postgres(connection) => query(statement)
+                .fetch(Line::new(connection, are_prepared))
+                .map(|row| row.map(QueryResult::from))
+                .boxed(),
         }
     }
 
     /// Executes a statement with values.
     pub fn execute(&mut self, statement: BoundStatement) -> BoxFuture<'_, sqlx::Result<ExecResult>> {
+        let are_prepared = self.are_prepared;
         match &mut self.driver {
             Driver::Sqlite(connection) => {
                 Box::pin(async move { Ok(query::<sqlx::Sqlite>(statement).execute(&mut **connection).await?.into()) })
             }
-            Driver::Postgres(connection) => {
-                Box::pin(async move { Ok(query::<sqlx::Postgres>(statement).execute(connection).await?.into()) })
-            }
+            Driver::Postgres(connection) => Box::pin(async move {
+                Ok(query::<sqlx::Postgres>(statement).execute(Line::new(connection, are_prepared)).await?.into())
+            }),
         }
     }
 
@@ -189,6 +214,7 @@ impl Connection {
                 Ok(())
             }
             Stop::Cancel(backend) => backend.cancel().await,
+            Stop::Nothing => Err(sqlx::Error::PoolClosed),
         }
     }
 
@@ -212,17 +238,27 @@ impl Connection {
     }
 
     /// The driver's connection, if it is one to PostgreSQL.
-    pub const fn postgres(&mut self) -> Option<&mut PgConnection> {
+    pub const fn postgres(&mut self) -> Option<Line<'_>> {
         match &mut self.driver {
             Driver::Sqlite(_) => None,
-            Driver::Postgres(connection) => Some(connection),
+            Driver::Postgres(connection) => Some(Line::new(connection, self.are_prepared)),
         }
+    }
+
+    /// True if the connection may die without a word.
+    pub const fn is_remote(&self) -> bool {
+        matches!(self.driver, Driver::Postgres(_))
+    }
+
+    /// True if what it executes can be stopped.
+    pub const fn can_stop(&self) -> bool {
+        !matches!(self.stop, Stop::Nothing)
     }
 
     /// The server's process behind the connection; SQLite has none.
     pub const fn server_process(&self) -> Option<&Backend> {
         match &self.stop {
-            Stop::Interrupt(_) => None,
+            Stop::Interrupt(_) | Stop::Nothing => None,
             Stop::Cancel(backend) => Some(backend),
         }
     }

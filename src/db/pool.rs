@@ -15,7 +15,7 @@ use std::{
 use sea_orm::{DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector};
 use sqlx::{
     ConnectOptions, Connection, PgConnection, PgPool, SqliteConnection, SqlitePool,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::PgPoolOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::{sync::Mutex, time::timeout};
@@ -28,6 +28,7 @@ use super::{
     control::Control,
     file::{FileWatch, beside::beside, fault::FileFault, idle_log::IdleLog},
     session::{Session, StatementCount},
+    session_settings::{self, SessionSettings},
     statement::StatementLog,
     stock::Stock,
     temporary_files, unreachable,
@@ -55,15 +56,6 @@ const MIGRATION_CONNECTIONS: u32 = 2;
 const ANSWER_GRACE: Duration = Duration::from_secs(2);
 /// Timeout of the ping of a connection of the driver's pool.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
-/// PostgreSQL gives a client up that is out of reach for this long, and rolls its transaction back, which frees its
-/// locks. Seconds, a number, and milliseconds.
-const OUT_OF_REACH: [(&str, &str); 4] = [
-    ("tcp_keepalives_idle", "5"),
-    ("tcp_keepalives_interval", "5"),
-    ("tcp_keepalives_count", "3"),
-    ("tcp_user_timeout", "20000"),
-];
-
 /// The driver's pool, for migrations. Nobody else waits for PostgreSQL through it, because the driver has no deadline for a
 /// connection that comes back.
 #[derive(Clone, Debug)]
@@ -184,25 +176,8 @@ impl Database {
     }
 
     async fn open_postgres(settings: &config::Database) -> Result<Self> {
-        let statement_timeout = settings.statement_timeout.as_millis().to_string();
-        let connect = PgConnectOptions::from_str(settings.url.reveal())
-            .map_err(|error| Error::input("database.url", error.to_string()))?
-            .application_name("perfgraph")
-            .statement_cache_capacity(256)
-            // A transaction between whose statements more time passes than any of them may take belongs to a client that is
-            // gone.
-            .options([
-                ("statement_timeout", statement_timeout.as_str()),
-                ("idle_in_transaction_session_timeout", statement_timeout.as_str()),
-                // Reports read thousands of rows, not millions: starting parallel workers or compiling the query would take
-                // longer than the query.
-                ("max_parallel_workers_per_gather", "0"),
-                ("jit", "off"),
-                // A report of three tables with partitions takes longer to plan than to run, and PostgreSQL planned it anew each
-                // time: it believes that plans without values read all partitions.
-                ("plan_cache_mode", "force_generic_plan"),
-            ])
-            .options(OUT_OF_REACH);
+        let own = |address| SessionSettings::reading(settings).at_start(address);
+        let connect = own(session_settings::address(settings.direct())?);
         let pool = PgPoolOptions::new()
             .max_connections(MIGRATION_CONNECTIONS)
             .acquire_timeout(settings.acquire_timeout)
@@ -214,20 +189,23 @@ impl Database {
             .connect_with(connect.clone());
         let pool = match pool.await {
             Ok(pool) => pool,
-            Err(error) => return Err(unreachable::postgres(&settings.url, &connect, error).await),
+            Err(error) => return Err(unreachable::postgres(settings.direct(), &connect, error).await),
         };
-        // Writes find rows by their keys. A plan that was made while a table was empty would read all of it, until PostgreSQL
-        // has collected statistics: never during a large first import.
-        let writing = connect.clone().options([("enable_seqscan", "off")]);
-        let control = Arc::new(Control::new(connect.clone().application_name("perfgraph control")));
         let answer_timeout = settings.statement_timeout.saturating_add(ANSWER_GRACE);
-        let stock = |connect, count| {
-            let source = Source::Postgres(connect, Arc::clone(&control));
-            Stock::new(source, count, settings.acquire_timeout, answer_timeout)
+        let control = Arc::new(Control::new(connect.application_name("perfgraph control")));
+        let stock = |with: SessionSettings, count| -> Result<Arc<Stock>> {
+            let source = if settings.transaction_pooling {
+                Source::Pooler(session_settings::pooler_address(&settings.url)?, with.begin())
+            } else {
+                let address = with.at_start(session_settings::address(&settings.url)?);
+                let are_prepared = session_settings::are_prepared(&settings.url);
+                Source::Postgres(address, Arc::clone(&control), are_prepared)
+            };
+            Ok(Stock::new(source, count, settings.acquire_timeout, answer_timeout))
         };
         Ok(Self {
-            read: stock(connect, settings.read_connections),
-            writer: Writer::Postgres(stock(writing, settings.write_connections)),
+            read: stock(SessionSettings::reading(settings), settings.read_connections)?,
+            writer: Writer::Postgres(stock(SessionSettings::writing(settings), settings.write_connections)?),
             pool: SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone()),
             backend: Backend::Postgres(pool),
             file: None,

@@ -18,8 +18,12 @@ const STOP_AGAIN: Duration = Duration::from_millis(100);
 
 /// Stops the statement, rolls the transaction back, and puts the connection back. The place is taken until then.
 pub(super) fn settle(place: Place, mut kept: Kept, is_busy: bool, is_in_transaction: bool) {
+    if is_busy && !kept.connection.can_stop() {
+        // Dropped, and with it closed: the pooler ends its transaction.
+        return;
+    }
     spawn(async move {
-        let limit = if kept.connection.server_process().is_some() { COMES_BACK } else { Duration::MAX };
+        let limit = if kept.connection.is_remote() { COMES_BACK } else { Duration::MAX };
         match timeout(limit, settled(&mut kept.connection, is_busy, is_in_transaction)).await {
             Ok(Ok(())) => place.stock.put_back(kept),
             _ => place.stock.lost(kept.connection),
@@ -42,7 +46,7 @@ async fn settled(connection: &mut Connection, is_busy: bool, is_in_transaction: 
         match connection.execute_text("ROLLBACK".to_owned()).await {
             Ok(_) => {}
             // SQLite has rolled back by itself where it was interrupted in a write.
-            Err(sqlx::Error::Database(_)) if connection.server_process().is_none() => {}
+            Err(sqlx::Error::Database(_)) if !connection.is_remote() => {}
             Err(error) => return Err(error),
         }
     }

@@ -93,6 +93,11 @@ impl Stock {
         self.source.backend()
     }
 
+    /// The statements that begin a transaction, if every statement needs one: behind a pooler in transaction mode.
+    pub(super) const fn pooled_begin(&self) -> Option<&Arc<str>> {
+        self.source.pooled_begin()
+    }
+
     /// Number of connections.
     pub const fn count(&self) -> u32 {
         self.count
@@ -197,7 +202,7 @@ impl Stock {
 
 impl Kept {
     fn needs_test(&self) -> bool {
-        self.connection.server_process().is_some() && self.used.elapsed() >= TRUSTED_FOR
+        self.connection.is_remote() && self.used.elapsed() >= TRUSTED_FOR
     }
 }
 

@@ -8,13 +8,13 @@ use futures_util::{
     stream::{self, select},
 };
 use sea_orm::{ExecResult, QueryResult};
-use sqlx::PgConnection;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
     bound_statement::BoundStatement,
     connection::Connection,
+    line::Line,
     recovery,
     stock::{Kept, PING_TIMEOUT, Place, Stock},
     watch::Watch,
@@ -50,10 +50,10 @@ impl Taken {
         loop {
             let mut taken = stock.take().await?;
             let patience = if taken.is_new { stock.acquire_timeout } else { PING_TIMEOUT };
-            let begun = timeout(patience, taken.execute_text("BEGIN".to_owned())).await;
+            let begun = timeout(patience, taken.begin()).await;
             taken.is_in_transaction = true;
             match begun {
-                Ok(Ok(_)) => return Ok(taken),
+                Ok(Ok(())) => return Ok(taken),
                 Err(_) if !taken.is_new => taken.is_lost = true,
                 Ok(Err(_)) if !taken.is_new && taken.is_lost => {}
                 Err(_) => return Err(sqlx::Error::PoolTimedOut),
@@ -62,12 +62,27 @@ impl Taken {
         }
     }
 
+    async fn begin(&mut self) -> sqlx::Result<()> {
+        let begin = self.pooled_begin().unwrap_or_else(|| "BEGIN".into());
+        self.run(|connection| connection.execute_text(begin.to_string())).await?;
+        Ok(())
+    }
+
+    /// The statements that begin a transaction, if every statement needs one.
+    fn pooled_begin(&self) -> Option<Arc<str>> {
+        self.place.as_ref().and_then(|place| place.stock.pooled_begin()).cloned()
+    }
+
     /// Commits the transaction.
     ///
     /// # Errors
     /// The database refuses, or its answer is lost: then it is unknown whether the transaction was committed.
     pub async fn commit(mut self) -> sqlx::Result<()> {
-        self.execute_text("COMMIT".to_owned()).await?;
+        self.end("COMMIT").await
+    }
+
+    async fn end(&mut self, how: &'static str) -> sqlx::Result<()> {
+        self.run(|connection| connection.execute_text(how.to_owned())).await?;
         self.is_in_transaction = false;
         Ok(())
     }
@@ -82,7 +97,7 @@ impl Taken {
     /// # Errors
     /// As the driver's, or no answer comes.
     pub async fn all(&mut self, statement: BoundStatement) -> sqlx::Result<Vec<QueryResult>> {
-        self.run(|connection| connection.all(statement)).await
+        self.run_alone(|connection| connection.all(statement)).await
     }
 
     /// Executes a statement and returns its first row, if there is one.
@@ -90,7 +105,7 @@ impl Taken {
     /// # Errors
     /// As [`Self::all`].
     pub async fn one(&mut self, statement: BoundStatement) -> sqlx::Result<Option<QueryResult>> {
-        self.run(|connection| connection.one(statement)).await
+        self.run_alone(|connection| connection.one(statement)).await
     }
 
     /// Executes a statement with values.
@@ -98,7 +113,7 @@ impl Taken {
     /// # Errors
     /// As [`Self::all`].
     pub async fn execute(&mut self, statement: BoundStatement) -> sqlx::Result<ExecResult> {
-        self.run(|connection| connection.execute(statement)).await
+        self.run_alone(|connection| connection.execute(statement)).await
     }
 
     /// Executes statements without values, which are not prepared.
@@ -106,7 +121,26 @@ impl Taken {
     /// # Errors
     /// As [`Self::all`].
     pub async fn execute_text(&mut self, sql: String) -> sqlx::Result<ExecResult> {
-        self.run(|connection| connection.execute_text(sql)).await
+        self.run_alone(|connection| connection.execute_text(sql)).await
+    }
+
+    /// Executes a statement, behind a pooler in a transaction of its own unless there is one.
+    async fn run_alone<T>(
+        &mut self,
+        work: impl for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, sqlx::Result<T>>,
+    ) -> sqlx::Result<T> {
+        if self.is_in_transaction || self.pooled_begin().is_none() {
+            return self.run(work).await;
+        }
+        self.begin().await?;
+        self.is_in_transaction = true;
+        let answer = self.run(work).await;
+        if answer.is_ok() {
+            self.end("COMMIT").await?;
+        } else if !self.is_lost {
+            self.end("ROLLBACK").await?;
+        }
+        answer
     }
 
     async fn run<T>(
@@ -126,7 +160,7 @@ impl Taken {
     ///
     /// # Errors
     /// The connection is not one to PostgreSQL.
-    pub fn postgres(&mut self) -> sqlx::Result<(Watch, &mut PgConnection)> {
+    pub fn postgres(&mut self) -> sqlx::Result<(Watch, Line<'_>)> {
         self.is_busy = true;
         let watch = self.watch();
         let connection = self.kept.as_mut().and_then(|kept| kept.connection.postgres());
@@ -147,6 +181,13 @@ impl Taken {
     }
 
     async fn send_rows(mut self, statement: BoundStatement, sender: mpsc::Sender<sqlx::Result<QueryResult>>) {
+        if self.pooled_begin().is_some() && !self.is_in_transaction {
+            if let Err(error) = self.begin().await {
+                let _ = sender.send(Err(error)).await;
+                return;
+            }
+            self.is_in_transaction = true;
+        }
         let watch = self.watch();
         let Some(Kept { connection, .. }) = &mut self.kept else { return };
         self.is_busy = true;
@@ -167,6 +208,10 @@ impl Taken {
         }
         drop(answer);
         self.is_busy = self.is_lost;
+        if self.pooled_begin().is_some() && !self.is_lost {
+            // A query has changed nothing. If this fails, the connection is replaced.
+            let _ = self.end("ROLLBACK").await;
+        }
     }
 }
 

@@ -18,6 +18,9 @@ const NO_DATABASE: &str = "3D000";
 /// Class of the SQLSTATEs of a user or password that is refused.
 const NOT_AUTHORIZED: &str = "28";
 
+/// What pgbouncer says to settings of a session.
+const POOLER: &str = "unsupported startup parameter";
+
 /// The error of a connection that could not be opened.
 pub async fn postgres(url: &DatabaseUrl, options: &PgConnectOptions, error: sqlx::Error) -> Error {
     let reason = match error {
@@ -36,6 +39,11 @@ pub async fn postgres(url: &DatabaseUrl, options: &PgConnectOptions, error: sqlx
             Some(code) if code.starts_with(NOT_AUTHORIZED) => {
                 format!("PostgreSQL refuses the user or the password of {url} ({})", refusal.message())
             }
+            _ if refusal.message().contains(POOLER) => format!(
+                "{url} is a pooler that keeps no settings of a session ({}); set database.transaction_pooling to true, and \
+                 database.direct_url to the address of the PostgreSQL server itself",
+                refusal.message()
+            ),
             _ => return reason.into(),
         };
         return Error::input("database.url", message);

@@ -21,7 +21,8 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches this process of PostgreSQL, whose statements take `longest` at most. SQLite has none and is not watched.
+    /// Watches this process of PostgreSQL, whose statements take `longest` at most. Behind a pooler none is known, and only the time
+    /// counts. SQLite is not watched.
     pub(super) const fn new(process: Option<Backend>, longest: Duration) -> Self {
         Self { process, longest }
     }
@@ -38,7 +39,12 @@ impl Watch {
     /// # Errors
     /// That of the work, or [`io::ErrorKind::TimedOut`] if no answer will come.
     pub async fn answer<T>(&self, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-        let Some(process) = &self.process else { return work.await };
+        let Some(process) = &self.process else {
+            return match self.longest {
+                Duration::MAX => work.await,
+                longest => timeout(longest, work).await.unwrap_or_else(|_| Err(lost())),
+            };
+        };
         let mut work = pin!(work);
         match timeout(LOOK_INTERVAL, work.as_mut()).await {
             Ok(answer) => answer,
@@ -64,9 +70,13 @@ impl Watch {
                 return answer;
             }
             if idle >= LOOKS || waited.elapsed() >= self.longest {
-                let reason = "the connection to PostgreSQL is lost: it sends no answer and no error";
-                return Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, reason)));
+                return Err(lost());
             }
         }
     }
+}
+
+fn lost() -> sqlx::Error {
+    let reason = "the connection to PostgreSQL is lost: it sends no answer and no error";
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, reason))
 }

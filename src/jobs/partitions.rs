@@ -79,9 +79,9 @@ pub async fn ensure_range(database: &Database, range: TimeRange) -> Result<()> {
         // One instance at a time, because IF NOT EXISTS alone is a race. A transaction per table, because creating a
         // partition locks the whole table until the end of the transaction.
         let mut transaction = Taken::in_transaction(stock).await?;
-        let (answers, connection) = transaction.postgres()?;
+        let (answers, mut connection) = transaction.postgres()?;
         let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK_KEY);
-        answers.answer(lock.execute(&mut *connection)).await?;
+        answers.answer(lock.execute(connection.again())).await?;
         let names = sqlx::query_scalar(
             "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
              WHERE i.inhparent = $1::regclass",
@@ -150,9 +150,9 @@ async fn create(
     (from, to): (i64, i64),
 ) -> Result<()> {
     // Names and bounds consist of constants and digits, never of a caller's text.
-    let (answers, connection) = transaction.postgres()?;
+    let (answers, mut connection) = transaction.postgres()?;
     let answers = answers.without_limit();
-    let mut run = async |sql: String| answers.answer(sqlx::query(AssertSqlSafe(sql)).execute(&mut *connection)).await;
+    let mut run = async |sql: String| answers.answer(sqlx::query(AssertSqlSafe(sql)).execute(connection.again())).await;
     // Creating the partition takes this lock too. Taken here, it also keeps rows from arriving after the check below.
     run(format!("LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE")).await?;
     let misplaced = format!("{table}_default WHERE {column} >= {from} AND {column} < {to}");
@@ -176,22 +176,22 @@ async fn create(
 /// The database fails, or the lock is not available.
 pub(super) async fn drop_before(stock: &Arc<Stock>, table: &str, column: &str, before: Timestamp) -> Result<()> {
     let mut transaction = Taken::in_transaction(stock).await?;
-    let (answers, connection) = transaction.postgres()?;
+    let (answers, mut connection) = transaction.postgres()?;
     let expired = sqlx::query_scalar(
         "SELECT c.oid::regclass::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
          WHERE i.inhparent = $1::regclass \
          AND substring(pg_get_expr(c.relpartbound, c.oid) FROM 'TO \\(''?(-?[0-9]+)')::bigint <= $2",
     );
     let expired = expired.bind(table).bind(before.as_micros());
-    let expired: Vec<String> = answers.answer(expired.fetch_all(&mut *connection)).await?;
+    let expired: Vec<String> = answers.answer(expired.fetch_all(connection.again())).await?;
     let rest = AssertSqlSafe(format!("DELETE FROM {table}_default WHERE {column} < $1"));
     answers.answer(sqlx::query(rest).bind(before.as_micros()).execute(connection)).await?;
     transaction.commit().await?;
     for partition in expired {
         let mut transaction = Taken::in_transaction(stock).await?;
-        let (answers, connection) = transaction.postgres()?;
+        let (answers, mut connection) = transaction.postgres()?;
         let mut run =
-            async |sql: String| answers.answer(sqlx::query(AssertSqlSafe(sql)).execute(&mut *connection)).await;
+            async |sql: String| answers.answer(sqlx::query(AssertSqlSafe(sql)).execute(connection.again())).await;
         run("SET LOCAL lock_timeout = '500ms'".to_owned()).await?;
         run(format!("DROP TABLE IF EXISTS {partition}")).await?;
         transaction.commit().await?;

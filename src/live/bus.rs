@@ -32,7 +32,7 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// # Errors
 /// The URL of the database or broker is invalid.
 pub fn configured(config: &Config, database: &str) -> Result<SharedBus> {
-    let url = &config.database.url;
+    let url = config.database.direct();
     Ok(match config.live.bus {
         LiveBus::Auto | LiveBus::Postgres if url.is_postgres() => Arc::new(PostgresBus::new(url.reveal())?),
         LiveBus::Redis => Arc::new(RedisBus::new(config.live.bus_url.reveal(), database)?),

@@ -10,6 +10,7 @@ pub mod database;
 pub mod doubled;
 pub mod held;
 pub mod node;
+pub mod pooler;
 pub mod process;
 pub mod proxy;
 pub mod server;

@@ -34,6 +34,7 @@ mod db {
     mod connections;
     mod leases;
     mod migrations;
+    mod pooler;
     mod query_plans;
 }
 

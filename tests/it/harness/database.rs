@@ -24,7 +24,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, postgres::Pg
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use super::{server::NOW, timer::Timer};
+use super::{pooler::Pooler, server::NOW, timer::Timer};
 
 static SQLITE_TEMPLATE: OnceCell<(TempDir, PathBuf)> = OnceCell::const_new();
 static POSTGRES_TEMPLATE: OnceCell<String> = OnceCell::const_new();
@@ -58,6 +58,8 @@ impl Drop for Home {
 pub struct TestDatabase {
     pub database: Database,
     pub url: String,
+    /// The address of the server itself, if `url` leads to a pooler.
+    pub direct_url: Option<String>,
     _home: Home,
     _timer: Timer,
 }
@@ -82,6 +84,7 @@ impl TestDatabase {
         Self {
             database: Database::open(&options(&url)).await.unwrap(),
             url,
+            direct_url: None,
             _home: Home::Folder(folder),
             _timer: Timer::start(),
         }
@@ -123,6 +126,7 @@ impl TestDatabase {
         Self {
             database: Database::open(&options(&url)).await.unwrap(),
             url,
+            direct_url: None,
             _home: Home::Server(name),
             _timer: Timer::start(),
         }
@@ -135,6 +139,7 @@ impl TestDatabase {
         Self {
             database: Database::open(&options(&url)).await.unwrap(),
             url,
+            direct_url: None,
             _home: Home::Folder(folder),
             _timer: Timer::start(),
         }
@@ -144,12 +149,33 @@ impl TestDatabase {
     pub async fn at(url: &str) -> Self {
         let database = Database::open(&options(url)).await.unwrap();
         migrate::up(&database, None).await.unwrap();
-        Self { database, url: url.to_owned(), _home: Home::Elsewhere, _timer: Timer::start() }
+        Self { database, url: url.to_owned(), direct_url: None, _home: Home::Elsewhere, _timer: Timer::start() }
+    }
+
+    /// A PostgreSQL database behind a pooler with so many connections.
+    pub async fn pooled(connections: u32) -> (Self, Pooler) {
+        let pooler = Pooler::start(&server(), connections).await;
+        let direct = Self::postgres().await;
+        direct.database.close().await;
+        let url = PgConnectOptions::from_str(&direct.url).unwrap().port(pooler.port()).to_url_lossy().to_string();
+        let direct_url = Some(direct.url.clone());
+        let database = Database::open(&pooled_options(&url, &direct.url)).await.unwrap();
+        (Self { database, url, direct_url, ..direct }, pooler)
     }
 
     /// A second set of pools on the same database, as another process would have.
     pub async fn reopen(&self) -> Database {
-        Database::open(&options(&self.url)).await.unwrap()
+        let options = match &self.direct_url {
+            Some(direct) => pooled_options(&self.url, direct),
+            None => options(&self.url),
+        };
+        Database::open(&options).await.unwrap()
+    }
+
+    /// The same database for another server.
+    pub async fn beside(&self) -> Self {
+        let (url, direct_url) = (self.url.clone(), self.direct_url.clone());
+        Self { database: self.reopen().await, url, direct_url, _home: Home::Elsewhere, _timer: Timer::start() }
     }
 
     /// A session for writing. Its log of statements is not read.
@@ -161,6 +187,11 @@ impl TestDatabase {
     pub fn reader(&self) -> perfgraph::db::Session {
         self.database.reader(StatementLog::default())
     }
+}
+
+/// The same for a pooler in transaction mode.
+pub fn pooled_options(url: &str, direct: &str) -> config::Database {
+    config::Database { transaction_pooling: true, direct_url: direct.into(), ..options(url) }
 }
 
 /// The defaults with longer timeouts, because tests share a busy machine.

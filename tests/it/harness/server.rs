@@ -44,7 +44,11 @@ impl Server {
 
     /// Like [`Self::start`], with any free node, for several servers on one database.
     pub async fn start_with(database: TestDatabase, clock: Clock, settings: &str) -> Self {
-        let environment = [("DATABASE_URL".to_owned(), database.url.clone())];
+        let mut environment = vec![("DATABASE_URL".to_owned(), database.url.clone())];
+        if let Some(direct) = &database.direct_url {
+            environment.push(("PERFGRAPH_DATABASE__TRANSACTION_POOLING".to_owned(), "true".to_owned()));
+            environment.push(("PERFGRAPH_DATABASE__DIRECT_URL".to_owned(), direct.clone()));
+        }
         let patient = if settings.contains("acquire_timeout_ms") { "" } else { PATIENT };
         let toml = format!("{SETTINGS}{patient}{settings}\n");
         let config = Config::from_sources(Some(&toml), &environment, &perfgraph::config::Overrides::default()).unwrap();
