@@ -31,7 +31,7 @@ mod watch;
 
 pub use bound_statement::BoundStatement;
 pub use column::column;
-pub use error::is_rolled_back;
+pub use error::{is_rolled_back, is_too_long};
 pub use instance::Instance;
 pub use json::json_array;
 pub use lease::{IdGenerator, Lease};

@@ -63,14 +63,22 @@ fn unavailable(source: impl std::error::Error + Send + Sync + 'static) -> Error 
 /// Returns whether the database rolled a transaction back in favour of another one (a deadlock or a serialization failure).
 /// The same transaction may succeed if it is repeated at once.
 pub fn is_rolled_back(error: &Error) -> bool {
-    let Error::Unavailable { source: Some(source), .. } = error else { return false };
+    code(error).is_some_and(|code| code.starts_with("40") && code.len() == 5)
+}
+
+/// Returns whether a statement took longer than it may.
+pub fn is_too_long(error: &Error) -> bool {
+    code(error).is_some_and(|code| code == "57014")
+}
+
+/// What the database calls the error, if it can be tried again.
+fn code(error: &Error) -> Option<String> {
+    let Error::Unavailable { source: Some(source), .. } = error else { return None };
     let cause = match source.downcast_ref::<DbErr>() {
         Some(DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) => Some(&**cause),
         _ => source.downcast_ref::<sqlx::Error>(),
     };
-    let Some(cause) = cause else { return false };
-    let code = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| code.starts_with("40") && code.len() == 5)
+    cause?.as_database_error()?.code().map(std::borrow::Cow::into_owned)
 }
 
 /// Returns whether the same statement may succeed later: connection errors, a busy SQLite, and the PostgreSQL classes

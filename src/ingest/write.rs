@@ -1,5 +1,5 @@
 //! One transaction per group: the claim of keys, counts of late rows, raw rows, rollup parts, last the sequence and the
-//! ledger, so that the order of sequences is the order of commits. Late rows then remove the breakdowns of their hours. This file
+//! ledger, so that the order of sequences is the order of commits. Late rows then remove the breakdowns of their hours, or add to them. This file
 //! holds the steps; `postgres` and `sqlite` hold their SQL.
 
 mod postgres;

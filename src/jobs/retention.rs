@@ -95,6 +95,8 @@ impl Retention {
         if is_believed {
             self.remember(&readings, memory, removed).await?;
             removal::batches_before(&self.database, days_ago(key_days)).await?;
+            // A clock that was ahead may have left it so.
+            breakdowns::reopen_after(&self.database, today, published.raw).await?;
         }
         let target = if published.is_after(today) {
             wanted.later(removed)
@@ -113,7 +115,7 @@ impl Retention {
             if published.is_after(today) {
                 tracing::warn!(%today, "the bounds of retention were in the future; they go back to where data is complete");
                 bounds::replace(&self.database, target).await?;
-                breakdowns::reopen_after(&self.database, target.raw).await?;
+                breakdowns::reopen_after(&self.database, target.raw, target.raw).await?;
             } else {
                 bounds::publish(&self.database, target).await?;
             }

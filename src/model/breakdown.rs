@@ -1,7 +1,7 @@
 //! Which measurements of a series are broken down by status, release and name. Pure.
 //!
-//! Rows of a breakdown are made after an hour is over, from its single measurements, where they are far fewer. They are a copy
-//! for speed: what has none is answered from the measurements themselves, with the same figures.
+//! Rows of a breakdown are made after an hour is over, from its single measurements, where they are far fewer. As long as
+//! there are measurements, they are a copy for speed: what has none is answered from these, with the same figures.
 
 use super::{
     Timestamp,

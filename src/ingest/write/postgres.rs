@@ -92,8 +92,8 @@ const UNMARK: &str = "UPDATE metric_grain SET status_parts = status_parts & ~lat
 // All hours of such a day have rows by one column, and none by several. The row, which retention may have removed, is where
 // `jobs/breakdowns` finds that there is something to merge.
 const MARK_KEPT: &str = "INSERT INTO metric_grain (organization_id, project_id, kind, day, all_endpoints, by_endpoint, \
-    next_all_endpoints, next_by_endpoint, status_parts, release_parts, name_parts, seen_parts) \
-    SELECT kept.*, 0, 0, 0, 0, $5, $5, $5, $6 FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[]) AS kept \
+    status_parts, release_parts, name_parts, seen_parts) \
+    SELECT kept.*, 0, 0, $5, $5, $5, $6 FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[]) AS kept \
     ON CONFLICT (organization_id, project_id, kind, day) DO UPDATE SET status_parts = excluded.status_parts, \
     release_parts = excluded.release_parts, name_parts = excluded.name_parts, all_parts = 0, \
     seen_parts = excluded.seen_parts, build = -ABS(metric_grain.build)";

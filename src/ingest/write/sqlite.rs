@@ -50,8 +50,8 @@ const REMOVE_DAYS: &str = "DELETE FROM metric_breakdown_1d WHERE (organization_i
 // All hours of such a day have rows by one column, and none by several. The row, which retention may have removed, is where
 // `jobs/breakdowns` finds that there is something to merge. Without WHERE the parser would take ON CONFLICT for the ON of a join.
 const MARK_KEPT: &str = "INSERT INTO metric_grain (organization_id, project_id, kind, day, all_endpoints, by_endpoint, \
-    next_all_endpoints, next_by_endpoint, status_parts, release_parts, name_parts, seen_parts) \
-    SELECT value->>0, value->>1, value->>2, value->>3, 0, 0, 0, 0, ?2, ?2, ?2, ?3 FROM json_each(?1) WHERE true \
+    status_parts, release_parts, name_parts, seen_parts) \
+    SELECT value->>0, value->>1, value->>2, value->>3, 0, 0, ?2, ?2, ?2, ?3 FROM json_each(?1) WHERE true \
     ON CONFLICT (organization_id, project_id, kind, day) DO UPDATE SET status_parts = excluded.status_parts, \
     release_parts = excluded.release_parts, name_parts = excluded.name_parts, all_parts = 0, \
     seen_parts = excluded.seen_parts, build = -ABS(metric_grain.build)";

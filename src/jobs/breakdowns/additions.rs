@@ -25,20 +25,36 @@ const BATCH: i64 = 500;
 /// Merges the rows of all days before `before` that were added since they were completed.
 ///
 /// # Errors
-/// The database fails, or a stored sketch cannot be decoded. What was merged stays.
+/// The database fails. What was merged stays; what cannot be merged is left for another time.
 pub async fn merge_additions(database: &Database, before: Timestamp) -> Result<()> {
     const SQL: &str = "SELECT organization_id, project_id, kind, day, all_endpoints FROM metric_grain \
-        WHERE day < $1 AND (seen_parts & $2) <> 0 LIMIT $3";
+        WHERE day < $1 AND (seen_parts & $2) <> 0 AND (organization_id, project_id, kind, day) > ($4, $5, $6, $7) \
+        ORDER BY organization_id, project_id, kind, day LIMIT $3";
     let session = database.reader(StatementLog::default());
-    let values = [before.as_micros().into(), DayParts::ADDED.into(), BATCH.into()];
-    let statement = Statement::from_sql_and_values(session.get_database_backend(), SQL, values);
+    // Once through: an import may add rows faster than they are merged.
+    let mut last = store::BEFORE_ALL;
     loop {
-        let rows = session.query_all_raw(statement.clone()).await?;
+        let values = [
+            before.as_micros().into(),
+            DayParts::ADDED.into(),
+            BATCH.into(),
+            last.organization.into(),
+            last.project.into(),
+            last.kind.into(),
+            last.day.into(),
+        ];
+        let statement = Statement::from_sql_and_values(session.get_database_backend(), SQL, values);
+        let rows = session.query_all_raw(statement).await?;
         if rows.is_empty() {
             return Ok(());
         }
         for row in rows {
-            merge(database, series_day::read(&row)?.0).await?;
+            last = series_day::read(&row)?.0;
+            if let Err(error) = merge(database, last).await {
+                // Answers are right without it, and others must not wait for it.
+                let SeriesDay { project, kind, day, .. } = last;
+                tracing::warn!(project, kind, day, %error, "rows of late measurements are merged another time");
+            }
         }
     }
 }

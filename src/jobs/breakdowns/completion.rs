@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::{Found, cells::Cells, measured, store};
 use crate::{
-    db::{Database, StatementLog},
+    db::{Database, StatementLog, is_too_long},
     error::Result,
     model::{DayParts, Detail, SeriesDay, Timestamp, timestamp::DAY_MICROS},
 };
@@ -51,7 +51,11 @@ async fn complete(database: &Database, series: SeriesDay) -> Result<()> {
     }
     let Some(attempt) = store::begin(database, series, until).await? else { return Ok(()) };
     let mut marks = attempt.marks;
+    // Once it was complete, there may be no measurements to count: later ones were added.
     let missing: Vec<_> = Detail::ONE_COLUMN.into_iter().filter(|one| marks.at(*one) != DayParts::ALL).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
     let mut found = Vec::new();
     for detail in &missing {
         count(database, series, *detail, &mut found).await?;
@@ -68,7 +72,7 @@ async fn count(database: &Database, series: SeriesDay, detail: Detail, found: &m
     let mut chunks = Chunks::of(series);
     while let Some(hours) = chunks.next() {
         let listed = measured::most_frequent(&session, series, hours, detail).await.map(Some);
-        for (value, count) in chunks.read(hours, listed).into_iter().flatten() {
+        for (value, count) in chunks.read(hours, listed)?.into_iter().flatten() {
             *counts.entry(value).or_default() += count;
         }
     }
@@ -77,7 +81,7 @@ async fn count(database: &Database, series: SeriesDay, detail: Detail, found: &m
     let mut chunks = Chunks::of(series);
     while let Some(hours) = chunks.next() {
         let counted = measured::hours_by(&session, series, hours, detail, told_apart.as_deref()).await;
-        for (part, [cells]) in chunks.read(hours, counted).into_iter().flatten() {
+        for (part, [cells]) in chunks.read(hours, counted)?.into_iter().flatten() {
             of_day.merge(&cells);
             found.push(Found { part, cells });
         }
@@ -111,15 +115,16 @@ impl Chunks {
         (!self.left.is_empty()).then(|| self.left.first_hours(self.hours_max))
     }
 
-    /// What was read of these hours. If that was nothing, or an error, they are read again, fewer at once. One that is too much for a
-    /// statement is left out, so that it does not keep all others from being removed.
-    fn read<T>(&mut self, hours: DayParts, result: Result<Option<T>>) -> Option<T> {
+    /// What was read of these hours. If they were too many, they are read again, fewer at once. An hour that takes longer than a
+    /// statement may is left out, so that it does not keep all others from being removed.
+    fn read<T>(&mut self, hours: DayParts, result: Result<Option<T>>) -> Result<Option<T>> {
         let count = hours.hours().count();
         let read = match result {
             Ok(Some(read)) => Some(read),
+            Err(error) if !is_too_long(&error) => return Err(error),
             Ok(None) | Err(_) if count > 1 => {
                 self.hours_max = count / 2;
-                return None;
+                return Ok(None);
             }
             Ok(None) => None,
             Err(error) => {
@@ -131,6 +136,6 @@ impl Chunks {
             }
         };
         self.left = self.left.without(hours);
-        read
+        Ok(read)
     }
 }

@@ -29,7 +29,7 @@ pub async fn hours(
     hours: DayParts,
 ) -> Result<Option<Vec<(DayParts, [Cells; 4])>>> {
     let mut counted: Vec<_> = hours.hours().map(|hour| (DayParts::hour(hour), Detail::EACH.map(Cells::of))).collect();
-    let each = |detail| ByColumns { detail, told_apart: None };
+    let each = |detail| ByColumns { detail, told_apart: None, are_few: false };
     if add_by(session, series, hours, each(Detail::All), &mut counted).await? {
         return Ok(Some(counted));
     }
@@ -52,6 +52,8 @@ struct ByColumns<'a> {
     detail: Detail,
     /// The values of one column that are told apart; all others are [`OTHERS`].
     told_apart: Option<&'a [String]>,
+    /// True if these are few, so that an hour is read in any case.
+    are_few: bool,
 }
 
 impl ByColumns<'_> {
@@ -88,7 +90,7 @@ async fn add_by(
     );
     let start = |hour: u8| series.day.saturating_add(i64::from(hour) * HOUR_MICROS);
     // The number of bins bounds a single hour of few values.
-    let is_bounded = columns.told_apart.is_some() && first == last;
+    let is_bounded = columns.are_few && first == last;
     let limit = if is_bounded { i64::MAX } else { i64::try_from(GROUPS_MAX).unwrap_or(i64::MAX).saturating_add(1) };
     let range = [start(first).into(), start(last.saturating_add(1)).into(), series.day.into(), limit.into()];
     let told_apart = columns.told_apart.into_iter().flatten().map(|value| value.as_str().into());
@@ -123,7 +125,8 @@ pub async fn hours_by(
     told_apart: Option<&[String]>,
 ) -> Result<Option<Vec<(DayParts, [Cells; 1])>>> {
     let mut counted: Vec<_> = hours.hours().map(|hour| (DayParts::hour(hour), [Cells::of(detail)])).collect();
-    let is_counted = add_by(session, series, hours, ByColumns { detail, told_apart }, &mut counted).await?;
+    let is_counted =
+        add_by(session, series, hours, ByColumns { detail, told_apart, are_few: true }, &mut counted).await?;
     Ok(is_counted.then_some(counted))
 }
 

@@ -26,7 +26,8 @@ const CHUNK_ROWS: usize = 64;
 const INCOMPLETE: &str = "(status_parts <> 33554431 OR release_parts <> 33554431 OR name_parts <> 33554431)";
 
 /// Sorts before all keys.
-const BEFORE_ALL: SeriesDay = SeriesDay { organization: i64::MIN, project: i64::MIN, kind: i16::MIN, day: i64::MIN };
+pub const BEFORE_ALL: SeriesDay =
+    SeriesDay { organization: i64::MIN, project: i64::MIN, kind: i16::MIN, day: i64::MIN };
 
 pub const OF_SERIES: &str = "organization_id = $1 AND project_id = $2 AND kind = $3";
 
@@ -113,7 +114,7 @@ pub struct Attempt {
 pub async fn begin(database: &Database, series: SeriesDay, until: Timestamp) -> Result<Option<Attempt>> {
     let sql = format!(
         "UPDATE metric_grain SET build = ABS(build) + 1 WHERE {OF_SERIES} AND day = $4 AND EXISTS (SELECT 1 FROM organization_stream \
-         WHERE organization_id = $1 AND breakdowns_before >= $5) \
+         WHERE organization_id = $1 AND breakdowns_before >= $5 AND (raw_since IS NULL OR raw_since <= $4)) \
          RETURNING status_parts, release_parts, name_parts, all_parts, seen_parts, build"
     );
     let session = database.writer(StatementLog::default());
@@ -166,8 +167,9 @@ pub async fn finish(
     let transaction = database.writer(StatementLog::default()).begin_write().await?;
     let backend = transaction.get_database_backend();
     let sql = format!(
-        "UPDATE metric_grain SET status_parts = $5, release_parts = $6, name_parts = $7, all_parts = $8, seen_parts = $9, \
-         build = -build WHERE {OF_SERIES} AND day = $4 AND build = $10"
+        "UPDATE metric_grain SET status_parts = $5, release_parts = $6, name_parts = $7, all_parts = $8, seen_parts = $9 | (seen_parts & {}), \
+         build = -build WHERE {OF_SERIES} AND day = $4 AND build = $10",
+        DayParts::ADDED
     );
     let Marks { made: [status, release, name, all], seen } = marks;
     let marks = [status, release, name, all, seen].map(|parts| parts.bits().into());
@@ -255,7 +257,8 @@ pub async fn incomplete(
     let sql = format!(
         "SELECT organization_id, project_id, kind, day, all_endpoints FROM metric_grain AS g \
          WHERE (organization_id, project_id, kind, day) > ($1, $2, $3, $4) AND day >= $5 AND day < $6 AND {INCOMPLETE} \
-         AND EXISTS (SELECT 1 FROM organization_stream AS s WHERE s.organization_id = g.organization_id) \
+         AND EXISTS (SELECT 1 FROM organization_stream AS s WHERE s.organization_id = g.organization_id \
+         AND (s.raw_since IS NULL OR s.raw_since <= g.day)) \
          ORDER BY organization_id, project_id, kind, day LIMIT $7"
     );
     let SeriesDay { organization, project, kind, day } = last.unwrap_or(BEFORE_ALL);
@@ -277,7 +280,7 @@ pub async fn incomplete(
 /// Tells the later commits of every organization that measurements before `before` are removed soon, so that they add theirs to the
 /// rows. False, with some organizations left, if one has incomplete days again.
 pub async fn close(database: &Database, since: Timestamp, before: Timestamp) -> Result<bool> {
-    const OPEN: &str = "SELECT organization_id FROM organization_stream WHERE raw_since IS NULL OR raw_since < $1 ORDER BY organization_id";
+    const OPEN: &str = "SELECT organization_id, raw_since FROM organization_stream WHERE raw_since IS NULL OR raw_since < $1 ORDER BY organization_id";
     const CLOSE: &str = "UPDATE organization_stream SET raw_since = $1, breakdowns_before = \
         CASE WHEN breakdowns_before > $1 THEN breakdowns_before ELSE $1 END \
         WHERE organization_id = $2 AND (raw_since IS NULL OR raw_since < $1)";
@@ -288,12 +291,16 @@ pub async fn close(database: &Database, since: Timestamp, before: Timestamp) -> 
     let backend = session.get_database_backend();
     let open = Statement::from_sql_and_values(backend, OPEN, [before.as_micros().into()]);
     for row in session.query_all_raw(open).await? {
-        let organization: i64 = row.try_get_by_index(0)?;
+        let (organization, closed): (i64, Option<i64>) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
         // This waits for a commit that is under way, and the next statement sees what it has done.
         let transaction = database.writer(StatementLog::default()).begin_write().await?;
         let values = [before.as_micros().into(), organization.into()];
-        transaction.execute_raw(Statement::from_sql_and_values(backend, CLOSE, values)).await?;
-        let values = [organization.into(), since.as_micros().into(), before.as_micros().into()];
+        if transaction.execute_raw(Statement::from_sql_and_values(backend, CLOSE, values)).await?.rows_affected() == 0 {
+            // Another instance was faster.
+            continue;
+        }
+        let since = since.as_micros().max(closed.unwrap_or(i64::MIN));
+        let values = [organization.into(), since.into(), before.as_micros().into()];
         if transaction.query_one_raw(Statement::from_sql_and_values(backend, &left, values)).await?.is_some() {
             return Ok(false);
         }
@@ -302,14 +309,14 @@ pub async fn close(database: &Database, since: Timestamp, before: Timestamp) -> 
     Ok(true)
 }
 
-/// Tells later commits that there are single measurements from `raw_since` on, although they were said to end later.
+/// Tells later commits that there are single measurements from `raw_since` on, where they were said to end after `after`.
 ///
 /// # Errors
 /// The database fails.
-pub async fn reopen_after(database: &Database, raw_since: Timestamp) -> Result<()> {
+pub async fn reopen_after(database: &Database, after: Timestamp, raw_since: Timestamp) -> Result<()> {
     let session = database.writer(StatementLog::default());
-    let sql = "UPDATE organization_stream SET raw_since = $1 WHERE raw_since > $1";
-    let values = [raw_since.as_micros().into()];
+    let sql = "UPDATE organization_stream SET raw_since = $1 WHERE raw_since > $2";
+    let values = [raw_since.as_micros().into(), after.as_micros().into()];
     session.execute_raw(Statement::from_sql_and_values(session.get_database_backend(), sql, values)).await?;
     Ok(())
 }
