@@ -31,10 +31,22 @@ const INSTRUCTIONS_PER_LOOK: i32 = 10_000;
 pub enum Source {
     /// A file, which is looked at before connecting: the path may lead to another file by now.
     Sqlite(SqliteConnectOptions, FileWatch),
-    /// A server, and whether statements are prepared.
-    Postgres(PgConnectOptions, Arc<Control>, bool),
-    /// A pooler in transaction mode, and the statements that begin a transaction.
-    Pooler(PgConnectOptions, Arc<str>),
+    /// A server.
+    Postgres {
+        /// Its address.
+        address: PgConnectOptions,
+        /// Stops statements.
+        control: Arc<Control>,
+        /// True if statements are prepared.
+        are_prepared: bool,
+    },
+    /// A pooler in transaction mode.
+    Pooler {
+        /// Its address.
+        address: PgConnectOptions,
+        /// The statements that begin a transaction.
+        begin: Arc<str>,
+    },
 }
 
 /// A connection. The methods leave no statement behind if their futures are completed; if one is dropped, the connection
@@ -82,13 +94,13 @@ impl Source {
                 let (driver, stop) = (Driver::Sqlite(Box::new(connection)), Stop::Interrupt(is_stopped));
                 Ok(Connection { driver, stop, are_prepared: true })
             }
-            Self::Postgres(options, control, are_prepared) => {
-                let mut connection = PgConnection::connect_with(options).await?;
+            Self::Postgres { address, control, are_prepared } => {
+                let mut connection = PgConnection::connect_with(address).await?;
                 let stop = Stop::Cancel(control.backend_of(&mut connection).await?);
                 Ok(Connection { driver: Driver::Postgres(connection), stop, are_prepared: *are_prepared })
             }
-            Self::Pooler(options, _) => {
-                let driver = Driver::Postgres(PgConnection::connect_with(options).await?);
+            Self::Pooler { address, .. } => {
+                let driver = Driver::Postgres(PgConnection::connect_with(address).await?);
                 Ok(Connection { driver, stop: Stop::Nothing, are_prepared: false })
             }
         }
@@ -98,15 +110,15 @@ impl Source {
     pub const fn backend(&self) -> DbBackend {
         match self {
             Self::Sqlite(..) => DbBackend::Sqlite,
-            Self::Postgres(..) | Self::Pooler(..) => DbBackend::Postgres,
+            Self::Postgres { .. } | Self::Pooler { .. } => DbBackend::Postgres,
         }
     }
 
     /// The statements that begin a transaction, if every statement needs one.
     pub const fn pooled_begin(&self) -> Option<&Arc<str>> {
         match self {
-            Self::Pooler(_, begin) => Some(begin),
-            Self::Sqlite(..) | Self::Postgres(..) => None,
+            Self::Pooler { begin, .. } => Some(begin),
+            Self::Sqlite(..) | Self::Postgres { .. } => None,
         }
     }
 }

@@ -71,7 +71,7 @@ pub fn is_too_long(error: &Error) -> bool {
     code(error).is_some_and(|code| code == "57014")
 }
 
-/// What the database calls the error, if it can be tried again.
+/// The database's code of an error that can be tried again.
 fn code(error: &Error) -> Option<String> {
     let Error::Unavailable { source: Some(source), .. } = error else { return None };
     let cause = match source.downcast_ref::<DbErr>() {

@@ -176,8 +176,8 @@ impl Database {
     }
 
     async fn open_postgres(settings: &config::Database) -> Result<Self> {
-        let own = |address| SessionSettings::reading(settings).at_start(address);
-        let connect = own(session_settings::address(settings.direct())?);
+        let address = session_settings::address(settings.direct())?;
+        let connect = SessionSettings::reading(settings).at_start(address);
         let pool = PgPoolOptions::new()
             .max_connections(MIGRATION_CONNECTIONS)
             .acquire_timeout(settings.acquire_timeout)
@@ -195,11 +195,11 @@ impl Database {
         let control = Arc::new(Control::new(connect.application_name("perfgraph control")));
         let stock = |with: SessionSettings, count| -> Result<Arc<Stock>> {
             let source = if settings.transaction_pooling {
-                Source::Pooler(session_settings::pooler_address(&settings.url)?, with.begin())
+                Source::Pooler { address: session_settings::pooler_address(&settings.url)?, begin: with.begin() }
             } else {
                 let address = with.at_start(session_settings::address(&settings.url)?);
                 let are_prepared = session_settings::are_prepared(&settings.url);
-                Source::Postgres(address, Arc::clone(&control), are_prepared)
+                Source::Postgres { address, control: Arc::clone(&control), are_prepared }
             };
             Ok(Stock::new(source, count, settings.acquire_timeout, answer_timeout))
         };

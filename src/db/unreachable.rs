@@ -18,7 +18,7 @@ const NO_DATABASE: &str = "3D000";
 /// Class of the SQLSTATEs of a user or password that is refused.
 const NOT_AUTHORIZED: &str = "28";
 
-/// What pgbouncer says to settings of a session.
+/// The beginning of pgbouncer's answer to settings of a session.
 const POOLER: &str = "unsupported startup parameter";
 
 /// The error of a connection that could not be opened.

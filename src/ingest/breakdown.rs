@@ -1,6 +1,6 @@
 //! Hours whose breakdowns a commit makes out of date: it adds measurements to them after `jobs/breakdowns` has looked. Pure.
 //!
-//! Where the single measurements may be removed at any moment, the commit adds rows by each column instead ([`additions`]).
+//! On days whose single measurements may be removed at any moment, the commit adds rows by each column instead ([`additions`]).
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,6 +1,6 @@
 //! One transaction per group: the claim of keys, counts of late rows, raw rows, rollup parts, last the sequence and the
-//! ledger, so that the order of sequences is the order of commits. Late rows then remove the breakdowns of their hours, or add to them. This file
-//! holds the steps; `postgres` and `sqlite` hold their SQL.
+//! ledger, so that the order of sequences is the order of commits. Late rows then remove the breakdowns of their hours, or add
+//! to them. This file holds the steps; `postgres` and `sqlite` hold their SQL.
 
 mod postgres;
 mod sqlite;
@@ -49,6 +49,9 @@ struct LedgerEntry<'e, 'j> {
 /// be removed at any moment.
 type StreamEnd = (i64, i64, Option<i64>, Option<i64>);
 
+/// Organization, project, type, day, and the parts of the day that were decided about.
+type Marked = (i64, i64, i16, i64, i32);
+
 /// An open transaction. Dropped without `commit` it rolls back.
 trait Transaction: Send + Sized {
     /// Claims the callers' keys that are new, so that no other transaction stores under them. Returns the first ids of
@@ -76,11 +79,14 @@ trait Transaction: Send + Sized {
         ledger: &[LedgerEntry<'_, '_>],
     ) -> impl Future<Output = sqlx::Result<Vec<StreamEnd>>> + Send;
 
-    /// Removes the breakdowns of hours and days that get more measurements by this commit. After `conclude`, which waits for
-    /// the time before which there may be any.
+    /// The marks of these series and days, which nobody changes until the commit. After `conclude`, which waits for the time before
+    /// which there may be breakdowns.
+    fn marked(&mut self, late: &[(SeriesDay, DayParts)]) -> impl Future<Output = sqlx::Result<Vec<Marked>>> + Send;
+
+    /// Removes the breakdowns of hours and days that get more measurements by this commit. After `marked`.
     fn reopen(&mut self, late: &[(SeriesDay, DayParts)]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
-    /// Adds rows to the breakdowns by one column of these days, and removes those by several columns. After `conclude`, as `reopen`.
+    /// Adds rows to the breakdowns by one column of these days, and removes those by several columns. After `marked`.
     fn extend(
         &mut self,
         kept: &[(SeriesDay, DayParts)],
@@ -221,7 +227,10 @@ async fn late(
     let is_kept = |(series, _): &(SeriesDay, DayParts)| {
         raw_since.get(&series.organization).is_some_and(|raw_since| Some(series.day) < *raw_since)
     };
+    // All at once, in the order in which other transactions lock them.
+    let marked = transaction.marked(&late).await?;
     let (kept, late): (Vec<_>, Vec<_>) = late.into_iter().partition(is_kept);
+    let late = breakdown::with_rows(&late, &marked);
     if !late.is_empty() {
         transaction.reopen(&late).await?;
     }

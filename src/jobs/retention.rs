@@ -1,7 +1,7 @@
 //! Retention: publishes new bounds at the start of each UTC day, and removes data before them a minute later.
 //!
-//! Two steps, never one. Once the bounds are published, queries ask for nothing before them. The data is removed when every
-//! instance has read the bounds and every earlier statement has ended.
+//! Two steps, never one. Once the bounds are published, queries read nothing of a table before its bound. The data is removed when
+//! every instance has read the bounds and every earlier statement has ended.
 //!
 //! A clock is believed only if other clocks agree (`trust`); otherwise nothing is published or removed. Bounds move forward,
 //! with one exception: bounds in the future, which a wrong clock published, go back to where data is complete.
@@ -168,7 +168,7 @@ impl Retention {
     /// Stores the believed time now and then, and forgets removals in the future, which a wrong clock made.
     async fn remember(&self, readings: &Readings, memory: memory::Memory, removed: RetainedSince) -> Result<()> {
         if removed != memory.removed {
-            memory::remember_removed(&self.database, removed).await?;
+            memory::correct_removed(&self.database, removed).await?;
         }
         let age = |at: Timestamp| readings.now.as_micros().saturating_sub(at.as_micros()).saturating_abs();
         if memory.clock.is_none_or(|at| age(at) >= MEMORY_INTERVAL_MICROS) {

@@ -24,7 +24,7 @@ const RANGE: &str = "w";
 /// The alias of the numbers of the hours of a day.
 const HOUR: &str = "h";
 
-/// What is missing: a plan, the columns that it reads, and a condition on rows of [`GRAIN`].
+/// The hours and days that a plan misses of some series: those that a condition on rows of [`GRAIN`] selects.
 #[derive(Clone, Copy)]
 pub(super) struct NotBrokenDown<'a> {
     pub(super) backend: DbBackend,

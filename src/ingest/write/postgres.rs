@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::{LedgerEntry, RowsAndParts, StreamEnd, count, times};
+use super::{LedgerEntry, Marked, RowsAndParts, StreamEnd, count, times};
 use crate::{
     clock::Stopwatch,
     db::{Lease, StatementLog, Stock, Taken},
@@ -305,21 +305,21 @@ impl super::Transaction for Transaction {
         Ok(last)
     }
 
-    async fn reopen(&mut self, late: &[(SeriesDay, DayParts)]) -> sqlx::Result<()> {
+    async fn marked(&mut self, late: &[(SeriesDay, DayParts)]) -> sqlx::Result<Vec<Marked>> {
         let watch = Stopwatch::start();
         let lock = by_bucket!(sqlx::query_as(LOCK_MARKED), late, |(series, _)| series.day);
         let (answers, connection) = self.inner.postgres()?;
-        let marked: Vec<(i64, i64, i16, i64, i32)> = answers.answer(lock.fetch_all(connection)).await?;
+        let marked: Vec<Marked> = answers.answer(lock.fetch_all(connection)).await?;
         self.log.add(LOCK_MARKED, marked.len(), watch);
-        let late = breakdown::with_rows(late, &marked);
-        if late.is_empty() {
-            return Ok(());
-        }
+        Ok(marked)
+    }
+
+    async fn reopen(&mut self, late: &[(SeriesDay, DayParts)]) -> sqlx::Result<()> {
         let watch = Stopwatch::start();
-        let hours = breakdown::hours(&late);
+        let hours = breakdown::hours(late);
         for remove in [
             by_bucket!(sqlx::query(UNMARK), late, |(series, _)| series.day)
-                .bind(column(&late, |(_, parts)| parts.bits())),
+                .bind(column(late, |(_, parts)| parts.bits())),
             by_bucket!(sqlx::query(REMOVE_HOURS), hours, |(_, bucket)| *bucket),
             by_bucket!(sqlx::query(REMOVE_DAYS), late, |(series, _)| series.day),
         ] {

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use serde_json::json;
 use sqlx::{Arguments, Sqlite, SqlitePool, query::Query, sqlite::SqliteArguments};
 
-use super::{LedgerEntry, RowsAndParts, StreamEnd, count, times};
+use super::{LedgerEntry, Marked, RowsAndParts, StreamEnd, count, times};
 use crate::{
     clock::Stopwatch,
     db::{Lease, StatementLog, json_array},
@@ -239,21 +239,20 @@ impl super::Transaction for Transaction {
         Ok(last)
     }
 
-    async fn reopen(&mut self, late: &[(SeriesDay, DayParts)]) -> sqlx::Result<()> {
+    async fn marked(&mut self, late: &[(SeriesDay, DayParts)]) -> sqlx::Result<Vec<Marked>> {
         let key = |series: &SeriesDay| (series.organization, series.project, series.kind, series.day);
         let asked = json_array(late.iter().map(|(series, _)| json!(key(series))));
-        let marked: Vec<(i64, i64, i16, i64, i32)> =
-            sqlx::query_as(MARKED).bind(asked).fetch_all(&mut *self.inner).await?;
-        let late = breakdown::with_rows(late, &marked);
-        if late.is_empty() {
-            return Ok(());
-        }
+        sqlx::query_as(MARKED).bind(asked).fetch_all(&mut *self.inner).await
+    }
+
+    async fn reopen(&mut self, late: &[(SeriesDay, DayParts)]) -> sqlx::Result<()> {
+        let key = |series: &SeriesDay| (series.organization, series.project, series.kind, series.day);
         let watch = Stopwatch::start();
         let unmarked = json_array(late.iter().map(|(series, parts)| {
             let (organization, project, kind, day) = key(series);
             json!([organization, project, kind, day, parts.bits()])
         }));
-        let hours = breakdown::hours(&late);
+        let hours = breakdown::hours(late);
         let hours = json_array(
             hours.iter().map(|(series, bucket)| json!([series.organization, series.project, series.kind, bucket])),
         );

@@ -10,7 +10,7 @@ use super::{
     cells::{CellKey, Cells},
     completion::most_frequent,
     measured::{OTHERS, TOLD_APART_MAX},
-    store::{self, OF_SERIES, cell_key, day, key, stored_tally},
+    store::{self, OF_SERIES, after, cell_key, key, of_day, stored_tally},
 };
 use crate::{
     db::{Database, StatementLog},
@@ -28,31 +28,25 @@ const BATCH: i64 = 500;
 /// The database fails. What was merged stays; what cannot be merged is left for another time.
 pub async fn merge_additions(database: &Database, before: Timestamp) -> Result<()> {
     const SQL: &str = "SELECT organization_id, project_id, kind, day, all_endpoints FROM metric_grain \
-        WHERE day < $1 AND (seen_parts & $2) <> 0 AND (organization_id, project_id, kind, day) > ($4, $5, $6, $7) \
-        ORDER BY organization_id, project_id, kind, day LIMIT $3";
+        WHERE (organization_id, project_id, kind, day) > ($1, $2, $3, $4) AND day < $5 AND (seen_parts & $6) <> 0 \
+        ORDER BY organization_id, project_id, kind, day LIMIT $7";
     let session = database.reader(StatementLog::default());
     // Once through: an import may add rows faster than they are merged.
-    let mut last = store::BEFORE_ALL;
+    let mut last = None;
     loop {
-        let values = [
-            before.as_micros().into(),
-            DayParts::ADDED.into(),
-            BATCH.into(),
-            last.organization.into(),
-            last.project.into(),
-            last.kind.into(),
-            last.day.into(),
-        ];
+        let conditions = [before.as_micros().into(), DayParts::ADDED.into(), BATCH.into()];
+        let values = after(last).into_iter().chain(conditions);
         let statement = Statement::from_sql_and_values(session.get_database_backend(), SQL, values);
         let rows = session.query_all_raw(statement).await?;
         if rows.is_empty() {
             return Ok(());
         }
         for row in rows {
-            last = series_day::read(&row)?.0;
-            if let Err(error) = merge(database, last).await {
+            let series = series_day::read(&row)?.0;
+            last = Some(series);
+            if let Err(error) = merge(database, series).await {
                 // Answers are right without it, and others must not wait for it.
-                let SeriesDay { project, kind, day, .. } = last;
+                let SeriesDay { project, kind, day, .. } = series;
                 tracing::warn!(project, kind, day, %error, "rows of late measurements are merged another time");
             }
         }
@@ -65,12 +59,12 @@ async fn merge(database: &Database, series: SeriesDay) -> Result<()> {
     let transaction = database.writer(StatementLog::default()).begin_write().await?;
     let lock = Statement::from_sql_and_values(transaction.get_database_backend(), LOCK, [series.organization.into()]);
     transaction.execute_raw(lock).await?;
-    let of_day = rows(&transaction, series, "metric_breakdown_1d").await?;
-    let of_hours = rows(&transaction, series, "metric_breakdown_1h").await?;
+    let days = rows(&transaction, series, "metric_breakdown_1d").await?;
+    let hours = rows(&transaction, series, "metric_breakdown_1h").await?;
     let mut told_apart = HashMap::new();
     for detail in [Detail::Release, Detail::Name] {
         let mut counts: HashMap<&str, i64> = HashMap::new();
-        for row in of_day.iter().filter(|row| row.detail == detail && row.value() != OTHERS) {
+        for row in days.iter().filter(|row| row.detail == detail && row.value() != OTHERS) {
             *counts.entry(row.value()).or_default() += row.tally.n();
         }
         if counts.len() > TOLD_APART_MAX {
@@ -78,7 +72,7 @@ async fn merge(database: &Database, series: SeriesDay) -> Result<()> {
         }
     }
     let mut merged: BTreeMap<(u8, Detail), Found> = BTreeMap::new();
-    for (part, row) in of_day.iter().map(|row| (DayParts::DAY, row)).chain(of_hours.iter().map(Row::with_hour)) {
+    for (part, row) in days.iter().map(|row| (DayParts::DAY, row)).chain(hours.iter().map(Row::with_hour)) {
         let is_told_apart = told_apart.get(&row.detail).is_none_or(|values: &HashSet<_>| values.contains(row.value()));
         let key = if is_told_apart { row.key.clone() } else { (0, OTHERS.to_owned(), OTHERS.to_owned()) };
         let number = part.hours().next().unwrap_or(u8::MAX);
@@ -120,7 +114,7 @@ async fn rows(session: &impl ConnectionTrait, series: SeriesDay, table: &str) ->
         "SELECT status, release, name, n, n_err, sum, min, max, sketch, bucket, detail FROM {table} \
          WHERE {OF_SERIES} AND bucket >= $4 AND bucket < $5"
     );
-    let statement = Statement::from_sql_and_values(session.get_database_backend(), sql, day(series));
+    let statement = Statement::from_sql_and_values(session.get_database_backend(), sql, of_day(series));
     let mut rows = Vec::new();
     for row in session.query_all_raw(statement).await? {
         let detail: i16 = row.try_get_by_index(10)?;

@@ -76,7 +76,8 @@ async fn count(database: &Database, series: SeriesDay, detail: Detail, found: &m
             *counts.entry(value).or_default() += count;
         }
     }
-    let told_apart = (counts.len() > measured::TOLD_APART_MAX).then(|| most_frequent(counts));
+    // Also if they are all: an hour that could not be listed may have others.
+    let told_apart = (!counts.is_empty()).then(|| most_frequent(counts));
     let mut of_day = Cells::of(detail);
     let mut chunks = Chunks::of(series);
     while let Some(hours) = chunks.next() {
@@ -115,7 +116,7 @@ impl Chunks {
         (!self.left.is_empty()).then(|| self.left.first_hours(self.hours_max))
     }
 
-    /// What was read of these hours. If they were too many, they are read again, fewer at once. An hour that takes longer than a
+    /// Takes what was read of these hours. If they were too many, they are read again, fewer at once. An hour that takes longer than a
     /// statement may is left out, so that it does not keep all others from being removed.
     fn read<T>(&mut self, hours: DayParts, result: Result<Option<T>>) -> Result<Option<T>> {
         let count = hours.hours().count();

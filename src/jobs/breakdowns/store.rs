@@ -22,12 +22,11 @@ const BATCH: i64 = 500;
 /// Rows that are written at a time.
 const CHUNK_ROWS: usize = 64;
 
-/// The condition for rows of `metric_grain` that lack rows by a column of some hours: all bits are [`DayParts::ALL`].
-const INCOMPLETE: &str = "(status_parts <> 33554431 OR release_parts <> 33554431 OR name_parts <> 33554431)";
-
-/// Sorts before all keys.
-pub const BEFORE_ALL: SeriesDay =
-    SeriesDay { organization: i64::MIN, project: i64::MIN, kind: i16::MIN, day: i64::MIN };
+/// The condition for rows of `metric_grain` that lack rows by a column of some hours.
+fn is_incomplete() -> String {
+    let lacks = |detail: Detail| format!("{} <> {}", detail.parts_column(), DayParts::ALL.bits());
+    format!("({})", Detail::ONE_COLUMN.map(lacks).join(" OR "))
+}
 
 pub const OF_SERIES: &str = "organization_id = $1 AND project_id = $2 AND kind = $3";
 
@@ -35,15 +34,21 @@ pub fn key(series: SeriesDay) -> [Value; 3] {
     [series.organization.into(), series.project.into(), series.kind.into()]
 }
 
+/// The key of a series and day, for what comes after it; for what comes first if there is none.
+pub fn after(last: Option<SeriesDay>) -> [Value; 4] {
+    let first = SeriesDay { organization: i64::MIN, project: i64::MIN, kind: i16::MIN, day: i64::MIN };
+    let last = last.unwrap_or(first);
+    [last.organization.into(), last.project.into(), last.kind.into(), last.day.into()]
+}
+
 /// The key of a series, and where the day begins and ends.
-pub fn day(series: SeriesDay) -> impl Iterator<Item = Value> {
+pub fn of_day(series: SeriesDay) -> impl Iterator<Item = Value> {
     let until = series.day.saturating_add(DAY_MICROS);
     key(series).into_iter().chain([series.day.into(), until.into()])
 }
 
 /// The next series and days with hours that were not decided about, in the order of their keys, with the grain for all endpoints.
-/// Series with few measurements have
-/// none: these are read as fast themselves.
+/// Series with few measurements are not among them: these are read as fast themselves.
 pub async fn unseen(
     database: &Database,
     since: Timestamp,
@@ -54,18 +59,9 @@ pub async fn unseen(
         name_parts, all_parts, seen_parts FROM metric_grain WHERE (organization_id, project_id, kind, day) > ($1, $2, $3, $4) \
         AND day >= $5 AND day < $6 AND all_endpoints <= $7 AND seen_parts <> $8 \
         ORDER BY organization_id, project_id, kind, day LIMIT $9";
-    let SeriesDay { organization, project, kind, day } = last.unwrap_or(BEFORE_ALL);
-    let values = [
-        organization.into(),
-        project.into(),
-        kind.into(),
-        day.into(),
-        since.as_micros().into(),
-        until.as_micros().into(),
-        Grain::FiveMinutes.code().into(),
-        DayParts::ALL.bits().into(),
-        BATCH.into(),
-    ];
+    let bounds = [since.as_micros().into(), until.as_micros().into()];
+    let others = [Grain::FiveMinutes.code().into(), DayParts::ALL.bits().into(), BATCH.into()];
+    let values = after(last).into_iter().chain(bounds).chain(others);
     let session = database.reader(StatementLog::default());
     let statement = Statement::from_sql_and_values(session.get_database_backend(), SQL, values);
     let read = |row: &QueryResult| {
@@ -134,7 +130,7 @@ pub async fn add_hours(session: &Session, series: SeriesDay, cells: &mut Cells) 
         "SELECT status, release, name, n, n_err, sum, min, max, sketch FROM metric_breakdown_1h \
          WHERE {OF_SERIES} AND bucket >= $4 AND bucket < $5 AND detail = $6"
     );
-    let values = day(series).chain([cells.detail().code().into()]);
+    let values = of_day(series).chain([cells.detail().code().into()]);
     let statement = Statement::from_sql_and_values(session.get_database_backend(), sql, values);
     for row in session.query_all_raw(statement).await? {
         cells.add_stored(&cell_key(&row)?, &stored_tally(&row)?)?;
@@ -167,7 +163,8 @@ pub async fn finish(
     let transaction = database.writer(StatementLog::default()).begin_write().await?;
     let backend = transaction.get_database_backend();
     let sql = format!(
-        "UPDATE metric_grain SET status_parts = $5, release_parts = $6, name_parts = $7, all_parts = $8, seen_parts = $9 | (seen_parts & {}), \
+        "UPDATE metric_grain SET status_parts = $5, release_parts = $6, name_parts = $7, all_parts = $8, \
+         seen_parts = $9 | (seen_parts & {}), \
          build = -build WHERE {OF_SERIES} AND day = $4 AND build = $10",
         DayParts::ADDED
     );
@@ -194,7 +191,7 @@ pub async fn replace(
     for (table, is_of_day) in [("metric_breakdown_1h", false), ("metric_breakdown_1d", true)] {
         for detail in replaced {
             let sql = format!("DELETE FROM {table} WHERE {OF_SERIES} AND bucket >= $4 AND bucket < $5 AND detail = $6");
-            let values = day(series).chain([detail.code().into()]);
+            let values = of_day(series).chain([detail.code().into()]);
             transaction.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
         }
         let of_table = found.iter().filter(|one| (one.part == DayParts::DAY) == is_of_day);
@@ -215,7 +212,7 @@ fn rows(series: SeriesDay, part: DayParts, cells: &Cells) -> impl Iterator<Item 
     cells.rows().map(move |(key, tally)| (bucket, cells.detail(), key.clone(), tally))
 }
 
-/// Inserts rows. There are none with the same keys.
+/// Inserts rows, instead of any with the same keys.
 fn insert(backend: DbBackend, table: &str, series: SeriesDay, rows: &[Row]) -> Statement {
     const COLUMNS: usize = 11;
     let marks = |row: usize| {
@@ -256,21 +253,14 @@ pub async fn incomplete(
 ) -> Result<Vec<SeriesDay>> {
     let sql = format!(
         "SELECT organization_id, project_id, kind, day, all_endpoints FROM metric_grain AS g \
-         WHERE (organization_id, project_id, kind, day) > ($1, $2, $3, $4) AND day >= $5 AND day < $6 AND {INCOMPLETE} \
+         WHERE (organization_id, project_id, kind, day) > ($1, $2, $3, $4) AND day >= $5 AND day < $6 AND {} \
          AND EXISTS (SELECT 1 FROM organization_stream AS s WHERE s.organization_id = g.organization_id \
          AND (s.raw_since IS NULL OR s.raw_since <= g.day)) \
-         ORDER BY organization_id, project_id, kind, day LIMIT $7"
+         ORDER BY organization_id, project_id, kind, day LIMIT $7",
+        is_incomplete()
     );
-    let SeriesDay { organization, project, kind, day } = last.unwrap_or(BEFORE_ALL);
-    let values = [
-        organization.into(),
-        project.into(),
-        kind.into(),
-        day.into(),
-        since.as_micros().into(),
-        before.as_micros().into(),
-        BATCH.into(),
-    ];
+    let bounds = [since.as_micros().into(), before.as_micros().into(), BATCH.into()];
+    let values = after(last).into_iter().chain(bounds);
     let session = database.reader(StatementLog::default());
     let statement = Statement::from_sql_and_values(session.get_database_backend(), sql, values);
     let rows = session.query_all_raw(statement).await?;
@@ -280,12 +270,14 @@ pub async fn incomplete(
 /// Tells the later commits of every organization that measurements before `before` are removed soon, so that they add theirs to the
 /// rows. False, with some organizations left, if one has incomplete days again.
 pub async fn close(database: &Database, since: Timestamp, before: Timestamp) -> Result<bool> {
-    const OPEN: &str = "SELECT organization_id, raw_since FROM organization_stream WHERE raw_since IS NULL OR raw_since < $1 ORDER BY organization_id";
+    const OPEN: &str = "SELECT organization_id, raw_since FROM organization_stream \
+        WHERE raw_since IS NULL OR raw_since < $1 ORDER BY organization_id";
     const CLOSE: &str = "UPDATE organization_stream SET raw_since = $1, breakdowns_before = \
         CASE WHEN breakdowns_before > $1 THEN breakdowns_before ELSE $1 END \
         WHERE organization_id = $2 AND (raw_since IS NULL OR raw_since < $1)";
     let left = format!(
-        "SELECT 1 FROM metric_grain WHERE organization_id = $1 AND day >= $2 AND day < $3 AND {INCOMPLETE} LIMIT 1"
+        "SELECT 1 FROM metric_grain WHERE organization_id = $1 AND day >= $2 AND day < $3 AND {} LIMIT 1",
+        is_incomplete()
     );
     let session = database.reader(StatementLog::default());
     let backend = session.get_database_backend();

@@ -41,22 +41,32 @@ pub async fn load(database: &Database) -> Result<Memory> {
     Ok(memory)
 }
 
-/// Remembers up to where rows are removed. Written before the removal, because a removal may end half-way.
+/// Remembers up to where rows are removed. Written before the removal, because a removal may end half-way. Never goes back: another
+/// instance, with other settings, may have removed more.
 pub async fn remember_removed(database: &Database, removed: RetainedSince) -> Result<()> {
+    remember(database, removed, "WHERE excluded.at > retention_state.at").await
+}
+
+/// Replaces what is remembered of removals, also by earlier times.
+pub async fn correct_removed(database: &Database, removed: RetainedSince) -> Result<()> {
+    remember(database, removed, "").await
+}
+
+async fn remember(database: &Database, removed: RetainedSince, condition: &str) -> Result<()> {
     let values =
         [(RAW, removed.raw), (MINUTES, removed.minutes), (FIVE_MINUTES, removed.five_minutes), (HOURS, removed.hours)];
-    store(database, "($1, $2), ($3, $4), ($5, $6), ($7, $8)", &values).await
+    store(database, "($1, $2), ($3, $4), ($5, $6), ($7, $8)", &values, condition).await
 }
 
 /// Remembers that the clock was believed.
 pub async fn remember_clock(database: &Database, at: Timestamp) -> Result<()> {
-    store(database, "($1, $2)", &[(CLOCK, at)]).await
+    store(database, "($1, $2)", &[(CLOCK, at)], "").await
 }
 
-async fn store(database: &Database, rows: &str, values: &[(&str, Timestamp)]) -> Result<()> {
+async fn store(database: &Database, rows: &str, values: &[(&str, Timestamp)], condition: &str) -> Result<()> {
     let session = database.writer(StatementLog::default());
     let sql = format!(
-        "INSERT INTO retention_state (name, at) VALUES {rows} ON CONFLICT (name) DO UPDATE SET at = excluded.at"
+        "INSERT INTO retention_state (name, at) VALUES {rows} ON CONFLICT (name) DO UPDATE SET at = excluded.at {condition}"
     );
     let values = values.iter().flat_map(|(name, at)| [Value::from(*name), at.as_micros().into()]);
     session.execute_raw(Statement::from_sql_and_values(session.get_database_backend(), sql, values)).await?;

@@ -18,8 +18,8 @@ use crate::{
 /// Number of rows per transaction on SQLite, and of ledger rows per statement.
 const CHUNK_ROWS: i64 = 5_000;
 
-/// How far before the bound of single measurements breakdowns by several columns are looked for: that of an installation that was off
-/// for some weeks. Without it, each removal would read all that is kept for years.
+/// Breakdowns by several columns are looked for this long before the bound of single measurements, which is enough after an
+/// installation was off for some weeks. Without a limit, each removal would read all that is kept for years.
 const SEVERAL_MICROS: i64 = 60 * DAY_MICROS;
 
 /// Removes metrics before the bounds, and counts of late rows before the bound of hours. The bounds must have been published
@@ -60,7 +60,11 @@ async fn breakdowns_before(database: &Database, table: &str, before: Timestamp, 
          ORDER BY organization_id, project_id, kind LIMIT 1"
     );
     let of_series = format!("DELETE FROM {table} WHERE organization_id = $1 AND project_id = $2 AND kind = $3");
-    let old = format!("{of_series} AND bucket < $4");
+    // A day at a time: after a change of the settings there may be years of them.
+    let old = format!(
+        "{of_series} AND bucket < $4 AND bucket < $5 + (SELECT MIN(bucket) FROM {table} \
+         WHERE organization_id = $1 AND project_id = $2 AND kind = $3)"
+    );
     let of_several = format!("{of_series} AND bucket >= $4 AND bucket < $5 AND detail = $6");
     let mut series = (i64::MIN, i64::MIN, i16::MIN);
     loop {
@@ -69,8 +73,9 @@ async fn breakdowns_before(database: &Database, table: &str, before: Timestamp, 
         let Some(row) = session.query_one_raw(statement).await? else { return Ok(()) };
         series = (row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?);
         let key = || [series.0.into(), series.1.into(), series.2.into()].into_iter();
-        let values = key().chain([before.as_micros().into()]);
-        session.execute_raw(Statement::from_sql_and_values(backend, &old, values)).await?;
+        let values = key().chain([before.as_micros().into(), DAY_MICROS.into()]);
+        let old = Statement::from_sql_and_values(backend, &old, values);
+        while session.execute_raw(old.clone()).await?.rows_affected() > 0 {}
         let range = [before.max(raw.plus_micros(-SEVERAL_MICROS)).as_micros().into(), raw.as_micros().into()];
         let values = key().chain(range).chain([Detail::All.code().into()]);
         session.execute_raw(Statement::from_sql_and_values(backend, &of_several, values)).await?;

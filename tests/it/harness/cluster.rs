@@ -99,10 +99,14 @@ fn kill(pid: u32) {
     drop(std::process::Command::new("kill").args(["-s", "KILL"]).args(all).stderr(Stdio::null()).status());
 }
 
+/// True if the tests run as root, which servers refuse.
+pub fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
+}
+
 /// A command that runs as a user who may run PostgreSQL: not as root.
 fn as_server(program: &Path, arguments: &[&str]) -> Command {
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
-    let mut command = if is_root {
+    let mut command = if is_root() {
         let mut command = Command::new("runuser");
         command.args(["-u", "postgres", "--"]).arg(program);
         command

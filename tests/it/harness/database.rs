@@ -152,7 +152,7 @@ impl TestDatabase {
         Self { database, url: url.to_owned(), direct_url: None, _home: Home::Elsewhere, _timer: Timer::start() }
     }
 
-    /// A PostgreSQL database behind a pooler with so many connections.
+    /// A PostgreSQL database behind a pooler with `connections` connections.
     pub async fn pooled(connections: u32) -> (Self, Pooler) {
         let pooler = Pooler::start(&server(), connections).await;
         let direct = Self::postgres().await;

@@ -10,7 +10,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::wait;
+use super::{cluster::is_root, wait};
 
 pub struct Pooler {
     port: u16,
@@ -19,7 +19,7 @@ pub struct Pooler {
 }
 
 impl Pooler {
-    /// A pooler with so many connections to each database of this server.
+    /// Starts a pooler with `connections` connections to each database of this server.
     pub async fn start(server: &PgConnectOptions, connections: u32) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let folder = tempfile::tempdir().unwrap();
@@ -63,9 +63,4 @@ impl Pooler {
             process.kill().await.unwrap();
         }
     }
-}
-
-fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }

@@ -16,7 +16,8 @@ use perfgraph::{
         timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
     },
     reports::{
-        GroupBy, GroupKey, Groups, Parent, Projects, Question, Statistic, StatisticsNeeded, StatusFilter, groups,
+        GroupBy, GroupKey, Groups, MetricGroup, Parent, Projects, Question, Statistic, StatisticsNeeded, StatusFilter,
+        groups,
     },
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
@@ -61,10 +62,8 @@ const fn after(hour: i64) -> Timestamp {
     today().plus_micros((hour + 1) * HOUR_MICROS + 5 * MINUTE_MICROS)
 }
 
-/// Count, errors and maximum of each group of two days until now.
-async fn ask(database: &Database, by: &[GroupBy]) -> BTreeMap<Vec<GroupKey>, (u64, u64, Option<f64>)> {
-    let window = TimeRange::new(today().plus_micros(-DAY_MICROS), NOW.plus_micros(1)).unwrap();
-    let question = Question { projects: Projects::Keys(vec![ACME]), ..Question::over(window) };
+/// The groups of a question, asked for in one statement.
+pub async fn grouped(database: &Database, question: &Question, by: &[GroupBy]) -> Vec<MetricGroup> {
     let asked = Groups {
         by: by.to_vec(),
         having: vec![],
@@ -75,14 +74,21 @@ async fn ask(database: &Database, by: &[GroupBy]) -> BTreeMap<Vec<GroupKey>, (u6
         want: StatisticsNeeded::Percentiles,
     };
     let session = database.reader(StatementLog::default());
-    let found =
-        groups::by_parent(&Scope::everything(), &session, &question, &[Parent::Question], &asked).await.unwrap();
+    let found = groups::by_parent(&Scope::everything(), &session, question, &[Parent::Question], &asked).await.unwrap();
     assert_eq!(session.log().count(), 1);
+    found.get(&Parent::Question).map_or_else(Vec::new, |found| found.to_vec())
+}
+
+/// Count, errors and maximum of each group of two days until now.
+async fn ask(database: &Database, by: &[GroupBy]) -> BTreeMap<Vec<GroupKey>, (u64, u64, Option<f64>)> {
+    let window = TimeRange::new(today().plus_micros(-DAY_MICROS), NOW.plus_micros(1)).unwrap();
+    let question = Question { projects: Projects::Keys(vec![ACME]), ..Question::over(window) };
+    let found = grouped(database, &question, by).await;
     let figures = |stats: &perfgraph::reports::Stats| {
         assert_eq!(stats.tally.distribution.as_ref().unwrap().count(), stats.tally.count);
         (stats.tally.count, stats.tally.errors, stats.tally.max())
     };
-    found[&Parent::Question].iter().map(|group| (group.keys.clone(), figures(&group.stats))).collect()
+    found.iter().map(|group| (group.keys.clone(), figures(&group.stats))).collect()
 }
 
 /// The hours of today, of the series of a project, with rows by status, by release, by name, and by all of these.

@@ -16,17 +16,14 @@ use perfgraph::{
     },
     model::{
         Key, ProjectId, Scope, TimeRange, Timestamp,
-        order::Sort,
         timestamp::{DAY_MICROS, HOUR_MICROS, MINUTE_MICROS},
     },
-    reports::{
-        GroupBy, GroupKey, Groups, Parent, Projects, Question, Statistic, StatisticsNeeded, StatusFilter, groups,
-        totals,
-    },
+    reports::{GroupBy, GroupKey, Projects, Question, StatisticsNeeded, StatusFilter, totals},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use sea_orm::ConnectionTrait;
 
+use super::breakdowns::grouped;
 use crate::{
     harness::{TestDatabase, books},
     ingest::batches::{ACME, ACME_SECOND, GLOBEX, NOW, Rig, candidate, submission},
@@ -100,19 +97,7 @@ fn question(projects: Vec<Key<ProjectId>>, window: TimeRange) -> Question {
 
 /// The answered window, and count, errors, minimum, maximum and 95th percentile of each group.
 async fn ask(database: &Database, question: &Question, by: &[GroupBy]) -> Answer {
-    let asked = Groups {
-        by: by.to_vec(),
-        having: vec![],
-        order: Statistic::Count,
-        sort: Sort::Descending,
-        first: 10_000,
-        groups_max: 10_000,
-        want: StatisticsNeeded::Percentiles,
-    };
-    let session = database.reader(StatementLog::default());
-    let found = groups::by_parent(&Scope::everything(), &session, question, &[Parent::Question], &asked).await.unwrap();
-    assert_eq!(session.log().count(), 1);
-    let found = found.get(&Parent::Question).map_or(&[][..], |found| found);
+    let found = grouped(database, question, by).await;
     let mut covers = question.window;
     let figures = found.iter().map(|group| {
         covers = group.stats.accuracy.covers;
