@@ -306,9 +306,16 @@ pub async fn close(database: &Database, since: Timestamp, before: Timestamp) -> 
 /// # Errors
 /// The database fails.
 pub async fn reopen_after(database: &Database, after: Timestamp, raw_since: Timestamp) -> Result<()> {
-    let session = database.writer(StatementLog::default());
-    let sql = "UPDATE organization_stream SET raw_since = $1 WHERE raw_since > $2";
-    let values = [raw_since.as_micros().into(), after.as_micros().into()];
-    session.execute_raw(Statement::from_sql_and_values(session.get_database_backend(), sql, values)).await?;
+    // Asked first: it is hardly ever so, and on SQLite a write would wait for all others.
+    const ANY: &str = "SELECT 1 FROM organization_stream WHERE raw_since > $1 LIMIT 1";
+    const REOPEN: &str = "UPDATE organization_stream SET raw_since = $1 WHERE raw_since > $2";
+    let reader = database.reader(StatementLog::default());
+    let backend = reader.get_database_backend();
+    let any = Statement::from_sql_and_values(backend, ANY, [after.as_micros().into()]);
+    if reader.query_one_raw(any).await?.is_some() {
+        let values = [raw_since.as_micros().into(), after.as_micros().into()];
+        let writer = database.writer(StatementLog::default());
+        writer.execute_raw(Statement::from_sql_and_values(backend, REOPEN, values)).await?;
+    }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! given up, and the server has an answer for whoever comes next.
 
 use futures_util::FutureExt;
-use perfgraph::clock::Clock;
+use perfgraph::{clock::Clock, db::Backend};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -14,6 +14,7 @@ use crate::{
         process::PATIENCE,
         server::{NOW, send},
         socket::{Said, Socket},
+        wait,
     },
     ingest::http_api::{NDJSON, PATH, rows, stored},
     on_both_databases,
@@ -30,6 +31,10 @@ async fn server(database: TestDatabase, settings: &str) -> (Server, World) {
     );
     let server = Server::start(database, Clock::fixed(NOW), &settings).await;
     let world = server.seed("organizations=1 employees=1 projects=1").await;
+    if matches!(server.database.database.backend(), Backend::Sqlite(_)) {
+        // The last write of the first pass of retention; the next pass is 15 seconds later.
+        wait::until("the bounds are published", async || books::count(&server.database, "metric_kept").await > 0).await;
+    }
     (server, world)
 }
 

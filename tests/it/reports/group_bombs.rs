@@ -68,7 +68,8 @@ on_both_databases! {
             request.send().await.unwrap().text().await.unwrap()
         };
         until("the server answers", async || ask(json!({ "query": "{ metricStats { count } }" })).await.contains("count")).await;
-        let idle = process.resident_kib();
+        // Not what it has at the moment: the system may have taken memory back that was idle.
+        let idle = process.peak_kib();
 
         let keys = "[PROJECT, TYPE, NAME, ENDPOINT, STATUS_CODE, RELEASE]";
         let groups = |by: &str, filter: &str, figures: &str| {
