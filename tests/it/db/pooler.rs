@@ -87,8 +87,9 @@ async fn two_instances_serve_and_listen_behind_a_pooler() {
     assert_eq!(values, (0..10).map(|value| json!(f64::from(value))).collect::<Vec<_>>());
     let behind = answers(&second).await;
     let url = first.database.direct_url.clone().unwrap();
-    first.stop().await;
     second.stop().await;
+    // Not dropped yet: the database would go with it.
+    let _database = first.stop().await;
     let direct = Server::start_with(TestDatabase::at(&url).await, Clock::fixed(NOW), settings).await;
     assert_eq!(behind, answers(&direct).await);
 }
