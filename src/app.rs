@@ -243,7 +243,7 @@ impl App {
             tasks: tasks.clone(),
         };
         let engine = Engine::new(schema::source(), Arc::new(services), settings).map_err(Error::internal)?;
-        let bus = bus::configured(config, &core.cursors.database_name())?;
+        let bus = bus::configured(config, core.database.address(), &core.cursors.database_name())?;
         let follower = Follower::begin(core.database.clone(), core.publisher.clone(), bus, bus::poll_interval(config));
         let (recorder, own_metrics) = own_metrics(config, &core).await?;
         let demo = if config.is_demo() { demo_traffic(&core).await? } else { None };

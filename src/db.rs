@@ -26,6 +26,7 @@ mod stock;
 pub mod sum;
 mod taken;
 mod temporary_files;
+mod tls;
 mod unreachable;
 mod watch;
 

@@ -10,6 +10,8 @@ section! {
     "database" => Database {
         /// `sqlite://FILE` or `postgres://USER:PASSWORD@HOST/DATABASE`. Keep a password out of this file: set `DATABASE_URL`
         /// in the environment, or `PERFGRAPH_DATABASE__URL_FILE` to the name of a file that contains the URL.
+        /// `?sslmode=require`, `verify-ca` or `verify-full` insists on encrypted connections to PostgreSQL; the default, `prefer`,
+        /// does without if the encryption of the server cannot be used, and warns.
         url: DatabaseUrl = DatabaseUrl::from("sqlite://perfgraph.sqlite"),
         /// PostgreSQL only: true if `url` leads to a pooler in transaction mode, such as pgbouncer; `direct_url` is needed then.
         /// Every statement runs in a transaction that brings its own settings, and none is prepared, which takes four round

@@ -15,7 +15,7 @@ use std::{
 use sea_orm::{DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector};
 use sqlx::{
     ConnectOptions, Connection, PgConnection, PgPool, SqliteConnection, SqlitePool,
-    postgres::PgPoolOptions,
+    postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::{sync::Mutex, time::timeout};
@@ -31,7 +31,7 @@ use super::{
     session_settings::{self, SessionSettings},
     statement::StatementLog,
     stock::Stock,
-    temporary_files, unreachable,
+    temporary_files, tls, unreachable,
 };
 use crate::{
     config,
@@ -177,7 +177,8 @@ impl Database {
 
     async fn open_postgres(settings: &config::Database) -> Result<Self> {
         let address = session_settings::address(settings.direct())?;
-        let connect = SessionSettings::reading(settings).at_start(address);
+        let address = tls::preferred(settings.direct(), address, settings.acquire_timeout).await?;
+        let connect = SessionSettings::reading(settings).at_start(address.clone());
         let pool = PgPoolOptions::new()
             .max_connections(MIGRATION_CONNECTIONS)
             .acquire_timeout(settings.acquire_timeout)
@@ -193,19 +194,27 @@ impl Database {
         };
         let answer_timeout = settings.statement_timeout.saturating_add(ANSWER_GRACE);
         let control = Arc::new(Control::new(connect.application_name("perfgraph control")));
-        let stock = |with: SessionSettings, count| -> Result<Arc<Stock>> {
-            let source = if settings.transaction_pooling {
-                Source::Pooler { address: session_settings::pooler_address(&settings.url)?, begin: with.begin() }
-            } else {
-                let address = with.at_start(session_settings::address(&settings.url)?);
-                let are_prepared = session_settings::are_prepared(&settings.url);
-                Source::Postgres { address, control: Arc::clone(&control), are_prepared }
+        let pooler = if settings.transaction_pooling {
+            let pooler = session_settings::pooler_address(&settings.url)?;
+            Some(tls::preferred(&settings.url, pooler, settings.acquire_timeout).await?)
+        } else {
+            None
+        };
+        let are_prepared = session_settings::are_prepared(&settings.url);
+        let stock = |with: SessionSettings, count| {
+            let source = match &pooler {
+                Some(pooler) => Source::Pooler { address: pooler.clone(), begin: with.begin() },
+                None => Source::Postgres {
+                    address: with.at_start(address.clone()),
+                    control: Arc::clone(&control),
+                    are_prepared,
+                },
             };
-            Ok(Stock::new(source, count, settings.acquire_timeout, answer_timeout))
+            Stock::new(source, count, settings.acquire_timeout, answer_timeout)
         };
         Ok(Self {
-            read: stock(SessionSettings::reading(settings), settings.read_connections)?,
-            writer: Writer::Postgres(stock(SessionSettings::writing(settings), settings.write_connections)?),
+            read: stock(SessionSettings::reading(settings), settings.read_connections),
+            writer: Writer::Postgres(stock(SessionSettings::writing(settings), settings.write_connections)),
             pool: SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone()),
             backend: Backend::Postgres(pool),
             file: None,
@@ -221,6 +230,15 @@ impl Database {
     /// The driver's pool.
     pub const fn backend(&self) -> &Backend {
         &self.backend
+    }
+
+    /// The address of the PostgreSQL server itself, past a pooler, encrypted or not as was found at the start; `None` on
+    /// SQLite.
+    pub fn address(&self) -> Option<PgConnectOptions> {
+        match &self.backend {
+            Backend::Postgres(pool) => Some((*pool.connect_options()).clone()),
+            Backend::Sqlite(_) => None,
+        }
     }
 
     /// The SQLite file; `None` on PostgreSQL.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::time::timeout;
 
+use super::tls;
 use crate::{
     config::DatabaseUrl,
     error::{Cause, Error},
@@ -47,6 +48,9 @@ pub async fn postgres(url: &DatabaseUrl, options: &PgConnectOptions, error: sqlx
             _ => return reason.into(),
         };
         return Error::input("database.url", message);
+    }
+    if tls::is_of_encryption(&reason) {
+        return tls::failed(url, &reason, "");
     }
     if !matches!(reason, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Tls(_)) {
         return reason.into();

@@ -8,6 +8,8 @@ mod transport;
 
 use std::{sync::Arc, time::Duration};
 
+use sqlx::postgres::PgConnectOptions;
+
 use crate::{
     config::{Config, LiveBus},
     error::Result,
@@ -27,16 +29,16 @@ const QUIET: Duration = Duration::from_secs(5);
 /// Timeout of connecting to a bus, of one message and of a sign of life. By then the instances have polled the database.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Makes the configured bus. `database` distinguishes databases that share a broker.
+/// Makes the configured bus. `postgres` is the address of the database if it is PostgreSQL, `name` distinguishes databases that
+/// share a broker.
 ///
 /// # Errors
-/// The URL of the database or broker is invalid.
-pub fn configured(config: &Config, database: &str) -> Result<SharedBus> {
-    let url = config.database.direct();
-    Ok(match config.live.bus {
-        LiveBus::Auto | LiveBus::Postgres if url.is_postgres() => Arc::new(PostgresBus::new(url.reveal())?),
-        LiveBus::Redis => Arc::new(RedisBus::new(config.live.bus_url.reveal(), database)?),
-        LiveBus::Auto | LiveBus::Postgres | LiveBus::Local => Arc::new(LocalBus::default()),
+/// The URL of the broker is invalid.
+pub fn configured(config: &Config, postgres: Option<PgConnectOptions>, name: &str) -> Result<SharedBus> {
+    Ok(match (config.live.bus, postgres) {
+        (LiveBus::Redis, _) => Arc::new(RedisBus::new(config.live.bus_url.reveal(), name)?),
+        (LiveBus::Auto | LiveBus::Postgres, Some(address)) => Arc::new(PostgresBus::new(address)),
+        (LiveBus::Auto | LiveBus::Postgres | LiveBus::Local, _) => Arc::new(LocalBus::default()),
     })
 }
 

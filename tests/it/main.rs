@@ -32,6 +32,7 @@ mod clients {
 /// Connections, migrations and query plans.
 mod db {
     mod connections;
+    mod encryption;
     mod leases;
     mod migrations;
     mod pooler;

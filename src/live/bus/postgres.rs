@@ -2,8 +2,6 @@
 //!
 //! Notices are never sent inside a writing transaction: NOTIFY holds a lock of the whole cluster until the commit.
 
-use std::str::FromStr;
-
 use async_trait::async_trait;
 use futures_util::{
     StreamExt,
@@ -34,15 +32,9 @@ pub struct PostgresBus {
 }
 
 impl PostgresBus {
-    /// Connects on first use.
-    ///
-    /// # Errors
-    /// The URL is invalid.
-    pub fn new(url: &str) -> Result<Self> {
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|error| Error::input("database.url", error.to_string()))?
-            .application_name("perfgraph bus");
-        Ok(Self { options, publishing: Mutex::default() })
+    /// Connects on first use, as other connections to the server do.
+    pub fn new(options: PgConnectOptions) -> Self {
+        Self { options: options.application_name("perfgraph bus"), publishing: Mutex::default() }
     }
 }
 

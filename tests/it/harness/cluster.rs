@@ -15,12 +15,83 @@ pub struct Cluster {
     folder: PathBuf,
     programs: PathBuf,
     port: u16,
+    /// Options of `postgres` beyond those of all clusters.
+    options: &'static str,
     pub url: String,
+}
+
+/// Certificates of a server.
+#[derive(Clone, Copy, Debug)]
+pub enum Certificate {
+    /// Of X.509 version 1, as old instructions make it. Some implementations of TLS refuse to read it.
+    Version1,
+    /// Of X.509 version 3, signed by nobody else.
+    SelfSigned,
 }
 
 impl Cluster {
     /// Creates a cluster and starts it. It survives a kill of its processes, not a crash of the machine.
     pub async fn start() -> Self {
+        let cluster = Self::create("").await;
+        cluster.start_again().await;
+        cluster
+    }
+
+    /// The same, for clients that may encrypt their connections.
+    pub async fn encrypting(certificate: Certificate) -> Self {
+        let cluster = Self::create("-c ssl=on").await;
+        let (version, commands): (_, &[&[&str]]) = match certificate {
+            Certificate::Version1 => (
+                "Version: 1 ",
+                &[
+                    &[
+                        "req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", "KEY", "-out", "REQUEST", "-subj",
+                        "/CN=db",
+                    ],
+                    &["x509", "-req", "-in", "REQUEST", "-signkey", "KEY", "-days", "2", "-out", "CERTIFICATE"],
+                ],
+            ),
+            Certificate::SelfSigned => (
+                "Version: 3 ",
+                &[&[
+                    "req",
+                    "-x509",
+                    "-newkey",
+                    "rsa:2048",
+                    "-nodes",
+                    "-keyout",
+                    "KEY",
+                    "-out",
+                    "CERTIFICATE",
+                    "-subj",
+                    "/CN=db",
+                ]],
+            ),
+        };
+        let openssl = async |arguments: &[&str]| {
+            let path = |name: &str| cluster.folder.join("data").join(name).display().to_string();
+            let arguments = arguments.iter().map(|argument| match *argument {
+                "KEY" => path("server.key"),
+                "REQUEST" => path("server.csr"),
+                "CERTIFICATE" => path("server.crt"),
+                other => other.to_owned(),
+            });
+            let arguments: Vec<_> = arguments.collect();
+            let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+            let ended = run(as_server(Path::new("openssl"), &arguments)).await;
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+            ended.stdout
+        };
+        for arguments in commands {
+            openssl(arguments).await;
+        }
+        let text = openssl(&["x509", "-in", "CERTIFICATE", "-noout", "-text"]).await;
+        assert!(text.contains(version), "{text}");
+        cluster.start_again().await;
+        cluster
+    }
+
+    async fn create(options: &'static str) -> Self {
         let programs = programs();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         // Created by the user that runs the server, which refuses to run as root.
@@ -28,12 +99,11 @@ impl Cluster {
         let folder = PathBuf::from(made.stdout.trim());
         assert!(folder.is_absolute(), "{made:?}");
         let url = format!("postgres://perfgraph@127.0.0.1:{port}/postgres");
-        let cluster = Self { folder, programs, port, url };
+        let cluster = Self { folder, programs, port, options, url };
         let data = cluster.data();
         let arguments = ["-D", &data, "-U", "perfgraph", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"];
         let ended = run(as_server(&cluster.programs.join("initdb"), &arguments)).await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        cluster.start_again().await;
         cluster
     }
 
@@ -44,8 +114,8 @@ impl Cluster {
     /// Starts the server, which recovers from a kill.
     pub async fn start_again(&self) {
         let options = format!(
-            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=100",
-            self.port
+            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=100 {}",
+            self.port, self.options
         );
         let log = self.folder.join("log").display().to_string();
         let data = self.data();

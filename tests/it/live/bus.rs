@@ -114,7 +114,7 @@ on_both_databases! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_database_as_bus_carries_commits_of_other_instances() {
     let database = TestDatabase::postgres().await;
-    let bus = || Arc::new(PostgresBus::new(&database.url).unwrap()) as SharedBus;
+    let bus = || Arc::new(PostgresBus::new(database.database.address().unwrap())) as SharedBus;
     carries(&database, [bus(), bus()]).await;
 }
 
