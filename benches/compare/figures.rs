@@ -29,11 +29,12 @@ struct Line {
     textbook: Option<Figures>,
 }
 
-/// Asks every server everything, and prints.
-pub async fn measure(world: &World, round: Duration) -> Outcome<()> {
+/// Asks every server everything, or these questions, and prints.
+pub async fn measure(world: &World, round: Duration, only: &[String]) -> Outcome<()> {
     let mut lines = Vec::new();
     for ask_for in [questions::reads, questions::writes] {
-        for question in ask_for(world) {
+        let is_asked = |question: &Question| only.is_empty() || only.iter().any(|name| name == question.name);
+        for question in ask_for(world).into_iter().filter(is_asked) {
             let line = ask(world, question, round).await?;
             eprintln!("compare: {} {} {:.2}", world.shape, line.question.name, line.ratio());
             lines.push(line);

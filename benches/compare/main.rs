@@ -3,7 +3,8 @@
 //! connections. CPU time counts, of the server and of the database, because the clock says more about the machine. What rolling up
 //! costs stands in the line about filling, not in those of the writes.
 //!
-//! `-- sparse` measures one shape, `-- rows=100000 seconds=0.5` a smaller copy to see that it works, `-- rows=10000000` the growth.
+//! `-- sparse` measures one shape, `-- rows=100000 seconds=0.5` a smaller copy to see that it works, `-- rows=10000000` the growth,
+//! `-- dense only=W1,W8` some questions.
 
 #![expect(clippy::disallowed_methods, reason = "a program of its own: it measures time and reads its own environment")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "its figures are its output")]
@@ -44,15 +45,18 @@ struct Plan {
     rows: usize,
     /// The length of a round.
     round: Duration,
+    /// Names of the questions to ask; all of them if empty.
+    only: Vec<String>,
 }
 
 impl Plan {
     fn of(words: &[String]) -> Outcome<Self> {
-        let mut plan = Self { shapes: Vec::new(), rows: 1_000_000, round: Duration::from_secs(2) };
+        let mut plan = Self { shapes: Vec::new(), rows: 1_000_000, round: Duration::from_secs(2), only: Vec::new() };
         for word in words.iter().map(String::as_str).filter(|word| *word != "--bench") {
             match word.split_once('=') {
                 Some(("rows", rows)) => plan.rows = rows.parse()?,
                 Some(("seconds", seconds)) => plan.round = Duration::try_from_secs_f64(seconds.parse()?)?,
+                Some(("only", names)) => plan.only = names.split(',').map(str::to_owned).collect(),
                 _ => plan.shapes.push(word.parse()?),
             }
         }
@@ -85,7 +89,7 @@ fn measure(plan: &Plan) -> Outcome<()> {
     runtime.block_on(async {
         for shape in &plan.shapes {
             let world = World::make(*shape, plan.rows).await?;
-            figures::measure(&world, plan.round).await?;
+            figures::measure(&world, plan.round, &plan.only).await?;
             world.close().await?;
         }
         Ok(())

@@ -9,6 +9,7 @@ pub mod fixture;
 mod group_bombs;
 mod groups;
 mod metric_lists;
+mod pages;
 mod query_plans;
 mod random_queries;
 mod resolutions;

@@ -37,6 +37,13 @@ impl Cluster {
         cluster
     }
 
+    /// The same, which counts the pages that statements read.
+    pub async fn counting_pages() -> Self {
+        let cluster = Self::create("-c shared_preload_libraries=pg_stat_statements").await;
+        cluster.start_again().await;
+        cluster
+    }
+
     /// The same, for clients that may encrypt their connections.
     pub async fn encrypting(certificate: Certificate) -> Self {
         let cluster = Self::create("-c ssl=on").await;
