@@ -27,14 +27,23 @@ use crate::{auth::Viewer, error::Result};
 /// Reads a column of a row, for a caller whose role may hide its value.
 pub type Read<T> = for<'a> fn(&'a T, &Viewer) -> Result<Scalar<'a>>;
 
-/// An object most of whose fields are columns of one database row.
+/// Reads a figure of a row that depends on arguments, which are the same in all rows.
+pub type Figure<T> = Box<dyn Fn(&T) -> Scalar<'static> + Send + Sync>;
+
+/// An object most of whose fields are columns of one row: of the database, or of a report.
 pub trait Row: ContainerType + Sized {
     /// The reader of a field that needs nothing but the row; `None` for all other fields.
     fn column(field: &str) -> Option<Read<Self>>;
 
+    /// The reader of a field that needs the row and arguments; `None` for all other fields, and for arguments that are refused,
+    /// which the library has to report.
+    fn figure(_at: &Context<'_>) -> Option<Figure<Self>> {
+        None
+    }
+
     /// The related objects of a field, one for each row, as text; `None` when the library has to resolve them row by row.
     /// `at` holds the context of the field in each row.
-    fn follow(_rows: &[Self], _at: &[Context<'_>]) -> impl Future<Output = ServerResult<Option<Vec<String>>>> + Send {
+    fn follow(_rows: &[&Self], _at: &[Context<'_>]) -> impl Future<Output = ServerResult<Option<Vec<String>>>> + Send {
         async { Ok(None) }
     }
 }
@@ -71,7 +80,7 @@ impl<T: Row> OutputType for Rows<T> {
     async fn resolve(&self, context: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
         if context.data_opt::<TextRows>().is_some() {
             let places: Vec<_> = (0..self.0.len()).map(|index| context.with_index(index)).collect();
-            if let Some(texts) = write_each(&self.0, &places).await? {
+            if let Some(texts) = write_each(&self.0.iter().collect::<Vec<_>>(), &places).await? {
                 return Ok(raw(text::list(&texts)));
             }
         }
@@ -112,7 +121,7 @@ impl<T: Row> OutputType for One<T> {
 
     async fn resolve(&self, context: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
         if context.data_opt::<TextRows>().is_some() {
-            let written = write_each(std::slice::from_ref(&self.0), std::slice::from_ref(context)).await?;
+            let written = write_each(&[&self.0], std::slice::from_ref(context)).await?;
             if let Some(text) = written.and_then(|mut texts| texts.pop()) {
                 return Ok(raw(text));
             }

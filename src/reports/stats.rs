@@ -39,6 +39,11 @@ impl Stats {
         self.tally.mean()
     }
 
+    /// The sum of the values; `None` without measurements.
+    pub fn sum(&self) -> Option<f64> {
+        (self.tally.count > 0).then(|| self.tally.sum.value())
+    }
+
     /// The share of measurements with an error status, 0 to 1; `None` without measurements.
     pub fn error_rate(&self) -> Option<f64> {
         #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]

@@ -6,7 +6,7 @@ use async_graphql::{
 };
 use futures_util::future::{BoxFuture, join_all, try_join_all};
 
-use super::{Read, Row, TextRows, text};
+use super::{Figure, Read, Row, TextRows, text};
 use crate::auth::Viewer;
 
 /// A selected field, in the order of the response.
@@ -19,6 +19,7 @@ struct SelectedField<'a, T> {
 enum FieldKind<'a, T> {
     Typename,
     Column(Read<T>),
+    Figure(Figure<T>),
     /// Needs resolution: its index among such fields.
     Resolved(usize, &'a Positioned<Field>),
 }
@@ -37,7 +38,7 @@ impl<'a, T: Row> Plan<'a, T> {
 
     fn add(&mut self, context: &ContextSelectionSet<'a>, set: &'a SelectionSet) -> bool {
         set.items.iter().all(|item| match &item.node {
-            Selection::Field(field) => self.add_field(field),
+            Selection::Field(field) => self.add_field(context, field),
             Selection::InlineFragment(fragment) => {
                 let condition = fragment.node.type_condition.as_ref().map(|condition| condition.node.on.node.as_str());
                 !applies::<T>(context, condition) || self.add(context, &fragment.node.selection_set.node)
@@ -52,7 +53,7 @@ impl<'a, T: Row> Plan<'a, T> {
         })
     }
 
-    fn add_field(&mut self, field: &'a Positioned<Field>) -> bool {
+    fn add_field(&mut self, context: &ContextSelectionSet<'a>, field: &'a Positioned<Field>) -> bool {
         // The library has applied `skip` and `include`; other directives are unknown here.
         if !field.node.directives.is_empty() {
             return false;
@@ -63,13 +64,15 @@ impl<'a, T: Row> Plan<'a, T> {
             // the document would not be written as text.
             return true;
         }
-        let kind = match T::column(name) {
-            _ if name == "__typename" => FieldKind::Typename,
-            Some(read) => FieldKind::Column(read),
-            None => {
-                self.resolved += 1;
-                FieldKind::Resolved(self.resolved - 1, field)
-            }
+        let kind = if name == "__typename" {
+            FieldKind::Typename
+        } else if let Some(read) = T::column(name) {
+            FieldKind::Column(read)
+        } else if let Some(figure) = T::figure(&context.with_field(field)) {
+            FieldKind::Figure(figure)
+        } else {
+            self.resolved += 1;
+            FieldKind::Resolved(self.resolved - 1, field)
         };
         self.entries.push(SelectedField { key, kind });
         true
@@ -87,7 +90,7 @@ fn applies<T: Row>(context: &ContextSelectionSet<'_>, condition: Option<&str>) -
 
 /// The JSON text of each row; `None` when the selection needs something that only the library does. `places` are the
 /// contexts of the rows in the response.
-pub async fn write_each<T: Row>(rows: &[T], places: &[ContextSelectionSet<'_>]) -> ServerResult<Option<Vec<String>>> {
+pub async fn write_each<T: Row>(rows: &[&T], places: &[ContextSelectionSet<'_>]) -> ServerResult<Option<Vec<String>>> {
     let Some(first) = places.first() else { return Ok(Some(Vec::new())) };
     let Some(plan) = Plan::<T>::of(first) else { return Ok(None) };
     let Some(access) = first.data_opt::<TextRows>() else { return Ok(None) };
@@ -136,6 +139,7 @@ fn write<'b, T: Row>(
                 text.push('"');
             }
             FieldKind::Column(read) => read(row, viewer)?.write(text),
+            FieldKind::Figure(read) => read(row).write(text),
             FieldKind::Resolved(place, _) => text.push_str(further(*place).unwrap_or("null")),
         }
     }
@@ -151,7 +155,7 @@ type Resolving<'a> = BoxFuture<'a, ServerResult<Option<Value>>>;
 
 /// The related objects of each row: written together if the type can, else resolved row by row.
 async fn follow<T: Row>(
-    rows: &[T],
+    rows: &[&T],
     places: &[ContextSelectionSet<'_>],
     field: &Positioned<Field>,
 ) -> ServerResult<Vec<String>> {

@@ -8,7 +8,7 @@ use tokio_stream::StreamExt;
 
 use crate::{
     db::StatementLog,
-    engine::{spelling, watch::StreamKind},
+    engine::{rows::Rows, spelling, watch::StreamKind},
     error::Result,
     graphql::{
         context::{RequestContext, request},
@@ -60,7 +60,7 @@ impl SlowestEndpointsSubscription {
             default_with = "Statistic::P95"
         )]
         rank_by: Statistic,
-    ) -> Result<BoxStream<'a, Result<Vec<EndpointStats>>>> {
+    ) -> Result<BoxStream<'a, Result<Rows<EndpointStats>>>> {
         let request = Arc::clone(request(context)?);
         let first = spelling::either("", ("first", first), ("limit", limit))?.unwrap_or(Slowest::LIMIT_DEFAULT);
         let Slowest { rank_by, limit, .. } = Slowest::new(rank_by.into(), first, StatisticsNeeded::Scalars)?;
@@ -102,7 +102,7 @@ struct Ranking {
 }
 
 impl Ranking {
-    async fn of(&self, request: &RequestContext, window: &LiveWindow) -> Result<Vec<EndpointStats>> {
+    async fn of(&self, request: &RequestContext, window: &LiveWindow) -> Result<Rows<EndpointStats>> {
         let rows = window.groups.iter().filter_map(|group| {
             Some(reports::EndpointStats {
                 project: Key::new(window.cursor.organization, group.labels.project?),

@@ -175,7 +175,7 @@ macro_rules! connection {
             }
 
             async fn follow(
-                edges: &[Self],
+                edges: &[&Self],
                 at: &[async_graphql::Context<'_>],
             ) -> async_graphql::ServerResult<Option<Vec<String>>> {
                 if at.first().is_none_or(|place| place.item.node.name.node != "node") {
@@ -187,7 +187,7 @@ macro_rules! connection {
                 };
                 let places: Vec<_> =
                     at.iter().map(|place| place.with_selection_set(&place.item.node.selection_set)).collect();
-                $crate::engine::rows::write_each(&nodes, &places).await
+                $crate::engine::rows::write_each(&nodes.iter().collect::<Vec<_>>(), &places).await
             }
         }
 

@@ -116,8 +116,8 @@ impl Row for EmployeeAggregate {
         })
     }
 
-    async fn follow(rows: &[Self], at: &[Context<'_>]) -> ServerResult<Option<Vec<String>>> {
-        let write_departments = |(one, place): (&Self, &Context<'_>)| {
+    async fn follow(rows: &[&Self], at: &[Context<'_>]) -> ServerResult<Option<Vec<String>>> {
+        let write_departments = |(one, place): (&&Self, &Context<'_>)| {
             let place = place.with_selection_set(&place.item.node.selection_set);
             write_columns(&one.departments(), &place).map(|texts| write_list(&texts))
         };

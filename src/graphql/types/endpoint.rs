@@ -6,7 +6,6 @@ use async_graphql::{Context, Description, Object};
 
 use super::{
     Employee, Project,
-    accuracy::StatisticsSubject,
     filter::EmployeeFilter,
     metric::Metric,
     series::{self, GapFill, MetricBucket},
@@ -63,15 +62,14 @@ impl EndpointStats {
     }
 
     /// Statistics of the endpoint in the window of the ranking.
-    async fn stats(&self) -> MetricAggregate {
-        let about = StatisticsSubject { parent: self.row.as_parent(), question: Arc::clone(&self.question) };
-        MetricAggregate::own(Arc::clone(&self.row.stats), about, self.as_of)
+    async fn stats(&self) -> One<MetricAggregate> {
+        One(self.aggregate())
     }
 
     /// Unit of the measurements, and of `value` unless endpoints are ranked by `COUNT` or `ERROR_RATE`: `ms`, `%`, or empty
     /// for `CUSTOM`. Null if types of different units are mixed.
     async fn unit(&self) -> Option<&'static str> {
-        StatisticsSubject { parent: self.row.as_parent(), question: Arc::clone(&self.question) }.unit()
+        self.subject().unit()
     }
 
     /// Value of the statistic that the endpoint is ranked by, in that statistic's unit.
@@ -116,7 +114,7 @@ impl EndpointStats {
             default_with = "GapFill::Null"
         )]
         fill: GapFill,
-    ) -> Result<Vec<MetricBucket>> {
+    ) -> Result<Rows<MetricBucket>> {
         let (parent, question) = (self.row.as_parent(), Arc::clone(&self.question));
         let want = stats::wants_in_stats(context.field());
         let request = request(context)?;

@@ -6,7 +6,6 @@ use async_graphql::{Context, Description, Enum, InputObject, Object, SimpleObjec
 
 use super::{
     Project,
-    accuracy::StatisticsSubject,
     filter::FloatFilter,
     metric_type::MetricType,
     order::OrderDirection,
@@ -14,7 +13,10 @@ use super::{
     stats::{self, MetricAggregate, Statistic},
 };
 use crate::{
-    engine::directives,
+    engine::{
+        directives,
+        rows::{One, Rows},
+    },
     error::{Error, Result},
     graphql::{context::request, loaders::AskedRow, node::NodeId, selection, sizes},
     model::{Timestamp, filter::NumberFilter},
@@ -155,9 +157,8 @@ impl MetricGroup {
     }
 
     /// Statistics of the group over the whole window.
-    async fn stats(&self) -> MetricAggregate {
-        let about = StatisticsSubject { parent: self.group.parent.clone(), question: Arc::clone(&self.question) };
-        MetricAggregate::own(Arc::clone(&self.group.stats), about, self.as_of)
+    async fn stats(&self) -> One<MetricAggregate> {
+        One(self.aggregate())
     }
 
     /// Statistics of the group over time, in buckets of the length given by the argument `bucket` of `metricGroups`. An
@@ -171,7 +172,7 @@ impl MetricGroup {
             default_with = "GapFill::Null"
         )]
         fill: GapFill,
-    ) -> Result<Vec<MetricBucket>> {
+    ) -> Result<Rows<MetricBucket>> {
         let Some(buckets) = self.buckets.clone() else {
             return Err(Error::input("bucket", "say how long a bucket is, on metricGroups, to be answered buckets"));
         };

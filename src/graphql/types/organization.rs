@@ -1,12 +1,8 @@
 //! An organization and the list of organizations.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use async_graphql::{Context, Description, ID, Object, ServerResult};
-use futures_util::future::try_join_all;
 
 use super::{
     EmployeeConnection, ProjectConnection, connection,
@@ -14,11 +10,12 @@ use super::{
     employee_stats::{self, EmployeeAggregate},
     filter::{EmployeeFilter, ProjectFilter, nested},
     order::{EmployeeOrder, ProjectOrder, order},
+    related,
     reports::Reports,
 };
 use crate::{
     directory::{self, filter::EmployeeCondition},
-    engine::rows::{One, Read, Row, Scalar, write_columns},
+    engine::rows::{One, Read, Row, Scalar},
     error::{Error, Result},
     graphql::{
         context::request,
@@ -211,25 +208,16 @@ impl Row for Organization {
     }
 }
 
-/// The organizations of rows as text, each written once even if several rows share it. `None` if the library has to
-/// resolve them, or to report why they could not be loaded.
+/// The organizations of rows as text. `None` if the library has to resolve them.
 pub(super) async fn write_of_rows(
     ids: impl Iterator<Item = OrganizationId>,
     at: &[Context<'_>],
 ) -> ServerResult<Option<Vec<String>>> {
     let Some(first) = at.first() else { return Ok(Some(Vec::new())) };
     let Ok(request) = request(first) else { return Ok(None) };
-    let ids: Vec<_> = ids.collect();
-    let distinct: BTreeSet<_> = ids.iter().copied().collect();
-    let (loaders, fields) = (request.loaders(), selection::of_object(first.field()));
-    let load = |id| loaders.organization.load(AskedRow { id, fields });
-    let Ok(found) = try_join_all(distinct.iter().copied().map(load)).await else { return Ok(None) };
-    let found: Vec<_> = found.into_iter().flatten().map(Organization).collect();
-    // Selections with nested objects are left to the library: a failure below belongs to one path only.
-    let place = first.with_selection_set(&first.item.node.selection_set);
-    let Some(texts) = write_columns(&found, &place) else { return Ok(None) };
-    let texts: HashMap<_, _> = found.iter().map(|row| row.0.key).zip(texts).collect();
-    Ok(Some(ids.iter().map(|id| texts.get(id).map_or_else(|| "null".to_owned(), Clone::clone)).collect()))
+    let (loaders, fields) = (&request.loaders(), selection::of_object(first.field()));
+    let load = async |id| Ok(loaders.organization.load(AskedRow { id, fields }).await?.map(Organization));
+    related::write_of_rows(ids, at, load).await
 }
 
 connection::connection! {

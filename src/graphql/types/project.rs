@@ -268,7 +268,7 @@ impl Row for Project {
         })
     }
 
-    async fn follow(rows: &[Self], at: &[Context<'_>]) -> ServerResult<Option<Vec<String>>> {
+    async fn follow(rows: &[&Self], at: &[Context<'_>]) -> ServerResult<Option<Vec<String>>> {
         match at.first().map(|place| place.item.node.name.node.as_str()) {
             Some("organization") => {
                 organization::write_of_rows(rows.iter().map(|row| row.0.key.organization), at).await

@@ -17,7 +17,10 @@ use super::{
     stats::{self, MetricAggregate, PerformanceSummary, Statistic},
 };
 use crate::{
-    engine::spelling,
+    engine::{
+        rows::{One, Rows},
+        spelling,
+    },
     error::{Error, Result},
     graphql::{
         context::{RequestContext, request},
@@ -52,11 +55,11 @@ impl Reports {
         context: &Context<'_>,
         #[graphql(desc = "The measurements to aggregate. Defaults to all; `time` defaults to the last 24 hours.")]
         filter: Option<MetricFilter>,
-    ) -> Result<MetricAggregate> {
+    ) -> Result<One<MetricAggregate>> {
         let request = request(context)?;
         let question = Arc::new(filter::question(request, filter).await?);
         let report = Totals { want: stats::wants(context.field()) };
-        totals(request, self.0.clone(), question, report).await
+        totals(request, self.0.clone(), question, report).await.map(One)
     }
 
     /// Statistics over time: one item for each bucket that overlaps the window, in order of time. A long window costs
@@ -84,7 +87,7 @@ impl Reports {
             default_with = "GapFill::Null"
         )]
         fill: GapFill,
-    ) -> Result<Vec<MetricBucket>> {
+    ) -> Result<Rows<MetricBucket>> {
         let request = request(context)?;
         let buckets = series::buckets(bucket, time_zone.as_deref(), request.services.limits.buckets_max)?;
         let question = Arc::new(filter::question(request, filter).await?);
@@ -128,7 +131,7 @@ impl Reports {
             default_with = "Groups::FIRST_DEFAULT"
         )]
         first: i32,
-    ) -> Result<Vec<MetricGroup>> {
+    ) -> Result<Rows<MetricGroup>> {
         let request = request(context)?;
         let buckets_max = request.services.limits.buckets_max;
         if time_zone.is_some() && bucket.is_none() {
@@ -240,7 +243,7 @@ impl Reports {
             default_with = "Statistic::P95"
         )]
         rank_by: Statistic,
-    ) -> Result<Vec<EndpointStats>> {
+    ) -> Result<Rows<EndpointStats>> {
         let request = request(context)?;
         let as_of = request.as_of();
         let mut question = filter::question(request, filter).await?;

@@ -6,6 +6,7 @@ use async_graphql::{Enum, SimpleObject};
 
 use super::{accuracy::StatisticsSubject, stats::MetricAggregate};
 use crate::{
+    engine::rows::Rows,
     error::{Error, Result},
     graphql::{
         context::RequestContext,
@@ -58,7 +59,7 @@ pub async fn load(
     buckets: Buckets,
     fill: GapFill,
     want: StatisticsNeeded,
-) -> Result<Vec<MetricBucket>> {
+) -> Result<Rows<MetricBucket>> {
     let report = Series { buckets, want };
     let about = StatisticsSubject { parent: parent.clone(), question: Arc::clone(&question) };
     let series = answer(&request.loaders().metric_series, parent, question, report).await?;
@@ -75,7 +76,7 @@ pub fn buckets(bucket: Duration, time_zone: Option<&str>, count_max: usize) -> R
     Buckets::in_zone(bucket.0, count_max, zone)
 }
 
-fn filled(series: &[Bucket], about: &StatisticsSubject, how: GapFill, as_of: Timestamp) -> Vec<MetricBucket> {
+fn filled(series: &[Bucket], about: &StatisticsSubject, how: GapFill, as_of: Timestamp) -> Rows<MetricBucket> {
     let filled = fill::fill(series, how.into(), as_of);
     let buckets = series.iter().zip(filled).map(|(bucket, filled)| MetricBucket {
         start: DateTime(bucket.range.from()),

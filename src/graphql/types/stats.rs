@@ -136,7 +136,7 @@ impl MetricAggregate {
         ps.into_iter().map(value).collect()
     }
 
-    fn figure(&self, figure: impl Fn(&Stats) -> Option<f64>) -> Option<f64> {
+    pub(super) fn figure(&self, figure: impl Fn(&Stats) -> Option<f64>) -> Option<f64> {
         self.filled.figure(&self.stats, figure)
     }
 }
@@ -171,7 +171,7 @@ impl MetricAggregate {
 
     /// Sum of the values. Null without measurements.
     async fn sum(&self) -> Option<f64> {
-        self.figure(|stats| (stats.tally.count > 0).then(|| stats.tally.sum.value()))
+        self.figure(Stats::sum)
     }
 
     /// Number of measurements with a status of 400 or above.
@@ -271,7 +271,7 @@ impl MetricAggregate {
 
 /// Checks a percentile. A share of 1, such as 0.95, is refused: as a percentile it is nearly the minimum, which nobody asks
 /// for.
-fn check(argument: &str, p: f64) -> Result<()> {
+pub(super) fn check(argument: &str, p: f64) -> Result<()> {
     if !(0.0..=100.0).contains(&p) {
         return Err(Error::input(argument, format!("must be between 0 and 100, got {p}")));
     }
