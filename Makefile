@@ -58,7 +58,7 @@ schema: ## write schema.graphql from the code
 	mv schema.graphql.new schema.graphql
 
 seed: ## fill the configured database (SIZE=small|medium|large|huge RNG_SEED=1)
-	cargo run --release -- seed --size $(SIZE) --rng-seed $(RNG_SEED)
+	cargo run --profile quick -- seed --size $(SIZE) --rng-seed $(RNG_SEED)
 
 # A durable server, because without fsync the results would be too good.
 bench: ## measure the ratio to plain endpoints and to a textbook server, on data of three shapes (release build)
