@@ -64,21 +64,16 @@ impl NodeId {
 
     /// The id in the form that clients see.
     pub fn encode(self) -> ID {
-        let text = match self {
-            Self::Organization(id) => format!("Organization:{}", id.0),
-            Self::Employee(key) => format!("Employee:{}:{}", key.organization.0, key.id.0),
-            Self::Project(key) => format!("Project:{}:{}", key.organization.0, key.id.0),
-            Self::Release(key) => format!("Release:{}:{}", key.organization.0, key.id.0),
-            Self::Metric(MetricKey { project, kind, timestamp, id }) => format!(
-                "Metric:{}:{}:{}:{}:{}",
-                project.organization.0,
-                project.id.0,
-                kind.code(),
-                timestamp.as_micros(),
-                id.0
-            ),
-        };
-        ID(BASE64URL_NOPAD.encode(text.as_bytes()))
+        ID(match self {
+            Self::Organization(id) => encoded("Organization", [id.0]),
+            Self::Employee(key) => encoded("Employee", [key.organization.0, key.id.0]),
+            Self::Project(key) => encoded("Project", [key.organization.0, key.id.0]),
+            Self::Release(key) => encoded("Release", [key.organization.0, key.id.0]),
+            Self::Metric(MetricKey { project, kind, timestamp, id }) => {
+                let (kind, timestamp) = (i64::from(kind.code()), timestamp.as_micros());
+                encoded("Metric", [project.organization.0, project.id.0, kind, timestamp, id.0])
+            }
+        })
     }
 
     /// The organization that an id names.
@@ -244,6 +239,17 @@ impl IdError {
 /// The start of an id, which errors repeat.
 pub fn shown(id: &str) -> String {
     id.chars().take(SHOWN_MAX).collect()
+}
+
+/// The id of a type and numbers. A page has hundreds of ids, and formatting was most of their cost.
+fn encoded<const N: usize>(noun: &str, numbers: [i64; N]) -> String {
+    let mut text = String::with_capacity(96);
+    text.push_str(noun);
+    for number in numbers {
+        text.push(':');
+        text.push_str(itoa::Buffer::new().format(number));
+    }
+    BASE64URL_NOPAD.encode(text.as_bytes())
 }
 
 #[cfg(test)]

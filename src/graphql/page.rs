@@ -51,7 +51,8 @@ impl PageArguments {
     ) -> Result<Arc<ListRequest<I::Condition, F>>> {
         let page = self.request(&order, &request.services.limits)?;
         let filter = match filter {
-            Some(input) => Some(Arc::new(nested::filter(request, input).await?)),
+            // Boxed: this future is a part of those of all lists, which are moved as they begin.
+            Some(input) => Some(Arc::new(Box::pin(nested::filter(request, input)).await?)),
             None => None,
         };
         Ok(Arc::new(ListRequest { filter, order, page }))

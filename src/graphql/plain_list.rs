@@ -53,7 +53,7 @@ impl PlainListQuery {
         let page_request = numbered(page, page_size, &request.services.limits)?;
         let page_size = i32::try_from(page_request.size).unwrap_or(i32::MAX);
         let filter = match filter {
-            Some(input) => Some(Arc::new(nested::filter(request, input).await?)),
+            Some(input) => Some(Arc::new(Box::pin(nested::filter(request, input)).await?)),
             None => None,
         };
         let list = ListRequest { filter, order: order(order_by)?, page: page_request };

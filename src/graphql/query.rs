@@ -205,7 +205,7 @@ impl DirectoryQuery {
     ) -> Result<One<EmployeeAggregate>> {
         let request = request(context)?;
         let filter = match filter {
-            Some(input) => Some(Arc::new(nested::filter(request, input).await?)),
+            Some(input) => Some(Arc::new(Box::pin(nested::filter(request, input)).await?)),
             None => None,
         };
         let asked = AskedEmployeeStats { parent: (), filter, fields: employee_stats::wants(context.field()) };

@@ -47,9 +47,14 @@ impl Scalar<'_> {
                 string(&value, text);
                 Ok(())
             }
-            Self::Word(value) => write!(text, "\"{value}\""),
-            Self::Flag(value) => write!(text, "{value}"),
-            Self::Whole(value) => write!(text, "{value}"),
+            Self::Word(value) => {
+                text.push('"');
+                text.push_str(value);
+                text.push('"');
+                Ok(())
+            }
+            Self::Flag(value) => text.write_str(if value { "true" } else { "false" }),
+            Self::Whole(value) => text.write_str(itoa::Buffer::new().format(value)),
             Self::Number(value) => {
                 number(value, text);
                 Ok(())
@@ -61,13 +66,15 @@ impl Scalar<'_> {
 
 /// Appends a text in quotes, with escapes.
 fn string(value: &str, text: &mut String) {
-    let is_plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
-    if value.bytes().all(is_plain) {
+    let is_special = |byte: &u8| matches!(byte, 0..0x20 | b'"' | b'\\');
+    // Without an exit after each byte, so that the compiler looks at several at once.
+    let has_special = |bytes: &[u8]| bytes.iter().fold(false, |found, byte| found | is_special(byte));
+    if value.as_bytes().chunks(32).any(has_special) {
+        text.push_str(&serde_json::Value::from(value).to_string());
+    } else {
         text.push('"');
         text.push_str(value);
         text.push('"');
-    } else {
-        text.push_str(&serde_json::Value::from(value).to_string());
     }
 }
 

@@ -178,7 +178,7 @@ impl Organization {
     ) -> Result<One<EmployeeAggregate>> {
         let request = request(context)?;
         let filter = match filter {
-            Some(input) => Some(Arc::new(nested::filter(request, input).await?)),
+            Some(input) => Some(Arc::new(Box::pin(nested::filter(request, input)).await?)),
             None => None,
         };
         let asked = AskedEmployeeStats { parent: self.0.key, filter, fields: employee_stats::wants(context.field()) };

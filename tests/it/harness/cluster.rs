@@ -37,9 +37,9 @@ impl Cluster {
         cluster
     }
 
-    /// The same, which counts the pages that statements read.
+    /// The same, which counts the pages that statements read, and changes them only when told to.
     pub async fn counting_pages() -> Self {
-        let cluster = Self::create("-c shared_preload_libraries=pg_stat_statements").await;
+        let cluster = Self::create("-c shared_preload_libraries=pg_stat_statements -c autovacuum=off").await;
         cluster.start_again().await;
         cluster
     }

@@ -174,9 +174,14 @@ async fn while_it_ran(request: &RequestContext, id: &ID) -> Result<TimeRange> {
 /// [`Error::Input`] naming the invalid condition, [`Error::NotFound`] for the window of an unknown release, or the
 /// error of the database.
 pub async fn question(request: &RequestContext, filter: Option<MetricFilter>) -> Result<Question> {
-    let Some(filter) = filter else {
-        return Ok(Question::recent(request.as_of()));
-    };
+    match filter {
+        None => Ok(Question::recent(request.as_of())),
+        // Boxed: this future is a part of those of all reports, which are moved as they begin.
+        Some(filter) => Box::pin(of_filter(request, filter)).await,
+    }
+}
+
+async fn of_filter(request: &RequestContext, filter: MetricFilter) -> Result<Question> {
     let window = match filter.time {
         Some(time) => time.window(request).await?,
         None => Question::recent(request.as_of()).window,
