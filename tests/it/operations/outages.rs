@@ -180,8 +180,8 @@ async fn assert_broken_off(mut socket: TcpStream) {
     assert!(body["cursor"].is_string(), "{body}");
 }
 
-/// The retry finds the parts that are there.
-async fn assert_finished(server: &Server, world: &World) {
+/// An upload that goes through. The server may turn it away until it has found its database again, and confirmed its lease.
+async fn upload_in_time(server: &Server, world: &World) -> Reply {
     let retried = async {
         loop {
             let reply = upload(server, world, "body", rows(0..600)).await;
@@ -192,9 +192,14 @@ async fn assert_finished(server: &Server, world: &World) {
             wait::step().await;
         }
     };
-    let reply = timeout(PATIENCE, retried).await.expect("the server finds its database again");
+    timeout(PATIENCE, retried).await.expect("the server finds its database again")
+}
+
+/// The retry finds the parts that are there.
+async fn assert_finished(server: &Server, world: &World) {
+    let reply = upload_in_time(server, world).await;
     assert_eq!((&reply.json()["accepted"], &reply.json()["duplicate"]), (&json!(600), &json!(false)), "{}", reply.text);
-    let again = upload(server, world, "body", rows(0..600)).await;
+    let again = upload_in_time(server, world).await;
     assert_eq!((&again.json()["accepted"], &again.json()["duplicate"]), (&json!(600), &json!(true)), "{}", again.text);
 }
 
